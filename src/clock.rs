@@ -1,0 +1,171 @@
+//! Time: the only file that reads a clock, sleeps, or makes stamps.
+//!
+//! ```text
+//!  wall clock ──anchor──▶ Clock ──stamp_at(instant)──▶ Stamp ──Stamper──▶ strictly increasing
+//!  monotonic  ──────────▶ Clock::now() ──────────────▶ Instant (deadlines, durations)
+//! ```
+//!
+//! Everything else gets instants and stamps as arguments, so that it can be tested at explicit times. Under tokio's
+//! paused clock [`Clock::now`] follows the virtual time.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A point on the monotonic clock.
+pub use std::time::Instant;
+
+/// Microseconds since the Unix epoch, UTC: the `ts_recv` of a line.
+///
+/// Always below 2^53, so that jq and JavaScript keep every digit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    /// The greatest stamp: the last whole microsecond that a double represents exactly, in the year 2255.
+    pub const MAX: Self = Self((1 << 53) - 1);
+
+    /// The stamp of `micros` microseconds since the epoch; `None` from 2^53 on.
+    pub fn from_micros(micros: u64) -> Option<Self> {
+        (micros <= Self::MAX.0).then_some(Self(micros))
+    }
+
+    /// Microseconds since the epoch.
+    pub fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// The next possible stamp.
+    pub fn next(self) -> Self {
+        Self((self.0 + 1).min(Self::MAX.0))
+    }
+
+    /// The start of the period of `length` that this stamp lies in; periods are counted from the epoch, so that those
+    /// which divide a day begin at UTC boundaries.
+    pub fn period_start(self, length: Duration) -> Self {
+        let micros = u64::try_from(length.as_micros()).unwrap_or(u64::MAX).max(1);
+        Self(self.0 - self.0 % micros)
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The monotonic clock, and the wall clock that it was anchored to when it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    anchor: Instant,
+    anchor_stamp: Stamp,
+}
+
+impl Clock {
+    /// A clock anchored to the machine's wall clock now.
+    pub fn start() -> Self {
+        Self::anchored(wall())
+    }
+
+    /// A clock for which the wall clock shows `stamp` now.
+    pub fn anchored(stamp: Stamp) -> Self {
+        Self { anchor: monotonic(), anchor_stamp: stamp }
+    }
+
+    /// This instant.
+    pub fn now(&self) -> Instant {
+        monotonic()
+    }
+
+    /// The stamp of an instant, by the monotonic clock from the anchor.
+    pub fn stamp_at(&self, instant: Instant) -> Stamp {
+        let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let since = micros(instant.saturating_duration_since(self.anchor));
+        let before = micros(self.anchor.saturating_duration_since(instant));
+        let stamp = self.anchor_stamp.0.saturating_add(since).saturating_sub(before);
+        Stamp(stamp.min(Stamp::MAX.0))
+    }
+
+    /// The stamp of this instant.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp_at(self.now())
+    }
+}
+
+/// Sleeps until `deadline`; for ever where there is none.
+pub async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        #[expect(clippy::disallowed_methods, reason = "the one place that sleeps")]
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Makes stamps strictly increase over everything one process writes.
+#[derive(Debug)]
+pub struct Stamper {
+    last: Stamp,
+}
+
+impl Stamper {
+    /// A stamper whose first stamp is later than `last`.
+    pub fn after(last: Stamp) -> Self {
+        Self { last }
+    }
+
+    /// `wanted`, raised to one microsecond past the last stamp where it is not later than that.
+    pub fn raise(&mut self, wanted: Stamp) -> Stamp {
+        self.last = wanted.max(self.last.next());
+        self.last
+    }
+
+    /// The last stamp made.
+    pub fn last(&self) -> Stamp {
+        self.last
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+fn wall() -> Stamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Stamp(u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX).min(Stamp::MAX.0))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
+fn monotonic() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_follow_the_monotonic_clock_from_the_anchor() {
+        let clock = Clock::anchored(Stamp(1_000_000));
+        let instant = clock.anchor;
+        assert_eq!(clock.stamp_at(instant + Duration::from_millis(5)), Stamp(1_005_000));
+        assert_eq!(clock.stamp_at(instant - Duration::from_micros(7)), Stamp(999_993));
+    }
+
+    #[test]
+    fn a_stamper_never_repeats_nor_goes_back() {
+        let mut stamper = Stamper::after(Stamp(10));
+        assert_eq!(stamper.raise(Stamp(5)), Stamp(11));
+        assert_eq!(stamper.raise(Stamp(11)), Stamp(12));
+        assert_eq!(stamper.raise(Stamp(40)), Stamp(40));
+    }
+
+    #[test]
+    fn periods_begin_at_utc_boundaries() {
+        let day = Duration::from_secs(86_400);
+        let stamp = Stamp(1_795_317_064_154_123);
+        assert_eq!(stamp.period_start(day).0 % 86_400_000_000, 0);
+        assert!(stamp.period_start(day) <= stamp);
+    }
+
+    #[test]
+    fn stamps_stay_exact_in_a_double() {
+        assert_eq!(Stamp::from_micros(1 << 53), None);
+        assert_eq!(Stamp::MAX.next(), Stamp::MAX);
+    }
+}

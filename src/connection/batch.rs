@@ -1,0 +1,173 @@
+//! What one read of the socket brought: the unit that crosses a queue.
+//!
+//! ```text
+//! bytes  {"type":"trade","code":"KRW-BTC",…}{"type":"ticker",…}trade KRW-BTC ticker …
+//!        └── object ──────────────────────┘                    └── names ─────────┘
+//! records[i] = received, spans of the object and of its names
+//! ```
+//!
+//! One buffer for all, no allocation per frame. A batch holds its room in the queue's byte budget and gives it back
+//! when it is dropped, which is after its lines were handed to the journal's buffers.
+
+use crate::clock::Instant;
+use crate::upbit::message::{self, Part};
+use std::ops::Range;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The target size of a batch: reading stops at the message that crosses it.
+///
+/// Large enough that the cost of a queue slot vanishes, small enough that it passes in well under a millisecond.
+pub const BATCH_BYTES: usize = 256 * 1024;
+
+/// Frames that left the socket together, taken apart.
+#[derive(Debug, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// One part of a frame inside a batch.
+#[derive(Debug)]
+struct Record {
+    received: Instant,
+    body: Range<usize>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Data { kind: Range<usize>, code: Option<Range<usize>> },
+    Control,
+    Unreadable,
+}
+
+/// One part of a frame, as the supervisor sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// An object that names its stream; the names are unescaped and otherwise unchecked.
+    Data {
+        /// The object as received.
+        object: &'a [u8],
+        /// `type` or `ty`.
+        kind: &'a str,
+        /// `code` or `cd`.
+        code: Option<&'a str>,
+    },
+    /// An object that belongs to no stream: status, error, reply, nameless.
+    Control {
+        /// The object as received.
+        object: &'a [u8],
+    },
+    /// Bytes that cannot stand in a line of their own.
+    Unreadable {
+        /// The bytes as received.
+        bytes: &'a [u8],
+    },
+}
+
+/// What a frame meant to the session that received it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// It held market data or account events.
+    pub data: bool,
+    /// It held a refusal.
+    pub error: bool,
+}
+
+impl Batch {
+    /// Takes a frame in; `received` is when it left the socket.
+    pub fn push(&mut self, frame: &[u8], received: Instant) -> Seen {
+        let mut seen = Seen::default();
+        message::parse(frame, &mut |part| {
+            seen.data |= matches!(part, Part::Data { .. });
+            seen.error |= matches!(part, Part::Error { .. });
+            self.push_part(&part, received);
+        });
+        seen
+    }
+
+    /// Whether reading should stop here.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() >= BATCH_BYTES
+    }
+
+    /// Whether nothing was taken in.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Keeps `room` in the queue's budget until the batch is dropped.
+    pub fn hold(&mut self, room: OwnedSemaphorePermit) {
+        self.room = Some(room);
+    }
+
+    /// The parts in the order of arrival, each with the time it was received.
+    pub fn entries(&self) -> impl Iterator<Item = (Instant, Entry<'_>)> {
+        self.records.iter().map(|record| (record.received, self.entry(record)))
+    }
+
+    fn push_part(&mut self, part: &Part<'_>, received: Instant) {
+        let (body, kind) = match part {
+            Part::Data { object, kind, code } => {
+                let body = self.copy(object.as_bytes());
+                let kind = self.copy(kind.as_bytes());
+                let code = code.as_ref().map(|code| self.copy(code.as_bytes()));
+                (body, Kind::Data { kind, code })
+            }
+            Part::Status { object } | Part::Error { object } | Part::Reply { object } | Part::Nameless { object } => {
+                (self.copy(object.as_bytes()), Kind::Control)
+            }
+            Part::Unreadable { bytes } => (self.copy(bytes), Kind::Unreadable),
+        };
+        self.records.push(Record { received, body, kind });
+    }
+
+    fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    fn entry(&self, record: &Record) -> Entry<'_> {
+        let body = &self.bytes[record.body.clone()];
+        let name = |range: &Range<usize>| {
+            std::str::from_utf8(&self.bytes[range.clone()]).expect("a name was copied from a string")
+        };
+        match &record.kind {
+            Kind::Data { kind, code } => Entry::Data { object: body, kind: name(kind), code: code.as_ref().map(name) },
+            Kind::Control => Entry::Control { object: body },
+            Kind::Unreadable => Entry::Unreadable { bytes: body },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+
+    #[test]
+    fn a_batch_gives_back_what_was_put_in() {
+        let now = Clock::anchored(Stamp::MAX).now();
+        let mut batch = Batch::default();
+        assert_eq!(batch.push(br#"[{"ty":"trade","cd":"A-B"},{"ty":"x"}]"#, now), Seen { data: true, error: false });
+        assert_eq!(batch.push(br#"{"error":{}}"#, now), Seen { data: false, error: true });
+        batch.push(b"nonsense", now);
+        let entries: Vec<_> = batch.entries().map(|(_, entry)| entry).collect();
+        assert_eq!(
+            entries,
+            [
+                Entry::Data { object: br#"{"ty":"trade","cd":"A-B"}"#, kind: "trade", code: Some("A-B") },
+                Entry::Data { object: br#"{"ty":"x"}"#, kind: "x", code: None },
+                Entry::Control { object: br#"{"error":{}}"# },
+                Entry::Unreadable { bytes: b"nonsense" },
+            ]
+        );
+    }
+}

@@ -1,0 +1,6 @@
+//! upbit-recorder
+
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod upbit;

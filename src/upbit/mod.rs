@@ -1,0 +1,7 @@
+//! What the exchange says, and what it is told: requests, frames, tokens, limits.
+//!
+//! Pure: no clock, no I/O, no randomness but what is passed in. Facts come from Upbit's developer pages
+//! (docs.upbit.com) and, where those differ from the wire, from the wire.
+
+pub mod message;
+pub mod subscription;

@@ -1,0 +1,207 @@
+//! What a connection asks for: the request that stands until the next one replaces it.
+//!
+//! ```text
+//! [{"ticket":"…"},{"type":"trade","codes":["KRW-BTC"]},{"type":"orderbook","codes":["KRW-BTC.15"],"level":0},{"format":"SIMPLE"}]
+//!  once            one Subscription each                                                              Request::format
+//! ```
+//!
+//! Source: docs.upbit.com, "WebSocket guide". The exchange acknowledges nothing: the first answer is data or an error.
+
+use serde::Serialize;
+use serde_json::Number;
+use std::fmt;
+use std::str::FromStr;
+
+/// How the exchange spells its frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// One object a frame, long keys.
+    #[default]
+    Default,
+    /// One object a frame, short keys.
+    Simple,
+    /// Lists of objects, long keys.
+    JsonList,
+    /// Lists of objects, short keys.
+    SimpleList,
+}
+
+impl Format {
+    /// All formats, in the order of the exchange's documentation.
+    pub const ALL: [Self; 4] = [Self::Default, Self::Simple, Self::JsonList, Self::SimpleList];
+
+    /// The name on the wire and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "DEFAULT",
+            Self::Simple => "SIMPLE",
+            Self::JsonList => "JSON_LIST",
+            Self::SimpleList => "SIMPLE_LIST",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A format name that the exchange does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no format: expected DEFAULT, SIMPLE, JSON_LIST or SIMPLE_LIST")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        let known = Self::ALL.into_iter().find(|format| format.as_str() == name);
+        known.ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// One entry of a request: a type and the codes it is wanted for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// `trade`, `orderbook`, `ticker`, `candle.1m`, `myOrder`, …
+    pub kind: String,
+    /// Market codes such as `KRW-BTC`, upper case; empty: none are sent (private types: everything).
+    pub codes: Vec<String>,
+    /// Pairs of an order book: 1, 5, 15 or 30. Sent as the suffix `CODE.count`; the answers come without it.
+    pub count: Option<u8>,
+    /// Price grouping of an order book; `None` leaves the key out.
+    pub level: Option<Number>,
+    /// Only the snapshot, no realtime frames.
+    pub only_snapshot: bool,
+    /// Only realtime frames, no snapshot.
+    pub only_realtime: bool,
+}
+
+impl Subscription {
+    /// The entry as it goes over the wire.
+    pub fn to_json(&self) -> String {
+        to_json(&self.wire())
+    }
+
+    /// The entry narrowed to one of its codes, as it would go over the wire.
+    pub fn narrowed(&self, code: Option<&str>) -> String {
+        let codes = code.map(str::to_owned).into_iter().collect();
+        Self { codes, ..self.clone() }.to_json()
+    }
+
+    fn wire(&self) -> WireEntry<'_> {
+        WireEntry::Subscription {
+            kind: &self.kind,
+            codes: self.codes.iter().map(|code| self.wire_code(code)).collect(),
+            level: self.level.as_ref(),
+            is_only_snapshot: self.only_snapshot,
+            is_only_realtime: self.only_realtime,
+        }
+    }
+
+    fn wire_code(&self, code: &str) -> String {
+        match self.count {
+            Some(count) => format!("{code}.{count}"),
+            None => code.to_owned(),
+        }
+    }
+}
+
+/// The whole of what one connection should have standing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// One entry per type and set of options.
+    pub subscriptions: Vec<Subscription>,
+    /// How the frames are to be spelt.
+    pub format: Format,
+}
+
+impl Request {
+    /// The frame that asks for it; `ticket` identifies the asker.
+    pub fn to_frame(&self, ticket: &str) -> String {
+        let mut entries = vec![WireEntry::Ticket { ticket }];
+        entries.extend(self.subscriptions.iter().map(Subscription::wire));
+        entries.push(WireEntry::Format { format: self.format.as_str() });
+        to_json(&entries)
+    }
+}
+
+/// The entries of a request in the order of keys that the exchange's documentation shows.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum WireEntry<'a> {
+    Ticket {
+        ticket: &'a str,
+    },
+    Subscription {
+        #[serde(rename = "type")]
+        kind: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        codes: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level: Option<&'a Number>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_only_snapshot: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_only_realtime: bool,
+    },
+    Format {
+        format: &'static str,
+    },
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings, numbers and flags always serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_spelt_as_the_documentation_shows_it() {
+        let request = Request {
+            subscriptions: vec![
+                Subscription {
+                    kind: "trade".into(),
+                    codes: vec!["KRW-BTC".into(), "KRW-ETH".into()],
+                    ..Subscription::default()
+                },
+                Subscription {
+                    kind: "orderbook".into(),
+                    codes: vec!["KRW-BTC".into()],
+                    count: Some(15),
+                    level: Some(0.into()),
+                    only_realtime: true,
+                    ..Subscription::default()
+                },
+                Subscription { kind: "myAsset".into(), ..Subscription::default() },
+            ],
+            format: Format::SimpleList,
+        };
+        assert_eq!(
+            request.to_frame("t"),
+            r#"[{"ticket":"t"},{"type":"trade","codes":["KRW-BTC","KRW-ETH"]},{"type":"orderbook","codes":["KRW-BTC.15"],"level":0,"is_only_realtime":true},{"type":"myAsset"},{"format":"SIMPLE_LIST"}]"#
+        );
+    }
+
+    #[test]
+    fn a_narrowed_entry_keeps_its_options() {
+        let books = Subscription {
+            kind: "orderbook".into(),
+            codes: vec!["KRW-BTC".into(), "KRW-ETH".into()],
+            count: Some(5),
+            ..Subscription::default()
+        };
+        assert_eq!(books.narrowed(Some("KRW-ETH")), r#"{"type":"orderbook","codes":["KRW-ETH.5"]}"#);
+    }
+
+    #[test]
+    fn every_format_is_known_by_its_name() {
+        for format in Format::ALL {
+            assert_eq!(format.as_str().parse::<Format>().unwrap(), format);
+        }
+        assert!("default".parse::<Format>().is_err());
+    }
+}

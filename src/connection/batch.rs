@@ -108,7 +108,7 @@ impl Batch {
     }
 
     /// The parts in the order of arrival, each with the time it was received.
-    pub fn entries(&self) -> impl Iterator<Item = (Instant, Entry<'_>)> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (Instant, Entry<'_>)> {
         self.records.iter().map(|record| (record.received, self.entry(record)))
     }
 

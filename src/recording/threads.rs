@@ -93,8 +93,6 @@ impl Stop {
 pub struct Settings {
     /// When segments end.
     pub rotation: Rotation,
-    /// How often files are synced.
-    pub sync_interval: Duration,
     /// The zstd level of sealed files.
     pub zstd_level: i32,
     /// The stamp of this process's `started` event.
@@ -148,7 +146,6 @@ pub fn start(
         orders: order_queue,
         sync_jobs,
         reports,
-        sync_interval: settings.sync_interval,
         stop: stop.clone(),
         clock: settings.clock,
     };

@@ -35,8 +35,6 @@ pub struct Writer {
     pub sync_jobs: mpsc::Sender<SyncJob>,
     /// To the supervisor.
     pub reports: mpsc::Sender<Report>,
-    /// How often files are synced.
-    pub sync_interval: Duration,
     /// Set when there is no time left to wait for a full disk.
     pub stop: Stop,
     /// For waiting.
@@ -47,16 +45,15 @@ impl Writer {
     /// Writes until the supervisor closes the queue. An error is one that a retry cannot mend.
     pub async fn run(mut self) -> Result<(), StorageError> {
         let mut orders = Vec::with_capacity(ORDERS);
-        let mut last_sync = Stamp::default();
-        let mut now = Stamp::default();
+        let mut sync_up_to = None;
         loop {
             let is_rotating = self.persist(Journal::rotate_one).await?;
             if !self.take(&mut orders, is_rotating).await {
                 break;
             }
             for order in orders.drain(..) {
-                if let Order::Tick(stamp) = order {
-                    now = stamp;
+                if let Order::Tick { stamp, sync: true } = order {
+                    sync_up_to = Some(stamp);
                 }
                 self.journal.accept(order);
                 self.persist(Journal::work).await?;
@@ -66,8 +63,8 @@ impl Writer {
             }
             self.persist(Journal::write_out).await?;
             self.report_rotated();
-            if micros_between(last_sync, now) >= self.sync_interval.as_micros() && self.offer_sync_job(now) {
-                last_sync = now;
+            if sync_up_to.is_some_and(|stamp| self.offer_sync_job(stamp)) {
+                sync_up_to = None;
             }
         }
         self.finish().await
@@ -110,10 +107,10 @@ impl Writer {
     }
 
     /// Hands the syncer its next job; `false`: it still has one waiting.
-    fn offer_sync_job(&mut self, now: Stamp) -> bool {
+    fn offer_sync_job(&mut self, up_to: Stamp) -> bool {
         let Ok(slot) = self.sync_jobs.try_reserve() else { return false };
         if let Some(mut job) = self.journal.take_sync_job() {
-            job.up_to = now;
+            job.up_to = up_to;
             slot.send(job);
         }
         true
@@ -143,8 +140,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-fn micros_between(earlier: Stamp, later: Stamp) -> u128 {
-    later.as_micros().saturating_sub(earlier.as_micros()).into()
 }

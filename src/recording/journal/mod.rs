@@ -45,8 +45,13 @@ pub enum Order {
     Event(StreamId, Stamp, String),
     /// What the exchange is asked from here on, per stream.
     Describe(Tree, Arc<Origins>),
-    /// Time passes: periods end, files are synced.
-    Tick(Stamp),
+    /// Time passes, and periods end.
+    Tick {
+        /// The time.
+        stamp: Stamp,
+        /// It is time for a sync, too.
+        sync: bool,
+    },
     /// Every stream is rotated.
     Rotate,
 }
@@ -178,7 +183,7 @@ impl Journal {
                 return self.append(*id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()));
             }
             Order::Describe(tree, origins) => self.describe(*tree, origins),
-            Order::Tick(stamp) => self.tick(*stamp),
+            Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
         }
         Ok(())

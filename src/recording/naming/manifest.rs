@@ -57,6 +57,11 @@ impl Origins {
         origins
     }
 
+    /// The streams asked for, in order; just the type where no codes were given.
+    pub fn names(&self) -> Vec<String> {
+        self.by_stream.keys().map(StreamKey::to_string).chain(self.by_kind.keys().cloned()).collect()
+    }
+
     /// The origin of a stream; `None`: it was not asked for.
     pub fn get(&self, stream: &StreamKey) -> Option<&Origin> {
         self.by_stream.get(stream).or_else(|| self.by_kind.get(stream.kind()))

@@ -1,11 +1,16 @@
 //! upbit-recorder
 
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod connection;
+pub mod desired;
 pub mod events;
 pub mod ledger;
+pub mod logging;
 pub mod recording;
+pub mod signals;
 pub mod status;
 pub mod supervisor;
 pub mod upbit;

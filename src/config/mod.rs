@@ -1,8 +1,55 @@
 //! What the user set, checked and in the types that the rest of the program uses.
+//!
+//! ```text
+//!  layers ──one tree──▶ reader ──leaf by leaf──▶ sections, subscribe, credentials ──▶ Config
+//!     └───────────────────┴── everything that is wrong, together ──▶ Faults (exit code 78)
+//! ```
+//!
+//! The shipped `config/recorder.toml` is built in: it is the defaults and says which keys there are. Parsing happens
+//! here once; nothing behind this room meets a raw value.
+
+mod credentials;
+mod faults;
+mod layers;
+mod reader;
+mod sections;
+mod subscribe;
+mod values;
+
+pub use credentials::{Credentials, JwtAlgorithm, KeyPlace};
+pub use faults::{Fault, Faults, Origin, nearest};
+pub use layers::{DEFAULTS, Sources};
+pub use reader::Setting;
+pub use values::{Url, ValueError, format_duration, format_size, parse_duration, parse_size};
 
 use crate::upbit::subscription::{Format, Subscription};
+use layers::Layers;
+use reader::Reader;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+///
+/// Everything that is wrong in any layer, at once.
+pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
+    let mut faults = Vec::new();
+    let layers = Layers::read(sources, &mut faults);
+    let mut reader = Reader::new(&layers, faults);
+    let config = sections::read(&mut reader, sources);
+    Ok(Loaded { config, settings: reader.finish()? })
+}
+
+/// A configuration, and where each part of it comes from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The effective configuration.
+    pub config: Config,
+    /// Every key, in the order of the shipped file.
+    pub settings: Vec<Setting>,
+}
 
 /// The effective configuration.
 #[derive(Clone, Debug)]
@@ -13,8 +60,14 @@ pub struct Config {
     pub public: ConnectionConfig,
     /// The account connection.
     pub private: ConnectionConfig,
+    /// Where the account's keys are; there where the account connection is enabled.
+    pub credentials: Option<Credentials>,
+    /// The exchange's REST interface.
+    pub rest: RestConfig,
     /// Files, rotation, bounds.
     pub storage: StorageConfig,
+    /// Metrics, health, status.
+    pub http: HttpConfig,
     /// Logging.
     pub log: LogConfig,
 }
@@ -56,19 +109,6 @@ pub struct ConnectionConfig {
     pub subscribe: Vec<Subscription>,
 }
 
-/// A WebSocket address, taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    /// Whether TLS is used (`wss`).
-    pub tls: bool,
-    /// Host name or address, IPv6 without brackets.
-    pub host: String,
-    /// The port, 80 or 443 where none was given.
-    pub port: u16,
-    /// The whole address as written.
-    pub text: String,
-}
-
 /// Files, rotation, bounds.
 #[derive(Clone, Debug)]
 pub struct StorageConfig {
@@ -84,6 +124,30 @@ pub struct StorageConfig {
     pub max_streams: usize,
     /// zstd compression level, 1 to 19.
     pub zstd_level: i32,
+    /// Below this much free space, in bytes, the disk counts as nearly full; 0: never.
+    pub min_free_bytes: u64,
+    /// Sealed files older than this are deleted; `None` keeps them.
+    pub keep_for: Option<Duration>,
+    /// The oldest sealed files beyond this many bytes are deleted; `None` keeps them.
+    pub keep_bytes: Option<u64>,
+}
+
+/// The exchange's REST interface.
+#[derive(Clone, Debug)]
+pub struct RestConfig {
+    /// `http://` or `https://`, host, optional port, path.
+    pub url: Url,
+    /// Requests in any second, shared by all programs on one data directory.
+    pub requests_per_second: u32,
+    /// Requests a day that healing may spend; 0: nothing is healed.
+    pub heal_max: u32,
+}
+
+/// Metrics, health, status.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// The address served; `None`: off.
+    pub listen: Option<SocketAddr>,
 }
 
 /// Logging.
@@ -104,4 +168,117 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn with(assignments: &[&str]) -> Result<Config, Vec<String>> {
+        let assignments = assignments.iter().map(|&text| text.to_owned()).collect();
+        let loaded = load(&Sources { assignments, ..Sources::default() });
+        loaded.map(|loaded| loaded.config).map_err(|faults| faults.0.iter().map(Fault::to_string).collect())
+    }
+
+    fn fault(assignment: &str) -> String {
+        let mut faults = with(&[assignment]).unwrap_err();
+        let fault = faults.pop().unwrap();
+        assert_eq!(faults, [""; 0], "{assignment}");
+        fault
+    }
+
+    #[test]
+    fn without_anything_set_the_three_great_markets_are_recorded() {
+        let config = with(&[]).unwrap();
+        let kinds: Vec<&str> = config.public.subscribe.iter().map(|entry| entry.kind.as_str()).collect();
+        assert_eq!(kinds, ["trade", "orderbook", "ticker"]);
+        assert!(config.public.subscribe.iter().all(|entry| entry.codes == ["KRW-BTC", "KRW-ETH", "KRW-XRP"]));
+        assert!(config.public.enabled && !config.private.enabled && config.credentials.is_none());
+    }
+
+    #[test]
+    fn the_keys_of_the_shipped_file_are_the_keys_that_are_read() {
+        let mut shipped = Vec::new();
+        reader::leaves("", &Layers::read(&Sources::default(), &mut Vec::new()).defaults, &mut shipped);
+        let loaded = load(&Sources::default()).unwrap();
+        let read: Vec<String> = loaded.settings.into_iter().map(|setting| setting.key).collect();
+        assert_eq!(read.len(), read.iter().collect::<BTreeSet<_>>().len(), "a key is read twice");
+        assert_eq!(read.into_iter().collect::<BTreeSet<_>>(), shipped.into_iter().collect());
+    }
+
+    #[test]
+    fn settings_stand_in_the_order_of_the_shipped_file() {
+        let loaded = load(&Sources::default()).unwrap();
+        let mut at = 0;
+        for Setting { key, .. } in loaded.settings {
+            let name = key.rsplit('.').next().unwrap();
+            let line = if name == "subscribe" { format!("\n[[{key}]]") } else { format!("\n{name} = ") };
+            at += DEFAULTS[at..].find(&line).unwrap_or_else(|| panic!("{key} is not where it belongs")) + 1;
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_answered_with_the_nearest() {
+        assert_eq!(
+            fault("public.ping_intervall=1s"),
+            "--set: public.ping_intervall: unknown key; did you mean `ping_interval`?"
+        );
+        assert_eq!(fault("publik.url=x"), "--set: publik: unknown key; did you mean `public`?");
+        assert!(fault("rotate_bytes=1MiB").ends_with("did you mean `storage.rotate_bytes`?"));
+        assert!(fault("service_host=10.0.0.1").contains("enableServiceLinks"));
+        assert!(fault("log.colour=never").ends_with("known here: format, level"));
+    }
+
+    #[test]
+    fn every_bound_is_kept_and_named() {
+        for (assignment, wanted) in [
+            ("public.ping_interval=56s", "from 10ms to 55s"),
+            ("public.pong_timeout=0s", "from 10ms to 5m"),
+            ("public.ping_interval=30", "write a whole number and one of the units"),
+            ("public.connects_per_second=6", "from 1 to 5"),
+            ("public.max_retries=-1", "from 0 to"),
+            ("public.max_retries=many", "expected a whole number, found the text `many`"),
+            ("public.max_message_bytes=65MiB", "from 4KiB to 64MiB"),
+            ("public.format=default", "DEFAULT, SIMPLE"),
+            ("public.enabled=5", "expected true or false, found the number 5"),
+            ("public.url=https://x/", "ws:// or wss://"),
+            ("public.tls_ca_file=/no/such.pem", "cannot be read"),
+            ("public=5", "expected a table of keys, found the number 5"),
+            ("rest.url=wss://x/", "http:// or https://"),
+            ("storage.rotate_bytes=1048575", "from 1MiB to 1TiB"),
+            ("storage.rotate_interval=7h", "does not divide a day"),
+            ("storage.buffer_bytes=5MiB", "at least 5376KiB are needed"),
+            ("storage.zstd_level=20", "from 1 to 19"),
+            ("storage.max_streams=0", "from 1 to 100000"),
+            ("storage.keep_for=5m", "from 1h to"),
+            ("storage.keep_bytes=1", "from 1MiB"),
+            ("http.listen=localhost", "127.0.0.1:9464"),
+            ("log.level=inof", "did you mean `info`"),
+            ("log.format=xml", "auto, text or json"),
+            ("private.jwt_algorithm=RS256", "HS512 or HS256"),
+            ("public.backoff_min=1m", "longer than backoff_max, 30s"),
+            ("public.enabled=false", "nothing would be recorded"),
+            ("data_dir=", "is empty"),
+        ] {
+            let text = fault(assignment);
+            let key = assignment.split('=').next().unwrap();
+            assert!(text.contains(wanted) && text.contains(key), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_found_at_once() {
+        let faults =
+            with(&["log.level=inof", "nonsense", "public.urll=x", "storage.zstd_level=x", "public.subscribe=5"]);
+        assert_eq!(faults.unwrap_err().len(), 5);
+    }
+
+    #[test]
+    fn plain_numbers_are_bytes_and_empty_text_is_nothing() {
+        let config = with(&["storage.rotate_bytes=2097152", "storage.keep_for=90d", "http.listen="]).unwrap();
+        assert_eq!(config.storage.rotate_bytes, 2 << 20);
+        assert_eq!(config.storage.keep_for, Some(Duration::from_secs(90 * 86_400)));
+        assert_eq!((config.storage.keep_bytes, config.http.listen), (None, None));
+    }
 }

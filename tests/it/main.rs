@@ -1,1 +1,3 @@
-//! t
+//! The integration tests: the real parts together, a file per promise.
+
+mod config;

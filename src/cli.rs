@@ -1,0 +1,116 @@
+//! The command line: verbs and their options. What a verb does is in [`commands`].
+
+use crate::commands;
+use crate::config::Sources;
+use crate::exit::Exit;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Records the exchange Upbit around the clock, losing nothing.
+#[derive(Debug, Parser)]
+#[command(name = "upbit-recorder", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  upbit-recorder check --set data_dir=/srv/tape")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// The configuration, for every verb that reads one.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Where the configuration comes from, beside the environment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// The configuration file (TOML); without one the built-in defaults hold.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Overrides one key, such as log.level=debug; repeatable.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub assignments: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// Together with the environment of this process.
+    pub fn sources(&self) -> Sources {
+        Sources::of_process(self.config.clone(), self.assignments.clone())
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    // Joined when `commands::record` is there:
+    // /// Records until it is told to stop.
+    // #[command(after_help = commands::record::EXAMPLE)]
+    // Record(commands::record::Options),
+    /// Checks the configuration and shows what it amounts to.
+    #[command(after_help = commands::check::EXAMPLE)]
+    Check(commands::check::Options),
+    // Joined when `commands::replay` is there:
+    // /// Plays the exchange on this machine.
+    // Replay(commands::replay::Args),
+    /// Prints what makes a shell complete our commands.
+    #[command(after_help = commands::completions::COMPLETIONS_EXAMPLE)]
+    Completions(commands::completions::Options),
+    /// Prints the manual page.
+    #[command(after_help = commands::completions::MAN_EXAMPLE)]
+    Man,
+}
+
+impl Cli {
+    /// Understands the command line.
+    ///
+    /// # Errors
+    ///
+    /// With the exit code, after the help, the version or the fault was printed.
+    pub fn understand(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
+        Self::try_parse_from(arguments).map_err(|error| {
+            // Printing fails where nobody listens, and then there is nobody to tell.
+            let _ = error.print();
+            match error.kind() {
+                clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Exit::Success,
+                _ => Exit::Usage,
+            }
+        })
+    }
+
+    /// The description of the whole command line, from which completions and the manual are made.
+    pub fn description() -> clap::Command {
+        Self::command()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exit(arguments: &[&str]) -> Option<Exit> {
+        let arguments = std::iter::once("upbit-recorder").chain(arguments.iter().copied()).map(OsString::from);
+        Cli::understand(arguments).err()
+    }
+
+    #[test]
+    fn the_description_holds_together() {
+        Cli::description().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_has_help_with_an_example() {
+        for verb in Cli::description().get_subcommands() {
+            let help = verb.clone().render_long_help().to_string();
+            assert!(help.contains("Example:\n  upbit-recorder "), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn misuse_is_64_and_help_is_success() {
+        assert_eq!(exit(&["--help"]), Some(Exit::Success));
+        assert_eq!(exit(&["--version"]), Some(Exit::Success));
+        assert_eq!(exit(&["chekc"]), Some(Exit::Usage));
+        assert_eq!(exit(&["check", "--nonsense"]), Some(Exit::Usage));
+        assert_eq!(exit(&[]), Some(Exit::Usage));
+        assert_eq!(exit(&["check", "--set", "a=b", "--set", "c=d"]), None);
+    }
+}

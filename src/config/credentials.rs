@@ -1,0 +1,206 @@
+//! Where the account's two keys are. Only their places are configuration: the keys themselves are read at the moment
+//! they are needed, and never stand in a `Config`.
+
+use super::Sources;
+use super::reader::Reader;
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The places of both keys, and how tokens are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Where the access key is.
+    pub access_key: KeyPlace,
+    /// Where the secret key is.
+    pub secret_key: KeyPlace,
+    /// How tokens are signed.
+    pub jwt_algorithm: JwtAlgorithm,
+}
+
+/// Where one key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In a file that holds nothing else but white space around it.
+    File(PathBuf),
+    /// In an environment variable.
+    Variable(&'static str),
+}
+
+impl fmt::Display for KeyPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Variable(name) => f.write_str(name),
+        }
+    }
+}
+
+/// How tokens are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JwtAlgorithm {
+    /// HMAC with SHA-512, what the exchange asks for.
+    Hs512,
+    /// HMAC with SHA-256, still accepted.
+    Hs256,
+}
+
+impl JwtAlgorithm {
+    /// The name in the token and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs512 => "HS512",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
+/// One of the two keys, by the names it goes under.
+struct Key {
+    setting: &'static str,
+    variable: &'static str,
+    credential: &'static str,
+}
+
+const ACCESS: Key = Key { setting: "private.access_key_file", variable: "UPBIT_ACCESS_KEY", credential: "access_key" };
+const SECRET: Key = Key { setting: "private.secret_key_file", variable: "UPBIT_SECRET_KEY", credential: "secret_key" };
+
+/// Reads the keys' part of `[private]`. Nothing is looked for while that connection is off.
+pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) -> Option<Credentials> {
+    let any_path = |text: &str| Ok::<_, String>(PathBuf::from(text));
+    let access = reader.optional(ACCESS.setting, any_path);
+    let secret = reader.optional(SECRET.setting, any_path);
+    let jwt_algorithm = reader.text("private.jwt_algorithm", |text| match text {
+        "HS512" => Ok(JwtAlgorithm::Hs512),
+        "HS256" => Ok(JwtAlgorithm::Hs256),
+        other => Err(format!("`{other}` is unknown: expected HS512 or HS256")),
+    });
+    if !enabled {
+        return None;
+    }
+    let access = find(reader, sources, &ACCESS, access);
+    let secret = find(reader, sources, &SECRET, secret);
+    match (access, secret) {
+        (Ok(access_key), Ok(secret_key)) => Some(Credentials { access_key, secret_key, jwt_algorithm }),
+        (Err(Missing(access)), Err(Missing(secret))) => {
+            let way_out = "name the files, or disable the connection";
+            reader.refuse("private.enabled", format!("there are no keys: {access}; {secret}; {way_out}"));
+            None
+        }
+        (Err(Missing(places)), Ok(other)) => lone(reader, &ACCESS, &places, &other),
+        (Ok(other), Err(Missing(places))) => lone(reader, &SECRET, &places, &other),
+    }
+}
+
+/// The places that were looked at without finding a key.
+struct Missing(String);
+
+/// The first place that has the key; a file that is named but no good is a fault at once.
+fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<PathBuf>) -> Result<KeyPlace, Missing> {
+    if let Some(path) = file {
+        if let Err(problem) = check_file(&path) {
+            reader.refuse(key.setting, problem);
+        }
+        return Ok(KeyPlace::File(path));
+    }
+    if sources.variable(key.variable).is_some_and(|value| !value.trim().is_empty()) {
+        return Ok(KeyPlace::Variable(key.variable));
+    }
+    let Some(directory) = sources.variable("CREDENTIALS_DIRECTORY") else {
+        return Err(Missing(format!(
+            "{} is empty, {} and CREDENTIALS_DIRECTORY are not set",
+            key.setting, key.variable
+        )));
+    };
+    // systemd guards this directory itself, by means that a file's mode does not show.
+    let path = Path::new(directory).join(key.credential);
+    let holds_a_key = std::fs::read_to_string(&path).is_ok_and(|text| !text.trim().is_empty());
+    let places = format!("{} is empty, {} is not set, {} holds no key", key.setting, key.variable, path.display());
+    if holds_a_key { Ok(KeyPlace::File(path)) } else { Err(Missing(places)) }
+}
+
+fn check_file(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let file = std::fs::metadata(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let mode = file.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!("others than its owner may read {shown} (mode {mode:03o}): chmod 600 {shown}"));
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => Err(format!("{shown} is empty")),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{shown} cannot be read: {error}")),
+    }
+}
+
+fn lone(reader: &mut Reader<'_>, key: &Key, places: &str, other: &KeyPlace) -> Option<Credentials> {
+    reader.refuse(key.setting, format!("one key without the other, which is in {other}: {places}"));
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, Faults, load};
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn load_with(environment: &[(&str, &str)], assignments: &[String]) -> Result<Config, Faults> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut all = vec!["private.enabled=true".to_owned()];
+        all.extend_from_slice(assignments);
+        load(&Sources { file: None, environment, assignments: all }).map(|loaded| loaded.config)
+    }
+
+    #[test]
+    fn keys_are_found_in_the_environment() {
+        let config = load_with(&[("UPBIT_ACCESS_KEY", "a"), ("UPBIT_SECRET_KEY", "b")], &[]).unwrap();
+        let credentials = config.credentials.clone().unwrap();
+        assert_eq!(credentials.secret_key, KeyPlace::Variable("UPBIT_SECRET_KEY"));
+        assert_eq!(credentials.jwt_algorithm, JwtAlgorithm::Hs512);
+    }
+
+    #[test]
+    fn keys_are_found_where_systemd_puts_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().to_str().unwrap();
+        for name in ["access_key", "secret_key"] {
+            std::fs::write(directory.path().join(name), "k\n").unwrap();
+        }
+        let credentials = load_with(&[("CREDENTIALS_DIRECTORY", path)], &[]).unwrap().credentials.unwrap();
+        assert_eq!(credentials.access_key, KeyPlace::File(directory.path().join("access_key")));
+    }
+
+    #[test]
+    fn no_key_is_one_fault_that_names_every_place() {
+        let faults = load_with(&[], &[]).unwrap_err();
+        let text = faults.to_string();
+        assert_eq!(faults.0.len(), 1, "{text}");
+        for place in ["private.access_key_file", "UPBIT_SECRET_KEY", "CREDENTIALS_DIRECTORY"] {
+            assert!(text.contains(place), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_key_without_the_other_is_a_fault() {
+        let text = load_with(&[("UPBIT_ACCESS_KEY", "hunter2")], &[]).unwrap_err().to_string();
+        assert!(text.contains("one key without the other") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_key_file_must_be_there_hold_a_key_and_be_its_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        let path = file.to_str().unwrap();
+        let set = |key: &str| format!("private.{key}_key_file={path}");
+        let problem = || load_with(&[], &[set("access"), set("secret")]).map_err(|faults| faults.to_string());
+        assert!(problem().unwrap_err().contains("cannot be read"));
+        std::fs::write(&file, " \n").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        assert!(problem().unwrap_err().contains("is empty"));
+        std::fs::write(&file, "k").unwrap();
+        assert!(problem().is_ok());
+        std::fs::set_permissions(&file, Permissions::from_mode(0o604)).unwrap();
+        assert!(problem().unwrap_err().contains("chmod 600"));
+    }
+}

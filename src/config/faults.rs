@@ -1,0 +1,110 @@
+//! What is wrong with a configuration: each fault with the place it was written at, its key, and the way out.
+
+use figment::{Metadata, Source};
+use std::fmt;
+
+/// Where a value was written: a file, an environment variable, `--set`, or `default`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    name: String,
+    secret: bool,
+}
+
+/// How figment's metadata remembers that a layer is secret.
+const SECRET: &str = "secret";
+
+impl Origin {
+    /// A place whose values may be shown.
+    pub fn open(name: impl Into<String>) -> Self {
+        Self { name: name.into(), secret: false }
+    }
+
+    /// A place whose values must never be shown.
+    pub fn secret(name: impl Into<String>) -> Self {
+        Self { name: name.into(), secret: true }
+    }
+
+    /// Whether values from here must not be shown.
+    pub fn is_secret(&self) -> bool {
+        self.secret
+    }
+
+    pub(super) fn metadata(&self) -> Metadata {
+        let metadata = Metadata::named(self.name.clone());
+        if self.secret { metadata.source(Source::Custom(SECRET.into())) } else { metadata }
+    }
+
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let secret = matches!(&metadata.source, Some(Source::Custom(kind)) if kind == SECRET);
+        Self { name: metadata.name.clone().into_owned(), secret }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it was written.
+    pub origin: Origin,
+    /// The key, such as `public.subscribe[0].codes`; empty where a whole file is meant.
+    pub key: String,
+    /// What is wrong and the way out.
+    pub problem: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "{}: {}", self.origin, self.problem),
+            key => write!(f, "{}: {key}: {}", self.origin, self.problem),
+        }
+    }
+}
+
+/// Everything that is wrong, in the order of the layers and keys; never empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(Fault::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+/// The candidate that `wrong` is most likely a misspelling of.
+///
+/// At most a third of its letters (but always two) may have to change, so that `url` is not taken for `rest`.
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (wrong.chars().count() / 3).max(2);
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&wrong.to_lowercase(), &candidate.to_lowercase());
+    let measured = candidates.into_iter().map(|candidate| (distance(candidate), candidate));
+    let (_, found) = measured.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance)?;
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        let keys = ["ping_interval", "pong_timeout", "url"];
+        assert_eq!(nearest("pingintervall", keys), Some("ping_interval"));
+        assert_eq!(nearest("URL", keys), Some("url"));
+        assert_eq!(nearest("retention", keys), None);
+        assert_eq!(nearest("", []), None);
+    }
+
+    #[test]
+    fn an_origin_survives_its_way_through_figment() {
+        for origin in [Origin::open("recorder.toml"), Origin::secret("recorder.secret.toml")] {
+            assert_eq!(Origin::of(&origin.metadata()), origin);
+        }
+    }
+}

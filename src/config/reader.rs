@@ -1,0 +1,227 @@
+//! Reads the leaves of the merged tree one by one and collects what is wrong with each.
+//!
+//! A leaf that cannot be read leaves its default standing, so that everything after it is still looked at; as any
+//! fault refuses the whole configuration, such a value is never used.
+
+use super::faults::{Fault, Faults, Origin, nearest};
+use super::layers::Layers;
+use super::values::{format_duration, format_size, parse_duration, parse_size};
+use figment::value::{Dict, Value};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One key in force.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The whole key, such as `public.url`.
+    pub key: String,
+    /// As written.
+    pub value: Value,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The merged tree, and what was found in it so far.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    layers: &'a Layers,
+    settings: Vec<Setting>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that has looked for unknown keys and misplaced tables already; `faults` are those of the layers.
+    pub(super) fn new(layers: &'a Layers, faults: Vec<Fault>) -> Self {
+        let mut reader = Self { layers, settings: Vec::new(), faults };
+        if let (Some(merged), Some(known)) = (layers.merged.as_dict(), layers.defaults.as_dict()) {
+            reader.compare("", merged, known);
+        }
+        reader
+    }
+
+    /// The settings in the order they were read, or everything that is wrong.
+    pub(super) fn finish(self) -> Result<Vec<Setting>, Faults> {
+        if self.faults.is_empty() { Ok(self.settings) } else { Err(Faults(self.faults)) }
+    }
+
+    /// Adds a fault about a key that was read before.
+    pub(super) fn refuse(&mut self, key: &str, problem: impl Into<String>) {
+        let parent = key.split('[').next().unwrap_or(key);
+        let value = self.layers.merged.find_ref(parent);
+        let origin = value.map_or_else(|| Origin::open("default"), |value| self.layers.origin(value));
+        self.faults.push(Fault { origin, key: key.to_owned(), problem: problem.into() });
+    }
+
+    /// Reads a key by its own rule.
+    pub(super) fn leaf<T>(&mut self, key: &str, parse: impl Fn(&Value) -> Result<T, String>) -> T {
+        let default = self.layers.defaults.find_ref(key).unwrap_or_else(|| panic!("the shipped file has no key {key}"));
+        // A table that was overwritten by something else was refused by `compare`; its keys read as their defaults.
+        let value = self.layers.merged.find_ref(key).unwrap_or(default);
+        self.settings.push(Setting { key: key.to_owned(), value: value.clone(), origin: self.layers.origin(value) });
+        parse(value).unwrap_or_else(|problem| {
+            // What is wrong may quote the value, and a secret one must not be repeated.
+            let secret = self.layers.origin(value).is_secret();
+            self.refuse(
+                key,
+                if secret { "the value cannot be used (not shown, it is secret)".into() } else { problem },
+            );
+            parse(default).unwrap_or_else(|problem| panic!("the shipped file is wrong: {key}: {problem}"))
+        })
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.leaf(key, |value| value.to_bool().ok_or_else(|| expected("true or false", value)))
+    }
+
+    /// Any text that `parse` takes.
+    pub(super) fn text<T, E: Display>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> T {
+        self.leaf(key, |value| {
+            let text = value.as_str().ok_or_else(|| expected("text in quotes", value))?;
+            parse(text).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Text that `parse` takes, or empty text for nothing.
+    pub(super) fn optional<T, E: Display>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        self.text(key, |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) })
+    }
+
+    /// A path that is not empty.
+    pub(super) fn path(&mut self, key: &str) -> PathBuf {
+        self.text(key, |text| if text.is_empty() { Err("it is empty: name a directory") } else { Ok(text.into()) })
+    }
+
+    /// A whole number.
+    pub(super) fn number<T: TryFrom<i128> + Display>(&mut self, key: &str, bounds: RangeInclusive<i128>) -> T {
+        self.leaf(key, |value| {
+            let number = whole_number(value).ok_or_else(|| expected("a whole number", value))?;
+            let fitting = bounds.contains(&number).then(|| T::try_from(number).ok()).flatten();
+            fitting.ok_or_else(|| out_of_bounds(number, bounds.start(), bounds.end()))
+        })
+    }
+
+    /// A duration.
+    pub(super) fn duration(&mut self, key: &str, bounds: RangeInclusive<Duration>) -> Duration {
+        self.text(key, |text| bounded_duration(text, &bounds))
+    }
+
+    /// A duration, or empty text for nothing.
+    pub(super) fn optional_duration(&mut self, key: &str, bounds: RangeInclusive<Duration>) -> Option<Duration> {
+        self.optional(key, |text| bounded_duration(text, &bounds))
+    }
+
+    /// A size in bytes.
+    pub(super) fn size(&mut self, key: &str, bounds: RangeInclusive<u64>) -> u64 {
+        self.leaf(key, |value| bounded_size(value, &bounds))
+    }
+
+    /// A size in bytes, or empty text for nothing.
+    pub(super) fn optional_size(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Option<u64> {
+        self.leaf(key, |value| match value.as_str() {
+            Some("") => Ok(None),
+            _ => bounded_size(value, &bounds).map(Some),
+        })
+    }
+
+    /// Refuses keys that the shipped file does not have, and anything but a table where it has one.
+    fn compare(&mut self, path: &str, merged: &Dict, known: &Dict) {
+        for (name, value) in merged {
+            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let problem = match (known.get(name), value) {
+                (Some(Value::Dict(_, known)), Value::Dict(_, merged)) => {
+                    self.compare(&key, merged, known);
+                    continue;
+                }
+                (Some(Value::Dict(..)), other) => expected("a table of keys", other),
+                (Some(_), _) => continue,
+                (None, _) => self.unknown(path, name, known),
+            };
+            self.faults.push(Fault { origin: self.layers.origin(first_leaf(value)), key, problem });
+        }
+    }
+
+    /// What to say about an unknown key: the nearest one beside it, else the nearest anywhere.
+    fn unknown(&self, path: &str, name: &str, siblings: &Dict) -> String {
+        if let Some(near) = nearest(name, siblings.keys().map(String::as_str)) {
+            return format!("unknown key; did you mean `{near}`?");
+        }
+        let whole = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let mut all = Vec::new();
+        leaves("", &self.layers.defaults, &mut all);
+        let last = |key: &&String| key.rsplit('.').next() == Some(name);
+        match all.iter().find(last).map(String::as_str).or_else(|| nearest(&whole, all.iter().map(String::as_str))) {
+            Some(near) => format!("unknown key; did you mean `{near}`?"),
+            None if whole.starts_with("service_") || whole.starts_with("port") => {
+                "unknown key; if Kubernetes sets it, give the pod enableServiceLinks: false".to_owned()
+            }
+            None => {
+                let names: Vec<&str> = siblings.keys().map(String::as_str).collect();
+                format!("unknown key; known here: {}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// The whole keys of all leaves below `value`.
+pub(super) fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
+    match value.as_dict() {
+        None => found.push(path.to_owned()),
+        Some(dict) => dict.iter().for_each(|(name, value)| {
+            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            leaves(&key, value, found);
+        }),
+    }
+}
+
+/// `expected a whole number, found text`.
+pub(super) fn expected(what: &str, found: &Value) -> String {
+    let found = match found {
+        Value::String(_, text) => format!("the text `{text}`"),
+        Value::Char(_, char) => format!("the text `{char}`"),
+        Value::Bool(_, flag) => format!("`{flag}`"),
+        Value::Num(_, _) => format!("the number {}", show_number(found)),
+        Value::Empty(..) => "nothing".to_owned(),
+        Value::Dict(..) => "a table".to_owned(),
+        Value::Array(..) => "a list".to_owned(),
+    };
+    format!("expected {what}, found {found}")
+}
+
+/// A number as JSON and TOML both spell it.
+fn show_number(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A number without a fraction, however figment holds it.
+fn whole_number(value: &Value) -> Option<i128> {
+    value.to_i128().or_else(|| i128::try_from(value.to_u128()?).ok())
+}
+
+/// A table has no origin of its own; that of what stands in it is the right one.
+fn first_leaf(value: &Value) -> &Value {
+    value.as_dict().and_then(|dict| dict.values().next()).map_or(value, first_leaf)
+}
+
+fn bounded_duration(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    let (low, high) = (format_duration(*bounds.start()), format_duration(*bounds.end()));
+    bounds.contains(&duration).then_some(duration).ok_or_else(|| out_of_bounds(text, &low, &high))
+}
+
+fn bounded_size(value: &Value, bounds: &RangeInclusive<u64>) -> Result<u64, String> {
+    let text = match (value.as_str(), whole_number(value)) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(bytes)) => bytes.to_string(),
+        (None, None) => return Err(expected("a size such as \"128MiB\"", value)),
+    };
+    let size = parse_size(&text).map_err(|error| error.to_string())?;
+    let (low, high) = (format_size(*bounds.start()), format_size(*bounds.end()));
+    bounds.contains(&size).then_some(size).ok_or_else(|| out_of_bounds(text, &low, &high))
+}
+
+fn out_of_bounds(value: impl Display, low: &impl Display, high: &impl Display) -> String {
+    format!("`{value}` is out of bounds: from {low} to {high}")
+}

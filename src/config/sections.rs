@@ -1,0 +1,160 @@
+//! The keys, section by section in the order of the shipped file, with their bounds, and what several of them must
+//! agree on.
+
+use super::credentials;
+use super::layers::Sources;
+use super::reader::Reader;
+use super::subscribe;
+use super::values::{Url, format_duration, format_size};
+use super::{Config, ConnectionConfig, Credentials, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
+use crate::connection::ConnectionId;
+use crate::connection::batch::BATCH_BYTES;
+use crate::upbit::subscription::Format;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Durations from the shortest that a timer resolves well to `longest`.
+const fn up_to(longest: Duration) -> RangeInclusive<Duration> {
+    Duration::from_millis(10)..=longest
+}
+
+/// Reads everything; `reader` collects what is wrong.
+pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
+    let data_dir = reader.path("data_dir");
+    let (public, _) = read_connection(reader, sources, ConnectionId::Public);
+    let (private, credentials) = read_connection(reader, sources, ConnectionId::Private);
+    let rest = read_rest(reader);
+    let storage = read_storage(reader);
+    let http = read_http(reader);
+    let log = read_log(reader);
+    let config = Config { data_dir, public, private, credentials, rest, storage, http, log };
+    refuse_contradictions(reader, &config);
+    config
+}
+
+fn read_connection(
+    reader: &mut Reader<'_>,
+    sources: &Sources,
+    connection: ConnectionId,
+) -> (ConnectionConfig, Option<Credentials>) {
+    let key = |name: &str| format!("{connection}.{name}");
+    let enabled = reader.flag(&key("enabled"));
+    let config = ConnectionConfig {
+        enabled,
+        url: reader.text(&key("url"), Url::websocket),
+        format: reader.text(&key("format"), str::parse::<Format>),
+        // The exchange drops a connection that was idle for 60 s; the ping must be on its way before.
+        ping_interval: reader.duration(&key("ping_interval"), up_to(Duration::from_secs(55))),
+        pong_timeout: reader.duration(&key("pong_timeout"), up_to(Duration::from_secs(300))),
+        connect_timeout: reader.duration(&key("connect_timeout"), up_to(Duration::from_secs(300))),
+        first_frame_timeout: reader.duration(&key("first_frame_timeout"), up_to(HOUR)),
+        backoff_min: reader.duration(&key("backoff_min"), Duration::from_millis(1)..=HOUR),
+        backoff_max: reader.duration(&key("backoff_max"), Duration::from_millis(1)..=HOUR),
+        max_retries: reader.number(&key("max_retries"), 0..=u32::MAX.into()),
+        connects_per_second: reader.number(&key("connects_per_second"), 1..=5),
+        messages_per_second: reader.number(&key("messages_per_second"), 1..=5),
+        messages_per_minute: reader.number(&key("messages_per_minute"), 1..=100),
+        max_message_bytes: to_usize(reader.size(&key("max_message_bytes"), 4 * KIB..=64 * MIB)),
+        tls_ca_file: reader.optional(&key("tls_ca_file"), |text| {
+            let path = PathBuf::from(text);
+            std::fs::File::open(&path).map(|_| path).map_err(|error| format!("`{text}` cannot be read: {error}"))
+        }),
+        subscribe: Vec::new(),
+    };
+    let is_private = connection == ConnectionId::Private;
+    let credentials = is_private.then(|| credentials::read(reader, sources, enabled)).flatten();
+    let subscribe = subscribe::read(reader, connection, enabled);
+    (ConnectionConfig { subscribe, ..config }, credentials)
+}
+
+fn read_rest(reader: &mut Reader<'_>) -> RestConfig {
+    RestConfig {
+        url: reader.text("rest.url", Url::http),
+        requests_per_second: reader.number("rest.requests_per_second", 1..=10),
+        heal_max: reader.number("rest.heal_max", 0..=100_000),
+    }
+}
+
+fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
+    StorageConfig {
+        rotate_interval: reader.duration("storage.rotate_interval", Duration::from_secs(1)..=DAY),
+        rotate_bytes: reader.size("storage.rotate_bytes", MIB..=TIB),
+        sync_interval: reader.duration("storage.sync_interval", up_to(Duration::from_secs(60))),
+        buffer_bytes: to_usize(reader.size("storage.buffer_bytes", MIB..=2 * GIB)),
+        max_streams: reader.number("storage.max_streams", 1..=100_000),
+        zstd_level: reader.number("storage.zstd_level", 1..=19),
+        min_free_bytes: reader.size("storage.min_free_bytes", 0..=1024 * TIB),
+        keep_for: reader.optional_duration("storage.keep_for", HOUR..=36_500 * DAY),
+        keep_bytes: reader.optional_size("storage.keep_bytes", MIB..=1024 * 1024 * TIB),
+    }
+}
+
+fn read_http(reader: &mut Reader<'_>) -> HttpConfig {
+    let listen = reader.optional("http.listen", |text| {
+        let way_out = "write an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464";
+        text.parse().map_err(|_| format!("`{text}` is no address to listen on: {way_out}"))
+    });
+    HttpConfig { listen }
+}
+
+fn read_log(reader: &mut Reader<'_>) -> LogConfig {
+    LogConfig {
+        level: reader.text("log.level", |text| crate::logging::check_filter(text).map(|()| text.to_owned())),
+        format: reader.text("log.format", |text| match text {
+            "auto" => Ok(LogFormat::Auto),
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            other => Err(format!("`{other}` is unknown: expected auto, text or json")),
+        }),
+    }
+}
+
+/// Values that are each right and together are not.
+fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
+    if !config.public.enabled && !config.private.enabled {
+        reader.refuse("public.enabled", "nothing would be recorded: enable the public or the private connection");
+    }
+    let connections = [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)];
+    for (connection, settings) in connections {
+        if settings.backoff_min > settings.backoff_max {
+            let (min, max) = (format_duration(settings.backoff_min), format_duration(settings.backoff_max));
+            reader.refuse(&format!("{connection}.backoff_min"), format!("{min} is longer than backoff_max, {max}"));
+        }
+        refuse_small_buffer(reader, config, connection, settings);
+    }
+    let interval = config.storage.rotate_interval;
+    if !DAY.as_millis().is_multiple_of(interval.as_millis().max(1)) {
+        let problem = "does not divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h and 1d do, and so do 5m, 10m, 15m, 30m";
+        reader.refuse("storage.rotate_interval", format!("{} {problem}", format_duration(interval)));
+    }
+}
+
+/// Reading begins only when the batch that is being filled and one whole message on top of it have room; what is left
+/// of the buffer beyond that, 1 MiB at least, is what can actually wait for the disk.
+fn refuse_small_buffer(
+    reader: &mut Reader<'_>,
+    config: &Config,
+    connection: ConnectionId,
+    settings: &ConnectionConfig,
+) {
+    let needed = (BATCH_BYTES + settings.max_message_bytes) as u64 + MIB;
+    let buffer = config.storage.buffer_bytes as u64;
+    if settings.enabled && buffer < needed {
+        let (buffer, needed) = (format_size(buffer), format_size(needed));
+        let reason = format!("with {connection}.max_message_bytes as it is, at least {needed} are needed");
+        reader.refuse("storage.buffer_bytes", format!("{buffer} is too little: {reason}"));
+    }
+}
+
+/// The bounds above keep every size that is held in memory below 2 GiB.
+fn to_usize(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,162 @@
+//! Reads the entries of `[[public.subscribe]]` and `[[private.subscribe]]`: their shape. What an entry may ask for is
+//! [`desired`](crate::desired)'s business.
+
+use super::faults::nearest;
+use super::reader::{Reader, expected};
+use crate::connection::ConnectionId;
+use crate::desired;
+use crate::upbit::subscription::Subscription;
+use figment::value::{Dict, Value};
+use serde_json::Number;
+
+/// Every key that an entry can have.
+const KEYS: [&str; 6] = ["type", "codes", "count", "level", "only_snapshot", "only_realtime"];
+
+/// Reads a whole list. The entries are checked against the exchange's rules where the connection is made; a connection
+/// that is off may keep a half-written list.
+pub(super) fn read(reader: &mut Reader<'_>, connection: ConnectionId, enabled: bool) -> Vec<Subscription> {
+    let list = format!("{connection}.subscribe");
+    let entries = reader.leaf(&list, |value| match value.as_array() {
+        Some(entries) => Ok(entries.to_vec()),
+        None => Err(expected("a list such as [{type=\"trade\",codes=[\"KRW-BTC\"]}]", value)),
+    });
+    let mut sound = true;
+    let mut subscriptions = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let mut problems = Vec::new();
+        subscriptions.push(read_entry(entry, &mut problems));
+        sound &= problems.is_empty();
+        for (key, problem) in problems {
+            reader.refuse(&entry_key(&list, index, &key), problem);
+        }
+    }
+    // A list with unread parts would be refused for what they left out as well.
+    if enabled && sound {
+        for refusal in desired::refusals(connection, &subscriptions) {
+            let key = refusal.entry.map_or_else(|| list.clone(), |index| entry_key(&list, index, refusal.key));
+            reader.refuse(&key, refusal.problem);
+        }
+    }
+    subscriptions
+}
+
+/// `public.subscribe[2].codes`; the index counts from 0.
+fn entry_key(list: &str, index: usize, key: &str) -> String {
+    let dot = if key.is_empty() { "" } else { "." };
+    format!("{list}[{index}]{dot}{key}")
+}
+
+type Problems = Vec<(String, String)>;
+
+fn read_entry(entry: &Value, problems: &mut Problems) -> Subscription {
+    let Some(entry) = entry.as_dict() else {
+        problems.push((String::new(), expected("a table such as {type=\"trade\",codes=[\"KRW-BTC\"]}", entry)));
+        return Subscription::default();
+    };
+    for key in entry.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+        problems.push((key.clone(), unknown(key)));
+    }
+    let mut fields = Fields { entry, problems };
+    let kind = fields.read("type", read_text);
+    if kind.is_none() && !entry.contains_key("type") {
+        fields.problems.push(("type".into(), "is missing: say what to record, such as \"trade\"".into()));
+    }
+    Subscription {
+        kind: kind.unwrap_or_default(),
+        codes: fields.read("codes", read_codes).unwrap_or_default(),
+        count: fields.read("count", read_count),
+        level: fields.read("level", read_level),
+        only_snapshot: fields.read("only_snapshot", read_flag).unwrap_or_default(),
+        only_realtime: fields.read("only_realtime", read_flag).unwrap_or_default(),
+    }
+}
+
+fn unknown(key: &str) -> String {
+    match nearest(key, KEYS) {
+        Some(near) => format!("unknown key; did you mean `{near}`?"),
+        None => format!("unknown key; known here: {}", KEYS.join(", ")),
+    }
+}
+
+struct Fields<'a> {
+    entry: &'a Dict,
+    problems: &'a mut Problems,
+}
+
+impl Fields<'_> {
+    fn read<T>(&mut self, key: &str, parse: impl Fn(&Value) -> Result<T, String>) -> Option<T> {
+        let parsed = parse(self.entry.get(key)?);
+        parsed.map_err(|problem| self.problems.push((key.to_owned(), problem))).ok()
+    }
+}
+
+fn read_text(value: &Value) -> Result<String, String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| expected("text in quotes", value))
+}
+
+fn read_codes(value: &Value) -> Result<Vec<String>, String> {
+    let wanted = "a list of codes such as [\"KRW-BTC\"]";
+    let codes = value.as_array().ok_or_else(|| expected(wanted, value))?;
+    codes.iter().map(|code| code.as_str().map(str::to_owned).ok_or_else(|| expected(wanted, code))).collect()
+}
+
+fn read_count(value: &Value) -> Result<u8, String> {
+    let count: Option<u8> = value.deserialize().ok();
+    count.filter(|count| desired::COUNTS.contains(count)).ok_or_else(|| expected("1, 5, 15 or 30", value))
+}
+
+fn read_level(value: &Value) -> Result<Number, String> {
+    let whole = value.deserialize::<u64>().ok().map(Number::from);
+    let level = whole.or_else(|| value.to_f64().filter(|level| *level >= 0.0).and_then(Number::from_f64));
+    level.ok_or_else(|| expected("a number that is not negative", value))
+}
+
+fn read_flag(value: &Value) -> Result<bool, String> {
+    value.to_bool().ok_or_else(|| expected("true or false", value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Sources, load};
+
+    fn faults(list: &str) -> Vec<String> {
+        let assignments = vec![format!("public.subscribe={list}")];
+        let faults = load(&Sources { assignments, ..Sources::default() }).unwrap_err();
+        faults.0.iter().map(|fault| format!("{} {}", fault.key, fault.problem)).collect()
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let entry = "{type=\"orderbook\",codes=[\"KRW-BTC\"],count=15,level=0.1,only_realtime=true}";
+        let assignments = vec![format!("public.subscribe=[{entry}]")];
+        let loaded = load(&Sources { assignments, ..Sources::default() }).unwrap();
+        let wire = loaded.config.public.subscribe[0].to_json();
+        assert_eq!(wire, r#"{"type":"orderbook","codes":["KRW-BTC.15"],"level":0.1,"is_only_realtime":true}"#);
+    }
+
+    #[test]
+    fn every_wrong_part_of_every_entry_is_named() {
+        assert_eq!(
+            faults(
+                "[{tpye=\"trade\"},{type=5,codes=\"KRW-BTC\"},7,{type=\"orderbook\",codes=[1],count=10,level=-1,only_snapshot=1}]"
+            ),
+            [
+                "public.subscribe[0].tpye unknown key; did you mean `type`?",
+                "public.subscribe[0].type is missing: say what to record, such as \"trade\"",
+                "public.subscribe[1].type expected text in quotes, found the number 5",
+                "public.subscribe[1].codes expected a list of codes such as [\"KRW-BTC\"], found the text `KRW-BTC`",
+                "public.subscribe[2] expected a table such as {type=\"trade\",codes=[\"KRW-BTC\"]}, found the number 7",
+                "public.subscribe[3].codes expected a list of codes such as [\"KRW-BTC\"], found the number 1",
+                "public.subscribe[3].count expected 1, 5, 15 or 30, found the number 10",
+                "public.subscribe[3].level expected a number that is not negative, found the number -1",
+                "public.subscribe[3].only_snapshot expected true or false, found the number 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn something_else_than_a_list_is_shown_what_a_list_is() {
+        assert!(faults("[{type=\"trade\"")[0].contains("expected a list such as [{type="));
+        assert!(faults("{type=\"trade\"}")[0].contains("found a table"));
+    }
+}

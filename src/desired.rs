@@ -1,0 +1,302 @@
+//! From the entries of the configuration to the request that a connection should have standing, and why an entry
+//! cannot be part of one.
+//!
+//! Pure. The exchange acknowledges nothing and answers a code that it does not know, or a level that a pair does not
+//! have, with silence: what can be known to be wrong beforehand is refused here.
+
+use crate::config::{ConnectionConfig, nearest};
+use crate::connection::ConnectionId;
+use crate::upbit::subscription::{Request, Subscription};
+use std::collections::BTreeMap;
+
+/// The pairs of an order book that can be asked for; any other number silently gives 30.
+pub const COUNTS: [u8; 4] = [1, 5, 15, 30];
+
+/// The types of the market data connection.
+pub const PUBLIC_TYPES: [&str; 12] = [
+    "trade",
+    "orderbook",
+    "ticker",
+    "candle.1s",
+    "candle.1m",
+    "candle.3m",
+    "candle.5m",
+    "candle.10m",
+    "candle.15m",
+    "candle.30m",
+    "candle.60m",
+    "candle.240m",
+];
+
+/// The types of the account connection.
+pub const PRIVATE_TYPES: [&str; 3] = ["myOrder", "myAsset", "announcement"];
+
+/// Why something cannot be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The entry, counted from 0; `None`: the list as a whole.
+    pub entry: Option<usize>,
+    /// The key of the entry.
+    pub key: &'static str,
+    /// What is wrong and the way out.
+    pub problem: String,
+}
+
+/// The request for everything that is configured: entries with the same type and options become one, and a code stands
+/// in it once.
+pub fn request(connection: &ConnectionConfig) -> Request {
+    let mut subscriptions: Vec<Subscription> = Vec::new();
+    for wanted in &connection.subscribe {
+        let same = |known: &&mut Subscription| options(known) == options(wanted);
+        match subscriptions.iter_mut().find(same) {
+            Some(known) => known.codes.extend_from_slice(&wanted.codes),
+            None => subscriptions.push(wanted.clone()),
+        }
+    }
+    for subscription in &mut subscriptions {
+        let mut seen = std::collections::BTreeSet::new();
+        subscription.codes.retain(|code| seen.insert(code.clone()));
+    }
+    Request { subscriptions, format: connection.format }
+}
+
+/// How many streams a request asks for. A type that was asked for without codes counts as one: how many codes it will
+/// bring is not known beforehand.
+pub fn streams(request: &Request) -> usize {
+    request.subscriptions.iter().map(|subscription| subscription.codes.len().max(1)).sum()
+}
+
+/// Everything that cannot be asked for on this connection.
+pub fn refusals(connection: ConnectionId, subscriptions: &[Subscription]) -> Vec<Refusal> {
+    let mut refused = Refused::default();
+    if subscriptions.is_empty() {
+        let problem = "nothing is subscribed: add an entry, or disable the connection";
+        refused.0.push(Refusal { entry: None, key: "", problem: problem.to_owned() });
+    }
+    for (index, subscription) in subscriptions.iter().enumerate() {
+        if check_type(&mut refused, index, connection, subscription) {
+            check_codes(&mut refused, index, subscription);
+            check_options(&mut refused, index, subscription);
+        }
+    }
+    check_overlaps(&mut refused, subscriptions);
+    refused.0
+}
+
+#[derive(Default)]
+struct Refused(Vec<Refusal>);
+
+impl Refused {
+    fn add(&mut self, entry: usize, key: &'static str, problem: impl Into<String>) {
+        self.0.push(Refusal { entry: Some(entry), key, problem: problem.into() });
+    }
+}
+
+/// Everything but the codes.
+fn options(subscription: &Subscription) -> Subscription {
+    Subscription { codes: Vec::new(), ..subscription.clone() }
+}
+
+/// Whether the type is one of this connection.
+fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, subscription: &Subscription) -> bool {
+    let (own, other, elsewhere): (&[&str], &[&str], _) = match connection {
+        ConnectionId::Public => (&PUBLIC_TYPES, &PRIVATE_TYPES, "private"),
+        ConnectionId::Private => (&PRIVATE_TYPES, &PUBLIC_TYPES, "public"),
+    };
+    let kind = subscription.kind.as_str();
+    if own.contains(&kind) {
+        return true;
+    }
+    let way_out = if other.contains(&kind) {
+        format!("belongs into [[{elsewhere}.subscribe]]")
+    } else if let Some(near) = nearest(kind, own.iter().copied()) {
+        format!("is no type of the exchange; did you mean `{near}`?")
+    } else {
+        format!("is no type of the exchange; known here: {}", own.join(", "))
+    };
+    refused.add(index, "type", format!("`{kind}` {way_out}"));
+    false
+}
+
+fn check_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
+    let kind = &subscription.kind;
+    match kind.as_str() {
+        "myAsset" | "announcement" if !subscription.codes.is_empty() => {
+            refused.add(index, "codes", format!("{kind} takes no codes; the exchange would refuse the request"));
+            return;
+        }
+        "myOrder" | "myAsset" | "announcement" => {}
+        _ if subscription.codes.is_empty() => {
+            refused.add(index, "codes", format!("{kind} needs codes, such as codes = [\"KRW-BTC\"]"));
+        }
+        _ => {}
+    }
+    for code in &subscription.codes {
+        if let Some(problem) = code_problem(code) {
+            refused.add(index, "codes", format!("`{code}` {problem}"));
+        }
+    }
+}
+
+/// What keeps a code from being one; the exchange would not say, it answers with silence.
+fn code_problem(code: &str) -> Option<String> {
+    let is_part =
+        |part: &str| !part.is_empty() && part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if code.starts_with('!') || code.contains(['*', '?', '[']) {
+        return Some(
+            "is a pattern, and patterns need the list of markets, which is not read yet: name each code".into(),
+        );
+    }
+    if let Some((code, count)) = code.rsplit_once('.').filter(|(_, count)| count.parse::<u8>().is_ok()) {
+        return Some(format!("has the count in it: write codes = [\"{code}\"] and count = {count}"));
+    }
+    match code.split_once('-') {
+        Some((quote, base)) if is_part(quote) && is_part(base) => {
+            let upper = code.to_ascii_uppercase();
+            (upper != code)
+                .then(|| format!("is not upper case, and the exchange answers that with silence: write `{upper}`"))
+        }
+        _ => Some("is no market code: write currency and asset, such as KRW-BTC".into()),
+    }
+}
+
+fn check_options(refused: &mut Refused, index: usize, subscription: &Subscription) {
+    let kind = &subscription.kind;
+    if subscription.count.is_some() && kind != "orderbook" {
+        refused.add(index, "count", format!("only an orderbook has a count, {kind} does not"));
+    }
+    if subscription.level.is_some() && kind != "orderbook" {
+        refused.add(index, "level", format!("only an orderbook has a level, {kind} does not"));
+    } else if subscription.level.is_some() {
+        let other = subscription.codes.iter().filter(|code| !code.starts_with("KRW-"));
+        for code in other {
+            let problem = "has no levels, only KRW pairs do; the exchange would answer with silence";
+            refused.add(index, "level", format!("`{code}` {problem}"));
+        }
+    }
+    let is_private = PRIVATE_TYPES.contains(&kind.as_str());
+    for (key, set) in [("only_snapshot", subscription.only_snapshot), ("only_realtime", subscription.only_realtime)] {
+        if set && is_private {
+            refused.add(index, key, format!("{kind} has no snapshots to choose from"));
+        }
+    }
+    if subscription.only_snapshot && subscription.only_realtime && !is_private {
+        refused.add(index, "only_snapshot", "excludes only_realtime: choose one, or neither for both");
+    }
+}
+
+/// The same code twice in a type with different options: the answers do not say which request they belong to.
+fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
+    let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (index, subscription) in subscriptions.iter().enumerate() {
+        for code in &subscription.codes {
+            let earlier = *first.entry((&subscription.kind, code)).or_insert(index);
+            if options(&subscriptions[earlier]) != options(subscription) {
+                let problem = format!("has other options in entry {earlier}, and the frames could not be told apart");
+                refused.add(index, "codes", format!("`{code}` {problem}: ask for it once"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(kind: &str, codes: &[&str]) -> Subscription {
+        Subscription { kind: kind.into(), codes: codes.iter().map(|&code| code.into()).collect(), ..Default::default() }
+    }
+
+    /// The key and problem of the only refusal.
+    fn only(connection: ConnectionId, subscriptions: &[Subscription]) -> (Option<usize>, &'static str, String) {
+        let mut refusals = refusals(connection, subscriptions);
+        let refusal = refusals.pop().unwrap();
+        assert_eq!(refusals, []);
+        (refusal.entry, refusal.key, refusal.problem)
+    }
+
+    fn refused(subscription: Subscription) -> (&'static str, String) {
+        let is_private = PRIVATE_TYPES.contains(&subscription.kind.as_str());
+        let connection = if is_private { ConnectionId::Private } else { ConnectionId::Public };
+        let (_, key, problem) = only(connection, &[subscription]);
+        (key, problem)
+    }
+
+    #[test]
+    fn every_type_of_the_exchange_is_taken_on_its_own_connection() {
+        for kind in PUBLIC_TYPES {
+            assert_eq!(refusals(ConnectionId::Public, &[entry(kind, &["KRW-BTC"])]), []);
+            assert!(only(ConnectionId::Private, &[entry(kind, &["KRW-BTC"])]).2.contains("[[public.subscribe]]"));
+        }
+        for kind in PRIVATE_TYPES {
+            assert_eq!(refusals(ConnectionId::Private, &[entry(kind, &[])]), []);
+            assert!(only(ConnectionId::Public, &[entry(kind, &[])]).2.contains("[[private.subscribe]]"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_answered_with_the_nearest() {
+        assert_eq!(
+            refused(entry("orderbok", &["KRW-BTC"])).1,
+            "`orderbok` is no type of the exchange; did you mean `orderbook`?"
+        );
+        assert!(refused(entry("candle.2m", &["KRW-BTC"])).1.contains("did you mean `candle."));
+        assert!(refused(entry("liquidations", &["KRW-BTC"])).1.contains("known here: trade, "));
+    }
+
+    #[test]
+    fn codes_that_would_be_met_with_silence_are_refused() {
+        for (code, problem) in [
+            ("krw-btc", "write `KRW-BTC`"),
+            ("KRW-*", "patterns need the list of markets"),
+            ("!KRW-DOGE", "patterns need the list of markets"),
+            ("KRW-BTC.15", "count = 15"),
+            ("BTC", "is no market code"),
+            ("KRW-", "is no market code"),
+            ("KRW-BTC-X", "is no market code"),
+            ("", "is no market code"),
+            ("KRW-../../x", "is no market code"),
+        ] {
+            let (key, text) = refused(entry("trade", &[code]));
+            assert!(key == "codes" && text.contains(problem) && text.contains(code), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_type_cannot_have_is_refused() {
+        assert_eq!(refused(entry("trade", &[])).0, "codes");
+        assert_eq!(refused(entry("myAsset", &["KRW-BTC"])).0, "codes");
+        assert_eq!(refused(entry("announcement", &["KRW-BTC"])).0, "codes");
+        assert_eq!(refused(Subscription { count: Some(5), ..entry("trade", &["KRW-BTC"]) }).0, "count");
+        assert_eq!(refused(Subscription { level: Some(0.into()), ..entry("ticker", &["KRW-BTC"]) }).0, "level");
+        assert_eq!(refused(Subscription { level: Some(0.into()), ..entry("orderbook", &["BTC-ETH"]) }).0, "level");
+        assert_eq!(refused(Subscription { only_realtime: true, ..entry("myOrder", &[]) }).0, "only_realtime");
+        let neither = Subscription { only_snapshot: true, only_realtime: true, ..entry("trade", &["KRW-BTC"]) };
+        assert_eq!(refused(neither).0, "only_snapshot");
+        assert_eq!(only(ConnectionId::Public, &[]).0, None);
+    }
+
+    #[test]
+    fn a_code_twice_in_a_type_with_other_options_is_refused() {
+        let five = Subscription { count: Some(5), ..entry("orderbook", &["KRW-BTC", "KRW-ETH"]) };
+        let one = Subscription { count: Some(1), ..entry("orderbook", &["KRW-XRP", "KRW-BTC"]) };
+        let (index, key, problem) = only(ConnectionId::Public, &[five.clone(), one]);
+        assert_eq!((index, key), (Some(1), "codes"));
+        assert!(problem.contains("`KRW-BTC`") && problem.contains("entry 0"), "{problem}");
+        assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five]), []);
+    }
+
+    #[test]
+    fn entries_with_the_same_options_become_one() {
+        let mut config = crate::config::load(&Default::default()).unwrap().config.public;
+        let books = Subscription { count: Some(5), ..entry("orderbook", &["KRW-BTC"]) };
+        config.subscribe = vec![
+            entry("trade", &["KRW-BTC", "KRW-ETH", "KRW-BTC"]),
+            books.clone(),
+            entry("trade", &["KRW-ETH", "KRW-XRP"]),
+        ];
+        let request = request(&config);
+        assert_eq!(request.subscriptions, [entry("trade", &["KRW-BTC", "KRW-ETH", "KRW-XRP"]), books]);
+        assert_eq!(streams(&request), 4);
+    }
+}

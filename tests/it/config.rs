@@ -1,0 +1,167 @@
+//! The configuration as a user meets it: the real program, its output and its exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The program in an empty environment of its own.
+fn program(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+    command.args(arguments).env_clear().current_dir(directory);
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    finish(program(directory, arguments).output().expect("cargo built the program"))
+}
+
+fn finish(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints text");
+    (output.status.code().expect("no signal ended it"), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_misspelt_key_exits_78_with_file_key_and_nearest_key_together_with_every_other_fault() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = "
+        [public]
+        ping_intervall = '20s'
+        pong_timeout = '10 seconds'
+        [[public.subscribe]]
+        type = 'orderbok'
+        codes = ['krw-btc']
+        [[public.subscribe]]
+        type = 'trade'
+        code = ['KRW-*']
+        [storage]
+        rotate_bytes = 5
+        ";
+    std::fs::write(directory.path().join("my.toml"), file).unwrap();
+    let mut command = program(directory.path(), &["check", "--config", "my.toml", "--set", "log.level=inof"]);
+    command.env("UPBIT_RECORDER_STORAGE__ZSTD_LEVEL", "99");
+    let (code, out, err) = finish(command.output().unwrap());
+    assert_eq!((code, out.as_str()), (78, ""));
+    let expected = [
+        "upbit-recorder: the configuration has 6 faults",
+        "my.toml: public.ping_intervall: unknown key; did you mean `ping_interval`?",
+        "my.toml: public.pong_timeout: `10 seconds` is no duration: write a whole number and one of the units ms, s, m, h, d, such as 30s",
+        "my.toml: public.subscribe[1].code: unknown key; did you mean `codes`?",
+        "my.toml: storage.rotate_bytes: `5` is out of bounds: from 1MiB to 1TiB",
+        "UPBIT_RECORDER_STORAGE__ZSTD_LEVEL: storage.zstd_level: `99` is out of bounds: from 1 to 19",
+        "--set: log.level: `inof` is no level (off, error, warn, info, debug, trace); did you mean `info`?",
+    ];
+    assert_eq!(err.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_is_printed_is_a_configuration_that_means_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let entry = "public.subscribe=[{type=\"orderbook\",codes=[\"KRW-BTC\"],count=5,level=0,only_realtime=true}]";
+    let (code, first, err) = run(directory.path(), &["check", "--set", entry, "--set", "data_dir=a \"b\""]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    std::fs::write(directory.path().join("again.toml"), &first).unwrap();
+    let (code, second, err) = run(directory.path(), &["check", "--config", "again.toml"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let without_origins = |text: &str| -> Vec<String> {
+        let settings = text.lines().filter(|line| !line.starts_with('#'));
+        settings.map(|line| line.split("  #").next().unwrap().split(" # ").next().unwrap().trim().to_owned()).collect()
+    };
+    assert_eq!(without_origins(&first), without_origins(&second));
+    let frame = r#"{"type":"orderbook","codes":["KRW-BTC.5"],"level":0,"is_only_realtime":true},{"format":"DEFAULT"}]"#;
+    assert!(first.contains(frame) && second.contains(frame), "{first}");
+}
+
+#[test]
+fn without_a_file_check_shows_defaults_frames_and_needs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, out, err) = run(directory.path(), &["check"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    for line in [
+        "data_dir = \"data\"                  # default",
+        r#"#   [{"ticket":"00000000-0000-4000-8000-000000000000"},{"type":"trade","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"type":"orderbook","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"type":"ticker","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"format":"DEFAULT"}]"#,
+        "# Streams: 9, a file each; storage.max_streams allows 10000.",
+        "# The private connection is off (private.enabled).",
+    ] {
+        assert!(out.lines().any(|found| found == line), "{line}\n{out}");
+    }
+    assert!(out.contains("# Open files: up to 73; the limit here is ") && out.contains("This is an estimate"), "{out}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "check writes nothing");
+}
+
+#[test]
+fn the_json_report_says_the_same_for_programs() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, out, _) = run(directory.path(), &["check", "--json", "--set", "log.level=debug"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["valid"], &report["streams"]), (0, &true.into(), &9.into()));
+    let settings = report["settings"].as_array().unwrap();
+    let level = settings.iter().find(|setting| setting["key"] == "log.level").unwrap();
+    assert_eq!((&level["value"], &level["origin"]), (&"debug".into(), &"--set".into()));
+
+    let (code, out, err) = run(directory.path(), &["check", "--json", "--set", "log.level=loud"]);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, err.as_str(), &report["valid"]), (78, "", &false.into()));
+    assert_eq!(report["faults"][0]["key"], "log.level");
+}
+
+#[test]
+fn nothing_from_the_secret_file_and_no_key_is_ever_printed() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("my.secret.toml");
+    std::fs::write(directory.path().join("my.toml"), "[private]\nenabled = true").unwrap();
+    std::fs::write(&secret, "data_dir = 'CANARY-directory'\n[public]\nurl = 'ws://CANARY-host/'\nformat = 'CANARY'")
+        .unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let canary = |code: i32, arguments: &[&str]| {
+        let mut command = program(directory.path(), arguments);
+        command.env("UPBIT_ACCESS_KEY", "CANARY-access").env("UPBIT_SECRET_KEY", "CANARY-secret");
+        let (found, out, err) = finish(command.output().unwrap());
+        assert_eq!(found, code, "{out}{err}");
+        assert!(!out.contains("CANARY") && !err.contains("CANARY"), "{out}{err}");
+        out
+    };
+    canary(78, &["check", "--config", "my.toml"]);
+    let text = canary(0, &["check", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
+    assert!(text.contains("# data_dir is not shown: it is secret, from my.secret.toml"), "{text}");
+    assert!(text.contains("keys in UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY"), "{text}");
+    canary(0, &["check", "--json", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
+}
+
+#[test]
+fn misuse_of_the_command_line_exits_64() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &["chekc"], &["check", "--nonsense"], &["check", "--config"]] {
+        let (code, out, err) = run(directory.path(), arguments);
+        assert_eq!((code, out.as_str()), (64, ""), "{arguments:?}");
+        assert!(err.contains("Usage") || err.contains("try '--help'"), "{err}");
+    }
+}
+
+#[test]
+fn a_configuration_file_that_is_missing_exits_78() {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(directory.path(), &["check", "--config", "none.toml"]);
+    assert_eq!(code, 78);
+    assert!(err.contains("none.toml: cannot be read: No such file"), "{err}");
+}
+
+#[test]
+fn the_shipped_file_is_sound_when_it_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/recorder.toml");
+    let (code, out, err) = run(directory.path(), &["check", "--config", shipped]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(!out.contains("# default"), "every key is in the file: {out}");
+}
+
+#[test]
+fn completions_and_the_manual_name_every_verb() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
+        let (code, out, err) = run(directory.path(), arguments);
+        assert_eq!((code, err.as_str()), (0, ""));
+        for verb in ["check", "completions", "man"] {
+            assert!(out.to_lowercase().contains(verb), "{arguments:?} {verb}");
+        }
+    }
+}

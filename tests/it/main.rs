@@ -1,1 +1,3 @@
-//! t
+//! The integration tests: a file per promise.
+
+mod replay;

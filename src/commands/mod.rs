@@ -1,0 +1,3 @@
+//! One file per command-line verb.
+
+pub mod replay;

@@ -11,6 +11,7 @@ use crate::clock::Stamp;
 use crate::connection::ConnectionId;
 use crate::ledger::Gap;
 use crate::recording::naming::manifest::Entry;
+use crate::recording::recovery::Torn;
 use crate::recording::rotation::Reason;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -143,6 +144,11 @@ impl Event {
         serde_json::to_string(&line).expect("strings and numbers always serialise")
     }
 
+    /// The event that begins a process's life.
+    pub fn started(connections: Vec<String>) -> Self {
+        Self::Started { version: env!("CARGO_PKG_VERSION"), pid: std::process::id(), connections }
+    }
+
     /// The event of a closed gap; `id` is the stamp it will be written with.
     pub fn gap(gap: Gap, id: Stamp, streams: Vec<String>) -> Self {
         Self::Gap { id: id.as_micros(), gap, streams }
@@ -152,6 +158,13 @@ impl Event {
     pub fn stopped(reason: String, requests: impl IntoIterator<Item = (ConnectionId, String)>) -> Self {
         let requests = requests.into_iter().map(|(connection, request)| (connection.to_string(), request)).collect();
         Self::Stopped { reason, requests }
+    }
+}
+
+impl From<Torn> for Event {
+    fn from(torn: Torn) -> Self {
+        let Torn { file, offset, length, sha256 } = torn;
+        Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
     }
 }
 

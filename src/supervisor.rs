@@ -22,6 +22,7 @@ use crate::recording::naming::layout::Tree;
 use crate::recording::naming::manifest::Origins;
 use crate::recording::router::Router;
 use crate::recording::threads::{Report, Threads};
+use crate::signals;
 use crate::status::{Link, Status};
 use crate::upbit::subscription::Request;
 use std::collections::{BTreeMap, VecDeque};
@@ -185,7 +186,7 @@ impl Supervisor {
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let origins = Arc::new(Origins::of(&request.borrow()));
-        self.outbox.push_back(Order::Describe(tree_of(id), origins));
+        self.outbox.push_back(Order::Describe(id.into(), origins));
         let sent = request.borrow().to_frame("not sent");
         self.connections.insert(id, Connection { request, sent, link: Link::Dialing { attempt: 1 }, last: None });
         self.tasks.spawn(task);
@@ -198,7 +199,11 @@ impl Supervisor {
     }
 
     /// Runs until `shutdown` is cancelled, the time is over or nothing works any more, and everything is on disk.
-    pub async fn run(mut self, shutdown: CancellationToken, mut rotate: mpsc::Receiver<()>) -> Result<(), Failure> {
+    pub async fn run(
+        mut self,
+        shutdown: CancellationToken,
+        mut requests: mpsc::Receiver<signals::Request>,
+    ) -> Result<(), Failure> {
         while !self.is_done() {
             self.send_orders();
             let takes_reports = self.outbox.len() < OUTBOX;
@@ -210,7 +215,7 @@ impl Supervisor {
                 () = clock::sleep_until(Some(self.next_tick)) => self.tick(),
                 () = has_room(&self.threads.orders), if !self.outbox.is_empty() => {}
                 Some(report) = self.threads.reports.recv(), if takes_reports => self.handle_report(report, &shutdown),
-                Some(()) = rotate.recv(), if takes_reports => self.outbox.push_back(Order::Rotate),
+                Some(request) = requests.recv(), if takes_reports => self.handle_request(request),
                 Some(ended) = self.tasks.join_next() => self.handle_end(ended, &shutdown),
                 delivery = self.inbox.recv(), if takes_deliveries => self.handle_delivery(delivery, &shutdown),
             }
@@ -285,6 +290,17 @@ impl Supervisor {
         self.status.send_replace(self.shown.clone());
     }
 
+    fn handle_request(&mut self, request: signals::Request) {
+        match request {
+            signals::Request::Rotate => self.outbox.push_back(Order::Rotate),
+            signals::Request::Reload => {
+                tracing::warn!(
+                    "this version does not reload its configuration: restart it, and the gap is put on record"
+                );
+            }
+        }
+    }
+
     fn handle_end(&mut self, ended: Result<(), tokio::task::JoinError>, shutdown: &CancellationToken) {
         if let Err(error) = ended.map_err(|error| error.to_string())
             && self.phase == Phase::Running
@@ -308,7 +324,7 @@ impl Supervisor {
     }
 
     fn handle_batch(&mut self, id: ConnectionId, batch: Batch) {
-        let tree = tree_of(id);
+        let tree = Tree::from(id);
         let mut lines = Vec::with_capacity(batch.entries().len());
         let mut first_data = None;
         for (received, entry) in batch.entries() {
@@ -414,7 +430,8 @@ impl Supervisor {
         }
     }
 
-    fn event_at(&mut self, stamp: Stamp, event: &Event) {
+    /// Records an event that happened at `stamp`.
+    pub fn event_at(&mut self, stamp: Stamp, event: &Event) {
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
         self.outbox.push_back(Order::Event(self.router.recorder(), stamp, event.to_json()));
     }
@@ -457,11 +474,4 @@ impl Supervisor {
 /// Waits until the writer's queue takes an order, or is closed.
 async fn has_room(orders: &mpsc::Sender<Order>) {
     drop(orders.reserve().await);
-}
-
-fn tree_of(id: ConnectionId) -> Tree {
-    match id {
-        ConnectionId::Public => Tree::Public,
-        ConnectionId::Private => Tree::Private,
-    }
 }

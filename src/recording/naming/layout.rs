@@ -12,6 +12,7 @@
 
 use super::stream_key::StreamKey;
 use crate::clock::Stamp;
+use crate::connection::ConnectionId;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,15 @@ pub enum Tree {
     Public,
     /// Account events: directory 0700, files 0600.
     Private,
+}
+
+impl From<ConnectionId> for Tree {
+    fn from(connection: ConnectionId) -> Self {
+        match connection {
+            ConnectionId::Public => Self::Public,
+            ConnectionId::Private => Self::Private,
+        }
+    }
 }
 
 impl Tree {

@@ -1,1 +1,4 @@
-//! t
+//! The promises, each tested against the real parts.
+
+mod actor;
+mod network;

@@ -79,7 +79,7 @@ pub struct Actor<D: Dial> {
     line: Line<D::Stream>,
 }
 
-type Attempt<S> = Pin<Box<dyn Future<Output = Result<(Transport<S>, String), DialError>> + Send>>;
+type Attempt<S> = Pin<Box<dyn Future<Output = Result<(Box<Transport<S>>, String), DialError>> + Send>>;
 
 enum Line<S> {
     Down,
@@ -95,7 +95,7 @@ enum Wake<S> {
     Abandoned,
     Request(Option<Request>),
     Room(OwnedSemaphorePermit),
-    Dialed(Result<(Transport<S>, String), DialError>),
+    Dialed(Result<(Box<Transport<S>>, String), DialError>),
     Inbound(Inbound),
 }
 
@@ -196,7 +196,7 @@ impl<D: Dial> Actor<D> {
             let terms = Terms { url, authorization, max_message_bytes };
             let upgrade = Transport::upgrade(opened.stream, &terms, clock);
             let transport = dial::within(deadline, Stage::Upgrade, upgrading, upgrade).await?;
-            Ok((transport, opened.address))
+            Ok((Box::new(transport), opened.address))
         })
     }
 
@@ -242,7 +242,7 @@ impl<D: Dial> Actor<D> {
             Wake::Request(None) => self.requests = None,
             Wake::Room(room) => self.reserved = Some(room),
             Wake::Dialed(Ok((transport, address))) => {
-                self.line = Line::Up(Box::new(transport));
+                self.line = Line::Up(transport);
                 self.session.handle_opened(now, address);
             }
             Wake::Dialed(Err(error)) => {

@@ -12,27 +12,23 @@
 //!
 //! After every `handle_*` both polls are drained to `None`. The diagram of the states is in [`super`].
 
-mod backoff;
-mod budget;
-mod keepalive;
+mod failure;
+mod interface;
 mod open;
-mod outbox;
+mod pacing;
 
-pub use budget::ConnectBudget;
+pub use interface::{Command, Inbound, Outgoing, Settings};
+pub use pacing::ConnectBudget;
 
 use super::batch::{Batch, Entry};
 use super::dial::DialError;
-use super::{ConnectionId, Notice, Stage};
+use super::{Notice, Stage};
 use crate::clock::Instant;
-use crate::config::ConnectionConfig;
-use crate::upbit::auth::{Credentials, Secret};
+use crate::upbit::auth::Secret;
 use crate::upbit::refusal::{Objection, Refusal};
 use crate::upbit::subscription::Request;
-use backoff::{Backoff, jittered};
-use budget::MessageBudget;
-use keepalive::Keepalive;
-use open::Open;
-use outbox::{Message, Outbox, Reason};
+use open::{Keepalive, Open};
+use pacing::{Backoff, Message, MessageBudget, Outbox, Reason};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -40,64 +36,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The longest wait after the exchange refused the keys or the request: a person has to change something first.
-const SLOW_RETRY: Duration = Duration::from_secs(600);
-
 /// How long the answer to our close frame is waited for.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What one connection is made of; it does not change while it lives.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Which connection.
-    pub id: ConnectionId,
-    /// Its part of the configuration.
-    pub config: ConnectionConfig,
-    /// The account's keys; `None`: the upgrade carries no `Authorization`.
-    pub credentials: Option<Credentials>,
-}
-
-/// What the shell must do.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Command {
-    /// Begin an attempt.
-    Dial {
-        /// The `Authorization` header to send.
-        authorization: Option<Secret>,
-    },
-    /// Hand this to the socket.
-    Send(Outgoing),
-    /// Send a close frame.
-    Close,
-    /// Drop the socket, or the attempt.
-    Disconnect,
-}
-
-/// A frame of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outgoing {
-    /// A ping frame.
-    Ping,
-    /// A text frame.
-    Text(String),
-}
-
-/// What the socket brought.
-#[derive(Debug, Default)]
-pub struct Inbound {
-    /// The frames.
-    pub batch: Batch,
-    /// At least one byte came.
-    pub heard: bool,
-    /// At least one message or control frame was completed.
-    pub whole: bool,
-    /// Nothing more was waiting.
-    pub drained: bool,
-    /// Everything handed to the socket has left.
-    pub sent: bool,
-    /// The connection ended, and why.
-    pub closed: Option<String>,
-}
 
 /// One connection.
 #[derive(Debug)]
@@ -368,80 +308,6 @@ impl Session {
             open.handle_refused(now);
         }
         self.report_refusal(now, self.sent.clone());
-    }
-
-    /// Reports a refusal that a person must see, once for as long as it stands.
-    fn report_refusal(&mut self, now: Instant, request: Option<String>) {
-        let Some(refusal) = &self.refusal else { return };
-        let lasting = matches!(refusal.kind, Objection::Credentials | Objection::Request);
-        if lasting && self.reported.as_ref() != Some(refusal) {
-            let notice = Notice::Refused { objection: refusal.kind, reason: refusal.reason.clone(), request };
-            self.reported = Some(refusal.clone());
-            self.events.push_back((now, notice));
-        }
-    }
-
-    /// The open socket is lost, or left.
-    fn lose(&mut self, now: Instant, cause: String) {
-        let State::Open(open) = &mut self.state else { return };
-        if let Some((from, to)) = open.end_pause(now, true) {
-            self.events.push_back((now, Notice::Paused { from, to }));
-        }
-        let stage = if open.live { Stage::Live } else { Stage::Subscribing };
-        if !open.is_refused(now) {
-            self.refusal = None;
-        }
-        let cause = match &self.refusal {
-            Some(refusal) => format!("refused by the exchange ({}), {cause}", refusal.reason),
-            None => cause,
-        };
-        self.commands.push_back(Command::Disconnect);
-        self.fail(now, stage, cause);
-    }
-
-    /// One more failure: reports it and plans the next attempt, if there is to be one.
-    fn fail(&mut self, now: Instant, stage: Stage, cause: String) {
-        let attempt = self.attempt;
-        let max_retries = self.settings.config.max_retries;
-        let given_up = stage != Stage::Live && max_retries > 0 && attempt >= max_retries;
-        let nothing_wanted = self.request.subscriptions.is_empty();
-        let objection = self.refusal.as_ref().map(|refusal| refusal.kind);
-        let due = now + self.pause(now, objection);
-        let retry_at = (!given_up && !nothing_wanted).then_some(due);
-        self.events.push_back((now, Notice::Lost { stage, cause, attempt, retry_at }));
-        if given_up {
-            self.events.push_back((now, Notice::GivenUp { attempts: attempt }));
-            self.state = State::Finished;
-            return;
-        }
-        if stage == Stage::Live {
-            self.attempt = 0;
-        }
-        let refused_request = objection == Some(Objection::Request);
-        self.state = State::Waiting { due: retry_at, refused_request };
-    }
-
-    fn pause(&mut self, now: Instant, objection: Option<Objection>) -> Duration {
-        let backoff = self.backoff.next_pause(&mut self.rng);
-        match objection {
-            None => backoff,
-            Some(Objection::Credentials | Objection::Request) => backoff.max(jittered(SLOW_RETRY, &mut self.rng)),
-            Some(Objection::Limit { pause }) => {
-                // The public feed is counted by address, so the other connection would be probing too; the private one
-                // is counted by account and must not hold the public one up.
-                if self.settings.id == ConnectionId::Public {
-                    self.connects.hold(now + pause);
-                }
-                backoff.max(pause)
-            }
-        }
-    }
-
-    fn finish(&mut self, now: Instant, stage: Stage) {
-        let cause = "closed by the recorder".to_owned();
-        self.events.push_back((now, Notice::Lost { stage, cause, attempt: self.attempt, retry_at: None }));
-        self.commands.push_back(Command::Disconnect);
-        self.state = State::Finished;
     }
 
     /// Sends what may be sent now.

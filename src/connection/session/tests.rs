@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::clock::{Clock, Stamp};
+use crate::config::ConnectionConfig;
 use crate::config::Url;
-use crate::upbit::auth::JwtAlgorithm;
+use crate::connection::ConnectionId;
+use crate::connection::dial::DialError;
+use crate::upbit::auth::{Credentials, JwtAlgorithm};
 use crate::upbit::limits::Answer;
 use crate::upbit::subscription::{Format, Subscription};
 use proptest::prelude::*;
@@ -250,12 +253,12 @@ proptest! {
         let (mut open, mut stopping) = (false, false);
         for happening in &happenings {
             stopping |= matches!(happening, Happening::Shutdown);
-            if matches!((happening, &line), (Happening::Opened, Line::Dialing)) {
-                line = Line::Up;
-                rig.happen(happening, &Line::Dialing);
-            } else {
-                rig.happen(happening, &line);
-            }
+            rig.happen(happening, &line);
+            line = match (happening, line) {
+                (Happening::Opened, Line::Dialing) => Line::Up,
+                (Happening::DialFailed(_), Line::Dialing) => Line::Down,
+                (_, line) => line,
+            };
             for command in rig.take_commands() {
                 match command {
                     Command::Dial { .. } => {
@@ -285,9 +288,6 @@ proptest! {
                     Notice::Lost { .. } => prop_assert!(!open),
                     _ => {}
                 }
-            }
-            if line == Line::Dialing && rig.session.poll_deadline().is_none() && !open {
-                continue;
             }
             let waits = rig.session.poll_deadline().is_some() || rig.session.is_finished() || line == Line::Dialing;
             prop_assert!(waits, "there always is a way on");

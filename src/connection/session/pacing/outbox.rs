@@ -12,7 +12,7 @@ use crate::clock::Instant;
 
 /// Why a request is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(in crate::connection::session) enum Reason {
     /// The connection is new.
     Connected,
     /// What is wanted changed.
@@ -21,7 +21,7 @@ pub(super) enum Reason {
 
 impl Reason {
     /// As it stands in the event.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::connection::session) fn as_str(self) -> &'static str {
         match self {
             Self::Connected => "connected",
             Self::Changed => "changed",
@@ -31,7 +31,7 @@ impl Reason {
 
 /// A message whose turn has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(in crate::connection::session) enum Message {
     /// A ping frame.
     Ping,
     /// The standing request.
@@ -42,7 +42,7 @@ pub(super) enum Message {
 
 /// The messages that wait.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(in crate::connection::session) struct Outbox {
     ping: bool,
     request: Option<Reason>,
     switch: bool,
@@ -51,7 +51,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// Wants a message sent; one of its kind that still waits is replaced.
-    pub(super) fn push(&mut self, message: Message) {
+    pub(in crate::connection::session) fn push(&mut self, message: Message) {
         match message {
             Message::Ping => self.ping = true,
             Message::Request(reason) => self.request = Some(reason),
@@ -60,7 +60,7 @@ impl Outbox {
     }
 
     /// The next message that may be sent now.
-    pub(super) fn poll(&mut self, budget: &mut MessageBudget, now: Instant) -> Option<Message> {
+    pub(in crate::connection::session) fn poll(&mut self, budget: &mut MessageBudget, now: Instant) -> Option<Message> {
         let next = self.next()?;
         if self.not_before.is_some_and(|not_before| now < not_before) {
             return None;
@@ -79,7 +79,7 @@ impl Outbox {
     }
 
     /// When to poll again; `None` where nothing waits for the budget.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(in crate::connection::session) fn deadline(&self) -> Option<Instant> {
         self.next().and(self.not_before)
     }
 

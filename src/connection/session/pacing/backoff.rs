@@ -16,7 +16,7 @@ const MOST_DOUBLINGS: u32 = 20;
 
 /// Exponential backoff with jitter.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(in crate::connection::session) struct Backoff {
     min: Duration,
     max: Duration,
     failures: u32,
@@ -24,25 +24,25 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Pauses that start at `min` and grow to `max`.
-    pub(super) fn new(min: Duration, max: Duration) -> Self {
+    pub(in crate::connection::session) fn new(min: Duration, max: Duration) -> Self {
         Self { min, max, failures: 0 }
     }
 
     /// The pause after one more failure.
-    pub(super) fn next_pause(&mut self, rng: &mut impl Rng) -> Duration {
+    pub(in crate::connection::session) fn next_pause(&mut self, rng: &mut impl Rng) -> Duration {
         let ceiling = self.min.saturating_mul(1 << self.failures.min(MOST_DOUBLINGS)).min(self.max);
         self.failures = self.failures.saturating_add(1);
         jittered(ceiling, rng)
     }
 
     /// Forgets the failures.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::connection::session) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
 /// A duration drawn from the upper half of `ceiling`.
-pub(super) fn jittered(ceiling: Duration, rng: &mut impl Rng) -> Duration {
+pub(in crate::connection::session) fn jittered(ceiling: Duration, rng: &mut impl Rng) -> Duration {
     ceiling.mul_f64(rng.random_range(0.5..=1.0))
 }
 

@@ -9,7 +9,10 @@
 //!
 //! None of it is judged while the recorder itself does not read: then the silence is ours.
 
-use super::keepalive::Keepalive;
+mod keepalive;
+
+pub(super) use keepalive::Keepalive;
+
 use crate::clock::Instant;
 use std::time::Duration;
 

@@ -74,6 +74,58 @@ pub enum Event {
         /// The stamp of the connection's last line.
         last: Option<u64>,
     },
+    /// The exchange refuses the keys or the request. Written once until something changes.
+    Refused {
+        /// Which connection.
+        connection: String,
+        /// What is refused: `credentials`, `request`, `rate`.
+        refused: &'static str,
+        /// The exchange's own words.
+        reason: String,
+        /// The request that was refused; `null` where the upgrade was.
+        request: Option<String>,
+    },
+    /// Subscribed streams that brought no first frame in time.
+    Silent {
+        /// Which connection.
+        connection: String,
+        /// The streams.
+        streams: Vec<String>,
+    },
+    /// The exchange's list of subscriptions differs from ours.
+    Mismatch {
+        /// Which connection.
+        connection: String,
+        /// Streams asked for and not listed.
+        missing: Vec<String>,
+        /// Streams listed and not asked for.
+        unexpected: Vec<String>,
+    },
+    /// Streams that went mute on a living connection.
+    Stale {
+        /// Which connection.
+        connection: String,
+        /// The streams.
+        streams: Vec<String>,
+        /// Since when they are not to be relied on.
+        since: u64,
+    },
+    /// Reading paused because the disk did not keep up. Lines stamped in between may have arrived earlier.
+    Paused {
+        /// Which connection.
+        connection: String,
+        /// When reading stopped.
+        from: u64,
+        /// When everything that had waited was read.
+        to: u64,
+    },
+    /// A connection made its last attempt.
+    GivenUp {
+        /// Which connection.
+        connection: String,
+        /// How many attempts failed in a row.
+        attempts: u32,
+    },
     /// An interval without records.
     Gap {
         /// The event's own stamp; `healed` names it.

@@ -12,6 +12,8 @@
 //! It owns both connections and the way to the disk, and moves messages between them. It waits for nothing in
 //! particular: while the writer's queue is full it takes no more deliveries, and so the connections stop reading.
 
+mod connections;
+
 use crate::clock::{self, Clock, Instant, Stamp, Stamper};
 use crate::connection::batch::{Batch, Entry};
 use crate::connection::{ConnectionId, Delivery, Notice, What};
@@ -19,12 +21,12 @@ use crate::events::Event;
 use crate::ledger::{Kind, Ledger};
 use crate::recording::journal::{Order, Routed};
 use crate::recording::naming::layout::Tree;
-use crate::recording::naming::manifest::Origins;
 use crate::recording::router::Router;
 use crate::recording::threads::{Report, Threads};
 use crate::signals;
-use crate::status::{Link, Status};
+use crate::status::Status;
 use crate::upbit::subscription::Request;
+use connections::Connection;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,24 +71,6 @@ pub enum Failure {
     /// The disk did not take the last lines in time.
     #[error("the disk did not take the last lines within {} s", (STOPPING + SEALING + CLOSING).as_secs())]
     Hung,
-}
-
-/// What one connection is to the supervisor.
-#[derive(Debug)]
-struct Connection {
-    request: watch::Receiver<Request>,
-    /// The last request that was sent.
-    sent: String,
-    link: Link,
-    /// The stamp of its last line from the exchange.
-    last: Option<Stamp>,
-}
-
-impl Connection {
-    /// The streams it brings.
-    fn streams(&self) -> Vec<String> {
-        Origins::of(&self.request.borrow()).names()
-    }
 }
 
 /// Where the process is in its life.
@@ -185,10 +169,9 @@ impl Supervisor {
         request: watch::Receiver<Request>,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let origins = Arc::new(Origins::of(&request.borrow()));
-        self.outbox.push_back(Order::Describe(id.into(), origins));
-        let sent = request.borrow().to_frame("not sent");
-        self.connections.insert(id, Connection { request, sent, link: Link::Dialing { attempt: 1 }, last: None });
+        let connection = Connection::new(id, request);
+        self.outbox.push_back(Order::Describe(id.into(), Arc::new(connection.origins())));
+        self.connections.insert(id, connection);
         self.tasks.spawn(task);
     }
 
@@ -348,7 +331,7 @@ impl Supervisor {
 
     fn close_gap(&mut self, id: ConnectionId, to: Stamp) {
         let Some(gap) = self.ledger.close(id, to) else { return };
-        let streams = self.connections.get(&id).map(Connection::streams).unwrap_or_default();
+        let streams = self.connections.get(&id).map(|connection| connection.origins().names()).unwrap_or_default();
         let stamp = self.stamper.raise(self.clock.stamp());
         tracing::info!(connection = %id, from = %gap.from, to = %gap.to, cause = gap.cause, "gap");
         self.shown.last_gap = Some(gap.clone());
@@ -357,38 +340,14 @@ impl Supervisor {
 
     fn handle_notice(&mut self, id: ConnectionId, at: Instant, notice: Notice) {
         let stamp = self.stamper.raise(self.clock.stamp_at(at));
-        let name = id.to_string();
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let event = match notice {
-            Notice::Dialing { attempt } => {
-                connection.link = Link::Dialing { attempt };
-                return;
-            }
-            Notice::Connected { attempt, address } => {
-                connection.link = Link::Subscribing;
-                tracing::info!(connection = name, attempt, address, "connected");
-                Event::Connected { connection: name, attempt, address }
-            }
-            Notice::Subscribed { request, reason } => {
-                connection.sent = request.clone();
-                tracing::debug!(connection = name, reason, request, "subscribed");
-                Event::Subscribed { connection: name, reason, request }
-            }
-            Notice::Live { attempt } => {
-                connection.link = Link::Live;
-                tracing::info!(connection = name, attempt, "live: recording");
-                Event::Live { connection: name, attempt }
-            }
-            Notice::Lost { stage, cause, attempt, retry_at } => {
-                let last = connection.last.map(Stamp::as_micros);
-                connection.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
-                let retry_in = retry_at.map(|retry_at| crate::status::duration(retry_at.saturating_duration_since(at)));
-                tracing::warn!(connection = name, %stage, cause, attempt, retry_in, "not connected");
-                self.ledger.open(id, connection.last.unwrap_or(stamp), Kind::Disconnected, &cause);
-                Event::Lost { connection: name, stage: stage.to_string(), cause, attempt, last }
-            }
-        };
-        self.event_at(stamp, &event);
+        if let Notice::Lost { cause, .. } = &notice {
+            self.ledger.open(id, connection.last.unwrap_or(stamp), Kind::Disconnected, cause);
+        }
+        let clock = self.clock;
+        if let Some(event) = connection.handle(notice, at, &|instant| clock.stamp_at(instant)) {
+            self.event_at(stamp, &event);
+        }
     }
 
     fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {

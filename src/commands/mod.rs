@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod completions;
-mod estimate;
 
 use crate::cli::{Cli, Verb};
 use crate::config::{self, Config, Faults, Loaded};
@@ -36,7 +35,12 @@ pub fn serve(cli: &Cli, verb: impl AsyncFnOnce(Config, Signals, &mut Logging) ->
     let mut logging = logging::init(&config.log);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match signals::listen().and_then(|signals| Ok((signals, runtime?))) {
-        Ok((signals, runtime)) => runtime.block_on(verb(config, signals, &mut logging)),
+        Ok((signals, runtime)) => {
+            let exit = runtime.block_on(verb(config, signals, &mut logging));
+            // A look-up of a host name that hangs must not keep the process from ending.
+            runtime.shutdown_background();
+            exit
+        }
         Err(error) => {
             tracing::error!(%error, "the process could not be set up");
             Exit::Io

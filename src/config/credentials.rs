@@ -134,7 +134,8 @@ fn check_file(path: &Path) -> Result<(), String> {
 }
 
 fn lone(reader: &mut Reader<'_>, key: &Key, places: &str, other: &KeyPlace) -> Option<Credentials> {
-    reader.refuse(key.setting, format!("one key without the other, which is in {other}: {places}"));
+    let problem = format!("one key without the other, which is in {other}: {places}");
+    reader.refuse_together([key.setting, "private.enabled"], problem);
     None
 }
 

@@ -24,6 +24,11 @@ impl Origin {
         Self { name: name.into(), secret: true }
     }
 
+    /// The shipped file.
+    pub fn shipped() -> Self {
+        Self::open("default")
+    }
+
     /// Whether values from here must not be shown.
     pub fn is_secret(&self) -> bool {
         self.secret
@@ -55,6 +60,17 @@ pub struct Fault {
     pub key: String,
     /// What is wrong and the way out.
     pub problem: String,
+}
+
+impl Fault {
+    /// A fault of a value. What is wrong may quote the value, and a secret one is not repeated.
+    pub(super) fn new(origin: Origin, key: &str, problem: impl Into<String>) -> Self {
+        let problem = match origin.is_secret() {
+            true => "the value cannot be used; what is wrong is not shown, as it is secret".to_owned(),
+            false => problem.into(),
+        };
+        Self { origin, key: key.to_owned(), problem }
+    }
 }
 
 impl fmt::Display for Fault {

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub const DEFAULTS: &str = include_str!("../../config/recorder.toml");
 
 /// What every environment variable of ours begins with.
-const PREFIX: &str = "UPBIT_RECORDER_";
+pub(super) const PREFIX: &str = "UPBIT_RECORDER_";
 
 /// Where to read from; the process's own environment is an argument, so that tests can have theirs.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,7 @@ impl Layers {
     pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Self {
         let shipped = Toml::from_str::<Dict>(DEFAULTS).expect("a test reads the shipped file");
         let defaults = Value::from(shipped.clone());
-        let mut layers = vec![Layer { origin: Origin::open("default"), values: shipped }];
+        let mut layers = vec![Layer { origin: Origin::shipped(), values: shipped }];
         if let Some(file) = &sources.file {
             layers.extend(collect(read_file(file), faults));
             layers.extend(collect(read_secret_file(&secret_file(file)), faults).flatten());
@@ -83,7 +83,7 @@ impl Layers {
     /// Where a value was written.
     pub(super) fn origin(&self, value: &Value) -> Origin {
         let metadata = self.figment.get_metadata(value.tag());
-        metadata.map_or_else(|| Origin::open("default"), Origin::of)
+        metadata.map_or_else(Origin::shipped, Origin::of)
     }
 }
 

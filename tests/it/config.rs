@@ -76,7 +76,7 @@ fn without_a_file_check_shows_defaults_frames_and_needs() {
     let (code, out, err) = run(directory.path(), &["check"]);
     assert_eq!((code, err.as_str()), (0, ""));
     for line in [
-        "data_dir = \"data\"                  # default",
+        "data_dir = \"data\"                                # default",
         r#"#   [{"ticket":"00000000-0000-4000-8000-000000000000"},{"type":"trade","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"type":"orderbook","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"type":"ticker","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"format":"DEFAULT"}]"#,
         "# Streams: 9, a file each; storage.max_streams allows 10000.",
         "# The private connection is off (private.enabled).",
@@ -121,10 +121,35 @@ fn nothing_from_the_secret_file_and_no_key_is_ever_printed() {
         out
     };
     canary(78, &["check", "--config", "my.toml"]);
+    canary(78, &["check", "--config", "my.toml", "--json"]);
     let text = canary(0, &["check", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
     assert!(text.contains("# data_dir is not shown: it is secret, from my.secret.toml"), "{text}");
     assert!(text.contains("keys in UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY"), "{text}");
     canary(0, &["check", "--json", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
+}
+
+#[test]
+fn what_is_wrong_in_the_secret_file_is_named_but_not_repeated() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("my.secret.toml");
+    let file = "
+        http = 'CANARY'
+        [public]
+        url = 'wss://CANARY@host/'
+        subscribe = [{ type = 'CANARY', codes = ['CANARY-lower'] }, 'CANARY']
+        [private]
+        enabled = true
+        access_key_file = 'CANARY'
+        ";
+    std::fs::write(directory.path().join("my.toml"), "").unwrap();
+    std::fs::write(&secret, file).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, out, err) = run(directory.path(), &["check", "--config", "my.toml"]);
+    assert!(code == 78 && !out.contains("CANARY") && !err.contains("CANARY"), "{out}{err}");
+    for key in ["http", "public.url", "public.subscribe[1]", "private.access_key_file", "private.enabled"] {
+        assert!(err.contains(&format!("my.secret.toml: {key}: the value cannot be used")), "{key}\n{err}");
+    }
 }
 
 #[test]

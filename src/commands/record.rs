@@ -54,7 +54,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
         let (supervisor, _lock) = set_up(config, clock, run_until, status, &signals)?;
         Ok(supervisor.run(signals.shutdown.orderly, signals.requests).await?)
     };
-    let mut screen = logging.screen.clone();
+    let screen = logging.screen.clone();
     let ended: Result<(), RecordError> = tokio::select! {
         biased;
         () = now.cancelled() => {
@@ -103,7 +103,7 @@ impl RecordError {
 }
 
 /// Shows the status as often as it is published.
-async fn display(mut status: watch::Receiver<Status>, mut screen: Screen, clock: Clock) {
+async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clock) {
     let mut display = Display::default();
     while screen.is_shown() && status.changed().await.is_ok() {
         let line = display.line(&status.borrow_and_update(), clock.now(), clock.stamp());

@@ -5,4 +5,6 @@
 mod actor;
 mod config;
 mod network;
+mod record;
 mod replay;
+mod support;

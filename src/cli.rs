@@ -41,16 +41,14 @@ impl ConfigArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    // Joined when `commands::record` is there:
-    // /// Records until it is told to stop.
-    // #[command(after_help = commands::record::EXAMPLE)]
-    // Record(commands::record::Options),
+    /// Records until it is told to stop.
+    #[command(after_help = commands::record::EXAMPLE)]
+    Record(commands::record::Options),
     /// Checks the configuration and shows what it amounts to.
     #[command(after_help = commands::check::EXAMPLE)]
     Check(commands::check::Options),
-    // Joined when `commands::replay` is there:
-    // /// Plays the exchange on this machine.
-    // Replay(commands::replay::Args),
+    /// Plays the exchange on this machine.
+    Replay(commands::replay::Args),
     /// Prints what makes a shell complete our commands.
     #[command(after_help = commands::completions::COMPLETIONS_EXAMPLE)]
     Completions(commands::completions::Options),

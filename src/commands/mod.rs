@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod completions;
+pub mod record;
+pub mod replay;
 
 use crate::cli::{Cli, Verb};
 use crate::config::{self, Config, Faults, Loaded};
@@ -14,11 +16,19 @@ use tokio::runtime::{self, Runtime};
 /// Runs what the command line asks for.
 pub fn run(cli: &Cli) -> Exit {
     match &cli.verb {
-        // Joined when `commands::record` is there:
-        // Verb::Record(options) => serve(cli, |config, signals, logging| record::run(config, options, signals, logging)),
+        Verb::Record(options) => {
+            serve(cli, async |config, signals, logging| record::run(&config, options, signals, logging).await)
+        }
         Verb::Check(options) => print(|out| check::run(&cli.config.sources(), options, out)),
-        // Joined when `commands::replay` is there:
-        // Verb::Replay(args) => serve(cli, |_config, signals, _logging| replay::run(args, signals.shutdown)),
+        Verb::Replay(args) => serve(cli, async |_config, signals, _logging| {
+            match replay::run(args.clone(), signals.shutdown.orderly).await {
+                Ok(()) => Exit::Success,
+                Err(error) => {
+                    complain(&error.to_string());
+                    Exit::Io
+                }
+            }
+        }),
         Verb::Completions(options) => print(|out| completions::write_completions(options, out)),
         Verb::Man => print(completions::write_manual),
     }

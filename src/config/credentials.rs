@@ -83,7 +83,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) ->
     match (access, secret) {
         (Ok(access_key), Ok(secret_key)) => Some(Credentials { access_key, secret_key, jwt_algorithm }),
         (Err(Missing(access)), Err(Missing(secret))) => {
-            let way_out = "name the files, or disable the connection";
+            let way_out = "set one of these for each key, or disable the connection";
             reader.refuse("private.enabled", format!("there are no keys: {access}; {secret}; {way_out}"));
             None
         }

@@ -226,6 +226,7 @@ mod tests {
         );
         assert_eq!(fault("publik.url=x"), "--set: publik: unknown key; did you mean `public`?");
         assert!(fault("rotate_bytes=1MiB").ends_with("did you mean `storage.rotate_bytes`?"));
+        assert!(fault("subscribe=[]").ends_with("did you mean `private.subscribe` or `public.subscribe`?"));
         assert!(fault("service_host=10.0.0.1").contains("known here: data_dir"));
         assert!(fault("log.colour=never").ends_with("known here: format, level"));
     }

@@ -166,10 +166,10 @@ impl<'a> Reader<'a> {
         let mut all = Vec::new();
         leaves("", &self.layers.defaults, &mut all);
         let all = || all.iter().map(String::as_str);
-        let found = nearest(name, siblings.keys().map(String::as_str))
-            .or_else(|| all().find(|known| known.rsplit('.').next() == Some(name)))
-            .or_else(|| nearest(key, all()));
-        match found {
+        let namesakes: Vec<&str> = all().filter(|known| known.rsplit('.').next() == Some(name)).collect();
+        let beside = nearest(name, siblings.keys().map(String::as_str)).map(str::to_owned);
+        let elsewhere = (!namesakes.is_empty()).then(|| namesakes.join("` or `"));
+        match beside.or(elsewhere).or_else(|| nearest(key, all()).map(str::to_owned)) {
             Some(near) => format!("did you mean `{near}`?"),
             None if is_service_link(key, origin) => {
                 "Kubernetes sets it for a service of our name: give the pod enableServiceLinks: false".to_owned()

@@ -24,6 +24,8 @@ pub const BATCH_BYTES: usize = 256 * 1024;
 pub struct Batch {
     bytes: Vec<u8>,
     records: Vec<Record>,
+    seen: Seen,
+    first_data: Option<Instant>,
     room: Option<OwnedSemaphorePermit>,
 }
 
@@ -84,12 +86,32 @@ impl Batch {
             seen.error |= matches!(part, Part::Error { .. });
             self.push_part(&part, received);
         });
+        if seen.data {
+            self.first_data.get_or_insert(received);
+        }
+        self.seen = Seen { data: self.seen.data | seen.data, error: self.seen.error | seen.error };
         seen
+    }
+
+    /// What all frames together meant to the session.
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// When the first frame with data left the socket.
+    pub fn first_data(&self) -> Option<Instant> {
+        self.first_data
     }
 
     /// Whether reading should stop here.
     pub fn is_full(&self) -> bool {
-        self.bytes.len() >= BATCH_BYTES
+        self.cost() >= BATCH_BYTES
+    }
+
+    /// Bytes of memory: the frames, and what is noted for each of their parts. A million tiny frames cost more in notes
+    /// than in bytes.
+    pub fn cost(&self) -> usize {
+        self.bytes.len() + self.records.len() * size_of::<Record>()
     }
 
     /// Whether nothing was taken in.
@@ -108,7 +130,7 @@ impl Batch {
     }
 
     /// The parts in the order of arrival, each with the time it was received.
-    pub fn entries(&self) -> impl Iterator<Item = (Instant, Entry<'_>)> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = (Instant, Entry<'_>)> {
         self.records.iter().map(|record| (record.received, self.entry(record)))
     }
 

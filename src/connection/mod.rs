@@ -1,11 +1,37 @@
 //! One socket to the exchange and everything it takes to keep it: two of these live beside each other.
 //!
+//! ```text
+//!             ┌──────── connect budget, pause ────────┐
+//!             ▼                                       │
+//! Waiting ──due──▶ Dialing ──opened──▶ Subscribing ──first data──▶ Live
+//!    ▲                │ failed             │ lost                   │ lost
+//!    │                ▼                    ▼                        ▼
+//!    ├── backoff ─────┴────────────────────┴────────────────────────┤
+//!    ├── refused: keys or request ── slow retry ────────────────────┤
+//!    └── 429, 418: as long as the exchange says ────────────────────┘
+//!
+//! any ──shutdown──▶ Closing ──answered or timed out──▶ Finished       max_retries failed in a row ──▶ Finished
+//! ```
+//!
+//! | part | owns |
+//! |---|---|
+//! | [`session`] | the diagram above, pure: pauses, pings, limits, what to send, what it means that something came |
+//! | [`dial`] | opening a byte stream: resolve, TCP, TLS |
+//! | [`transport`] | WebSocket over that stream; the only file that names tungstenite |
+//! | [`actor`] | the task around them; moves bytes, batches and notices and decides nothing |
+//! | [`batch`] | what one read brought, in the shape in which it crosses the queue |
+//!
 //! What comes out is one ordered stream of [`Delivery`]s, so that a notice (lost, live) stands exactly between the
 //! messages it separates.
 
+pub mod actor;
 pub mod batch;
+pub mod dial;
+pub mod session;
+pub mod transport;
 
 use crate::clock::Instant;
+use crate::upbit::refusal::Objection;
 use batch::Batch;
 use std::fmt;
 
@@ -66,7 +92,7 @@ pub enum Notice {
     Subscribed {
         /// The frame as sent.
         request: String,
-        /// Why it was sent: `connected` or `changed`.
+        /// Why it was sent: `connected`, `changed`, or `stale` (again, because streams went mute).
         reason: &'static str,
     },
     /// The first data frame of this session came.
@@ -74,7 +100,52 @@ pub enum Notice {
         /// The number of the attempt that succeeded.
         attempt: u32,
     },
-    /// The attempt or the connection failed.
+    /// The exchange refuses the keys or the request; the next attempt comes slowly. Shown once until something changes.
+    Refused {
+        /// What is refused.
+        objection: Objection,
+        /// The exchange's own words.
+        reason: String,
+        /// The frame that was refused; `None` where the upgrade was.
+        request: Option<String>,
+    },
+    /// Subscribed streams that have not brought a first frame in time, as `CODE_type`, sorted.
+    Silent {
+        /// The streams.
+        streams: Vec<String>,
+    },
+    /// What the exchange says is subscribed differs from what was asked for; streams as `CODE_type`, sorted.
+    Mismatch {
+        /// Asked for, but not subscribed.
+        missing: Vec<String>,
+        /// Subscribed, but not asked for.
+        unexpected: Vec<String>,
+    },
+    /// Streams that went mute on a living socket, as `CODE_type`, sorted.
+    Stale {
+        /// The streams.
+        streams: Vec<String>,
+        /// Since when the earliest of them is suspected; nothing of them can be relied on from there.
+        since: Instant,
+    },
+    /// Streams that were stale bring frames again, as `CODE_type`, sorted.
+    Fresh {
+        /// The streams.
+        streams: Vec<String>,
+    },
+    /// There was no room to read into; frames received in this time are stamped later than they came.
+    Paused {
+        /// When reading stopped.
+        from: Instant,
+        /// When everything that had waited was read, or the connection was lost.
+        to: Instant,
+    },
+    /// The configured number of attempts failed in a row; there will be no other.
+    GivenUp {
+        /// How many failed.
+        attempts: u32,
+    },
+    /// The attempt or the connection failed; once for each.
     Lost {
         /// How far it had come.
         stage: Stage,
@@ -82,7 +153,8 @@ pub enum Notice {
         cause: String,
         /// The number of the attempt.
         attempt: u32,
-        /// When the next attempt begins; `None`: never, by configuration or because of the shutdown.
+        /// When the next attempt begins; `None`: never, because of the shutdown or (see [`Notice::GivenUp`]) by
+        /// configuration.
         retry_at: Option<Instant>,
     },
 }

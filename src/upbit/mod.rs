@@ -3,5 +3,8 @@
 //! Pure: no clock, no I/O, no randomness but what is passed in. Facts come from Upbit's developer pages
 //! (docs.upbit.com) and, where those differ from the wire, from the wire.
 
+pub mod auth;
+pub mod limits;
 pub mod message;
+pub mod refusal;
 pub mod subscription;

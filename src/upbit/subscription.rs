@@ -7,7 +7,7 @@
 //!
 //! Source: docs.upbit.com, "WebSocket guide". The exchange acknowledges nothing: the first answer is data or an error.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use std::fmt;
 use std::str::FromStr;
@@ -125,6 +125,54 @@ impl Request {
         entries.push(WireEntry::Format { format: self.format.as_str() });
         to_json(&entries)
     }
+
+    /// Reads a frame that [`to_frame`](Self::to_frame) made; `None` where it did not.
+    pub fn from_frame(frame: &str) -> Option<Self> {
+        let entries: Vec<ReadEntry> = serde_json::from_str(frame).ok()?;
+        let mut request = Self::default();
+        for entry in entries {
+            if let Some(format) = &entry.format {
+                request.format = format.parse().ok()?;
+            } else if entry.kind.is_some() {
+                request.subscriptions.push(entry.into_subscription()?);
+            }
+        }
+        Some(request)
+    }
+}
+
+/// Any entry of a request.
+#[derive(Deserialize)]
+struct ReadEntry {
+    format: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    codes: Vec<String>,
+    level: Option<Number>,
+    #[serde(default)]
+    is_only_snapshot: bool,
+    #[serde(default)]
+    is_only_realtime: bool,
+}
+
+impl ReadEntry {
+    fn into_subscription(self) -> Option<Subscription> {
+        let count_of = |code: &str| code.rsplit_once('.').and_then(|(_, count)| count.parse().ok());
+        let count = self.codes.first().and_then(|code| count_of(code));
+        let plain = |code: String| match count {
+            Some(_) => code.rsplit_once('.').map_or(code.clone(), |(plain, _)| plain.to_owned()),
+            None => code,
+        };
+        Some(Subscription {
+            kind: self.kind?,
+            codes: self.codes.into_iter().map(plain).collect(),
+            count,
+            level: self.level,
+            only_snapshot: self.is_only_snapshot,
+            only_realtime: self.is_only_realtime,
+        })
+    }
 }
 
 /// The entries of a request in the order of keys that the exchange's documentation shows.
@@ -180,6 +228,7 @@ mod tests {
             ],
             format: Format::SimpleList,
         };
+        assert_eq!(Request::from_frame(&request.to_frame("t")), Some(request.clone()));
         assert_eq!(
             request.to_frame("t"),
             r#"[{"ticket":"t"},{"type":"trade","codes":["KRW-BTC","KRW-ETH"]},{"type":"orderbook","codes":["KRW-BTC.15"],"level":0,"is_only_realtime":true},{"type":"myAsset"},{"format":"SIMPLE_LIST"}]"#

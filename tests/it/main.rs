@@ -1,3 +1,8 @@
 //! The integration tests: the real parts together, a file per promise.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod actor;
 mod config;
+mod network;
+mod replay;

@@ -2,6 +2,7 @@
 
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
+use crate::commands::record::OTHER_DESCRIPTORS;
 use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting};
 use crate::connection::ConnectionId;
 use crate::desired;
@@ -10,9 +11,6 @@ use serde::Serialize;
 
 /// Stands where each connect puts a new UUID.
 const TICKET: &str = "00000000-0000-4000-8000-000000000000";
-
-/// Descriptors that are needed beside one per stream: sockets, journals, directories, the syncer, the sealer.
-const OTHER_DESCRIPTORS: usize = 64;
 
 /// Everything that follows from a configuration, in the shape of the JSON output.
 #[derive(Serialize)]

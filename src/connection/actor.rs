@@ -1,0 +1,323 @@
+//! The task around one connection: it moves bytes, batches and notices, and decides nothing.
+//!
+//! ```text
+//!             ┌────────────── Actor::run ──────────────┐
+//! shutdown ──▶│                                        │
+//! deadline ──▶│  Session (pure)                        │──▶ inbox: notices and batches in one order
+//! requests ──▶│     │ dial, send, close, disconnect    │
+//! room     ──▶│     ▼                                  │
+//!             │  Line: Down ─ Dialing ─ Up(Transport)  │◀──▶ the exchange
+//!             └────────────────────────────────────────┘
+//! ```
+//!
+//! Room for what a read may bring is reserved before the read; while there is none, or while the inbox is full, nothing
+//! is read, so the exchange waits in the kernel's buffers and nothing is dropped here.
+
+use super::batch::{BATCH_BYTES, Batch};
+use super::dial::{self, Dial, DialError};
+use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
+use super::transport::{Terms, Transport};
+use super::{ConnectionId, Delivery, Notice, Stage, What};
+use crate::clock::{self, Clock, Instant};
+use crate::config::ConnectionConfig;
+use crate::upbit::auth::Secret;
+use crate::upbit::subscription::Request;
+use std::collections::VecDeque;
+use std::future::{Future, pending};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// Deliveries that may wait for the inbox before changed requests have to wait too. Everything else that is delivered
+/// waits by itself: nothing is read and no attempt begins while one is left, and one connection's life brings a handful.
+const OUTBOX: usize = 16;
+
+/// What ties an actor to the rest of the program.
+#[derive(Debug)]
+pub struct Wiring<D> {
+    /// Where everything goes.
+    pub inbox: mpsc::Sender<Delivery>,
+    /// Bytes that may be on their way; at least [`room_needed`], or nothing is ever read.
+    pub room: Arc<Semaphore>,
+    /// What should stand on the connection.
+    pub requests: watch::Receiver<Request>,
+    /// Cancelled when the user wants it to end.
+    pub shutdown: CancellationToken,
+    /// The time.
+    pub clock: Clock,
+    /// The connects that all connections share.
+    pub connects: Arc<ConnectBudget>,
+    /// Feeds jitter, tickets and nonces; must differ between processes and connections.
+    pub seed: u64,
+    /// The network.
+    pub dial: D,
+}
+
+/// The room, in bytes, that is reserved before a read: a batch and one message on top of it.
+pub fn room_needed(config: &ConnectionConfig) -> u32 {
+    u32::try_from(BATCH_BYTES.saturating_add(config.max_message_bytes)).unwrap_or(u32::MAX)
+}
+
+/// One connection's task.
+pub struct Actor<D: Dial> {
+    id: ConnectionId,
+    config: ConnectionConfig,
+    session: Session,
+    inbox: mpsc::Sender<Delivery>,
+    outbox: VecDeque<Delivery>,
+    room: Arc<Semaphore>,
+    reserved: Option<OwnedSemaphorePermit>,
+    /// `None` once nobody can send another.
+    requests: Option<watch::Receiver<Request>>,
+    /// `None` once it was heard.
+    shutdown: Option<CancellationToken>,
+    clock: Clock,
+    dial: Arc<D>,
+    /// An attempt that begins as soon as everything before it was delivered.
+    next_attempt: Option<Option<Secret>>,
+    line: Line<D::Stream>,
+}
+
+type Attempt<S> = Pin<Box<dyn Future<Output = Result<(Box<Transport<S>>, String), DialError>> + Send>>;
+
+enum Line<S> {
+    Down,
+    Dialing(Attempt<S>),
+    Up(Box<Transport<S>>),
+}
+
+enum Wake<S> {
+    Shutdown,
+    Deadline,
+    Delivered,
+    /// The rest of the program is gone.
+    Abandoned,
+    Request(Option<Request>),
+    Room(OwnedSemaphorePermit),
+    Dialed(Result<(Box<Transport<S>>, String), DialError>),
+    Inbound(Inbound),
+}
+
+impl<D: Dial> Actor<D> {
+    /// A connection that begins with the first poll of [`Self::run`].
+    pub fn new(settings: Settings, wiring: Wiring<D>) -> Self {
+        let (id, config) = (settings.id, settings.config.clone());
+        let session = Session::new(settings, wiring.connects, wiring.seed, wiring.clock.now());
+        Self {
+            id,
+            config,
+            session,
+            inbox: wiring.inbox,
+            outbox: VecDeque::new(),
+            room: wiring.room,
+            reserved: None,
+            requests: Some(wiring.requests),
+            shutdown: Some(wiring.shutdown),
+            clock: wiring.clock,
+            dial: Arc::new(wiring.dial),
+            next_attempt: None,
+            line: Line::Down,
+        }
+    }
+
+    /// Keeps the connection until the shutdown, until it is given up, or until nobody listens to the inbox any more.
+    /// When it returns, everything it had to say was delivered.
+    pub async fn run(mut self) {
+        if let Some(requests) = &mut self.requests {
+            let request = requests.borrow_and_update().clone();
+            self.session.handle_request(self.clock.now(), request);
+        }
+        loop {
+            self.settle();
+            let reading = self.prepare_to_read();
+            if self.session.is_finished() && self.outbox.is_empty() {
+                return;
+            }
+            match self.wake(reading).await {
+                Wake::Abandoned => return,
+                wake => self.on(wake),
+            }
+        }
+    }
+
+    /// Does what the session says until it has nothing left to say.
+    fn settle(&mut self) {
+        loop {
+            while let Some((at, notice)) = self.session.poll_event() {
+                self.report(at, notice);
+            }
+            let Some(command) = self.session.poll_command() else { break };
+            self.obey(command);
+        }
+        while let Some(delivery) = self.outbox.pop_front() {
+            match self.inbox.try_send(delivery) {
+                Ok(()) => {}
+                // A closed inbox shows in the select, where it ends the task.
+                Err(mpsc::error::TrySendError::Full(delivery) | mpsc::error::TrySendError::Closed(delivery)) => {
+                    self.outbox.push_front(delivery);
+                    break;
+                }
+            }
+        }
+        if self.outbox.is_empty()
+            && let Some(authorization) = self.next_attempt.take()
+        {
+            self.line = Line::Dialing(self.attempt(authorization));
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Dial { authorization } => self.next_attempt = Some(authorization),
+            Command::Send(frame) => self.hand_over(|transport| transport.send(frame)),
+            Command::Close => self.hand_over(Transport::close),
+            Command::Disconnect => {
+                self.next_attempt = None;
+                self.line = Line::Down;
+            }
+        }
+    }
+
+    fn hand_over(&mut self, send: impl FnOnce(&mut Transport<D::Stream>) -> Result<(), String>) {
+        let Line::Up(transport) = &mut self.line else { return };
+        if let Err(cause) = send(transport) {
+            self.session.handle_closed(self.clock.now(), cause);
+        }
+    }
+
+    fn attempt(&self, authorization: Option<Secret>) -> Attempt<D::Stream> {
+        let (dial, clock) = (Arc::clone(&self.dial), self.clock);
+        let deadline = clock.now() + self.config.connect_timeout;
+        let (url, max_message_bytes) = (self.config.url.clone(), self.config.max_message_bytes);
+        Box::pin(async move {
+            let opened = dial.dial(&url, deadline).await?;
+            let upgrading = || format!("the upgrade to WebSocket by {}", opened.address);
+            let terms = Terms { url, authorization, max_message_bytes };
+            let upgrade = Transport::upgrade(opened.stream, &terms, clock);
+            let transport = dial::within(deadline, Stage::Upgrade, upgrading, upgrade).await?;
+            Ok((Box::new(transport), opened.address))
+        })
+    }
+
+    /// Reserves room and tells the session whether there is any.
+    fn prepare_to_read(&mut self) -> bool {
+        if !matches!(self.line, Line::Up(_)) {
+            return false;
+        }
+        if self.reserved.is_none() {
+            self.reserved = Arc::clone(&self.room).try_acquire_many_owned(room_needed(&self.config)).ok();
+        }
+        let reading = self.reserved.is_some() && self.outbox.is_empty();
+        self.session.handle_reading(self.clock.now(), reading);
+        reading
+    }
+
+    async fn wake(&mut self, reading: bool) -> Wake<D::Stream> {
+        let deadline = self.session.poll_deadline();
+        let waits_for_room = matches!(self.line, Line::Up(_)) && self.reserved.is_none();
+        let takes_requests = self.outbox.len() < OUTBOX;
+        let Self { inbox, outbox, room, config, requests, shutdown, line, .. } = self;
+        tokio::select! {
+            biased;
+            () = cancelled(shutdown.as_ref()) => Wake::Shutdown,
+            () = clock::sleep_until(deadline) => Wake::Deadline,
+            slot = inbox.reserve(), if !outbox.is_empty() => deliver(slot, outbox),
+            request = next_request(requests.as_mut()), if takes_requests => Wake::Request(request),
+            room = Arc::clone(room).acquire_many_owned(room_needed(config)), if waits_for_room => room.map_or(Wake::Abandoned, Wake::Room),
+            wake = line.next(reading) => wake,
+        }
+    }
+
+    fn on(&mut self, wake: Wake<D::Stream>) {
+        let now = self.clock.now();
+        match wake {
+            Wake::Shutdown => {
+                self.shutdown = None;
+                self.session.handle_shutdown(now);
+            }
+            Wake::Deadline => self.session.handle_timeout(now),
+            Wake::Delivered | Wake::Abandoned => {}
+            Wake::Request(Some(request)) => self.session.handle_request(now, request),
+            Wake::Request(None) => self.requests = None,
+            Wake::Room(room) => self.reserved = Some(room),
+            Wake::Dialed(Ok((transport, address))) => {
+                self.line = Line::Up(transport);
+                self.session.handle_opened(now, address);
+            }
+            Wake::Dialed(Err(error)) => {
+                self.line = Line::Down;
+                self.session.handle_dial_failed(now, &error);
+            }
+            Wake::Inbound(inbound) => self.on_inbound(now, inbound),
+        }
+    }
+
+    /// That a session is live stands before its first data; whatever else the data brought about stands behind it.
+    fn on_inbound(&mut self, now: Instant, inbound: Inbound) {
+        self.session.handle_inbound(now, &inbound);
+        let mut after = VecDeque::new();
+        while let Some((at, notice)) = self.session.poll_event() {
+            match notice {
+                Notice::Live { .. } => self.report(at, notice),
+                _ => after.push_back((at, notice)),
+            }
+        }
+        if !inbound.batch.is_empty() {
+            self.deliver(now, inbound.batch);
+        }
+        for (at, notice) in after {
+            self.report(at, notice);
+        }
+    }
+
+    /// The batch keeps the room that it takes; the rest of what was reserved goes back.
+    fn deliver(&mut self, at: Instant, mut batch: Batch) {
+        if let Some(mut reserved) = self.reserved.take() {
+            let cost = batch.cost().min(reserved.num_permits());
+            if let Some(kept) = reserved.split(cost) {
+                batch.hold(kept);
+            }
+        }
+        self.outbox.push_back(Delivery { connection: self.id, at, what: What::Batch(batch) });
+    }
+
+    fn report(&mut self, at: Instant, notice: Notice) {
+        self.outbox.push_back(Delivery { connection: self.id, at, what: What::Notice(notice) });
+    }
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Line<S> {
+    async fn next(&mut self, reading: bool) -> Wake<S> {
+        match self {
+            Self::Down => pending().await,
+            Self::Dialing(attempt) => Wake::Dialed(attempt.await),
+            Self::Up(transport) => Wake::Inbound(transport.recv(reading).await),
+        }
+    }
+}
+
+fn deliver<S>(
+    slot: Result<mpsc::Permit<'_, Delivery>, mpsc::error::SendError<()>>,
+    outbox: &mut VecDeque<Delivery>,
+) -> Wake<S> {
+    let Ok(slot) = slot else { return Wake::Abandoned };
+    if let Some(delivery) = outbox.pop_front() {
+        slot.send(delivery);
+    }
+    Wake::Delivered
+}
+
+async fn cancelled(shutdown: Option<&CancellationToken>) {
+    match shutdown {
+        Some(shutdown) => shutdown.cancelled().await,
+        None => pending().await,
+    }
+}
+
+async fn next_request(requests: Option<&mut watch::Receiver<Request>>) -> Option<Request> {
+    match requests {
+        Some(requests) => requests.changed().await.ok().map(|()| requests.borrow_and_update().clone()),
+        None => pending().await,
+    }
+}

@@ -1,0 +1,94 @@
+//! What follows from a failure: what is reported, and when the next attempt is made.
+//!
+//! ```text
+//! no refusal                 backoff
+//! keys or request refused    slow retry, reported once for as long as it stands
+//! 429, 418                   as long as the exchange says
+//! max_retries in a row       none
+//! ```
+
+use super::pacing::jittered;
+use super::{Command, Session, State};
+use crate::clock::Instant;
+use crate::connection::{ConnectionId, Notice, Stage};
+use crate::upbit::refusal::Objection;
+use std::time::Duration;
+
+/// The longest wait after the exchange refused the keys or the request: a person has to change something first.
+const SLOW_RETRY: Duration = Duration::from_secs(600);
+
+impl Session {
+    /// Reports a refusal that a person must see, once for as long as it stands.
+    pub(super) fn report_refusal(&mut self, now: Instant, request: Option<String>) {
+        let Some(refusal) = &self.refusal else { return };
+        let lasting = matches!(refusal.kind, Objection::Credentials | Objection::Request);
+        if lasting && self.reported.as_ref() != Some(refusal) {
+            let notice = Notice::Refused { objection: refusal.kind, reason: refusal.reason.clone(), request };
+            self.reported = Some(refusal.clone());
+            self.events.push_back((now, notice));
+        }
+    }
+
+    /// The open socket is lost, or left.
+    pub(super) fn lose(&mut self, now: Instant, cause: String) {
+        let State::Open(open) = &mut self.state else { return };
+        if let Some((from, to)) = open.end_pause(now, true) {
+            self.events.push_back((now, Notice::Paused { from, to }));
+        }
+        let stage = if open.live { Stage::Live } else { Stage::Subscribing };
+        if !open.is_refused(now) {
+            self.refusal = None;
+        }
+        let cause = match &self.refusal {
+            Some(refusal) => format!("refused by the exchange ({}), {cause}", refusal.reason),
+            None => cause,
+        };
+        self.commands.push_back(Command::Disconnect);
+        self.fail(now, stage, cause);
+    }
+
+    /// One more failure: reports it and plans the next attempt, if there is to be one.
+    pub(super) fn fail(&mut self, now: Instant, stage: Stage, cause: String) {
+        let attempt = self.attempt;
+        let max_retries = self.settings.config.max_retries;
+        let given_up = stage != Stage::Live && max_retries > 0 && attempt >= max_retries;
+        let nothing_wanted = self.request.subscriptions.is_empty();
+        let objection = self.refusal.as_ref().map(|refusal| refusal.kind);
+        let due = now + self.pause(now, objection);
+        let retry_at = (!given_up && !nothing_wanted).then_some(due);
+        self.events.push_back((now, Notice::Lost { stage, cause, attempt, retry_at }));
+        if given_up {
+            self.events.push_back((now, Notice::GivenUp { attempts: attempt }));
+            self.state = State::Finished;
+            return;
+        }
+        if stage == Stage::Live {
+            self.attempt = 0;
+        }
+        let refused_request = objection == Some(Objection::Request);
+        self.state = State::Waiting { due: retry_at, refused_request };
+    }
+
+    fn pause(&mut self, now: Instant, objection: Option<Objection>) -> Duration {
+        let backoff = self.backoff.next_pause(&mut self.rng);
+        match objection {
+            None => backoff,
+            Some(Objection::Credentials | Objection::Request) => backoff.max(jittered(SLOW_RETRY, &mut self.rng)),
+            Some(Objection::Limit { pause }) => {
+                // The public feed is counted by address, so the other connection would be probing too; the private one
+                // is counted by account and must not hold the public one up.
+                if self.settings.id == ConnectionId::Public {
+                    self.connects.hold(now + pause);
+                }
+                backoff.max(pause)
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self, now: Instant, stage: Stage) {
+        let cause = "closed by the recorder".to_owned();
+        self.events.push_back((now, Notice::Lost { stage, cause, attempt: self.attempt, retry_at: None }));
+        self.commands.push_back(Command::Disconnect);
+        self.state = State::Finished;
+    }
+}

@@ -1,0 +1,59 @@
+//! What goes into a session and what comes out of it.
+
+use crate::config::ConnectionConfig;
+use crate::connection::ConnectionId;
+use crate::connection::batch::Batch;
+use crate::upbit::auth::{Credentials, Secret};
+
+/// What one connection is made of; it does not change while it lives.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which connection.
+    pub id: ConnectionId,
+    /// Its part of the configuration.
+    pub config: ConnectionConfig,
+    /// The account's keys; `None`: the upgrade carries no `Authorization`.
+    pub credentials: Option<Credentials>,
+}
+
+/// What the shell must do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Begin an attempt.
+    Dial {
+        /// The `Authorization` header to send.
+        authorization: Option<Secret>,
+    },
+    /// Hand this to the socket.
+    Send(Outgoing),
+    /// Send a close frame.
+    Close,
+    /// Drop the socket, or the attempt.
+    Disconnect,
+}
+
+/// A frame of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A ping frame.
+    Ping,
+    /// A text frame.
+    Text(String),
+}
+
+/// What the socket brought.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    /// The frames.
+    pub batch: Batch,
+    /// At least one byte came.
+    pub heard: bool,
+    /// At least one message or control frame was completed.
+    pub whole: bool,
+    /// Nothing more was waiting.
+    pub drained: bool,
+    /// Everything handed to the socket has left.
+    pub sent: bool,
+    /// The connection ended, and why.
+    pub closed: Option<String>,
+}

@@ -1,0 +1,343 @@
+//! The life of one connection as a pure machine: told what happened and when, it says what to do and what to report.
+//!
+//! ```text
+//! handle_opened  handle_dial_failed  handle_inbound  handle_closed  handle_reading
+//! handle_request  handle_timeout  handle_shutdown
+//!        │
+//!        ▼
+//!    [ Session ] ──poll_command──▶ dial, send, close, disconnect
+//!                ──poll_event────▶ notices, each with its instant
+//!                ──poll_deadline─▶ when to call handle_timeout
+//! ```
+//!
+//! After every `handle_*` both polls are drained to `None`. The diagram of the states is in [`super`].
+
+mod failure;
+mod interface;
+mod open;
+mod pacing;
+
+pub use interface::{Command, Inbound, Outgoing, Settings};
+pub use pacing::ConnectBudget;
+
+use super::batch::{Batch, Entry};
+use super::dial::DialError;
+use super::{Notice, Stage};
+use crate::clock::Instant;
+use crate::upbit::auth::Secret;
+use crate::upbit::refusal::{Objection, Refusal};
+use crate::upbit::subscription::Request;
+use open::{Keepalive, Open};
+use pacing::{Backoff, Message, MessageBudget, Outbox, Reason};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long the answer to our close frame is waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// One connection.
+#[derive(Debug)]
+pub struct Session {
+    settings: Settings,
+    request: Request,
+    state: State,
+    /// The number of this attempt since the last live session.
+    attempt: u32,
+    backoff: Backoff,
+    connects: Arc<ConnectBudget>,
+    messages: MessageBudget,
+    outbox: Outbox,
+    rng: StdRng,
+    /// The last error of this attempt or session.
+    refusal: Option<Refusal>,
+    /// The refusal that was reported and still stands.
+    reported: Option<Refusal>,
+    /// The last request as it was sent.
+    sent: Option<String>,
+    commands: VecDeque<Command>,
+    events: VecDeque<(Instant, Notice)>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// `due` is `None` while there is nothing to ask for.
+    Waiting {
+        due: Option<Instant>,
+        /// A new request would be a reason to try at once.
+        refused_request: bool,
+    },
+    Dialing,
+    Open(Open),
+    Closing {
+        stage: Stage,
+        until: Instant,
+    },
+    Finished,
+}
+
+impl Session {
+    /// A connection that wants to be made `now`; `seed` feeds jitter, tickets and nonces and must differ between
+    /// processes.
+    pub fn new(settings: Settings, connects: Arc<ConnectBudget>, seed: u64, now: Instant) -> Self {
+        let config = &settings.config;
+        let backoff = Backoff::new(config.backoff_min, config.backoff_max);
+        let messages = MessageBudget::new(config.messages_per_second, config.messages_per_minute, now);
+        Self {
+            settings,
+            request: Request::default(),
+            state: State::Waiting { due: None, refused_request: false },
+            attempt: 0,
+            backoff,
+            connects,
+            messages,
+            outbox: Outbox::default(),
+            rng: StdRng::seed_from_u64(seed),
+            refusal: None,
+            reported: None,
+            sent: None,
+            commands: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What should stand on the connection from now on; while the socket is down it waits, and the latest wins.
+    pub fn handle_request(&mut self, now: Instant, request: Request) {
+        if request == self.request {
+            return;
+        }
+        self.request = request;
+        self.reported = None;
+        let nothing = self.request.subscriptions.is_empty();
+        match &mut self.state {
+            State::Waiting { due, .. } if nothing => *due = None,
+            State::Waiting { due, refused_request } if due.is_none() || *refused_request => {
+                *due = Some(now);
+                *refused_request = false;
+            }
+            State::Open(_) if nothing => self.lose(now, "nothing is subscribed any more".to_owned()),
+            State::Open(_) => self.outbox.push(Message::Request(Reason::Changed)),
+            State::Waiting { .. } | State::Dialing | State::Closing { .. } | State::Finished => {}
+        }
+        self.proceed(now);
+    }
+
+    /// The WebSocket is open; `address` is who answered.
+    pub fn handle_opened(&mut self, now: Instant, address: String) {
+        let config = &self.settings.config;
+        let keepalive = Keepalive::new(config.ping_interval, config.pong_timeout, now);
+        self.state = State::Open(Open::new(keepalive));
+        self.outbox = Outbox::default();
+        self.outbox.push(Message::Request(Reason::Connected));
+        self.outbox.push(Message::Switch);
+        self.events.push_back((now, Notice::Connected { attempt: self.attempt, address }));
+        self.proceed(now);
+    }
+
+    /// The attempt failed.
+    pub fn handle_dial_failed(&mut self, now: Instant, error: &DialError) {
+        self.refusal = error.answer.as_ref().and_then(Refusal::from_answer);
+        self.report_refusal(now, None);
+        self.fail(now, error.stage, error.cause.clone());
+        self.proceed(now);
+    }
+
+    /// The socket brought something.
+    pub fn handle_inbound(&mut self, now: Instant, inbound: &Inbound) {
+        if let State::Open(open) = &mut self.state {
+            if inbound.heard {
+                open.handle_heard(now, inbound.whole);
+            }
+            if inbound.sent {
+                open.handle_sent();
+            }
+            if inbound.drained
+                && let Some((from, to)) = open.end_pause(now, false)
+            {
+                self.events.push_back((now, Notice::Paused { from, to }));
+            }
+            self.handle_batch(now, &inbound.batch);
+        }
+        if let Some(cause) = &inbound.closed {
+            self.handle_closed(now, cause.clone());
+        }
+        self.proceed(now);
+    }
+
+    /// The connection ended.
+    pub fn handle_closed(&mut self, now: Instant, cause: String) {
+        match self.state {
+            State::Open(_) => self.lose(now, cause),
+            State::Closing { stage, .. } => self.finish(now, stage),
+            State::Waiting { .. } | State::Dialing | State::Finished => {}
+        }
+    }
+
+    /// The shell reads from the socket (`true`), or cannot because there is no room for what it would read.
+    pub fn handle_reading(&mut self, now: Instant, reading: bool) {
+        if let State::Open(open) = &mut self.state {
+            open.handle_reading(now, reading);
+        }
+    }
+
+    /// The instant named by [`Self::poll_deadline`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Waiting { due: Some(due), .. } if now >= *due => match self.connects.take(now) {
+                Ok(()) => self.dial(now),
+                Err(later) => *due = later,
+            },
+            State::Open(open) => {
+                if let Some(trouble) = open.trouble(now) {
+                    self.lose(now, trouble.to_owned());
+                } else if open.keepalive.take_due_ping(now) {
+                    self.outbox.push(Message::Ping);
+                }
+            }
+            State::Closing { stage, until } if now >= *until => {
+                let stage = *stage;
+                self.finish(now, stage);
+            }
+            State::Waiting { .. } | State::Dialing | State::Closing { .. } | State::Finished => {}
+        }
+        self.proceed(now);
+    }
+
+    /// The user wants it to end: never retried.
+    pub fn handle_shutdown(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Open(open) => {
+                if let Some((from, to)) = open.end_pause(now, true) {
+                    self.events.push_back((now, Notice::Paused { from, to }));
+                }
+                let stage = if open.live { Stage::Live } else { Stage::Subscribing };
+                self.state = State::Closing { stage, until: now + CLOSE_TIMEOUT };
+                self.commands.push_back(Command::Close);
+            }
+            State::Dialing => {
+                self.commands.push_back(Command::Disconnect);
+                self.state = State::Finished;
+            }
+            State::Waiting { .. } => self.state = State::Finished,
+            State::Closing { .. } | State::Finished => {}
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    /// The next thing to report, and when it happened.
+    pub fn poll_event(&mut self) -> Option<(Instant, Notice)> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`], unless something happens before.
+    pub fn poll_deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Waiting { due, .. } => *due,
+            State::Open(open) => open.deadline().into_iter().chain(self.outbox.deadline()).min(),
+            State::Closing { until, .. } => Some(*until),
+            State::Dialing | State::Finished => None,
+        }
+    }
+
+    /// Whether nothing will ever happen again.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, State::Finished)
+    }
+}
+
+/// What the handlers have in common.
+impl Session {
+    fn dial(&mut self, now: Instant) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.refusal = None;
+        self.events.push_back((now, Notice::Dialing { attempt: self.attempt }));
+        self.state = State::Dialing;
+        match self.authorization() {
+            Ok(authorization) => self.commands.push_back(Command::Dial { authorization }),
+            Err(reason) => {
+                self.refusal = Some(Refusal { kind: Objection::Credentials, reason: reason.clone() });
+                self.report_refusal(now, None);
+                self.fail(now, Stage::Upgrade, reason);
+            }
+        }
+    }
+
+    /// A fresh token: a nonce cannot be used twice.
+    fn authorization(&mut self) -> Result<Option<Secret>, String> {
+        let nonce = self.uuid();
+        let credentials = self.settings.credentials.as_ref();
+        credentials.map(|keys| keys.authorization(nonce).map_err(|error| error.to_string())).transpose()
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.rng.random()).into_uuid()
+    }
+
+    fn handle_batch(&mut self, now: Instant, batch: &Batch) {
+        if let State::Open(open) = &mut self.state
+            && let Some(first) = batch.first_data()
+            && !open.live
+        {
+            open.live = true;
+            self.backoff.reset();
+            self.reported = None;
+            self.events.push_back((first, Notice::Live { attempt: self.attempt }));
+        }
+        if batch.seen().error {
+            self.handle_errors(now, batch);
+        }
+    }
+
+    fn handle_errors(&mut self, now: Instant, batch: &Batch) {
+        let objects = batch.entries().filter_map(|(_, entry)| match entry {
+            Entry::Control { object } => Some(object),
+            Entry::Data { .. } | Entry::Unreadable { .. } => None,
+        });
+        let Some(object) = objects.filter(|object| Refusal::is_error(object)).last() else {
+            return;
+        };
+        self.refusal = Some(Refusal::from_object(object));
+        if let State::Open(open) = &mut self.state {
+            open.handle_refused(now);
+        }
+        self.report_refusal(now, self.sent.clone());
+    }
+
+    /// Sends what may be sent now.
+    fn proceed(&mut self, now: Instant) {
+        while matches!(self.state, State::Open(_))
+            && let Some(message) = self.outbox.poll(&mut self.messages, now)
+        {
+            let frame = match message {
+                Message::Ping => Outgoing::Ping,
+                Message::Switch => Outgoing::Text("PING".to_owned()),
+                Message::Request(reason) => Outgoing::Text(self.standing_request(now, reason)),
+            };
+            if let State::Open(open) = &mut self.state {
+                open.handle_sending(now);
+                if message == Message::Ping {
+                    open.keepalive.handle_ping_sent(now);
+                }
+            }
+            self.commands.push_back(Command::Send(frame));
+        }
+    }
+
+    fn standing_request(&mut self, now: Instant, reason: Reason) -> String {
+        let ticket = self.uuid().to_string();
+        let request = self.request.to_frame(&ticket);
+        self.sent = Some(request.clone());
+        self.events.push_back((now, Notice::Subscribed { request: request.clone(), reason: reason.as_str() }));
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests;

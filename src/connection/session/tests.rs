@@ -1,0 +1,303 @@
+//! The machine at explicit instants, and under anything that may happen in any order.
+
+use super::*;
+use crate::clock::{Clock, Stamp};
+use crate::config::ConnectionConfig;
+use crate::config::Url;
+use crate::connection::ConnectionId;
+use crate::connection::dial::DialError;
+use crate::upbit::auth::{Credentials, JwtAlgorithm};
+use crate::upbit::limits::Answer;
+use crate::upbit::subscription::{Format, Subscription};
+use proptest::prelude::*;
+
+fn config() -> ConnectionConfig {
+    ConnectionConfig {
+        enabled: true,
+        url: Url { tls: false, host: "h".into(), port: 80, text: "ws://h/".into() },
+        format: Format::Default,
+        ping_interval: Duration::from_secs(15),
+        pong_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
+        first_frame_timeout: Duration::from_secs(10),
+        backoff_min: Duration::from_millis(500),
+        backoff_max: Duration::from_secs(30),
+        max_retries: 0,
+        connects_per_second: 5,
+        messages_per_second: 5,
+        messages_per_minute: 100,
+        max_message_bytes: 4 << 20,
+        tls_ca_file: None,
+        subscribe: Vec::new(),
+    }
+}
+
+fn request(code: &str) -> Request {
+    let trade = Subscription { kind: "trade".into(), codes: vec![code.into()], ..Subscription::default() };
+    Request { subscriptions: vec![trade], format: Format::Default }
+}
+
+/// A session and the time it lives in.
+struct Rig {
+    session: Session,
+    now: Instant,
+    commands: Vec<Command>,
+    events: Vec<Notice>,
+}
+
+impl Rig {
+    fn start() -> Self {
+        let now = Clock::anchored(Stamp::MAX).now();
+        Self::with(Settings { id: ConnectionId::Public, config: config(), credentials: None }, now)
+    }
+
+    fn with(settings: Settings, now: Instant) -> Self {
+        let connects = Arc::new(ConnectBudget::new(settings.config.connects_per_second, now));
+        let mut session = Session::new(settings, connects, 3, now);
+        session.handle_request(now, request("KRW-BTC"));
+        let mut rig = Self { session, now, commands: Vec::new(), events: Vec::new() };
+        rig.drain();
+        rig
+    }
+
+    fn drain(&mut self) {
+        self.commands.extend(std::iter::from_fn(|| self.session.poll_command()));
+        self.events.extend(std::iter::from_fn(|| self.session.poll_event()).map(|(_, notice)| notice));
+    }
+
+    fn act(&mut self, act: impl FnOnce(&mut Session, Instant)) {
+        act(&mut self.session, self.now);
+        self.drain();
+    }
+
+    /// Lets the time pass to the next deadline.
+    fn wait(&mut self) {
+        self.now = self.now.max(self.session.poll_deadline().expect("something is due"));
+        self.act(Session::handle_timeout);
+    }
+
+    fn data(&mut self, frame: &[u8]) {
+        let mut inbound = Inbound { heard: true, whole: true, drained: true, ..Inbound::default() };
+        inbound.batch.push(frame, self.now);
+        self.act(|session, now| session.handle_inbound(now, &inbound));
+    }
+
+    fn take_commands(&mut self) -> Vec<Command> {
+        std::mem::take(&mut self.commands)
+    }
+}
+
+#[test]
+fn the_private_connection_has_a_fresh_token_for_each_attempt() {
+    let credentials = Credentials {
+        access_key: Secret::new("access"),
+        secret_key: Secret::new("secret"),
+        algorithm: JwtAlgorithm::Hs512,
+    };
+    let now = Clock::anchored(Stamp::MAX).now();
+    let settings = Settings { id: ConnectionId::Private, config: config(), credentials: Some(credentials) };
+    let mut rig = Rig::with(settings, now);
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        rig.wait();
+        tokens.push(rig.take_commands());
+        rig.act(|session, now| session.handle_dial_failed(now, &DialError::new(Stage::Tcp, "no")));
+    }
+    assert!(tokens.iter().all(|token| matches!(token[..], [Command::Dial { authorization: Some(_) }])));
+    assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2]);
+    assert!(!format!("{rig:?}", rig = rig.session).contains("secret\""), "keys never print");
+}
+
+#[test]
+fn refused_keys_are_retried_slowly_and_shown_once() {
+    let mut rig = Rig::start();
+    let answer =
+        Answer { status: 401, body: br#"{"error":{"name":"expired_access_key"}}"#.to_vec(), ..Answer::default() };
+    for _ in 0..3 {
+        let before = rig.now;
+        rig.wait();
+        let error = DialError { answer: Some(answer.clone()), ..DialError::new(Stage::Upgrade, "HTTP 401") };
+        rig.act(|session, now| session.handle_dial_failed(now, &error));
+        let due = rig.session.poll_deadline().unwrap();
+        assert!(due - before >= Duration::from_secs(300));
+    }
+    let refused = rig.events.iter().filter(|event| matches!(event, Notice::Refused { .. })).count();
+    assert_eq!(refused, 1);
+    rig.act(|session, now| session.handle_request(now, request("KRW-ETH")));
+    assert!(rig.session.poll_deadline().unwrap() > rig.now, "another request does not mend the keys");
+}
+
+#[test]
+fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
+    let now = Clock::anchored(Stamp::MAX).now();
+    let connects = Arc::new(ConnectBudget::new(5, now));
+    let settings = Settings { id: ConnectionId::Public, config: config(), credentials: None };
+    let mut session = Session::new(settings, Arc::clone(&connects), 1, now);
+    session.handle_request(now, request("KRW-BTC"));
+    session.handle_timeout(now);
+    let answer = Answer { status: 418, body: b"blocked for 120 seconds".to_vec(), ..Answer::default() };
+    session.handle_dial_failed(now, &DialError { answer: Some(answer), ..DialError::new(Stage::Upgrade, "HTTP 418") });
+    session.handle_request(now, request("KRW-ETH"));
+    assert!(session.poll_deadline().unwrap() >= now + Duration::from_secs(120));
+    assert_eq!(connects.take(now + Duration::from_secs(119)), Err(now + Duration::from_secs(121)));
+}
+
+#[test]
+fn a_server_that_refuses_for_five_minutes_sees_few_attempts() {
+    for seed in 0..200 {
+        let begin = Clock::anchored(Stamp::MAX).now();
+        let settings = Settings { id: ConnectionId::Public, config: config(), credentials: None };
+        let mut session = Session::new(settings, Arc::new(ConnectBudget::new(5, begin)), seed, begin);
+        session.handle_request(begin, request("KRW-BTC"));
+        let (mut now, mut attempts) = (begin, 0);
+        while now < begin + Duration::from_secs(300) {
+            session.handle_timeout(now);
+            attempts += std::iter::from_fn(|| session.poll_command()).count();
+            session.handle_dial_failed(now, &DialError::new(Stage::Tcp, "connection refused"));
+            now = session.poll_deadline().unwrap();
+        }
+        assert!((10..25).contains(&attempts), "{attempts} attempts with seed {seed}");
+    }
+}
+
+#[test]
+fn nothing_to_ask_for_means_no_connection() {
+    let mut rig = Rig::start();
+    rig.act(|session, now| session.handle_request(now, Request::default()));
+    assert_eq!(rig.session.poll_deadline(), None);
+    rig.act(|session, now| session.handle_request(now, request("KRW-BTC")));
+    rig.wait();
+    assert_eq!(rig.take_commands(), [Command::Dial { authorization: None }]);
+}
+
+/// Everything that can happen to a session.
+#[derive(Clone, Debug)]
+enum Happening {
+    Wait(u64),
+    Deadline,
+    Opened,
+    DialFailed(u16),
+    Data,
+    Error,
+    Half,
+    Closed,
+    Reading(bool),
+    Request(bool),
+    Shutdown,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        3 => (0..20_000_u64).prop_map(Happening::Wait),
+        6 => Just(Happening::Deadline),
+        4 => Just(Happening::Opened),
+        2 => prop_oneof![Just(0), Just(401), Just(418), Just(429)].prop_map(Happening::DialFailed),
+        3 => Just(Happening::Data),
+        1 => Just(Happening::Error),
+        1 => Just(Happening::Half),
+        2 => Just(Happening::Closed),
+        2 => any::<bool>().prop_map(Happening::Reading),
+        2 => any::<bool>().prop_map(Happening::Request),
+        1 => Just(Happening::Shutdown),
+    ]
+}
+
+/// What the shell knows: what may happen at all.
+#[derive(Debug, PartialEq)]
+enum Line {
+    Down,
+    Dialing,
+    Up,
+}
+
+impl Rig {
+    fn happen(&mut self, happening: &Happening, line: &Line) {
+        match (happening, line) {
+            (Happening::Wait(ms), _) => {
+                let most = self.session.poll_deadline().unwrap_or(self.now + Duration::from_secs(60));
+                self.now = (self.now + Duration::from_millis(*ms)).min(most.max(self.now));
+            }
+            (Happening::Deadline, _) if self.session.poll_deadline().is_some() => self.wait(),
+            (Happening::Opened, Line::Dialing) => self.act(|session, now| session.handle_opened(now, "a".into())),
+            (Happening::DialFailed(status), Line::Dialing) => {
+                let answer = (*status > 0).then(|| Answer { status: *status, ..Answer::default() });
+                let error = DialError { answer, ..DialError::new(Stage::Upgrade, "no") };
+                self.act(|session, now| session.handle_dial_failed(now, &error));
+            }
+            (Happening::Data, Line::Up) => self.data(br#"{"type":"trade","code":"KRW-BTC"}"#),
+            (Happening::Error, Line::Up) => self.data(br#"{"error":{"name":"NO_CODES"}}"#),
+            (Happening::Half, Line::Up) => {
+                let inbound = Inbound { heard: true, drained: true, ..Inbound::default() };
+                self.act(|session, now| session.handle_inbound(now, &inbound));
+            }
+            (Happening::Closed, Line::Up) => self.act(|session, now| session.handle_closed(now, "reset".into())),
+            (Happening::Reading(reading), Line::Up) => {
+                self.act(|session, now| session.handle_reading(now, *reading));
+            }
+            (Happening::Request(eth), _) => {
+                let code = if *eth { "KRW-ETH" } else { "KRW-BTC" };
+                self.act(|session, now| session.handle_request(now, request(code)));
+            }
+            (Happening::Shutdown, _) => self.act(Session::handle_shutdown),
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_rules_hold(happenings in proptest::collection::vec(happening(), 1..300)) {
+        let mut rig = Rig::start();
+        let mut line = Line::Down;
+        let (mut dials, mut sends) = (Vec::new(), Vec::new());
+        let (mut open, mut stopping) = (false, false);
+        for happening in &happenings {
+            stopping |= matches!(happening, Happening::Shutdown);
+            rig.happen(happening, &line);
+            line = match (happening, line) {
+                (Happening::Opened, Line::Dialing) => Line::Up,
+                (Happening::DialFailed(_), Line::Dialing) => Line::Down,
+                (_, line) => line,
+            };
+            for command in rig.take_commands() {
+                match command {
+                    Command::Dial { .. } => {
+                        prop_assert!(line != Line::Up && !stopping, "dials only while the line is down");
+                        dials.push(rig.now);
+                        line = Line::Dialing;
+                    }
+                    Command::Send(_) => {
+                        prop_assert_eq!(&line, &Line::Up);
+                        sends.push(rig.now);
+                    }
+                    Command::Close => prop_assert_eq!(&line, &Line::Up),
+                    Command::Disconnect => line = Line::Down,
+                }
+            }
+            for event in std::mem::take(&mut rig.events) {
+                match event {
+                    Notice::Connected { .. } => {
+                        prop_assert!(!open, "one socket at a time");
+                        open = true;
+                    }
+                    Notice::Live { .. } => prop_assert!(open),
+                    Notice::Lost { stage: Stage::Live | Stage::Subscribing, .. } => {
+                        prop_assert!(open, "each connection is lost once");
+                        open = false;
+                    }
+                    Notice::Lost { .. } => prop_assert!(!open),
+                    _ => {}
+                }
+            }
+            let waits = rig.session.poll_deadline().is_some() || rig.session.is_finished() || line == Line::Dialing;
+            prop_assert!(waits, "there always is a way on");
+        }
+        let most = |times: &[Instant], window: Duration| {
+            times.iter().map(|&first| times.iter().filter(|&&t| t >= first && t < first + window).count()).max()
+        };
+        prop_assert!(most(&dials, Duration::from_secs(1)) <= Some(5));
+        prop_assert!(most(&sends, Duration::from_secs(1)) <= Some(5));
+        prop_assert!(most(&sends, Duration::from_secs(60)) <= Some(100));
+        prop_assert_eq!(rig.session.is_finished() && open, false);
+    }
+}

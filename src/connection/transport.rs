@@ -1,0 +1,280 @@
+//! WebSocket over a byte stream: the only file that names tungstenite.
+//!
+//! ```text
+//! upgrade ──▶ Transport ──recv──▶ Inbound: everything that was there, in one batch
+//!                       ◀─send──  pings, requests; they leave while recv is polled
+//! ```
+//!
+//! [`Transport::recv`] is the hot path: it polls until nothing is there or the batch is full, copies each frame once
+//! into the batch and stamps it there. It keeps nothing between polls, so dropping its future loses nothing.
+
+use super::Stage;
+use super::dial::DialError;
+use super::session::{Inbound, Outgoing};
+use crate::clock::Clock;
+use crate::config::Url;
+use crate::upbit::auth::Secret;
+use crate::upbit::limits::Answer;
+use futures_util::{Sink, Stream};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, DATE, HeaderMap, RETRY_AFTER};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+
+/// Bytes asked of the socket at once. The buffer is zeroed before each read, so a greater one costs more than the calls
+/// it saves: the exchange's whole feed is 70 of these a second.
+const READ_BYTES: usize = 32 * 1024;
+
+/// Bytes that may wait to be sent. A request for every pair of the exchange takes 30 KB, and at most a few messages wait.
+const WRITE_BYTES: usize = 1024 * 1024;
+
+/// What an upgrade asks for and what it will accept afterwards.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// The address to ask for.
+    pub url: Url,
+    /// The `Authorization` header, on the private connection only.
+    pub authorization: Option<Secret>,
+    /// A message longer than this ends the connection.
+    pub max_message_bytes: usize,
+}
+
+/// An open WebSocket.
+#[derive(Debug)]
+pub struct Transport<S> {
+    socket: WebSocketStream<Counted<S>>,
+    clock: Clock,
+    /// Bytes of the stream that were reported as heard.
+    heard: u64,
+    /// Something was handed over that has not left.
+    unsent: bool,
+    /// Reading was interrupted, and what has waited since is not read yet.
+    behind: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
+    /// Upgrades a byte stream to WebSocket.
+    ///
+    /// # Errors
+    /// What the other side answered instead of yes, or how it failed to.
+    pub async fn upgrade(stream: S, terms: &Terms, clock: Clock) -> Result<Self, DialError> {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(WRITE_BYTES)
+            .max_message_size(Some(terms.max_message_bytes))
+            .max_frame_size(Some(terms.max_message_bytes));
+        let request = request(&terms.url, terms.authorization.as_ref())?;
+        let stream = Counted { stream, read: 0 };
+        let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
+        let (socket, _) = upgraded.map_err(|error| upgrade_error(&terms.url, error))?;
+        let heard = socket.get_ref().read;
+        Ok(Self { socket, clock, heard, unsent: false, behind: false })
+    }
+
+    /// Hands a frame over; it leaves while [`Self::recv`] is polled.
+    ///
+    /// # Errors
+    /// The connection is of no use any more, and why.
+    pub fn send(&mut self, frame: Outgoing) -> Result<(), String> {
+        self.start(match frame {
+            Outgoing::Ping => Message::Ping(Default::default()),
+            Outgoing::Text(text) => Message::Text(text.into()),
+        })
+    }
+
+    /// Hands a close frame over.
+    ///
+    /// # Errors
+    /// The connection is of no use any more, and why.
+    pub fn close(&mut self) -> Result<(), String> {
+        self.start(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })))
+    }
+
+    /// Waits until something happens: bytes came (only if `reading`), all that was handed over has left, all that had
+    /// waited while nobody was reading is read, or the connection ended. Sending goes on either way.
+    pub async fn recv(&mut self, reading: bool) -> Inbound {
+        poll_fn(|cx| {
+            let mut inbound = Inbound::default();
+            self.poll_send(cx, &mut inbound);
+            self.behind |= !reading;
+            if reading && inbound.closed.is_none() {
+                self.poll_read(cx, &mut inbound);
+            }
+            let caught_up = inbound.drained && std::mem::take(&mut self.behind);
+            let something = inbound.heard || inbound.sent || caught_up || inbound.closed.is_some();
+            if something { Poll::Ready(inbound) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn start(&mut self, message: Message) -> Result<(), String> {
+        self.unsent = true;
+        Pin::new(&mut self.socket).start_send(message).map_err(|error| describe(&error))
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) {
+        if !self.unsent {
+            return;
+        }
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Pending => {}
+            Poll::Ready(Ok(())) => {
+                self.unsent = false;
+                inbound.sent = true;
+            }
+            Poll::Ready(Err(error)) => inbound.closed = Some(describe(&error)),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) {
+        while !inbound.batch.is_full() && inbound.closed.is_none() {
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Pending => {
+                    inbound.drained = true;
+                    break;
+                }
+                Poll::Ready(Some(Ok(message))) => {
+                    inbound.whole = true;
+                    self.on_message(cx, message, inbound);
+                }
+                Poll::Ready(Some(Err(error))) => inbound.closed = Some(describe(&error)),
+                Poll::Ready(None) => inbound.closed = Some(describe(&Error::ConnectionClosed)),
+            }
+        }
+        let read = self.socket.get_ref().read;
+        inbound.heard = inbound.whole || read > self.heard;
+        self.heard = read;
+    }
+
+    fn on_message(&mut self, cx: &mut Context<'_>, message: Message, inbound: &mut Inbound) {
+        let received = self.clock.now();
+        match message {
+            Message::Binary(bytes) => drop(inbound.batch.push(&bytes, received)),
+            Message::Text(text) => drop(inbound.batch.push(text.as_bytes(), received)),
+            Message::Close(frame) => {
+                inbound.closed = Some(describe_close(frame.as_ref()));
+                // The answer to the close frame leaves with the next poll; whether it arrives changes nothing.
+                let _ = Pin::new(&mut self.socket).poll_next(cx);
+            }
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+        }
+    }
+}
+
+/// The upgrade request: no `Origin`, which would cut us to one request in ten seconds, and no extensions.
+fn request(url: &Url, authorization: Option<&Secret>) -> Result<Request, DialError> {
+    let failed = |cause: String| DialError::new(Stage::Upgrade, cause);
+    let mut request = url
+        .text
+        .as_str()
+        .into_client_request()
+        .map_err(|error| failed(format!("`{}` cannot be asked for: {}", url.text, describe(&error))))?;
+    if let Some(authorization) = authorization {
+        let mut value = HeaderValue::from_str(authorization.expose())
+            .map_err(|_| failed("the access key holds characters that cannot be sent".to_owned()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(AUTHORIZATION, value);
+    }
+    Ok(request)
+}
+
+fn upgrade_error(url: &Url, error: Error) -> DialError {
+    let host = &url.host;
+    match error {
+        Error::Http(response) => {
+            let cause = format!("{host} answered the upgrade with HTTP {}", response.status());
+            DialError { stage: Stage::Upgrade, cause, answer: Some(answer(&response)) }
+        }
+        error => DialError::new(Stage::Upgrade, format!("no WebSocket with {host}: {}", describe(&error))),
+    }
+}
+
+fn answer(response: &Response) -> Answer {
+    let headers: &HeaderMap = response.headers();
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+    Answer {
+        status: response.status().as_u16(),
+        retry_after: text(RETRY_AFTER),
+        date: text(DATE),
+        body: response.body().clone().unwrap_or_default(),
+    }
+}
+
+/// Why a connection ended, for people, and without a byte of what was received.
+fn describe(error: &Error) -> String {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => "the connection is closed".to_owned(),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            "the connection ended without a close frame".to_owned()
+        }
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => "the connection ended before the answer".to_owned(),
+        Error::Protocol(ProtocolError::ExpectedFragment(_)) => "a message begins inside another".to_owned(),
+        Error::Protocol(violation) => format!("a violation of the WebSocket protocol: {violation}"),
+        Error::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+            format!("a message of {size} bytes, more than max_message_bytes ({max_size})")
+        }
+        Error::Capacity(CapacityError::TooManyHeaders) => "an answer with too many headers".to_owned(),
+        Error::AttackAttempt => "an answer whose headers are too long or trickle in".to_owned(),
+        Error::Utf8(_) => "a text frame that is not UTF-8".to_owned(),
+        Error::WriteBufferFull(_) => "what was sent does not leave".to_owned(),
+        Error::Io(error) => match error.kind() {
+            io::ErrorKind::ConnectionReset => "connection reset".to_owned(),
+            io::ErrorKind::UnexpectedEof => "the connection ended in the middle of a TLS record".to_owned(),
+            _ => error.to_string(),
+        },
+        Error::Http(response) => format!("HTTP {}", response.status()),
+        Error::Tls(_) | Error::Url(_) | Error::HttpFormat(_) => error.to_string(),
+    }
+}
+
+fn describe_close(frame: Option<&CloseFrame>) -> String {
+    match frame {
+        None => "closed by the exchange without a code".to_owned(),
+        Some(frame) => {
+            let reason: String = frame.reason.chars().filter(|c| !c.is_control()).collect();
+            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            format!("closed by the exchange with {}{reason}", u16::from(frame.code))
+        }
+    }
+}
+
+/// A stream that counts what is read from it: a byte is a sign of life long before its message is whole.
+#[derive(Debug)]
+struct Counted<S> {
+    stream: S,
+    read: u64,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.read += (buf.filled().len() - before) as u64;
+        poll
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,236 @@
+//! The recorder's own events: the lines of `recorder.jsonl`. Pure.
+//!
+//! ```text
+//! {"ts_recv":1795317064154123,"type":"recorder","event":"live","connection":"public","attempt":1}
+//!  └ put in front by the journal
+//! ```
+//!
+//! `docs/FORMAT.md` shows each of them; a test holds it against this file. No event ever holds bytes of a private frame.
+
+use crate::clock::Stamp;
+use crate::connection::ConnectionId;
+use crate::ledger::Gap;
+use crate::recording::naming::manifest::Entry;
+use crate::recording::recovery::Torn;
+use crate::recording::rotation::Reason;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Something that happened to the recorder. Times are stamps, µs.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The process begins. Its stamp is the `run` of the segments it seals.
+    Started {
+        /// Of the program.
+        version: &'static str,
+        /// The process id.
+        pid: u32,
+        /// The connections that are enabled.
+        connections: Vec<String>,
+    },
+    /// The process ends in order; always the last line.
+    Stopped {
+        /// What ended it.
+        reason: String,
+        /// What each connection had standing, so that the next process knows what the active files hold.
+        requests: BTreeMap<String, String>,
+    },
+    /// A WebSocket is open.
+    Connected {
+        /// Which connection.
+        connection: String,
+        /// Counted from 1 since the last live session.
+        attempt: u32,
+        /// The address that answered.
+        address: String,
+    },
+    /// The request was handed to the socket.
+    Subscribed {
+        /// Which connection.
+        connection: String,
+        /// Why it was sent.
+        reason: &'static str,
+        /// As sent.
+        request: String,
+    },
+    /// The first data came.
+    Live {
+        /// Which connection.
+        connection: String,
+        /// The attempt that succeeded.
+        attempt: u32,
+    },
+    /// A connection or an attempt failed.
+    Lost {
+        /// Which connection.
+        connection: String,
+        /// How far it had come.
+        stage: String,
+        /// What went wrong.
+        cause: String,
+        /// Which attempt it was.
+        attempt: u32,
+        /// The stamp of the connection's last line.
+        last: Option<u64>,
+    },
+    /// The exchange refuses the keys or the request. Written once until something changes.
+    Refused {
+        /// Which connection.
+        connection: String,
+        /// What is refused: `credentials`, `request`, `rate`.
+        refused: &'static str,
+        /// The exchange's own words.
+        reason: String,
+        /// The request that was refused; `null` where the upgrade was.
+        request: Option<String>,
+    },
+    /// Subscribed streams that brought no first frame in time.
+    Silent {
+        /// Which connection.
+        connection: String,
+        /// The streams.
+        streams: Vec<String>,
+    },
+    /// The exchange's list of subscriptions differs from ours.
+    Mismatch {
+        /// Which connection.
+        connection: String,
+        /// Streams asked for and not listed.
+        missing: Vec<String>,
+        /// Streams listed and not asked for.
+        unexpected: Vec<String>,
+    },
+    /// Streams that went mute on a living connection.
+    Stale {
+        /// Which connection.
+        connection: String,
+        /// The streams.
+        streams: Vec<String>,
+        /// Since when they are not to be relied on.
+        since: u64,
+    },
+    /// Reading paused because the disk did not keep up. Lines stamped in between may have arrived earlier.
+    Paused {
+        /// Which connection.
+        connection: String,
+        /// When reading stopped.
+        from: u64,
+        /// When everything that had waited was read.
+        to: u64,
+    },
+    /// A connection made its last attempt.
+    GivenUp {
+        /// Which connection.
+        connection: String,
+        /// How many attempts failed in a row.
+        attempts: u32,
+    },
+    /// An interval without records.
+    Gap {
+        /// The event's own stamp; `healed` names it.
+        id: u64,
+        /// Its ends and its cause.
+        #[serde(flatten)]
+        gap: Gap,
+        /// The streams affected.
+        streams: Vec<String>,
+    },
+    /// Segments ended.
+    Rotated {
+        /// Why.
+        reason: Reason,
+        /// Their names before compression.
+        segments: Vec<String>,
+    },
+    /// A segment is compressed, proved and listed in its manifest.
+    Sealed {
+        /// The file.
+        name: String,
+        /// Its stream.
+        stream: String,
+        /// Its first stamp.
+        first: u64,
+        /// Its last stamp.
+        last: u64,
+        /// Lines.
+        lines: u64,
+        /// Bytes before compression.
+        bytes: u64,
+        /// Bytes of the file.
+        zst_bytes: u64,
+        /// SHA-256 of the file.
+        sha256: String,
+    },
+    /// A line that a crash had torn was ended and kept once more in `quarantine/`.
+    Recovered {
+        /// The segment it is in.
+        file: String,
+        /// Where it begins.
+        offset: u64,
+        /// Its length in bytes.
+        length: u64,
+        /// Its SHA-256.
+        sha256: String,
+    },
+    /// The disk takes no more.
+    DiskFull {
+        /// What was tried, and the system's answer.
+        cause: String,
+    },
+    /// The disk takes writes again.
+    DiskOk,
+    /// A sync failed: what was written after `durable` may be lost.
+    SyncFailed {
+        /// The last stamp known to survive a power cut.
+        durable: Option<u64>,
+        /// What was tried, and the system's answer.
+        cause: String,
+    },
+}
+
+impl Event {
+    /// The object without its stamp.
+    pub fn to_json(&self) -> String {
+        let line = Line { kind: "recorder", event: self };
+        serde_json::to_string(&line).expect("strings and numbers always serialise")
+    }
+
+    /// The event that begins a process's life.
+    pub fn started(connections: Vec<String>) -> Self {
+        Self::Started { version: env!("CARGO_PKG_VERSION"), pid: std::process::id(), connections }
+    }
+
+    /// The event of a closed gap; `id` is the stamp it will be written with.
+    pub fn gap(gap: Gap, id: Stamp, streams: Vec<String>) -> Self {
+        Self::Gap { id: id.as_micros(), gap, streams }
+    }
+
+    /// The event of an orderly stop.
+    pub fn stopped(reason: String, requests: impl IntoIterator<Item = (ConnectionId, String)>) -> Self {
+        let requests = requests.into_iter().map(|(connection, request)| (connection.to_string(), request)).collect();
+        Self::Stopped { reason, requests }
+    }
+}
+
+impl From<Torn> for Event {
+    fn from(torn: Torn) -> Self {
+        let Torn { file, offset, length, sha256 } = torn;
+        Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
+    }
+}
+
+impl From<Entry> for Event {
+    fn from(entry: Entry) -> Self {
+        let Entry { name, stream, first, last, lines, bytes, zst_bytes, sha256, .. } = entry;
+        Self::Sealed { name, stream, first, last, lines, bytes, zst_bytes, sha256 }
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(flatten)]
+    event: &'a Event,
+}

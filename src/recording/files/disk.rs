@@ -1,0 +1,183 @@
+//! The real disk: a directory of the operating system.
+
+use super::{AppendFile, Files, Listed, ReadFile};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+/// A data directory. It is held open, so that it stays the same one however its path is renamed.
+#[derive(Debug)]
+pub struct Disk {
+    root: OwnedFd,
+    path: PathBuf,
+}
+
+impl Disk {
+    /// Opens a data directory, making it where it is not there.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).create(path)?;
+        let root = fs::openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { root, path: path.to_owned() })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<File> {
+        let file = fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, file_mode(path))?;
+        Ok(File::from(file))
+    }
+
+    fn open_directory(&self, path: &Path) -> io::Result<OwnedFd> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(fs::openat(&self.root, path, flags, Mode::empty())?)
+    }
+
+    fn listed(&self, directory: &OwnedFd, entry: &fs::DirEntry) -> io::Result<Listed> {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
+        let stat = fs::statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        Ok(Listed { name, is_file, bytes: u64::try_from(stat.st_size).unwrap_or_default() })
+    }
+}
+
+impl Files for Disk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        Ok(Arc::new(self.open_at(path, flags)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        Ok(Arc::new(self.open_at(path, flags)?))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        Ok(Box::new(self.open_at(path, OFlags::RDONLY)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match fs::renameat_with(&self.root, from, &self.root, to, RenameFlags::NOREPLACE) {
+            // Some network file systems cannot refuse to replace; our names never repeat, so asking first is enough.
+            Err(Errno::INVAL | Errno::NOSYS) => match fs::statat(&self.root, to, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => Err(Errno::EXIST.into()),
+                Err(_) => Ok(fs::renameat(&self.root, from, &self.root, to)?),
+            },
+            other => Ok(other?),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.root, path, AtFlags::empty())?)
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        let mut made = PathBuf::new();
+        for component in path.components() {
+            let parent = made.clone();
+            made.push(component);
+            match fs::mkdirat(&self.root, &made, directory_mode(path)) {
+                Ok(()) => self.sync_directory(&parent)?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        let directory = match self.open_directory(path) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut listed = Vec::new();
+        for entry in fs::Dir::read_from(&directory)? {
+            let entry = entry?;
+            if ![".", ".."].map(str::as_bytes).contains(&entry.file_name().to_bytes()) {
+                listed.push(self.listed(&directory, &entry)?);
+            }
+        }
+        listed.sort();
+        Ok(listed)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        Ok(fs::fsync(self.open_directory(path)?)?)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(fs::syncfs(&self.root)?)
+    }
+}
+
+impl AppendFile for File {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&mut &*self).write(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Files of the private tree are for their owner alone.
+fn file_mode(path: &Path) -> Mode {
+    Mode::from_raw_mode(if is_private(path) { 0o600 } else { 0o666 })
+}
+
+fn directory_mode(path: &Path) -> Mode {
+    Mode::from_raw_mode(if is_private(path) { 0o700 } else { 0o777 })
+}
+
+fn is_private(path: &Path) -> bool {
+    path.components().next() == Some(Component::Normal("private".as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn disk() -> (tempfile::TempDir, Disk) {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(&directory.path().join("data")).unwrap();
+        (directory, disk)
+    }
+
+    #[test]
+    fn a_taken_name_is_never_replaced() {
+        let (_guard, disk) = disk();
+        for name in ["a", "b"] {
+            super::super::append_all(&*disk.create(Path::new(name)).unwrap(), name.as_bytes()).unwrap();
+        }
+        let kind = |result: io::Result<()>| result.unwrap_err().kind();
+        assert_eq!(kind(disk.rename(Path::new("a"), Path::new("b"))), io::ErrorKind::AlreadyExists);
+        assert_eq!(kind(disk.create(Path::new("a")).map(drop)), io::ErrorKind::AlreadyExists);
+        let names: Vec<_> = disk.list(Path::new("")).unwrap().into_iter().map(|listed| listed.name).collect();
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[test]
+    fn private_files_are_for_their_owner_alone() {
+        let (_guard, disk) = disk();
+        disk.make_directory(Path::new("private/archive")).unwrap();
+        disk.create(Path::new("private/x")).unwrap();
+        let mode = |path: &str| std::fs::metadata(disk.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("private"), mode("private/archive"), mode("private/x")), (0o700, 0o700, 0o600));
+    }
+
+    #[test]
+    fn a_missing_directory_is_an_empty_one() {
+        let (_guard, disk) = disk();
+        assert_eq!(disk.list(Path::new("archive")).unwrap(), []);
+    }
+}

@@ -1,0 +1,384 @@
+//! The active files of all streams, fed by one ordered queue. A plain struct: its host calls it, it never waits.
+//!
+//! ```text
+//! Order ──accept──▶ work ──▶ Segment (memory) ──write_out──▶ active file ──rename──▶ archive/ ──take_sync_job──▶ syncer
+//! ```
+//!
+//! Every step can fail because the disk is full, and be called again: it goes on exactly where it stopped, so that no
+//! line is lost, doubled or glued to another.
+
+pub mod line;
+pub mod segment;
+
+use super::files::{Files, StorageError};
+use super::naming::layout::{SegmentName, Tree};
+use super::naming::manifest::Origins;
+use super::naming::stream_key::StreamKey;
+use super::rotation::{Reason, Rotation};
+use super::router::{NewStream, StreamId};
+use super::sync::SyncJob;
+use crate::clock::Stamp;
+use crate::connection::batch::{Batch, Entry};
+use segment::Segment;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Buffers kept for reuse: as many streams as are usually written between two flushes.
+const SPARE_BUFFERS: usize = 64;
+
+/// A larger buffer is given back to the system after use: it held an unusual burst.
+const SPARE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Directories remembered as being there: two trees, a few dates each.
+const KNOWN_DIRECTORIES: usize = 32;
+
+/// What the supervisor tells the journal, in the one order of everything.
+#[derive(Debug)]
+pub enum Order {
+    /// A stream has got its number.
+    Open(NewStream),
+    /// Records for their streams.
+    Lines(Routed),
+    /// An event of the recorder's own: the object without its stamp.
+    Event(StreamId, Stamp, String),
+    /// What the exchange is asked from here on, per stream.
+    Describe(Tree, Arc<Origins>),
+    /// Time passes, and periods end.
+    Tick {
+        /// The time.
+        stamp: Stamp,
+        /// It is time for a sync, too.
+        sync: bool,
+    },
+    /// Every stream is rotated.
+    Rotate,
+}
+
+/// A batch with the stamp and the stream of each of its entries.
+#[derive(Debug)]
+pub struct Routed {
+    /// The frames.
+    pub batch: Batch,
+    /// One per entry of the batch, in order.
+    pub lines: Vec<(Stamp, StreamId)>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Journal {
+    files: Arc<dyn Files>,
+    rotation: Rotation,
+    streams: Vec<Stream>,
+    misc: [Option<StreamId>; 2],
+    origins: [Arc<Origins>; 2],
+    resumable: BTreeMap<(Tree, StreamKey), Segment>,
+    /// The order in hand and how many of its lines are done.
+    current: Option<(Order, usize)>,
+    /// Streams with lines in memory, and how many bytes those are.
+    pending: Vec<StreamId>,
+    pending_bytes: usize,
+    /// Streams to be rotated when nothing more urgent waits.
+    due: BTreeMap<StreamId, Reason>,
+    unsynced: Vec<StreamId>,
+    sync: SyncJob,
+    rotated: BTreeMap<Reason, Vec<String>>,
+    directories: BTreeSet<PathBuf>,
+    spare: Vec<Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    tree: Tree,
+    key: StreamKey,
+    segment: Option<Segment>,
+    /// A file that is not ours has the name: the lines go to `misc`.
+    is_blocked: bool,
+}
+
+impl Journal {
+    /// A journal that continues `resumable` segments.
+    pub fn new(files: Arc<dyn Files>, rotation: Rotation, resumable: Vec<Segment>) -> Self {
+        let by_stream = |segment: Segment| ((segment.name().tree, segment.name().stream.clone()), segment);
+        Self {
+            files,
+            rotation,
+            streams: Vec::new(),
+            misc: [None; 2],
+            origins: Default::default(),
+            resumable: resumable.into_iter().map(by_stream).collect(),
+            current: None,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            due: BTreeMap::new(),
+            unsynced: Vec::new(),
+            sync: SyncJob::default(),
+            rotated: BTreeMap::new(),
+            directories: BTreeSet::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Takes the next order in hand; [`work`](Self::work) carries it out.
+    pub fn accept(&mut self, order: Order) {
+        debug_assert!(self.current.is_none(), "an order was accepted before the last one was done");
+        self.current = Some((order, 0));
+    }
+
+    /// Carries out the order in hand, if there is one. After an error it stays in hand, and a later call resumes it.
+    pub fn work(&mut self) -> Result<(), StorageError> {
+        let Some((order, mut done)) = self.current.take() else { return Ok(()) };
+        let result = self.carry_out(&order, &mut done);
+        if result.is_err() {
+            self.current = Some((order, done));
+        }
+        result
+    }
+
+    /// Bytes of lines that are only in memory.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// Writes all lines to their files. After an error the rest stays, and a later call resumes it.
+    pub fn write_out(&mut self) -> Result<(), StorageError> {
+        while let Some(id) = self.pending.last().copied() {
+            self.write_out_stream(id)?;
+            self.pending.pop();
+        }
+        self.pending_bytes = 0;
+        Ok(())
+    }
+
+    /// Rotates one of the streams that are due; `false`: there is none.
+    pub fn rotate_one(&mut self) -> Result<bool, StorageError> {
+        let Some((&id, &reason)) = self.due.first_key_value() else { return Ok(false) };
+        self.rotate(id, reason)?;
+        Ok(true)
+    }
+
+    /// What has to be made durable since the last call; `None`: nothing.
+    pub fn take_sync_job(&mut self) -> Option<SyncJob> {
+        for id in std::mem::take(&mut self.unsynced) {
+            let segment = self.streams[id.index()].segment.as_mut();
+            if let Some(unsynced) = segment.and_then(Segment::take_unsynced) {
+                self.sync.add_file(unsynced);
+            }
+        }
+        let job = std::mem::take(&mut self.sync);
+        (!job.is_empty()).then_some(job)
+    }
+
+    /// The names of the segments that ended since the last call, by reason.
+    pub fn take_rotated(&mut self) -> BTreeMap<Reason, Vec<String>> {
+        std::mem::take(&mut self.rotated)
+    }
+
+    fn carry_out(&mut self, order: &Order, done: &mut usize) -> Result<(), StorageError> {
+        match order {
+            Order::Open(stream) => self.open(stream),
+            Order::Lines(routed) => return self.append_lines(routed, done),
+            Order::Event(id, stamp, object) => {
+                return self.append(*id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()));
+            }
+            Order::Describe(tree, origins) => self.describe(*tree, origins),
+            Order::Tick { stamp, .. } => self.tick(*stamp),
+            Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, stream: &NewStream) {
+        debug_assert_eq!(stream.id.index(), self.streams.len(), "stream numbers have no holes");
+        if stream.key == StreamKey::misc() {
+            self.misc[stream.tree as usize] = Some(stream.id);
+        }
+        let segment = self.resumable.remove(&(stream.tree, stream.key.clone()));
+        self.streams.push(Stream { tree: stream.tree, key: stream.key.clone(), segment, is_blocked: false });
+    }
+
+    fn append_lines(&mut self, routed: &Routed, done: &mut usize) -> Result<(), StorageError> {
+        let entries = routed.batch.entries().zip(&routed.lines).skip(*done);
+        for ((_, entry), &(stamp, id)) in entries {
+            self.append(id, stamp, &|line, stamp| match entry {
+                Entry::Data { object, .. } | Entry::Control { object } => line::object(line, stamp, object),
+                Entry::Unreadable { bytes } => line::raw(line, stamp, bytes),
+            })?;
+            *done += 1;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, id: StreamId, stamp: Stamp, write: &dyn Fn(&mut Vec<u8>, Stamp)) -> Result<(), StorageError> {
+        let id = self.prepare(id, stamp)?;
+        let segment = self.streams[id.index()].segment.as_mut().expect("a prepared stream has a segment");
+        if !segment.has_pending() {
+            self.pending.push(id);
+        }
+        let spare = &mut self.spare;
+        self.pending_bytes += segment.extend(|| spare.pop().unwrap_or_default(), |line| write(line, stamp));
+        Ok(())
+    }
+
+    /// Gives the stream a segment that may take a line stamped `stamp`. Returns the stream to use: `misc` where a file
+    /// that is not ours has the name.
+    fn prepare(&mut self, id: StreamId, stamp: Stamp) -> Result<StreamId, StorageError> {
+        let stream = &self.streams[id.index()];
+        if stream.is_blocked
+            && let Some(misc) = self.misc[stream.tree as usize]
+        {
+            return self.prepare(misc, stamp);
+        }
+        if let Some(reason) = self.reason_to_rotate(id, stamp) {
+            self.rotate(id, reason)?;
+        }
+        if self.streams[id.index()].segment.is_none() {
+            match self.begin(id, stamp) {
+                Ok(segment) => self.streams[id.index()].segment = Some(segment),
+                Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists && self.block(id) => {
+                    return self.prepare(id, stamp);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(id)
+    }
+
+    fn reason_to_rotate(&self, id: StreamId, stamp: Stamp) -> Option<Reason> {
+        let segment = self.streams[id.index()].segment.as_ref()?;
+        if self.rotation.is_over(segment.name().first, stamp) {
+            Some(Reason::Interval)
+        } else if self.rotation.is_full(segment.bytes()) {
+            Some(Reason::Size)
+        } else {
+            self.due.get(&id).copied()
+        }
+    }
+
+    fn begin(&mut self, id: StreamId, first: Stamp) -> Result<Segment, StorageError> {
+        let stream = &self.streams[id.index()];
+        let (tree, key) = (stream.tree, stream.key.clone());
+        let origin = self.origins[tree as usize].get(&key).cloned();
+        let name = SegmentName { tree, stream: key, first };
+        self.make_directory(tree.root().to_owned())?;
+        self.sync.add_directory(tree.root().to_owned());
+        match Segment::create(&*self.files, name.clone(), origin.clone()) {
+            Err(error) if is_out_of_descriptors(&error) => {
+                self.close_idle();
+                Segment::create(&*self.files, name, origin)
+            }
+            segment => segment,
+        }
+    }
+
+    /// Sends a stream's lines to `misc` from here on, because a file that is not ours has its name. `false`: the stream
+    /// is `misc` itself.
+    fn block(&mut self, id: StreamId) -> bool {
+        let stream = &mut self.streams[id.index()];
+        let has_misc = self.misc[stream.tree as usize].is_some_and(|misc| misc != id);
+        if has_misc {
+            stream.is_blocked = true;
+            tracing::warn!(stream = %stream.key, "a file that is not ours has this stream's name: its lines go to misc.jsonl");
+        }
+        has_misc
+    }
+
+    fn write_out_stream(&mut self, id: StreamId) -> Result<(), StorageError> {
+        let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(()) };
+        let was_unsynced = segment.is_unsynced();
+        let written = match segment.write_out(&*self.files) {
+            Err(error) if is_out_of_descriptors(&error) => {
+                self.close_idle();
+                let segment = self.streams[id.index()].segment.as_mut().expect("closing keeps the segment");
+                segment.write_out(&*self.files)
+            }
+            written => written,
+        };
+        let segment = self.streams[id.index()].segment.as_ref().expect("writing keeps the segment");
+        if segment.is_unsynced() && !was_unsynced {
+            self.unsynced.push(id);
+        }
+        let buffer = written?;
+        if self.spare.len() < SPARE_BUFFERS && (1..=SPARE_BUFFER_BYTES).contains(&buffer.capacity()) {
+            self.spare.push(buffer);
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self, id: StreamId, reason: Reason) -> Result<(), StorageError> {
+        self.write_out_stream(id)?;
+        let Some(segment) = &self.streams[id.index()].segment else {
+            self.due.remove(&id);
+            return Ok(());
+        };
+        let (root, directory) = (segment.name().tree.root().to_owned(), segment.name().directory());
+        self.make_directory(directory.clone())?;
+        let stream = &mut self.streams[id.index()];
+        let mut segment = stream.segment.take().expect("it was there above");
+        if let Err(error) = segment.archive(&*self.files) {
+            stream.segment = Some(segment);
+            return Err(error);
+        }
+        self.due.remove(&id);
+        self.sync.add_directory(root);
+        self.sync.add_directory(directory);
+        segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
+        let finished = segment.finish();
+        self.rotated.entry(reason).or_default().push(file_name(&finished.name));
+        self.sync.finished.push(finished);
+        Ok(())
+    }
+
+    fn describe(&mut self, tree: Tree, origins: &Arc<Origins>) {
+        self.origins[tree as usize] = origins.clone();
+        self.rotate_all(Reason::Subscription, |segment| {
+            let name = segment.name();
+            name.tree == tree && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
+        });
+    }
+
+    fn tick(&mut self, stamp: Stamp) {
+        let rotation = self.rotation;
+        self.rotate_all(Reason::Interval, |segment| rotation.is_over(segment.name().first, stamp));
+    }
+
+    /// Makes the streams due whose segment `is_due`. They are rotated between frames, so that none has to wait long.
+    fn rotate_all(&mut self, reason: Reason, is_due: impl Fn(&Segment) -> bool) {
+        for (index, stream) in self.streams.iter().enumerate() {
+            if stream.segment.as_ref().is_some_and(&is_due) {
+                self.due.entry(StreamId::at(index)).or_insert(reason);
+            }
+        }
+    }
+
+    fn make_directory(&mut self, path: PathBuf) -> Result<(), StorageError> {
+        if self.directories.len() > KNOWN_DIRECTORIES {
+            self.directories.clear();
+        }
+        if path.as_os_str().is_empty() || self.directories.contains(&path) {
+            return Ok(());
+        }
+        self.files.make_directory(&path).map_err(StorageError::at("make the directory", &path))?;
+        self.directories.insert(path);
+        Ok(())
+    }
+
+    /// Gives descriptors back: the files of all streams for which nothing waits are opened again when they are needed.
+    fn close_idle(&mut self) {
+        self.streams.iter_mut().filter_map(|stream| stream.segment.as_mut()).for_each(Segment::close);
+    }
+}
+
+fn file_name(name: &SegmentName) -> String {
+    let path = name.plain();
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn is_out_of_descriptors(error: &StorageError) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! The active file of one stream: lines go in, bytes go out, in order and whole.
+//!
+//! ```text
+//! line ──▶ pending ──write_out──▶ file      a short write resumes where it stopped: a fresh line would glue
+//! ```
+
+use crate::recording::files::{AppendFile, Files, StorageError};
+use crate::recording::naming::layout::SegmentName;
+use crate::recording::naming::manifest::Origin;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A segment that is being written.
+#[derive(Debug)]
+pub struct Segment {
+    name: SegmentName,
+    origin: Option<Origin>,
+    /// `None` while it is closed to save a descriptor.
+    file: Option<Arc<dyn AppendFile>>,
+    /// Bytes of lines taken in, written or not.
+    bytes: u64,
+    pending: Vec<u8>,
+    written: usize,
+    unsynced: bool,
+}
+
+/// A segment whose last line is written, under its final name.
+#[derive(Debug)]
+pub struct Finished {
+    /// Which it is.
+    pub name: SegmentName,
+    /// What its lines answer to; `None` where it is not known.
+    pub origin: Option<Origin>,
+}
+
+impl Segment {
+    /// Begins a segment with a file that is not there yet.
+    pub fn create(files: &dyn Files, name: SegmentName, origin: Option<Origin>) -> Result<Self, StorageError> {
+        let path = name.tree.active(&name.stream);
+        let file = files.create(&path).map_err(StorageError::at("create", &path))?;
+        Ok(Self { file: Some(file), ..Self::resume(name, origin, 0) })
+    }
+
+    /// Continues a segment of `bytes` that an earlier process left in order.
+    pub fn resume(name: SegmentName, origin: Option<Origin>, bytes: u64) -> Self {
+        Self { name, origin, file: None, bytes, pending: Vec::new(), written: 0, unsynced: false }
+    }
+
+    /// What its lines answer to.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &SegmentName {
+        &self.name
+    }
+
+    /// Its size in bytes, lines not yet written included.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Lets `write` append lines, in memory; `buffer` is used where there is none yet.
+    pub fn extend(&mut self, buffer: impl FnOnce() -> Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        if self.pending.capacity() == 0 {
+            self.pending = buffer();
+        }
+        let before = self.pending.len();
+        write(&mut self.pending);
+        let added = self.pending.len() - before;
+        self.bytes += added as u64;
+        added
+    }
+
+    /// Whether lines wait to be written.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Writes what waits, and gives back the buffer. After an error the rest stays and a later call resumes it.
+    pub fn write_out(&mut self, files: &dyn Files) -> Result<Vec<u8>, StorageError> {
+        while self.written < self.pending.len() {
+            let file = self.open(files)?;
+            match file.append(&self.pending[self.written..]) {
+                Ok(0) => return Err(self.error("write", io::ErrorKind::WriteZero.into())),
+                Ok(written) => self.written += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.error("write", error)),
+            }
+            self.unsynced = true;
+        }
+        self.written = 0;
+        let mut buffer = std::mem::take(&mut self.pending);
+        buffer.clear();
+        Ok(buffer)
+    }
+
+    /// Moves the written file into the archive, where the sealer will look for it.
+    pub fn archive(&self, files: &dyn Files) -> Result<(), StorageError> {
+        let (active, archived) = (self.path(), self.name.plain());
+        let moved = files.rename(&active, &archived);
+        moved.map_err(StorageError::at("move to the archive", &active))
+    }
+
+    /// What the sealer needs to know of it, once it is archived.
+    pub fn finish(self) -> Finished {
+        Finished { name: self.name, origin: self.origin }
+    }
+
+    /// Closes the file where nothing waits for it, to save a descriptor.
+    pub fn close(&mut self) {
+        if !self.has_pending() {
+            self.file = None;
+        }
+    }
+
+    /// Whether something was written that the syncer has not been told of.
+    pub fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// The file, where something was written since the last call, for the syncer.
+    pub fn take_unsynced(&mut self) -> Option<Unsynced> {
+        std::mem::take(&mut self.unsynced).then(|| Unsynced { path: self.path(), file: self.file.clone() })
+    }
+
+    fn open(&mut self, files: &dyn Files) -> Result<Arc<dyn AppendFile>, StorageError> {
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let path = self.path();
+        let file = files.append(&path).map_err(StorageError::at("open", &path))?;
+        Ok(self.file.insert(file).clone())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.name.tree.active(&self.name.stream)
+    }
+
+    fn error(&self, action: &'static str, source: io::Error) -> StorageError {
+        StorageError { action, path: self.path(), source }
+    }
+}
+
+/// A file with content that a power cut would lose.
+#[derive(Debug)]
+pub struct Unsynced {
+    /// Its name while it was active.
+    pub path: PathBuf,
+    /// The open file; `None` where it was closed to save a descriptor.
+    pub file: Option<Arc<dyn AppendFile>>,
+}

@@ -1,0 +1,245 @@
+use super::*;
+use crate::clock::Clock;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::{AppendFile, Listed, ReadFile};
+use crate::recording::router::Router;
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+const MINUTE: u64 = 60_000_000;
+
+/// A real disk on which some calls fail as if it were full, or take only a part of what they are given.
+#[derive(Debug)]
+struct Narrow {
+    disk: Disk,
+    calls: Arc<AtomicUsize>,
+    full_every: usize,
+}
+
+#[derive(Debug)]
+struct NarrowFile {
+    file: Arc<dyn AppendFile>,
+    calls: Arc<AtomicUsize>,
+    full_every: usize,
+}
+
+fn full(calls: &AtomicUsize, every: usize) -> io::Result<()> {
+    let call = calls.fetch_add(1, Ordering::Relaxed);
+    if every > 0 && call % every == every - 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
+
+impl Files for Narrow {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        full(&self.calls, self.full_every)?;
+        let file = self.disk.create(path)?;
+        Ok(Arc::new(NarrowFile { file, calls: self.calls.clone(), full_every: self.full_every }))
+    }
+    fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        self.disk.append(path)
+    }
+    fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        self.disk.read(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        full(&self.calls, self.full_every)?;
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        full(&self.calls, self.full_every)?;
+        self.disk.make_directory(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        self.disk.list(path)
+    }
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.disk.sync_directory(path)
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        self.disk.sync_all()
+    }
+}
+
+impl AppendFile for NarrowFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        full(&self.calls, self.full_every)?;
+        self.file.append(&bytes[..bytes.len().div_ceil(2)])
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+}
+
+struct Scene {
+    directory: tempfile::TempDir,
+    router: Router,
+    journal: Journal,
+    orders: Vec<Order>,
+}
+
+impl Scene {
+    fn new(full_every: usize, bytes: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path()).unwrap();
+        let files = Arc::new(Narrow { disk, calls: Arc::default(), full_every });
+        let rotation = Rotation { interval: Duration::from_secs(60), bytes };
+        let journal = Journal::new(files, rotation, Vec::new());
+        Self { directory, router: Router::new(100), journal, orders: Vec::new() }
+    }
+
+    fn frame(&mut self, micros: u64, frame: &str) {
+        let mut batch = Batch::default();
+        batch.push(frame.as_bytes(), Clock::anchored(Stamp::default()).now());
+        let stamp = Stamp::from_micros(micros).unwrap();
+        let lines = batch.entries().map(|(_, entry)| (stamp, self.router.route(Tree::Public, &entry))).collect();
+        self.orders.extend(self.router.take_fresh().into_iter().map(Order::Open));
+        self.orders.push(Order::Lines(Routed { batch, lines }));
+    }
+
+    /// Carries the orders out as the writer does: whatever reports a full disk is simply called again.
+    fn run(&mut self) {
+        let mut tries = 0;
+        for order in std::mem::take(&mut self.orders) {
+            self.journal.accept(order);
+            for step in [Journal::work, Journal::write_out] {
+                while let Err(error) = step(&mut self.journal) {
+                    assert!(error.is_full(), "{error}");
+                    tries += 1;
+                    assert!(tries < 100_000, "no progress");
+                }
+            }
+        }
+        while self.journal.rotate_one().unwrap_or(true) {}
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.directory.path().join(path)
+    }
+
+    /// All lines of a stream, archived segments first, and how many files they are in.
+    fn lines(&self, stream: &str) -> (Vec<String>, usize) {
+        let mut paths: Vec<_> = walk(&self.path("archive"));
+        paths.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{stream}.")));
+        paths.extend(Some(self.path(&format!("{stream}.jsonl"))).filter(|path| path.exists()));
+        let text = |path: &std::path::PathBuf| std::fs::read_to_string(path).unwrap();
+        let lines = paths.iter().map(text).flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        (lines.collect(), paths.len())
+    }
+}
+
+fn walk(path: &Path) -> Vec<std::path::PathBuf> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(path).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { paths.extend(walk(&path)) } else { paths.push(path) }
+    }
+    paths.sort();
+    paths
+}
+
+fn trade(number: usize) -> String {
+    format!(r#"{{"type":"trade","code":"KRW-BTC","n":{number}}}"#)
+}
+
+proptest! {
+    /// Whatever step meets a full disk, and however often: each line is there once, whole and in order.
+    #[test]
+    fn a_full_disk_loses_doubles_and_glues_nothing(full_every in 0usize..6, lines in 1usize..60, size in 40u64..400) {
+        // A disk that is full at every call never takes anything.
+        let full_every = if full_every == 1 { 2 } else { full_every };
+        let mut scene = Scene::new(full_every, size);
+        for number in 0..lines {
+            scene.frame(1 + number as u64 * 7_000_000, &trade(number));
+        }
+        scene.run();
+        let wanted: Vec<_> = (0..lines)
+            .map(|number| trade(number).replacen('{', &format!("{{\"ts_recv\":{},", 1 + number * 7_000_000), 1))
+            .collect();
+        prop_assert_eq!(scene.lines("KRW-BTC_trade").0, wanted);
+    }
+}
+
+#[test]
+fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
+    let mut scene = Scene::new(0, 150);
+    for (micros, number) in [(1, 0), (2, 1), (3, 2), (MINUTE, 3), (MINUTE + 1, 4)] {
+        scene.frame(micros, &trade(number));
+    }
+    scene.run();
+    let rotated: Vec<_> = scene.journal.take_rotated().into_iter().collect();
+    let names = |micros: &str| vec![format!("KRW-BTC_trade.19700101T0000{micros}Z.jsonl")];
+    assert_eq!(rotated, [(Reason::Interval, names("00.000001"))]);
+    scene.frame(MINUTE + 2, &trade(5));
+    scene.frame(MINUTE + 3, &trade(6));
+    scene.run();
+    let rotated: Vec<_> = scene.journal.take_rotated().into_iter().collect();
+    assert_eq!(rotated, [(Reason::Size, vec!["KRW-BTC_trade.19700101T000100.000000Z.jsonl".to_owned()])]);
+    assert_eq!(scene.lines("KRW-BTC_trade").1, 3);
+}
+
+#[test]
+fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
+    let mut scene = Scene::new(0, 1 << 20);
+    scene.frame(1, &trade(0));
+    scene.orders.push(Order::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: false });
+    scene.run();
+    assert!(!scene.path("KRW-BTC_trade.jsonl").exists());
+    assert_eq!(scene.lines("KRW-BTC_trade").1, 1);
+    let job = scene.journal.take_sync_job().unwrap();
+    assert_eq!(job.finished.len(), 1);
+    assert!(scene.journal.take_sync_job().is_none());
+}
+
+#[test]
+fn a_changed_subscription_ends_the_segment_before_its_first_line() {
+    use crate::upbit::subscription::{Format, Request, Subscription};
+    let mut scene = Scene::new(0, 1 << 20);
+    let origins = |format| {
+        let trades = Subscription { kind: "trade".into(), codes: vec!["KRW-BTC".into()], ..Subscription::default() };
+        Arc::new(Origins::of(&Request { subscriptions: vec![trades], format }))
+    };
+    scene.orders.push(Order::Describe(Tree::Public, origins(Format::Default)));
+    scene.frame(1, &trade(0));
+    scene.orders.push(Order::Describe(Tree::Public, origins(Format::Default)));
+    scene.frame(2, &trade(1));
+    scene.orders.push(Order::Describe(Tree::Public, origins(Format::Simple)));
+    scene.frame(3, &trade(2));
+    scene.run();
+    assert_eq!(scene.journal.take_rotated().keys().copied().collect::<Vec<_>>(), [Reason::Subscription]);
+    let job = scene.journal.take_sync_job().unwrap();
+    assert_eq!(job.finished[0].origin.as_ref().unwrap().format, Format::Default);
+    assert_eq!(std::fs::read_to_string(scene.path("KRW-BTC_trade.jsonl")).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_left_alone_and_its_lines_are_kept() {
+    let mut scene = Scene::new(0, 1 << 20);
+    std::fs::write(scene.path("KRW-BTC_trade.jsonl"), "my notes\n").unwrap();
+    scene.frame(1, &trade(0));
+    scene.frame(2, &trade(1));
+    scene.run();
+    assert_eq!(std::fs::read_to_string(scene.path("KRW-BTC_trade.jsonl")).unwrap(), "my notes\n");
+    assert_eq!(scene.lines("misc").0.len(), 2);
+}
+
+#[test]
+fn what_is_no_data_goes_to_misc_whole() {
+    let mut scene = Scene::new(0, 1 << 20);
+    for frame in [r#"{"type":"recorder","code":"A-B"}"#, r#"{"type":"../../x"}"#, "nonsense", r#"{"status":"UP"}"#] {
+        scene.frame(7, frame);
+    }
+    scene.run();
+    assert_eq!(
+        scene.lines("misc").0,
+        [
+            r#"{"ts_recv":7,"type":"recorder","code":"A-B"}"#,
+            r#"{"ts_recv":7,"type":"../../x"}"#,
+            r#"{"ts_recv":7,"raw":"nonsense"}"#,
+            r#"{"ts_recv":7,"status":"UP"}"#,
+        ]
+    );
+}

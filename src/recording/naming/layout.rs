@@ -1,0 +1,226 @@
+//! Where things are under `data_dir`, and what a file's name says.
+//!
+//! ```text
+//! KRW-BTC_trade.jsonl                                                     active
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl     waiting for its compression
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst sealed
+//! archive/date=2026-11-22/manifest.jsonl
+//! private/…                                                               the same again
+//! ```
+//!
+//! The time in a name is the stamp of the segment's first line. All paths are relative to `data_dir`.
+
+use super::stream_key::StreamKey;
+use crate::clock::Stamp;
+use crate::connection::ConnectionId;
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+use std::path::{Path, PathBuf};
+
+/// The file that holds the directory's lock.
+pub const LOCK: &str = ".lock";
+
+const ACTIVE: &str = ".jsonl";
+const SEALED: &str = ".jsonl.zst";
+const UNFINISHED: &str = ".jsonl.zst.tmp";
+const DATE_PREFIX: &str = "date=";
+
+/// The two halves of a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tree {
+    /// Market data, readable as the user's umask says.
+    Public,
+    /// Account events: directory 0700, files 0600.
+    Private,
+}
+
+impl From<ConnectionId> for Tree {
+    fn from(connection: ConnectionId) -> Self {
+        match connection {
+            ConnectionId::Public => Self::Public,
+            ConnectionId::Private => Self::Private,
+        }
+    }
+}
+
+impl Tree {
+    /// Both trees.
+    pub const ALL: [Self; 2] = [Self::Public, Self::Private];
+
+    /// The directory of the tree.
+    pub fn root(self) -> &'static Path {
+        Path::new(match self {
+            Self::Public => "",
+            Self::Private => "private",
+        })
+    }
+
+    /// The directory of finished segments.
+    pub fn archive(self) -> PathBuf {
+        self.root().join("archive")
+    }
+
+    /// The directory for what recovery could not make sense of.
+    pub fn quarantine(self) -> PathBuf {
+        self.root().join("quarantine")
+    }
+
+    /// The file that a stream is being written to.
+    pub fn active(self, stream: &StreamKey) -> PathBuf {
+        self.root().join(format!("{stream}{ACTIVE}"))
+    }
+}
+
+/// Where one segment of a stream belongs: its tree, its stream, the stamp of its first line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentName {
+    /// The tree it lies in.
+    pub tree: Tree,
+    /// The stream it is a part of.
+    pub stream: StreamKey,
+    /// The stamp of its first line.
+    pub first: Stamp,
+}
+
+impl SegmentName {
+    /// The directory of its date.
+    pub fn directory(&self) -> PathBuf {
+        let date = utc(self.first).date();
+        self.tree.archive().join(format!("{DATE_PREFIX}{date}"))
+    }
+
+    /// The plain file, waiting for its compression.
+    pub fn plain(&self) -> PathBuf {
+        self.with_ending(ACTIVE)
+    }
+
+    /// The sealed file.
+    pub fn sealed(&self) -> PathBuf {
+        self.with_ending(SEALED)
+    }
+
+    /// The sealed file while it is being written.
+    pub fn unfinished(&self) -> PathBuf {
+        self.with_ending(UNFINISHED)
+    }
+
+    /// The manifest of its directory.
+    pub fn manifest(&self) -> PathBuf {
+        self.directory().join("manifest.jsonl")
+    }
+
+    fn with_ending(&self, ending: &str) -> PathBuf {
+        let time = utc(self.first).strftime("%Y%m%dT%H%M%S%.6fZ");
+        self.directory().join(format!("{}.{time}{ending}", self.stream))
+    }
+}
+
+/// What a name in an archive directory is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Archived {
+    /// A segment waiting for its compression.
+    Plain(SegmentName),
+    /// A sealed segment.
+    Sealed(SegmentName),
+    /// A sealed segment that was not finished.
+    Unfinished(SegmentName),
+}
+
+/// The stream of an active file's name; `None` where the name is not one of ours.
+pub fn parse_active(name: &str) -> Option<StreamKey> {
+    StreamKey::from_stem(name.strip_suffix(ACTIVE)?)
+}
+
+/// Reads the name of a file in `directory` of an archive; `None` where it is not one of ours.
+pub fn parse_archived(tree: Tree, directory: &str, name: &str) -> Option<Archived> {
+    let of = |ending: &str| name.strip_suffix(ending).and_then(|stem| parse_segment(tree, stem));
+    let archived = if let Some(segment) = of(ACTIVE) {
+        Archived::Plain(segment)
+    } else if let Some(segment) = of(SEALED) {
+        Archived::Sealed(segment)
+    } else {
+        Archived::Unfinished(of(UNFINISHED)?)
+    };
+    let (Archived::Plain(segment) | Archived::Sealed(segment) | Archived::Unfinished(segment)) = &archived;
+    (segment.directory().file_name() == Some(directory.as_ref())).then_some(archived)
+}
+
+/// Whether a directory of an archive is one of ours.
+pub fn is_date_directory(name: &str) -> bool {
+    name.strip_prefix(DATE_PREFIX).is_some_and(|date| date.parse::<jiff::civil::Date>().is_ok())
+}
+
+/// `KRW-BTC_trade.20261122T051204.113204Z`: time, then code and type, from the right.
+fn parse_segment(tree: Tree, stem: &str) -> Option<SegmentName> {
+    let (rest, micros) = stem.strip_suffix('Z')?.rsplit_once('.')?;
+    let (stream, seconds) = rest.rsplit_once('.')?;
+    let time = DateTime::strptime("%Y%m%dT%H%M%S.%f", format!("{seconds}.{micros}")).ok()?;
+    let micros = time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond();
+    let first = Stamp::from_micros(u64::try_from(micros).ok()?)?;
+    let segment = SegmentName { tree, stream: StreamKey::from_stem(stream)?, first };
+    // Only the one spelling that `with_ending` makes is ours.
+    let spelt = segment.with_ending("");
+    (spelt.file_name() == Some(stem.as_ref())).then_some(segment)
+}
+
+fn utc(stamp: Stamp) -> DateTime {
+    let micros = i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
+    let timestamp = jiff::Timestamp::from_microsecond(micros).expect("2^53 µs end in the year 2255");
+    Offset::UTC.to_datetime(timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn segment(stream: &str, micros: u64) -> SegmentName {
+        let stream = StreamKey::from_stem(stream).unwrap();
+        SegmentName { tree: Tree::Public, stream, first: Stamp::from_micros(micros).unwrap() }
+    }
+
+    #[test]
+    fn paths_are_spelt_as_documented() {
+        let trade = segment("KRW-BTC_trade", 1_795_324_324_113_204);
+        assert_eq!(
+            trade.sealed(),
+            Path::new("archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst")
+        );
+        assert_eq!(Tree::Private.active(&trade.stream), Path::new("private/KRW-BTC_trade.jsonl"));
+        assert_eq!(trade.manifest(), Path::new("archive/date=2026-11-22/manifest.jsonl"));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_ours() {
+        let parse = |name: &str| parse_archived(Tree::Public, "date=2026-11-22", name);
+        assert!(parse("KRW-BTC_trade.20261122T051204.113204Z.jsonl").is_some());
+        for name in [
+            "notes.jsonl",
+            "KRW-BTC_trade.jsonl.zst",
+            "KRW-BTC_trade.20261121T051204.113204Z.jsonl",
+            "KRW-BTC_trade.20261122T051204.1132Z.jsonl",
+            "KRW-BTC_trade.20261122T251204.113204Z.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst.bak",
+            "manifest.jsonl",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+        assert!(is_date_directory("date=2026-11-22") && !is_date_directory("date=2026-13-22"));
+        assert_eq!(parse_active("manifest.jsonl"), None);
+        assert_eq!(parse_active("README.md"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_read_back(micros in 0..=Stamp::MAX.as_micros(), stream in "[A-Z0-9-]{1,9}_[a-z][a-z0-9.]{0,9}") {
+            let segment = segment(&stream, micros);
+            let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+            let directory = name(segment.directory());
+            let parse = |path| parse_archived(Tree::Public, &directory, &name(path));
+            prop_assert_eq!(parse(segment.plain()), Some(Archived::Plain(segment.clone())));
+            prop_assert_eq!(parse(segment.sealed()), Some(Archived::Sealed(segment.clone())));
+            prop_assert_eq!(parse(segment.unfinished()), Some(Archived::Unfinished(segment.clone())));
+            prop_assert!(is_date_directory(&directory));
+        }
+    }
+}

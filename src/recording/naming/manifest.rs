@@ -1,0 +1,109 @@
+//! The line that a sealed segment gets in the manifest of its directory.
+//!
+//! ```text
+//! {"name":"KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst","stream":"KRW-BTC_trade",…,"sha256":"9f86d0…"}
+//! ```
+//!
+//! `jq -r '.sha256+"  "+.name' manifest.jsonl | sha256sum -c` checks a whole day.
+
+use super::stream_key::{StreamKey, WireName};
+use crate::upbit::subscription::{Format, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where the lines of a stream come from: what the exchange was asked when they arrived.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// How the frames are spelt.
+    pub format: Format,
+    /// The entry of the request, narrowed to the stream, as sent.
+    pub subscription: Arc<RawValue>,
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.format == other.format && self.subscription.get() == other.subscription.get()
+    }
+}
+
+/// The origins of all streams of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    by_stream: BTreeMap<StreamKey, Origin>,
+    /// Types that were asked for without codes, such as `myOrder`.
+    by_kind: BTreeMap<String, Origin>,
+}
+
+impl Origins {
+    /// What `request` means for each stream.
+    pub fn of(request: &Request) -> Self {
+        let mut origins = Self::default();
+        for subscription in &request.subscriptions {
+            let origin = |code: Option<&str>| Origin {
+                format: request.format,
+                subscription: RawValue::from_string(subscription.narrowed(code)).expect("it is JSON").into(),
+            };
+            if subscription.codes.is_empty() {
+                origins.by_kind.insert(subscription.kind.clone(), origin(None));
+            }
+            for code in &subscription.codes {
+                if let Some(name) = WireName::parse(&subscription.kind, Some(code)) {
+                    origins.by_stream.insert(name.into(), origin(Some(code)));
+                }
+            }
+        }
+        origins
+    }
+
+    /// The streams asked for, in order; just the type where no codes were given.
+    pub fn names(&self) -> Vec<String> {
+        self.by_stream.keys().map(StreamKey::to_string).chain(self.by_kind.keys().cloned()).collect()
+    }
+
+    /// The origin of a stream; `None`: it was not asked for.
+    pub fn get(&self, stream: &StreamKey) -> Option<&Origin> {
+        self.by_stream.get(stream).or_else(|| self.by_kind.get(stream.kind()))
+    }
+}
+
+/// A finished file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// The file's name, in the directory of the manifest.
+    pub name: String,
+    /// The stream it is a segment of.
+    pub stream: String,
+    /// The process that sealed it: the stamp of its `started` event.
+    pub run: u64,
+    /// The version of the program that sealed it.
+    pub version: String,
+    /// How its frames are spelt; `null` for the recorder's own streams and where it is not known.
+    pub format: Option<String>,
+    /// What had been asked for this stream, as sent; `null` likewise.
+    pub subscription: Option<Box<RawValue>>,
+    /// How often stamps had gone back in this directory when it was written: stamps order lines within an epoch.
+    pub epoch: u64,
+    /// The stamp of its first line, µs.
+    pub first: u64,
+    /// The stamp of its last line, µs.
+    pub last: u64,
+    /// Lines.
+    pub lines: u64,
+    /// Bytes before compression.
+    pub bytes: u64,
+    /// Bytes of the file.
+    pub zst_bytes: u64,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+}
+
+impl Entry {
+    /// The line, with its line break.
+    pub fn to_line(&self) -> String {
+        let mut line = serde_json::to_string(self).expect("strings and numbers always serialise");
+        line.push('\n');
+        line
+    }
+}

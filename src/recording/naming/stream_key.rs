@@ -1,0 +1,163 @@
+//! The name of a stream, which is also the name of its file: `<code>_<type>`, or `<type>` where there is no code.
+//!
+//! ```text
+//! wire  {"code":"KRW-BTC","type":"trade"} ──WireName::parse──▶ KRW-BTC_trade ◀──StreamKey::from_stem── KRW-BTC_trade.jsonl
+//! ```
+//!
+//! What comes from the wire is hostile until it has passed [`WireName::parse`]: nothing else makes a key of it, so no
+//! frame can name a file outside its directory, or one of the recorder's own.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+/// The longest code or type: two of them, a time and the endings stay well below the 255 bytes of a file name.
+const MAX_PART: usize = 64;
+
+/// Names that the recorder uses for files of its own.
+const RESERVED: [&str; 4] = ["recorder", "misc", "manifest", "day"];
+
+/// Endings of types that the recorder gives to what it fetched itself.
+const RESERVED_ENDINGS: [&str; 2] = [".healed", ".rest"];
+
+/// A stream's name as the exchange gave it, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WireName<'a> {
+    kind: &'a str,
+    code: Option<&'a str>,
+}
+
+impl<'a> WireName<'a> {
+    /// Checks the names in a frame; `None` where they may not name a stream.
+    pub fn parse(kind: &'a str, code: Option<&'a str>) -> Option<Self> {
+        let own = RESERVED.contains(&kind) || RESERVED_ENDINGS.iter().any(|ending| kind.ends_with(ending));
+        (!own && is_part(kind) && code.is_none_or(is_part)).then_some(Self { kind, code })
+    }
+
+    /// Writes the name of the stream into `stem`, in place of what is there.
+    pub fn write_stem(self, stem: &mut String) {
+        stem.clear();
+        if let Some(code) = self.code {
+            stem.push_str(code);
+            stem.push('_');
+        }
+        stem.push_str(self.kind);
+    }
+}
+
+/// The name of a stream: safe as a file name, unique within a tree.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamKey(Arc<str>);
+
+impl StreamKey {
+    /// The stream of the recorder's own events.
+    pub fn recorder() -> Self {
+        Self("recorder".into())
+    }
+
+    /// The stream of everything that belongs to no other.
+    pub fn misc() -> Self {
+        Self("misc".into())
+    }
+
+    /// The name before the ending of a file that the recorder wrote; `None` where it cannot have written it.
+    pub fn from_stem(stem: &str) -> Option<Self> {
+        let (code, kind) = match stem.rsplit_once('_') {
+            Some((code, kind)) => (Some(code), kind),
+            None => (None, stem),
+        };
+        let taken = ["manifest", "day"].contains(&stem);
+        (!taken && is_part(kind) && code.is_none_or(is_part)).then(|| Self(stem.into()))
+    }
+
+    /// `KRW-BTC_trade`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `KRW-BTC`, where there is one.
+    pub fn code(&self) -> Option<&str> {
+        self.0.split_once('_').map(|(code, _)| code)
+    }
+
+    /// `trade`.
+    pub fn kind(&self) -> &str {
+        self.0.split_once('_').map_or(&self.0, |(_, kind)| kind)
+    }
+}
+
+impl From<WireName<'_>> for StreamKey {
+    fn from(name: WireName<'_>) -> Self {
+        let mut stem = String::new();
+        name.write_stem(&mut stem);
+        Self(stem.into())
+    }
+}
+
+impl Borrow<str> for StreamKey {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_part(part: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    (1..=MAX_PART).contains(&part.len()) && !part.starts_with('.') && part.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(kind: &str, code: Option<&str>) -> Option<String> {
+        WireName::parse(kind, code).map(|name| StreamKey::from(name).as_str().to_owned())
+    }
+
+    #[test]
+    fn the_exchanges_names_become_file_names() {
+        assert_eq!(key("trade", Some("KRW-BTC")).as_deref(), Some("KRW-BTC_trade"));
+        assert_eq!(key("candle.1s", Some("KRW-1INCH")).as_deref(), Some("KRW-1INCH_candle.1s"));
+        assert_eq!(key("myAsset", None).as_deref(), Some("myAsset"));
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for kind in ["", ".", "..", "../../x", "a/b", "a_b", "a\0", "recorder", "misc", "manifest", "day", "거래"] {
+            assert_eq!(key(kind, Some("KRW-BTC")), None, "{kind}");
+        }
+        for code in ["", "..", "KRW/BTC", "KRW_BTC", ".KRW", "KRW BTC", "KRW-BTC\n"] {
+            assert_eq!(key("trade", Some(code)), None, "{code}");
+        }
+        assert_eq!(key("trade.healed", Some("KRW-BTC")), None);
+        assert_eq!(key("trade.rest", None), None);
+        assert_eq!(key(&"x".repeat(65), None), None);
+    }
+
+    #[test]
+    fn a_key_falls_apart_where_it_was_joined() {
+        let key = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
+        assert_eq!((key.code(), key.kind()), (Some("KRW-BTC"), "candle.1m"));
+        assert_eq!(StreamKey::misc().code(), None);
+        assert_eq!(StreamKey::from_stem("a_b_c"), None);
+        assert_eq!(StreamKey::from_stem("manifest"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_wire_name_leaves_its_directory(kind in ".{0,70}", code in proptest::option::of(".{0,70}")) {
+            if let Some(name) = WireName::parse(&kind, code.as_deref()) {
+                let key = StreamKey::from(name);
+                prop_assert!(!key.as_str().contains(['/', '\0', '\n']) && !key.as_str().starts_with('.'));
+                prop_assert_eq!((key.kind(), key.code()), (&*kind, code.as_deref()));
+                prop_assert_eq!(StreamKey::from_stem(key.as_str()), Some(key));
+            }
+        }
+    }
+}

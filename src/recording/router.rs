@@ -1,0 +1,160 @@
+//! Which stream a part of a frame belongs to. Pure.
+//!
+//! ```text
+//! Data, name ours to use, room left ──▶ <code>_<type>
+//! everything else                   ──▶ misc of its tree
+//! ```
+//!
+//! Streams get small numbers, so that a line crosses the queue without its name.
+
+use super::naming::layout::Tree;
+use super::naming::stream_key::{StreamKey, WireName};
+use crate::connection::batch::Entry;
+use std::collections::HashMap;
+
+/// The number of a stream within one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(u32);
+
+impl StreamId {
+    /// The number that belongs to a table index.
+    pub fn at(index: usize) -> Self {
+        Self(u32::try_from(index).expect("there are at most `max_streams` streams, far below 2^32"))
+    }
+
+    /// The number as a table index.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A stream that has just got its number. Numbers are given in order, without a hole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewStream {
+    /// Its number.
+    pub id: StreamId,
+    /// The tree it lies in.
+    pub tree: Tree,
+    /// Its name.
+    pub key: StreamKey,
+}
+
+/// The table of streams.
+#[derive(Debug)]
+pub struct Router {
+    trees: [HashMap<StreamKey, StreamId>; 2],
+    misc: [StreamId; 2],
+    recorder: StreamId,
+    count: u32,
+    max_streams: usize,
+    fresh: Vec<NewStream>,
+    /// Holds the name being looked up, so that a known stream costs no allocation.
+    stem: String,
+}
+
+impl Router {
+    /// A table with the recorder's own streams, which do not count against `max_streams`.
+    pub fn new(max_streams: usize) -> Self {
+        let mut router = Self {
+            trees: Default::default(),
+            misc: [StreamId(0); 2],
+            recorder: StreamId(0),
+            count: 0,
+            max_streams,
+            fresh: Vec::new(),
+            stem: String::new(),
+        };
+        router.recorder = router.register(Tree::Public, StreamKey::recorder());
+        router.misc = Tree::ALL.map(|tree| router.register(tree, StreamKey::misc()));
+        router.max_streams = max_streams.saturating_add(router.fresh.len());
+        router
+    }
+
+    /// The stream of the recorder's own events.
+    pub fn recorder(&self) -> StreamId {
+        self.recorder
+    }
+
+    /// The stream of everything in `tree` that belongs to no other.
+    pub fn misc(&self, tree: Tree) -> StreamId {
+        self.misc[tree as usize]
+    }
+
+    /// The stream that `entry` belongs to.
+    pub fn route(&mut self, tree: Tree, entry: &Entry<'_>) -> StreamId {
+        let Entry::Data { kind, code, .. } = *entry else { return self.misc(tree) };
+        let Some(name) = WireName::parse(kind, code) else { return self.misc(tree) };
+        name.write_stem(&mut self.stem);
+        if let Some(id) = self.trees[tree as usize].get(self.stem.as_str()) {
+            *id
+        } else if (self.count as usize) < self.max_streams {
+            self.register(tree, name.into())
+        } else {
+            self.misc(tree)
+        }
+    }
+
+    /// The number of a stream known by its name, for files that an earlier process left.
+    pub fn register(&mut self, tree: Tree, key: StreamKey) -> StreamId {
+        if let Some(id) = self.trees[tree as usize].get(&key) {
+            return *id;
+        }
+        let id = StreamId(self.count);
+        self.count += 1;
+        self.trees[tree as usize].insert(key.clone(), id);
+        self.fresh.push(NewStream { id, tree, key });
+        id
+    }
+
+    /// The streams that have got a number since the last call.
+    pub fn take_fresh(&mut self) -> Vec<NewStream> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Streams of the exchange known so far, in both trees.
+    pub fn streams(&self) -> usize {
+        // The recorder's own and the two for everything else are not the exchange's.
+        (self.count as usize).saturating_sub(1 + Tree::ALL.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data<'a>(kind: &'a str, code: &'a str) -> Entry<'a> {
+        Entry::Data { object: b"{}", kind, code: Some(code) }
+    }
+
+    #[test]
+    fn a_stream_keeps_its_number() {
+        let mut router = Router::new(10);
+        let first = router.route(Tree::Public, &data("trade", "KRW-BTC"));
+        assert_eq!(router.route(Tree::Public, &data("trade", "KRW-BTC")), first);
+        assert_ne!(router.route(Tree::Private, &data("trade", "KRW-BTC")), first);
+        let ids: Vec<_> = router.take_fresh().into_iter().map(|stream| stream.id.index()).collect();
+        assert_eq!(ids, [0, 1, 2, 3, 4]);
+        assert_eq!(router.streams(), 2);
+    }
+
+    #[test]
+    fn what_names_no_stream_goes_to_misc() {
+        let mut router = Router::new(10);
+        for (kind, code) in [("recorder", "KRW-BTC"), ("../../x", "KRW-BTC"), ("trade", "a_b"), ("trade.healed", "A-B")]
+        {
+            assert_eq!(router.route(Tree::Public, &data(kind, code)), router.misc(Tree::Public), "{kind} {code}");
+        }
+        let unnamed = Entry::Data { object: b"{}", kind: "misc", code: None };
+        assert_eq!(router.route(Tree::Private, &unnamed), router.misc(Tree::Private));
+        let kind_with_code_inside = Entry::Data { object: b"{}", kind: "KRW-BTC_trade", code: None };
+        assert_eq!(router.route(Tree::Public, &kind_with_code_inside), router.misc(Tree::Public));
+    }
+
+    #[test]
+    fn streams_beyond_the_limit_go_to_misc() {
+        let mut router = Router::new(1);
+        let first = router.route(Tree::Public, &data("trade", "KRW-BTC"));
+        assert_eq!(router.route(Tree::Public, &data("trade", "KRW-ETH")), router.misc(Tree::Public));
+        assert_eq!(router.route(Tree::Public, &data("trade", "KRW-BTC")), first);
+    }
+}

@@ -1,0 +1,41 @@
+//! Appending to the manifest of an archive directory.
+
+use crate::recording::files::{Files, StorageError, append_all};
+use crate::recording::naming::manifest::Entry;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// Appends an entry, durably.
+pub fn append(files: &dyn Files, manifest: &Path, entry: &Entry) -> Result<(), StorageError> {
+    let is_torn = is_torn(files, manifest).map_err(StorageError::at("read", manifest))?;
+    // A line that a crash tore off must not swallow this one.
+    let line = format!("{}{}", if is_torn { "\n" } else { "" }, entry.to_line());
+    let file = files.append(manifest).map_err(StorageError::at("open", manifest))?;
+    append_all(&*file, line.as_bytes()).map_err(StorageError::at("write", manifest))?;
+    file.sync().map_err(StorageError::at("sync", manifest))
+}
+
+/// Whether a file is listed. Reads the whole manifest, so it is asked only after an interruption.
+pub fn contains(files: &dyn Files, manifest: &Path, name: &str) -> Result<bool, StorageError> {
+    let mut text = Vec::new();
+    match files.read(manifest).and_then(|mut file| file.read_to_end(&mut text)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        read => read.map_err(StorageError::at("read", manifest))?,
+    };
+    let entries = text.split(|byte| *byte == b'\n').map(serde_json::from_slice::<Entry>);
+    Ok(entries.into_iter().any(|entry| entry.is_ok_and(|entry| entry.name == name)))
+}
+
+fn is_torn(files: &dyn Files, manifest: &Path) -> io::Result<bool> {
+    let mut file = match files.read(manifest) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}

@@ -1,0 +1,352 @@
+//! Turns a finished segment into a sealed one: compressed, checksummed, proved, listed.
+//!
+//! ```text
+//! x.jsonl ──compress──▶ x.jsonl.zst.tmp ──fsync, decode, compare──▶ x.jsonl.zst ──▶ manifest line ──▶ x.jsonl is removed
+//! ```
+//!
+//! Wherever it is interrupted, doing it again ends the same: the source goes last, and a sealed file that is already
+//! there is compared with it instead of being believed.
+
+pub mod listing;
+pub mod tally;
+
+use super::files::{AppendFile, Files, StorageError};
+use super::journal::segment::Finished;
+use super::naming::layout::SegmentName;
+use super::naming::manifest::Entry;
+use crate::clock::Stamp;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tally::{Checksum, Measured, Tally};
+use zeekstd::{EncodeOptions, FrameSizePolicy};
+
+/// Content per zstd frame: a reader that seeks decodes at most this much too much.
+const FRAME_BYTES: u32 = 1024 * 1024;
+
+/// Read at a time; also how often a request to stop is noticed.
+const CHUNK: usize = 128 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sealer {
+    files: Arc<dyn Files>,
+    level: i32,
+    run: Stamp,
+    stop: Arc<AtomicBool>,
+}
+
+/// Why a segment was not sealed. Its plain file is still there, untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The disk did not do what it was asked.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// What was written does not decode to what was read.
+    #[error("{} does not decode to its source: the memory or the disk of this machine is faulty", .0.display())]
+    Mismatch(PathBuf),
+    /// The recorder is stopping; the next start seals it.
+    #[error("stopped before it was sealed")]
+    Stopped,
+}
+
+impl Sealer {
+    /// A sealer for one data directory. `run` is the stamp of this process's `started` event. When `stop` is set, the
+    /// segment in hand is given up, and nothing is left of it but its source.
+    pub fn new(files: Arc<dyn Files>, level: i32, run: Stamp, stop: Arc<AtomicBool>) -> Self {
+        Self { files, level, run, stop }
+    }
+
+    /// Seals one segment and returns its line of the manifest.
+    pub fn step(&self, finished: &Finished) -> Result<Entry, SealError> {
+        let name = &finished.name;
+        let manifest = name.manifest();
+        let (entry, is_listed) = match self.compare_with_sealed(name)? {
+            Some((content, file)) => {
+                let entry = self.entry(finished, &content, &file);
+                let is_listed = listing::contains(&*self.files, &manifest, &entry.name)?;
+                (entry, is_listed)
+            }
+            None => {
+                let (content, file) = self.write_sealed(name)?;
+                (self.entry(finished, &content, &file), false)
+            }
+        };
+        if !is_listed {
+            listing::append(&*self.files, &manifest, &entry)?;
+        }
+        let source = name.plain();
+        self.files.remove(&source).map_err(StorageError::at("remove", &source))?;
+        Ok(entry)
+    }
+
+    /// A sealed file that an earlier process made and could not finish with: its figures, if it holds its source.
+    /// Otherwise it goes to the quarantine.
+    fn compare_with_sealed(&self, name: &SegmentName) -> Result<Option<(Tally, Checksum)>, SealError> {
+        let sealed = name.sealed();
+        match self.files.read(&sealed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map(drop).map_err(StorageError::at("read", &sealed))?,
+        }
+        let mut content = Tally::default();
+        self.read_source(name, &mut |chunk| {
+            content.update(chunk);
+            Ok(())
+        })?;
+        match self.prove(&sealed, &content) {
+            Ok(file) => Ok(Some((content, file))),
+            Err(SealError::Stopped) => Err(SealError::Stopped),
+            Err(_) => {
+                self.quarantine(name, &sealed)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn quarantine(&self, name: &SegmentName, path: &Path) -> Result<(), StorageError> {
+        let directory = name.tree.quarantine();
+        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+        let kept = directory.join(path.file_name().unwrap_or_default());
+        tracing::warn!(file = %path.display(), to = %kept.display(), "moved a sealed file that does not hold its source");
+        self.files.rename(path, &kept).map_err(StorageError::at("move to the quarantine", path))
+    }
+
+    fn write_sealed(&self, name: &SegmentName) -> Result<(Tally, Checksum), SealError> {
+        let (unfinished, sealed) = (name.unfinished(), name.sealed());
+        let result = self.write_unfinished(name, &unfinished);
+        if result.is_err() {
+            // What made it fail is the error to report; a leftover is removed by the next try or the next start.
+            let _ = self.files.remove(&unfinished);
+        }
+        let proved = result?;
+        self.files.rename(&unfinished, &sealed).map_err(StorageError::at("rename", &unfinished))?;
+        let directory = name.directory();
+        self.files.sync_directory(&directory).map_err(StorageError::at("sync the directory", &directory))?;
+        Ok(proved)
+    }
+
+    fn write_unfinished(&self, name: &SegmentName, unfinished: &Path) -> Result<(Tally, Checksum), SealError> {
+        match self.files.remove(unfinished) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(StorageError::at("remove", unfinished))?,
+        }
+        let file = self.files.create(unfinished).map_err(StorageError::at("create", unfinished))?;
+        let content = self.compress(name, &*file, unfinished)?;
+        file.sync().map_err(StorageError::at("sync", unfinished))?;
+        let written = self.prove(unfinished, &content)?;
+        Ok((content, written))
+    }
+
+    fn compress(&self, name: &SegmentName, file: &dyn AppendFile, path: &Path) -> Result<Tally, SealError> {
+        let mut sink = Sink { file, failed: None };
+        let content = self.compress_into(&mut sink, name, path);
+        // The encoder wraps the disk's own answer, which decides whether the disk is full or broken.
+        match sink.failed {
+            Some(error) => Err(StorageError::at("write", path)(error).into()),
+            None => content,
+        }
+    }
+
+    fn compress_into(&self, sink: &mut Sink<'_>, name: &SegmentName, path: &Path) -> Result<Tally, SealError> {
+        let failed = |error| StorageError::at("compress", path)(io::Error::other(error));
+        let policy = FrameSizePolicy::Uncompressed(FRAME_BYTES);
+        let options = EncodeOptions::new().checksum_flag(true).compression_level(self.level).frame_size_policy(policy);
+        let mut encoder = options.into_encoder(sink).map_err(failed)?;
+        let mut content = Tally::default();
+        self.read_source(name, &mut |chunk| {
+            content.update(chunk);
+            encoder.write_all(chunk)
+        })?;
+        encoder.finish().map_err(failed)?;
+        Ok(content)
+    }
+
+    /// Decodes a sealed file and holds it against its source. Returns the figures of the file itself.
+    fn prove(&self, path: &Path, content: &Tally) -> Result<Checksum, SealError> {
+        let file = self.files.read(path).map_err(StorageError::at("read", path))?;
+        let mut file = Measured::new(file);
+        let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(StorageError::at("decode", path))?;
+        let mut decoded = Checksum::default();
+        self.read_all(&mut decoder, path, &mut |chunk| {
+            decoded.update(chunk);
+            Ok(())
+        })?;
+        drop(decoder);
+        let is_same = decoded.bytes == content.checksum.bytes && decoded.sha256() == content.checksum.sha256();
+        if is_same { Ok(file.into_checksum()) } else { Err(SealError::Mismatch(path.to_owned())) }
+    }
+
+    fn read_source(&self, name: &SegmentName, each: &mut Each<'_>) -> Result<(), SealError> {
+        let path = name.plain();
+        let mut source = self.files.read(&path).map_err(StorageError::at("read", &path))?;
+        self.read_all(&mut *source, &path, each)
+    }
+
+    fn read_all(&self, source: &mut dyn Read, path: &Path, each: &mut Each<'_>) -> Result<(), SealError> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(SealError::Stopped);
+            }
+            match source.read(&mut chunk) {
+                Ok(0) => return Ok(()),
+                Ok(length) => each(&chunk[..length]).map_err(StorageError::at("compress", path))?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(StorageError::at("read", path)(error).into()),
+            }
+        }
+    }
+
+    fn entry(&self, finished: &Finished, content: &Tally, file: &Checksum) -> Entry {
+        let name = &finished.name;
+        let origin = finished.origin.as_ref();
+        Entry {
+            name: name.sealed().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            stream: name.stream.to_string(),
+            run: self.run.as_micros(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            format: origin.map(|origin| origin.format.to_string()),
+            subscription: origin.map(|origin| (*origin.subscription).to_owned()),
+            epoch: 0,
+            first: name.first.as_micros(),
+            last: content.last.unwrap_or(name.first).as_micros(),
+            lines: content.lines,
+            bytes: content.checksum.bytes,
+            zst_bytes: file.bytes,
+            sha256: file.sha256(),
+        }
+    }
+}
+
+/// Takes the next bytes of a file.
+type Each<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
+
+/// Writes to a file and remembers the error that made it fail.
+struct Sink<'a> {
+    file: &'a dyn AppendFile,
+    failed: Option<io::Error>,
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.append(bytes).map_err(|error| {
+            let kind = error.kind();
+            self.failed = Some(error);
+            kind.into()
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::files::append_all;
+    use crate::recording::files::disk::Disk;
+    use crate::recording::naming::layout::Tree;
+    use crate::recording::naming::stream_key::StreamKey;
+
+    struct Scene {
+        _directory: tempfile::TempDir,
+        disk: Arc<Disk>,
+        finished: Finished,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let disk = Arc::new(Disk::open(directory.path()).unwrap());
+            let name = SegmentName {
+                tree: Tree::Public,
+                stream: StreamKey::from_stem("KRW-BTC_trade").unwrap(),
+                first: Stamp::from_micros(1_795_324_324_000_000).unwrap(),
+            };
+            disk.make_directory(&name.directory()).unwrap();
+            let file = disk.create(&name.plain()).unwrap();
+            for micros in 0..50_000 {
+                let line = format!("{{\"ts_recv\":{},\"n\":{micros}}}\n", 1_795_324_324_000_000u64 + micros);
+                append_all(&*file, line.as_bytes()).unwrap();
+            }
+            Self { _directory: directory, disk, finished: Finished { name, origin: None } }
+        }
+
+        fn sealer(&self) -> Sealer {
+            Sealer::new(self.disk.clone(), 3, Stamp::default(), Arc::default())
+        }
+
+        fn bytes(&self, path: &Path) -> Vec<u8> {
+            std::fs::read(self.disk.path().join(path)).unwrap()
+        }
+
+        fn manifest_lines(&self) -> usize {
+            String::from_utf8(self.bytes(&self.finished.name.manifest())).unwrap().lines().count()
+        }
+    }
+
+    #[test]
+    fn a_sealed_file_holds_its_source_and_is_listed() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let source = scene.bytes(&name.plain());
+        let entry = scene.sealer().step(&scene.finished).unwrap();
+        let sealed = scene.bytes(&name.sealed());
+        assert_eq!(zstd::stream::decode_all(&*sealed).unwrap(), source);
+        assert_eq!((entry.lines, entry.bytes, entry.zst_bytes), (50_000, source.len() as u64, sealed.len() as u64));
+        assert_eq!(entry.last - entry.first, 49_999);
+        assert_eq!(scene.manifest_lines(), 1);
+        let left: Vec<_> = scene.disk.list(&name.directory()).unwrap().into_iter().map(|file| file.name).collect();
+        assert_eq!(left, [name.sealed().file_name().unwrap(), "manifest.jsonl".as_ref()]);
+    }
+
+    #[test]
+    fn the_seek_table_leads_into_the_middle() {
+        let scene = Scene::new();
+        let source = scene.bytes(&scene.finished.name.plain());
+        scene.sealer().step(&scene.finished).unwrap();
+        let sealed = std::fs::File::open(scene.disk.path().join(scene.finished.name.sealed())).unwrap();
+        let mut decoder = zeekstd::Decoder::new(sealed).unwrap();
+        assert!(decoder.seek_table().num_frames() > 1);
+        decoder.set_offset(1_500_000).unwrap();
+        let mut tail = Vec::new();
+        io::copy(&mut decoder, &mut tail).unwrap();
+        assert_eq!(tail, source[1_500_000..]);
+    }
+
+    #[test]
+    fn doing_it_again_after_an_interruption_ends_the_same() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let source = scene.bytes(&name.plain());
+        scene.sealer().step(&scene.finished).unwrap();
+        // As after a crash between the manifest and the removal of the source.
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &source).unwrap();
+        scene.sealer().step(&scene.finished).unwrap();
+        assert_eq!(scene.manifest_lines(), 1);
+        assert!(scene.disk.read(&name.plain()).is_err());
+    }
+
+    #[test]
+    fn a_sealed_file_that_does_not_hold_its_source_is_quarantined() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        append_all(&*scene.disk.create(&name.sealed()).unwrap(), b"torn").unwrap();
+        let source = scene.bytes(&name.plain());
+        scene.sealer().step(&scene.finished).unwrap();
+        assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), source);
+        assert_eq!(scene.disk.list(Path::new("quarantine")).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn stopping_leaves_the_source_alone() {
+        let scene = Scene::new();
+        let stop = Arc::new(AtomicBool::new(true));
+        let sealer = Sealer::new(scene.disk.clone(), 3, Stamp::default(), stop);
+        assert!(matches!(sealer.step(&scene.finished), Err(SealError::Stopped)));
+        let left = scene.disk.list(&scene.finished.name.directory()).unwrap();
+        assert_eq!(left.len(), 1);
+    }
+}

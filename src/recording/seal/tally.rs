@@ -1,0 +1,108 @@
+//! What is known of some bytes after reading them once. Pure.
+
+use crate::clock::Stamp;
+use crate::recording::journal::line;
+use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+
+/// Enough of a line's beginning to hold its stamp.
+const LINE_HEAD: usize = 40;
+
+/// Length and hash of some bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Checksum {
+    /// How many they are.
+    pub bytes: u64,
+    hash: Sha256,
+}
+
+impl Checksum {
+    /// Takes the next bytes in.
+    pub fn update(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len() as u64;
+        self.hash.update(chunk);
+    }
+
+    /// The SHA-256 in lower-case hex.
+    pub fn sha256(&self) -> String {
+        self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A checksum of lines, and what they tell of themselves.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Of all bytes.
+    pub checksum: Checksum,
+    /// Lines that are ended.
+    pub lines: u64,
+    /// The last stamp.
+    pub last: Option<Stamp>,
+    head: Vec<u8>,
+}
+
+impl Tally {
+    /// Takes the next bytes in, wherever they were cut.
+    pub fn update(&mut self, chunk: &[u8]) {
+        self.checksum.update(chunk);
+        for part in chunk.split_inclusive(|byte| *byte == b'\n') {
+            let room = LINE_HEAD - self.head.len();
+            self.head.extend_from_slice(&part[..part.len().min(room)]);
+            if part.ends_with(b"\n") {
+                self.lines += 1;
+                self.last = line::stamp(&self.head).or(self.last);
+                self.head.clear();
+            }
+        }
+    }
+}
+
+/// Measures what is read through it.
+#[derive(Debug)]
+pub struct Measured<R> {
+    source: R,
+    checksum: Checksum,
+}
+
+impl<R: Read> Measured<R> {
+    /// Measures from here on.
+    pub fn new(source: R) -> Self {
+        Self { source, checksum: Checksum::default() }
+    }
+
+    /// Of everything read so far.
+    pub fn into_checksum(self) -> Checksum {
+        self.checksum
+    }
+}
+
+impl<R: Read> Read for Measured<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.checksum.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_stamps_are_found_wherever_the_bytes_are_cut() {
+        let text = b"{\"ts_recv\":5,\"a\":1}\ntorn\n{\"ts_recv\":9,\"a\":1}\n{\"ts_recv\":11,";
+        for size in 1..text.len() {
+            let mut tally = Tally::default();
+            text.chunks(size).for_each(|chunk| tally.update(chunk));
+            assert_eq!((tally.lines, tally.last), (3, Stamp::from_micros(9)), "{size}");
+            assert_eq!(tally.checksum.bytes, text.len() as u64);
+        }
+    }
+
+    #[test]
+    fn the_hash_is_the_one_that_sha256sum_prints() {
+        let mut checksum = Checksum::default();
+        checksum.update(b"abc");
+        assert_eq!(checksum.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+}

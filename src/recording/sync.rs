@@ -1,0 +1,82 @@
+//! Makes durable what was written: once an interval, on its own thread, for everything together.
+//!
+//! ```text
+//! journal ──SyncJob──▶ Syncer::step: file contents, then directories ──Finished──▶ sealer
+//! ```
+//!
+//! A few files are synced one by one, many with one `syncfs`: 2,000 files take about 550 ms the first way and 60 ms the
+//! second. A segment is handed to the sealer only after this.
+
+use super::files::{Files, StorageError};
+use super::journal::segment::{Finished, Unsynced};
+use crate::clock::Stamp;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Up to this many files are synced one by one. The job keeps them open, which is why there is a bound.
+const FEW_FILES: usize = 32;
+
+/// What changed since the last job.
+#[derive(Debug, Default)]
+pub struct SyncJob {
+    files: Vec<Unsynced>,
+    everything: bool,
+    directories: BTreeSet<PathBuf>,
+    /// Segments that wait for their compression.
+    pub finished: Vec<Finished>,
+    /// Everything stamped up to here was written before the job.
+    pub up_to: Stamp,
+}
+
+impl SyncJob {
+    /// Adds a file with new content.
+    pub fn add_file(&mut self, file: Unsynced) {
+        if self.everything || file.file.is_none() || self.files.len() == FEW_FILES {
+            self.everything = true;
+            self.files.clear();
+        } else {
+            self.files.push(file);
+        }
+    }
+
+    /// Adds a directory with new names.
+    pub fn add_directory(&mut self, path: PathBuf) {
+        self.directories.insert(path);
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && !self.everything && self.directories.is_empty() && self.finished.is_empty()
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Syncer {
+    files: Arc<dyn Files>,
+}
+
+impl Syncer {
+    /// A syncer for one data directory.
+    pub fn new(files: Arc<dyn Files>) -> Self {
+        Self { files }
+    }
+
+    /// Carries out a job. An error means that what the job named may be lost in spite of having been written: the
+    /// kernel does not keep it for a second try.
+    pub fn step(&self, job: &SyncJob) -> Result<(), StorageError> {
+        for unsynced in &job.files {
+            if let Some(file) = &unsynced.file {
+                file.sync().map_err(StorageError::at("sync", &unsynced.path))?;
+            }
+        }
+        if job.everything {
+            self.files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
+        }
+        for directory in &job.directories {
+            self.files.sync_directory(directory).map_err(StorageError::at("sync the directory", directory))?;
+        }
+        Ok(())
+    }
+}

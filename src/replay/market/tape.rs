@@ -1,0 +1,141 @@
+//! When trades happen: time is cut into slots of 100 ms, slots into cells, and each cell has one beat.
+//!
+//! ```text
+//!  │········●···│··●·········│ … │●··│·●·│··●│··●│      ● a beat: the book moves, then nothing or a few trades
+//!   history: 300 slots a cell    │ live: as the rate demands
+//!                              opened
+//! ```
+//!
+//! Which slot of a cell has the beat, and how many trades it brings, follows from the seed alone, so every stretch of
+//! the tape can be read at any time in both directions and nothing is kept.
+
+use super::seed::Seed;
+
+/// The length of a slot, in milliseconds: the grid of the exchange's order books.
+pub(crate) const SLOT_MILLIS: u64 = 100;
+
+/// The most trades one beat brings; identifiers have room for twice as many.
+pub(crate) const MAX_TRADES: u64 = 5_000;
+
+/// How often the beats come, and how much they bring.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pace {
+    slots_per_beat: u64,
+    trades_per_beat: f64,
+}
+
+impl Pace {
+    /// Before the market opened: a beat in 30 s, so that a year of candles is summed in a blink.
+    pub(crate) const HISTORY: Self = Self { slots_per_beat: 300, trades_per_beat: 0.8 };
+
+    /// The pace at which `codes` pairs together give `rate` frames a second to a client that subscribes their trades,
+    /// order books and tickers: a beat gives one book frame, each of its trades a trade and a ticker frame.
+    pub(crate) fn for_rate(rate: f64, codes: usize) -> Self {
+        let slots_per_second = 1_000 / SLOT_MILLIS;
+        let frames_per_slot = (rate / (codes.max(1) as f64 * slots_per_second as f64)).max(1e-6);
+        // Three frames a beat is the least that still shows a trade with every change of the book.
+        let slots_per_beat = (3.0 / frames_per_slot).floor().max(1.0);
+        let trades_per_beat = ((frames_per_slot * slots_per_beat - 1.0) / 2.0).max(0.0);
+        Self { slots_per_beat: slots_per_beat as u64, trades_per_beat }
+    }
+}
+
+/// One beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beat {
+    /// The slot it falls into, counted from the epoch.
+    pub(crate) slot: u64,
+    /// How many trades it brings.
+    pub(crate) trades: u64,
+}
+
+/// All beats of one pair.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tape {
+    seed: Seed,
+    opened: u64,
+    live: Pace,
+}
+
+/// A stretch of slots that has exactly one beat.
+#[derive(Clone, Copy)]
+struct Cell {
+    start: u64,
+    length: u64,
+    beat: Beat,
+}
+
+impl Tape {
+    /// A tape that changes from the pace of history to `live` at slot `opened`, rounded down to a whole cell.
+    pub(crate) fn new(seed: Seed, opened: u64, live: Pace) -> Self {
+        Self { seed, opened: opened - opened % Pace::HISTORY.slots_per_beat, live }
+    }
+
+    /// The beats in `from..to`, oldest first.
+    pub(crate) fn beats(self, from: u64, to: u64) -> impl Iterator<Item = Beat> {
+        let first = self.cell_of(from);
+        let cells = std::iter::successors(Some(first), move |cell| Some(self.cell_of(cell.start + cell.length)));
+        let beats = cells.take_while(move |cell| cell.start < to).map(|cell| cell.beat);
+        beats.filter(move |beat| (from..to).contains(&beat.slot))
+    }
+
+    /// The beats before `slot`, newest first, back to the epoch.
+    pub(crate) fn beats_before(self, slot: u64) -> impl Iterator<Item = Beat> {
+        let first = slot.checked_sub(1).map(|last| self.cell_of(last));
+        let earlier = move |cell: &Cell| cell.start.checked_sub(1).map(|last| self.cell_of(last));
+        let beats = std::iter::successors(first, earlier).map(|cell| cell.beat);
+        beats.filter(move |beat| beat.slot < slot)
+    }
+
+    fn cell_of(self, slot: u64) -> Cell {
+        let (pace, origin, seed) = match slot.checked_sub(self.opened) {
+            None => (Pace::HISTORY, 0, self.seed.part(0)),
+            Some(_) => (self.live, self.opened, self.seed.part(1)),
+        };
+        let index = (slot - origin) / pace.slots_per_beat;
+        let start = origin + index * pace.slots_per_beat;
+        let seed = seed.part(index);
+        // Between half and one and a half times the mean, then rounded up or down so that the mean stays.
+        let trades = pace.trades_per_beat * (0.5 + seed.unit(1)) + seed.unit(2);
+        let beat = Beat { slot: start + seed.below(0, pace.slots_per_beat), trades: (trades as u64).min(MAX_TRADES) };
+        Cell { start, length: pace.slots_per_beat, beat }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENED: u64 = 17_953_170_600;
+
+    fn tape(rate: f64) -> Tape {
+        Tape::new(Seed::new(1), OPENED, Pace::for_rate(rate, 10))
+    }
+
+    #[test]
+    fn the_rate_is_the_sum_of_books_trades_and_tickers() {
+        for rate in [1.0, 30.0, 299.0, 301.0, 5_000.0] {
+            // Long enough for a hundred beats at the slowest of these rates.
+            let slots = 40_000;
+            let frames: u64 = tape(rate).beats(OPENED, OPENED + slots).map(|beat| 1 + 2 * beat.trades).sum();
+            let expected = rate / 10.0 * slots as f64 / 10.0;
+            assert!((frames as f64 / expected - 1.0).abs() < 0.1, "{frames} of {expected} at {rate}");
+        }
+    }
+
+    #[test]
+    fn the_tape_reads_the_same_in_both_directions_across_the_opening() {
+        let (from, to) = (OPENED - 3_000, OPENED + 1_000);
+        let forwards: Vec<Beat> = tape(50.0).beats(from, to).collect();
+        let mut backwards: Vec<Beat> = tape(50.0).beats_before(to).take_while(|beat| beat.slot >= from).collect();
+        backwards.reverse();
+        assert!(forwards.len() > 20);
+        assert_eq!(forwards, backwards);
+    }
+
+    #[test]
+    fn what_happened_before_the_opening_does_not_depend_on_the_rate() {
+        let history = |rate| tape(rate).beats(OPENED - 9_000, OPENED).collect::<Vec<_>>();
+        assert_eq!(history(1.0), history(50_000.0));
+    }
+}

@@ -1,0 +1,225 @@
+//! The data frames: one object each, keys and spellings as on the wire.
+//!
+//! Source: docs.upbit.com, the pages "Ticker", "Trade", "Orderbook" and "Candle" of the WebSocket reference, and frames
+//! captured from the live service. Which of its spellings a number gets depends on the pair or on the number itself.
+
+use super::number::Spelling;
+use super::object::Object;
+use super::request::CandleUnit;
+use super::time::Time;
+use crate::replay::market::{Book, Candle, Instrument, LAG_MILLIS, Level, Rolling, SLOT_MILLIS, Trade};
+use std::cmp::Ordering;
+
+/// SNAPSHOT or REALTIME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StreamType {
+    /// The state when it was asked for.
+    Snapshot,
+    /// A change after that.
+    Realtime,
+}
+
+impl StreamType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "SNAPSHOT",
+            Self::Realtime => "REALTIME",
+        }
+    }
+}
+
+/// What every frame needs to know: whose it is, and how it is spelt.
+#[derive(Clone, Copy)]
+pub(crate) struct Head<'a> {
+    /// The pair.
+    pub(crate) instrument: &'a Instrument,
+    /// Short keys.
+    pub(crate) short: bool,
+    /// Snapshot or not.
+    pub(crate) stream: StreamType,
+}
+
+impl<'a> Head<'a> {
+    fn open(&self, out: &'a mut String, kind: &str) -> Object<'a> {
+        let mut object = Object::open(out, self.short);
+        object.name(("type", "ty"), kind).name(("code", "cd"), &self.instrument.listing.code);
+        object
+    }
+
+    /// Pairs differ in whether their prices carry zeros.
+    fn price_spelling(&self) -> Spelling {
+        match (self.short, self.instrument.listing.code.len() % 2) {
+            (true, _) => Spelling::Decimal,
+            (false, 0) => Spelling::Point,
+            (false, _) => Spelling::Padded,
+        }
+    }
+
+    fn close(&self, mut object: Object<'_>) {
+        object.name(("stream_type", "st"), self.stream.as_str());
+        object.close();
+    }
+}
+
+/// A trade; `previous_close` is the last price before midnight UTC.
+pub(crate) fn trade(head: Head<'_>, trade: &Trade, previous_close: u64) -> String {
+    let mut out = String::with_capacity(640);
+    let time = Time::utc(trade.millis);
+    let spelling = head.price_spelling();
+    let mut object = head.open(&mut out, "trade");
+    object
+        .integer(("timestamp", "tms"), sent_at(trade))
+        .formatted(("trade_date", "td"), format_args!("{}", time.date()))
+        .formatted(("trade_time", "ttm"), format_args!("{}", time.time()))
+        .integer(("trade_timestamp", "ttms"), trade.millis)
+        .number(("trade_price", "tp"), trade.price, spelling)
+        .number(("trade_volume", "tv"), trade.volume, size_spelling(trade.volume))
+        .name(("ask_bid", "ab"), trade.side.as_str());
+    change(&mut object, trade.price, previous_close, spelling);
+    let (ask, bid) = head.instrument.best(trade.millis / SLOT_MILLIS);
+    object
+        .integer(("sequential_id", "sid"), trade.id)
+        .number(("best_ask_price", "bap"), ask.price, Spelling::Plain)
+        .number(("best_ask_size", "bas"), ask.size, Spelling::Double)
+        .number(("best_bid_price", "bbp"), bid.price, Spelling::Plain)
+        .number(("best_bid_size", "bbs"), bid.size, Spelling::Double);
+    head.close(object);
+    out
+}
+
+/// A ticker after its last trade.
+pub(crate) fn ticker(head: Head<'_>, rolling: &Rolling, last: &Trade) -> String {
+    let mut out = String::with_capacity(1_200);
+    let spelling = head.price_spelling();
+    let today = rolling.today.unwrap_or_else(|| quiet(last));
+    let mut object = head.open(&mut out, "ticker");
+    object
+        .number(("opening_price", "op"), today.open, spelling)
+        .number(("high_price", "hp"), today.high, spelling)
+        .number(("low_price", "lp"), today.low, spelling)
+        .number(("trade_price", "tp"), last.price, spelling);
+    change(&mut object, last.price, rolling.previous_close, spelling);
+    signed_change(&mut object, last.price, rolling.previous_close, spelling);
+    volumes(&mut object, rolling, last);
+    let (time, (low, high)) = (Time::utc(last.millis), head.instrument.bounds());
+    let year = format_args!("{}", time.date()).to_string();
+    object
+        .formatted(("trade_date", "tdt"), format_args!("{}", time.compact_date()))
+        .formatted(("trade_time", "ttm"), format_args!("{}", time.compact_time()))
+        .integer(("trade_timestamp", "ttms"), last.millis)
+        .number(("highest_52_week_price", "h52wp"), high, Spelling::Padded)
+        .name(("highest_52_week_date", "h52wdt"), &year)
+        .number(("lowest_52_week_price", "l52wp"), low, Spelling::Padded)
+        .name(("lowest_52_week_date", "l52wdt"), &year)
+        .name(("market_state", "ms"), "ACTIVE")
+        .raw(("is_trading_suspended", "its"), |out| out.push_str("false"))
+        .raw(("delisting_date", "dd"), |out| out.push_str("null"))
+        .name(("market_warning", "mw"), "NONE")
+        .integer(("timestamp", "tms"), sent_at(last));
+    head.close(object);
+    out
+}
+
+/// A book of `depth` pairs as it stood in a slot.
+pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, depth: usize) -> String {
+    let mut out = String::with_capacity(200 + depth * 110);
+    let (asks, bids) = book.totals();
+    let mut object = head.open(&mut out, "orderbook");
+    object
+        .integer(("timestamp", "tms"), slot * SLOT_MILLIS)
+        .decimal(("total_ask_size", "tas"), asks, 8, Spelling::Double)
+        .decimal(("total_bid_size", "tbs"), bids, 8, Spelling::Double)
+        .raw(("orderbook_units", "obu"), |out| units(out, book, depth, head.short));
+    object.name(("stream_type", "st"), head.stream.as_str()).integer(("level", "lv"), 0);
+    object.close();
+    out
+}
+
+/// A candle that began at `start`.
+pub(crate) fn candle(head: Head<'_>, unit: CandleUnit, start: u64, candle: &Candle) -> String {
+    let mut out = String::with_capacity(480);
+    let spelling = head.price_spelling();
+    let mut object = head.open(&mut out, unit.name);
+    object
+        .formatted(("candle_date_time_utc", "cdttmu"), format_args!("{}", Time::utc(start)))
+        .formatted(("candle_date_time_kst", "cdttmk"), format_args!("{}", Time::kst(start)))
+        .number(("opening_price", "op"), candle.open, spelling)
+        .number(("high_price", "hp"), candle.high, spelling)
+        .number(("low_price", "lp"), candle.low, spelling)
+        .number(("trade_price", "tp"), candle.last.price, spelling)
+        .decimal(("candle_acc_trade_volume", "catv"), candle.volumes.volume(), 8, Spelling::Padded)
+        .decimal(("candle_acc_trade_price", "catp"), candle.volumes.value, 16, Spelling::Padded)
+        .integer(("timestamp", "tms"), sent_at(&candle.last));
+    head.close(object);
+    out
+}
+
+/// The time a frame about this trade carries: between the trade and the sending.
+fn sent_at(trade: &Trade) -> u64 {
+    trade.millis + LAG_MILLIS / 3 + trade.id % (LAG_MILLIS / 2)
+}
+
+fn change(object: &mut Object<'_>, price: u64, previous_close: u64, spelling: Spelling) {
+    let name = match price.cmp(&previous_close) {
+        Ordering::Greater => "RISE",
+        Ordering::Equal => "EVEN",
+        Ordering::Less => "FALL",
+    };
+    object.number(("prev_closing_price", "pcp"), previous_close, Spelling::Padded).name(("change", "c"), name).number(
+        ("change_price", "cp"),
+        price.abs_diff(previous_close),
+        spelling,
+    );
+}
+
+fn signed_change(object: &mut Object<'_>, price: u64, previous_close: u64, spelling: Spelling) {
+    let (falls, difference) = (price < previous_close, u128::from(price.abs_diff(previous_close)));
+    let rate = difference * 10_000_000_000 / u128::from(previous_close.max(1));
+    object.signed(("signed_change_price", "scp"), falls, (difference, 8), spelling);
+    object.decimal(("change_rate", "cr"), rate, 10, Spelling::Plain);
+    object.signed(("signed_change_rate", "scr"), falls, (rate, 10), Spelling::Plain);
+}
+
+fn volumes(object: &mut Object<'_>, rolling: &Rolling, last: &Trade) {
+    let today = rolling.today.map(|today| today.volumes).unwrap_or_default();
+    object
+        .name(("ask_bid", "ab"), last.side.as_str())
+        .number(("trade_volume", "tv"), last.volume, size_spelling(last.volume))
+        .decimal(("acc_trade_volume", "atv"), today.volume(), 8, Spelling::Plain)
+        .decimal(("acc_trade_volume_24h", "atv24h"), rolling.last_24h.volume(), 8, Spelling::Plain)
+        .decimal(("acc_trade_price", "atp"), today.value, 16, Spelling::Plain)
+        .decimal(("acc_trade_price_24h", "atp24h"), rolling.last_24h.value, 16, Spelling::Plain)
+        .decimal(("acc_ask_volume", "aav"), today.ask, 8, Spelling::Plain)
+        .decimal(("acc_bid_volume", "abv"), today.bid, 8, Spelling::Plain);
+}
+
+/// A day on which nothing was traded yet shows the last price everywhere.
+fn quiet(last: &Trade) -> Candle {
+    Candle::of(Trade { volume: 0, ..*last })
+}
+
+fn units(out: &mut String, book: &Book, depth: usize, short: bool) {
+    let prices = if short { Spelling::Plain } else { Spelling::Double };
+    out.push('[');
+    for (rank, (ask, bid)) in book.asks.iter().zip(&book.bids).take(depth).enumerate() {
+        if rank > 0 {
+            out.push(',');
+        }
+        let mut unit = Object::open(out, short);
+        unit.number(("ask_price", "ap"), ask.price, prices)
+            .number(("bid_price", "bp"), bid.price, prices)
+            .number(("ask_size", "as"), ask.size, book_size_spelling(ask))
+            .number(("bid_size", "bs"), bid.size, book_size_spelling(bid));
+        unit.close();
+    }
+    out.push(']');
+}
+
+/// Below a thousandth both `5.0E-4` and `0.00077720` are seen.
+fn book_size_spelling(level: &Level) -> Spelling {
+    if level.size.is_multiple_of(3) { Spelling::Padded } else { Spelling::Double }
+}
+
+fn size_spelling(size: u64) -> Spelling {
+    if size.is_multiple_of(2) { Spelling::Padded } else { Spelling::Decimal }
+}

@@ -1,0 +1,117 @@
+//! What a connection is to the supervisor, and what its notices mean on record.
+
+use crate::clock::{Instant, Stamp};
+use crate::connection::{ConnectionId, Notice};
+use crate::events::Event;
+use crate::recording::naming::manifest::Origins;
+use crate::status::{self, Link};
+use crate::upbit::refusal::Objection;
+use crate::upbit::subscription::Request;
+use tokio::sync::watch;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: ConnectionId,
+    request: watch::Receiver<Request>,
+    /// The last request that was sent.
+    pub(super) sent: String,
+    /// How it is, for the status.
+    pub(super) link: Link,
+    /// The stamp of its last line from the exchange.
+    pub(super) last: Option<Stamp>,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnectionId, request: watch::Receiver<Request>) -> Self {
+        let sent = request.borrow().to_frame("not sent");
+        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last: None }
+    }
+
+    /// What it asks for, per stream.
+    pub(super) fn origins(&self) -> Origins {
+        Origins::of(&self.request.borrow())
+    }
+
+    /// Takes a notice of the moment `at` in; returns the event that puts it on record. `stamp` gives an instant its
+    /// time.
+    pub(super) fn handle(&mut self, notice: Notice, at: Instant, stamp: &dyn Fn(Instant) -> Stamp) -> Option<Event> {
+        let connection = self.id.to_string();
+        let micros = |instant| stamp(instant).as_micros();
+        Some(match notice {
+            Notice::Dialing { attempt } => {
+                self.link = Link::Dialing { attempt };
+                return None;
+            }
+            Notice::Connected { attempt, address } => {
+                self.link = Link::Subscribing;
+                tracing::info!(connection, attempt, address, "connected");
+                Event::Connected { connection, attempt, address }
+            }
+            Notice::Subscribed { request, reason } => {
+                self.sent.clone_from(&request);
+                tracing::debug!(connection, reason, request, "subscribed");
+                Event::Subscribed { connection, reason, request }
+            }
+            Notice::Live { attempt } => {
+                self.link = Link::Live;
+                tracing::info!(connection, attempt, "live: recording");
+                Event::Live { connection, attempt }
+            }
+            Notice::Lost { stage, cause, attempt, retry_at } => {
+                let last = self.last.map(Stamp::as_micros);
+                self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
+                let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
+                tracing::warn!(connection, %stage, cause, attempt, retry_in, "not connected");
+                Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
+            }
+            Notice::GivenUp { attempts } => {
+                tracing::error!(connection, attempts, "given up, as public.max_retries or private.max_retries says");
+                Event::GivenUp { connection, attempts }
+            }
+            Notice::Refused { objection, reason, request } => {
+                let refused = name_of(objection);
+                tracing::error!(connection, refused, reason, request, "the exchange refuses; it is tried again slowly");
+                Event::Refused { connection, refused, reason, request }
+            }
+            Notice::Silent { streams } => {
+                tracing::warn!(
+                    connection,
+                    ?streams,
+                    "subscribed, but without a first frame: does the exchange list these?"
+                );
+                Event::Silent { connection, streams }
+            }
+            Notice::Mismatch { missing, unexpected } => {
+                tracing::warn!(
+                    connection,
+                    ?missing,
+                    ?unexpected,
+                    "the exchange's list of subscriptions differs from ours"
+                );
+                Event::Mismatch { connection, missing, unexpected }
+            }
+            Notice::Stale { streams, since } => {
+                tracing::warn!(connection, ?streams, "mute on a living connection");
+                Event::Stale { connection, streams, since: micros(since) }
+            }
+            Notice::Fresh { streams } => {
+                tracing::info!(connection, ?streams, "no longer mute");
+                return None;
+            }
+            Notice::Paused { from, to } => {
+                tracing::warn!(connection, "reading paused while the disk did not keep up");
+                Event::Paused { connection, from: micros(from), to: micros(to) }
+            }
+        })
+    }
+}
+
+/// What is refused, as the event says it.
+fn name_of(objection: Objection) -> &'static str {
+    match objection {
+        Objection::Credentials => "credentials",
+        Objection::Request => "request",
+        Objection::Limit { .. } => "rate",
+    }
+}

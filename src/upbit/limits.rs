@@ -1,0 +1,130 @@
+//! How long the exchange wants to be left alone after a 429 (too many requests) or a 418 (blocked).
+//!
+//! It may say so in `Retry-After` (seconds, or a date beside the answer's own `Date`) or in the body, whose shape nobody
+//! has settled: JSON or plain text, English or Korean, with a number and a unit somewhere in it. Where it says nothing,
+//! the next second is meant by a 429, and a 418 gets a pause that grows long enough not to make it worse.
+
+use jiff::fmt::rfc2822;
+use std::time::Duration;
+
+/// After a 429 without a stated time: the exchange counts by the second, and its second is not aligned with ours.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// After a 418 without a stated time: a block grows with each attempt that comes too early.
+const BLOCKED: Duration = Duration::from_secs(600);
+
+/// The longest pause that is believed; a longer one is a misunderstanding.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The part of a body that is searched; a sentence is shorter.
+const SEARCHED: usize = 4096;
+
+/// An answer of the exchange over HTTP that was not the one hoped for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header `Retry-After`.
+    pub retry_after: Option<String>,
+    /// The header `Date`.
+    pub date: Option<String>,
+    /// The body, as far as it came.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// How long to stay away; `None` where the status is neither 429 nor 418.
+    pub fn pause(&self) -> Option<Duration> {
+        let unstated = match self.status {
+            429 => BUSY,
+            418 => BLOCKED,
+            _ => return None,
+        };
+        let stated = self.retry_after().or_else(|| stated_in(&String::from_utf8_lossy(&self.body)));
+        Some(stated.map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(LONGEST)))
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let value = self.retry_after.as_deref()?.trim();
+        if let Ok(seconds) = value.parse() {
+            return Some(Duration::from_secs(seconds).min(LONGEST));
+        }
+        let until = rfc2822::parse(value).ok()?.timestamp();
+        let sent = rfc2822::parse(self.date.as_deref()?).ok()?.timestamp();
+        Some(Duration::try_from(until.duration_since(sent)).unwrap_or_default().min(LONGEST))
+    }
+}
+
+/// How long an error frame asks us to stay away: `blocked` where it speaks of a block, a moment otherwise.
+pub fn pause_in(message: &str, blocked: bool) -> Duration {
+    let unstated = if blocked { BLOCKED } else { BUSY };
+    stated_in(message).map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(LONGEST))
+}
+
+/// The first number with a unit of time behind it.
+fn stated_in(text: &str) -> Option<Duration> {
+    let mut rest: String = text.chars().take(SEARCHED).collect::<String>().to_lowercase();
+    loop {
+        let start = rest.find(|c: char| c.is_ascii_digit())?;
+        rest = rest.split_off(start);
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = rest.split_off(end);
+        let seconds = match unit.trim_start_matches([' ', '"', '\'', '-']) {
+            unit if unit.starts_with("ms") || unit.starts_with("milli") => None,
+            unit if unit.starts_with('s') || unit.starts_with('초') => Some(1),
+            unit if unit.starts_with("min") || unit.starts_with('분') => Some(60),
+            unit if unit.starts_with("hour") || unit.starts_with("시간") => Some(3600),
+            _ => None,
+        };
+        if let Some(seconds) = seconds {
+            let number: u64 = rest.parse().unwrap_or(u64::MAX);
+            return Some(Duration::from_secs(number.saturating_mul(seconds)).min(LONGEST));
+        }
+        rest = unit;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(status: u16, retry_after: Option<&str>, body: &str) -> Answer {
+        Answer {
+            status,
+            retry_after: retry_after.map(str::to_owned),
+            date: Some("Wed, 21 Oct 2026 07:28:00 GMT".to_owned()),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    fn seconds(answer: &Answer) -> Option<u64> {
+        answer.pause().map(|pause| pause.as_secs())
+    }
+
+    #[test]
+    fn what_is_stated_is_honoured_and_a_second_more() {
+        assert_eq!(seconds(&answer(429, Some("7"), "")), Some(8));
+        assert_eq!(seconds(&answer(418, Some("Wed, 21 Oct 2026 07:30:00 GMT"), "")), Some(121));
+        assert_eq!(seconds(&answer(418, None, "I'm a teapot: blocked for 30 seconds")), Some(31));
+        assert_eq!(seconds(&answer(418, None, r#"{"error":{"name":418,"message":"retry in 2 minutes"}}"#)), Some(121));
+        assert_eq!(seconds(&answer(418, None, "요청이 차단되었습니다. 45초 후에")), Some(46));
+    }
+
+    #[test]
+    fn what_is_not_stated_has_a_pause_too() {
+        assert_eq!(seconds(&answer(429, None, "Too Many Requests")), Some(2));
+        assert_eq!(seconds(&answer(418, Some("soon"), "blocked")), Some(600));
+        assert_eq!(seconds(&answer(418, Some("99999999999999"), "")), Some(86_400));
+        assert_eq!(answer(503, Some("7"), "").pause(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_can_break_it(body: String, number: u64) {
+            prop_assert!(answer(418, None, &body).pause().is_some_and(|pause| pause <= LONGEST));
+            let numbered = format!("{body} {number} sec");
+            prop_assert!(answer(418, None, &numbered).pause().is_some());
+        }
+    }
+}

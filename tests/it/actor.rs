@@ -1,0 +1,484 @@
+//! One connection against a real WebSocket server at the other end of a pipe, in virtual time.
+
+use futures_util::{SinkExt, StreamExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_util::sync::CancellationToken;
+use upbit_recorder::clock::{Clock, Instant, Stamp, sleep_until};
+use upbit_recorder::config::{ConnectionConfig, Url};
+use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
+use upbit_recorder::connection::batch::Entry;
+use upbit_recorder::connection::dial::{Dial, DialError, Opened};
+use upbit_recorder::connection::session::{ConnectBudget, Settings};
+use upbit_recorder::connection::{ConnectionId, Delivery, Notice, Stage, What};
+use upbit_recorder::upbit::refusal::Objection;
+use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
+
+const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC"}"#;
+
+pub(crate) fn config() -> ConnectionConfig {
+    ConnectionConfig {
+        enabled: true,
+        url: Url { tls: false, host: "exchange.test".into(), port: 80, text: "ws://exchange.test/websocket/v1".into() },
+        format: Format::Default,
+        ping_interval: Duration::from_secs(15),
+        pong_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(10),
+        first_frame_timeout: Duration::from_secs(10),
+        backoff_min: Duration::from_millis(500),
+        backoff_max: Duration::from_secs(30),
+        max_retries: 0,
+        connects_per_second: 5,
+        messages_per_second: 5,
+        messages_per_minute: 100,
+        max_message_bytes: 1024 * 1024,
+        tls_ca_file: None,
+        subscribe: Vec::new(),
+    }
+}
+
+pub(crate) fn request(codes: &[&str]) -> Request {
+    let codes = codes.iter().map(|&code| code.to_owned()).collect();
+    let trade = Subscription { kind: "trade".into(), codes, ..Subscription::default() };
+    Request { subscriptions: vec![trade], format: Format::Default }
+}
+
+/// Dials a pipe and hands its other end to the test; the first `refusals` attempts are refused.
+struct Pipe {
+    servers: mpsc::Sender<DuplexStream>,
+    refusals: Arc<AtomicU32>,
+}
+
+impl Dial for Pipe {
+    type Stream = DuplexStream;
+
+    async fn dial(&self, _: &Url, _: Instant) -> Result<Opened<DuplexStream>, DialError> {
+        let left = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if left.is_ok() {
+            return Err(DialError::new(Stage::Tcp, "connection refused by the test"));
+        }
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        self.servers.send(theirs).await.map_err(|_| DialError::new(Stage::Tcp, "the test is over"))?;
+        Ok(Opened { stream: ours, address: "pipe".into() })
+    }
+}
+
+/// An actor, and everything around it in the test's hands.
+struct Rig {
+    clock: Clock,
+    inbox: mpsc::Receiver<Delivery>,
+    servers: mpsc::Receiver<DuplexStream>,
+    refusals: Arc<AtomicU32>,
+    requests: watch::Sender<Request>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+type Server = WebSocketStream<DuplexStream>;
+
+impl Rig {
+    fn start() -> Self {
+        Self::with(config(), 8)
+    }
+
+    fn with(config: ConnectionConfig, slots: usize) -> Self {
+        let clock = Clock::anchored(Stamp::default());
+        let (inbox_sender, inbox) = mpsc::channel(slots);
+        let (servers_sender, servers) = mpsc::channel(1);
+        let (requests, requests_receiver) = watch::channel(request(&["KRW-BTC"]));
+        let room = Arc::new(Semaphore::new(room_needed(&config) as usize));
+        let (refusals, shutdown) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
+        let connects = Arc::new(ConnectBudget::new(config.connects_per_second, clock.now()));
+        let wiring = Wiring {
+            inbox: inbox_sender,
+            room,
+            requests: requests_receiver,
+            shutdown: shutdown.clone(),
+            clock,
+            connects,
+            seed: 7,
+            dial: Pipe { servers: servers_sender, refusals: Arc::clone(&refusals) },
+        };
+        let settings = Settings { id: ConnectionId::Public, config, credentials: None };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Actor::new(settings, wiring).run());
+        Self { clock, inbox, servers, refusals, requests, shutdown, tasks }
+    }
+
+    async fn delivery(&mut self) -> Delivery {
+        self.inbox.recv().await.expect("the actor runs")
+    }
+
+    async fn notice(&mut self) -> Notice {
+        match self.delivery().await.what {
+            What::Notice(notice) => notice,
+            What::Batch(batch) => panic!("a batch where a notice was expected: {batch:?}"),
+        }
+    }
+
+    /// The objects of the next batch.
+    async fn objects(&mut self) -> Vec<String> {
+        match self.delivery().await.what {
+            What::Notice(notice) => panic!("a notice where a batch was expected: {notice:?}"),
+            What::Batch(batch) => batch.entries().map(|(_, entry)| text(entry)).collect(),
+        }
+    }
+
+    async fn next_server(&mut self) -> Server {
+        let stream = self.servers.recv().await.expect("the actor dials");
+        tokio_tungstenite::accept_async(stream).await.unwrap()
+    }
+
+    /// Accepts, reads the request and swallows the notices up to `Subscribed`.
+    async fn subscribed(&mut self) -> Server {
+        let mut server = self.next_server().await;
+        assert!(text_frame(&mut server).await.starts_with(r#"[{"ticket":"#));
+        assert!(matches!(self.notice().await, Notice::Dialing { .. }));
+        assert!(matches!(self.notice().await, Notice::Connected { .. }));
+        assert!(matches!(self.notice().await, Notice::Subscribed { .. }));
+        server
+    }
+
+    /// As [`Self::subscribed`], with the first trade delivered.
+    async fn live(&mut self) -> Server {
+        let mut server = self.subscribed().await;
+        server.send(Message::binary(TRADE)).await.unwrap();
+        assert!(matches!(self.notice().await, Notice::Live { .. }));
+        assert_eq!(self.objects().await, [TRADE]);
+        server
+    }
+
+    async fn lost(&mut self) -> (Stage, String, u32, Option<Duration>) {
+        let delivery = self.delivery().await;
+        let at = delivery.at;
+        let What::Notice(Notice::Lost { stage, cause, attempt, retry_at }) = delivery.what else {
+            panic!("expected a loss: {delivery:?}")
+        };
+        (stage, cause, attempt, retry_at.map(|retry_at| retry_at - at))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        sleep_until(Some(self.clock.now() + duration)).await;
+    }
+}
+
+fn text(entry: Entry<'_>) -> String {
+    let (Entry::Data { object: bytes, .. } | Entry::Control { object: bytes } | Entry::Unreadable { bytes }) = entry;
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The next text frame, answering pings on the way.
+async fn text_frame(server: &mut Server) -> String {
+    loop {
+        match server.next().await.unwrap().unwrap() {
+            Message::Text(text) => return text.to_string(),
+            Message::Ping(_) | Message::Pong(_) => {}
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+/// Lets the server answer pings for as long as the connection lives.
+async fn idle(mut server: Server) {
+    while let Some(Ok(_)) = server.next().await {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_connects_asks_and_is_live_with_the_first_data() {
+    let mut rig = Rig::start();
+    let mut server = rig.next_server().await;
+    let asked = text_frame(&mut server).await;
+    assert!(asked.ends_with(r#"},{"type":"trade","codes":["KRW-BTC"]},{"format":"DEFAULT"}]"#), "{asked}");
+    assert_eq!(text_frame(&mut server).await, "PING");
+    assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });
+    assert_eq!(rig.notice().await, Notice::Connected { attempt: 1, address: "pipe".into() });
+    assert_eq!(rig.notice().await, Notice::Subscribed { request: asked, reason: "connected" });
+
+    server.send(Message::text(r#"{"status":"UP"}"#)).await.unwrap();
+    assert_eq!(rig.objects().await, [r#"{"status":"UP"}"#]);
+    server.send(Message::binary(TRADE)).await.unwrap();
+    assert_eq!(rig.notice().await, Notice::Live { attempt: 1 });
+    assert_eq!(rig.objects().await, [TRADE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_comes_back_after_losses_with_growing_pauses_that_data_resets() {
+    let mut rig = Rig::start();
+    let server = rig.live().await;
+    rig.refusals.store(8, Ordering::Relaxed);
+    drop(server);
+    let (stage, cause, attempt, pause) = rig.lost().await;
+    assert_eq!((stage, attempt), (Stage::Live, 1));
+    assert_eq!(cause, "the connection ended without a close frame");
+    let mut ceiling = Duration::from_millis(500);
+    let mut pause = pause.unwrap();
+    for attempt in 1..=8 {
+        assert!(pause >= ceiling / 2 && pause <= ceiling, "{pause:?} of {ceiling:?}");
+        assert_eq!(rig.notice().await, Notice::Dialing { attempt });
+        let (stage, cause, failed, next) = rig.lost().await;
+        assert_eq!((stage, &*cause, failed), (Stage::Tcp, "connection refused by the test", attempt));
+        (pause, ceiling) = (next.unwrap(), (ceiling * 2).min(Duration::from_secs(30)));
+    }
+    let server = rig.live().await;
+    drop(server);
+    assert!(rig.lost().await.3.unwrap() <= Duration::from_millis(500));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mute_socket_is_left_in_time() {
+    let mut rig = Rig::start();
+    let _mute = rig.live().await;
+    let begin = rig.clock.now();
+    let (stage, cause, ..) = rig.lost().await;
+    assert_eq!((stage, &*cause), (Stage::Live, "no answer to a ping"));
+    assert!(rig.clock.now() - begin <= Duration::from_secs(25));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_market_that_answers_pings_is_never_cut() {
+    let mut rig = Rig::start();
+    let server = rig.live().await;
+    rig.tasks.spawn(idle(server));
+    rig.sleep(Duration::from_secs(6 * 3600)).await;
+    assert!(rig.inbox.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_dead() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    server.send(Message::binary(TRADE)).await.unwrap();
+    // For as long as this batch is not written, its room is missing for the next read.
+    let unwritten = rig.delivery().await;
+
+    server.send(Message::binary(TRADE)).await.unwrap();
+    let mut pings = 0;
+    let begin = rig.clock.now();
+    while rig.clock.now() < begin + Duration::from_secs(600) {
+        let until = Some(rig.clock.now() + Duration::from_secs(60));
+        tokio::select! {
+            frame = server.next() => pings += u32::from(matches!(frame, Some(Ok(Message::Ping(_))))),
+            () = sleep_until(until) => panic!("no ping for a minute"),
+        }
+    }
+    assert!(pings >= 39, "{pings}");
+    assert!(rig.inbox.try_recv().is_err());
+
+    drop(unwritten);
+    assert_eq!(rig.objects().await, [TRADE]);
+    let Notice::Paused { from, to } = rig.notice().await else { panic!("expected the pause") };
+    assert!(to - from >= Duration::from_secs(600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_inbox_stops_the_reading_and_loses_nothing() {
+    let mut rig = Rig::with(config(), 1);
+    let mut server = rig.live().await;
+    let sent: Vec<String> =
+        (0..20_000).map(|n| format!(r#"{{"type":"trade","code":"KRW-BTC","n":{n},"x":"{:100}"}}"#, "")).collect();
+    let frames = sent.clone();
+    rig.tasks.spawn(async move {
+        for frame in frames {
+            server.send(Message::binary(frame)).await.unwrap();
+        }
+        idle(server).await;
+    });
+    rig.sleep(Duration::from_secs(120)).await;
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        if let What::Batch(batch) = rig.delivery().await.what {
+            received.extend(batch.entries().map(|(_, entry)| text(entry)));
+        }
+    }
+    assert!(received == sent, "each frame once and in order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_arrives_in_order_in_few_batches() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    let sent: Vec<String> = (0..500).map(|n| format!(r#"{{"type":"trade","code":"A-B","n":{n}}}"#)).collect();
+    for frame in &sent {
+        server.feed(Message::binary(frame.clone())).await.unwrap();
+    }
+    server.flush().await.unwrap();
+    let (mut received, mut batches) = (Vec::new(), 0);
+    while received.len() < sent.len() {
+        received.extend(rig.objects().await);
+        batches += 1;
+    }
+    assert_eq!(received, sent);
+    assert!(batches <= 4, "{batches}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shutdown_delivers_what_came_says_goodbye_and_ends() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    server.send(Message::binary(TRADE)).await.unwrap();
+    assert_eq!(rig.objects().await, [TRADE]);
+    rig.shutdown.cancel();
+    let mut closes = 0;
+    while let Some(Ok(frame)) = server.next().await {
+        closes += u32::from(matches!(frame, Message::Close(Some(close)) if close.code == CloseCode::Normal));
+    }
+    assert_eq!(closes, 1);
+    assert_eq!(rig.lost().await, (Stage::Live, "closed by the recorder".into(), 1, None));
+    assert!(rig.inbox.recv().await.is_none());
+    assert!(rig.tasks.join_next().await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shutdown_does_not_wait_long_for_an_answer_nor_for_a_retry() {
+    let mut rig = Rig::start();
+    let _silent = rig.live().await;
+    let begin = rig.clock.now();
+    rig.shutdown.cancel();
+    assert!(rig.lost().await.3.is_none());
+    assert!(rig.tasks.join_next().await.unwrap().is_ok());
+    assert!(rig.clock.now() - begin <= Duration::from_secs(2));
+
+    let mut waiting = Rig::start();
+    waiting.refusals.store(u32::MAX, Ordering::Relaxed);
+    waiting.sleep(Duration::from_millis(1)).await;
+    waiting.shutdown.cancel();
+    assert!(waiting.tasks.join_next().await.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_with_1000_is_a_loss_like_any_other() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    server.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await.unwrap();
+    let (stage, cause, attempt, pause) = rig.lost().await;
+    assert_eq!((stage, &*cause, attempt), (Stage::Live, "closed by the exchange with 1000", 1));
+    assert!(pause.unwrap() <= Duration::from_millis(500));
+    rig.live().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_request_is_shown_once_and_retried_slowly_unless_it_changes() {
+    let mut rig = Rig::start();
+    let error = r#"{"error":{"name":"NO_CODES","message":"codes are missing"}}"#;
+    for round in 0..2 {
+        let mut server = rig.subscribed().await;
+        server.send(Message::binary(error)).await.unwrap();
+        assert_eq!(rig.objects().await, [error]);
+        if round == 0 {
+            let Notice::Refused { objection, reason, request } = rig.notice().await else { panic!("not refused") };
+            assert_eq!((objection, &*reason), (Objection::Request, "NO_CODES: codes are missing"));
+            assert!(request.unwrap().contains("KRW-BTC"));
+        }
+        rig.sleep(Duration::from_millis(150)).await;
+        server.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).await.unwrap();
+        let (_, cause, _, pause) = rig.lost().await;
+        assert!(cause.starts_with("refused by the exchange (NO_CODES"), "{cause}");
+        assert!(pause.unwrap() >= Duration::from_secs(300));
+    }
+    let begin = rig.clock.now();
+    rig.requests.send(request(&["KRW-ETH"])).unwrap();
+    rig.live().await;
+    assert!(rig.clock.now() - begin < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_oversized_message_costs_the_connection_and_says_why() {
+    let mut rig = Rig::with(ConnectionConfig { max_message_bytes: 1000, ..config() }, 8);
+    let mut server = rig.live().await;
+    server.send(Message::binary(TRADE)).await.unwrap();
+    server.send(Message::binary(vec![b' '; 1001])).await.unwrap();
+    let mut objects = Vec::new();
+    loop {
+        match rig.delivery().await.what {
+            What::Batch(batch) => objects.extend(batch.entries().map(|(_, entry)| text(entry))),
+            What::Notice(Notice::Lost { cause, .. }) => {
+                assert_eq!(cause, "a message of 1001 bytes, more than max_message_bytes (1000)");
+                break;
+            }
+            What::Notice(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(objects, [TRADE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_request_replaces_the_standing_one_and_waits_for_a_socket_that_is_down() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    assert_eq!(text_frame(&mut server).await, "PING");
+    rig.requests.send(request(&["KRW-BTC", "KRW-ETH"])).unwrap();
+    assert!(text_frame(&mut server).await.contains(r#""codes":["KRW-BTC","KRW-ETH"]"#));
+    assert!(matches!(rig.notice().await, Notice::Subscribed { reason: "changed", .. }));
+    drop(server);
+    rig.lost().await;
+    rig.requests.send(request(&["KRW-XRP"])).unwrap();
+    rig.requests.send(request(&["KRW-ADA"])).unwrap();
+    let mut server = rig.next_server().await;
+    assert!(text_frame(&mut server).await.contains(r#""codes":["KRW-ADA"]"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_trickles_in_is_given_up() {
+    let mut rig = Rig::start();
+    let server = rig.live().await;
+    let begin = rig.clock.now();
+    let mut stream = server.into_inner();
+    rig.tasks.spawn(async move {
+        // A binary frame of 125 bytes, of which one comes every second.
+        let _ = stream.write_all(&[0x82, 125]).await;
+        let clock = Clock::anchored(Stamp::default());
+        while stream.write_all(b"x").await.is_ok() {
+            sleep_until(Some(clock.now() + Duration::from_secs(1))).await;
+        }
+    });
+    let (stage, cause, ..) = rig.lost().await;
+    assert_eq!((stage, &*cause), (Stage::Live, "a message was begun but not finished in time"));
+    assert_eq!((rig.clock.now() - begin).as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_upgrade_asks_without_origin_and_honours_how_long_to_stay_away() {
+    let mut rig = Rig::start();
+    let mut stream = rig.servers.recv().await.unwrap();
+    let mut head = vec![0; 2048];
+    let read = stream.read(&mut head).await.unwrap();
+    let head = String::from_utf8_lossy(&head[..read]).to_lowercase();
+    assert!(head.starts_with("get /websocket/v1 http/1.1\r\n") && head.contains("host: exchange.test"), "{head}");
+    assert!(!head.contains("origin") && !head.contains("authorization") && !head.contains("extensions"), "{head}");
+    stream.write_all(b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 40\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });
+    let (stage, cause, _, pause) = rig.lost().await;
+    assert_eq!((stage, pause), (Stage::Upgrade, Some(Duration::from_secs(41))));
+    assert_eq!(cause, "exchange.test answered the upgrade with HTTP 429 Too Many Requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_that_is_never_answered_ends_with_the_connect_timeout() {
+    let mut rig = Rig::start();
+    let _never = rig.servers.recv().await.unwrap();
+    assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });
+    let begin = rig.clock.now();
+    let (stage, cause, ..) = rig.lost().await;
+    assert_eq!((stage, &*cause), (Stage::Upgrade, "the upgrade to WebSocket by pipe took too long"));
+    assert_eq!(rig.clock.now() - begin, Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_gives_up_where_it_was_told_to() {
+    let mut rig = Rig::with(ConnectionConfig { max_retries: 3, ..config() }, 8);
+    rig.refusals.store(u32::MAX, Ordering::Relaxed);
+    for attempt in 1..=3 {
+        assert_eq!(rig.notice().await, Notice::Dialing { attempt });
+        assert_eq!(rig.lost().await.3.is_none(), attempt == 3);
+    }
+    assert_eq!(rig.notice().await, Notice::GivenUp { attempts: 3 });
+    assert!(rig.inbox.recv().await.is_none());
+}

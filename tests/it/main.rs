@@ -4,5 +4,6 @@
 
 mod actor;
 mod config;
+mod console;
 mod network;
 mod replay;

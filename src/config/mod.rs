@@ -16,7 +16,7 @@ mod sections;
 mod subscribe;
 mod values;
 
-pub use credentials::{Credentials, JwtAlgorithm, KeyPlace};
+pub use credentials::{KeyError, KeyPlace, KeyPlaces};
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use layers::{DEFAULTS, Sources};
 pub use reader::Setting;
@@ -61,7 +61,7 @@ pub struct Config {
     /// The account connection.
     pub private: ConnectionConfig,
     /// Where the account's keys are; there where the account connection is enabled.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<KeyPlaces>,
     /// The exchange's REST interface.
     pub rest: RestConfig,
     /// Files, rotation, bounds.

@@ -129,5 +129,5 @@ fn token(loaded: &Loaded, connection: ConnectionId) -> Option<String> {
     };
     let access = place("private.access_key_file", &keys.access_key);
     let secret = place("private.secret_key_file", &keys.secret_key);
-    Some(format!("signed with {}; keys in {access} and {secret}", keys.jwt_algorithm.as_str()))
+    Some(format!("signed by {} (keys in {access} and {secret})", keys.jwt_algorithm.as_str()))
 }

@@ -74,7 +74,7 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
         let name = &shown.connection;
         writeln!(out, "# The {name} connection goes to {url}")?;
         if let Some(token) = &shown.token {
-            writeln!(out, "# with a token {token}.")?;
+            writeln!(out, "# with a token {token}")?;
         }
         writeln!(out, "# and sends this after each connect, with a new UUID for the ticket:")?;
         writeln!(out, "#   {}", shown.frame.as_deref().unwrap_or("a request that is not shown"))?;

@@ -1,7 +1,7 @@
 //! `record`: the daemon. Puts the rooms together, lets them work, and says how it ended.
 
 use crate::clock::{Clock, Instant, Stamp, Stamper};
-use crate::config::{Config, ConnectionConfig, parse_duration};
+use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces, parse_duration};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::dial::network::Network;
 use crate::connection::dial::tls::{self, TlsSetupError};
@@ -34,7 +34,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder record --config recorder.toml --for 8h";
 
 /// Descriptors beside those of the streams: sockets, the files being sealed and synced, standard streams.
-const OTHER_DESCRIPTORS: usize = 64;
+pub(super) const OTHER_DESCRIPTORS: usize = 64;
 
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
@@ -88,6 +88,8 @@ enum RecordError {
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
     #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
     Failed(#[from] Failure),
 }
 
@@ -95,7 +97,7 @@ impl RecordError {
     fn exit(&self) -> Exit {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Tls(_) => Exit::Config,
+            Self::Tls(_) | Self::Key(_) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
             Self::Directory { .. } | Self::Lock(_) | Self::Recovery(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,
         }
@@ -195,7 +197,9 @@ fn connect(
             seed: rand::random(),
             dial: Network::new(clock, tls),
         };
-        let settings = Settings { id, config: connection.clone(), credentials: None };
+        let keys = config.credentials.as_ref().filter(|_| id == ConnectionId::Private);
+        let credentials = keys.map(KeyPlaces::load).transpose()?;
+        let settings = Settings { id, config: connection.clone(), credentials };
         supervisor.own(id, requests, Actor::new(settings, wiring).run());
     }
     Ok(())

@@ -16,7 +16,7 @@ mod sections;
 mod subscribe;
 mod values;
 
-pub use credentials::{Credentials, JwtAlgorithm, KeyPlace};
+pub use credentials::{KeyError, KeyPlace, KeyPlaces};
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use layers::{DEFAULTS, Sources};
 pub use reader::Setting;
@@ -61,7 +61,7 @@ pub struct Config {
     /// The account connection.
     pub private: ConnectionConfig,
     /// Where the account's keys are; there where the account connection is enabled.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<KeyPlaces>,
     /// The exchange's REST interface.
     pub rest: RestConfig,
     /// Files, rotation, bounds.
@@ -226,6 +226,7 @@ mod tests {
         );
         assert_eq!(fault("publik.url=x"), "--set: publik: unknown key; did you mean `public`?");
         assert!(fault("rotate_bytes=1MiB").ends_with("did you mean `storage.rotate_bytes`?"));
+        assert!(fault("subscribe=[]").ends_with("did you mean `private.subscribe` or `public.subscribe`?"));
         assert!(fault("service_host=10.0.0.1").contains("known here: data_dir"));
         assert!(fault("log.colour=never").ends_with("known here: format, level"));
     }

@@ -12,6 +12,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Characters of a text that are quoted where something else was expected: enough to find it by.
+const QUOTED: usize = 80;
+
 /// One key in force.
 #[derive(Clone, Debug)]
 pub struct Setting {
@@ -50,6 +53,11 @@ impl<'a> Reader<'a> {
     pub(super) fn refuse(&mut self, key: &str, problem: impl Into<String>) {
         let fault = Fault::new(self.origin(key), key, problem);
         self.faults.push(fault);
+    }
+
+    /// Adds a fault about a key that does not quote its value, and is shown even where that is secret.
+    pub(super) fn refuse_openly(&mut self, key: &str, problem: String) {
+        self.faults.push(Fault { origin: self.origin(key), key: key.to_owned(), problem });
     }
 
     /// Adds a fault about keys that contradict each other, at the first that is not a default.
@@ -166,10 +174,10 @@ impl<'a> Reader<'a> {
         let mut all = Vec::new();
         leaves("", &self.layers.defaults, &mut all);
         let all = || all.iter().map(String::as_str);
-        let found = nearest(name, siblings.keys().map(String::as_str))
-            .or_else(|| all().find(|known| known.rsplit('.').next() == Some(name)))
-            .or_else(|| nearest(key, all()));
-        match found {
+        let namesakes: Vec<&str> = all().filter(|known| known.rsplit('.').next() == Some(name)).collect();
+        let beside = nearest(name, siblings.keys().map(String::as_str)).map(str::to_owned);
+        let elsewhere = (!namesakes.is_empty()).then(|| namesakes.join("` or `"));
+        match beside.or(elsewhere).or_else(|| nearest(key, all()).map(str::to_owned)) {
             Some(near) => format!("did you mean `{near}`?"),
             None if is_service_link(key, origin) => {
                 "Kubernetes sets it for a service of our name: give the pod enableServiceLinks: false".to_owned()
@@ -199,6 +207,9 @@ pub(super) fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
 /// `expected a whole number, found text`.
 pub(super) fn expected(what: &str, found: &Value) -> String {
     let found = match found {
+        Value::String(_, text) if text.chars().count() > QUOTED => {
+            format!("the text `{}…`", text.chars().take(QUOTED).collect::<String>())
+        }
         Value::String(_, text) => format!("the text `{text}`"),
         Value::Char(_, char) => format!("the text `{char}`"),
         Value::Bool(_, flag) => format!("`{flag}`"),

@@ -6,7 +6,7 @@ use super::layers::Sources;
 use super::reader::Reader;
 use super::subscribe;
 use super::values::{Url, format_duration, format_size};
-use super::{Config, ConnectionConfig, Credentials, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
+use super::{Config, ConnectionConfig, HttpConfig, KeyPlaces, LogConfig, LogFormat, RestConfig, StorageConfig};
 use crate::connection::ConnectionId;
 use crate::connection::batch::BATCH_BYTES;
 use crate::upbit::subscription::Format;
@@ -44,7 +44,7 @@ fn read_connection(
     reader: &mut Reader<'_>,
     sources: &Sources,
     connection: ConnectionId,
-) -> (ConnectionConfig, Option<Credentials>) {
+) -> (ConnectionConfig, Option<KeyPlaces>) {
     let key = |name: &str| format!("{connection}.{name}");
     let enabled = reader.flag(&key("enabled"));
     let config = ConnectionConfig {

@@ -41,10 +41,12 @@ fn a_misspelt_key_exits_78_with_file_key_and_nearest_key_together_with_every_oth
     let (code, out, err) = finish(command.output().unwrap());
     assert_eq!((code, out.as_str()), (78, ""));
     let expected = [
-        "upbit-recorder: the configuration has 6 faults",
+        "upbit-recorder: the configuration has 8 faults",
         "my.toml: public.ping_intervall: unknown key; did you mean `ping_interval`?",
         "my.toml: public.pong_timeout: `10 seconds` is no duration: write a whole number and one of the units ms, s, m, h, d, such as 30s",
         "my.toml: public.subscribe[1].code: unknown key; did you mean `codes`?",
+        "my.toml: public.subscribe[0].type: `orderbok` is no type of the exchange; did you mean `orderbook`?",
+        "my.toml: public.subscribe[0].codes: `krw-btc` is not upper case, and the exchange answers that with silence: write `KRW-BTC`",
         "my.toml: storage.rotate_bytes: `5` is out of bounds: from 1MiB to 1TiB",
         "UPBIT_RECORDER_STORAGE__ZSTD_LEVEL: storage.zstd_level: `99` is out of bounds: from 1 to 19",
         "--set: log.level: `inof` is no level (off, error, warn, info, debug, trace); did you mean `info`?",
@@ -185,7 +187,7 @@ fn completions_and_the_manual_name_every_verb() {
     for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
         let (code, out, err) = run(directory.path(), arguments);
         assert_eq!((code, err.as_str()), (0, ""));
-        for verb in ["check", "completions", "man"] {
+        for verb in ["record", "check", "replay", "completions", "man"] {
             assert!(out.to_lowercase().contains(verb), "{arguments:?} {verb}");
         }
     }

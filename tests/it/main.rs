@@ -4,6 +4,7 @@
 
 mod actor;
 mod config;
+mod console;
 mod network;
 mod record;
 mod replay;

@@ -2,6 +2,7 @@
 
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
+use crate::commands::record::OTHER_DESCRIPTORS;
 use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting};
 use crate::connection::ConnectionId;
 use crate::desired;
@@ -10,9 +11,6 @@ use serde::Serialize;
 
 /// Stands where each connect puts a new UUID.
 const TICKET: &str = "00000000-0000-4000-8000-000000000000";
-
-/// Descriptors that are needed beside one per stream: sockets, journals, directories, the syncer, the sealer.
-const OTHER_DESCRIPTORS: usize = 64;
 
 /// Everything that follows from a configuration, in the shape of the JSON output.
 #[derive(Serialize)]
@@ -131,5 +129,5 @@ fn token(loaded: &Loaded, connection: ConnectionId) -> Option<String> {
     };
     let access = place("private.access_key_file", &keys.access_key);
     let secret = place("private.secret_key_file", &keys.secret_key);
-    Some(format!("signed with {}; keys in {access} and {secret}", keys.jwt_algorithm.as_str()))
+    Some(format!("signed by {} (keys in {access} and {secret})", keys.jwt_algorithm.as_str()))
 }

@@ -74,7 +74,7 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
         let name = &shown.connection;
         writeln!(out, "# The {name} connection goes to {url}")?;
         if let Some(token) = &shown.token {
-            writeln!(out, "# with a token {token}.")?;
+            writeln!(out, "# with a token {token}")?;
         }
         writeln!(out, "# and sends this after each connect, with a new UUID for the ticket:")?;
         writeln!(out, "#   {}", shown.frame.as_deref().unwrap_or("a request that is not shown"))?;
@@ -126,8 +126,7 @@ fn write_disk(out: &mut dyn Write, report: &Report, config: &Config) -> io::Resu
     )?;
     writeln!(out, "#   as busy as they can be around the clock.")?;
     if let Some(free) = report.machine.free_bytes {
-        let days = (free as f64 / sealed_high.max(1.0)).min(99_999.0);
-        let enough = if high > 0.0 { format!(", enough for {days:.0} days at the upper end") } else { String::new() };
+        let enough = if high > 0.0 { days(free, sealed_low, sealed_high) } else { String::new() };
         writeln!(out, "# Free where data_dir is: {}{enough}.", readable(free as f64))?;
     }
     if let Some(problem) = &report.machine.unwritable {
@@ -140,6 +139,15 @@ fn write_disk(out: &mut dyn Write, report: &Report, config: &Config) -> io::Resu
             writeln!(out, "# Retention: sealed files beyond {} are deleted.", limits.collect::<Vec<_>>().join(" or "))
         }
     }
+}
+
+/// How long the free space lasts, from the busy end of the estimate to the quiet one.
+fn days(free: u64, low: f64, high: f64) -> String {
+    let show = |per_day: f64| match free as f64 / per_day {
+        days if days < 10.0 => format!("{days:.1}"),
+        days => format!("{days:.0}"),
+    };
+    format!(", enough for {} to {} days", show(high), show(low))
 }
 
 /// A size for people, two digits and more.
@@ -164,6 +172,12 @@ mod tests {
         assert_eq!(open_files(73, &machine(1024, 4096)), "up to 73; the limit here is 1024.");
         assert!(open_files(2629, &machine(1024, 4096)).ends_with("`record` raises it by itself."));
         assert!(open_files(9000, &machine(1024, 4096)).starts_with("WARNING: up to 9000, and no more than 4096"));
+    }
+
+    #[test]
+    fn free_space_is_told_in_days() {
+        assert_eq!(days(79_000_000_000, 26e9, 280e9), ", enough for 0.3 to 3.0 days");
+        assert_eq!(days(79_000_000_000, 1e8, 1e9), ", enough for 79 to 790 days");
     }
 
     #[test]

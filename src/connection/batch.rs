@@ -11,6 +11,7 @@
 
 use crate::clock::Instant;
 use crate::upbit::message::{self, Part};
+use std::fmt;
 use std::ops::Range;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -19,8 +20,8 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Large enough that the cost of a queue slot vanishes, small enough that it passes in well under a millisecond.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
-/// Frames that left the socket together, taken apart.
-#[derive(Debug, Default)]
+/// Frames that left the socket together, taken apart. Its `Debug` shows no byte of them: they may be private.
+#[derive(Default)]
 pub struct Batch {
     bytes: Vec<u8>,
     records: Vec<Record>,
@@ -75,6 +76,8 @@ pub struct Seen {
     pub data: bool,
     /// It held a refusal.
     pub error: bool,
+    /// It held the answer to a method.
+    pub reply: bool,
 }
 
 impl Batch {
@@ -84,12 +87,15 @@ impl Batch {
         message::parse(frame, &mut |part| {
             seen.data |= matches!(part, Part::Data { .. });
             seen.error |= matches!(part, Part::Error { .. });
+            seen.reply |= matches!(part, Part::Reply { .. });
             self.push_part(&part, received);
         });
         if seen.data {
             self.first_data.get_or_insert(received);
         }
-        self.seen = Seen { data: self.seen.data | seen.data, error: self.seen.error | seen.error };
+        self.seen.data |= seen.data;
+        self.seen.error |= seen.error;
+        self.seen.reply |= seen.reply;
         seen
     }
 
@@ -134,6 +140,14 @@ impl Batch {
         self.records.iter().map(|record| (record.received, self.entry(record)))
     }
 
+    /// The objects that belong to no stream, in the order of arrival.
+    pub fn controls(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries().filter_map(|(_, entry)| match entry {
+            Entry::Control { object } => Some(object),
+            Entry::Data { .. } | Entry::Unreadable { .. } => None,
+        })
+    }
+
     fn push_part(&mut self, part: &Part<'_>, received: Instant) {
         let (body, kind) = match part {
             Part::Data { object, kind, code } => {
@@ -169,6 +183,12 @@ impl Batch {
     }
 }
 
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("parts", &self.records.len()).field("bytes", &self.bytes.len()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,8 +198,11 @@ mod tests {
     fn a_batch_gives_back_what_was_put_in() {
         let now = Clock::anchored(Stamp::MAX).now();
         let mut batch = Batch::default();
-        assert_eq!(batch.push(br#"[{"ty":"trade","cd":"A-B"},{"ty":"x"}]"#, now), Seen { data: true, error: false });
-        assert_eq!(batch.push(br#"{"error":{}}"#, now), Seen { data: false, error: true });
+        assert_eq!(
+            batch.push(br#"[{"ty":"trade","cd":"A-B"},{"ty":"x"}]"#, now),
+            Seen { data: true, ..Seen::default() }
+        );
+        assert_eq!(batch.push(br#"{"error":{}}"#, now), Seen { error: true, ..Seen::default() });
         batch.push(b"nonsense", now);
         let entries: Vec<_> = batch.entries().map(|(_, entry)| entry).collect();
         assert_eq!(

@@ -5,6 +5,8 @@
 
 pub mod auth;
 pub mod limits;
+pub mod listing;
 pub mod message;
 pub mod refusal;
 pub mod subscription;
+pub mod ticker;

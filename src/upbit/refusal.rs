@@ -102,7 +102,10 @@ fn error_in(object: &[u8]) -> Option<(String, String)> {
     if object.len() > READ_BYTES {
         return None;
     }
-    let value: Value = serde_json::from_slice(object).ok()?;
+    // The body of an HTTP answer may have the sizes of its chunks around the object.
+    let begin = object.iter().position(|&byte| byte == b'{')?;
+    let end = object.iter().rposition(|&byte| byte == b'}')?;
+    let value: Value = serde_json::from_slice(object.get(begin..=end)?).ok()?;
     let error = value.get("error").or_else(|| value.get("err"))?;
     let text = |keys: [&str; 2]| match keys.iter().find_map(|key| error.get(key)) {
         Some(Value::String(text)) => text.clone(),
@@ -164,6 +167,9 @@ mod tests {
         let expired = answer(401, r#"{"error":{"name":"expired_access_key","message":"The key expired."}}"#);
         let refusal = Refusal::from_answer(&expired).unwrap();
         assert_eq!((refusal.kind, &*refusal.reason), (Objection::Credentials, "expired_access_key: The key expired."));
+        let chunked = answer(401, "1f\r\n{\"error\":{\"name\":\"out_of_scope\"}}\r\n0\r\n\r\n");
+        assert_eq!(Refusal::from_answer(&chunked).unwrap().reason, "out_of_scope");
+        assert_eq!(Refusal::from_answer(&answer(401, "}{")).unwrap().reason, "}{");
         assert_eq!(Refusal::from_answer(&answer(401, "")).unwrap().reason, "no reason given");
         assert_eq!(Refusal::from_answer(&answer(401, r#"{"error":{"name":"nonce_used"}}"#)), None);
         assert_eq!(Refusal::from_answer(&answer(503, "maintenance")), None);

@@ -16,15 +16,17 @@ mod failure;
 mod interface;
 mod open;
 mod pacing;
+mod watch;
 
 pub use interface::{Command, Inbound, Outgoing, Settings};
 pub use pacing::ConnectBudget;
 
-use super::batch::{Batch, Entry};
+use super::batch::Batch;
 use super::dial::DialError;
 use super::{Notice, Stage};
 use crate::clock::Instant;
 use crate::upbit::auth::Secret;
+use crate::upbit::listing;
 use crate::upbit::refusal::{Objection, Refusal};
 use crate::upbit::subscription::Request;
 use open::{Keepalive, Open};
@@ -35,6 +37,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
+use watch::{Remedy, Watch};
+
+/// Mute streams may cost a connection this often. Each new one interrupts every other stream for a moment, and an
+/// exchange that cannot deliver one of them would otherwise have all of them interrupted for ever.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
 /// How long the answer to our close frame is waited for.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -56,6 +63,8 @@ pub struct Session {
     refusal: Option<Refusal>,
     /// The refusal that was reported and still stands.
     reported: Option<Refusal>,
+    /// When a connection was last given up because of mute streams.
+    renewed_at: Option<Instant>,
     /// The last request as it was sent.
     sent: Option<String>,
     commands: VecDeque<Command>,
@@ -71,7 +80,7 @@ enum State {
         refused_request: bool,
     },
     Dialing,
-    Open(Open),
+    Open(Box<Open>),
     Closing {
         stage: Stage,
         until: Instant,
@@ -98,6 +107,7 @@ impl Session {
             rng: StdRng::seed_from_u64(seed),
             refusal: None,
             reported: None,
+            renewed_at: None,
             sent: None,
             commands: VecDeque::new(),
             events: VecDeque::new(),
@@ -129,7 +139,7 @@ impl Session {
     pub fn handle_opened(&mut self, now: Instant, address: String) {
         let config = &self.settings.config;
         let keepalive = Keepalive::new(config.ping_interval, config.pong_timeout, now);
-        self.state = State::Open(Open::new(keepalive));
+        self.state = State::Open(Box::new(Open::new(keepalive, Watch::new(config.first_frame_timeout))));
         self.outbox = Outbox::default();
         self.outbox.push(Message::Request(Reason::Connected));
         self.outbox.push(Message::Switch);
@@ -193,8 +203,11 @@ impl Session {
             State::Open(open) => {
                 if let Some(trouble) = open.trouble(now) {
                     self.lose(now, trouble.to_owned());
-                } else if open.keepalive.take_due_ping(now) {
-                    self.outbox.push(Message::Ping);
+                } else {
+                    if open.keepalive.take_due_ping(now) {
+                        self.outbox.push(Message::Ping);
+                    }
+                    self.look_after_streams(now);
                 }
             }
             State::Closing { stage, until } if now >= *until => {
@@ -293,16 +306,41 @@ impl Session {
         if batch.seen().error {
             self.handle_errors(now, batch);
         }
+        if let State::Open(open) = &mut self.state {
+            open.watch.handle_batch(batch);
+            if batch.first_data().is_some() && open.watch.take_question() {
+                self.outbox.push(Message::List);
+            }
+            if batch.seen().reply {
+                let notices = batch.controls().filter_map(|object| open.watch.handle_reply(object));
+                self.events.extend(notices.map(|notice| (now, notice)));
+            }
+            self.look_after_streams(now);
+        }
+    }
+
+    /// Reports streams that are not what they should be, and does something about those that went mute.
+    fn look_after_streams(&mut self, now: Instant) {
+        let State::Open(open) = &mut self.state else { return };
+        while let Some(notice) = open.watch.poll_notice(now) {
+            self.events.push_back((now, notice));
+        }
+        match open.watch.poll_remedy(now) {
+            None => {}
+            Some(Remedy::Ask) => self.outbox.push(Message::List),
+            Some(Remedy::Resubscribe) => self.outbox.push(Message::Request(Reason::Stale)),
+            Some(Remedy::Reconnect) => {
+                let recently = self.renewed_at.is_some_and(|renewed_at| now < renewed_at + RENEW_EVERY);
+                if !recently {
+                    self.renewed_at = Some(now);
+                    self.lose(now, "streams went mute and stayed so".to_owned());
+                }
+            }
+        }
     }
 
     fn handle_errors(&mut self, now: Instant, batch: &Batch) {
-        let objects = batch.entries().filter_map(|(_, entry)| match entry {
-            Entry::Control { object } => Some(object),
-            Entry::Data { .. } | Entry::Unreadable { .. } => None,
-        });
-        let Some(object) = objects.filter(|object| Refusal::is_error(object)).last() else {
-            return;
-        };
+        let Some(object) = batch.controls().filter(|object| Refusal::is_error(object)).last() else { return };
         self.refusal = Some(Refusal::from_object(object));
         if let State::Open(open) = &mut self.state {
             open.handle_refused(now);
@@ -319,6 +357,7 @@ impl Session {
                 Message::Ping => Outgoing::Ping,
                 Message::Switch => Outgoing::Text("PING".to_owned()),
                 Message::Request(reason) => Outgoing::Text(self.standing_request(now, reason)),
+                Message::List => Outgoing::Text(listing::to_frame(&self.uuid().to_string(), self.request.format)),
             };
             if let State::Open(open) = &mut self.state {
                 open.handle_sending(now);
@@ -333,6 +372,9 @@ impl Session {
     fn standing_request(&mut self, now: Instant, reason: Reason) -> String {
         let ticket = self.uuid().to_string();
         let request = self.request.to_frame(&ticket);
+        if let State::Open(open) = &mut self.state {
+            open.watch.handle_requested(now, &self.request);
+        }
         self.sent = Some(request.clone());
         self.events.push_back((now, Notice::Subscribed { request: request.clone(), reason: reason.as_str() }));
         request

@@ -13,6 +13,7 @@ mod keepalive;
 
 pub(super) use keepalive::Keepalive;
 
+use super::watch::Watch;
 use crate::clock::Instant;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ const PAUSE_NOTED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) keepalive: Keepalive,
+    pub(super) watch: Watch,
     /// Data has come.
     pub(super) live: bool,
     partial_since: Option<Instant>,
@@ -51,8 +53,8 @@ struct Pause {
 
 impl Open {
     /// A socket that was just opened.
-    pub(super) fn new(keepalive: Keepalive) -> Self {
-        Self { keepalive, live: false, partial_since: None, unsent_since: None, refused_at: None, pause: None }
+    pub(super) fn new(keepalive: Keepalive, watch: Watch) -> Self {
+        Self { keepalive, watch, live: false, partial_since: None, unsent_since: None, refused_at: None, pause: None }
     }
 
     /// Bytes came; `whole` says whether they completed at least one message.
@@ -92,6 +94,7 @@ impl Open {
             return;
         }
         self.keepalive.suspend(!reading);
+        self.watch.handle_reading(now, reading);
         self.partial_since = None;
         let pause = self.pause.get_or_insert(Pause { from: now, draining: false });
         pause.draining = reading;
@@ -128,6 +131,7 @@ impl Open {
             self.stuck_at(),
             self.congested_at(),
             self.leave_at(),
+            self.watch.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -153,7 +157,8 @@ mod tests {
 
     fn open() -> (Open, Instant) {
         let now = Clock::anchored(Stamp::MAX).now();
-        (Open::new(Keepalive::new(Duration::from_secs(15), Duration::from_secs(10), now)), now)
+        let keepalive = Keepalive::new(Duration::from_secs(15), Duration::from_secs(10), now);
+        (Open::new(keepalive, Watch::new(Duration::from_secs(10))), now)
     }
 
     #[test]

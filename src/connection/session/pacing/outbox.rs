@@ -17,6 +17,8 @@ pub(in crate::connection::session) enum Reason {
     Connected,
     /// What is wanted changed.
     Changed,
+    /// Streams went mute.
+    Stale,
 }
 
 impl Reason {
@@ -25,6 +27,7 @@ impl Reason {
         match self {
             Self::Connected => "connected",
             Self::Changed => "changed",
+            Self::Stale => "stale",
         }
     }
 }
@@ -38,6 +41,8 @@ pub(in crate::connection::session) enum Message {
     Request(Reason),
     /// The text `PING`, which switches the exchange's status messages on.
     Switch,
+    /// The question what is subscribed.
+    List,
 }
 
 /// The messages that wait.
@@ -46,6 +51,7 @@ pub(in crate::connection::session) struct Outbox {
     ping: bool,
     request: Option<Reason>,
     switch: bool,
+    list: bool,
     not_before: Option<Instant>,
 }
 
@@ -56,6 +62,7 @@ impl Outbox {
             Message::Ping => self.ping = true,
             Message::Request(reason) => self.request = Some(reason),
             Message::Switch => self.switch = true,
+            Message::List => self.list = true,
         }
     }
 
@@ -86,7 +93,8 @@ impl Outbox {
     fn next(&self) -> Option<Message> {
         let ping = self.ping.then_some(Message::Ping);
         let request = self.request.map(Message::Request);
-        ping.or(request).or(self.switch.then_some(Message::Switch))
+        let switch = self.switch.then_some(Message::Switch);
+        ping.or(request).or(switch).or(self.list.then_some(Message::List))
     }
 
     fn remove(&mut self, message: Message) {
@@ -94,6 +102,7 @@ impl Outbox {
             Message::Ping => self.ping = false,
             Message::Request(_) => self.request = None,
             Message::Switch => self.switch = false,
+            Message::List => self.list = false,
         }
     }
 }

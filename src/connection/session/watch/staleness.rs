@@ -1,0 +1,235 @@
+//! Trade streams that went mute on a living socket, seen by the ticker of the same code.
+//!
+//! ```text
+//! trade frame ──────────▶ ticker moves ── 30 s without a trade frame ──▶ stale ──▶ ask
+//!              5 s or more                                                 + 10 s still ──▶ request again
+//!                                                                          + 30 s still ──▶ new connection
+//! ```
+//!
+//! A ticker's accumulated volume only grows by a trade, so a growth that no trade frame explains is a fault and not a
+//! quiet market. The volume also falls, at midnight UTC; that is no trade.
+
+use super::Remedy;
+use crate::clock::Instant;
+use crate::connection::Notice;
+use crate::upbit::listing::stream_name;
+use crate::upbit::subscription::Request;
+use crate::upbit::ticker;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+/// A movement of the ticker this soon after a trade frame is explained by it: the two frames of one trade may come in
+/// either order, and tickers are bundled.
+const EXPLAINED: Duration = Duration::from_secs(5);
+
+/// How long the trade that moved a ticker may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the request may take to mend it.
+const AFTER_ASKING: Duration = Duration::from_secs(10);
+
+/// How long the repeated request may take to mend it.
+const AFTER_REQUESTING: Duration = Duration::from_secs(20);
+
+/// The codes of which both trades and tickers are subscribed; bounded by the request.
+#[derive(Debug, Default)]
+pub(super) struct Staleness {
+    codes: HashMap<String, Code>,
+    /// Codes whose movement is unexplained, and since when, oldest first. A code comes in again at the earliest
+    /// [`EXPLAINED`] after it was explained and leaves after [`PATIENCE`], so it is in here at most seven times.
+    suspects: VecDeque<(Instant, String)>,
+    stale: BTreeSet<String>,
+    recovered: BTreeSet<String>,
+    remedy: Option<(Instant, Remedy)>,
+}
+
+#[derive(Debug)]
+struct Code {
+    last_trade: Instant,
+    volume: Option<f64>,
+    moved_at: Option<Instant>,
+}
+
+impl Staleness {
+    /// The request was sent; what is known of codes that stay is kept.
+    pub(super) fn handle_requested(&mut self, now: Instant, request: &Request) {
+        let codes_of = |kind: &str| -> BTreeSet<&String> {
+            let subscriptions = request.subscriptions.iter().filter(|entry| entry.kind == kind && !entry.only_snapshot);
+            subscriptions.flat_map(|entry| &entry.codes).collect()
+        };
+        let both: BTreeSet<&String> = codes_of("trade").intersection(&codes_of("ticker")).copied().collect();
+        self.codes.retain(|code, _| both.contains(code));
+        for code in both {
+            let fresh = Code { last_trade: now, volume: None, moved_at: None };
+            self.codes.entry(code.clone()).or_insert(fresh);
+        }
+        let gone: Vec<String> = self.stale.iter().filter(|code| !self.codes.contains_key(*code)).cloned().collect();
+        gone.iter().for_each(|code| self.recover(code));
+    }
+
+    /// Whether there is nothing to watch.
+    pub(super) fn is_idle(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// A frame of a stream came: its code and object.
+    pub(super) fn handle_data(&mut self, received: Instant, kind: &str, (code, object): (&str, &[u8])) {
+        match kind {
+            "trade" => {
+                let Some(known) = self.codes.get_mut(code) else { return };
+                known.last_trade = received;
+                known.moved_at = None;
+                if !self.stale.is_empty() {
+                    self.recover(code);
+                }
+            }
+            "ticker" => {
+                let Some(known) = self.codes.get_mut(code) else { return };
+                let Some(volume) = ticker::acc_trade_volume(object) else { return };
+                let grown = known.volume.replace(volume).is_some_and(|before| volume > before);
+                let unexplained = received >= known.last_trade + EXPLAINED;
+                if grown && unexplained && known.moved_at.is_none() && !self.stale.contains(code) {
+                    known.moved_at = Some(received);
+                    self.suspects.push_back((received, code.to_owned()));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Frames were not read for a while: what was suspected proves nothing any more.
+    pub(super) fn handle_interrupted(&mut self, now: Instant) {
+        self.suspects.clear();
+        for code in self.codes.values_mut() {
+            code.moved_at = None;
+            code.volume = None;
+            code.last_trade = code.last_trade.max(now);
+        }
+        if let Some((at, _)) = &mut self.remedy {
+            *at = (*at).max(now + AFTER_ASKING);
+        }
+    }
+
+    /// The streams that turn out to be stale at this instant, or that are no longer.
+    pub(super) fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
+        let mut since: Option<Instant> = None;
+        let mut streams = BTreeSet::new();
+        while self.suspects.front().is_some_and(|(moved_at, _)| now >= *moved_at + PATIENCE)
+            && let Some((_, code)) = self.suspects.pop_front()
+        {
+            let Some(known) = self.codes.get(&code) else { continue };
+            if known.moved_at.is_some_and(|moved_at| now >= moved_at + PATIENCE) && self.stale.insert(code.clone()) {
+                since = Some(since.map_or(known.last_trade, |since| since.min(known.last_trade)));
+                streams.insert(code);
+            }
+        }
+        if let Some(since) = since {
+            self.remedy.get_or_insert((now, Remedy::Ask));
+            return Some(Notice::Stale { streams: names(streams), since });
+        }
+        let recovered = std::mem::take(&mut self.recovered);
+        (!recovered.is_empty()).then(|| Notice::Fresh { streams: names(recovered) })
+    }
+
+    /// The next step against what is stale, when its time has come.
+    pub(super) fn poll_remedy(&mut self, now: Instant) -> Option<Remedy> {
+        let (_, remedy) = self.remedy.take_if(|(at, _)| now >= *at)?;
+        self.remedy = match remedy {
+            Remedy::Ask => Some((now + AFTER_ASKING, Remedy::Resubscribe)),
+            Remedy::Resubscribe => Some((now + AFTER_REQUESTING, Remedy::Reconnect)),
+            Remedy::Reconnect => None,
+        };
+        Some(remedy)
+    }
+
+    /// When to poll again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let suspect = self.suspects.front().map(|(moved_at, _)| *moved_at + PATIENCE);
+        suspect.into_iter().chain(self.remedy.as_ref().map(|(at, _)| *at)).min()
+    }
+
+    fn recover(&mut self, code: &str) {
+        if let Some(code) = self.stale.take(code) {
+            self.recovered.insert(code);
+        }
+        if self.stale.is_empty() {
+            self.remedy = None;
+        }
+    }
+}
+
+fn names(codes: BTreeSet<String>) -> Vec<String> {
+    codes.iter().map(|code| stream_name("trade", Some(code))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+    use crate::upbit::subscription::{Format, Subscription};
+
+    fn staleness() -> (Staleness, Instant) {
+        let codes: Vec<String> = vec!["A-B".into(), "C-D".into()];
+        let of = |kind: &str| Subscription { kind: kind.into(), codes: codes.clone(), ..Subscription::default() };
+        let request = Request { subscriptions: vec![of("trade"), of("ticker")], format: Format::Default };
+        let start = Clock::anchored(Stamp::MAX).now();
+        let mut staleness = Staleness::default();
+        staleness.handle_requested(start, &request);
+        (staleness, start)
+    }
+
+    fn ticker(staleness: &mut Staleness, at: Instant, volume: f64) {
+        let object = format!(r#"{{"type":"ticker","code":"A-B","acc_trade_volume":{volume}}}"#);
+        staleness.handle_data(at, "ticker", ("A-B", object.as_bytes()));
+    }
+
+    #[test]
+    fn a_ticker_that_moves_without_trades_is_stale_and_each_remedy_is_tried_in_turn() {
+        let (mut staleness, start) = staleness();
+        let at = |second| start + Duration::from_secs(second);
+        staleness.handle_data(at(1), "trade", ("A-B", b"{}"));
+        for second in 0..40 {
+            ticker(&mut staleness, at(second), second as f64);
+        }
+        assert_eq!(staleness.deadline(), Some(at(36)));
+        assert_eq!(staleness.poll_notice(at(35)), None);
+        let stale = Notice::Stale { streams: vec!["A-B_trade".into()], since: at(1) };
+        assert_eq!(staleness.poll_notice(at(36)), Some(stale));
+        let remedies = [36, 45, 46, 65, 66, 500].map(|second| staleness.poll_remedy(at(second)));
+        let expected = [Some(Remedy::Ask), None, Some(Remedy::Resubscribe), None, Some(Remedy::Reconnect), None];
+        assert_eq!(remedies, expected);
+    }
+
+    #[test]
+    fn a_trade_ends_it() {
+        let (mut staleness, start) = staleness();
+        let at = |second| start + Duration::from_secs(second);
+        ticker(&mut staleness, at(0), 1.0);
+        ticker(&mut staleness, at(10), 2.0);
+        assert!(staleness.poll_notice(at(40)).is_some());
+        assert_eq!(staleness.poll_remedy(at(40)), Some(Remedy::Ask));
+        staleness.handle_data(at(41), "trade", ("A-B", b"{}"));
+        assert_eq!(staleness.poll_notice(at(41)), Some(Notice::Fresh { streams: vec!["A-B_trade".into()] }));
+        assert_eq!((staleness.poll_remedy(at(100)), staleness.deadline()), (None, None));
+    }
+
+    #[test]
+    fn quiet_markets_raise_no_alarm() {
+        let (mut staleness, start) = staleness();
+        let at = |second| start + Duration::from_secs(second);
+        // The ticker repeats itself, falls at midnight, and moves once with the trade that explains it, in both orders.
+        ticker(&mut staleness, at(0), 5.0);
+        ticker(&mut staleness, at(100), 5.0);
+        ticker(&mut staleness, at(200), 0.0);
+        ticker(&mut staleness, at(300), 1.0);
+        staleness.handle_data(at(301), "trade", ("A-B", b"{}"));
+        staleness.handle_data(at(400), "trade", ("A-B", b"{}"));
+        ticker(&mut staleness, at(402), 2.0);
+        assert_eq!(staleness.poll_notice(at(10_000)), None);
+        // What was not read cannot have gone missing.
+        ticker(&mut staleness, at(10_000), 3.0);
+        staleness.handle_interrupted(at(10_001));
+        ticker(&mut staleness, at(10_002), 9.0);
+        assert_eq!(staleness.poll_notice(at(20_000)), None);
+    }
+}

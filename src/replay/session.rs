@@ -70,6 +70,10 @@ impl Session {
             return;
         }
         let text = std::str::from_utf8(message).unwrap_or_default();
+        // The keepalive switch and questions about the subscription leave what is being sent as it is.
+        if text == "PING" || text.contains("\"method\"") {
+            return;
+        }
         match request::parse(text) {
             Err(refusal) => self.refuse(now, &refusal),
             Ok(request) => match &self.source {

@@ -1,5 +1,6 @@
 //! upbit-recorder
 
+pub mod assembly;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -373,7 +373,7 @@ impl Session {
         let ticket = self.uuid().to_string();
         let request = self.request.to_frame(&ticket);
         if let State::Open(open) = &mut self.state {
-            open.watch.handle_requested(now, &self.request);
+            open.watch.handle_requested(now, &self.request, reason);
         }
         self.sent = Some(request.clone());
         self.events.push_back((now, Notice::Subscribed { request: request.clone(), reason: reason.as_str() }));

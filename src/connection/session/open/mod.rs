@@ -94,7 +94,7 @@ impl Open {
             return;
         }
         self.keepalive.suspend(!reading);
-        self.watch.handle_reading(now, reading);
+        self.watch.handle_paused();
         self.partial_since = None;
         let pause = self.pause.get_or_insert(Pause { from: now, draining: false });
         pause.draining = reading;
@@ -104,7 +104,9 @@ impl Open {
     /// noting.
     pub(super) fn end_pause(&mut self, now: Instant, lost: bool) -> Option<(Instant, Instant)> {
         let pause = self.pause.take_if(|pause| pause.draining || lost)?;
-        (now >= pause.from + PAUSE_NOTED).then_some((pause.from, now))
+        let long = now >= pause.from + PAUSE_NOTED;
+        self.watch.handle_resumed(now, long);
+        long.then_some((pause.from, now))
     }
 
     /// What is wrong, if anything is.

@@ -8,28 +8,31 @@
 //! [`Transport::recv`] is the hot path: it polls until nothing is there or the batch is full, copies each frame once
 //! into the batch and stamps it there. It keeps nothing between polls, so dropping its future loses nothing.
 
+mod refused;
+mod wire;
+
 use super::Stage;
 use super::dial::DialError;
 use super::session::{Inbound, Outgoing};
 use crate::clock::Clock;
 use crate::config::Url;
 use crate::upbit::auth::Secret;
-use crate::upbit::limits::Answer;
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, DATE, HeaderMap, RETRY_AFTER};
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use wire::Wire;
 
 /// Bytes asked of the socket at once. The buffer is zeroed before each read, so a greater one costs more than the calls
 /// it saves: the exchange's whole feed is 70 of these a second.
@@ -49,10 +52,9 @@ pub struct Terms {
     pub max_message_bytes: usize,
 }
 
-/// An open WebSocket.
-#[derive(Debug)]
+/// An open WebSocket. It has no `Debug`, which would show what is being received.
 pub struct Transport<S> {
-    socket: WebSocketStream<Counted<S>>,
+    socket: WebSocketStream<Wire<S>>,
     clock: Clock,
     /// Bytes of the stream that were reported as heard.
     heard: u64,
@@ -75,10 +77,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             .max_message_size(Some(terms.max_message_bytes))
             .max_frame_size(Some(terms.max_message_bytes));
         let request = request(&terms.url, terms.authorization.as_ref())?;
-        let stream = Counted { stream, read: 0 };
+        let (stream, back) = Wire::new(stream);
         let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
-        let (socket, _) = upgraded.map_err(|error| upgrade_error(&terms.url, error))?;
-        let heard = socket.get_ref().read;
+        let mut socket = match upgraded {
+            Ok((socket, _)) => socket,
+            Err(Error::Http(response)) => return Err(refused::dial_error(*response, back, terms, clock).await),
+            Err(error) => {
+                let cause = format!("no WebSocket with {}: {}", terms.url.host, describe(&error));
+                return Err(DialError::new(Stage::Upgrade, cause));
+            }
+        };
+        socket.get_mut().keep();
+        let heard = socket.get_ref().read();
         Ok(Self { socket, clock, heard, unsent: false, behind: false })
     }
 
@@ -152,7 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 Poll::Ready(None) => inbound.closed = Some(describe(&Error::ConnectionClosed)),
             }
         }
-        let read = self.socket.get_ref().read;
+        let read = self.socket.get_ref().read();
         inbound.heard = inbound.whole || read > self.heard;
         self.heard = read;
     }
@@ -187,28 +197,6 @@ fn request(url: &Url, authorization: Option<&Secret>) -> Result<Request, DialErr
         request.headers_mut().insert(AUTHORIZATION, value);
     }
     Ok(request)
-}
-
-fn upgrade_error(url: &Url, error: Error) -> DialError {
-    let host = &url.host;
-    match error {
-        Error::Http(response) => {
-            let cause = format!("{host} answered the upgrade with HTTP {}", response.status());
-            DialError { stage: Stage::Upgrade, cause, answer: Some(answer(&response)) }
-        }
-        error => DialError::new(Stage::Upgrade, format!("no WebSocket with {host}: {}", describe(&error))),
-    }
-}
-
-fn answer(response: &Response) -> Answer {
-    let headers: &HeaderMap = response.headers();
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
-    Answer {
-        status: response.status().as_u16(),
-        retry_after: text(RETRY_AFTER),
-        date: text(DATE),
-        body: response.body().clone().unwrap_or_default(),
-    }
 }
 
 /// Why a connection ended, for people, and without a byte of what was received.
@@ -246,35 +234,5 @@ fn describe_close(frame: Option<&CloseFrame>) -> String {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             format!("closed by the exchange with {}{reason}", u16::from(frame.code))
         }
-    }
-}
-
-/// A stream that counts what is read from it: a byte is a sign of life long before its message is whole.
-#[derive(Debug)]
-struct Counted<S> {
-    stream: S,
-    read: u64,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.read += (buf.filled().len() - before) as u64;
-        poll
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -75,9 +75,10 @@ pub fn refusals(connection: ConnectionId, subscriptions: &[Subscription]) -> Vec
     }
     for (index, subscription) in subscriptions.iter().enumerate() {
         if check_type(&mut refused, index, connection, subscription) {
-            check_codes(&mut refused, index, subscription);
+            check_presence_of_codes(&mut refused, index, subscription);
             check_options(&mut refused, index, subscription);
         }
+        check_codes(&mut refused, index, subscription);
     }
     check_overlaps(&mut refused, subscriptions);
     refused.0
@@ -118,19 +119,22 @@ fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, sub
     false
 }
 
-fn check_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
-    let kind = &subscription.kind;
+fn check_presence_of_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
+    let Subscription { kind, codes, .. } = subscription;
     match kind.as_str() {
-        "myAsset" | "announcement" if !subscription.codes.is_empty() => {
+        "myOrder" => {}
+        "myAsset" | "announcement" if !codes.is_empty() => {
             refused.add(index, "codes", format!("{kind} takes no codes; the exchange would refuse the request"));
-            return;
         }
-        "myOrder" | "myAsset" | "announcement" => {}
-        _ if subscription.codes.is_empty() => {
+        "myAsset" | "announcement" => {}
+        _ if codes.is_empty() => {
             refused.add(index, "codes", format!("{kind} needs codes, such as codes = [\"KRW-BTC\"]"));
         }
         _ => {}
     }
+}
+
+fn check_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
     for code in &subscription.codes {
         if let Some(problem) = code_problem(code) {
             refused.add(index, "codes", format!("`{code}` {problem}"));

@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod completions;
-mod estimate;
 pub mod record;
 pub mod replay;
 
@@ -12,6 +11,7 @@ use crate::exit::Exit;
 use crate::logging::{self, Logging};
 use crate::signals::{self, Signals};
 use std::io::{self, Write};
+use tokio::runtime::{self, Runtime};
 
 /// Runs what the command line asks for.
 pub fn run(cli: &Cli) -> Exit {
@@ -21,7 +21,7 @@ pub fn run(cli: &Cli) -> Exit {
         }
         Verb::Check(options) => print(|out| check::run(&cli.config.sources(), options, out)),
         Verb::Replay(args) => serve(cli, async |_config, signals, _logging| {
-            match replay::run(args.clone(), signals.shutdown.orderly).await {
+            match replay::run((**args).clone(), signals.shutdown.orderly).await {
                 Ok(()) => Exit::Success,
                 Err(error) => {
                     complain(&error.to_string());
@@ -38,20 +38,30 @@ pub fn run(cli: &Cli) -> Exit {
 ///
 /// One thread is enough for the network side: all the work there is done between two reads of a socket. What blocks,
 /// writing, syncing and compressing, has threads of its own.
-pub fn serve(cli: &Cli, verb: impl AsyncFnOnce(Config, Signals, &mut Logging) -> Exit) -> Exit {
+pub fn serve(cli: &Cli, verb: impl AsyncFnOnce(Config, Signals, &Logging) -> Exit) -> Exit {
     let config = match load(cli) {
         Ok(loaded) => loaded.config,
         Err(exit) => return exit,
     };
-    let mut logging = logging::init(&config.log);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match signals::listen().and_then(|signals| Ok((signals, runtime?))) {
-        Ok((signals, runtime)) => runtime.block_on(verb(config, signals, &mut logging)),
+    match prepare(&config) {
+        Ok((logging, signals, runtime)) => {
+            let exit = runtime.block_on(verb(config, signals, &logging));
+            // A look-up of a host name that hangs must not keep the process from ending.
+            runtime.shutdown_background();
+            exit
+        }
         Err(error) => {
-            tracing::error!(%error, "the process could not be set up");
+            complain(&format!("the process cannot be set up: {error}"));
             Exit::Io
         }
     }
+}
+
+fn prepare(config: &Config) -> io::Result<(Logging, Signals, Runtime)> {
+    let logging = logging::init(&config.log)?;
+    let signals = signals::listen()?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok((logging, signals, runtime))
 }
 
 /// Gives a command standard output. A reader that has had enough (`| head`) is no failure.

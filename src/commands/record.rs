@@ -1,7 +1,7 @@
 //! `record`: the daemon. Puts the rooms together, lets them work, and says how it ended.
 
 use crate::clock::{Clock, Instant, Stamp, Stamper};
-use crate::config::{Config, ConnectionConfig, parse_duration};
+use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces, parse_duration};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::dial::network::Network;
 use crate::connection::dial::tls::{self, TlsSetupError};
@@ -34,7 +34,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder record --config recorder.toml --for 8h";
 
 /// Descriptors beside those of the streams: sockets, the files being sealed and synced, standard streams.
-const OTHER_DESCRIPTORS: usize = 64;
+pub(super) const OTHER_DESCRIPTORS: usize = 64;
 
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
@@ -54,7 +54,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
         let (supervisor, _lock) = set_up(config, clock, run_until, status, &signals)?;
         Ok(supervisor.run(signals.shutdown.orderly, signals.requests).await?)
     };
-    let mut screen = logging.screen.clone();
+    let screen = logging.screen.clone();
     let ended: Result<(), RecordError> = tokio::select! {
         biased;
         () = now.cancelled() => {
@@ -88,6 +88,8 @@ enum RecordError {
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
     #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
     Failed(#[from] Failure),
 }
 
@@ -95,7 +97,7 @@ impl RecordError {
     fn exit(&self) -> Exit {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Tls(_) => Exit::Config,
+            Self::Tls(_) | Self::Key(_) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
             Self::Directory { .. } | Self::Lock(_) | Self::Recovery(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,
         }
@@ -103,7 +105,7 @@ impl RecordError {
 }
 
 /// Shows the status as often as it is published.
-async fn display(mut status: watch::Receiver<Status>, mut screen: Screen, clock: Clock) {
+async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clock) {
     let mut display = Display::default();
     while screen.is_shown() && status.changed().await.is_ok() {
         let line = display.line(&status.borrow_and_update(), clock.now(), clock.stamp());
@@ -195,7 +197,9 @@ fn connect(
             seed: rand::random(),
             dial: Network::new(clock, tls),
         };
-        let settings = Settings { id, config: connection.clone(), credentials: None };
+        let keys = config.credentials.as_ref().filter(|_| id == ConnectionId::Private);
+        let credentials = keys.map(KeyPlaces::load).transpose()?;
+        let settings = Settings { id, config: connection.clone(), credentials };
         supervisor.own(id, requests, Actor::new(settings, wiring).run());
     }
     Ok(())

@@ -3,13 +3,14 @@
 
 use super::Sources;
 use super::reader::Reader;
+use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The places of both keys, and how tokens are signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
+pub struct KeyPlaces {
     /// Where the access key is.
     pub access_key: KeyPlace,
     /// Where the secret key is.
@@ -36,23 +37,38 @@ impl fmt::Display for KeyPlace {
     }
 }
 
-/// How tokens are signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JwtAlgorithm {
-    /// HMAC with SHA-512, what the exchange asks for.
-    Hs512,
-    /// HMAC with SHA-256, still accepted.
-    Hs256,
+impl KeyPlaces {
+    /// Reads both keys.
+    ///
+    /// # Errors
+    ///
+    /// A key that was there when the configuration was checked is not there any more.
+    pub fn load(&self) -> Result<Credentials, KeyError> {
+        let (access_key, secret_key) = (self.access_key.load()?, self.secret_key.load()?);
+        Ok(Credentials { access_key, secret_key, algorithm: self.jwt_algorithm })
+    }
 }
 
-impl JwtAlgorithm {
-    /// The name in the token and in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hs512 => "HS512",
-            Self::Hs256 => "HS256",
-        }
+impl KeyPlace {
+    fn load(&self) -> Result<Secret, KeyError> {
+        let text = match self {
+            Self::File(path) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+            Self::Variable(name) => std::env::var(name).map_err(|_| "it is not set, or no text".to_owned()),
+        };
+        let key = text.map(|text| Secret::new(&text)).and_then(|key| match key.is_empty() {
+            true => Err("it is empty".to_owned()),
+            false => Ok(key),
+        });
+        key.map_err(|problem| KeyError { place: self.clone(), problem })
     }
+}
+
+/// A key cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot read a key of the private connection from {place}: {problem}")]
+pub struct KeyError {
+    place: KeyPlace,
+    problem: String,
 }
 
 /// One of the two keys, by the names it goes under.
@@ -66,7 +82,7 @@ const ACCESS: Key = Key { setting: "private.access_key_file", variable: "UPBIT_A
 const SECRET: Key = Key { setting: "private.secret_key_file", variable: "UPBIT_SECRET_KEY", credential: "secret_key" };
 
 /// Reads the keys' part of `[private]`. Nothing is looked for while that connection is off.
-pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) -> Option<Credentials> {
+pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) -> Option<KeyPlaces> {
     let any_path = |text: &str| Ok::<_, String>(PathBuf::from(text));
     let access = reader.optional(ACCESS.setting, any_path);
     let secret = reader.optional(SECRET.setting, any_path);
@@ -81,10 +97,10 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) ->
     let access = find(reader, sources, &ACCESS, access);
     let secret = find(reader, sources, &SECRET, secret);
     match (access, secret) {
-        (Ok(access_key), Ok(secret_key)) => Some(Credentials { access_key, secret_key, jwt_algorithm }),
+        (Ok(access_key), Ok(secret_key)) => Some(KeyPlaces { access_key, secret_key, jwt_algorithm }),
         (Err(Missing(access)), Err(Missing(secret))) => {
-            let way_out = "name the files, or disable the connection";
-            reader.refuse("private.enabled", format!("there are no keys: {access}; {secret}; {way_out}"));
+            let way_out = "set one of these for each key, or disable the connection";
+            reader.refuse_openly("private.enabled", format!("there are no keys: {access}; {secret}; {way_out}"));
             None
         }
         (Err(Missing(places)), Ok(other)) => lone(reader, &ACCESS, &places, &other),
@@ -133,8 +149,9 @@ fn check_file(path: &Path) -> Result<(), String> {
     }
 }
 
-fn lone(reader: &mut Reader<'_>, key: &Key, places: &str, other: &KeyPlace) -> Option<Credentials> {
-    reader.refuse(key.setting, format!("one key without the other, which is in {other}: {places}"));
+fn lone(reader: &mut Reader<'_>, key: &Key, places: &str, other: &KeyPlace) -> Option<KeyPlaces> {
+    let problem = format!("one key without the other, which is in {other}: {places}");
+    reader.refuse_together([key.setting, "private.enabled"], problem);
     None
 }
 
@@ -169,6 +186,9 @@ mod tests {
         }
         let credentials = load_with(&[("CREDENTIALS_DIRECTORY", path)], &[]).unwrap().credentials.unwrap();
         assert_eq!(credentials.access_key, KeyPlace::File(directory.path().join("access_key")));
+        assert_eq!(credentials.load().unwrap().secret_key.expose(), "k");
+        std::fs::write(directory.path().join("secret_key"), "\n").unwrap();
+        assert!(credentials.load().unwrap_err().to_string().ends_with("secret_key: it is empty"));
     }
 
     #[test]

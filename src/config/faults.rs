@@ -1,7 +1,7 @@
 //! What is wrong with a configuration: each fault with the place it was written at, its key, and the way out.
 
 use figment::{Metadata, Source};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// Where a value was written: a file, an environment variable, `--set`, or `default`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ impl Origin {
     /// A place whose values must never be shown.
     pub fn secret(name: impl Into<String>) -> Self {
         Self { name: name.into(), secret: true }
+    }
+
+    /// The shipped file.
+    pub fn shipped() -> Self {
+        Self::open("default")
     }
 
     /// Whether values from here must not be shown.
@@ -57,12 +62,28 @@ pub struct Fault {
     pub problem: String,
 }
 
+impl Fault {
+    /// A fault of a value. What is wrong may quote the value, and a secret one is not repeated.
+    pub(super) fn new(origin: Origin, key: &str, problem: impl Into<String>) -> Self {
+        let problem = match origin.is_secret() {
+            true => "the value cannot be used; what is wrong is not shown, as it is secret".to_owned(),
+            false => problem.into(),
+        };
+        Self { origin, key: key.to_owned(), problem }
+    }
+}
+
+/// One line, whatever was written.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key.as_str() {
-            "" => write!(f, "{}: {}", self.origin, self.problem),
-            key => write!(f, "{}: {key}: {}", self.origin, self.problem),
+        let line = match self.key.as_str() {
+            "" => format!("{}: {}", self.origin, self.problem),
+            key => format!("{}: {key}: {}", self.origin, self.problem),
+        };
+        for char in line.chars() {
+            if char.is_control() { write!(f, "{}", char.escape_default())? } else { f.write_char(char)? }
         }
+        Ok(())
     }
 }
 
@@ -99,6 +120,12 @@ mod tests {
         assert_eq!(nearest("URL", keys), Some("url"));
         assert_eq!(nearest("retention", keys), None);
         assert_eq!(nearest("", []), None);
+    }
+
+    #[test]
+    fn a_fault_is_one_line() {
+        let fault = Fault::new(Origin::open("a\nb.toml"), "x", "`1\u{1b}[2J\r\n` is wrong");
+        assert_eq!(fault.to_string(), r"a\nb.toml: x: `1\u{1b}[2J\r\n` is wrong");
     }
 
     #[test]

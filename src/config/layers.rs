@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub const DEFAULTS: &str = include_str!("../../config/recorder.toml");
 
 /// What every environment variable of ours begins with.
-const PREFIX: &str = "UPBIT_RECORDER_";
+pub(super) const PREFIX: &str = "UPBIT_RECORDER_";
 
 /// Where to read from; the process's own environment is an argument, so that tests can have theirs.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +65,7 @@ impl Layers {
     pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Self {
         let shipped = Toml::from_str::<Dict>(DEFAULTS).expect("a test reads the shipped file");
         let defaults = Value::from(shipped.clone());
-        let mut layers = vec![Layer { origin: Origin::open("default"), values: shipped }];
+        let mut layers = vec![Layer { origin: Origin::shipped(), values: shipped }];
         if let Some(file) = &sources.file {
             layers.extend(collect(read_file(file), faults));
             layers.extend(collect(read_secret_file(&secret_file(file)), faults).flatten());
@@ -83,7 +83,7 @@ impl Layers {
     /// Where a value was written.
     pub(super) fn origin(&self, value: &Value) -> Origin {
         let metadata = self.figment.get_metadata(value.tag());
-        metadata.map_or_else(|| Origin::open("default"), Origin::of)
+        metadata.map_or_else(Origin::shipped, Origin::of)
     }
 }
 
@@ -179,6 +179,12 @@ fn read_assignment(assignment: &str, defaults: &Value) -> Result<Layer, Fault> {
     Ok(Layer { origin, values: nest(key, interpret(key, text, defaults)) })
 }
 
+/// How deep lists and tables in text outside a file may be nested; a subscribe list has three levels.
+const MAX_NESTING: usize = 16;
+
+/// Parts of a key that are taken apart; no key of ours has more, and what is left over is unknown in any case.
+const MAX_KEY_PARTS: usize = 4;
+
 /// What text outside a file means.
 ///
 /// Where the key is text it is taken as it stands, so that `log.level=info,hyper=warn` and a directory called `2026`
@@ -188,14 +194,28 @@ fn interpret(key: &str, text: &str, defaults: &Value) -> Value {
     let value = || toml().filter(|values| values.len() == 1).and_then(|mut values| values.remove("value"));
     match defaults.find_ref(key) {
         Some(Value::String(..)) if !text.trim_start().starts_with('"') => text.into(),
+        // Both grammars are read recursively.
+        _ if nesting(text) > MAX_NESTING => text.into(),
         _ => value().unwrap_or_else(|| text.parse().expect("figment's grammar takes any text")),
     }
 }
 
+/// At least the depth of lists and tables in `text`.
+fn nesting(text: &str) -> usize {
+    let deepest = text.bytes().fold((0_usize, 0), |(depth, deepest), byte| match byte {
+        b'[' | b'{' => (depth + 1, deepest.max(depth + 1)),
+        b']' | b'}' => (depth.saturating_sub(1), deepest),
+        _ => (depth, deepest),
+    });
+    deepest.1
+}
+
+/// The value in a table for each part of its key.
 fn nest(key: &str, value: Value) -> Dict {
-    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-    let value = if rest.is_empty() { value } else { nest(rest, value).into() };
-    Dict::from([(first.to_owned(), value)])
+    let parts: Vec<&str> = key.splitn(MAX_KEY_PARTS, '.').collect();
+    let (first, rest) = parts.split_first().expect("splitting gives one part at least");
+    let value = rest.iter().rev().fold(value, |value, part| Dict::from([((*part).to_owned(), value)]).into());
+    Dict::from([((*first).to_owned(), value)])
 }
 
 #[cfg(test)]
@@ -280,6 +300,15 @@ mod tests {
             let entry = list.as_array().unwrap()[0].as_dict().unwrap();
             assert_eq!(entry["codes"].as_array().unwrap()[0].as_str(), Some("A-B"));
         }
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let assignments = vec![format!("public.subscribe={deep}"), format!("{}=1", "a.".repeat(100_000))];
+        let (layers, faults) = read(&Sources { assignments, ..Sources::default() });
+        assert_eq!(faults, [""; 0]);
+        assert_eq!(layers.merged.find_ref("public.subscribe").and_then(Value::as_str), Some(deep.as_str()));
     }
 
     #[test]

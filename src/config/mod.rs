@@ -16,7 +16,7 @@ mod sections;
 mod subscribe;
 mod values;
 
-pub use credentials::{Credentials, JwtAlgorithm, KeyPlace};
+pub use credentials::{KeyError, KeyPlace, KeyPlaces};
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use layers::{DEFAULTS, Sources};
 pub use reader::Setting;
@@ -61,7 +61,7 @@ pub struct Config {
     /// The account connection.
     pub private: ConnectionConfig,
     /// Where the account's keys are; there where the account connection is enabled.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<KeyPlaces>,
     /// The exchange's REST interface.
     pub rest: RestConfig,
     /// Files, rotation, bounds.
@@ -226,8 +226,26 @@ mod tests {
         );
         assert_eq!(fault("publik.url=x"), "--set: publik: unknown key; did you mean `public`?");
         assert!(fault("rotate_bytes=1MiB").ends_with("did you mean `storage.rotate_bytes`?"));
-        assert!(fault("service_host=10.0.0.1").contains("enableServiceLinks"));
+        assert!(fault("subscribe=[]").ends_with("did you mean `private.subscribe` or `public.subscribe`?"));
+        assert!(fault("service_host=10.0.0.1").contains("known here: data_dir"));
         assert!(fault("log.colour=never").ends_with("known here: format, level"));
+    }
+
+    #[test]
+    fn variables_are_keys_and_those_of_kubernetes_are_explained() {
+        let variable = |name: &str| {
+            let environment = vec![(name.to_owned(), "x".to_owned())];
+            load(&Sources { environment, ..Sources::default() }).unwrap_err().to_string()
+        };
+        let text = variable("UPBIT_RECORDER_PUBLIC__PING_INTERVALL");
+        assert!(
+            text.starts_with("UPBIT_RECORDER_PUBLIC__PING_INTERVALL: public.ping_intervall: unknown key; did"),
+            "{text}"
+        );
+        for name in ["SERVICE_HOST", "PORT", "PORT_9464_TCP_ADDR"] {
+            let text = variable(&format!("UPBIT_RECORDER_{name}"));
+            assert!(text.contains("enableServiceLinks: false"), "{text}");
+        }
     }
 
     #[test]
@@ -248,7 +266,7 @@ mod tests {
             ("rest.url=wss://x/", "http:// or https://"),
             ("storage.rotate_bytes=1048575", "from 1MiB to 1TiB"),
             ("storage.rotate_interval=7h", "does not divide a day"),
-            ("storage.buffer_bytes=5MiB", "at least 5376KiB are needed"),
+            ("storage.buffer_bytes=5MiB", "at least 5376KiB necessary"),
             ("storage.zstd_level=20", "from 1 to 19"),
             ("storage.max_streams=0", "from 1 to 100000"),
             ("storage.keep_for=5m", "from 1h to"),
@@ -258,8 +276,10 @@ mod tests {
             ("log.format=xml", "auto, text or json"),
             ("private.jwt_algorithm=RS256", "HS512 or HS256"),
             ("public.backoff_min=1m", "longer than backoff_max, 30s"),
+            ("public.backoff_max=1ms", "backoff_min, 500ms, is longer"),
             ("public.enabled=false", "nothing would be recorded"),
             ("data_dir=", "is empty"),
+            ("data_dir=~/tape", "write the whole path"),
         ] {
             let text = fault(assignment);
             let key = assignment.split('=').next().unwrap();

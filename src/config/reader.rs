@@ -4,13 +4,16 @@
 //! fault refuses the whole configuration, such a value is never used.
 
 use super::faults::{Fault, Faults, Origin, nearest};
-use super::layers::Layers;
+use super::layers::{Layers, PREFIX};
 use super::values::{format_duration, format_size, parse_duration, parse_size};
 use figment::value::{Dict, Value};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Characters of a text that are quoted where something else was expected: enough to find it by.
+const QUOTED: usize = 80;
 
 /// One key in force.
 #[derive(Clone, Debug)]
@@ -46,12 +49,28 @@ impl<'a> Reader<'a> {
         if self.faults.is_empty() { Ok(self.settings) } else { Err(Faults(self.faults)) }
     }
 
-    /// Adds a fault about a key that was read before.
+    /// Adds a fault about a key that was read before, or about one of an entry of its list.
     pub(super) fn refuse(&mut self, key: &str, problem: impl Into<String>) {
+        let fault = Fault::new(self.origin(key), key, problem);
+        self.faults.push(fault);
+    }
+
+    /// Adds a fault about a key that does not quote its value, and is shown even where that is secret.
+    pub(super) fn refuse_openly(&mut self, key: &str, problem: String) {
+        self.faults.push(Fault { origin: self.origin(key), key: key.to_owned(), problem });
+    }
+
+    /// Adds a fault about keys that contradict each other, at the first that is not a default.
+    pub(super) fn refuse_together(&mut self, keys: [&str; 2], problem: impl Into<String>) {
+        let changed = keys.into_iter().find(|key| self.origin(key) != Origin::shipped());
+        self.refuse(changed.unwrap_or(keys[0]), problem);
+    }
+
+    /// Where a key, or the list that an entry's key belongs to, was written.
+    fn origin(&self, key: &str) -> Origin {
         let parent = key.split('[').next().unwrap_or(key);
         let value = self.layers.merged.find_ref(parent);
-        let origin = value.map_or_else(|| Origin::open("default"), |value| self.layers.origin(value));
-        self.faults.push(Fault { origin, key: key.to_owned(), problem: problem.into() });
+        value.map_or_else(Origin::shipped, |value| self.layers.origin(value))
     }
 
     /// Reads a key by its own rule.
@@ -89,9 +108,13 @@ impl<'a> Reader<'a> {
         self.text(key, |text| if text.is_empty() { Ok(None) } else { parse(text).map(Some) })
     }
 
-    /// A path that is not empty.
+    /// The path of a directory.
     pub(super) fn path(&mut self, key: &str) -> PathBuf {
-        self.text(key, |text| if text.is_empty() { Err("it is empty: name a directory") } else { Ok(text.into()) })
+        self.text(key, |text| match text {
+            "" => Err("it is empty: name a directory"),
+            home if home == "~" || home.starts_with("~/") => Err("only a shell understands `~`: write the whole path"),
+            path => Ok(path.into()),
+        })
     }
 
     /// A whole number.
@@ -130,39 +153,44 @@ impl<'a> Reader<'a> {
     fn compare(&mut self, path: &str, merged: &Dict, known: &Dict) {
         for (name, value) in merged {
             let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let problem = match (known.get(name), value) {
-                (Some(Value::Dict(_, known)), Value::Dict(_, merged)) => {
-                    self.compare(&key, merged, known);
-                    continue;
+            let origin = self.layers.origin(first_leaf(value));
+            match (known.get(name), value) {
+                (Some(Value::Dict(_, known)), Value::Dict(_, merged)) => self.compare(&key, merged, known),
+                (Some(Value::Dict(..)), _) => {
+                    self.faults.push(Fault::new(origin, &key, expected("a table of keys", value)));
                 }
-                (Some(Value::Dict(..)), other) => expected("a table of keys", other),
-                (Some(_), _) => continue,
-                (None, _) => self.unknown(path, name, known),
-            };
-            self.faults.push(Fault { origin: self.layers.origin(first_leaf(value)), key, problem });
+                (Some(_), _) => {}
+                (None, _) => {
+                    let problem = format!("unknown key; {}", self.way_out(&key, name, known, &origin));
+                    self.faults.push(Fault { origin, key, problem });
+                }
+            }
         }
     }
 
-    /// What to say about an unknown key: the nearest one beside it, else the nearest anywhere.
-    fn unknown(&self, path: &str, name: &str, siblings: &Dict) -> String {
-        if let Some(near) = nearest(name, siblings.keys().map(String::as_str)) {
-            return format!("unknown key; did you mean `{near}`?");
-        }
-        let whole = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    /// What an unknown key was most likely meant to be: the nearest one beside it, the same name elsewhere, the nearest
+    /// anywhere.
+    fn way_out(&self, key: &str, name: &str, siblings: &Dict, origin: &Origin) -> String {
         let mut all = Vec::new();
         leaves("", &self.layers.defaults, &mut all);
-        let last = |key: &&String| key.rsplit('.').next() == Some(name);
-        match all.iter().find(last).map(String::as_str).or_else(|| nearest(&whole, all.iter().map(String::as_str))) {
-            Some(near) => format!("unknown key; did you mean `{near}`?"),
-            None if whole.starts_with("service_") || whole.starts_with("port") => {
-                "unknown key; if Kubernetes sets it, give the pod enableServiceLinks: false".to_owned()
+        let all = || all.iter().map(String::as_str);
+        let namesakes: Vec<&str> = all().filter(|known| known.rsplit('.').next() == Some(name)).collect();
+        let beside = nearest(name, siblings.keys().map(String::as_str)).map(str::to_owned);
+        let elsewhere = (!namesakes.is_empty()).then(|| namesakes.join("` or `"));
+        match beside.or(elsewhere).or_else(|| nearest(key, all()).map(str::to_owned)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if is_service_link(key, origin) => {
+                "Kubernetes sets it for a service of our name: give the pod enableServiceLinks: false".to_owned()
             }
-            None => {
-                let names: Vec<&str> = siblings.keys().map(String::as_str).collect();
-                format!("unknown key; known here: {}", names.join(", "))
-            }
+            None => format!("known here: {}", siblings.keys().cloned().collect::<Vec<_>>().join(", ")),
         }
     }
+}
+
+/// Whether a variable is one that Kubernetes gives to all pods beside a service that is called `upbit-recorder`.
+fn is_service_link(key: &str, origin: &Origin) -> bool {
+    let is_variable = origin.to_string().starts_with(PREFIX);
+    is_variable && (key.starts_with("service_") || key == "port" || key.starts_with("port_"))
 }
 
 /// The whole keys of all leaves below `value`.
@@ -179,6 +207,9 @@ pub(super) fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
 /// `expected a whole number, found text`.
 pub(super) fn expected(what: &str, found: &Value) -> String {
     let found = match found {
+        Value::String(_, text) if text.chars().count() > QUOTED => {
+            format!("the text `{}…`", text.chars().take(QUOTED).collect::<String>())
+        }
         Value::String(_, text) => format!("the text `{text}`"),
         Value::Char(_, char) => format!("the text `{char}`"),
         Value::Bool(_, flag) => format!("`{flag}`"),

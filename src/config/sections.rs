@@ -6,7 +6,7 @@ use super::layers::Sources;
 use super::reader::Reader;
 use super::subscribe;
 use super::values::{Url, format_duration, format_size};
-use super::{Config, ConnectionConfig, Credentials, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
+use super::{Config, ConnectionConfig, HttpConfig, KeyPlaces, LogConfig, LogFormat, RestConfig, StorageConfig};
 use crate::connection::ConnectionId;
 use crate::connection::batch::BATCH_BYTES;
 use crate::upbit::subscription::Format;
@@ -44,7 +44,7 @@ fn read_connection(
     reader: &mut Reader<'_>,
     sources: &Sources,
     connection: ConnectionId,
-) -> (ConnectionConfig, Option<Credentials>) {
+) -> (ConnectionConfig, Option<KeyPlaces>) {
     let key = |name: &str| format!("{connection}.{name}");
     let enabled = reader.flag(&key("enabled"));
     let config = ConnectionConfig {
@@ -120,13 +120,16 @@ fn read_log(reader: &mut Reader<'_>) -> LogConfig {
 /// Values that are each right and together are not.
 fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     if !config.public.enabled && !config.private.enabled {
-        reader.refuse("public.enabled", "nothing would be recorded: enable the public or the private connection");
+        let problem = "nothing would be recorded: enable the public or the private connection";
+        reader.refuse_together(["public.enabled", "private.enabled"], problem);
     }
     let connections = [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)];
     for (connection, settings) in connections {
         if settings.backoff_min > settings.backoff_max {
             let (min, max) = (format_duration(settings.backoff_min), format_duration(settings.backoff_max));
-            reader.refuse(&format!("{connection}.backoff_min"), format!("{min} is longer than backoff_max, {max}"));
+            let keys = ["backoff_min", "backoff_max"].map(|name| format!("{connection}.{name}"));
+            let problem = format!("backoff_min, {min}, is longer than backoff_max, {max}");
+            reader.refuse_together(keys.each_ref().map(String::as_str), problem);
         }
         refuse_small_buffer(reader, config, connection, settings);
     }
@@ -149,8 +152,9 @@ fn refuse_small_buffer(
     let buffer = config.storage.buffer_bytes as u64;
     if settings.enabled && buffer < needed {
         let (buffer, needed) = (format_size(buffer), format_size(needed));
-        let reason = format!("with {connection}.max_message_bytes as it is, at least {needed} are needed");
-        reader.refuse("storage.buffer_bytes", format!("{buffer} is too little: {reason}"));
+        let longest = format!("{connection}.max_message_bytes");
+        let problem = format!("a buffer_bytes of {buffer} is too little: {longest} makes at least {needed} necessary");
+        reader.refuse_together(["storage.buffer_bytes", &longest], problem);
     }
 }
 

@@ -8,34 +8,37 @@ use crate::desired;
 use crate::upbit::subscription::Subscription;
 use figment::value::{Dict, Value};
 use serde_json::Number;
+use std::collections::BTreeSet;
 
 /// Every key that an entry can have.
 const KEYS: [&str; 6] = ["type", "codes", "count", "level", "only_snapshot", "only_realtime"];
 
-/// Reads a whole list. The entries are checked against the exchange's rules where the connection is made; a connection
-/// that is off may keep a half-written list.
+/// Reads a whole list and has it checked against the exchange's rules.
 pub(super) fn read(reader: &mut Reader<'_>, connection: ConnectionId, enabled: bool) -> Vec<Subscription> {
     let list = format!("{connection}.subscribe");
     let entries = reader.leaf(&list, |value| match value.as_array() {
         Some(entries) => Ok(entries.to_vec()),
         None => Err(expected("a list such as [{type=\"trade\",codes=[\"KRW-BTC\"]}]", value)),
     });
-    let mut sound = true;
     let mut subscriptions = Vec::new();
+    let mut unread = BTreeSet::new();
     for (index, entry) in entries.iter().enumerate() {
         let mut problems = Vec::new();
         subscriptions.push(read_entry(entry, &mut problems));
-        sound &= problems.is_empty();
         for (key, problem) in problems {
+            unread.insert(index);
             reader.refuse(&entry_key(&list, index, &key), problem);
         }
     }
-    // A list with unread parts would be refused for what they left out as well.
-    if enabled && sound {
-        for refusal in desired::refusals(connection, &subscriptions) {
-            let key = refusal.entry.map_or_else(|| list.clone(), |index| entry_key(&list, index, refusal.key));
-            reader.refuse(&key, refusal.problem);
-        }
+    for refusal in desired::refusals(connection, &subscriptions) {
+        let key = match refusal.entry {
+            // A connection that is off needs no list.
+            None if enabled => list.clone(),
+            // An entry with parts that could not be read would be refused for what they left out.
+            Some(index) if !unread.contains(&index) => entry_key(&list, index, refusal.key),
+            _ => continue,
+        };
+        reader.refuse(&key, refusal.problem);
     }
     subscriptions
 }
@@ -152,6 +155,26 @@ mod tests {
                 "public.subscribe[3].only_snapshot expected true or false, found the number 1",
             ]
         );
+    }
+
+    #[test]
+    fn entries_that_can_be_read_are_checked_beside_those_that_cannot() {
+        assert_eq!(
+            faults("[{type=\"trade\",codes=5},{type=\"ticker\",codes=[\"krw-btc\"]}]"),
+            [
+                "public.subscribe[0].codes expected a list of codes such as [\"KRW-BTC\"], found the number 5",
+                "public.subscribe[1].codes `krw-btc` is not upper case, and the exchange answers that with silence: write `KRW-BTC`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_connection_that_is_off_may_have_an_empty_list_but_no_wrong_one() {
+        let with = |list: &str| {
+            load(&Sources { assignments: vec![format!("private.subscribe={list}")], ..Sources::default() })
+        };
+        assert!(with("[]").is_ok());
+        assert!(with("[{type=\"myorder\"}]").unwrap_err().to_string().contains("did you mean `myOrder`"));
     }
 
     #[test]

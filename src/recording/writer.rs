@@ -1,6 +1,6 @@
 //! Hosts the journal: takes orders from the supervisor's queue and sees them onto the disk. The only async file here.
 //!
-//! Lines are written when the queue is empty, when [`FLUSH_BYTES`] of them wait, or after a queue's length of orders,
+//! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of orders,
 //! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
 //! loses no more than that.
 //!

@@ -62,7 +62,10 @@ impl Connection {
                 let last = self.last.map(Stamp::as_micros);
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
                 let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
-                tracing::warn!(connection, %stage, cause, attempt, retry_in, "not connected");
+                match retry_in {
+                    Some(retry_in) => tracing::warn!(connection, %stage, cause, attempt, retry_in, "not connected"),
+                    None => tracing::info!(connection, %stage, cause, "disconnected"),
+                }
                 Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
             }
             Notice::GivenUp { attempts } => {

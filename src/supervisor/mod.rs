@@ -341,7 +341,10 @@ impl Supervisor {
     fn handle_notice(&mut self, id: ConnectionId, at: Instant, notice: Notice) {
         let stamp = self.stamper.raise(self.clock.stamp_at(at));
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        if let Notice::Lost { cause, .. } = &notice {
+        // A connection that ends because we stop has recorded up to its end; the next start opens the gap.
+        if let Notice::Lost { cause, .. } = &notice
+            && self.phase == Phase::Running
+        {
             self.ledger.open(id, connection.last.unwrap_or(stamp), Kind::Disconnected, cause);
         }
         let clock = self.clock;

@@ -19,6 +19,16 @@ pub enum JwtAlgorithm {
     Hs256,
 }
 
+impl JwtAlgorithm {
+    /// The name in the token and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs512 => "HS512",
+            Self::Hs256 => "HS256",
+        }
+    }
+}
+
 /// Text that must not be seen: a key or a token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

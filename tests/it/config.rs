@@ -41,10 +41,12 @@ fn a_misspelt_key_exits_78_with_file_key_and_nearest_key_together_with_every_oth
     let (code, out, err) = finish(command.output().unwrap());
     assert_eq!((code, out.as_str()), (78, ""));
     let expected = [
-        "upbit-recorder: the configuration has 6 faults",
+        "upbit-recorder: the configuration has 8 faults",
         "my.toml: public.ping_intervall: unknown key; did you mean `ping_interval`?",
         "my.toml: public.pong_timeout: `10 seconds` is no duration: write a whole number and one of the units ms, s, m, h, d, such as 30s",
         "my.toml: public.subscribe[1].code: unknown key; did you mean `codes`?",
+        "my.toml: public.subscribe[0].type: `orderbok` is no type of the exchange; did you mean `orderbook`?",
+        "my.toml: public.subscribe[0].codes: `krw-btc` is not upper case, and the exchange answers that with silence: write `KRW-BTC`",
         "my.toml: storage.rotate_bytes: `5` is out of bounds: from 1MiB to 1TiB",
         "UPBIT_RECORDER_STORAGE__ZSTD_LEVEL: storage.zstd_level: `99` is out of bounds: from 1 to 19",
         "--set: log.level: `inof` is no level (off, error, warn, info, debug, trace); did you mean `info`?",
@@ -76,7 +78,7 @@ fn without_a_file_check_shows_defaults_frames_and_needs() {
     let (code, out, err) = run(directory.path(), &["check"]);
     assert_eq!((code, err.as_str()), (0, ""));
     for line in [
-        "data_dir = \"data\"                  # default",
+        "data_dir = \"data\"                                # default",
         r#"#   [{"ticket":"00000000-0000-4000-8000-000000000000"},{"type":"trade","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"type":"orderbook","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"type":"ticker","codes":["KRW-BTC","KRW-ETH","KRW-XRP"]},{"format":"DEFAULT"}]"#,
         "# Streams: 9, a file each; storage.max_streams allows 10000.",
         "# The private connection is off (private.enabled).",
@@ -121,10 +123,35 @@ fn nothing_from_the_secret_file_and_no_key_is_ever_printed() {
         out
     };
     canary(78, &["check", "--config", "my.toml"]);
+    canary(78, &["check", "--config", "my.toml", "--json"]);
     let text = canary(0, &["check", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
     assert!(text.contains("# data_dir is not shown: it is secret, from my.secret.toml"), "{text}");
     assert!(text.contains("keys in UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY"), "{text}");
     canary(0, &["check", "--json", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
+}
+
+#[test]
+fn what_is_wrong_in_the_secret_file_is_named_but_not_repeated() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("my.secret.toml");
+    let file = "
+        http = 'CANARY'
+        [public]
+        url = 'wss://CANARY@host/'
+        subscribe = [{ type = 'CANARY', codes = ['CANARY-lower'] }, 'CANARY']
+        [private]
+        enabled = true
+        access_key_file = 'CANARY'
+        ";
+    std::fs::write(directory.path().join("my.toml"), "").unwrap();
+    std::fs::write(&secret, file).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let (code, out, err) = run(directory.path(), &["check", "--config", "my.toml"]);
+    assert!(code == 78 && !out.contains("CANARY") && !err.contains("CANARY"), "{out}{err}");
+    for key in ["http", "public.url", "public.subscribe[1]", "private.access_key_file", "private.enabled"] {
+        assert!(err.contains(&format!("my.secret.toml: {key}: the value cannot be used")), "{key}\n{err}");
+    }
 }
 
 #[test]
@@ -160,7 +187,7 @@ fn completions_and_the_manual_name_every_verb() {
     for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
         let (code, out, err) = run(directory.path(), arguments);
         assert_eq!((code, err.as_str()), (0, ""));
-        for verb in ["check", "completions", "man"] {
+        for verb in ["record", "check", "replay", "completions", "man"] {
             assert!(out.to_lowercase().contains(verb), "{arguments:?} {verb}");
         }
     }

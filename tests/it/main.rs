@@ -4,5 +4,9 @@
 
 mod actor;
 mod config;
+mod console;
+mod format;
 mod network;
+mod record;
 mod replay;
+mod support;

@@ -1,8 +1,8 @@
 //! What a ticker says about one pair: the day since midnight UTC and the last 24 hours, kept trade by trade.
 
 use super::candle::{Candle, Volumes};
-use super::instrument::{Instrument, Trade};
-use super::tape::SLOT_MILLIS;
+use crate::replay::market::chance::SLOT_MILLIS;
+use crate::replay::market::instrument::{Instrument, Trade};
 
 /// A day, in milliseconds.
 pub(crate) const DAY_MILLIS: u64 = 86_400_000;
@@ -77,8 +77,8 @@ pub(crate) fn previous_close(instrument: &Instrument, midnight: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Market;
     use super::*;
+    use crate::replay::market::Market;
 
     #[test]
     fn kept_trade_by_trade_the_sums_are_those_of_the_tape() {

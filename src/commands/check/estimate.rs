@@ -1,13 +1,13 @@
 //! How much disk a day of a request takes, roughly. Pure.
 //!
 //! The figures behind it were measured on the live service in September 2026: 855 pairs of `orderbook` in DEFAULT made
-//! 790 frames a second of 2.7 kB each, so 0.9 a second for the pair in the middle; a busy pair is sent on a grid of
+//! 790 frames a second of 2.7 kB each, so 0.9 a second for the average pair; a busy pair is sent on a grid of
 //! 100 ms, so at most 10 a second. Nobody has published rates of trades and tickers: they are taken to be as many as
 //! the book's frames, since it is trades and orders that move both.
 
 use crate::upbit::subscription::{Format, Request, Subscription};
 
-/// Frames a second of a pair in the middle, and of a busy one.
+/// Frames a second of the average pair, and of a busy one.
 const FRAMES_PER_SECOND: [f64; 2] = [0.92, 10.0];
 
 /// A candle is sent at most once a second.
@@ -36,7 +36,7 @@ pub(super) const SEALED_SHARE: f64 = 0.1;
 /// Bytes a day, before compression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
 pub(super) struct PerDay {
-    /// If every pair is one in the middle.
+    /// If every pair is an average one.
     pub(super) low: f64,
     /// If every pair is a busy one.
     pub(super) high: f64,

@@ -1,27 +1,16 @@
 //! What the program tells about itself: log lines and, on a terminal, one status line below them.
 //!
-//! ```text
-//! tracing ──▶ text or JSON ──┐
-//!                            ├─▶ bounded queue ──▶ thread ──▶ Console ──▶ standard error
-//! Screen::show, clear ───────┘   full: dropped and counted
-//! ```
-//!
 //! Nothing here may hold the recording up. A terminal that was stopped with Ctrl-S, or a pipe that nobody reads, stops
-//! the thread and nothing else; this is why the status line takes the same way as the log.
+//! the console's thread and nothing else; this is why the status line takes the same way as the log.
+
+mod console;
 
 use crate::config::{LogConfig, LogFormat, nearest};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use console::Console;
 use std::io::{self, IsTerminal, Write};
 use tracing::Subscriber;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
-
-/// Lines that may wait for a slow terminal: at some 250 bytes a line, a megabyte.
-const WAITING_LINES: usize = 4096;
-
-/// What the console's thread takes for a status line instead of a log line; no log line begins with it.
-const STATUS_MARK: u8 = 0;
 
 /// The levels, in the order in which they say more.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
@@ -31,33 +20,40 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 pub struct Logging {
     /// The status line.
     pub screen: Screen,
-    dropped: ErrorCounter,
-    _guard: WorkerGuard,
+    console: Console,
 }
 
 impl Logging {
     /// Lines that were dropped because standard error did not take them.
     pub fn dropped_lines(&self) -> usize {
-        self.dropped.dropped_lines()
+        self.console.dropped()
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.console.finish();
     }
 }
 
 /// Sends everything that is logged from here on to standard error. Called once, by `main`.
-pub fn init(config: &LogConfig) -> Logging {
+///
+/// # Errors
+///
+/// The console's thread cannot be started.
+pub fn init(config: &LogConfig) -> io::Result<Logging> {
     let is_terminal = io::stderr().is_terminal();
-    let builder = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).lossy(true).thread_name("log");
-    let (writer, guard) = builder.finish(Console::new(is_terminal));
-    let dropped = writer.error_counter();
+    let console = Console::start(io::stderr(), is_terminal)?;
     let text = match config.format {
         LogFormat::Auto => is_terminal,
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
     let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = subscriber(&config.level, text, colours, writer.clone());
+    let subscriber = subscriber(&config.level, text, colours, console.clone());
     // Fails only where one is set already, which then does its work.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    Logging { screen: Screen { writer: is_terminal.then_some(writer) }, dropped, _guard: guard }
+    Ok(Logging { screen: Screen { console: is_terminal.then(|| console.clone()) }, console })
 }
 
 /// Checks a filter as it stands in the configuration: levels, alone or behind a module and `=`.
@@ -81,31 +77,34 @@ pub fn check_filter(filter: &str) -> Result<(), String> {
 /// The status line: what the program is doing right now, drawn over itself. Shown on a terminal only.
 #[derive(Clone, Debug)]
 pub struct Screen {
-    writer: Option<NonBlocking>,
+    console: Option<Console>,
 }
 
 impl Screen {
     /// Whether anything is shown: on a terminal, and nowhere else.
     pub fn is_shown(&self) -> bool {
-        self.writer.is_some()
+        self.console.is_some()
     }
 
     /// Replaces the line; it is cut at the terminal's width.
-    pub fn show(&mut self, text: &str) {
-        let Some(writer) = &mut self.writer else { return };
-        let mut line = vec![STATUS_MARK];
-        line.extend(text.bytes().filter(|byte| !byte.is_ascii_control()));
-        // A full queue drops the line, and the next one comes in a second.
-        let _ = writer.write(&line);
+    pub fn show(&self, text: &str) {
+        if let Some(console) = &self.console {
+            console.show(text.chars().filter(|char| !char.is_control()).collect());
+        }
     }
 
     /// Removes the line.
-    pub fn clear(&mut self) {
+    pub fn clear(&self) {
         self.show("");
     }
 }
 
-fn subscriber(filter: &str, text: bool, colours: bool, writer: NonBlocking) -> Box<dyn Subscriber + Send + Sync> {
+fn subscriber<W: Write + Clone + Send + Sync + 'static>(
+    filter: &str,
+    text: bool,
+    colours: bool,
+    writer: W,
+) -> Box<dyn Subscriber + Send + Sync> {
     let filter = EnvFilter::new(filter);
     let make_writer = move || writer.clone();
     if text {
@@ -113,44 +112,6 @@ fn subscriber(filter: &str, text: bool, colours: bool, writer: NonBlocking) -> B
     } else {
         Box::new(fmt().json().flatten_event(true).with_env_filter(filter).with_writer(make_writer).finish())
     }
-}
-
-/// Standard error as the log's thread sees it.
-struct Console {
-    status: Option<ProgressBar>,
-}
-
-impl Console {
-    fn new(is_terminal: bool) -> Self {
-        Self { status: is_terminal.then(status_line) }
-    }
-}
-
-fn status_line() -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_msg}").expect("the template is a constant");
-    ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style)
-}
-
-impl Write for Console {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match (bytes.split_first(), &self.status) {
-            (Some((&STATUS_MARK, text)), Some(status)) => draw(status, text),
-            (Some((&STATUS_MARK, _)), None) => {}
-            (_, Some(status)) => status.suspend(|| io::stderr().write_all(bytes))?,
-            (_, None) => io::stderr().write_all(bytes)?,
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
-    }
-}
-
-fn draw(status: &ProgressBar, text: &[u8]) {
-    status.set_message(String::from_utf8_lossy(text).into_owned());
-    // `set_message` draws at most twenty times a second; a line that is cleared must go now.
-    status.force_draw();
 }
 
 #[cfg(test)]
@@ -174,12 +135,10 @@ mod tests {
 
     fn logged(filter: &str, text: bool) -> String {
         let memory = Memory::default();
-        let (writer, guard) = tracing_appender::non_blocking(memory.clone());
-        tracing::subscriber::with_default(subscriber(filter, text, false, writer), || {
+        tracing::subscriber::with_default(subscriber(filter, text, false, memory.clone()), || {
             tracing::info!(streams = 9, "live");
             tracing::debug!("hidden");
         });
-        drop(guard);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -208,36 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_a_status_line_goes_nowhere() {
-        let mut screen = Screen { writer: None };
+    fn a_status_line_is_not_shown_without_a_terminal() {
+        let screen = Screen { console: None };
         screen.show("live");
         assert!(!screen.is_shown());
-        let mut console = Console::new(false);
-        assert_eq!(console.write(b"\0live").unwrap(), 5);
-    }
-
-    #[test]
-    fn a_writer_that_is_stuck_costs_lines_and_nothing_else() {
-        struct Stuck(std::sync::mpsc::Receiver<()>);
-        impl Write for Stuck {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                let _ = self.0.recv();
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let (release, stuck) = std::sync::mpsc::sync_channel(0);
-        let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(4).finish(Stuck(stuck));
-        let dropped = writer.error_counter();
-        tracing::subscriber::with_default(subscriber("info", true, false, writer), || {
-            for _ in 0..100 {
-                tracing::info!("line");
-            }
-        });
-        assert!(dropped.dropped_lines() >= 95);
-        drop(release);
-        drop(guard);
     }
 }

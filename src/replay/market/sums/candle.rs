@@ -1,7 +1,7 @@
 //! Sums of trades: what a candle, a day or a rolling day says.
 
-use super::instrument::{Instrument, Side, Trade};
-use super::tape::SLOT_MILLIS;
+use crate::replay::market::chance::SLOT_MILLIS;
+use crate::replay::market::instrument::{Instrument, Side, Trade};
 
 /// The sum of the trades of a period. Prices are in units of 10^-8, volumes too, values in units of 10^-16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,14 @@ impl Candle {
         self.low = self.low.min(trade.price);
         self.last = trade;
         self.volumes.add(&trade);
+    }
+
+    /// Counts an earlier trade.
+    pub(crate) fn add_earlier(&mut self, trade: &Trade) {
+        self.open = trade.price;
+        self.high = self.high.max(trade.price);
+        self.low = self.low.min(trade.price);
+        self.volumes.add(trade);
     }
 
     /// A candle, or the one begun by this trade.

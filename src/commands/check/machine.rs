@@ -1,0 +1,72 @@
+//! What this machine offers to the recorder: open files, and the disk below the data directory. Looks, changes nothing.
+
+use rustix::fs::{Access, access, statvfs};
+use rustix::process::{Resource, getrlimit};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// The machine as `check` finds it.
+#[derive(Debug, Serialize)]
+pub(super) struct Machine {
+    /// Files that a process may open now; nothing: any number.
+    pub(super) soft_open_files: Option<u64>,
+    /// What a process may raise that to by itself.
+    pub(super) hard_open_files: Option<u64>,
+    /// Bytes free below the data directory for somebody who is not root; nothing: unknown.
+    pub(super) free_bytes: Option<u64>,
+    /// Why nothing can be written there; nothing: it can.
+    pub(super) unwritable: Option<String>,
+}
+
+impl Machine {
+    /// Looks at the limits of this process and at the directory, or where it would be made.
+    pub(super) fn look(data_dir: &Path) -> Self {
+        let limits = getrlimit(Resource::Nofile);
+        let existing = nearest_existing(data_dir);
+        let free = statvfs(&existing).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        Self {
+            soft_open_files: limits.current,
+            hard_open_files: limits.maximum,
+            free_bytes: free,
+            unwritable: unwritable(&existing),
+        }
+    }
+}
+
+/// The directory itself, or the first one above it that is there.
+fn nearest_existing(path: &Path) -> PathBuf {
+    let named = |path: &&Path| !path.as_os_str().is_empty();
+    let found = path.ancestors().filter(named).find(|path| path.symlink_metadata().is_ok());
+    found.unwrap_or_else(|| Path::new(if path.is_absolute() { "/" } else { "." })).to_owned()
+}
+
+fn unwritable(existing: &Path) -> Option<String> {
+    let shown = existing.display();
+    match existing.metadata() {
+        Ok(found) if !found.is_dir() => Some(format!("{shown} is no directory")),
+        Ok(_) => access(existing, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("{shown}: {error}")),
+        Err(error) => Some(format!("{shown}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_would_be_made_is_looked_at_from_above() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(nearest_existing(&directory.path().join("a/b")), directory.path());
+        assert_eq!(nearest_existing(Path::new("no-such-directory")), Path::new("."));
+        let machine = Machine::look(&directory.path().join("a/b"));
+        assert!(machine.free_bytes.is_some() && machine.unwritable.is_none(), "{machine:?}");
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("data"), "").unwrap();
+        let problem = Machine::look(&directory.path().join("data/tape")).unwritable.unwrap();
+        assert!(problem.ends_with("data is no directory"), "{problem}");
+    }
+}

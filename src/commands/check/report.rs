@@ -1,0 +1,133 @@
+//! What `check` found, in the shape of its JSON output. Pure.
+
+use super::estimate::{self, PerDay, SEALED_SHARE};
+use super::machine::Machine;
+use crate::commands::record::OTHER_DESCRIPTORS;
+use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting};
+use crate::connection::ConnectionId;
+use crate::desired;
+use figment::value::Value;
+use serde::Serialize;
+
+/// Stands where each connect puts a new UUID.
+const TICKET: &str = "00000000-0000-4000-8000-000000000000";
+
+/// Everything that follows from a configuration, in the shape of the JSON output.
+#[derive(Serialize)]
+pub(super) struct Report {
+    pub(super) valid: bool,
+    pub(super) settings: Vec<ShownSetting>,
+    pub(super) connections: Vec<ShownConnection>,
+    pub(super) streams: usize,
+    /// Files that will be open at once.
+    pub(super) open_files: usize,
+    pub(super) bytes_per_day: PerDay,
+    pub(super) sealed_share: f64,
+    pub(super) machine: Machine,
+}
+
+/// A key in force.
+#[derive(Serialize)]
+pub(super) struct ShownSetting {
+    key: String,
+    /// Nothing where it is secret.
+    value: Option<Value>,
+    origin: String,
+}
+
+/// A connection that will be made.
+#[derive(Serialize)]
+pub(super) struct ShownConnection {
+    pub(super) connection: String,
+    /// Nothing where it is secret.
+    pub(super) url: Option<String>,
+    /// Nothing where what to subscribe is secret.
+    pub(super) frame: Option<String>,
+    /// Where the keys are, and how the token is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Serialize)]
+pub(super) struct FaultReport {
+    pub(super) valid: bool,
+    faults: Vec<ShownFault>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ShownFault {
+    origin: String,
+    key: String,
+    problem: String,
+}
+
+impl Report {
+    pub(super) fn of(loaded: &Loaded, machine: Machine) -> Self {
+        let config = &loaded.config;
+        let mut report = Self {
+            valid: true,
+            settings: loaded.settings.iter().map(ShownSetting::of).collect(),
+            connections: Vec::new(),
+            streams: 0,
+            open_files: 0,
+            bytes_per_day: PerDay::default(),
+            sealed_share: SEALED_SHARE,
+            machine,
+        };
+        for (connection, settings) in connections(config).into_iter().filter(|(_, settings)| settings.enabled) {
+            let request = desired::request(settings);
+            let per_day = estimate::per_day(&request);
+            report.streams += desired::streams(&request);
+            report.bytes_per_day.low += per_day.low;
+            report.bytes_per_day.high += per_day.high;
+            let secret = |key: &str| is_secret(&loaded.settings, &format!("{connection}.{key}"));
+            report.connections.push(ShownConnection {
+                connection: connection.to_string(),
+                url: (!secret("url")).then(|| settings.url.to_string()),
+                frame: (!secret("subscribe")).then(|| request.to_frame(TICKET)),
+                token: token(loaded, connection),
+            });
+        }
+        report.open_files = report.streams.min(config.storage.max_streams) + OTHER_DESCRIPTORS;
+        report
+    }
+}
+
+impl ShownSetting {
+    pub(super) fn of(setting: &Setting) -> Self {
+        let value = (!setting.origin.is_secret()).then(|| setting.value.clone());
+        Self { key: setting.key.clone(), value, origin: setting.origin.to_string() }
+    }
+}
+
+impl FaultReport {
+    pub(super) fn of(faults: &Faults) -> Self {
+        let shown = |fault: &Fault| ShownFault {
+            origin: fault.origin.to_string(),
+            key: fault.key.clone(),
+            problem: fault.problem.clone(),
+        };
+        Self { valid: false, faults: faults.0.iter().map(shown).collect() }
+    }
+}
+
+/// Both connections, enabled or not.
+pub(super) fn connections(config: &Config) -> [(ConnectionId, &ConnectionConfig); 2] {
+    [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)]
+}
+
+fn is_secret(settings: &[Setting], key: &str) -> bool {
+    settings.iter().any(|setting| setting.key == key && setting.origin.is_secret())
+}
+
+fn token(loaded: &Loaded, connection: ConnectionId) -> Option<String> {
+    let keys = loaded.config.credentials.as_ref().filter(|_| connection == ConnectionId::Private)?;
+    let place = |key: &str, place: &KeyPlace| match is_secret(&loaded.settings, key) {
+        true => "a file that is not shown".to_owned(),
+        false => place.to_string(),
+    };
+    let access = place("private.access_key_file", &keys.access_key);
+    let secret = place("private.secret_key_file", &keys.secret_key);
+    Some(format!("signed by {} (keys in {access} and {secret})", keys.jwt_algorithm.as_str()))
+}

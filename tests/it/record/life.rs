@@ -1,0 +1,134 @@
+//! The life of the process: beginning, losing the exchange, ending, and what it says about it.
+
+use super::Scene;
+use crate::support::{Exchange, Program, eventually};
+use rustix::process::Signal;
+use std::process::Command;
+
+#[test]
+fn a_lost_exchange_is_found_again_and_the_gap_has_both_ends() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "200"]);
+    let (port, url) = (exchange.port(), exchange.url.clone());
+    let recorder = scene.record(&url, &["public.backoff_min=50ms", "public.backoff_max=200ms"]);
+    scene.await_event(&recorder, "gap", 1);
+    exchange.kill();
+    scene.await_event(&recorder, "lost", 1);
+    let exchange = Exchange::start(port, &["--codes", "3", "--rate", "200"]);
+    scene.await_event(&recorder, "gap", 2);
+    assert!(recorder.terminate().success());
+    exchange.kill();
+    let gaps = scene.tape.events("gap");
+    let gap = gaps.iter().find(|gap| gap["kind"] == "disconnected" && gap["cause"] != "the first start").unwrap();
+    let (from, to) = (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap());
+    assert_eq!(gap["streams"].as_array().unwrap().len(), 9);
+    assert_eq!(gap["id"], gap["ts_recv"]);
+    let stamps = scene.tape.stamps();
+    assert!(from < to && stamps.binary_search(&from).is_ok() && stamps.binary_search(&to).is_ok());
+    let data = scene.tape.lines().into_iter().filter(|(stream, _)| !["recorder", "misc"].contains(&stream.as_str()));
+    let inside = data.flat_map(|(_, lines)| lines).map(|line| crate::support::split(&line).0);
+    assert_eq!(inside.filter(|stamp| (from + 1..to).contains(stamp)).count(), 0, "a gap holds no line");
+}
+
+#[test]
+fn without_an_exchange_it_says_so_keeps_trying_and_stops_cleanly() {
+    let scene = Scene::new();
+    // A port that was just free and is listened to by nobody.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let log = std::fs::File::create(scene.path("log")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+    command.env_clear().args(["record", "--set", "public.backoff_min=20ms", "--set", "log.format=text"]);
+    command.args(["--set", &format!("data_dir={}", scene.tape.path.display())]);
+    command.args(["--set", &format!("public.url=ws://127.0.0.1:{port}/websocket/v1")]).stderr(log);
+    let mut recorder = Program::spawn(&mut command);
+    scene.await_event(&recorder, "lost", 4);
+    recorder.signal(Signal::INT);
+    assert!(recorder.wait().success());
+    let log = std::fs::read_to_string(scene.path("log")).unwrap();
+    assert!(log.contains(&format!("127.0.0.1:{port}")) && log.to_lowercase().contains("refused"), "{log}");
+    let lost = scene.tape.events("lost");
+    let times: Vec<u64> = lost.iter().map(|event| event["ts_recv"].as_u64().unwrap()).collect();
+    let pauses: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Each wait is drawn from the upper half of one that doubles, so the third is longer than the first.
+    assert!(pauses[2] > pauses[0], "{pauses:?}");
+    assert_eq!(scene.tape.lines()["recorder"].last().unwrap().matches("\"event\":\"stopped\"").count(), 1);
+}
+
+#[test]
+fn a_second_recorder_of_the_same_directory_is_refused_and_told_who_is_there() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&[]);
+    let recorder = scene.record(&exchange.url, &[]);
+    scene.await_event(&recorder, "live", 1);
+    let second = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"))
+        .args(["record", "--set", &format!("data_dir={}", scene.tape.path.display())])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(75));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains(&format!("process {}", recorder.pid())), "{said}");
+    assert!(recorder.terminate().success());
+}
+
+#[test]
+fn it_stops_by_itself_when_it_is_told_how_long() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&[]);
+    let data_dir = format!("data_dir={}", scene.tape.path.display());
+    let url = format!("public.url={}", exchange.url);
+    let mut recorder = Program::start(&["record", "--for", "1500ms", "--set", &data_dir, "--set", &url]);
+    assert!(recorder.wait().success());
+    assert_eq!(scene.tape.events("stopped")[0]["reason"], "--for");
+}
+
+#[test]
+fn a_clean_stop_is_continued_in_the_same_files() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&[]);
+    for _ in 1..=3 {
+        let recorder = scene.record(&exchange.url, &[]);
+        scene.await_event(&recorder, "gap", 1);
+        assert!(recorder.terminate().success());
+    }
+    // Unless midnight came in between, nothing was rotated.
+    let rotated = scene.tape.events("rotated");
+    assert!(rotated.iter().all(|event| event["reason"] == "interval"), "{rotated:?}");
+    let kinds: Vec<_> = scene.tape.events("gap").iter().map(|gap| gap["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["disconnected", "stopped", "stopped"]);
+    scene.tape.assert_stamps_increase();
+}
+
+#[test]
+fn a_changed_subscription_begins_new_files() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&[]);
+    for format in ["DEFAULT", "SIMPLE"] {
+        let recorder = scene.record(&exchange.url, &[&format!("public.format={format}")]);
+        scene.await_event(&recorder, "gap", 1);
+        assert!(recorder.terminate().success());
+    }
+    let rotated = scene.tape.events("rotated");
+    assert!(rotated.iter().any(|event| event["reason"] == "subscription"), "{rotated:?}");
+    for (stream, lines) in scene.tape.lines() {
+        let is_simple = |line: &String| line.contains("\"ty\":");
+        assert!(lines.is_sorted_by_key(is_simple), "{stream}");
+    }
+    scene.tape.assert_sealed();
+}
+
+#[test]
+fn sigusr1_rotates_every_stream() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "500"]);
+    let recorder = scene.record(&exchange.url, &[]);
+    scene.await_event(&recorder, "gap", 1);
+    recorder.signal(Signal::USR1);
+    // The events themselves begin a new file, too.
+    eventually("everything is sealed", || scene.tape.archived(".zst").len() >= 10);
+    assert!(recorder.terminate().success());
+    let rotated = scene.tape.events("rotated");
+    let names = rotated.iter().filter(|event| event["reason"] == "requested");
+    assert!(names.map(|event| event["segments"].as_array().unwrap().len()).sum::<usize>() >= 9);
+    scene.tape.assert_sealed();
+}

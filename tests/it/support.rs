@@ -1,0 +1,265 @@
+//! What the tests of the real program share: starting and ending it, and reading what it wrote.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program, killed at the end of the test if it still runs.
+pub(crate) struct Program {
+    child: Child,
+}
+
+impl Program {
+    /// Starts a verb of the program in an environment without any setting of its own.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_upbit-recorder")).args(arguments).env_clear())
+    }
+
+    /// Starts any command.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self { child: command.stdin(Stdio::null()).spawn().unwrap() }
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        self.signal(rustix::process::Signal::TERM);
+        self.wait()
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(mut self) {
+        self.signal(rustix::process::Signal::KILL);
+        self.wait();
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        eventually("the program ends", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running local exchange.
+pub(crate) struct Exchange {
+    program: Program,
+    /// Its address for the recorder.
+    pub(crate) url: String,
+}
+
+impl Exchange {
+    /// Starts one on a free port, or on `port`.
+    pub(crate) fn start(port: u16, arguments: &[&str]) -> Self {
+        let listen = format!("127.0.0.1:{port}");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+        command.args(["replay", "--listen", &listen]).args(arguments).env_clear().stdout(Stdio::piped());
+        let mut program = Program::spawn(&mut command);
+        let mut line = String::new();
+        BufReader::new(program.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.strip_prefix("replay: listening on ").expect(&line).trim().to_owned();
+        Self { program, url }
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        let authority = self.url.split('/').nth(2).unwrap();
+        authority.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(self) {
+        self.program.kill();
+    }
+
+    /// Asks it to end, after which its log of sent frames is complete.
+    pub(crate) fn terminate(self) {
+        assert!(self.program.terminate().success());
+    }
+}
+
+/// Waits until something is so.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
+    let now = Instant::now;
+    let start = now();
+    while !is_so() {
+        assert!(now() - start < PATIENCE, "waited for this in vain: {what}");
+        pause(Duration::from_millis(10));
+    }
+}
+
+/// Lets real time pass.
+pub(crate) fn pause(length: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
+    std::thread::sleep(length);
+}
+
+/// A data directory as a reader sees it.
+pub(crate) struct Tape {
+    /// The directory.
+    pub(crate) path: PathBuf,
+}
+
+impl Tape {
+    /// The lines of every stream, oldest first, from sealed, plain and active files.
+    pub(crate) fn lines(&self) -> BTreeMap<String, Vec<String>> {
+        let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for path in self.segments() {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let stem = name.trim_end_matches(".zst").trim_end_matches(".jsonl");
+            // An archived name has its time behind the stream's: `KRW-BTC_candle.1m.20261122T051204.113204Z`.
+            let stream = if is_active(&path) { stem } else { stem.rsplitn(3, '.').last().unwrap() };
+            let bytes = std::fs::read(&path).unwrap();
+            let bytes = if name.ends_with(".zst") { zstd::stream::decode_all(&*bytes).unwrap() } else { bytes };
+            let text = String::from_utf8(bytes).unwrap();
+            assert!(text.ends_with('\n'), "{name} ends within a line");
+            lines.entry(stream.to_owned()).or_default().extend(text.lines().map(str::to_owned));
+        }
+        lines
+    }
+
+    /// The frames of every stream of the exchange, as they were received.
+    pub(crate) fn frames(&self) -> BTreeMap<String, Vec<String>> {
+        let mut frames = self.lines();
+        frames.remove("recorder");
+        frames.values_mut().flatten().for_each(|line| *line = split(line).1);
+        frames
+    }
+
+    /// The recorder's events of one kind, oldest first.
+    pub(crate) fn events(&self, event: &str) -> Vec<serde_json::Value> {
+        let lines = self.lines().remove("recorder").unwrap_or_default();
+        let events = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        events.filter(|found| found["event"] == event).collect()
+    }
+
+    /// All stamps of all files, in the order of their values.
+    pub(crate) fn stamps(&self) -> Vec<u64> {
+        let mut stamps: Vec<u64> = self.lines().values().flatten().map(|line| split(line).0).collect();
+        stamps.sort_unstable();
+        stamps
+    }
+
+    /// The names of the archive's files with an ending.
+    pub(crate) fn archived(&self, ending: &str) -> Vec<PathBuf> {
+        let mut files = files_below(&self.path.join("archive"));
+        files.retain(|path| path.to_str().unwrap().ends_with(ending));
+        files
+    }
+
+    /// Asserts that stamps strictly increase over all lines of all files together, and within each stream.
+    pub(crate) fn assert_stamps_increase(&self) {
+        let stamps = self.stamps();
+        assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "a stamp was given twice");
+        for (stream, lines) in self.lines() {
+            let stamps: Vec<u64> = lines.iter().map(|line| split(line).0).collect();
+            assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{stream}");
+        }
+    }
+
+    /// Asserts that nothing is left to be sealed, and that what is sealed is what the manifests say.
+    pub(crate) fn assert_sealed(&self) {
+        assert_eq!(self.archived(".tmp"), [""; 0].map(PathBuf::from));
+        let plain: Vec<_> =
+            self.archived(".jsonl").into_iter().filter(|path| !path.ends_with("manifest.jsonl")).collect();
+        assert_eq!(plain, [""; 0].map(PathBuf::from), "a plain segment is left");
+        let sealed = self.archived(".zst");
+        assert!(!sealed.is_empty());
+        let checked = Command::new("zstd").args(["-t", "-q"]).args(&sealed).status();
+        assert!(checked.expect("zstd is installed").success());
+        let mut listed = 0;
+        for manifest in self.archived("manifest.jsonl") {
+            let text = std::fs::read_to_string(&manifest).unwrap();
+            let entries: Vec<serde_json::Value> =
+                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let sums = entries
+                .iter()
+                .map(|entry| format!("{}  {}\n", entry["sha256"].as_str().unwrap(), entry["name"].as_str().unwrap()));
+            let directory = manifest.parent().unwrap();
+            let list = directory.join("../sums");
+            std::fs::write(&list, sums.collect::<String>()).unwrap();
+            let mut check = Command::new("sha256sum");
+            check.args(["--check", "--quiet", "--strict", "../sums"]).current_dir(directory);
+            assert!(check.status().unwrap().success());
+            std::fs::remove_file(list).unwrap();
+            listed += entries.len();
+        }
+        assert_eq!(listed, sealed.len());
+    }
+
+    /// Segments in the order of time within each stream: archived ones sort by the time in their name.
+    fn segments(&self) -> Vec<PathBuf> {
+        let mut segments = self.archived(".jsonl");
+        segments.extend(self.archived(".zst"));
+        segments.sort();
+        let entries = std::fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path());
+        segments.extend(entries.filter(|path| path.extension().is_some_and(|ending| ending == "jsonl")));
+        segments.retain(|path| !path.ends_with("manifest.jsonl"));
+        segments
+    }
+}
+
+/// What an exchange logged of the frames it handed to sockets, by the stream that each belongs to.
+pub(crate) fn sent(log: &Path) -> BTreeMap<String, Vec<String>> {
+    let mut sent: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in std::fs::read_to_string(log).unwrap().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let frame = line["frame"].as_str().unwrap().to_owned();
+        let object: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        let name = |long: &str, short: &str| {
+            object.get(long).or(object.get(short)).and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
+        let stream = match (name("type", "ty"), name("code", "cd")) {
+            (Some(kind), Some(code)) => format!("{code}_{kind}"),
+            (Some(kind), None) => kind,
+            (None, _) => "misc".to_owned(),
+        };
+        sent.entry(stream).or_default().push(frame);
+    }
+    sent
+}
+
+/// Stamp and object of a line.
+pub(crate) fn split(line: &str) -> (u64, String) {
+    let (stamp, rest) = line.strip_prefix("{\"ts_recv\":").unwrap().split_once(',').unwrap();
+    (stamp.parse().unwrap(), format!("{{{rest}"))
+}
+
+fn is_active(path: &Path) -> bool {
+    !path.parent().unwrap().file_name().unwrap().to_str().unwrap().starts_with("date=")
+}
+
+fn files_below(path: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}

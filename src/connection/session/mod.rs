@@ -61,8 +61,8 @@ pub struct Session {
     rng: StdRng,
     /// The last error of this attempt or session.
     refusal: Option<Refusal>,
-    /// The refusal that was reported and still stands.
-    reported: Option<Refusal>,
+    /// The refusal that was reported and still stands, and since when.
+    reported: Option<(Instant, Refusal)>,
     /// When a connection was last given up because of mute streams.
     renewed_at: Option<Instant>,
     /// The last request as it was sent.

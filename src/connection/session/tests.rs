@@ -132,6 +132,20 @@ fn refused_keys_are_retried_slowly_and_shown_once() {
 }
 
 #[test]
+fn a_new_reason_for_every_frame_is_no_news_for_every_frame() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
+    for n in 0..1000 {
+        rig.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
+        rig.now += Duration::from_millis(100);
+    }
+    let refused = rig.events.iter().filter(|event| matches!(event, Notice::Refused { .. })).count();
+    assert_eq!(refused, 2, "one at once, one after a minute");
+}
+
+#[test]
 fn a_401_without_keys_is_a_loss_like_any_other() {
     let mut rig = Rig::start();
     rig.wait();

@@ -1,4 +1,4 @@
-//! WebSocket over a byte stream: the only file that names tungstenite.
+//! WebSocket over a byte stream: the only room that names tungstenite.
 //!
 //! ```text
 //! upgrade ──▶ Transport ──recv──▶ Inbound: everything that was there, in one batch

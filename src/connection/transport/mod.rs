@@ -1,4 +1,4 @@
-//! WebSocket over a byte stream: the only file that names tungstenite.
+//! WebSocket over a byte stream: the only room that names tungstenite.
 //!
 //! ```text
 //! upgrade ──▶ Transport ──recv──▶ Inbound: everything that was there, in one batch
@@ -60,6 +60,8 @@ pub struct Transport<S> {
     heard: u64,
     /// Something was handed over that has not left.
     unsent: bool,
+    /// Why nothing can be sent any more. What the other side sent before is still read.
+    broken: Option<String>,
     /// Reading was interrupted, and what has waited since is not read yet.
     behind: bool,
 }
@@ -89,26 +91,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         };
         socket.get_mut().keep();
         let heard = socket.get_ref().read();
-        Ok(Self { socket, clock, heard, unsent: false, behind: false })
+        Ok(Self { socket, clock, heard, unsent: false, broken: None, behind: false })
     }
 
-    /// Hands a frame over; it leaves while [`Self::recv`] is polled.
-    ///
-    /// # Errors
-    /// The connection is of no use any more, and why.
-    pub fn send(&mut self, frame: Outgoing) -> Result<(), String> {
+    /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also tells if it could not.
+    pub fn send(&mut self, frame: Outgoing) {
         self.start(match frame {
             Outgoing::Ping => Message::Ping(Default::default()),
             Outgoing::Text(text) => Message::Text(text.into()),
-        })
+        });
     }
 
     /// Hands a close frame over.
-    ///
-    /// # Errors
-    /// The connection is of no use any more, and why.
-    pub fn close(&mut self) -> Result<(), String> {
-        self.start(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })))
+    pub fn close(&mut self) {
+        self.start(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })));
     }
 
     /// Waits until something happens: bytes came (only if `reading`), all that was handed over has left, all that had
@@ -118,8 +114,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             let mut inbound = Inbound::default();
             self.poll_send(cx, &mut inbound);
             self.behind |= !reading;
-            if reading && inbound.closed.is_none() {
+            if reading {
                 self.poll_read(cx, &mut inbound);
+            }
+            if inbound.drained && inbound.closed.is_none() {
+                inbound.closed = self.broken.take();
             }
             let caught_up = inbound.drained && std::mem::take(&mut self.behind);
             let something = inbound.heard || inbound.sent || caught_up || inbound.closed.is_some();
@@ -128,13 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         .await
     }
 
-    fn start(&mut self, message: Message) -> Result<(), String> {
+    fn start(&mut self, message: Message) {
         self.unsent = true;
-        Pin::new(&mut self.socket).start_send(message).map_err(|error| describe(&error))
+        if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
+            self.broken.get_or_insert_with(|| describe(&error));
+        }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) {
-        if !self.unsent {
+        if !self.unsent || self.broken.is_some() {
             return;
         }
         match Pin::new(&mut self.socket).poll_flush(cx) {
@@ -143,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 self.unsent = false;
                 inbound.sent = true;
             }
-            Poll::Ready(Err(error)) => inbound.closed = Some(describe(&error)),
+            Poll::Ready(Err(error)) => self.broken = Some(describe(&error)),
         }
     }
 

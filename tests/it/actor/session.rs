@@ -103,6 +103,27 @@ async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_d
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_sent_before_the_end_is_read_even_where_the_end_shows_first() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    let rest = rig.room.available_permits();
+    let taken = rig.room.clone().try_acquire_many_owned(rest.try_into().unwrap()).unwrap();
+    server.send(Message::binary(TRADE)).await.unwrap();
+    let unwritten = rig.delivery().await;
+    for _ in 0..100 {
+        server.send(Message::binary(TRADE)).await.unwrap();
+    }
+    drop(server);
+    // The pings of this minute meet a closed pipe.
+    rig.sleep(Duration::from_secs(60)).await;
+    assert!(rig.inbox.try_recv().is_err());
+    drop((unwritten, taken));
+    assert_eq!(rig.objects().await.len(), 100);
+    assert!(matches!(rig.notice().await, Notice::Paused { .. }));
+    assert_eq!(rig.lost().await.0, Stage::Live);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_inbox_stops_the_reading_and_loses_nothing() {
     let mut rig = Rig::with(config(), 1);
     let mut server = rig.live().await;

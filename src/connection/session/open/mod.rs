@@ -96,6 +96,7 @@ impl Open {
         self.keepalive.suspend(!reading);
         self.watch.handle_paused();
         self.partial_since = None;
+        self.unsent_since = self.unsent_since.map(|_| now);
         let pause = self.pause.get_or_insert(Pause { from: now, draining: false });
         pause.draining = reading;
     }
@@ -142,8 +143,10 @@ impl Open {
         Some(self.partial_since? + ASSEMBLY_TIMEOUT)
     }
 
+    /// A server that cannot send because nobody reads may not read either.
     fn congested_at(&self) -> Option<Instant> {
-        Some(self.unsent_since? + SEND_TIMEOUT)
+        let reading = self.pause.as_ref().is_none_or(|pause| pause.draining);
+        self.unsent_since.filter(|_| reading).map(|unsent_since| unsent_since + SEND_TIMEOUT)
     }
 
     /// A refused request on a socket that brings data leaves the earlier one standing; only without data is it useless.

@@ -98,7 +98,10 @@ impl Watch {
 
     /// The exchange's list came, or something that is none.
     pub(in crate::connection::session) fn handle_reply(&mut self, object: &[u8]) -> Option<Notice> {
-        let subscribed = Listing::from_reply(object).filter(|_| self.listing == Asking::Asked)?;
+        if self.listing != Asking::Asked {
+            return None;
+        }
+        let subscribed = Listing::from_reply(object)?;
         self.listing = Asking::Compared;
         let difference = self.wanted.compare(&subscribed);
         let same = difference.missing.is_empty() && difference.unexpected.is_empty();

@@ -197,8 +197,8 @@ impl Event {
     }
 
     /// The event that begins a process's life.
-    pub fn started(connections: Vec<String>) -> Self {
-        Self::Started { version: env!("CARGO_PKG_VERSION"), pid: std::process::id(), connections }
+    pub fn started(pid: u32, connections: Vec<String>) -> Self {
+        Self::Started { version: env!("CARGO_PKG_VERSION"), pid, connections }
     }
 
     /// The event of a closed gap; `id` is the stamp it will be written with.

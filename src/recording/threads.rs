@@ -5,7 +5,8 @@
 //!              └───────────────────┴──────────────────┴──▶ Report ──▶ supervisor
 //! ```
 //!
-//! Every queue is bounded. The writer waits for nobody but the disk.
+//! Every queue is bounded. The writer waits for nobody but the disk. What is hosted waits by `async` alone, so that a
+//! simulated world can run [`Hosts`] as tasks in virtual time, where a thread would not know what time it is.
 
 use super::files::{Files, StorageError};
 use super::journal::segment::{Finished, Segment};
@@ -15,15 +16,15 @@ use super::rotation::{Reason, Rotation};
 use super::seal::{SealError, Sealer};
 use super::sync::{SyncJob, Syncer};
 use super::writer::Writer;
-use crate::clock::{Clock, Stamp};
+use crate::clock::{self, Clock, Stamp};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 
 /// Orders that may wait for the writer. Their bytes are bounded by the connections' budgets, not by this.
 const ORDERS: usize = 64;
@@ -114,19 +115,37 @@ pub struct Threads {
     pub stop: Stop,
 }
 
-/// Starts the threads. `resumable` segments are continued, `backlog` is sealed first.
-pub fn start(
-    files: &Arc<dyn Files>,
-    settings: &Settings,
-    resumable: Vec<Segment>,
-    backlog: Vec<Finished>,
-) -> io::Result<Threads> {
+/// What does the writing: each is run by a thread, or by a task of the simulated world.
+#[derive(Debug)]
+pub struct Hosts {
+    /// Hosts the journal.
+    pub writer: Writer,
+    /// Makes durable what was written.
+    pub syncer: SyncerHost,
+    /// Seals what has ended.
+    pub sealer: SealerHost,
+}
+
+/// What is to be written to, and what earlier processes left there.
+#[derive(Debug)]
+pub struct Ground {
+    /// The disk.
+    pub files: Arc<dyn Files>,
+    /// Segments to be continued.
+    pub resumable: Vec<Segment>,
+    /// Segments to be sealed first.
+    pub backlog: Vec<Finished>,
+}
+
+/// Connects the hosts with each other and with the supervisor; nothing runs yet.
+pub fn prepare(settings: &Settings, ground: Ground) -> (Threads, Hosts) {
+    let Ground { files, resumable, backlog } = ground;
     let (orders, order_queue) = mpsc::channel(ORDERS);
     let (reports, report_queue) = mpsc::channel(REPORTS);
     let (sync_jobs, sync_queue) = mpsc::channel(1);
-    let (finished, finished_queue) = sync_channel(FINISHED);
+    let (finished, finished_queue) = mpsc::channel(FINISHED);
     let (hurry, stop) = (Stop::default(), Stop::default());
-    let sealer = SealerThread {
+    let sealer = SealerHost {
         sealer: Sealer::new(files.clone(), settings.zstd_level, settings.run, stop.0.clone()),
         waiting: backlog.into(),
         finished: finished_queue,
@@ -135,55 +154,64 @@ pub fn start(
         hurry: hurry.clone(),
         stop: stop.clone(),
     };
-    let syncer = SyncerThread {
+    let syncer = SyncerHost {
         syncer: Syncer::new(files.clone()),
+        jobs: sync_queue,
         finished,
         waiting: VecDeque::new(),
         reports: reports.clone(),
     };
     let writer = Writer {
-        journal: Journal::new(files.clone(), settings.rotation, resumable),
+        journal: Journal::new(files, settings.rotation, resumable),
         orders: order_queue,
         sync_jobs,
         reports,
         stop: stop.clone(),
         clock: settings.clock,
     };
-    spawn("sealer", move || sealer.run())?;
-    spawn("syncer", move || syncer.run(sync_queue))?;
+    (Threads { orders, reports: report_queue, hurry, stop }, Hosts { writer, syncer, sealer })
+}
+
+/// Gives each host a thread; they end by themselves when the supervisor drops its end.
+pub fn spawn(hosts: Hosts) -> io::Result<()> {
+    let Hosts { writer, syncer, sealer } = hosts;
+    spawn_thread("sealer", || {
+        // Without the permission for it, sealing competes a little more.
+        let _ = rustix::process::setpriority_process(None, SEALER_NICENESS);
+        sealer.run()
+    })?;
+    spawn_thread("syncer", || syncer.run())?;
+    spawn_thread("writer", || writer.run())?;
+    Ok(())
+}
+
+fn spawn_thread<F: Future<Output = ()>>(
+    name: &str,
+    host: impl FnOnce() -> F + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    spawn("writer", move || run_writer(writer, &runtime))?;
-    Ok(Threads { orders, reports: report_queue, hurry, stop })
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)
-}
-
-fn run_writer(writer: Writer, runtime: &tokio::runtime::Runtime) {
-    let reports = writer.reports.clone();
-    if let Err(error) = runtime.block_on(writer.run()) {
-        // The supervisor is gone only when the process is ending anyway.
-        let _ = reports.blocking_send(Report::WriteFailed(error));
-    }
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(host()))
 }
 
 /// Hosts the syncer.
-struct SyncerThread {
+#[derive(Debug)]
+pub struct SyncerHost {
     syncer: Syncer,
-    finished: SyncSender<Finished>,
+    jobs: mpsc::Receiver<SyncJob>,
+    finished: mpsc::Sender<Finished>,
     /// Segments that the sealer's queue had no room for: one small entry per file on the disk.
     waiting: VecDeque<Finished>,
     reports: mpsc::Sender<Report>,
 }
 
-impl SyncerThread {
-    fn run(mut self, mut jobs: mpsc::Receiver<SyncJob>) {
-        while let Some(mut job) = jobs.blocking_recv() {
+impl SyncerHost {
+    /// Syncs until there are no more jobs, or a sync has failed.
+    pub async fn run(mut self) {
+        while let Some(mut job) = self.jobs.recv().await {
             let report = match self.syncer.step(&job) {
                 Ok(()) => Report::Synced(job.up_to),
                 Err(error) => {
-                    let _ = self.reports.blocking_send(Report::SyncFailed(error));
+                    let _ = self.reports.send(Report::SyncFailed(error)).await;
                     return;
                 }
             };
@@ -199,7 +227,7 @@ impl SyncerThread {
             match self.finished.try_send(finished) {
                 Ok(()) => {}
                 Err(TrySendError::Full(finished)) => return self.waiting.push_front(finished),
-                Err(TrySendError::Disconnected(_)) => return self.waiting.clear(),
+                Err(TrySendError::Closed(_)) => return self.waiting.clear(),
             }
         }
     }
@@ -207,57 +235,61 @@ impl SyncerThread {
 
 /// Hosts the sealer: one segment after the other, each followed by a pause as long as it took, so that it keeps the disk
 /// and the processor busy for at most half of the time.
-struct SealerThread {
+#[derive(Debug)]
+pub struct SealerHost {
     sealer: Sealer,
     waiting: VecDeque<Finished>,
-    finished: Receiver<Finished>,
+    finished: mpsc::Receiver<Finished>,
     reports: mpsc::Sender<Report>,
     clock: Clock,
     hurry: Stop,
     stop: Stop,
 }
 
-impl SealerThread {
-    fn run(mut self) {
-        // Without the permission for it, sealing competes a little more.
-        let _ = rustix::process::setpriority_process(None, SEALER_NICENESS);
-        while let Some(finished) = self.next() {
+impl SealerHost {
+    /// Seals until there will be no more segments.
+    pub async fn run(mut self) {
+        while let Some(finished) = self.next().await {
             let start = self.clock.now();
-            if self.seal(&finished) {
-                self.pause((self.clock.now() - start).min(SEAL_PAUSE_MAX));
+            if self.seal(&finished).await {
+                self.pause((self.clock.now() - start).min(SEAL_PAUSE_MAX)).await;
             } else {
                 self.waiting.push_back(finished);
-                self.pause(SEAL_RETRY);
+                self.pause(SEAL_RETRY).await;
             }
         }
     }
 
     /// The segment that has waited longest; `None`: there will be no more.
-    fn next(&mut self) -> Option<Finished> {
-        self.waiting.extend(self.finished.try_iter());
+    async fn next(&mut self) -> Option<Finished> {
+        while let Ok(finished) = self.finished.try_recv() {
+            self.waiting.push_back(finished);
+        }
         if self.waiting.is_empty() {
-            self.waiting.extend(self.finished.recv());
+            self.waiting.extend(self.finished.recv().await);
         }
         self.waiting.pop_front().filter(|_| !self.stop.is_set())
     }
 
-    fn pause(&mut self, length: Duration) {
+    async fn pause(&mut self, length: Duration) {
         /// How often a request to hurry is noticed.
         const STEP: Duration = Duration::from_millis(100);
         let end = self.clock.now() + length;
         while !self.hurry.is_set() && !self.stop.is_set() {
-            let left = end.saturating_duration_since(self.clock.now());
-            match self.finished.recv_timeout(left.min(STEP)) {
+            let now = self.clock.now();
+            if now >= end {
+                return;
+            }
+            match self.finished.try_recv() {
                 Ok(finished) => self.waiting.push_back(finished),
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(TryRecvError::Empty) => clock::sleep_until(Some(end.min(now + STEP))).await,
+                Err(TryRecvError::Disconnected) => return,
             }
         }
     }
 
     /// Seals a segment; `false`: it has to be tried again.
-    fn seal(&self, finished: &Finished) -> bool {
+    async fn seal(&self, finished: &Finished) -> bool {
         let name = || finished.name.plain().display().to_string();
         let is_last_try = self.hurry.is_set();
         let (report, is_done) = match self.sealer.step(finished) {
@@ -269,7 +301,7 @@ impl SealerThread {
             Err(error) => (Report::NotSealed { name: name(), cause: error.to_string(), retried: false }, true),
         };
         // The supervisor is gone only when the process is ending anyway.
-        let _ = self.reports.blocking_send(report);
+        let _ = self.reports.send(report).await;
         is_done
     }
 }

@@ -1,4 +1,4 @@
-//! Hosts the journal: takes orders from the supervisor's queue and sees them onto the disk. The only async file here.
+//! Hosts the journal: takes orders from the supervisor's queue and sees them onto the disk.
 //!
 //! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of orders,
 //! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
@@ -42,8 +42,16 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Writes until the supervisor closes the queue. An error is one that a retry cannot mend.
-    pub async fn run(mut self) -> Result<(), StorageError> {
+    /// Writes until the supervisor closes the queue, or until something fails that a retry cannot mend.
+    pub async fn run(self) {
+        let reports = self.reports.clone();
+        if let Err(error) = self.write().await {
+            // The supervisor is gone only when the process is ending anyway.
+            let _ = reports.send(Report::WriteFailed(error)).await;
+        }
+    }
+
+    async fn write(mut self) -> Result<(), StorageError> {
         let mut orders = Vec::with_capacity(ORDERS);
         let mut sync_up_to = None;
         loop {

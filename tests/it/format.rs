@@ -38,7 +38,7 @@ fn all_events() -> Vec<Event> {
         cause: text(),
     };
     let events = vec![
-        Event::started(vec![]),
+        Event::started(1, vec![]),
         Event::stopped(text(), []),
         Event::Connected { connection: text(), attempt: 1, address: text() },
         Event::Subscribed { connection: text(), reason: "connected", request: text() },

@@ -144,8 +144,8 @@ struct Follower {
 impl Follower {
     fn new(path: PathBuf) -> Self {
         let mut follower = Self { path, file: None, rest: Vec::new() };
-        // What is there already was not waited for.
-        follower.read(&mut Vec::new());
+        // What is there already was not waited for: the first look opens the file, the second one passes it over.
+        (0..2).for_each(|_| follower.read(&mut Vec::new()));
         follower
     }
 

@@ -21,7 +21,7 @@ use super::faults::{Faults, Stage};
 use super::market::Market;
 use super::recorded::Recorded;
 use super::wire::frames::{self, StreamType};
-use super::wire::request::{self, Ask, Format, Refusal, Seat};
+use super::wire::request::{self, Ask, Entry, Format, Refusal, Seat};
 use crate::clock::Stamp;
 use bytes::Bytes;
 use disturbance::Disturbance;
@@ -95,6 +95,8 @@ pub(crate) struct Session {
     seat: Seat,
     habits: Arc<Habits>,
     state: State,
+    /// The standing request.
+    entries: Arc<[Entry]>,
     format: Format,
     messages: Windows,
     keepalive: Keepalive,
@@ -122,6 +124,7 @@ impl Session {
             seat,
             habits,
             state: State::Idle,
+            entries: Arc::default(),
             format: Format::default(),
             messages: Windows::new(MESSAGES),
             keepalive,
@@ -270,35 +273,36 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, now: Stamp, entries: Vec<request::Entry>) {
+    fn subscribe(&mut self, now: Stamp, entries: Vec<Entry>) {
         self.spare = None;
-        match &self.source {
-            Source::Market(market) => {
-                let millis = now.as_micros() / 1_000;
+        self.entries = entries.into();
+        match (&self.source, self.seat) {
+            (Source::Market(market), _) => {
+                let (entries, millis) = (Arc::clone(&self.entries), now.as_micros() / 1_000);
                 let playback = Playback::new(Arc::clone(market), entries, self.format.short, millis);
                 self.state = State::Market(Box::new(playback));
             }
             // The file's frames are sent once: another request changes nothing.
-            Source::Recorded { .. } => {
+            (Source::Recorded { .. }, Seat::Public) => {
                 if matches!(self.state, State::Idle) {
                     self.state = State::Recorded { started: now, next: 0 };
                 }
             }
+            // They are market data, and nothing for an account.
+            (Source::Recorded { .. }, Seat::Private) => {}
         }
     }
 
     /// Answers what is subscribed; the format of this request is from now on that of the running streams.
     fn list(&mut self, ticket: &str) {
-        let (short, mut entries): (bool, &[request::Entry]) = (self.format.short, &[]);
         if let State::Market(playback) = &mut self.state {
-            playback.spell(short);
-            entries = playback.entries();
+            playback.spell(self.format.short);
         }
         let is_known = |code: &str| match &self.source {
             Source::Market(market) => market.find(code).is_some(),
             Source::Recorded { .. } => true,
         };
-        let answer = frames::subscriptions(ticket, entries, is_known, short);
+        let answer = frames::subscriptions(ticket, &self.entries, is_known, self.format.short);
         self.ready.push_back(Output::Frame(answer.into()));
     }
 

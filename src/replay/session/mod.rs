@@ -78,7 +78,7 @@ impl Default for Habits {
 
 /// What the server has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+pub enum Output {
     /// Send this.
     Frame(Bytes),
     /// Send a close frame with this code.
@@ -90,7 +90,7 @@ pub(crate) enum Output {
 }
 
 /// One client's session.
-pub(crate) struct Session {
+pub struct Session {
     source: Source,
     seat: Seat,
     habits: Arc<Habits>,
@@ -117,7 +117,7 @@ enum State {
 
 impl Session {
     /// A client that has just connected.
-    pub(crate) fn new(source: Source, seat: Seat, habits: Arc<Habits>, now: Stamp) -> Self {
+    pub fn new(source: Source, seat: Seat, habits: Arc<Habits>, now: Stamp) -> Self {
         let keepalive = Keepalive::new(now, habits.idle);
         Self {
             source,
@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// A message of the client, text or binary.
-    pub(crate) fn handle_message(&mut self, now: Stamp, message: &[u8]) {
+    pub fn handle_message(&mut self, now: Stamp, message: &[u8]) {
         self.keepalive.traffic(now);
         let is_over = matches!(self.state, State::Ending { .. } | State::Ended);
         if is_over || self.disturbance.hangs(now, Stage::Subscribe) {
@@ -160,24 +160,24 @@ impl Session {
     }
 
     /// A ping or pong frame of the client; the library answers it.
-    pub(crate) fn handle_ping(&mut self, now: Stamp) {
+    pub fn handle_ping(&mut self, now: Stamp) {
         if self.habits.ping_counts {
             self.keepalive.traffic(now);
         }
     }
 
     /// The faults that are planned from now on.
-    pub(crate) fn handle_faults(&mut self, faults: Arc<Faults>) {
+    pub fn handle_faults(&mut self, faults: Arc<Faults>) {
         self.disturbance.plan(faults);
     }
 
     /// Whether the exchange neither reads nor writes any more.
-    pub(crate) fn is_stuck(&self, now: Stamp) -> bool {
+    pub fn is_stuck(&self, now: Stamp) -> bool {
         self.disturbance.hangs(now, Stage::Live)
     }
 
     /// What is to be done at `now`; `None` until [`Session::poll_deadline`] or the next message.
-    pub(crate) fn poll_output(&mut self, now: Stamp) -> Option<Output> {
+    pub fn poll_output(&mut self, now: Stamp) -> Option<Output> {
         if self.is_stuck(now) || matches!(self.state, State::Ended) {
             return None;
         }
@@ -194,7 +194,7 @@ impl Session {
     }
 
     /// When to poll again without a message; `None`: never.
-    pub(crate) fn poll_deadline(&self, now: Stamp) -> Option<Stamp> {
+    pub fn poll_deadline(&self, now: Stamp) -> Option<Stamp> {
         if matches!(self.state, State::Ended) {
             return None;
         }

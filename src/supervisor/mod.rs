@@ -24,7 +24,7 @@ use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
 use crate::recording::threads::{Report, Threads};
 use crate::signals;
-use crate::status::Status;
+use crate::status::{self, Status};
 use crate::upbit::subscription::Request;
 use connections::Connection;
 use std::collections::{BTreeMap, VecDeque};
@@ -333,7 +333,7 @@ impl Supervisor {
         let Some(gap) = self.ledger.close(id, to) else { return };
         let streams = self.connections.get(&id).map(|connection| connection.origins().names()).unwrap_or_default();
         let stamp = self.stamper.raise(self.clock.stamp());
-        tracing::info!(connection = %id, from = %gap.from, to = %gap.to, cause = gap.cause, "gap");
+        tracing::info!(connection = %id, length = status::duration(gap.length()), cause = gap.cause, "a gap is on record");
         self.shown.last_gap = Some(gap.clone());
         self.event_at(stamp, &Event::gap(gap, stamp, streams));
     }

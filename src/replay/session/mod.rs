@@ -176,6 +176,16 @@ impl Session {
         self.disturbance.hangs(now, Stage::Live)
     }
 
+    /// Whether a fault cuts the connection, even while a client that does not read holds everything else up.
+    pub fn is_cut(&self, now: Stamp) -> bool {
+        self.disturbance.cuts(now)
+    }
+
+    /// When [`Session::is_stuck`] or [`Session::is_cut`] may change without a message; `None`: never.
+    pub fn poll_disturbance(&self, now: Stamp) -> Option<Stamp> {
+        self.disturbance.next_change(now)
+    }
+
     /// What is to be done at `now`; `None` until [`Session::poll_deadline`] or the next message.
     pub fn poll_output(&mut self, now: Stamp) -> Option<Output> {
         if self.is_stuck(now) || matches!(self.state, State::Ended) {
@@ -198,10 +208,10 @@ impl Session {
         if matches!(self.state, State::Ended) {
             return None;
         }
-        let disturbed = self.disturbance.deadline(now);
         if self.is_stuck(now) {
-            return disturbed;
+            return self.poll_disturbance(now);
         }
+        let disturbed = self.disturbance.deadline(now);
         let ready = (!self.ready.is_empty() || self.spare.is_some()).then_some(now);
         let ordinary = match (&self.state, &self.source) {
             (State::Market(playback), _) => playback.next_due().map(|millis| later(Stamp::default(), millis * 1_000)),

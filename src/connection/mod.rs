@@ -17,7 +17,7 @@
 //! |---|---|
 //! | [`session`] | the diagram above, pure: pauses, pings, limits, what to send, what it means that something came |
 //! | [`dial`] | opening a byte stream: resolve, TCP, TLS |
-//! | [`transport`] | WebSocket over that stream; the only file that names tungstenite |
+//! | [`transport`] | WebSocket over that stream; the only room that names tungstenite |
 //! | [`actor`] | the task around them; moves bytes, batches and notices and decides nothing |
 //! | [`batch`] | what one read brought, in the shape in which it crosses the queue |
 //!

@@ -17,14 +17,19 @@ use std::time::Duration;
 /// The longest wait after the exchange refused the keys or the request: a person has to change something first.
 const SLOW_RETRY: Duration = Duration::from_secs(600);
 
+/// Another reason for the same request is reported this often: a server that finds a new one for every frame must not
+/// fill the log.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
 impl Session {
     /// Reports a refusal that a person must see, once for as long as it stands.
     pub(super) fn report_refusal(&mut self, now: Instant, request: Option<String>) {
         let Some(refusal) = &self.refusal else { return };
         let lasting = matches!(refusal.kind, Objection::Credentials | Objection::Request);
-        if lasting && self.reported.as_ref() != Some(refusal) {
+        let news = self.reported.as_ref().is_none_or(|(at, reported)| reported != refusal && now >= *at + REPORT_EVERY);
+        if lasting && news {
             let notice = Notice::Refused { objection: refusal.kind, reason: refusal.reason.clone(), request };
-            self.reported = Some(refusal.clone());
+            self.reported = Some((now, refusal.clone()));
             self.events.push_back((now, notice));
         }
     }

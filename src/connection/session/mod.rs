@@ -61,8 +61,8 @@ pub struct Session {
     rng: StdRng,
     /// The last error of this attempt or session.
     refusal: Option<Refusal>,
-    /// The refusal that was reported and still stands.
-    reported: Option<Refusal>,
+    /// The refusal that was reported and still stands, and since when.
+    reported: Option<(Instant, Refusal)>,
     /// When a connection was last given up because of mute streams.
     renewed_at: Option<Instant>,
     /// The last request as it was sent.
@@ -149,7 +149,10 @@ impl Session {
 
     /// The attempt failed.
     pub fn handle_dial_failed(&mut self, now: Instant, error: &DialError) {
-        self.refusal = error.answer.as_ref().and_then(Refusal::from_answer);
+        let refusal = error.answer.as_ref().and_then(Refusal::from_answer);
+        // Who shows no keys cannot be refused for them: then it is a trouble of the exchange's, and worth a quick retry.
+        let keyless = self.settings.credentials.is_none();
+        self.refusal = refusal.filter(|refusal| !(keyless && refusal.kind == Objection::Credentials));
         self.report_refusal(now, None);
         self.fail(now, error.stage, error.cause.clone());
         self.proceed(now);
@@ -373,7 +376,7 @@ impl Session {
         let ticket = self.uuid().to_string();
         let request = self.request.to_frame(&ticket);
         if let State::Open(open) = &mut self.state {
-            open.watch.handle_requested(now, &self.request);
+            open.watch.handle_requested(now, &self.request, reason);
         }
         self.sent = Some(request.clone());
         self.events.push_back((now, Notice::Subscribed { request: request.clone(), reason: reason.as_str() }));

@@ -94,8 +94,9 @@ impl Open {
             return;
         }
         self.keepalive.suspend(!reading);
-        self.watch.handle_reading(now, reading);
+        self.watch.handle_paused();
         self.partial_since = None;
+        self.unsent_since = self.unsent_since.map(|_| now);
         let pause = self.pause.get_or_insert(Pause { from: now, draining: false });
         pause.draining = reading;
     }
@@ -104,7 +105,9 @@ impl Open {
     /// noting.
     pub(super) fn end_pause(&mut self, now: Instant, lost: bool) -> Option<(Instant, Instant)> {
         let pause = self.pause.take_if(|pause| pause.draining || lost)?;
-        (now >= pause.from + PAUSE_NOTED).then_some((pause.from, now))
+        let long = now >= pause.from + PAUSE_NOTED;
+        self.watch.handle_resumed(now, long);
+        long.then_some((pause.from, now))
     }
 
     /// What is wrong, if anything is.
@@ -140,8 +143,10 @@ impl Open {
         Some(self.partial_since? + ASSEMBLY_TIMEOUT)
     }
 
+    /// A server that cannot send because nobody reads may not read either.
     fn congested_at(&self) -> Option<Instant> {
-        Some(self.unsent_since? + SEND_TIMEOUT)
+        let reading = self.pause.as_ref().is_none_or(|pause| pause.draining);
+        self.unsent_since.filter(|_| reading).map(|unsent_since| unsent_since + SEND_TIMEOUT)
     }
 
     /// A refused request on a socket that brings data leaves the earlier one standing; only without data is it useless.

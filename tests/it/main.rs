@@ -8,4 +8,5 @@ mod console;
 mod network;
 mod record;
 mod replay;
+mod sim;
 mod support;

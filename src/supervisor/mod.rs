@@ -345,11 +345,20 @@ impl Supervisor {
         if let Notice::Lost { cause, .. } = &notice
             && self.phase == Phase::Running
         {
-            self.ledger.open(id, connection.last.unwrap_or(stamp), Kind::Disconnected, cause);
+            let from = connection.last.max(connection.live_since).unwrap_or(stamp);
+            self.ledger.open(id, from, Kind::Disconnected, cause);
         }
+        let live = matches!(notice, Notice::Live { .. });
         let clock = self.clock;
+        // Lines since then may have stamps that ran ahead of the clock.
+        let since = clock.stamp_at(at).max(connection.last.unwrap_or_default());
+        connection.live_since = if live { Some(since) } else { connection.live_since };
         if let Some(event) = connection.handle(notice, at, &|instant| clock.stamp_at(instant)) {
             self.event_at(stamp, &event);
+        }
+        // The account may be quiet for days and is listened to all the same.
+        if live && id == ConnectionId::Private {
+            self.close_gap(id, since);
         }
     }
 

@@ -20,12 +20,14 @@ pub(super) struct Connection {
     pub(super) link: Link,
     /// The stamp of its last line from the exchange.
     pub(super) last: Option<Stamp>,
+    /// Since when its last session is sure to have listened.
+    pub(super) live_since: Option<Stamp>,
 }
 
 impl Connection {
     pub(super) fn new(id: ConnectionId, request: watch::Receiver<Request>) -> Self {
         let sent = request.borrow().to_frame("not sent");
-        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last: None }
+        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last: None, live_since: None }
     }
 
     /// What it asks for, per stream.
@@ -79,7 +81,18 @@ impl Connection {
             }
             Notice::Refused { objection, reason, request } => {
                 let refused = name_of(objection);
-                tracing::error!(connection, refused, reason, request, "the exchange refuses; it is tried again slowly");
+                match objection {
+                    Objection::Keepalive | Objection::Listing => {
+                        tracing::warn!(connection, refused, reason, "not known here; it is not said again");
+                    }
+                    _ => tracing::error!(
+                        connection,
+                        refused,
+                        reason,
+                        request,
+                        "the exchange refuses; tried again slowly"
+                    ),
+                }
                 Event::Refused { connection, refused, reason, request }
             }
             Notice::Silent { streams } => {
@@ -121,5 +134,8 @@ fn name_of(objection: Objection) -> &'static str {
         Objection::Credentials => "credentials",
         Objection::Request => "request",
         Objection::Limit { .. } => "rate",
+        Objection::Keepalive => "keepalive",
+        Objection::Listing => "listing",
+        Objection::Unclear => "unclear",
     }
 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The reason is text of the exchange's for people, cut and freed of control characters. The spelling of the rate
-//! limit's two names is not settled, so they are matched loosely; a name nobody knows is an objection to the request.
+//! limit's two names is not settled, so they are matched loosely. A name nobody knows counts as an objection to the request
+//! here; the session knows what was said last and may find it to be about something else.
 
 use crate::upbit::limits::{self, Answer};
 use crate::upbit::message::{self, Part};
@@ -52,6 +53,12 @@ pub enum Objection {
         /// How long to stay away.
         pause: Duration,
     },
+    /// The text `PING`, which this venue does not know.
+    Keepalive,
+    /// `LIST_SUBSCRIPTIONS`, which this venue does not know.
+    Listing,
+    /// Nothing that was said: a trouble of the exchange's own.
+    Unclear,
 }
 
 impl Refusal {

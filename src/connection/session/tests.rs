@@ -142,7 +142,39 @@ fn a_new_reason_for_every_frame_is_no_news_for_every_frame() {
         rig.now += Duration::from_millis(100);
     }
     let refused = rig.events.iter().filter(|event| matches!(event, Notice::Refused { .. })).count();
-    assert_eq!(refused, 2, "one at once, one after a minute");
+    assert_eq!(refused, 2, "one for PING, one for LIST_SUBSCRIPTIONS");
+    assert!(rig.session.poll_deadline().is_some(), "what stands is kept");
+}
+
+#[test]
+fn a_refused_request_is_shown_once_however_many_reasons_follow() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    for n in 0..1000 {
+        rig.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
+        rig.now += Duration::from_millis(100);
+    }
+    let refused = |event: &&Notice| matches!(event, Notice::Refused { objection: Objection::Request, .. });
+    assert_eq!(rig.events.iter().filter(refused).count(), 1);
+}
+
+#[test]
+fn an_error_that_answers_nothing_of_ours_is_a_loss_like_any_other() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
+    rig.data(br#"{"status":"UP"}"#);
+    rig.wait();
+    rig.data(br#"{"method":"LIST_SUBSCRIPTIONS","result":[{"type":"trade","codes":["KRW-BTC"]}]}"#);
+    rig.data(br#"{"error":{"name":"INTERNAL","message":"maintenance"}}"#);
+    rig.act(|session, now| session.handle_closed(now, "closed".into()));
+    let lost = rig.events.iter().rev().find(|event| matches!(event, Notice::Lost { .. })).unwrap();
+    let Notice::Lost { cause, retry_at, .. } = lost else { unreachable!() };
+    assert_eq!(cause, "refused by the exchange (INTERNAL: maintenance), closed");
+    assert!(*retry_at <= Some(rig.now + Duration::from_millis(500)));
+    assert!(!rig.events.iter().any(|event| matches!(event, Notice::Refused { .. })), "nobody has to change anything");
 }
 
 #[test]

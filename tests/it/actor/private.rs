@@ -5,6 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_util::sync::CancellationToken;
 use upbit_recorder::connection::session::Settings;
 use upbit_recorder::connection::{ConnectionId, Notice, Stage, What};
 use upbit_recorder::upbit::auth::{Credentials, JwtAlgorithm, Secret};
@@ -115,4 +116,45 @@ async fn nothing_private_can_be_seen_in_what_is_delivered() {
     assert!(!shown.contains("canary") && !shown.contains("myOrder") && !shown.contains("123"), "{shown}");
     let What::Batch(batch) = delivery.what else { panic!("expected the order") };
     assert_eq!(batch.entries().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_orders_is_live_for_days_and_its_failures_do_not_add_up() {
+    let mut rig = rig();
+    for _ in 0..3 {
+        let server = rig.subscribed().await;
+        let begin = rig.clock.now();
+        let goodbye = CancellationToken::new();
+        rig.tasks.spawn(idle_until(server, goodbye.clone()));
+        let live = rig.delivery().await;
+        assert!(matches!(live.what, What::Notice(Notice::Live { attempt: 1 })), "{live:?}");
+        assert!(live.at - begin < Duration::from_secs(1), "since the answer to the ping behind the request");
+        assert_eq!((rig.clock.now() - begin).as_secs(), 10, "once no error has come in time");
+        rig.sleep(Duration::from_secs(3 * 24 * 3600)).await;
+        assert!(rig.inbox.try_recv().is_err(), "nothing happens for days");
+        goodbye.cancel();
+        let (stage, _, attempt, pause) = rig.lost().await;
+        assert_eq!((stage, attempt), (Stage::Live, 1));
+        assert!(pause.unwrap() <= Duration::from_millis(500), "not a failure in a row");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_stream_that_answers_nothing_is_not_live() {
+    let mut rig = rig();
+    let _mute = rig.subscribed().await;
+    let (stage, cause, ..) = rig.lost().await;
+    assert_eq!((stage, &*cause), (Stage::Subscribing, "no answer to a ping"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn orders_are_recorded_before_the_request_is_sure_to_stand() {
+    let mut rig = rig();
+    let mut server = rig.subscribed().await;
+    send(&mut server, ORDER).await;
+    assert!(matches!(rig.notice().await, Notice::Live { attempt: 1 }));
+    assert_eq!(rig.objects().await, [ORDER]);
+    rig.tasks.spawn(idle(server));
+    rig.sleep(Duration::from_secs(3600)).await;
+    assert!(rig.inbox.try_recv().is_err(), "live once");
 }

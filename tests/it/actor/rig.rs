@@ -193,6 +193,15 @@ pub(crate) async fn idle(mut server: Server) {
     while let Some(Ok(_)) = server.next().await {}
 }
 
+/// As [`idle`], until the server has had enough and hangs up.
+pub(crate) async fn idle_until(server: Server, enough: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = enough.cancelled() => {}
+        () = idle(server) => {}
+    }
+}
+
 /// Sends a binary frame, as the exchange does.
 pub(crate) async fn send(server: &mut Server, frame: &str) {
     try_send(server, frame).await.expect("the actor is connected");

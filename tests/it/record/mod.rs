@@ -1,6 +1,9 @@
 //! `record` as a user runs it: the real program against a real exchange on loopback.
 
+mod clock;
 mod crash;
+mod ending;
+mod full;
 mod life;
 mod tape;
 mod whole;

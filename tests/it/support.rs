@@ -204,6 +204,12 @@ impl Tape {
         files
     }
 
+    /// Segments that wait for their compression.
+    pub(crate) fn unsealed(&self) -> Vec<PathBuf> {
+        let plain = self.archived(".jsonl").into_iter();
+        plain.filter(|path| !path.ends_with("manifest.jsonl")).collect()
+    }
+
     /// Asserts that stamps strictly increase over all lines of all files together, and within each stream.
     pub(crate) fn assert_stamps_increase(&self) {
         let stamps = self.stamps();
@@ -217,8 +223,7 @@ impl Tape {
     /// Asserts that nothing is left to be sealed, and that what is sealed is what the manifests say.
     pub(crate) fn assert_sealed(&self) {
         assert_eq!(self.archived(".tmp"), [""; 0].map(PathBuf::from));
-        let plain: Vec<_> =
-            self.archived(".jsonl").into_iter().filter(|path| !path.ends_with("manifest.jsonl")).collect();
+        let plain = self.unsealed();
         assert_eq!(plain, [""; 0].map(PathBuf::from), "a plain segment is left");
         let sealed = self.archived(".zst");
         assert!(!sealed.is_empty());

@@ -106,6 +106,7 @@ fn a_changed_subscription_begins_new_files() {
     for format in ["DEFAULT", "SIMPLE"] {
         let recorder = scene.record(&exchange.url, &[&format!("public.format={format}")]);
         scene.await_event(&recorder, "gap", 1);
+        eventually("everything is sealed", || scene.tape.unsealed().is_empty());
         assert!(recorder.terminate().success());
     }
     let rotated = scene.tape.events("rotated");
@@ -125,7 +126,8 @@ fn sigusr1_rotates_every_stream() {
     scene.await_event(&recorder, "gap", 1);
     recorder.signal(Signal::USR1);
     // The events themselves begin a new file, too.
-    eventually("everything is sealed", || scene.tape.archived(".zst").len() >= 10);
+    let is_sealed = || scene.tape.archived(".zst").len() >= 10 && scene.tape.unsealed().is_empty();
+    eventually("everything is sealed", is_sealed);
     assert!(recorder.terminate().success());
     let rotated = scene.tape.events("rotated");
     let names = rotated.iter().filter(|event| event["reason"] == "requested");

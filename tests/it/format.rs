@@ -36,9 +36,10 @@ fn all_events() -> Vec<Event> {
         to: Stamp::default(),
         kind: Kind::Killed,
         cause: text(),
+        only: None,
     };
     let events = vec![
-        Event::started(1, vec![]),
+        Event::started(1, vec![], 0, BTreeMap::new()),
         Event::stopped(text(), []),
         Event::Connected { connection: text(), attempt: 1, address: text() },
         Event::Subscribed { connection: text(), reason: "connected", request: text() },
@@ -53,6 +54,9 @@ fn all_events() -> Vec<Event> {
         Event::gap(gap, Stamp::default(), vec![]),
         Event::Rotated { reason: Reason::Size, segments: vec![] },
         Event::from(entry()),
+        Event::Quarantined { file: text(), kept: text(), reason: "x" },
+        Event::ClockStep { before: 2, after: 1, epoch: 1 },
+        Event::Clock { offset: -1, ahead: 0 },
         Event::Recovered { file: text(), offset: 1, length: 1, sha256: text() },
         Event::DiskFull { cause: text() },
         Event::DiskOk,
@@ -76,6 +80,9 @@ fn all_events() -> Vec<Event> {
             | Event::Rotated { .. }
             | Event::Sealed { .. }
             | Event::Recovered { .. }
+            | Event::Quarantined { .. }
+            | Event::ClockStep { .. }
+            | Event::Clock { .. }
             | Event::DiskFull { .. }
             | Event::DiskOk
             | Event::SyncFailed { .. } => {}
@@ -159,8 +166,9 @@ fn every_verb_exit_code_kind_and_reason_is_explained() {
     for exit in codes {
         assert!(PAGE.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
     }
-    let reasons = [Reason::Size, Reason::Interval, Reason::Subscription, Reason::Requested, Reason::Recovered];
-    let kinds = [Kind::Disconnected, Kind::Stopped, Kind::Killed];
+    let reasons =
+        [Reason::Size, Reason::Interval, Reason::Subscription, Reason::Requested, Reason::Clock, Reason::Recovered];
+    let kinds = [Kind::Disconnected, Kind::Stopped, Kind::Killed, Kind::Paused, Kind::Unsure, Kind::Suspected];
     let names = reasons.iter().map(|reason| serde_json::to_value(reason).unwrap());
     for name in names.chain(kinds.iter().map(|kind| serde_json::to_value(kind).unwrap())) {
         assert!(PAGE.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");

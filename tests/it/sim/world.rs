@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::assembly::{self, Ending, Place};
-use upbit_recorder::clock::{Clock, Instant, Stamp, sleep_until};
+use upbit_recorder::clock::{Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources, Url};
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::status::Status;
@@ -119,7 +119,7 @@ impl World {
         self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
         let files = self.disk.begin_life(life.faults.clone());
-        let place = Place { files, clock, pid: 4711, seed, shutdown: shutdown.clone() };
+        let place = Place { files, clock, wall: wall_of(clock), pid: 4711, seed, shutdown: shutdown.clone() };
         let (status, _shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
@@ -156,7 +156,7 @@ impl World {
             crash = self.disk.crashed() => Ended::Crashed(crash),
             ended = supervisor.run(shutdown.clone(), queue) => match ended {
                 Ok(()) => Ended::Orderly,
-                Err(Failure::Storage(_) | Failure::Hung) => Ended::Failed,
+                Err(Failure::Storage(_) | Failure::Unwritten { .. }) => Ended::Failed,
                 Err(other) => panic!("the recorder ended with: {other}"),
             },
             crash = self.happen(life, &shutdown) => Ended::Crashed(crash),
@@ -229,4 +229,9 @@ fn config() -> Config {
     config.storage.buffer_bytes = 512 * 1024;
     config.storage.zstd_level = 1;
     config
+}
+
+/// A wall clock that nobody sets.
+fn wall_of(clock: Clock) -> Wall {
+    Wall::new(move || clock.stamp())
 }

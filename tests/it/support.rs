@@ -1,7 +1,9 @@
 //! What the tests of the real program share: starting and ending it, and reading what it wrote.
 
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -89,6 +91,20 @@ impl Exchange {
     pub(crate) fn port(&self) -> u16 {
         let authority = self.url.split('/').nth(2).unwrap();
         authority.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    /// Makes something go wrong from now on, as `replay --fault` spells it.
+    pub(crate) fn fault(&self, fault: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
+        let length = fault.len();
+        write!(
+            stream,
+            "POST /_faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{fault}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// Kills it.
@@ -224,24 +240,36 @@ impl Tape {
     }
 }
 
-/// What an exchange logged of the frames it handed to sockets, by the stream that each belongs to.
+/// What an exchange logged of the objects it handed to sockets, by the stream that each belongs to; those of the account
+/// stand behind `private/`.
 pub(crate) fn sent(log: &Path) -> BTreeMap<String, Vec<String>> {
     let mut sent: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        let frame = line["frame"].as_str().unwrap().to_owned();
-        let object: serde_json::Value = serde_json::from_str(&frame).unwrap();
-        let name = |long: &str, short: &str| {
-            object.get(long).or(object.get(short)).and_then(serde_json::Value::as_str).map(str::to_owned)
+        let frame = line["frame"].as_str().unwrap();
+        let objects: Vec<&RawValue> = match frame.starts_with('[') {
+            true => serde_json::from_str(frame).unwrap(),
+            false => vec![serde_json::from_str(frame).unwrap()],
         };
-        let stream = match (name("type", "ty"), name("code", "cd")) {
-            (Some(kind), Some(code)) => format!("{code}_{kind}"),
-            (Some(kind), None) => kind,
-            (None, _) => "misc".to_owned(),
-        };
-        sent.entry(stream).or_default().push(frame);
+        for object in objects {
+            sent.entry(stream_of(object.get())).or_default().push(object.get().to_owned());
+        }
     }
     sent
+}
+
+fn stream_of(object: &str) -> String {
+    let object: serde_json::Value = serde_json::from_str(object).unwrap();
+    let name = |long: &str, short: &str| {
+        object.get(long).or(object.get(short)).and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
+    let stream = match (name("type", "ty"), name("code", "cd")) {
+        (Some(kind), Some(code)) => format!("{code}_{kind}"),
+        (Some(kind), None) => kind,
+        (None, _) => "misc".to_owned(),
+    };
+    let of_the_account = ["myOrder", "myAsset", "announcement"].iter().any(|kind| stream.ends_with(kind));
+    if of_the_account { format!("private/{stream}") } else { stream }
 }
 
 /// Stamp and object of a line.

@@ -4,6 +4,7 @@ mod account;
 mod canary;
 mod crash;
 mod formats;
+mod hostile;
 mod life;
 mod tape;
 

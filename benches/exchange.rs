@@ -15,15 +15,16 @@
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+#[path = "../tests/it/support.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod support;
+
+use std::fmt::Write;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_upbit-recorder");
+use support::{Exchange, Program, eventually, subscribing};
 
 /// Streams whose files are followed for the delay: the busiest pairs come first.
 const FOLLOWED: usize = 12;
@@ -42,26 +43,24 @@ fn main() {
 }
 
 fn whole_exchange(directory: &Path, codes: usize, rate: usize, seconds: usize) {
-    let exchange = Exchange::start(&["--codes", &codes.to_string(), "--rate", &rate.to_string(), "--no-limits"]);
+    let exchange = Exchange::start(0, &["--codes", &codes.to_string(), "--rate", &rate.to_string(), "--no-limits"]);
     let listed = exchange.codes();
     let (config, data) = (directory.join("recorder.toml"), directory.join("whole"));
-    let subscribed = ["trade", "orderbook", "ticker"]
-        .map(|kind| format!("[[public.subscribe]]\ntype = \"{kind}\"\ncodes = {}\n", serde_json::json!(listed)));
-    std::fs::write(&config, subscribed.concat()).unwrap();
+    std::fs::write(&config, subscribing(&listed)).unwrap();
     let recorder = Recorder::start(&exchange.url, &data, &["--config", config.to_str().unwrap()]);
-    wait_for(|| recorder.lines() > codes * 3);
+    eventually("frames are on disk", || recorder.lines() > codes * 3);
 
     let half = Duration::from_secs(seconds as u64).div_f64(2.0);
     let (start, before) = (recorder.cpu(), recorder.lines());
     let (steady, frames) = (follow(&data, &listed, half), recorder.lines() - before);
     let cpu = (recorder.cpu() - start).div_f64(frames as f64);
-    recorder.signal(rustix::process::Signal::USR1);
+    recorder.program.signal(rustix::process::Signal::USR1);
     let rotating = follow(&data, &listed, half);
 
     println!("\nwhole exchange: {codes} pairs × 3 types, {rate} frames/s asked for, {seconds} s");
     println!("  streams                  {}", std::fs::read_dir(&data).unwrap().count() - 3);
-    println!("  resident, peak           {:.1} MB", recorder.status("VmHWM") as f64 / 1e3);
-    println!("  descriptors              {}", recorder.descriptors());
+    println!("  resident, peak           {:.1} MB", recorder.program.status("VmHWM") as f64 / 1e3);
+    println!("  descriptors              {}", recorder.program.descriptors());
     println!(
         "  processor time per frame {:.1} µs ({:.1} % of a core)",
         cpu.as_secs_f64() * 1e6,
@@ -69,7 +68,7 @@ fn whole_exchange(directory: &Path, codes: usize, rate: usize, seconds: usize) {
     );
     println!("  socket to file, steady   {steady}");
     println!("  socket to file, rotating {rotating}");
-    recorder.stop();
+    assert!(recorder.program.terminate().success());
 }
 
 fn share(cpu: Duration, frames: usize, length: Duration) -> f64 {
@@ -87,16 +86,16 @@ fn flood(directory: &Path) {
         writeln!(frames, "{}", serde_json::json!({"frame": frame})).unwrap();
     }
     std::fs::write(&file, frames).unwrap();
-    let exchange = Exchange::start(&["--frames", file.to_str().unwrap(), "--no-limits"]);
+    let exchange = Exchange::start(0, &["--frames", file.to_str().unwrap(), "--no-limits"]);
     let start = Instant::now();
     let recorder = Recorder::start(&exchange.url, &data, &[]);
-    wait_for(|| recorder.lines() >= FLOOD);
+    eventually("frames are on disk", || recorder.lines() >= FLOOD);
     let (length, cpu) = (start.elapsed(), recorder.cpu());
     println!("\nflood: {FLOOD} trades as fast as they are taken, both processes on this machine");
     println!("  frames per second        {:.0}", FLOOD as f64 / length.as_secs_f64());
     println!("  processor time per frame {:.2} µs", cpu.as_secs_f64() * 1e6 / FLOOD as f64);
-    println!("  resident, peak           {:.1} MB", recorder.status("VmHWM") as f64 / 1e3);
-    recorder.stop();
+    println!("  resident, peak           {:.1} MB", recorder.program.status("VmHWM") as f64 / 1e3);
+    assert!(recorder.program.terminate().success());
 }
 
 /// Delays from the socket to the file.
@@ -144,8 +143,8 @@ struct Follower {
 impl Follower {
     fn new(path: PathBuf) -> Self {
         let mut follower = Self { path, file: None, rest: Vec::new() };
-        // What is there already was not waited for.
-        follower.read(&mut Vec::new());
+        // What is there already was not waited for: the first look opens the file, the second one passes it over.
+        (0..2).for_each(|_| follower.read(&mut Vec::new()));
         follower
     }
 
@@ -170,16 +169,15 @@ impl Follower {
 
 /// A running recorder.
 struct Recorder {
-    child: Child,
+    program: Program,
     data: PathBuf,
 }
 
 impl Recorder {
     fn start(url: &str, data: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.args(["record", "--set", &format!("public.url={url}")]).args(arguments);
-        command.args(["--set", &format!("data_dir={}", data.display()), "--set", "log.level=warn"]);
-        Self { child: command.spawn().unwrap(), data: data.to_owned() }
+        let (url, data_dir) = (format!("public.url={url}"), format!("data_dir={}", data.display()));
+        let settings = ["record", "--set", &url, "--set", &data_dir, "--set", "log.level=error"];
+        Self { program: Program::start(&[&settings, arguments].concat()), data: data.to_owned() }
     }
 
     /// Lines of the exchange on disk, active files and plain archived ones alike.
@@ -193,76 +191,11 @@ impl Recorder {
         entries.filter(ours).map(count).sum()
     }
 
-    fn status(&self, key: &str) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
-    fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
-    }
-
     /// Processor time of all threads so far, in the kernel's ticks of 10 ms.
     fn cpu(&self) -> Duration {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.program.pid())).unwrap();
         let (_, fields) = text.rsplit_once(") ").unwrap();
         let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap());
         Duration::from_millis(ticks.sum::<u64>() * 10)
-    }
-
-    fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn stop(mut self) {
-        self.signal(rustix::process::Signal::TERM);
-        self.child.wait().unwrap();
-    }
-}
-
-/// A running exchange, killed at the end.
-struct Exchange {
-    child: Child,
-    url: String,
-}
-
-impl Exchange {
-    fn start(arguments: &[&str]) -> Self {
-        let mut command = Command::new(PROGRAM);
-        command.args(["replay", "--listen", "127.0.0.1:0"]).args(arguments).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let url = line.trim().rsplit(' ').next().unwrap().to_owned();
-        Self { child, url }
-    }
-
-    /// The pairs it lists.
-    fn codes(&self) -> Vec<String> {
-        let authority = self.url.split('/').nth(2).unwrap();
-        let mut socket = TcpStream::connect(authority).unwrap();
-        write!(socket, "GET /v1/market/all HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let list = &body[body.find('[').unwrap()..=body.rfind(']').unwrap()];
-        let markets: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
-        markets.iter().map(|market| market["market"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_for(mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(120), "waited in vain");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::Stamp;
 use crate::connection::ConnectionId;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Why nothing was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +42,13 @@ pub struct Gap {
     pub kind: Kind,
     /// Why, for people.
     pub cause: String,
+}
+
+impl Gap {
+    /// From its beginning to its end.
+    pub fn length(&self) -> Duration {
+        self.to.since(self.from)
+    }
 }
 
 /// The gaps that are open.

@@ -80,7 +80,7 @@ impl Display {
         // Writing to a string cannot fail.
         let _ = write!(line, " · {streams} · {rate:.0} msg/s · {written}");
         if let Some(gap) = &status.last_gap {
-            let (length, ago) = (between(gap.from, gap.to), between(gap.to, stamp));
+            let (length, ago) = (gap.length(), stamp.since(gap.to));
             let _ = write!(line, " · last gap {}, {} ago", duration(length), duration(ago));
         }
         match &status.disk_full {
@@ -110,10 +110,6 @@ fn describe(id: ConnectionId, link: &Link, now: Instant) -> String {
         Link::Subscribing => format!("{id} connected, waiting for the first data"),
         Link::Live => format!("{id} live"),
     }
-}
-
-fn between(from: Stamp, to: Stamp) -> Duration {
-    Duration::from_micros(to.as_micros().saturating_sub(from.as_micros()))
 }
 
 /// `3.2 s`, `12 min`, `5 h`, `9 d`.

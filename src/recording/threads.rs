@@ -63,6 +63,8 @@ pub enum Report {
     },
     /// Everything stamped up to here survives a power cut.
     Synced(Stamp),
+    /// The queue of orders was closed, and every line is in its file.
+    Written,
     /// Writing waits for room.
     DiskFull(String),
     /// Writing goes on.

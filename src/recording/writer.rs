@@ -142,6 +142,8 @@ impl Writer {
     async fn finish(mut self) -> Result<(), StorageError> {
         self.persist(Journal::write_out).await?;
         while self.persist(Journal::rotate_one).await? {}
+        // The supervisor is gone only when the process is ending anyway.
+        let _ = self.reports.send(Report::Written).await;
         if let Some(job) = self.journal.take_sync_job() {
             // The syncer is gone only after an error of its own, which it has reported.
             let _ = self.sync_jobs.send(job).await;

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! It is written from what is known of the exchange and shares no code with the recorder's own client, so that one
-//! misunderstanding cannot hide the other. The rooms marked pure take times as arguments and do no I/O.
+//! misunderstanding cannot hide the other. The rooms marked pure take times as arguments and do no I/O: a simulated world
+//! can host a [`Session`] and its [`Faults`] as the server does.
 
 mod faults;
 mod market;
@@ -23,4 +24,5 @@ pub use market::{MAX_PAIRS, Market};
 pub use recorded::{Recorded, RecordedError};
 pub use rest::Keys;
 pub use server::{Exchange, PRIVATE_PATH, PUBLIC_PATH, SentLog, Server, ServerError, tls_acceptor};
-pub use session::{Habits, Source};
+pub use session::{Habits, Output, Session, Source};
+pub use wire::request::Seat;

@@ -1,7 +1,7 @@
 //! What a connection is to the supervisor, and what its notices mean on record.
 
 use crate::clock::{Instant, Stamp};
-use crate::connection::{ConnectionId, Notice};
+use crate::connection::{ConnectionId, Notice, Stage};
 use crate::events::Event;
 use crate::recording::naming::manifest::Origins;
 use crate::status::{self, Link};
@@ -64,9 +64,14 @@ impl Connection {
                 let last = self.last.map(Stamp::as_micros);
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
                 let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
-                match retry_in {
-                    Some(retry_in) => tracing::warn!(connection, %stage, cause, attempt, retry_in, "not connected"),
-                    None => tracing::info!(connection, %stage, cause, "disconnected"),
+                match (stage, retry_in) {
+                    (_, None) => tracing::info!(connection, cause, "disconnected"),
+                    (Stage::Subscribing | Stage::Live, Some(retry_in)) => {
+                        tracing::warn!(connection, cause, attempt, retry_in, "lost the exchange");
+                    }
+                    (_, Some(retry_in)) => {
+                        tracing::warn!(connection, cause, attempt, retry_in, "the exchange cannot be reached");
+                    }
                 }
                 Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
             }

@@ -24,7 +24,7 @@ use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
 use crate::recording::threads::{Report, Threads};
 use crate::signals;
-use crate::status::Status;
+use crate::status::{self, Status};
 use crate::upbit::subscription::Request;
 use connections::Connection;
 use std::collections::{BTreeMap, VecDeque};
@@ -51,10 +51,10 @@ const CLOSING_TICK: Duration = Duration::from_millis(100);
 const STOPPING: Duration = Duration::from_secs(3);
 
 /// How long sealing may go on after that.
-const SEALING: Duration = Duration::from_secs(4);
+const SEALING: Duration = Duration::from_secs(3);
 
-/// How long the last writes and the last sync may take: with the rest, 10 s in all.
-const CLOSING: Duration = Duration::from_secs(3);
+/// How long the whole stop may take, the last writes and the last sync included.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// How the recorder ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ pub enum Failure {
     #[error("a connection ended unexpectedly: {0}")]
     Crashed(String),
     /// The disk did not take the last lines in time.
-    #[error("the disk did not take the last lines within {} s", (STOPPING + SEALING + CLOSING).as_secs())]
+    #[error("the disk did not take the last lines within {} s", ENDING.as_secs())]
     Hung,
 }
 
@@ -103,6 +103,8 @@ pub struct Supervisor {
     next_sync: Instant,
     phase: Phase,
     stop_reason: String,
+    /// When a stop has to be over.
+    ends_at: Option<Instant>,
     failure: Option<Failure>,
     run_until: Option<Instant>,
     /// What the status will be when it is published next.
@@ -156,6 +158,7 @@ impl Supervisor {
             next_sync: now,
             phase: Phase::Running,
             stop_reason: String::new(),
+            ends_at: None,
             failure: None,
             run_until: setup.run_until,
             shown: Status::default(),
@@ -231,6 +234,7 @@ impl Supervisor {
         tracing::info!(reason, "stopping");
         self.stop_reason = reason.to_owned();
         let now = self.clock.now();
+        self.ends_at = Some(now + ENDING);
         (self.phase, self.next_tick) = (Phase::Stopping { deadline: now + STOPPING }, now);
         self.shown.is_stopping = true;
         shutdown.cancel();
@@ -333,7 +337,7 @@ impl Supervisor {
         let Some(gap) = self.ledger.close(id, to) else { return };
         let streams = self.connections.get(&id).map(|connection| connection.origins().names()).unwrap_or_default();
         let stamp = self.stamper.raise(self.clock.stamp());
-        tracing::info!(connection = %id, from = %gap.from, to = %gap.to, cause = gap.cause, "gap");
+        tracing::info!(connection = %id, length = status::duration(gap.length()), cause = gap.cause, "a gap is on record");
         self.shown.last_gap = Some(gap.clone());
         self.event_at(stamp, &Event::gap(gap, stamp, streams));
     }
@@ -383,6 +387,8 @@ impl Supervisor {
                     "a segment could not be sealed; its plain file is intact"
                 );
             }
+            // It comes only after the queue was closed, and then `close` hears it.
+            Report::Written => {}
             Report::Synced(stamp) => self.durable = Some(stamp),
             Report::DiskFull(cause) => {
                 self.shown.disk_full = Some(cause.clone());
@@ -416,8 +422,9 @@ impl Supervisor {
         let requests = self.connections.iter().map(|(id, connection)| (*id, connection.sent.clone()));
         let stopped = Event::stopped(self.stop_reason.clone(), requests.collect::<Vec<_>>());
         self.event(&stopped);
-        let deadline = self.clock.now() + CLOSING;
+        let deadline = self.ends_at.unwrap_or_else(|| self.clock.now() + ENDING);
         let Threads { orders, mut reports, stop, .. } = self.threads;
+        let mut is_written = false;
         let drain = async {
             for order in self.outbox.drain(..) {
                 if orders.send(order).await.is_err() {
@@ -426,8 +433,16 @@ impl Supervisor {
             }
             drop(orders);
             while let Some(report) = reports.recv().await {
-                if let Report::WriteFailed(error) | Report::SyncFailed(error) = report {
-                    self.failure = Some(Failure::Storage(error.to_string()));
+                match report {
+                    Report::WriteFailed(error) | Report::SyncFailed(error) => {
+                        self.failure = Some(Failure::Storage(error.to_string()));
+                    }
+                    // Only a sealer that is not done may be left, and the next start seals what it leaves.
+                    Report::Written => {
+                        is_written = true;
+                        stop.set();
+                    }
+                    _ => {}
                 }
             }
         };
@@ -436,7 +451,10 @@ impl Supervisor {
             () = drain => self.failure.map_or(Ok(()), Err),
             () = clock::sleep_until(Some(deadline)) => {
                 stop.set();
-                Err(Failure::Hung)
+                if is_written {
+                    tracing::warn!("every line is written, but the disk did not finish the last sync in time");
+                }
+                if is_written { self.failure.map_or(Ok(()), Err) } else { Err(Failure::Hung) }
             }
         }
     }

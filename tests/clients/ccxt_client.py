@@ -63,5 +63,5 @@ async def check_stream(exchange):
 
 
 if __name__ == "__main__":
-    with local_exchange("--codes", "855", "--rate", "4000") as address:
+    with local_exchange("--codes", "855", "--rate", "30000") as address:
         asyncio.run(asyncio.wait_for(check(address), 60))

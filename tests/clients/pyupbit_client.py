@@ -54,7 +54,7 @@ def check_stream(pyupbit):
 
 
 if __name__ == "__main__":
-    with local_exchange("--codes", "855", "--rate", "4000") as address, tempfile.TemporaryDirectory() as folder:
+    with local_exchange("--codes", "855", "--rate", "30000") as address, tempfile.TemporaryDirectory() as folder:
         pyupbit = import_copy(folder, address)
         check_rest(pyupbit)
         check_stream(pyupbit)

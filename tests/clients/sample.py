@@ -105,7 +105,7 @@ def check_refusal(address):
 
 
 if __name__ == "__main__":
-    with local_exchange("--codes", "300", "--rate", "3000") as address:
+    with local_exchange("--codes", "300", "--rate", "10000") as address:
         check_public(address)
         time.sleep(1)
         check_private(address)

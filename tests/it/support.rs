@@ -32,6 +32,18 @@ impl Program {
         self.child.id()
     }
 
+    /// A figure of `/proc/<pid>/status`, such as `VmHWM`, in kB.
+    pub(crate) fn status(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+    }
+
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
@@ -95,16 +107,26 @@ impl Exchange {
 
     /// Makes something go wrong from now on, as `replay --fault` spells it.
     pub(crate) fn fault(&self, fault: &str) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port())).unwrap();
-        let length = fault.len();
-        write!(
-            stream,
-            "POST /_faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{fault}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = self.http(&format!("POST /_faults HTTP/1.1\r\nContent-Length: {}", fault.len()), fault);
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// The pairs it lists.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let answer = self.http("GET /v1/market/all HTTP/1.1", "");
+        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
+        let markets: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
+        markets.iter().map(|market| market["market"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The whole answer to a request.
+    fn http(&self, head: &str, body: &str) -> String {
+        let authority = self.url.split('/').nth(2).unwrap();
+        let mut socket = TcpStream::connect(authority).unwrap();
+        write!(socket, "{head}\r\nHost: {authority}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Kills it.
@@ -133,6 +155,13 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) fn pause(length: Duration) {
     #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
     std::thread::sleep(length);
+}
+
+/// A configuration that subscribes trades, order books and tickers of `codes`.
+pub(crate) fn subscribing(codes: &[String]) -> String {
+    let codes = serde_json::json!(codes);
+    let entry = |kind: &str| format!("[[public.subscribe]]\ntype = \"{kind}\"\ncodes = {codes}\n");
+    ["trade", "orderbook", "ticker"].map(entry).concat()
 }
 
 /// A data directory as a reader sees it.

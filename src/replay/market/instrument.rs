@@ -3,6 +3,7 @@
 use super::book::{Book, Level};
 use super::chance::{Beat, MAX_TRADES, Path, SLOT_MILLIS, Seed, Tape};
 use super::listing::{Listing, Quote};
+use super::sums::Hours;
 use super::ticks::{UNIT, above, round_down};
 
 /// How long after it happened something is sent, in milliseconds; the frame's own time lies between the two.
@@ -43,12 +44,14 @@ pub(crate) struct Trade {
 }
 
 /// One pair.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Instrument {
     /// What it is called and about what it costs.
     pub(crate) listing: Listing,
     /// When it trades.
     pub(crate) tape: Tape,
+    /// What was summed up before.
+    pub(super) hours: Hours,
     seed: Seed,
     path: Path,
 }
@@ -57,7 +60,7 @@ impl Instrument {
     /// A pair; `seed` is its own.
     pub(crate) fn new(listing: Listing, tape: Tape, seed: Seed) -> Self {
         let path = Path::new(seed.part(0), listing.price);
-        Self { listing, tape, seed, path }
+        Self { listing, tape, hours: Hours::default(), seed, path }
     }
 
     /// The trades of one beat, oldest first.

@@ -9,6 +9,7 @@
 use super::answer::Answer;
 use crate::clock::Stamp;
 use crate::replay::session::Windows;
+use crate::replay::wire::request::Seat;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use std::time::Duration;
 /// Addresses remembered; the one that has been away longest is forgotten first.
 const MAX_VISITORS: usize = 1_024;
 
-/// Connects of one address.
+/// Connects of one address, to each of the two streams.
 const CONNECTS: &[(Duration, usize)] = &[(Duration::from_secs(1), 5)];
 
 /// Requests and connects of one address that carry an `Origin` header.
@@ -40,7 +41,8 @@ pub(crate) struct Visitors(BTreeMap<IpAddr, Visitor>);
 
 struct Visitor {
     last_seen: Stamp,
-    connects: Windows,
+    public: Windows,
+    private: Windows,
     with_origin: Windows,
     refusals: Windows,
     /// The second, and what was used of it, for each group.
@@ -50,11 +52,20 @@ struct Visitor {
 }
 
 impl Visitors {
-    /// A WebSocket upgrade of an address.
-    pub(crate) fn connect(&mut self, now: Stamp, address: IpAddr, has_origin: bool) -> Result<(), Answer> {
+    /// A WebSocket upgrade of an address. The exchange counts private ones by account, of which there is one here.
+    pub(crate) fn connect(
+        &mut self,
+        now: Stamp,
+        (address, seat): (IpAddr, Seat),
+        has_origin: bool,
+    ) -> Result<(), Answer> {
         let visitor = self.visitor(now, address);
         visitor.check_blocked(now)?;
-        let fits = visitor.connects.admit(now) && (!has_origin || visitor.with_origin.admit(now));
+        let connects = match seat {
+            Seat::Public => &mut visitor.public,
+            Seat::Private => &mut visitor.private,
+        };
+        let fits = connects.admit(now) && (!has_origin || visitor.with_origin.admit(now));
         if fits { Ok(()) } else { Err(visitor.refuse(now)) }
     }
 
@@ -98,7 +109,8 @@ impl Visitor {
     fn new(now: Stamp) -> Self {
         Self {
             last_seen: now,
-            connects: Windows::new(CONNECTS),
+            public: Windows::new(CONNECTS),
+            private: Windows::new(CONNECTS),
             with_origin: Windows::new(WITH_ORIGIN),
             refusals: Windows::new(PATIENCE),
             groups: BTreeMap::new(),
@@ -157,7 +169,7 @@ mod tests {
     #[test]
     fn five_connects_a_second_then_429_then_418_with_a_growing_block() {
         let mut visitors = Visitors::default();
-        let mut connect = |millis| status(visitors.connect(at(millis), HOME, false));
+        let mut connect = |millis| status(visitors.connect(at(millis), (HOME, Seat::Public), false));
         assert!((0..5).all(|_| connect(0) == 200));
         assert!((0..20).all(|_| connect(10) == 429));
         assert_eq!(connect(20), 418);
@@ -170,11 +182,20 @@ mod tests {
     }
 
     #[test]
+    fn the_two_streams_are_counted_apart() {
+        let mut visitors = Visitors::default();
+        let mut connect = |seat| status(visitors.connect(at(0), (HOME, seat), false));
+        assert!((0..5).all(|_| connect(Seat::Public) == 200));
+        assert!((0..5).all(|_| connect(Seat::Private) == 200));
+        assert_eq!(connect(Seat::Private), 429);
+    }
+
+    #[test]
     fn an_origin_is_cut_to_one_in_ten_seconds() {
         let mut visitors = Visitors::default();
         assert_eq!(status(visitors.request(at(0), HOME, "market", true)), 200);
-        assert_eq!(status(visitors.connect(at(9_999), HOME, true)), 429);
-        assert_eq!(status(visitors.connect(at(10_000), HOME, true)), 200);
+        assert_eq!(status(visitors.connect(at(9_999), (HOME, Seat::Public), true)), 429);
+        assert_eq!(status(visitors.connect(at(10_000), (HOME, Seat::Public), true)), 200);
     }
 
     #[test]
@@ -192,7 +213,7 @@ mod tests {
     fn addresses_are_bounded() {
         let mut visitors = Visitors::default();
         for number in 0..5_000u32 {
-            let _ = visitors.connect(at(u64::from(number)), IpAddr::V4(Ipv4Addr::from(number)), false);
+            let _ = visitors.connect(at(u64::from(number)), (IpAddr::V4(number.into()), Seat::Public), false);
         }
         assert_eq!(visitors.0.len(), MAX_VISITORS);
     }

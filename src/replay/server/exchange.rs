@@ -85,7 +85,7 @@ impl Exchange {
         self.refused(now)?;
         let mut desk = self.desk();
         if let Some(visitors) = &mut desk.visitors {
-            visitors.connect(now, request.address, request.has_origin)?;
+            visitors.connect(now, (request.address, seat), request.has_origin)?;
         }
         match seat {
             Seat::Public => Ok(()),

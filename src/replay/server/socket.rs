@@ -102,7 +102,7 @@ impl Socket {
                 return self.say_goodbye(end).await;
             }
             let is_stuck = self.session.is_stuck(self.clock.stamp());
-            let deadline = if self.outbox.is_empty() || is_stuck { self.deadline() } else { None };
+            let deadline = self.deadline();
             let mut faults = self.faults.clone();
             let turn = select! {
                 biased;
@@ -125,10 +125,14 @@ impl Socket {
 
     /// Takes what is due from the session.
     fn fill(&mut self) {
+        let now = self.clock.stamp();
+        if self.session.is_cut(now) {
+            self.outbox.clear();
+            self.end = Some(End::Drop);
+        }
         if !self.outbox.is_empty() || self.end.is_some() {
             return;
         }
-        let now = self.clock.stamp();
         while self.outbox.len() < OUTBOX {
             self.end = match self.session.poll_output(now) {
                 Some(Output::Frame(frame)) => {
@@ -144,10 +148,13 @@ impl Socket {
         }
     }
 
+    /// When to look again: at the next frame, or at the next fault while frames wait for the client.
     fn deadline(&self) -> Option<Instant> {
         let now = self.clock.stamp();
         let wait = |at: Stamp| Duration::from_micros(at.as_micros().saturating_sub(now.as_micros()));
-        self.session.poll_deadline(now).map(|at| self.clock.now() + wait(at))
+        let is_waiting = !self.outbox.is_empty();
+        let at = if is_waiting { self.session.poll_disturbance(now) } else { self.session.poll_deadline(now) };
+        at.map(|at| self.clock.now() + wait(at))
     }
 
     fn hear(&mut self, message: &Message) {

@@ -76,6 +76,16 @@ impl Disturbance {
         outputs
     }
 
+    /// Whether the connection is to be cut, whatever waits to be sent.
+    pub(super) fn cuts(&self, now: Stamp) -> bool {
+        self.faults.sudden(self.done, now).any(|fault| *fault == Fault::Drop)
+    }
+
+    /// When a fault begins or ends next.
+    pub(super) fn next_change(&self, now: Stamp) -> Option<Stamp> {
+        self.faults.next_change(now)
+    }
+
     /// When the faults change or add something next.
     pub(super) fn deadline(&self, now: Stamp) -> Option<Stamp> {
         let flood = (self.flood(now) > 0).then_some(self.flood_due);

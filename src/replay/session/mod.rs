@@ -21,7 +21,7 @@ use super::faults::{Faults, Stage};
 use super::market::Market;
 use super::recorded::Recorded;
 use super::wire::frames::{self, StreamType};
-use super::wire::request::{self, Ask, Format, Refusal, Seat};
+use super::wire::request::{self, Ask, Entry, Format, Refusal, Seat};
 use crate::clock::Stamp;
 use bytes::Bytes;
 use disturbance::Disturbance;
@@ -78,7 +78,7 @@ impl Default for Habits {
 
 /// What the server has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Output {
+pub enum Output {
     /// Send this.
     Frame(Bytes),
     /// Send a close frame with this code.
@@ -90,11 +90,13 @@ pub(crate) enum Output {
 }
 
 /// One client's session.
-pub(crate) struct Session {
+pub struct Session {
     source: Source,
     seat: Seat,
     habits: Arc<Habits>,
     state: State,
+    /// The standing request.
+    entries: Arc<[Entry]>,
     format: Format,
     messages: Windows,
     keepalive: Keepalive,
@@ -115,13 +117,14 @@ enum State {
 
 impl Session {
     /// A client that has just connected.
-    pub(crate) fn new(source: Source, seat: Seat, habits: Arc<Habits>, now: Stamp) -> Self {
+    pub fn new(source: Source, seat: Seat, habits: Arc<Habits>, now: Stamp) -> Self {
         let keepalive = Keepalive::new(now, habits.idle);
         Self {
             source,
             seat,
             habits,
             state: State::Idle,
+            entries: Arc::default(),
             format: Format::default(),
             messages: Windows::new(MESSAGES),
             keepalive,
@@ -132,7 +135,7 @@ impl Session {
     }
 
     /// A message of the client, text or binary.
-    pub(crate) fn handle_message(&mut self, now: Stamp, message: &[u8]) {
+    pub fn handle_message(&mut self, now: Stamp, message: &[u8]) {
         self.keepalive.traffic(now);
         let is_over = matches!(self.state, State::Ending { .. } | State::Ended);
         if is_over || self.disturbance.hangs(now, Stage::Subscribe) {
@@ -157,24 +160,34 @@ impl Session {
     }
 
     /// A ping or pong frame of the client; the library answers it.
-    pub(crate) fn handle_ping(&mut self, now: Stamp) {
+    pub fn handle_ping(&mut self, now: Stamp) {
         if self.habits.ping_counts {
             self.keepalive.traffic(now);
         }
     }
 
     /// The faults that are planned from now on.
-    pub(crate) fn handle_faults(&mut self, faults: Arc<Faults>) {
+    pub fn handle_faults(&mut self, faults: Arc<Faults>) {
         self.disturbance.plan(faults);
     }
 
     /// Whether the exchange neither reads nor writes any more.
-    pub(crate) fn is_stuck(&self, now: Stamp) -> bool {
+    pub fn is_stuck(&self, now: Stamp) -> bool {
         self.disturbance.hangs(now, Stage::Live)
     }
 
+    /// Whether a fault cuts the connection, even while a client that does not read holds everything else up.
+    pub fn is_cut(&self, now: Stamp) -> bool {
+        self.disturbance.cuts(now)
+    }
+
+    /// When [`Session::is_stuck`] or [`Session::is_cut`] may change without a message; `None`: never.
+    pub fn poll_disturbance(&self, now: Stamp) -> Option<Stamp> {
+        self.disturbance.next_change(now)
+    }
+
     /// What is to be done at `now`; `None` until [`Session::poll_deadline`] or the next message.
-    pub(crate) fn poll_output(&mut self, now: Stamp) -> Option<Output> {
+    pub fn poll_output(&mut self, now: Stamp) -> Option<Output> {
         if self.is_stuck(now) || matches!(self.state, State::Ended) {
             return None;
         }
@@ -191,14 +204,14 @@ impl Session {
     }
 
     /// When to poll again without a message; `None`: never.
-    pub(crate) fn poll_deadline(&self, now: Stamp) -> Option<Stamp> {
+    pub fn poll_deadline(&self, now: Stamp) -> Option<Stamp> {
         if matches!(self.state, State::Ended) {
             return None;
         }
-        let disturbed = self.disturbance.deadline(now);
         if self.is_stuck(now) {
-            return disturbed;
+            return self.poll_disturbance(now);
         }
+        let disturbed = self.disturbance.deadline(now);
         let ready = (!self.ready.is_empty() || self.spare.is_some()).then_some(now);
         let ordinary = match (&self.state, &self.source) {
             (State::Market(playback), _) => playback.next_due().map(|millis| later(Stamp::default(), millis * 1_000)),
@@ -270,35 +283,36 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, now: Stamp, entries: Vec<request::Entry>) {
+    fn subscribe(&mut self, now: Stamp, entries: Vec<Entry>) {
         self.spare = None;
-        match &self.source {
-            Source::Market(market) => {
-                let millis = now.as_micros() / 1_000;
+        self.entries = entries.into();
+        match (&self.source, self.seat) {
+            (Source::Market(market), _) => {
+                let (entries, millis) = (Arc::clone(&self.entries), now.as_micros() / 1_000);
                 let playback = Playback::new(Arc::clone(market), entries, self.format.short, millis);
                 self.state = State::Market(Box::new(playback));
             }
             // The file's frames are sent once: another request changes nothing.
-            Source::Recorded { .. } => {
+            (Source::Recorded { .. }, Seat::Public) => {
                 if matches!(self.state, State::Idle) {
                     self.state = State::Recorded { started: now, next: 0 };
                 }
             }
+            // They are market data, and nothing for an account.
+            (Source::Recorded { .. }, Seat::Private) => {}
         }
     }
 
     /// Answers what is subscribed; the format of this request is from now on that of the running streams.
     fn list(&mut self, ticket: &str) {
-        let (short, mut entries): (bool, &[request::Entry]) = (self.format.short, &[]);
         if let State::Market(playback) = &mut self.state {
-            playback.spell(short);
-            entries = playback.entries();
+            playback.spell(self.format.short);
         }
         let is_known = |code: &str| match &self.source {
             Source::Market(market) => market.find(code).is_some(),
             Source::Recorded { .. } => true,
         };
-        let answer = frames::subscriptions(ticket, entries, is_known, short);
+        let answer = frames::subscriptions(ticket, &self.entries, is_known, self.format.short);
         self.ready.push_back(Output::Frame(answer.into()));
     }
 

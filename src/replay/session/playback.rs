@@ -52,7 +52,7 @@ impl Item {
 /// The frames of one subscription.
 pub(super) struct Playback {
     market: Arc<Market>,
-    entries: Vec<Entry>,
+    entries: Arc<[Entry]>,
     short: bool,
     snapshots: VecDeque<(Topic, usize)>,
     pairs: BTreeMap<usize, Pair>,
@@ -67,16 +67,11 @@ pub(super) struct Playback {
 impl Playback {
     /// The answer to a request that comes at `now`, in milliseconds since the epoch. Codes that the market does not
     /// have are passed over in silence, as the exchange does.
-    pub(super) fn new(market: Arc<Market>, entries: Vec<Entry>, short: bool, now: u64) -> Self {
+    pub(super) fn new(market: Arc<Market>, entries: Arc<[Entry]>, short: bool, now: u64) -> Self {
         let slot = now / SLOT_MILLIS;
         let (snapshots, pairs) = wanted(&market, &entries, slot);
         let (events, ready) = (VecDeque::new(), VecDeque::new());
         Self { market, entries, short, snapshots, pairs, first_slot: slot, next_slot: slot, events, ready }
-    }
-
-    /// What was asked for.
-    pub(super) fn entries(&self) -> &[Entry] {
-        &self.entries
     }
 
     /// Spells all later objects with short keys, or with long ones.

@@ -292,3 +292,24 @@ fn a_flood_adds_its_rate_and_garbage_its_frames() {
     assert_eq!(outputs.len(), 10);
     assert!(matches!(&outputs[9].1, Output::Frame(frame) if frame.len() > 1_000_000));
 }
+
+#[test]
+fn recorded_frames_go_once_to_the_public_stream_at_their_rate_and_the_request_is_listed() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "{\"frame\":\"a\"}\n\n{\"frame\":\"b\",\"x\":1}\n{\"frame\":\"c\"}\n").unwrap();
+    let frames = Recorded::read(&[file.path()]).unwrap();
+    let source = Source::Recorded { frames, rate: Some(2.0) };
+    let open = |seat| Session::new(source.clone(), seat, Arc::new(Habits::default()), at(0));
+    let mut session = open(Seat::Public);
+    session.handle_message(at(0), ALL.as_bytes());
+    session.handle_message(at(100_000), br#"[{"ticket":"t"},{"type":"trade","codes":["ANY-CODE"]}]"#);
+    let frame = |text: &'static str| Output::Frame(text.into());
+    let expected = [(0, frame("a")), (500_000, frame("b")), (1_000_000, frame("c"))];
+    assert_eq!(outputs(&mut session, 0, 20_000_000), expected);
+    session.handle_message(at(20_000_000), br#"[{"ticket":"t"},{"method":"LIST_SUBSCRIPTIONS"}]"#);
+    let Some(Output::Frame(answer)) = session.poll_output(at(20_000_000)) else { panic!() };
+    assert!(answer.windows(8).any(|bytes| bytes == b"ANY-CODE"), "{answer:?}");
+    let mut private = open(Seat::Private);
+    private.handle_message(at(0), br#"[{"ticket":"t"},{"type":"myAsset"}]"#);
+    assert_eq!(outputs(&mut private, 0, 20_000_000), []);
+}

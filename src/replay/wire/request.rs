@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 /// Which of the exchange's two streams a client is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Seat {
+pub enum Seat {
     /// Market data.
     Public,
     /// The account's events.

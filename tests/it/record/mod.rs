@@ -7,6 +7,7 @@ mod formats;
 mod hostile;
 mod life;
 mod tape;
+mod whole;
 
 use crate::support::{Exchange, Program, Tape, eventually};
 use std::fs::Permissions;

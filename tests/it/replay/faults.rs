@@ -1,6 +1,7 @@
 //! Faults: on the command line and by `POST /_faults`.
 
 use super::{Replay, now, pause, request, text, within_a_minute};
+use futures_util::SinkExt;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -82,6 +83,24 @@ fn connections_end_cut_closed_or_in_the_middle_of_a_frame() {
             assert_eq!(end, code, "{fault}");
         }
         replay.connect().await.ask(&request(TRADES)).await;
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_too() {
+    let replay = Replay::start(&["--codes", "1", "--rate", "100000", "--no-limits", "--fault", "drop@3s"]);
+    within_a_minute(async {
+        let mut client = replay.connect().await;
+        client.ask(&request(TRADES)).await;
+        // The server's buffers are full by now and it waits for the client. It hangs up nevertheless, after the second
+        // that it gives to what is under way, and what is sent to it then is answered with a reset.
+        pause(Duration::from_millis(4_500)).await;
+        let mut sent = Vec::new();
+        for _ in 0..2 {
+            sent.push(client.0.send(Message::Ping("p".into())).await.is_ok());
+            pause(Duration::from_millis(200)).await;
+        }
+        assert_eq!(sent, [true, false]);
     });
 }
 

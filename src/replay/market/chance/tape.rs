@@ -74,11 +74,12 @@ struct Cell {
 }
 
 impl Tape {
-    /// A tape that changes from the pace of history to `live` at slot `opened`, rounded down to a whole cell.
+    /// A tape that changes from the pace of history to `live` at slot `opened`. History does not depend on it, so that
+    /// after a restart with the same seed yesterday is still the same.
     pub(crate) fn new(seed: Seed, opened: u64, live: Pace) -> Self {
+        let recent = opened.saturating_sub(RECENT_SLOTS);
         // The old cells are a multiple of the recent ones, so this is a boundary of both.
-        let opened = opened - opened % Pace::OLD.slots_per_beat;
-        Self { seed, opened, recent: opened.saturating_sub(RECENT_SLOTS), live }
+        Self { seed, opened, recent: recent - recent % Pace::OLD.slots_per_beat, live }
     }
 
     /// The beats in `from..to`, oldest first.
@@ -98,19 +99,20 @@ impl Tape {
     }
 
     fn cell_of(self, slot: u64) -> Cell {
-        let (pace, origin, part) = match slot {
-            live if live >= self.opened => (self.live, self.opened, 2),
-            recent if recent >= self.recent => (Pace::RECENT, self.recent, 1),
-            _ => (Pace::OLD, 0, 0),
+        let (pace, origin, end, part) = match slot {
+            live if live >= self.opened => (self.live, self.opened, u64::MAX, 2),
+            recent if recent >= self.recent => (Pace::RECENT, 0, self.opened, 1),
+            _ => (Pace::OLD, 0, self.recent, 0),
         };
-        let seed = self.seed.part(part);
         let index = (slot - origin) / pace.slots_per_beat;
         let start = origin + index * pace.slots_per_beat;
-        let seed = seed.part(index);
+        // The opening cuts the last cell of history short.
+        let length = pace.slots_per_beat.min(end - start);
+        let seed = self.seed.part(part).part(index);
         // Between half and one and a half times the mean, then rounded up or down so that the mean stays.
         let trades = pace.trades_per_beat * (0.5 + seed.unit(1)) + seed.unit(2);
-        let beat = Beat { slot: start + seed.below(0, pace.slots_per_beat), trades: (trades as u64).min(MAX_TRADES) };
-        Cell { start, length: pace.slots_per_beat, beat }
+        let beat = Beat { slot: start + seed.below(0, length), trades: (trades as u64).min(MAX_TRADES) };
+        Cell { start, length, beat }
     }
 }
 
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_tape_reads_the_same_in_both_directions_across_changes_of_pace() {
-        for middle in [OPENED, OPENED - RECENT_SLOTS] {
+        for middle in [OPENED, OPENED - RECENT_SLOTS, OPENED - RECENT_SLOTS + 700] {
             let (from, to) = (middle - 100_000, middle + 100_000);
             let forwards: Vec<Beat> = tape(50.0).beats(from, to).collect();
             let mut backwards: Vec<Beat> = tape(50.0).beats_before(to).take_while(|beat| beat.slot >= from).collect();
@@ -148,8 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_before_the_opening_does_not_depend_on_the_rate() {
-        let history = |rate| tape(rate).beats(OPENED - 9_000, OPENED - 6_000).collect::<Vec<_>>();
-        assert_eq!(history(1.0), history(50_000.0));
+    fn what_happened_before_the_opening_depends_neither_on_the_rate_nor_on_the_opening() {
+        let history = |opened, rate| {
+            let tape = Tape::new(Seed::new(1), opened, Pace::for_rate(rate, 10));
+            tape.beats(OPENED - 9_000, OPENED - 301).collect::<Vec<_>>()
+        };
+        assert_eq!(history(OPENED, 1.0), history(OPENED + 12_345, 50_000.0));
     }
 }

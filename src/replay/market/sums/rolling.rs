@@ -28,14 +28,8 @@ impl Rolling {
     pub(crate) fn at(instrument: &Instrument, slot: u64) -> Self {
         let now = slot * SLOT_MILLIS;
         let midnight = now - now % DAY_MILLIS;
-        let mut last_24h = Volumes::default();
-        let mut today = None;
-        for trade in instrument.trades_between(now - DAY_MILLIS, now) {
-            last_24h.add(&trade);
-            if trade.millis >= midnight {
-                today = Some(Candle::grown(today, trade));
-            }
-        }
+        let today = instrument.candle(midnight, now);
+        let last_24h = instrument.candle(now - DAY_MILLIS, now).map(|candle| candle.volumes).unwrap_or_default();
         let last = instrument.last_trade_before(slot);
         let tail = slot - DAY_MILLIS / SLOT_MILLIS;
         Self {

@@ -1,0 +1,95 @@
+//! What the exchange knows of itself: the truth that a recording is held against.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use upbit_recorder::clock::Instant;
+use upbit_recorder::connection::ConnectionId;
+
+/// Shared by the exchange's sessions and read by the oracle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Books(Arc<Mutex<[Side; 2]>>);
+
+/// One connection's history.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Side {
+    /// Every object, in the order in which they were handed over.
+    pub(crate) sent: Vec<Sent>,
+    /// Every socket that was accepted.
+    pub(crate) sessions: Vec<Session>,
+}
+
+/// An object, or bytes that are none, as the line on disk must give them back.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// The socket it went to.
+    pub(crate) session: usize,
+    pub(crate) at: Instant,
+    pub(crate) content: Vec<u8>,
+    /// Where its last byte is in the socket's stream; `None`: it was not handed over as a whole.
+    pub(crate) end: Option<u64>,
+}
+
+/// A socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) opened: Instant,
+    pub(crate) closed: Option<Instant>,
+    /// How many bytes the recorder had read, and since when.
+    pub(crate) reads: Vec<(u64, Instant)>,
+}
+
+impl Session {
+    /// When the recorder had read up to `end`.
+    fn read_at(&self, end: u64) -> Option<Instant> {
+        let index = self.reads.partition_point(|(read, _)| *read < end);
+        self.reads.get(index).map(|(_, at)| *at)
+    }
+}
+
+impl Side {
+    /// When the recorder read the last byte of an object; `None`: never.
+    pub(crate) fn read_at(&self, sent: &Sent) -> Option<Instant> {
+        self.sessions[sent.session].read_at(sent.end?)
+    }
+}
+
+impl Books {
+    pub(crate) fn side(&self, id: ConnectionId) -> Side {
+        self.lock()[id as usize].clone()
+    }
+
+    /// A socket is accepted; returns its number.
+    pub(crate) fn open(&self, id: ConnectionId, now: Instant) -> usize {
+        let sessions = &mut self.lock()[id as usize].sessions;
+        sessions.push(Session { opened: now, closed: None, reads: Vec::new() });
+        sessions.len() - 1
+    }
+
+    pub(crate) fn close(&self, (id, session): (ConnectionId, usize), now: Instant) {
+        self.lock()[id as usize].sessions[session].closed.get_or_insert(now);
+    }
+
+    pub(crate) fn note_read(&self, (id, session): (ConnectionId, usize), read: u64, now: Instant) {
+        self.lock()[id as usize].sessions[session].reads.push((read, now));
+    }
+
+    /// Objects are about to be handed over; returns the number of the first.
+    pub(crate) fn begin(&self, (id, session): (ConnectionId, usize), contents: Vec<Vec<u8>>, now: Instant) -> usize {
+        let sent = &mut self.lock()[id as usize].sent;
+        let first = sent.len();
+        sent.extend(contents.into_iter().map(|content| Sent { session, at: now, content, end: None }));
+        first
+    }
+
+    /// All that was begun from `first` on in this session has left, the last byte at `end`.
+    pub(crate) fn finish(&self, (id, session): (ConnectionId, usize), first: usize, end: u64) {
+        for sent in &mut self.lock()[id as usize].sent[first..] {
+            if sent.session == session {
+                sent.end.get_or_insert(end);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [Side; 2]> {
+        self.0.lock().unwrap()
+    }
+}

@@ -1,0 +1,506 @@
+//! A disk in memory that remembers what was synced, and loses the rest when the power is cut.
+//!
+//! ```text
+//! names ──journal, in order──▶ durable names      a power cut keeps a part of the journal from its beginning
+//! data  ──synced up to───────▶ durable data       a power cut keeps at least that much, and tears anywhere behind it
+//! ```
+//!
+//! Every call has a number, counted through each life of the recorder, and a fault may wait for it. After a crash the
+//! handles of the life that ended do nothing any more: whatever that process would still have done did not happen.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+use upbit_recorder::recording::files::{AppendFile, Files, Listed, ReadFile};
+
+/// What ends a life from one instant to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// The process dies; the system keeps what was written.
+    Kill,
+    /// The machine dies; the disk keeps what was synced.
+    PowerCut,
+}
+
+/// What happens to a call instead of what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails with this error number.
+    Fail(i32),
+    /// A write takes only a part of its bytes.
+    Short,
+    /// It works, and takes this long.
+    Stall(Duration),
+    /// It happens in part, or not at all, and then nothing happens any more.
+    Crash(Crash),
+}
+
+/// What a call does to the disk; decides which faults it can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Write,
+    Create,
+    Rename,
+    Remove,
+    MakeDirectory,
+    Sync,
+    Read,
+}
+
+pub(crate) const EINTR: i32 = 4;
+pub(crate) const EIO: i32 = 5;
+pub(crate) const EFBIG: i32 = 27;
+pub(crate) const ENOSPC: i32 = 28;
+pub(crate) const EDQUOT: i32 = 122;
+
+/// The disk, as the world holds it; it outlives every life of the recorder.
+#[derive(Clone, Debug)]
+pub(crate) struct SimDisk(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    crashed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    inodes: Vec<Inode>,
+    names: BTreeMap<PathBuf, usize>,
+    durable: BTreeMap<PathBuf, usize>,
+    journal: Vec<Change>,
+    directories: BTreeSet<PathBuf>,
+    /// Names that archived segments have ever had, and the files they were.
+    used: BTreeMap<PathBuf, usize>,
+    life: u64,
+    calls: u64,
+    faults: VecDeque<(u64, Fault)>,
+    /// Bytes that the disk still takes; `None`: it is large.
+    room: Option<u64>,
+    /// Time that calls have taken and nobody has waited for yet.
+    debt: Duration,
+    /// How this life crashed, if a call made it.
+    crash: Option<Crash>,
+    /// A sync has failed in this life.
+    sync_failed: bool,
+    rng: StdRng,
+    trace: Sha256,
+    violations: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Inode {
+    data: Vec<u8>,
+    synced: usize,
+    /// A failed sync has dropped what follows here: no later one brings it back.
+    doomed_from: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Link(PathBuf, usize),
+    Unlink(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+impl SimDisk {
+    /// An empty disk; `seed` decides what a crash tears.
+    pub(crate) fn new(seed: u64) -> Self {
+        let state = State {
+            inodes: Vec::new(),
+            names: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            journal: Vec::new(),
+            directories: BTreeSet::new(),
+            used: BTreeMap::new(),
+            life: 0,
+            calls: 0,
+            faults: VecDeque::new(),
+            room: None,
+            debt: Duration::ZERO,
+            crash: None,
+            sync_failed: false,
+            rng: StdRng::seed_from_u64(seed),
+            trace: Sha256::new(),
+            violations: Vec::new(),
+        };
+        Self(Arc::new(Shared { state: Mutex::new(state), crashed: Notify::new() }))
+    }
+
+    /// The disk for a new life; `faults` wait for their calls, in order of their numbers.
+    pub(crate) fn begin_life(&self, faults: VecDeque<(u64, Fault)>) -> Arc<dyn Files> {
+        let mut state = self.lock();
+        state.life += 1;
+        (state.calls, state.faults, state.crash, state.sync_failed) = (0, faults, None, false);
+        state.debt = Duration::ZERO;
+        Arc::new(SimFiles { disk: self.clone(), life: state.life })
+    }
+
+    /// Ends a life: whatever it would still do does not happen.
+    pub(crate) fn end_life(&self, crash: Option<Crash>) {
+        let mut state = self.lock();
+        state.life += 1;
+        state.room = None;
+        if crash == Some(Crash::PowerCut) {
+            state.cut_power();
+        }
+    }
+
+    /// Waits for a call that ends the life.
+    pub(crate) async fn crashed(&self) -> Crash {
+        loop {
+            if let Some(crash) = self.lock().crash {
+                return crash;
+            }
+            self.0.crashed.notified().await;
+        }
+    }
+
+    /// From now on the disk takes this many bytes; `None`: any number.
+    pub(crate) fn set_room(&self, room: Option<u64>) {
+        self.lock().room = room;
+    }
+
+    /// The time that calls have taken since this was last asked.
+    pub(crate) fn take_debt(&self) -> Duration {
+        std::mem::take(&mut self.lock().debt)
+    }
+
+    /// Whether a sync has failed in this life.
+    pub(crate) fn sync_failed(&self) -> bool {
+        self.lock().sync_failed
+    }
+
+    /// What no program may do to a disk like this, and was done.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.lock().violations.clone()
+    }
+
+    /// Every file, by name.
+    pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let state = self.lock();
+        state.names.iter().map(|(name, inode)| (name.clone(), state.inodes[*inode].data.clone())).collect()
+    }
+
+    /// A fingerprint of every call and every byte so far.
+    pub(crate) fn fingerprint(&self) -> String {
+        let state = self.lock();
+        let mut hash = state.trace.clone();
+        for (name, inode) in &state.names {
+            hash.update(name.as_os_str().as_encoded_bytes());
+            hash.update(&state.inodes[*inode].data);
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+}
+
+/// The disk of one life.
+#[derive(Debug)]
+struct SimFiles {
+    disk: SimDisk,
+    life: u64,
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    life: u64,
+    inode: usize,
+}
+
+/// What is left to do of a call after its fault.
+enum Verdict {
+    Go,
+    Short,
+    /// It is the last one, and happens in part.
+    Last,
+}
+
+fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Result<(MutexGuard<'a, State>, Verdict)> {
+    let mut state = disk.lock();
+    if state.life != life || state.crash.is_some() {
+        return Err(io::Error::from_raw_os_error(EIO));
+    }
+    state.calls += 1;
+    state.trace.update(format!("{call:?} {}\n", path.display()));
+    let verdict = match state.take_fault(call) {
+        None => Verdict::Go,
+        Some(Fault::Short) => Verdict::Short,
+        Some(Fault::Stall(length)) => {
+            state.debt += length;
+            Verdict::Go
+        }
+        Some(Fault::Fail(errno)) => {
+            state.sync_failed |= call == Call::Sync;
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        Some(Fault::Crash(crash)) => {
+            state.crash = Some(crash);
+            disk.0.crashed.notify_one();
+            Verdict::Last
+        }
+    };
+    let takes_room = matches!(call, Call::Create | Call::MakeDirectory);
+    if takes_room && state.room == Some(0) {
+        return Err(io::Error::from_raw_os_error(ENOSPC));
+    }
+    Ok((state, verdict))
+}
+
+impl State {
+    /// The fault that waits for this call: those whose number has come wait for the first call that can meet them.
+    fn take_fault(&mut self, call: Call) -> Option<Fault> {
+        let index = self.faults.iter().position(|(number, fault)| *number <= self.calls && call.can_meet(*fault))?;
+        self.faults.remove(index).map(|(_, fault)| fault)
+    }
+
+    fn change(&mut self, change: Change) {
+        apply(&mut self.names, &change);
+        self.journal.push(change);
+    }
+
+    fn commit(&mut self) {
+        for change in std::mem::take(&mut self.journal) {
+            apply(&mut self.durable, &change);
+        }
+    }
+
+    fn sync_inode(&mut self, inode: usize) {
+        let inode = &mut self.inodes[inode];
+        inode.synced = inode.doomed_from.unwrap_or(inode.data.len()).max(inode.synced);
+    }
+
+    fn cut_power(&mut self) {
+        let kept = self.rng.random_range(0..=self.journal.len());
+        let journal = std::mem::take(&mut self.journal);
+        journal[..kept].iter().for_each(|change| apply(&mut self.durable, change));
+        self.names = self.durable.clone();
+        for inode in &mut self.inodes {
+            let end = inode.doomed_from.take().unwrap_or(inode.data.len()).max(inode.synced);
+            let kept = self.rng.random_range(inode.synced..=end);
+            inode.data.truncate(kept);
+            inode.synced = kept;
+        }
+    }
+
+    fn violation(&mut self, text: String) {
+        self.violations.push(text);
+    }
+}
+
+impl Call {
+    fn can_meet(self, fault: Fault) -> bool {
+        match fault {
+            Fault::Fail(EINTR) => matches!(self, Self::Write | Self::Read),
+            Fault::Fail(EIO) | Fault::Stall(_) | Fault::Crash(_) => true,
+            Fault::Fail(EFBIG) => self == Self::Write,
+            Fault::Fail(_) => matches!(self, Self::Write | Self::Create | Self::Rename | Self::MakeDirectory),
+            Fault::Short => self == Self::Write,
+        }
+    }
+}
+
+fn apply(names: &mut BTreeMap<PathBuf, usize>, change: &Change) {
+    match change {
+        Change::Link(path, inode) => drop(names.insert(path.clone(), *inode)),
+        Change::Unlink(path) => drop(names.remove(path)),
+        Change::Rename(from, to) => {
+            if let Some(inode) = names.remove(from) {
+                names.insert(to.clone(), inode);
+            }
+        }
+    }
+}
+
+impl SimFiles {
+    fn enter(&self, call: Call, path: &Path) -> io::Result<(MutexGuard<'_, State>, Verdict)> {
+        enter(&self.disk, self.life, call, path)
+    }
+
+    fn open(&self, inode: usize) -> Arc<dyn AppendFile> {
+        Arc::new(SimFile { disk: self.disk.clone(), life: self.life, inode })
+    }
+}
+
+/// A call that only changes names happens as a whole or not at all, also when it is the last one.
+fn happens(state: &mut State, verdict: &Verdict) -> bool {
+    !matches!(verdict, Verdict::Last) || state.rng.random()
+}
+
+impl Files for SimFiles {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        let (mut state, verdict) = self.enter(Call::Create, path)?;
+        if state.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let inode = state.inodes.len();
+        state.inodes.push(Inode::default());
+        if happens(&mut state, &verdict) {
+            state.change(Change::Link(path.to_owned(), inode));
+        }
+        Ok(self.open(inode))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        let known = self.disk.lock().names.get(path).copied();
+        match known {
+            None => self.create(path),
+            Some(inode) => {
+                drop(self.enter(Call::Read, path)?);
+                Ok(self.open(inode))
+            }
+        }
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        let (state, _) = self.enter(Call::Read, path)?;
+        let inode = state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(Cursor::new(state.inodes[*inode].data.clone())))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (mut state, verdict) = self.enter(Call::Rename, from)?;
+        let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if state.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        if !happens(&mut state, &verdict) {
+            return Ok(());
+        }
+        if to.extension().is_some_and(|ending| ending == "jsonl") {
+            let earlier = state.used.insert(to.to_owned(), inode);
+            if earlier.is_some_and(|earlier| earlier != inode) {
+                state.violation(format!("the name {} was used twice", to.display()));
+            }
+        }
+        state.change(Change::Rename(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let (mut state, verdict) = self.enter(Call::Remove, path)?;
+        if !state.names.contains_key(path) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if happens(&mut state, &verdict) {
+            state.change(Change::Unlink(path.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        let (mut state, verdict) = self.enter(Call::MakeDirectory, path)?;
+        if happens(&mut state, &verdict) {
+            let above = path.ancestors().filter(|path| !path.as_os_str().is_empty());
+            state.directories.extend(above.map(Path::to_owned));
+        }
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        let (state, _) = self.enter(Call::Read, path)?;
+        let name = |entry: &PathBuf| OsString::from(entry.file_name().unwrap_or_default());
+        let is_inside = |entry: &&PathBuf| entry.parent() == Some(path);
+        let files = state.names.iter().filter(|(entry, _)| is_inside(entry)).map(|(entry, inode)| Listed {
+            name: name(entry),
+            is_file: true,
+            bytes: state.inodes[*inode].data.len() as u64,
+        });
+        let directories = state.directories.iter().filter(is_inside);
+        let directories = directories.map(|entry| Listed { name: name(entry), is_file: false, bytes: 0 });
+        let mut listed: Vec<Listed> = files.chain(directories).collect();
+        listed.sort();
+        Ok(listed)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        let (mut state, verdict) = self.enter(Call::Sync, path)?;
+        if happens(&mut state, &verdict) {
+            // As with ext4, xfs and btrfs: changes of names become durable in their order.
+            state.commit();
+        }
+        Ok(())
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        let (mut state, verdict) = match self.enter(Call::Sync, Path::new(".")) {
+            Err(error) => {
+                let mut state = self.disk.lock();
+                if state.life == self.life && state.crash.is_none() {
+                    state.inodes.iter_mut().for_each(Inode::doom);
+                }
+                return Err(error);
+            }
+            entered => entered?,
+        };
+        if happens(&mut state, &verdict) {
+            (0..state.inodes.len()).for_each(|inode| state.sync_inode(inode));
+            state.commit();
+        }
+        Ok(())
+    }
+}
+
+impl Inode {
+    fn doom(&mut self) {
+        if self.synced < self.data.len() {
+            self.doomed_from.get_or_insert(self.synced);
+        }
+    }
+}
+
+impl AppendFile for SimFile {
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        let (mut state, verdict) = enter(&self.disk, self.life, Call::Write, Path::new("-"))?;
+        let room = usize::try_from(state.room.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        if room == 0 {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        let length = match verdict {
+            Verdict::Go => bytes.len(),
+            Verdict::Short => state.rng.random_range(1..=bytes.len()),
+            Verdict::Last => state.rng.random_range(0..=bytes.len()),
+        }
+        .min(room);
+        state.room = state.room.map(|room| room - length as u64);
+        let sealed = state
+            .names
+            .iter()
+            .find(|(name, inode)| **inode == self.inode && name.extension().is_some_and(|ending| ending == "zst"));
+        if let Some((name, _)) = sealed {
+            let text = format!("{} was written to after it was sealed", name.display());
+            state.violation(text);
+        }
+        state.inodes[self.inode].data.extend_from_slice(&bytes[..length]);
+        state.trace.update(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (mut state, verdict) = match enter(&self.disk, self.life, Call::Sync, Path::new("-")) {
+            Err(error) => {
+                let mut state = self.disk.lock();
+                if state.life == self.life && state.crash.is_none() {
+                    state.inodes[self.inode].doom();
+                }
+                return Err(error);
+            }
+            entered => entered?,
+        };
+        if happens(&mut state, &verdict) {
+            state.sync_inode(self.inode);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,378 @@
+//! The simulated exchange: a real WebSocket server at the other end of a pipe, with everything that can go wrong there.
+//!
+//! ```text
+//! Pipe::dial ──welcome──▶ refused · never answered · accepted ──▶ serve: request, frames, and the end that was drawn
+//! ```
+
+use super::books::Books;
+use super::wire::Wire;
+use futures_util::{SinkExt, StreamExt};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::future::pending;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use upbit_recorder::clock::{Clock, Instant, sleep_until};
+use upbit_recorder::config::Url;
+use upbit_recorder::connection::dial::{Dial, DialError, Opened};
+use upbit_recorder::connection::{ConnectionId, Stage};
+
+/// Bytes that the network holds between the two.
+const PIPE: usize = 64 * 1024;
+
+/// How long the exchange waits for a client that reads nothing.
+const HANG_UP: Duration = Duration::from_secs(60);
+
+const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];
+
+/// How much may go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Nothing.
+    Kind,
+    /// Anything.
+    Wild,
+}
+
+type ClientEnd = Wire<Box<dyn Fn(u64) + Send + Sync>>;
+type ServerEnd = Wire<fn(u64)>;
+type Socket = WebSocketStream<ServerEnd>;
+
+/// The recorder's way to the exchange.
+#[derive(Clone)]
+pub(crate) struct Pipe {
+    shared: Arc<Mutex<Shared>>,
+    books: Books,
+    clock: Clock,
+    calls: mpsc::Sender<Call>,
+}
+
+struct Shared {
+    rng: StdRng,
+    mood: Mood,
+}
+
+struct Call {
+    id: ConnectionId,
+    session: usize,
+    stream: DuplexStream,
+    script: Script,
+}
+
+/// What will happen on one socket.
+#[derive(Debug)]
+struct Script {
+    seed: u64,
+    upgrade: Upgrade,
+    /// Objects a second.
+    rate: u64,
+    flood_after: Option<Duration>,
+    ends_after: Duration,
+    end: End,
+}
+
+#[derive(Debug)]
+enum Upgrade {
+    Accepted,
+    Refused(&'static str),
+    Unanswered,
+}
+
+#[derive(Debug)]
+enum End {
+    Close(u16),
+    Drop,
+    HalfFrame,
+    Mute,
+    Error,
+}
+
+/// Serves whoever calls; run by the world beside the recorder.
+pub(crate) struct Exchange {
+    books: Books,
+    clock: Clock,
+    calls: mpsc::Receiver<Call>,
+}
+
+/// An exchange, and the way to it.
+pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock) -> (Pipe, Exchange) {
+    let (sender, calls) = mpsc::channel(4);
+    let shared = Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind }));
+    let pipe = Pipe { shared, books: books.clone(), clock, calls: sender };
+    (pipe, Exchange { books: books.clone(), clock, calls })
+}
+
+impl Pipe {
+    pub(crate) fn set_mood(&self, mood: Mood) {
+        self.shared.lock().unwrap().mood = mood;
+    }
+
+    fn draw(&self) -> Result<Script, Option<DialError>> {
+        let mut shared = self.shared.lock().unwrap();
+        let wild = shared.mood == Mood::Wild;
+        let rng = &mut shared.rng;
+        if wild {
+            match rng.random_range(0..12) {
+                0 => return Err(Some(DialError::new(Stage::Resolve, "no such host"))),
+                1 => return Err(Some(DialError::new(Stage::Tcp, "connection refused"))),
+                2 => return Err(None),
+                _ => {}
+            }
+        }
+        Ok(Script::draw(rng, wild))
+    }
+}
+
+impl Dial for Pipe {
+    type Stream = ClientEnd;
+
+    async fn dial(&self, url: &Url, _: Instant) -> Result<Opened<ClientEnd>, DialError> {
+        let id = if url.text.ends_with("private") { ConnectionId::Private } else { ConnectionId::Public };
+        let script = match self.draw() {
+            Ok(script) => script,
+            Err(Some(error)) => return Err(error),
+            Err(None) => pending().await,
+        };
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        let session = self.books.open(id, self.clock.now());
+        let (books, clock) = (self.books.clone(), self.clock);
+        let on_read = move |read| books.note_read((id, session), read, clock.now());
+        let call = Call { id, session, stream: theirs, script };
+        self.calls.send(call).await.map_err(|_| DialError::new(Stage::Tcp, "the world has ended"))?;
+        Ok(Opened { stream: Wire::new(ours, Box::new(on_read)), address: "192.0.2.1:443".into() })
+    }
+}
+
+impl Exchange {
+    pub(crate) async fn run(mut self) {
+        let mut sessions = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                call = self.calls.recv() => match call {
+                    Some(call) => drop(sessions.spawn(serve(call, self.books.clone(), self.clock))),
+                    None => return,
+                },
+                Some(ended) = sessions.join_next() => ended.unwrap(),
+            }
+        }
+    }
+}
+
+impl Script {
+    fn draw(rng: &mut StdRng, wild: bool) -> Self {
+        let seed = rng.random();
+        let rate = rng.random_range(1..=20);
+        if !wild {
+            let ends_after = Duration::from_secs(86_400);
+            return Self { seed, upgrade: Upgrade::Accepted, rate, flood_after: None, ends_after, end: End::Drop };
+        }
+        let upgrade = match rng.random_range(0..15) {
+            0 => Upgrade::Refused("401 Unauthorized"),
+            1 => Upgrade::Refused("429 Too Many Requests"),
+            2 => Upgrade::Unanswered,
+            _ => Upgrade::Accepted,
+        };
+        let flood_after = rng.random_ratio(1, 3).then(|| Duration::from_millis(rng.random_range(0..20_000)));
+        let end = match rng.random_range(0..9) {
+            0 | 1 => End::Close(1000),
+            2 => End::Close(1001),
+            3 => End::Close(1011),
+            4 | 5 => End::Drop,
+            6 => End::HalfFrame,
+            7 => End::Mute,
+            _ => End::Error,
+        };
+        let ends_after = Duration::from_millis(rng.random_range(0..60_000));
+        Self { seed, upgrade, rate, flood_after, ends_after, end }
+    }
+}
+
+async fn serve(call: Call, books: Books, clock: Clock) {
+    let key = (call.id, call.session);
+    let mut talk = Talk { key, books, clock, rng: StdRng::seed_from_u64(call.script.seed), written: Arc::default() };
+    talk.run(call.stream, &call.script).await;
+    talk.books.close(key, clock.now());
+}
+
+/// One socket's server.
+struct Talk {
+    key: (ConnectionId, usize),
+    books: Books,
+    clock: Clock,
+    rng: StdRng,
+    written: Arc<AtomicU64>,
+}
+
+enum Turn {
+    Heard(bool),
+    Send,
+    Flood,
+    End,
+}
+
+impl Talk {
+    async fn run(&mut self, mut stream: DuplexStream, script: &Script) {
+        match script.upgrade {
+            Upgrade::Accepted => {}
+            Upgrade::Refused(status) => {
+                let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes()).await;
+                return self.sleep(Duration::from_millis(100)).await;
+            }
+            Upgrade::Unanswered => return self.sleep(HANG_UP).await,
+        }
+        let end: ServerEnd = Wire::new(stream, |_| {});
+        self.written = end.written();
+        let Ok(mut socket) = tokio_tungstenite::accept_async(end).await else { return };
+        loop {
+            match socket.next().await {
+                Some(Ok(Message::Text(text))) if text.starts_with('[') => break,
+                Some(Ok(_)) => {}
+                _ => return,
+            }
+        }
+        self.talk(&mut socket, script).await;
+    }
+
+    async fn talk(&mut self, socket: &mut Socket, script: &Script) {
+        let start = self.clock.now();
+        let end = start + script.ends_after;
+        let mut flood = script.flood_after.map(|after| start + after);
+        let mut next = start + Duration::from_millis(20);
+        loop {
+            let turn = tokio::select! {
+                biased;
+                () = sleep_until(Some(end)) => Turn::End,
+                heard = socket.next() => Turn::Heard(matches!(heard, Some(Ok(_)))),
+                () = sleep_until(flood), if flood.is_some() => Turn::Flood,
+                () = sleep_until(Some(next)) => Turn::Send,
+            };
+            let alive = match turn {
+                Turn::Heard(alive) => alive,
+                Turn::End => return self.end(socket, &script.end).await,
+                Turn::Flood => {
+                    flood = None;
+                    self.flood(socket).await
+                }
+                Turn::Send => {
+                    next = self.clock.now() + Duration::from_millis(self.rng.random_range(0..=2_000 / script.rate));
+                    self.send_some(socket).await
+                }
+            };
+            if !alive {
+                return;
+            }
+        }
+    }
+
+    async fn end(&mut self, socket: &mut Socket, end: &End) {
+        match end {
+            End::Drop => {}
+            End::Close(code) => {
+                let frame = CloseFrame { code: (*code).into(), reason: "".into() };
+                let _ = socket.close(Some(frame)).await;
+                self.sleep(Duration::from_millis(50)).await;
+            }
+            End::HalfFrame => {
+                // A frame of 125 bytes, of which three come.
+                let _ = socket.get_mut().write_all(&[0x82, 125, b'{', b'"', b't']).await;
+                self.sleep(Duration::from_millis(30)).await;
+            }
+            End::Mute => self.sleep(HANG_UP).await,
+            End::Error => {
+                let error = format!(r#"{{"error":{{"name":"WRONG_FORMAT","message":"{}"}}}}"#, self.number());
+                self.send(socket, error.clone().into_bytes(), vec![error.into_bytes()]).await;
+                self.sleep(Duration::from_millis(150)).await;
+                let frame = CloseFrame { code: 1000.into(), reason: "".into() };
+                let _ = socket.close(Some(frame)).await;
+            }
+        }
+    }
+
+    async fn flood(&mut self, socket: &mut Socket) -> bool {
+        for _ in 0..self.rng.random_range(100..400) {
+            let object = self.object(2_000);
+            if !self.send(socket, object.clone(), vec![object]).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn send_some(&mut self, socket: &mut Socket) -> bool {
+        let (frame, contents) = self.frame();
+        self.send(socket, frame, contents).await
+    }
+
+    /// Hands a frame over; `false`: the client is gone, or reads nothing.
+    async fn send(&mut self, socket: &mut Socket, frame: Vec<u8>, contents: Vec<Vec<u8>>) -> bool {
+        let first = self.books.begin(self.key, contents, self.clock.now());
+        let deadline = self.clock.now() + HANG_UP;
+        let sent = tokio::select! {
+            biased;
+            sent = socket.send(Message::binary(frame)) => sent.is_ok(),
+            () = sleep_until(Some(deadline)) => false,
+        };
+        if sent {
+            self.books.finish(self.key, first, self.written.load(Ordering::Relaxed));
+        }
+        sent
+    }
+
+    /// A frame as it goes over the wire, and what the lines made of it have to give back.
+    fn frame(&mut self) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let number = self.number();
+        let whole = |text: String| (text.clone().into_bytes(), vec![text.into_bytes()]);
+        match self.rng.random_range(0..60) {
+            0 => whole(format!(r#"{{"status":"UP","n":{number}}}"#)),
+            1 => whole(format!("nonsense {number}")),
+            2 => whole(format!(r#"{{"ts_recv":7,"type":"trade","code":"KRW-BTC","n":{number}}}"#)),
+            3 => whole(format!("{{\"type\":\"trade\",\n\"code\":\"KRW-BTC\",\"n\":{number}}}")),
+            4 => whole(format!(r#"{{"type":"trade","code":"../../{number}"}}"#)),
+            5 => {
+                let bytes = [&b"\xff\xfe"[..], number.as_bytes()].concat();
+                (bytes.clone(), vec![bytes])
+            }
+            6 | 7 => {
+                let objects: Vec<Vec<u8>> = (0..self.rng.random_range(1..5)).map(|_| self.object(30)).collect();
+                let list = [&b"["[..], &objects.join(&b", "[..]), b"]"].concat();
+                (list, objects)
+            }
+            _ => {
+                let object = self.object(200);
+                (object.clone(), vec![object])
+            }
+        }
+    }
+
+    fn object(&mut self, most: usize) -> Vec<u8> {
+        let number = self.number();
+        let pad = "x".repeat(self.rng.random_range(0..most));
+        let kind = match self.key.0 {
+            ConnectionId::Private if self.rng.random() => {
+                return format!(r#"{{"type":"myAsset","n":{number},"pad":"{pad}"}}"#).into_bytes();
+            }
+            ConnectionId::Private => "myOrder",
+            ConnectionId::Public => ["trade", "orderbook"][self.rng.random_range(0..2)],
+        };
+        let code = CODES[self.rng.random_range(0..CODES.len())];
+        format!(r#"{{"type":"{kind}","code":"{code}","n":{number},"pad":"{pad}"}}"#).into_bytes()
+    }
+
+    /// No two objects are the same, so that each is known by its bytes.
+    fn number(&mut self) -> String {
+        format!("{}", self.rng.random_range(1_000_000_000_000_u64..9_000_000_000_000))
+    }
+
+    async fn sleep(&self, length: Duration) {
+        sleep_until(Some(self.clock.now() + length)).await;
+    }
+}

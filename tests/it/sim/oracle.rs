@@ -1,0 +1,246 @@
+//! Holds what is on disk against what the exchange handed over.
+//!
+//! After every life:
+//! * each line was sent, is there once, and stands in the order in which it was sent;
+//! * on a sound disk an orderly end misses nothing that was read, a kill at most the last 50 ms of it, a power cut at most
+//!   one `sync_interval`;
+//! * no sealed file fails a full decode; no line is torn that is not kept in quarantine.
+//!
+//! In the end:
+//! * whatever is missing lies inside a gap on record;
+//! * sockets and gaps together cover all time since the directory was made;
+//! * every sealed file is in its manifest, and nothing unfinished is left.
+
+use super::books::{Books, Sent, Side};
+use super::disk::{Crash, SimDisk};
+use super::tape::Tape;
+use super::world::{Ended, Lived};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+use upbit_recorder::clock::Instant;
+use upbit_recorder::connection::ConnectionId;
+
+/// What a kill may cost, and how late a sync may be.
+const FLUSH: Duration = Duration::from_millis(50);
+
+/// How long before a gap's beginning a lost line may lie: a start that does not know what was durable begins the gap at
+/// the newest line of any stream.
+const UNMARKED: u64 = 15_000_000;
+
+/// Violations of one kind that are told; the rest is counted.
+const TOLD: usize = 5;
+
+const CONNECTIONS: [ConnectionId; 2] = [ConnectionId::Public, ConnectionId::Private];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    pub(crate) violations: Vec<String>,
+    lives: Vec<Lived>,
+    sync_interval: Duration,
+    /// Objects that were on disk after the life before, by connection.
+    seen: [BTreeSet<usize>; 2],
+}
+
+/// A gap on record, in stamps.
+struct Gap {
+    from: u64,
+    to: u64,
+}
+
+/// One connection's objects and lines, matched.
+struct Matched {
+    side: Side,
+    /// Stamp of the line of each object that is on disk.
+    stamps: BTreeMap<usize, u64>,
+}
+
+impl Oracle {
+    pub(crate) fn new(sync_interval: Duration) -> Self {
+        Self { violations: Vec::new(), lives: Vec::new(), sync_interval, seen: Default::default() }
+    }
+
+    /// Looks at the disk after a life.
+    pub(crate) fn look(&mut self, disk: &SimDisk, books: &Books, lived: Lived) {
+        let tape = Tape::read(disk);
+        let number = self.lives.len();
+        self.tell(&format!("after life {number}: a sealed file is damaged"), &tape.corrupt);
+        if !matches!(lived.ended, Ended::Crashed(_)) {
+            self.tell(&format!("after life {number}: a line is none, and not kept"), &tape.broken);
+        }
+        self.lives.push(lived);
+        for id in CONNECTIONS {
+            let matched = self.match_lines(&tape, books, id);
+            self.check_bound(id, &matched);
+            self.seen[id as usize] = matched.stamps.into_keys().collect();
+        }
+    }
+
+    /// Looks at the disk after the last life; returns how many objects were sent and how many are there.
+    pub(crate) fn conclude(&mut self, disk: &SimDisk, books: &Books) -> (usize, usize) {
+        let tape = Tape::read(disk);
+        self.tell("in the end: a file is not in its manifest", &tape.unlisted);
+        self.tell("in the end: something unfinished is left", &tape.leftovers);
+        let (mut sent, mut recorded) = (0, 0);
+        for id in CONNECTIONS {
+            let matched = self.match_lines(&tape, books, id);
+            let gaps = gaps(&tape, id);
+            self.check_missing(id, &matched, &gaps);
+            self.check_coverage(id, (&matched.side, &gaps), beginning(&gaps));
+            sent += matched.side.sent.len();
+            recorded += matched.stamps.len();
+        }
+        (sent, recorded)
+    }
+
+    /// Finds the object of every line: it was sent, it is there once, and the order is that of sending.
+    fn match_lines(&mut self, tape: &Tape, books: &Books, id: ConnectionId) -> Matched {
+        let side = books.side(id);
+        let by_content: HashMap<&[u8], usize> =
+            side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
+        let (mut stamps, mut faults) = (BTreeMap::new(), Vec::new());
+        for (stream, lines) in &tape.streams[id as usize] {
+            let mut last = None;
+            for line in lines {
+                let Some(&index) = by_content.get(&*line.content) else {
+                    faults.push(format!("{stream}: never sent: {}", String::from_utf8_lossy(&line.content)));
+                    continue;
+                };
+                if stamps.insert(index, line.stamp).is_some() {
+                    faults.push(format!("{stream}: object {index} is there twice"));
+                }
+                if last.is_some_and(|last| last >= (line.stamp, index)) {
+                    faults.push(format!("{stream}: object {index} is out of order"));
+                }
+                last = Some((line.stamp, index));
+            }
+        }
+        let pairs = stamps.iter().zip(stamps.iter().skip(1));
+        let disordered = pairs.filter(|((_, stamp), (_, next))| stamp >= next);
+        faults.extend(
+            disordered.map(|((index, _), _)| format!("the stamps of object {index} and the next do not increase")),
+        );
+        self.tell(&format!("{id}, after life {}: a line is wrong", self.lives.len().saturating_sub(1)), &faults);
+        Matched { side, stamps }
+    }
+
+    /// What may be missing right after the last life, beside what was missing before.
+    fn check_bound(&mut self, id: ConnectionId, matched: &Matched) {
+        let Some(lived) = self.lives.last() else { return };
+        if !lived.life.has_sound_disk() {
+            return;
+        }
+        let bound = match lived.ended {
+            Ended::Failed => return,
+            Ended::Orderly => Duration::ZERO,
+            Ended::Crashed(Crash::Kill) => FLUSH,
+            Ended::Crashed(Crash::PowerCut) => self.sync_interval + FLUSH,
+        };
+        let (from, to) = (lived.from, lived.to);
+        let is_new = |sent: &Sent| matched.side.sessions[sent.session].opened > from;
+        let must_be_there = |(index, sent): &(usize, &Sent)| {
+            let read = matched.side.read_at(sent);
+            let in_time = read.is_some_and(|read| read + bound <= to);
+            let is_old = self.seen[id as usize].contains(index) && UNMARKED == 0;
+            let expected = is_old || is_new(sent);
+            in_time && expected && !self.is_unsure(sent.at)
+        };
+        let sent = matched.side.sent.iter().enumerate();
+        let missing = sent.filter(must_be_there).filter(|(index, _)| !matched.stamps.contains_key(index));
+        let faults: Vec<_> = missing
+            .map(|(index, sent)| {
+                let read = matched.side.read_at(sent).map(|read| to - read);
+                format!("object {index} was read {read:?} before the end and is not on disk")
+            })
+            .collect();
+        let number = self.lives.len() - 1;
+        self.tell(
+            &format!("{id}, after life {number} ({:?}): more is lost than promised", self.lives[number].ended),
+            &faults,
+        );
+    }
+
+    /// Whether the life at this instant had a failed sync: what it wrote may vanish later.
+    fn is_unsure(&self, at: Instant) -> bool {
+        self.life_at(at).sync_failed
+    }
+
+    /// Everything that was handed over and is not on disk has its place in a gap.
+    fn check_missing(&mut self, id: ConnectionId, matched: &Matched, gaps: &[Gap]) {
+        let (mut faults, mut before) = (Vec::new(), 0);
+        for (index, sent) in matched.side.sent.iter().enumerate() {
+            if let Some(stamp) = matched.stamps.get(&index) {
+                before = *stamp;
+            } else if sent.end.is_some() {
+                // The earliest stamp it could have got.
+                let at = before.max(self.stamp(sent.at));
+                if !gaps.iter().any(|gap| gap.from <= at && at <= gap.to) {
+                    faults.push(format!("object {index} of socket {}, stamp {at}", sent.session));
+                }
+            }
+        }
+        self.tell(&format!("{id}: missing, and not in a gap"), &faults);
+    }
+
+    /// While there was no socket, there is a gap.
+    fn check_coverage(&mut self, id: ConnectionId, (side, gaps): (&Side, &[Gap]), beginning: u64) {
+        let mut faults = Vec::new();
+        let mut reached = self.lives[0].from;
+        for session in side.sessions.iter().filter(|session| !session.reads.is_empty()) {
+            let life = self.life_at(session.opened);
+            let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
+            // Handshakes bring bytes as well: only a socket that brought objects was listened to.
+            let brought = side
+                .sent
+                .iter()
+                .any(|sent| std::ptr::eq(&side.sessions[sent.session], session) && side.read_at(sent).is_some());
+            if !brought {
+                continue;
+            }
+            let (from, to) = (self.stamp(reached).max(beginning), self.stamp(session.opened));
+            let is_covered = from >= to || gaps.iter().any(|gap| gap.from <= from && to <= gap.to);
+            if !is_covered {
+                faults.push(format!("nobody listened from {from} to {to}"));
+            }
+            reached = reached.max(closed);
+        }
+        self.tell(&format!("{id}: time that is in no gap"), &faults);
+    }
+
+    /// The stamp of an instant by the clock of the life it lies in, or of the one before it.
+    fn stamp(&self, at: Instant) -> u64 {
+        self.life_at(at).clock.stamp_at(at).as_micros()
+    }
+
+    fn life_at(&self, at: Instant) -> &Lived {
+        self.lives.iter().rev().find(|lived| lived.from <= at).unwrap_or(&self.lives[0])
+    }
+
+    fn tell(&mut self, what: &str, faults: &[String]) {
+        self.violations.extend(faults.iter().take(TOLD).map(|fault| format!("{what}: {fault}")));
+        if faults.len() > TOLD {
+            self.violations.push(format!("{what}: and {} more", faults.len() - TOLD));
+        }
+    }
+}
+
+/// The first sign of life: time begins with it.
+fn beginning(gaps: &[Gap]) -> u64 {
+    gaps.first().map_or(0, |gap| gap.from)
+}
+
+/// The gaps of a connection, in order; those that touch or overlap are one.
+fn gaps(tape: &Tape, id: ConnectionId) -> Vec<Gap> {
+    let own = tape.events.iter().filter(|event| event["event"] == "gap" && event["connection"] == id.to_string());
+    let mut ends: Vec<(u64, u64)> =
+        own.map(|gap| (gap["from"].as_u64().unwrap() - UNMARKED, gap["to"].as_u64().unwrap())).collect();
+    ends.sort_unstable();
+    let mut gaps: Vec<Gap> = Vec::new();
+    for (from, to) in ends {
+        match gaps.last_mut() {
+            Some(last) if from <= last.to => last.to = last.to.max(to),
+            _ => gaps.push(Gap { from, to }),
+        }
+    }
+    gaps
+}

@@ -1,0 +1,123 @@
+//! What will happen in a world: drawn from its seed before it begins, so that a failure can be read and replayed.
+
+use super::disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
+use super::exchange::Mood;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A world's history.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Decides everything that is not said here: what a crash tears, what the exchange sends, how the network fails.
+    pub(crate) seed: u64,
+    pub(crate) lives: Vec<Life>,
+}
+
+/// One process from its start to its end, and the time until the next one.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) mood: Mood,
+    pub(crate) length: Duration,
+    pub(crate) end: End,
+    /// Faults of the disk by the number of the call, in order.
+    pub(crate) faults: VecDeque<(u64, Fault)>,
+    /// When the disk has only this many bytes left, and for how long.
+    pub(crate) full: Option<(Duration, Duration, u64)>,
+    /// Until the next life begins.
+    pub(crate) pause: Duration,
+    /// How far the wall clock is set forward in that time.
+    pub(crate) jump: Duration,
+}
+
+/// How a life ends when its time is over, unless a fault ends it before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Stop,
+    Crash(Crash),
+}
+
+impl Plan {
+    /// A history of a few lives with everything in it, and two quiet ones in which all is put in order.
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut lives: Vec<Life> = (0..rng.random_range(2..=5)).map(|_| Life::draw(&mut rng)).collect();
+        lives.extend([Life::quiet(45), Life::quiet(45)]);
+        // A start that does not know what was durable cannot tell which lines a power cut has taken.
+        for life in &mut lives {
+            if life.end == End::Crash(Crash::PowerCut) {
+                life.end = End::Crash(Crash::Kill);
+            }
+            for (_, fault) in &mut life.faults {
+                if *fault == Fault::Crash(Crash::PowerCut) {
+                    *fault = Fault::Crash(Crash::Kill);
+                }
+            }
+        }
+        Self { seed, lives }
+    }
+}
+
+impl Life {
+    /// A life in which nothing goes wrong, stopped in order.
+    pub(crate) fn quiet(seconds: u64) -> Self {
+        Self {
+            mood: Mood::Kind,
+            length: Duration::from_secs(seconds),
+            end: End::Stop,
+            faults: VecDeque::new(),
+            full: None,
+            pause: Duration::from_secs(3),
+            jump: Duration::ZERO,
+        }
+    }
+
+    /// Whether the disk does what it is asked to, until the life ends.
+    pub(crate) fn has_sound_disk(&self) -> bool {
+        let is_harmless = |fault: &Fault| matches!(fault, Fault::Short | Fault::Fail(EINTR) | Fault::Crash(_));
+        self.full.is_none() && self.faults.iter().all(|(_, fault)| is_harmless(fault))
+    }
+
+    fn draw(rng: &mut StdRng) -> Self {
+        let millis = |rng: &mut StdRng, range| Duration::from_millis(rng.random_range(range));
+        let length = millis(rng, 2_000..60_000);
+        let mut faults: Vec<(u64, Fault)> = Vec::new();
+        if rng.random() {
+            let count = rng.random_range(1..5);
+            faults.extend((0..count).map(|_| (rng.random_range(1..600), disk_fault(rng))));
+        }
+        let end = match rng.random_range(0..6) {
+            0 => End::Stop,
+            1 => End::Crash(Crash::Kill),
+            2 => End::Crash(Crash::PowerCut),
+            3 | 4 => {
+                faults.push((rng.random_range(1..800), Fault::Crash(Crash::Kill)));
+                End::Stop
+            }
+            _ => {
+                faults.push((rng.random_range(1..800), Fault::Crash(Crash::PowerCut)));
+                End::Crash(Crash::PowerCut)
+            }
+        };
+        faults.sort_by_key(|(call, _)| *call);
+        let full = rng.random_ratio(1, 5).then(|| {
+            let room = rng.random_range(0..20_000);
+            (millis(rng, 0..30_000), millis(rng, 100..20_000), room)
+        });
+        let jump = if rng.random_ratio(1, 4) { millis(rng, 0..100_000_000) } else { Duration::ZERO };
+        Self { mood: Mood::Wild, length, end, faults: faults.into(), full, pause: millis(rng, 0..20_000), jump }
+    }
+}
+
+fn disk_fault(rng: &mut StdRng) -> Fault {
+    match rng.random_range(0..12) {
+        0..3 => Fault::Short,
+        3 => Fault::Fail(EINTR),
+        4 => Fault::Fail(ENOSPC),
+        5 => Fault::Fail(EDQUOT),
+        6 => Fault::Fail(EFBIG),
+        7 => Fault::Fail(EIO),
+        _ => Fault::Stall(Duration::from_millis(rng.random_range(10..4_000))),
+    }
+}

@@ -1,0 +1,173 @@
+//! What is on a disk, as a reader sees it: the lines of every stream in their order.
+
+use super::disk::SimDisk;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The lines of a data directory.
+#[derive(Debug, Default)]
+pub(crate) struct Tape {
+    /// Lines from the exchange: by connection, then by stream.
+    pub(crate) streams: [BTreeMap<String, Vec<Line>>; 2],
+    /// The recorder's own events, oldest first.
+    pub(crate) events: Vec<serde_json::Value>,
+    /// Lines that are none, and are not kept in quarantine either.
+    pub(crate) broken: Vec<String>,
+    /// Sealed files that cannot be decoded, or do not hold what their plain file holds.
+    pub(crate) corrupt: Vec<String>,
+    /// Files that are not what their manifest says, or are not in it.
+    pub(crate) unlisted: Vec<String>,
+    /// Files that should not be there after an orderly end.
+    pub(crate) leftovers: Vec<String>,
+}
+
+/// A line from the exchange.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) stamp: u64,
+    pub(crate) content: Vec<u8>,
+}
+
+/// What a file's name says.
+struct Place<'a> {
+    tree: usize,
+    stream: &'a str,
+    is_sealed: bool,
+    /// The file's name without the ending of a sealed one.
+    plain: String,
+}
+
+impl Tape {
+    pub(crate) fn read(disk: &SimDisk) -> Self {
+        let files = disk.files();
+        let mut tape = Self::default();
+        let torn = quarantined(&files);
+        // Archived names sort by their time; within a stream the active file comes last.
+        let (archived, active): (Vec<_>, Vec<_>) = files.keys().partition(|path| path.components().count() > 2);
+        for path in archived.into_iter().chain(active) {
+            let Some(place) = place(path) else {
+                if path.extension().is_some_and(|ending| ending == "tmp") {
+                    tape.leftovers.push(path.display().to_string());
+                }
+                continue;
+            };
+            let mut content = files[path].clone();
+            if place.is_sealed {
+                match zstd::stream::decode_all(&*content) {
+                    Ok(decoded) => content = decoded,
+                    Err(error) => {
+                        tape.corrupt.push(format!("{}: {error}", path.display()));
+                        continue;
+                    }
+                }
+                if let Some(plain) = files.get(&path.with_extension("")) {
+                    tape.leftovers.push(format!("{}, and its plain file", path.display()));
+                    if *plain != content {
+                        tape.corrupt.push(format!("{} does not hold its source", path.display()));
+                    }
+                    continue;
+                }
+            }
+            tape.add(&place, &content, &torn);
+        }
+        tape.check_manifests(&files);
+        tape
+    }
+
+    fn add(&mut self, place: &Place<'_>, content: &[u8], torn: &BTreeSet<(String, usize)>) {
+        let mut offset = 0;
+        for line in content.split_inclusive(|byte| *byte == b'\n') {
+            let begin = offset;
+            offset += line.len();
+            // A line without an end is still being written, or was when the process died.
+            let Some(line) = line.strip_suffix(b"\n") else { break };
+            match Line::parse(line) {
+                Some(line) if place.stream == "recorder" => self.events.push(line.event()),
+                Some(line) => {
+                    self.streams[place.tree].entry(place.stream.to_owned()).or_default().push(line);
+                }
+                None if torn.contains(&(place.plain.clone(), begin)) => {}
+                None => {
+                    let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
+                    self.broken.push(format!("{} at {begin}: {text}", place.plain));
+                }
+            }
+        }
+    }
+
+    fn check_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {
+        let mut listed = BTreeMap::new();
+        for (path, content) in files.iter().filter(|(path, _)| path.ends_with("manifest.jsonl")) {
+            for line in content.split(|byte| *byte == b'\n') {
+                let Ok(entry) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+                let file = path.with_file_name(entry["name"].as_str().unwrap());
+                if listed.insert(file.clone(), entry).is_some() {
+                    self.unlisted.push(format!("{} is listed twice", file.display()));
+                }
+            }
+        }
+        for (path, content) in files.iter().filter(|(path, _)| is_sealed(path)) {
+            match listed.get(path) {
+                None => self.unlisted.push(format!("{} is not listed", path.display())),
+                Some(entry) if entry["zst_bytes"] != content.len() => {
+                    self.unlisted.push(format!("{} is not what its manifest says", path.display()));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+impl Line {
+    /// A line as documented; `None` where it is none.
+    fn parse(line: &[u8]) -> Option<Self> {
+        let rest = line.strip_prefix(b"{\"ts_recv\":")?;
+        let comma = rest.iter().position(|byte| *byte == b',')?;
+        let stamp = std::str::from_utf8(&rest[..comma]).ok()?.parse().ok()?;
+        let rest = &rest[comma + 1..];
+        if !rest.ends_with(b"}") {
+            return None;
+        }
+        let object = [b"{", rest].concat();
+        let parsed: serde_json::Value = serde_json::from_slice(&object).ok()?;
+        let content = match (&parsed["raw"], &parsed["raw_base64"]) {
+            (serde_json::Value::String(raw), _) => raw.clone().into_bytes(),
+            (_, serde_json::Value::String(raw)) => STANDARD.decode(raw).ok()?,
+            _ => object,
+        };
+        Some(Self { stamp, content })
+    }
+
+    fn event(&self) -> serde_json::Value {
+        let mut event: serde_json::Value = serde_json::from_slice(&self.content).unwrap();
+        event["ts_recv"] = self.stamp.into();
+        event
+    }
+}
+
+/// Where torn lines are, by the names of their copies.
+fn quarantined(files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeSet<(String, usize)> {
+    let names = files.keys().filter(|path| path.parent().is_some_and(|parent| parent.ends_with("quarantine")));
+    let names = names.filter_map(|path| path.file_name()?.to_str()?.rsplit_once(".torn-"));
+    names.filter_map(|(file, offset)| Some((file.to_owned(), offset.parse().ok()?))).collect()
+}
+
+fn is_sealed(path: &Path) -> bool {
+    place(path).is_some_and(|place| place.is_sealed)
+}
+
+fn place(path: &Path) -> Option<Place<'_>> {
+    let tree = usize::from(path.starts_with("private"));
+    let name = path.file_name()?.to_str()?;
+    let below = path.strip_prefix("private").unwrap_or(path);
+    if name == "manifest.jsonl" || below.starts_with("quarantine") {
+        return None;
+    }
+    let is_archived = below.starts_with("archive");
+    let plain = name.strip_suffix(".zst").unwrap_or(name).to_owned();
+    let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
+    let stream = if is_archived { stem.rsplitn(3, '.').last()? } else { stem };
+    Some(Place { tree, stream, is_sealed: name.ends_with(".zst"), plain })
+}

@@ -8,13 +8,11 @@
 //! SEEDS=1000..3000 cargo test --test it sim::seeds -- --nocapture   as many as there is time for
 //! ```
 
-mod books;
 mod disk;
 mod exchange;
 mod oracle;
 mod plan;
 mod tape;
-mod wire;
 mod world;
 
 use plan::Plan;

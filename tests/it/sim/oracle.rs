@@ -11,8 +11,8 @@
 //! * sockets and gaps together cover all time since the directory was made;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
-use super::books::{Books, Sent, Side};
 use super::disk::{Crash, SimDisk};
+use super::exchange::books::{Books, Sent, Side};
 use super::tape::Tape;
 use super::world::{Ended, Lived};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

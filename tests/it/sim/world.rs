@@ -8,8 +8,8 @@
 //!
 //! The recorder is the real one, as `assembly` makes it; everything runs in one thread and in virtual time.
 
-use super::books::Books;
 use super::disk::{Crash, SimDisk};
+use super::exchange::books::Books;
 use super::exchange::{Pipe, exchange};
 use super::oracle::Oracle;
 use super::plan::{End, Life, Plan};

@@ -7,7 +7,7 @@
 //! Disk, network, time and randomness are given, so that `record` and the simulated world of the tests run the same
 //! recorder. It holds no lock, and starts neither thread nor task: the caller does.
 
-use crate::clock::{Clock, Instant, Stamp, Stamper};
+use crate::clock::{Clock, Instant, Stamp, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::dial::Dial;
@@ -16,19 +16,26 @@ use crate::connection::session::{ConnectBudget, Settings};
 use crate::connection::{ConnectionId, Delivery};
 use crate::desired;
 use crate::events::Event;
-use crate::ledger::{Kind, Ledger};
+use crate::ledger::{self, Gap, Kind, Ledger};
 use crate::recording::files::{Files, StorageError};
+use crate::recording::mark::Mark;
 use crate::recording::naming::layout::Tree;
+use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::recording::threads::{self, Ground, Hosts};
 use crate::status::Status;
 use crate::supervisor::{self, Setup, Supervisor};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+/// The distance of two stamps in a row where nothing raises them.
+const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// Where a recorder works.
 #[derive(Debug)]
@@ -37,6 +44,8 @@ pub struct Place {
     pub files: Arc<dyn Files>,
     /// The time.
     pub clock: Clock,
+    /// What the clock is compared with while the recorder runs.
+    pub wall: Wall,
     /// The process id, for the record.
     pub pid: u32,
     /// Feeds jitter, tickets and nonces; must differ between processes.
@@ -85,26 +94,51 @@ pub fn assemble<D: Dial>(
     let recovered = recover(&*place.files, rotation, clock.stamp())?;
     report(&recovered, &config.data_dir);
 
-    let mut stamper = Stamper::after(recovered.last.unwrap_or_default());
-    let run = stamper.raise(clock.stamp());
+    let now = clock.stamp();
+    // Where stamps are ahead of the clock, they go on from the clock instead of running ahead of it for ever.
+    let before = if recovered.goes_back { now.before(MICROSECOND) } else { recovered.last.unwrap_or_default() };
+    let mut stamper = Stamper::after(before);
+    let step = recovered.goes_back.then(|| stamper.raise(now));
+    let run = stamper.raise(now);
     let mut router = Router::new(config.storage.max_streams);
     for segment in &recovered.resumable {
         router.register(segment.name().tree, segment.name().stream.clone());
     }
     let connections = enabled(config);
-    let ledger = open_gaps(&connections, &recovered, run);
-    let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, clock };
+    let (ledger, missing_since) = open_gaps(&connections, &recovered, run);
+    let ended = ended_gaps(&connections, &recovered);
+    write_mark(&*place.files, &recovered, run);
+    let epoch = recovered.epoch;
+    let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
     let backlog = recovered.backlog.len();
     let ground = Ground { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
     let (threads, hosts) = threads::prepare(&settings, ground);
     let (inbox_sender, inbox) = mpsc::channel(supervisor::INBOX);
-    let sync_interval = config.storage.sync_interval;
     let Ending { run_until, status } = ending;
-    let setup = Setup { clock, stamper, router, ledger, threads, inbox, backlog, sync_interval, run_until, status };
-    let mut supervisor = Supervisor::new(setup);
+    let mut supervisor = Supervisor::new(Setup {
+        clock,
+        wall: place.wall.clone(),
+        epoch,
+        stamper,
+        router,
+        ledger,
+        threads,
+        inbox,
+        backlog,
+        sync_interval: config.storage.sync_interval,
+        min_free_bytes: config.storage.min_free_bytes,
+        run_until,
+        status,
+    });
+    if let (Some(after), Some(last)) = (step, recovered.last) {
+        let (before, after_micros) = (last.as_micros(), after.as_micros());
+        supervisor.event_at(after, &Event::ClockStep { before, after: after_micros, epoch });
+    }
     let names = connections.iter().map(|(id, _)| id.to_string()).collect();
-    supervisor.event_at(run, &Event::started(place.pid, names));
+    supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
+    supervisor.record_gaps(ended);
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
+    recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
     connect(&mut supervisor, config, (&place, inbox_sender), network)?;
     Ok((supervisor, hosts))
 }
@@ -115,21 +149,63 @@ fn enabled(config: &Config) -> Vec<(ConnectionId, &ConnectionConfig)> {
     all.into_iter().filter(|(_, connection)| connection.enabled).collect()
 }
 
-/// The time since the process before this one belongs to nobody until the first data comes.
-fn open_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Recovered, run: Stamp) -> Ledger {
-    let mut ledger = Ledger::default();
+/// Why there is nothing between the process before this one and this one.
+fn reason(recovered: &Recovered) -> (Kind, &'static str) {
+    match recovered.history.end {
+        End::Stopped(_) if recovered.is_clean => (Kind::Stopped, "the recorder had been stopped"),
+        End::Stopped(_) => (Kind::Unsure, "the recorder had been stopped before its last sync ended"),
+        End::SyncFailed(_) => (Kind::Unsure, "a sync had failed"),
+        End::Died => (Kind::Killed, "the recorder had died"),
+    }
+}
+
+/// The time since the process before this one belongs to nobody until the first data comes. Returns where each gap
+/// begins as well, for the record: should this process die before it is closed, the next one opens it again.
+fn open_gaps(
+    connections: &[(ConnectionId, &ConnectionConfig)],
+    recovered: &Recovered,
+    run: Stamp,
+) -> (Ledger, BTreeMap<String, u64>) {
+    let (mut ledger, mut since) = (Ledger::default(), BTreeMap::new());
+    let (kind, cause) = reason(recovered);
+    for (id, _) in connections {
+        let (from, kind, cause) = match recovered.reached[Tree::from(*id) as usize] {
+            None => (run, Kind::Disconnected, "the first start"),
+            // The time before the step has a gap of its own.
+            Some(_) if recovered.goes_back => (run, kind, cause),
+            Some(reached) => (reached, kind, cause),
+        };
+        ledger.open(*id, from, kind, cause);
+        since.insert(id.to_string(), from.as_micros());
+    }
+    (ledger, since)
+}
+
+/// The gaps that were open in the process before this one and ended with it: those of suspected streams, and all of them
+/// where its time line ended, too.
+fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Recovered) -> Vec<Gap> {
+    let (kind, cause) = reason(recovered);
+    let mut ended = Vec::new();
     for (id, _) in connections {
         let tree = Tree::from(*id) as usize;
-        let last = recovered.last_data[tree].max(recovered.history.gaps_until[tree]);
-        match last {
-            Some(last) if recovered.history.is_clean => {
-                ledger.open(*id, last, Kind::Stopped, "the recorder had been stopped");
-            }
-            Some(last) => ledger.open(*id, last, Kind::Killed, "the recorder had died"),
-            None => ledger.open(*id, run, Kind::Disconnected, "the first start"),
+        let Some(reached) = recovered.reached[tree] else { continue };
+        ended.extend(ledger::suspicions(*id, recovered.history.suspected[tree].clone(), reached));
+        let rest = recovered.last.filter(|last| recovered.goes_back && reached < *last);
+        let gap = |to| Gap { connection: *id, from: reached, to, kind, cause: cause.to_owned(), only: None };
+        ended.extend(rest.map(gap));
+    }
+    ended
+}
+
+/// What was there before an orderly stop, or is not there at all, is durable; otherwise the mark stays as it is until
+/// the gap is on record.
+fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
+    if recovered.is_clean || recovered.last.is_none() {
+        let mark = Mark { durable: run.before(MICROSECOND), epoch: recovered.epoch };
+        if let Err(error) = mark.write(files) {
+            tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
         }
     }
-    ledger
 }
 
 fn connect<D: Dial>(

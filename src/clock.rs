@@ -6,9 +6,13 @@
 //! ```
 //!
 //! Everything else gets instants and stamps as arguments, so that it can be tested at explicit times. Under tokio's
-//! paused clock [`Clock::now`] follows the virtual time.
+//! paused clock [`Clock::now`] follows the virtual time. Where the wall clock is set while the process runs, [`step`]
+//! decides whether the anchor moves.
+
+pub mod step;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A point on the monotonic clock.
@@ -37,6 +41,16 @@ impl Stamp {
     /// The next possible stamp.
     pub fn next(self) -> Self {
         Self((self.0 + 1).min(Self::MAX.0))
+    }
+
+    /// How far this stamp is from another, whichever is later.
+    pub fn distance(self, other: Self) -> Duration {
+        Duration::from_micros(self.0.abs_diff(other.0))
+    }
+
+    /// The stamp `length` before this one.
+    pub fn before(self, length: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(length.as_micros()).unwrap_or(u64::MAX)))
     }
 
     /// The start of the period of `length` that this stamp lies in; periods are counted from the epoch, so that those
@@ -71,6 +85,11 @@ impl Clock {
         Self { anchor: monotonic(), anchor_stamp: stamp }
     }
 
+    /// The same clock, for which the wall clock shows `stamp` at `instant`.
+    pub fn moved(self, instant: Instant, stamp: Stamp) -> Self {
+        Self { anchor: instant, anchor_stamp: stamp }
+    }
+
     /// This instant.
     pub fn now(&self) -> Instant {
         monotonic()
@@ -88,6 +107,33 @@ impl Clock {
     /// The stamp of this instant.
     pub fn stamp(&self) -> Stamp {
         self.stamp_at(self.now())
+    }
+}
+
+/// The wall clock that the anchor is compared with: the machine's, or one that a test sets.
+#[derive(Clone)]
+pub struct Wall(Arc<dyn Fn() -> Stamp + Send + Sync>);
+
+impl Wall {
+    /// The machine's.
+    pub fn machine() -> Self {
+        Self::new(wall)
+    }
+
+    /// One that shows whatever `read` says.
+    pub fn new(read: impl Fn() -> Stamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// What it shows now.
+    pub fn read(&self) -> Stamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wall").field(&self.read()).finish()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::connection::ConnectionId;
 use crate::ledger::Gap;
 use crate::recording::naming::manifest::Entry;
 use crate::recording::recovery::Torn;
+use crate::recording::recovery::quarantine::Quarantined;
 use crate::recording::rotation::Reason;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,6 +29,10 @@ pub enum Event {
         pid: u32,
         /// The connections that are enabled.
         connections: Vec<String>,
+        /// How often stamps had gone back in this directory.
+        epoch: u64,
+        /// Where each connection's gap begins that is open at the start.
+        missing_since: BTreeMap<String, u64>,
     },
     /// The process ends in order; always the last line.
     Stopped {
@@ -173,6 +178,31 @@ pub enum Event {
         /// Its SHA-256.
         sha256: String,
     },
+    /// A file that bore one of our names and did not hold what it said was moved away.
+    Quarantined {
+        /// Where it was.
+        file: String,
+        /// Where it is now.
+        kept: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The wall clock was set: the first line of a new time line, the one place where stamps may go back.
+    ClockStep {
+        /// What the old time line showed at this moment.
+        before: u64,
+        /// What the wall clock showed, and the stamps go on from.
+        after: u64,
+        /// How often stamps have gone back in this directory.
+        epoch: u64,
+    },
+    /// How the clocks agree, hourly.
+    Clock {
+        /// Wall clock minus stamps, µs.
+        offset: i64,
+        /// How far stamps run ahead of the time they stand for, because more lines came than there are microseconds, µs.
+        ahead: u64,
+    },
     /// The disk takes no more.
     DiskFull {
         /// What was tried, and the system's answer.
@@ -197,12 +227,13 @@ impl Event {
     }
 
     /// The event that begins a process's life.
-    pub fn started(pid: u32, connections: Vec<String>) -> Self {
-        Self::Started { version: env!("CARGO_PKG_VERSION"), pid, connections }
+    pub fn started(pid: u32, connections: Vec<String>, epoch: u64, missing_since: BTreeMap<String, u64>) -> Self {
+        Self::Started { version: env!("CARGO_PKG_VERSION"), pid, connections, epoch, missing_since }
     }
 
-    /// The event of a closed gap; `id` is the stamp it will be written with.
-    pub fn gap(gap: Gap, id: Stamp, streams: Vec<String>) -> Self {
+    /// The event of a closed gap; `id` is the stamp it will be written with, `all` the streams of the connection.
+    pub fn gap(mut gap: Gap, id: Stamp, all: Vec<String>) -> Self {
+        let streams = gap.only.take().unwrap_or(all);
         Self::Gap { id: id.as_micros(), gap, streams }
     }
 
@@ -217,6 +248,13 @@ impl From<Torn> for Event {
     fn from(torn: Torn) -> Self {
         let Torn { file, offset, length, sha256 } = torn;
         Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
+    }
+}
+
+impl From<Quarantined> for Event {
+    fn from(moved: Quarantined) -> Self {
+        let Quarantined { file, kept, reason } = moved;
+        Self::Quarantined { file: file.display().to_string(), kept: kept.display().to_string(), reason }
     }
 }
 

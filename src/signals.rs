@@ -4,12 +4,13 @@
 //! SIGTERM, SIGINT   first: Shutdown::orderly    second: Shutdown::now    third: the process ends itself
 //! SIGHUP            Request::Reload
 //! SIGUSR1           Request::Rotate
+//! SIGXFSZ           nothing: a file that reaches a limit of its size is a write that fails, and handled as such
 //! ```
 //!
 //! A thread of its own waits for them, so that a third SIGINT is heard even by a program that hangs. The handlers are
 //! what makes a process with id 1 (in a container) react to SIGTERM at all.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals as Arrivals;
 use std::io;
 use std::thread;
@@ -52,7 +53,7 @@ pub struct Signals {
 ///
 /// The handlers cannot be installed or the thread cannot be started.
 pub fn listen() -> io::Result<Signals> {
-    let mut arrivals = Arrivals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1])?;
+    let mut arrivals = Arrivals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGXFSZ])?;
     let shutdown = Shutdown::default();
     let (sender, requests) = mpsc::channel(PENDING);
     let listener = Listener { shutdown: shutdown.clone(), requests: sender };
@@ -73,6 +74,7 @@ impl Listener {
         match signal {
             SIGHUP => self.request(Request::Reload),
             SIGUSR1 => self.request(Request::Rotate),
+            SIGXFSZ => {}
             _ if !self.shutdown.orderly.is_cancelled() => self.shutdown.orderly.cancel(),
             _ if !self.shutdown.now.is_cancelled() => self.shutdown.now.cancel(),
             // As a shell reports a process that a signal ended.

@@ -27,8 +27,29 @@ pub struct Status {
     pub last_gap: Option<Gap>,
     /// Why nothing is written, while that is so.
     pub disk_full: Option<String>,
+    /// How much of the disk is left, against `min_free_bytes`.
+    pub space: Space,
+    /// The moment this is about, by the clock that makes the stamps.
+    pub at: Stamp,
     /// The process is coming to its end.
     pub is_stopping: bool,
+}
+
+/// How much of the disk is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Space {
+    /// Nobody has looked yet.
+    #[default]
+    Unknown,
+    /// Enough.
+    Enough,
+    /// Less than `min_free_bytes`, or too few files can still be made: a person should make room.
+    Low {
+        /// Bytes left.
+        bytes: u64,
+        /// Files that can still be made.
+        inodes: u64,
+    },
 }
 
 /// How a connection is.
@@ -71,8 +92,8 @@ pub struct Display {
 }
 
 impl Display {
-    /// The line for a snapshot taken at `now`; `stamp` is the same moment on the wall clock.
-    pub fn line(&mut self, status: &Status, now: Instant, stamp: Stamp) -> String {
+    /// The line for a snapshot taken at `now`.
+    pub fn line(&mut self, status: &Status, now: Instant) -> String {
         let rate = self.rate(status.messages, now);
         let mut line =
             status.connections.iter().map(|(id, link)| describe(*id, link, now)).collect::<Vec<_>>().join(" · ");
@@ -80,8 +101,11 @@ impl Display {
         // Writing to a string cannot fail.
         let _ = write!(line, " · {streams} · {rate:.0} msg/s · {written}");
         if let Some(gap) = &status.last_gap {
-            let (length, ago) = (between(gap.from, gap.to), between(gap.to, stamp));
+            let (length, ago) = (between(gap.from, gap.to), between(gap.to, status.at));
             let _ = write!(line, " · last gap {}, {} ago", duration(length), duration(ago));
+        }
+        if let Space::Low { bytes, .. } = status.space {
+            let _ = write!(line, " · LOW ON DISK: {} left", size(bytes));
         }
         match &status.disk_full {
             Some(cause) => format!("NOT RECORDING, {cause} · {line}"),
@@ -166,18 +190,20 @@ mod tests {
             to: stamp(103),
             kind: Kind::Disconnected,
             cause: String::new(),
+            only: None,
         };
         let mut status = Status {
             connections: BTreeMap::from([(ConnectionId::Public, Link::Live)]),
             streams: 9,
             bytes: 1_258_291,
+            at: stamp(403),
             last_gap: Some(gap),
             ..Status::default()
         };
         let mut display = Display::default();
-        display.line(&status, now, stamp(200));
+        display.line(&status, now);
         status.messages = 84;
-        let line = display.line(&status, now + Duration::from_secs(2), stamp(403));
+        let line = display.line(&status, now + Duration::from_secs(2));
         assert_eq!(line, "public live · 9 streams · 42 msg/s · 1.2 MiB · last gap 3.0 s, 5 min ago");
     }
 
@@ -187,7 +213,7 @@ mod tests {
         let until = Some(now + Duration::from_millis(3200));
         let waiting = Link::Waiting { cause: "connection refused".into(), attempt: 4, until };
         let status = Status { connections: BTreeMap::from([(ConnectionId::Public, waiting)]), ..Status::default() };
-        let line = Display::default().line(&status, now, stamp(0));
+        let line = Display::default().line(&status, now);
         assert_eq!(line, "public NOT RECORDING: connection refused · attempt 4 in 3.2 s · 0 streams · 0 msg/s · 0 B");
     }
 }

@@ -1,7 +1,7 @@
 //! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
 
 use crate::assembly::{self, AssemblyError, Ending, Place};
-use crate::clock::{Clock, Instant};
+use crate::clock::{Clock, Instant, Wall};
 use crate::config::{Config, ConnectionConfig, parse_duration};
 use crate::connection::dial::network::Network;
 use crate::connection::dial::tls;
@@ -94,7 +94,7 @@ impl RecordError {
 async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clock) {
     let mut display = Display::default();
     while screen.is_shown() && status.changed().await.is_ok() {
-        let line = display.line(&status.borrow_and_update(), clock.now(), clock.stamp());
+        let line = display.line(&status.borrow_and_update(), clock.now());
         screen.show(&line);
     }
     std::future::pending().await
@@ -113,7 +113,7 @@ fn set_up(
     let files = Arc::new(Disk::open(&config.data_dir).map_err(directory)?);
     let lock = Lock::take(&config.data_dir, clock.stamp())?;
     let shutdown = signals.shutdown.orderly.clone();
-    let place = Place { files, clock, pid: std::process::id(), seed: rand::random(), shutdown };
+    let place = Place { files, clock, wall: Wall::machine(), pid: std::process::id(), seed: rand::random(), shutdown };
     let network =
         |connection: &ConnectionConfig| Ok(Network::new(clock, tls::client_config(connection.tls_ca_file.as_deref())?));
     let (supervisor, hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;

@@ -20,6 +20,9 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Large enough that the cost of a queue slot vanishes, small enough that it passes in well under a millisecond.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
+/// What is noted for each part when it is on its way to the disk: its stamp and its stream.
+const NOTED_BYTES: usize = 16;
+
 /// Frames that left the socket together, taken apart. Its `Debug` shows no byte of them: they may be private.
 #[derive(Default)]
 pub struct Batch {
@@ -114,10 +117,10 @@ impl Batch {
         self.cost() >= BATCH_BYTES
     }
 
-    /// Bytes of memory: the frames, and what is noted for each of their parts. A million tiny frames cost more in notes
-    /// than in bytes.
+    /// Bytes of memory: the frames, what is noted for each of their parts here and on the way to the disk, and the batch
+    /// itself. A million tiny frames, or a thousand tiny batches, cost more in notes than in bytes.
     pub fn cost(&self) -> usize {
-        self.bytes.len() + self.records.len() * size_of::<Record>()
+        self.bytes.len() + self.records.len() * (size_of::<Record>() + NOTED_BYTES) + size_of::<Self>()
     }
 
     /// Whether nothing was taken in.

@@ -3,6 +3,7 @@
 pub mod files;
 pub mod journal;
 pub mod lock;
+pub mod mark;
 pub mod naming;
 pub mod recovery;
 pub mod rotation;

@@ -17,6 +17,8 @@ pub enum Reason {
     Subscription,
     /// The user asked for it.
     Requested,
+    /// The clock was set, and its stamps begin again elsewhere.
+    Clock,
     /// An earlier process left it behind and it could not be continued.
     Recovered,
 }

@@ -27,6 +27,10 @@ pub struct SyncJob {
     pub finished: Vec<Finished>,
     /// Everything stamped up to here was written before the job.
     pub up_to: Stamp,
+    /// How often stamps had gone back by then.
+    pub epoch: u64,
+    /// No other follows: the process ends in order.
+    pub is_last: bool,
 }
 
 impl SyncJob {
@@ -61,6 +65,11 @@ impl Syncer {
     /// A syncer for one data directory.
     pub fn new(files: Arc<dyn Files>) -> Self {
         Self { files }
+    }
+
+    /// The disk.
+    pub fn files(&self) -> &dyn Files {
+        &*self.files
     }
 
     /// Carries out a job. An error means that what the job named may be lost in spite of having been written: the

@@ -6,27 +6,39 @@
 //! private ──┘            stamp, route   ▲                               │
 //!                                       └───────────────────────────────┘
 //!
-//! Running ──stop──▶ Stopping: connections end ──▶ Sealing: what is rotated is sealed ──▶ Closing ──▶ ended
 //! ```
+//!
+//! | part | owns |
+//! |---|---|
+//! | `connections` | what a connection is here, and what its notices mean on record |
+//! | `reports` | what the disk tells |
+//! | `time` | the tick; clocks that disagree |
+//! | `ending` | the way from the stop to the exit |
 //!
 //! It owns both connections and the way to the disk, and moves messages between them. It waits for nothing in
 //! particular: while the writer's queue is full it takes no more deliveries, and so the connections stop reading.
 
 mod connections;
+mod ending;
+mod reports;
+mod time;
 
-use crate::clock::{self, Clock, Instant, Stamp, Stamper};
+use crate::clock::step::StepWatch;
+use crate::clock::{self, Clock, Instant, Stamp, Stamper, Wall};
 use crate::connection::batch::{Batch, Entry};
 use crate::connection::{ConnectionId, Delivery, Notice, What};
 use crate::events::Event;
-use crate::ledger::{Kind, Ledger};
+use crate::ledger::{Gap, Kind, Ledger};
 use crate::recording::journal::{Order, Routed};
 use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
-use crate::recording::threads::{Report, Threads};
+use crate::recording::threads::Threads;
 use crate::signals;
 use crate::status::Status;
 use crate::upbit::subscription::Request;
 use connections::Connection;
+pub use ending::Failure;
+use ending::Phase;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,50 +53,14 @@ pub const INBOX: usize = 64;
 /// handful each.
 const OUTBOX: usize = 64;
 
-/// How often time is told to the journal, and the status published.
-const TICK: Duration = Duration::from_secs(1);
-
-/// The same while the process comes to its end, so that it does not wait for the next second.
-const CLOSING_TICK: Duration = Duration::from_millis(100);
-
-/// How long the connections may take to end.
-const STOPPING: Duration = Duration::from_secs(3);
-
-/// How long sealing may go on after that.
-const SEALING: Duration = Duration::from_secs(4);
-
-/// How long the last writes and the last sync may take: with the rest, 10 s in all.
-const CLOSING: Duration = Duration::from_secs(3);
-
-/// How the recorder ended.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Writing or syncing failed in a way that a retry cannot mend.
-    #[error("{0}")]
-    Storage(String),
-    /// Every connection has given up.
-    #[error("every connection has given up: {0}")]
-    Unavailable(String),
-    /// A part of the program failed in a way that is a mistake of ours.
-    #[error("a connection ended unexpectedly: {0}")]
-    Crashed(String),
-    /// The disk did not take the last lines in time.
-    #[error("the disk did not take the last lines within {} s", (STOPPING + SEALING + CLOSING).as_secs())]
-    Hung,
-}
-
-/// Where the process is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Running,
-    Stopping { deadline: Instant },
-    Sealing { deadline: Instant },
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Supervisor {
     clock: Clock,
+    wall: Wall,
+    steps: StepWatch,
+    /// How often stamps have gone back in this directory.
+    epoch: u64,
     stamper: Stamper,
     router: Router,
     ledger: Ledger,
@@ -97,11 +73,17 @@ pub struct Supervisor {
     /// Segments that ended and are not sealed yet.
     unsealed: usize,
     durable: Option<Stamp>,
+    /// Since when what was written may be lost, while a sync finds no room.
+    unsure_since: Option<Stamp>,
+    min_free_bytes: u64,
     status: watch::Sender<Status>,
     sync_interval: Duration,
     next_tick: Instant,
     next_sync: Instant,
+    next_comparison: Instant,
     phase: Phase,
+    /// When the end began.
+    stopped_at: Option<Instant>,
     stop_reason: String,
     failure: Option<Failure>,
     run_until: Option<Instant>,
@@ -114,6 +96,10 @@ pub struct Supervisor {
 pub struct Setup {
     /// Reads time.
     pub clock: Clock,
+    /// What the anchor of the clock is compared with.
+    pub wall: Wall,
+    /// How often stamps have gone back in this directory.
+    pub epoch: u64,
     /// Makes the stamps; the first one is the `started` event's.
     pub stamper: Stamper,
     /// Knows the streams that are continued.
@@ -128,6 +114,8 @@ pub struct Setup {
     pub backlog: usize,
     /// How often files are synced.
     pub sync_interval: Duration,
+    /// Less than this on the disk is shown as a fault.
+    pub min_free_bytes: u64,
     /// When to stop without being asked to.
     pub run_until: Option<Instant>,
     /// Where the status is published.
@@ -140,6 +128,9 @@ impl Supervisor {
         let now = setup.clock.now();
         Self {
             clock: setup.clock,
+            wall: setup.wall,
+            steps: StepWatch::default(),
+            epoch: setup.epoch,
             stamper: setup.stamper,
             router: setup.router,
             ledger: setup.ledger,
@@ -150,11 +141,15 @@ impl Supervisor {
             outbox: VecDeque::new(),
             unsealed: setup.backlog,
             durable: None,
+            unsure_since: None,
+            min_free_bytes: setup.min_free_bytes,
             status: setup.status,
             sync_interval: setup.sync_interval,
             next_tick: now,
             next_sync: now,
+            next_comparison: now + time::COMPARE,
             phase: Phase::Running,
+            stopped_at: None,
             stop_reason: String::new(),
             failure: None,
             run_until: setup.run_until,
@@ -190,7 +185,7 @@ impl Supervisor {
         while !self.is_done() {
             self.send_orders();
             let takes_reports = self.outbox.len() < OUTBOX;
-            let takes_deliveries = self.outbox.is_empty() && !matches!(self.phase, Phase::Sealing { .. });
+            let takes_deliveries = self.outbox.is_empty() && !matches!(self.phase, Phase::Sealing);
             tokio::select! {
                 biased;
                 () = shutdown.cancelled(), if self.phase == Phase::Running => self.stop("signal", &shutdown),
@@ -217,60 +212,6 @@ impl Supervisor {
             self.outbox.clear();
             self.failure.get_or_insert_with(|| Failure::Storage("the writer ended unexpectedly".into()));
         }
-    }
-
-    fn is_done(&self) -> bool {
-        let now = self.clock.now();
-        match self.phase {
-            Phase::Running | Phase::Stopping { .. } => self.threads.orders.is_closed(),
-            Phase::Sealing { deadline } => self.unsealed == 0 || now >= deadline || self.threads.orders.is_closed(),
-        }
-    }
-
-    fn stop(&mut self, reason: &str, shutdown: &CancellationToken) {
-        tracing::info!(reason, "stopping");
-        self.stop_reason = reason.to_owned();
-        let now = self.clock.now();
-        (self.phase, self.next_tick) = (Phase::Stopping { deadline: now + STOPPING }, now);
-        self.shown.is_stopping = true;
-        shutdown.cancel();
-    }
-
-    fn fail(&mut self, failure: Failure, shutdown: &CancellationToken) {
-        tracing::error!(error = %failure, "cannot go on");
-        self.failure.get_or_insert(failure);
-        if self.phase == Phase::Running {
-            self.stop("failure", shutdown);
-        }
-    }
-
-    fn seal_the_rest(&mut self) {
-        let now = self.clock.now();
-        (self.phase, self.next_tick) = (Phase::Sealing { deadline: now + SEALING }, now);
-        self.tasks.abort_all();
-        self.threads.hurry.set();
-    }
-
-    fn tick(&mut self) {
-        let now = self.clock.now();
-        let is_running = self.phase == Phase::Running;
-        self.next_tick = now + if is_running { TICK.min(self.sync_interval) } else { CLOSING_TICK };
-        if self.outbox.len() < OUTBOX {
-            let sync = now >= self.next_sync || !is_running;
-            if sync {
-                self.next_sync = now + self.sync_interval;
-            }
-            let stamp = self.stamper.raise(self.clock.stamp_at(now));
-            self.outbox.push_back(Order::Tick { stamp, sync });
-        }
-        if matches!(self.phase, Phase::Stopping { deadline } if now >= deadline) {
-            tracing::warn!("the connections did not end in time");
-            self.seal_the_rest();
-        }
-        self.shown.streams = self.router.streams();
-        self.shown.connections =
-            self.connections.iter().map(|(id, connection)| (*id, connection.link.clone())).collect();
-        self.status.send_replace(self.shown.clone());
     }
 
     fn handle_request(&mut self, request: signals::Request) {
@@ -317,6 +258,7 @@ impl Supervisor {
                 first_data = Some(stamp);
             }
         }
+        self.threads.progress.hand_over(batch.len() as u64);
         self.shown.messages += lines.len() as u64;
         self.shown.bytes += batch.len() as u64;
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -330,106 +272,52 @@ impl Supervisor {
     }
 
     fn close_gap(&mut self, id: ConnectionId, to: Stamp) {
-        let Some(gap) = self.ledger.close(id, to) else { return };
-        let streams = self.connections.get(&id).map(|connection| connection.origins().names()).unwrap_or_default();
-        let stamp = self.stamper.raise(self.clock.stamp());
-        tracing::info!(connection = %id, from = %gap.from, to = %gap.to, cause = gap.cause, "gap");
-        self.shown.last_gap = Some(gap.clone());
-        self.event_at(stamp, &Event::gap(gap, stamp, streams));
+        let gap = self.ledger.close(id, to);
+        self.record_gaps(gap);
+    }
+
+    /// Puts gaps on record that are closed.
+    pub fn record_gaps(&mut self, gaps: impl IntoIterator<Item = Gap>) {
+        for gap in gaps {
+            let connection = self.connections.get(&gap.connection);
+            let all = connection.map(|connection| connection.origins().names()).unwrap_or_default();
+            let stamp = self.stamper.raise(self.clock.stamp());
+            tracing::info!(connection = %gap.connection, from = %gap.from, to = %gap.to, cause = gap.cause, "gap");
+            self.shown.last_gap = Some(gap.clone());
+            self.event_at(stamp, &Event::gap(gap, stamp, all));
+        }
     }
 
     fn handle_notice(&mut self, id: ConnectionId, at: Instant, notice: Notice) {
         let stamp = self.stamper.raise(self.clock.stamp_at(at));
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        // A connection that ends because we stop has recorded up to its end; the next start opens the gap.
-        if let Notice::Lost { cause, .. } = &notice
-            && self.phase == Phase::Running
-        {
-            self.ledger.open(id, connection.last.unwrap_or(stamp), Kind::Disconnected, cause);
-        }
-        let clock = self.clock;
+        let (clock, last) = (self.clock, connection.last.unwrap_or(stamp));
+        let known = match &notice {
+            // A connection that ends because we stop has recorded up to its end; the next start opens the gap.
+            Notice::Lost { .. } if self.phase != Phase::Running => Vec::new(),
+            Notice::Lost { cause, .. } => self.ledger.open(id, last, Kind::Disconnected, cause),
+            Notice::Paused { from, to } => {
+                // A connection that is lost in the pause may have been dead when the pause began.
+                let ends = [clock.stamp_at(*from).min(last), clock.stamp_at(*to)];
+                self.ledger.record(id, ends, Kind::Paused, "the disk did not keep up, and reading paused")
+            }
+            Notice::Stale { streams, since } => {
+                self.ledger.suspect(id, streams.clone(), clock.stamp_at(*since));
+                Vec::new()
+            }
+            Notice::Fresh { streams } => self.ledger.clear(id, streams, stamp),
+            _ => Vec::new(),
+        };
         if let Some(event) = connection.handle(notice, at, &|instant| clock.stamp_at(instant)) {
             self.event_at(stamp, &event);
         }
-    }
-
-    fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {
-        match report {
-            Report::Rotated(rotated) => {
-                for (reason, segments) in rotated {
-                    self.unsealed += segments.len();
-                    self.event(&Event::Rotated { reason, segments });
-                }
-            }
-            Report::Sealed(entry) => {
-                self.unsealed = self.unsealed.saturating_sub(1);
-                self.event(&Event::from(*entry));
-            }
-            Report::NotSealed { name, cause, retried } => {
-                self.unsealed = self.unsealed.saturating_sub(usize::from(!retried));
-                tracing::warn!(
-                    segment = name,
-                    cause,
-                    retried,
-                    "a segment could not be sealed; its plain file is intact"
-                );
-            }
-            Report::Synced(stamp) => self.durable = Some(stamp),
-            Report::DiskFull(cause) => {
-                self.shown.disk_full = Some(cause.clone());
-                self.event(&Event::DiskFull { cause });
-            }
-            Report::DiskOk => {
-                self.shown.disk_full = None;
-                self.event(&Event::DiskOk);
-            }
-            Report::SyncFailed(error) => {
-                let durable = self.durable.map(Stamp::as_micros);
-                self.event(&Event::SyncFailed { durable, cause: error.to_string() });
-                self.fail(Failure::Storage(error.to_string()), shutdown);
-            }
-            Report::WriteFailed(error) => self.fail(Failure::Storage(error.to_string()), shutdown),
-        }
+        self.record_gaps(known);
     }
 
     /// Records an event that happened at `stamp`.
     pub fn event_at(&mut self, stamp: Stamp, event: &Event) {
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
         self.outbox.push_back(Order::Event(self.router.recorder(), stamp, event.to_json()));
-    }
-
-    /// Writes the last events, and waits until everything is on disk.
-    async fn close(mut self) -> Result<(), Failure> {
-        let end = self.stamper.raise(self.clock.stamp());
-        for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.close_gap(id, end);
-        }
-        let requests = self.connections.iter().map(|(id, connection)| (*id, connection.sent.clone()));
-        let stopped = Event::stopped(self.stop_reason.clone(), requests.collect::<Vec<_>>());
-        self.event(&stopped);
-        let deadline = self.clock.now() + CLOSING;
-        let Threads { orders, mut reports, stop, .. } = self.threads;
-        let drain = async {
-            for order in self.outbox.drain(..) {
-                if orders.send(order).await.is_err() {
-                    break;
-                }
-            }
-            drop(orders);
-            while let Some(report) = reports.recv().await {
-                if let Report::WriteFailed(error) | Report::SyncFailed(error) = report {
-                    self.failure = Some(Failure::Storage(error.to_string()));
-                }
-            }
-        };
-        tokio::select! {
-            biased;
-            () = drain => self.failure.map_or(Ok(()), Err),
-            () = clock::sleep_until(Some(deadline)) => {
-                stop.set();
-                Err(Failure::Hung)
-            }
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The real disk: a directory of the operating system.
 
-use super::{AppendFile, Files, Listed, ReadFile};
-use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
+use super::{AppendFile, Files, Free, Listed, ReadFile, append_all};
+use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,6 +118,30 @@ impl Files for Disk {
     fn sync_all(&self) -> io::Result<()> {
         Ok(fs::syncfs(&self.root)?)
     }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.open_at(path, OFlags::WRONLY | OFlags::CREATE)?.write_all_at(bytes, 0)
+    }
+
+    fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
+        let file = self.open_at(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL)?;
+        let allocated = match fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64) {
+            // Not every file system can set room aside; then it is taken by writing.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => append_all(&file, &vec![0; bytes]),
+            allocated => allocated.map_err(io::Error::from),
+        };
+        if allocated.is_err() {
+            // What made it fail is the error to report.
+            let _ = self.remove(path);
+        }
+        allocated
+    }
+
+    fn free(&self) -> io::Result<Free> {
+        let stat = fs::fstatvfs(&self.root)?;
+        let inodes = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
+        Ok(Free { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
+    }
 }
 
 impl AppendFile for File {
@@ -173,6 +198,20 @@ mod tests {
         disk.create(Path::new("private/x")).unwrap();
         let mode = |path: &str| std::fs::metadata(disk.path().join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("private"), mode("private/archive"), mode("private/x")), (0o700, 0o700, 0o600));
+    }
+
+    #[test]
+    fn a_small_file_is_replaced_in_place_and_room_is_really_set_aside() {
+        use std::os::unix::fs::MetadataExt;
+        let (_guard, disk) = disk();
+        for content in ["one", "two"] {
+            disk.overwrite(Path::new("mark"), content.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(disk.path().join("mark")).unwrap(), content);
+        }
+        disk.reserve(Path::new("reserve"), 1 << 20).unwrap();
+        assert!(std::fs::metadata(disk.path().join("reserve")).unwrap().blocks() * 512 >= 1 << 20);
+        assert_eq!(disk.reserve(Path::new("reserve"), 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert!(disk.free().unwrap().bytes > 0);
     }
 
     #[test]

@@ -39,6 +39,36 @@ pub trait Files: Debug + Send + Sync {
 
     /// Makes everything durable that was written to this file system.
     fn sync_all(&self) -> io::Result<()>;
+
+    /// Replaces the content of a small file in place, so that it costs no room and no change of a directory. After a
+    /// crash it holds what it held before or what was written, provided that both are of the same length. Where a disk
+    /// cannot do that, it is written anew.
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        match self.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        append_all(&*self.create(path)?, bytes)
+    }
+
+    /// Makes a file that has `bytes` of the disk set aside for it.
+    fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
+        append_all(&*self.create(path)?, &vec![0; bytes])
+    }
+
+    /// What is left for this user.
+    fn free(&self) -> io::Result<Free> {
+        Ok(Free { bytes: u64::MAX, inodes: u64::MAX })
+    }
+}
+
+/// What is left of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Free {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files that can still be made; `u64::MAX` where the file system does not count them.
+    pub inodes: u64,
 }
 
 /// A file that is only ever appended to.

@@ -19,7 +19,7 @@ use super::router::{NewStream, StreamId};
 use super::sync::SyncJob;
 use crate::clock::Stamp;
 use crate::connection::batch::{Batch, Entry};
-use segment::Segment;
+use segment::{Finished, Segment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
@@ -54,6 +54,8 @@ pub enum Order {
     },
     /// Every stream is rotated.
     Rotate,
+    /// Every stream is rotated, because the stamps that follow are of another time line. How often they have gone back.
+    Step(u64),
 }
 
 /// A batch with the stamp and the stream of each of its entries.
@@ -73,6 +75,7 @@ pub struct Journal {
     streams: Vec<Stream>,
     misc: [Option<StreamId>; 2],
     origins: [Arc<Origins>; 2],
+    epoch: u64,
     resumable: BTreeMap<(Tree, StreamKey), Segment>,
     /// The order in hand and how many of its lines are done.
     current: Option<(Order, usize)>,
@@ -98,8 +101,8 @@ struct Stream {
 }
 
 impl Journal {
-    /// A journal that continues `resumable` segments.
-    pub fn new(files: Arc<dyn Files>, rotation: Rotation, resumable: Vec<Segment>) -> Self {
+    /// A journal that continues `resumable` segments; `epoch` is how often stamps have gone back in this directory.
+    pub fn new(files: Arc<dyn Files>, rotation: Rotation, resumable: Vec<Segment>, epoch: u64) -> Self {
         let by_stream = |segment: Segment| ((segment.name().tree, segment.name().stream.clone()), segment);
         Self {
             files,
@@ -107,6 +110,7 @@ impl Journal {
             streams: Vec::new(),
             misc: [None; 2],
             origins: Default::default(),
+            epoch,
             resumable: resumable.into_iter().map(by_stream).collect(),
             current: None,
             pending: Vec::new(),
@@ -134,6 +138,26 @@ impl Journal {
             self.current = Some((order, done));
         }
         result
+    }
+
+    /// Takes an event in past lines that wait for a full disk: each file keeps its order all the same, since nothing else
+    /// goes into that of the events. After an error it was not taken in.
+    pub fn pass_event(&mut self, id: StreamId, stamp: Stamp, object: &str) -> Result<(), StorageError> {
+        if matches!(self.current, Some((Order::Event(..), _))) {
+            self.work()?;
+        }
+        self.flush(id)?;
+        self.append(id, stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))
+    }
+
+    /// Writes the lines of one stream to its file. After an error the rest stays, and a later call resumes it.
+    pub fn flush(&mut self, id: StreamId) -> Result<(), StorageError> {
+        self.write_out_stream(id)
+    }
+
+    /// How often stamps have gone back, by the orders so far.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Bytes of lines that are only in memory.
@@ -185,6 +209,10 @@ impl Journal {
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
+            Order::Step(epoch) => {
+                self.epoch = *epoch;
+                self.rotate_all(Reason::Clock, |_| true);
+            }
         }
         Ok(())
     }
@@ -261,12 +289,13 @@ impl Journal {
         let (tree, key) = (stream.tree, stream.key.clone());
         let origin = self.origins[tree as usize].get(&key).cloned();
         let name = SegmentName { tree, stream: key, first };
+        let about = Finished { name, origin, epoch: self.epoch };
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
-        match Segment::create(&*self.files, name.clone(), origin.clone()) {
+        match Segment::create(&*self.files, about.clone()) {
             Err(error) if is_out_of_descriptors(&error) => {
                 self.close_idle();
-                Segment::create(&*self.files, name, origin)
+                Segment::create(&*self.files, about)
             }
             segment => segment,
         }

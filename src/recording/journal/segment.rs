@@ -14,8 +14,7 @@ use std::sync::Arc;
 /// A segment that is being written.
 #[derive(Debug)]
 pub struct Segment {
-    name: SegmentName,
-    origin: Option<Origin>,
+    about: Finished,
     /// `None` while it is closed to save a descriptor.
     file: Option<Arc<dyn AppendFile>>,
     /// Bytes of lines taken in, written or not.
@@ -26,35 +25,37 @@ pub struct Segment {
 }
 
 /// A segment whose last line is written, under its final name.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Finished {
     /// Which it is.
     pub name: SegmentName,
     /// What its lines answer to; `None` where it is not known.
     pub origin: Option<Origin>,
+    /// How often stamps had gone back in the directory when it began.
+    pub epoch: u64,
 }
 
 impl Segment {
     /// Begins a segment with a file that is not there yet.
-    pub fn create(files: &dyn Files, name: SegmentName, origin: Option<Origin>) -> Result<Self, StorageError> {
-        let path = name.tree.active(&name.stream);
+    pub fn create(files: &dyn Files, about: Finished) -> Result<Self, StorageError> {
+        let path = about.name.tree.active(&about.name.stream);
         let file = files.create(&path).map_err(StorageError::at("create", &path))?;
-        Ok(Self { file: Some(file), ..Self::resume(name, origin, 0) })
+        Ok(Self { file: Some(file), ..Self::resume(about, 0) })
     }
 
     /// Continues a segment of `bytes` that an earlier process left in order.
-    pub fn resume(name: SegmentName, origin: Option<Origin>, bytes: u64) -> Self {
-        Self { name, origin, file: None, bytes, pending: Vec::new(), written: 0, unsynced: false }
+    pub fn resume(about: Finished, bytes: u64) -> Self {
+        Self { about, file: None, bytes, pending: Vec::new(), written: 0, unsynced: false }
     }
 
     /// What its lines answer to.
     pub fn origin(&self) -> Option<&Origin> {
-        self.origin.as_ref()
+        self.about.origin.as_ref()
     }
 
     /// Its name.
     pub fn name(&self) -> &SegmentName {
-        &self.name
+        &self.about.name
     }
 
     /// Its size in bytes, lines not yet written included.
@@ -98,15 +99,14 @@ impl Segment {
     }
 
     /// Moves the written file into the archive, where the sealer will look for it.
-    pub fn archive(&self, files: &dyn Files) -> Result<(), StorageError> {
-        let (active, archived) = (self.path(), self.name.plain());
-        let moved = files.rename(&active, &archived);
-        moved.map_err(StorageError::at("move to the archive", &active))
+    pub fn archive(&mut self, files: &dyn Files) -> Result<(), StorageError> {
+        self.about.name = move_to_archive(files, self.about.name.clone())?;
+        Ok(())
     }
 
     /// What the sealer needs to know of it, once it is archived.
     pub fn finish(self) -> Finished {
-        Finished { name: self.name, origin: self.origin }
+        self.about
     }
 
     /// Closes the file where nothing waits for it, to save a descriptor.
@@ -136,12 +136,39 @@ impl Segment {
     }
 
     fn path(&self) -> PathBuf {
-        self.name.tree.active(&self.name.stream)
+        self.about.name.tree.active(&self.about.name.stream)
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> StorageError {
         StorageError { action, path: self.path(), source }
     }
+}
+
+/// Moves an active file under its final name, and returns the one it got: a name that is taken is never used again, so
+/// after the clock was set back it can be one microsecond, or a few, off the stamp of the first line. The directory has
+/// to be there.
+pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
+    /// A stream that began so many segments in as many microseconds, twice, is none of ours.
+    const TRIES: u32 = 1000;
+    let active = name.tree.active(&name.stream);
+    for _ in 0..TRIES {
+        let is_taken = match files.read(&name.sealed()) {
+            Ok(_) => true,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if !is_taken {
+            match files.rename(&active, &name.plain()) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                moved => {
+                    moved.map_err(StorageError::at("move to the archive", &active))?;
+                    return Ok(name);
+                }
+            }
+        }
+        name = name.next();
+    }
+    let source = io::ErrorKind::AlreadyExists.into();
+    Err(StorageError { action: "find a free name in the archive for", path: active, source })
 }
 
 /// A file with content that a power cut would lose.

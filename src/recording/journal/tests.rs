@@ -87,7 +87,7 @@ impl Scene {
         let disk = Disk::open(directory.path()).unwrap();
         let files = Arc::new(Narrow { disk, calls: Arc::default(), full_every });
         let rotation = Rotation { interval: Duration::from_secs(60), bytes };
-        let journal = Journal::new(files, rotation, Vec::new());
+        let journal = Journal::new(files, rotation, Vec::new(), 0);
         Self { directory, router: Router::new(100), journal, orders: Vec::new() }
     }
 

@@ -20,6 +20,12 @@ use std::path::{Path, PathBuf};
 /// The file that holds the directory's lock.
 pub const LOCK: &str = ".lock";
 
+/// The file that says up to which stamp everything is durable.
+pub const MARK: &str = ".durable";
+
+/// The file that holds room for the last events on a full disk.
+pub const RESERVE: &str = ".reserve";
+
 const ACTIVE: &str = ".jsonl";
 const SEALED: &str = ".jsonl.zst";
 const UNFINISHED: &str = ".jsonl.zst.tmp";
@@ -102,6 +108,13 @@ impl SegmentName {
     /// The sealed file while it is being written.
     pub fn unfinished(&self) -> PathBuf {
         self.with_ending(UNFINISHED)
+    }
+
+    /// The same segment under the next possible name, for the case that a clock set back has brought this one already.
+    #[must_use]
+    pub fn next(mut self) -> Self {
+        self.first = self.first.next();
+        self
     }
 
     /// The manifest of its directory.

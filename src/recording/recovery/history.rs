@@ -11,14 +11,40 @@ use std::io::{BufRead, BufReader, Read};
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;
 
+/// How the last process ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// Without a word, or there was none.
+    #[default]
+    Died,
+    /// In order, with this stamp as its last.
+    Stopped(Stamp),
+    /// After a sync had failed; what was durable then, where it is known.
+    SyncFailed(Option<Stamp>),
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct History {
     requests: [Vec<(Stamp, Request)>; 2],
-    /// Whether the last event is an orderly `stopped`.
-    pub is_clean: bool,
+    /// How the last process ended.
+    pub end: End,
     /// Up to here the gaps of each tree are on record.
     pub gaps_until: [Option<Stamp>; 2],
+    /// The first start, of those that are told of here, that wanted the connection of each tree.
+    pub wanted_since: [Option<Stamp>; 2],
+    /// Where the gap begins that was open when the last process started, while no later one closes it.
+    pub missing_since: [Option<Stamp>; 2],
+    /// Streams that were suspected when the last process ended, and since when.
+    pub suspected: [BTreeMap<String, Stamp>; 2],
+    /// How often stamps had gone back, and the first stamp since the last time.
+    pub epoch: u64,
+    /// The first stamp of the time line; `None`: it is the first one, or began before these events.
+    pub epoch_start: Option<Stamp>,
+    /// The time line before the last step.
+    epoch_before: u64,
+    /// In which time line the segments were written that ended since these events begin, by their plain names.
+    ended_in: BTreeMap<String, u64>,
 }
 
 /// The keys that matter here.
@@ -27,25 +53,38 @@ struct Event {
     ts_recv: u64,
     event: String,
     connection: Option<String>,
+    #[serde(default)]
+    connections: Vec<String>,
     request: Option<String>,
     #[serde(default)]
     requests: BTreeMap<String, String>,
+    kind: Option<String>,
+    from: Option<u64>,
     to: Option<u64>,
+    since: Option<u64>,
+    #[serde(default)]
+    streams: Vec<String>,
+    #[serde(default)]
+    missing_since: BTreeMap<String, u64>,
+    durable: Option<u64>,
+    epoch: Option<u64>,
+    reason: Option<String>,
+    #[serde(default)]
+    segments: Vec<String>,
 }
 
 impl History {
-    /// Reads events, oldest first. Lines that are none are passed over.
-    pub fn read(source: impl Read) -> std::io::Result<Self> {
-        let mut history = Self::default();
+    /// Takes the events of one file in; files come oldest first. Lines that are none are passed over.
+    pub fn read(&mut self, source: impl Read) -> std::io::Result<()> {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
         while source.read_until(b'\n', &mut line)? > 0 {
             if let Ok(event) = serde_json::from_slice::<Event>(&line) {
-                history.add(event);
+                self.add(event);
             }
             line.clear();
         }
-        Ok(history)
+        Ok(())
     }
 
     /// What a stream's lines from `stamp` on answer to; `None`: these events do not reach back that far.
@@ -59,28 +98,85 @@ impl History {
         self.requests[tree as usize].last().map(|(_, request)| Origins::of(request))
     }
 
+    /// In which time line a segment was written that ended; `None`: these events do not tell.
+    pub fn ended_in(&self, plain_name: &str) -> Option<u64> {
+        self.ended_in.get(plain_name).copied()
+    }
+
     fn add(&mut self, event: Event) {
         let Some(stamp) = Stamp::from_micros(event.ts_recv) else { return };
-        self.is_clean = event.event == "stopped";
         let tree = event.connection.as_deref().and_then(tree_of);
         match (event.event.as_str(), tree) {
+            ("started", _) => {
+                self.end = End::Died;
+                self.epoch = event.epoch.unwrap_or(self.epoch);
+                self.missing_since = [None; 2];
+                for (connection, since) in &event.missing_since {
+                    if let Some(tree) = tree_of(connection) {
+                        self.missing_since[tree as usize] = Stamp::from_micros(*since);
+                    }
+                }
+                for tree in event.connections.iter().filter_map(|name| tree_of(name)) {
+                    self.wanted_since[tree as usize].get_or_insert(stamp);
+                }
+            }
             ("subscribed", Some(tree)) => {
                 self.add_request(tree, stamp, event.request.as_deref().unwrap_or_default());
             }
+            ("sync_failed", _) => self.end = End::SyncFailed(event.durable.and_then(Stamp::from_micros)),
             ("stopped", _) => {
                 for (connection, request) in &event.requests {
                     if let Some(tree) = tree_of(connection) {
                         self.add_request(tree, stamp, request);
                     }
                 }
-                self.gaps_until = [Some(stamp); 2];
+                // What failed to be made durable does not become so by the order in which the process ended.
+                if self.end == End::Died {
+                    self.end = End::Stopped(stamp);
+                }
+            }
+            ("stale", Some(tree)) => {
+                let since = event.since.and_then(Stamp::from_micros).unwrap_or(stamp);
+                let suspected = &mut self.suspected[tree as usize];
+                event.streams.into_iter().for_each(|stream| {
+                    suspected.entry(stream).or_insert(since);
+                });
+            }
+            // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
+            ("gap", Some(tree)) if event.kind.as_deref() == Some("suspected") => {
+                self.suspected[tree as usize].retain(|stream, _| !event.streams.contains(stream));
             }
             ("gap", Some(tree)) => {
+                let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
                 let until = &mut self.gaps_until[tree as usize];
-                *until = (*until).max(event.to.and_then(Stamp::from_micros));
+                *until = (*until).max(to);
+                self.missing_since[tree as usize].take_if(|since| from.is_some_and(|from| from <= *since));
             }
+            ("rotated", _) => self.add_ended(event),
+            ("clock_step", _) => self.step(stamp, event.epoch),
             _ => {}
         }
+    }
+
+    /// The stamps before this one are of another time line and mean nothing in this one.
+    fn step(&mut self, stamp: Stamp, epoch: Option<u64>) {
+        self.epoch_before = self.epoch;
+        self.epoch = epoch.unwrap_or(self.epoch);
+        self.epoch_start = Some(stamp);
+        self.missing_since = [None; 2];
+        self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
+        // Up to the step every connection was listened to, or its gap was closed by it.
+        self.gaps_until = self.wanted_since.map(|since| since.map(|_| stamp));
+        self.wanted_since = self.wanted_since.map(|since| since.map(|_| stamp));
+        self.requests.iter_mut().for_each(|requests| {
+            requests.last_mut().into_iter().for_each(|(since, _)| *since = (*since).min(stamp));
+        });
+    }
+
+    fn add_ended(&mut self, event: Event) {
+        // What ends because of a step was written before it.
+        let epoch = if event.reason.as_deref() == Some("clock") { self.epoch_before } else { self.epoch };
+        self.ended_in.extend(event.segments.into_iter().map(|name| (name, epoch)));
     }
 
     fn add_request(&mut self, tree: Tree, stamp: Stamp, frame: &str) {
@@ -109,18 +205,34 @@ mod tests {
     use crate::recording::naming::stream_key::StreamKey;
 
     const SUBSCRIBED: &str = r#"{"ts_recv":10,"type":"recorder","event":"subscribed","connection":"public","request":"[{\"ticket\":\"a\"},{\"type\":\"orderbook\",\"codes\":[\"KRW-BTC.5\"]},{\"format\":\"SIMPLE\"}]"}"#;
+    const STOPPED: &str = r#"{"ts_recv":30,"type":"recorder","event":"stopped","requests":{"public":"[]"}}"#;
+
+    fn history(events: &[&str]) -> History {
+        let mut history = History::default();
+        history.read(events.join("\n").as_bytes()).unwrap();
+        history
+    }
+
+    fn stamp(micros: u64) -> Option<Stamp> {
+        Stamp::from_micros(micros)
+    }
 
     #[test]
     fn the_last_life_is_read_from_its_events() {
-        let events = format!(
-            "{SUBSCRIBED}\n{}\n{}\ntorn",
-            r#"{"ts_recv":20,"type":"recorder","event":"gap","connection":"public","from":12,"to":19}"#,
-            SUBSCRIBED.replace(":10,", ":21,").replace("\\\"a\\\"", "\\\"b\\\"")
-        );
-        let history = History::read(events.as_bytes()).unwrap();
-        assert!(!history.is_clean);
-        assert_eq!(history.gaps_until, [Stamp::from_micros(19), None]);
-        let at = |micros| history.origins_at(Tree::Public, Stamp::from_micros(micros).unwrap());
+        let again = SUBSCRIBED.replace(":10,", ":21,").replace("\\\"a\\\"", "\\\"b\\\"");
+        let history = history(&[
+            r#"{"ts_recv":9,"event":"started","connections":["public"]}"#,
+            SUBSCRIBED,
+            r#"{"ts_recv":20,"event":"gap","connection":"public","from":12,"to":19,"kind":"disconnected"}"#,
+            r#"{"ts_recv":21,"event":"stale","connection":"public","streams":["a","b"],"since":12}"#,
+            r#"{"ts_recv":22,"event":"gap","connection":"public","from":12,"to":22,"kind":"suspected","streams":["a"]}"#,
+            &again,
+            "torn",
+        ]);
+        assert_eq!(history.end, End::Died);
+        assert_eq!((history.gaps_until, history.wanted_since), ([stamp(19), None], [stamp(9), None]));
+        assert_eq!(history.suspected[0], BTreeMap::from([("b".to_owned(), stamp(12).unwrap())]));
+        let at = |micros| history.origins_at(Tree::Public, stamp(micros).unwrap());
         let books = StreamKey::from_stem("KRW-BTC_orderbook").unwrap();
         let origin = at(15).unwrap().get(&books).cloned().unwrap();
         assert_eq!(origin.subscription.get(), r#"{"type":"orderbook","codes":["KRW-BTC.5"]}"#);
@@ -129,11 +241,29 @@ mod tests {
     }
 
     #[test]
-    fn an_orderly_stop_is_known_by_its_event() {
-        let history =
-            History::read(&br#"{"ts_recv":30,"type":"recorder","event":"stopped","requests":{"public":"[]"}}"#[..])
-                .unwrap();
-        assert!(history.is_clean);
-        assert_eq!(history.gaps_until, [Stamp::from_micros(30); 2]);
+    fn an_orderly_stop_is_known_by_its_event_and_ends_no_gap() {
+        let history = history(&[STOPPED]);
+        assert_eq!((history.end, history.gaps_until), (End::Stopped(stamp(30).unwrap()), [None; 2]));
+    }
+
+    #[test]
+    fn what_could_not_be_synced_is_not_made_sure_by_an_orderly_stop() {
+        let failed = r#"{"ts_recv":29,"event":"sync_failed","durable":25}"#;
+        assert_eq!(history(&[failed, STOPPED]).end, End::SyncFailed(stamp(25)));
+        let started = r#"{"ts_recv":31,"event":"started","connections":[],"epoch":2}"#;
+        assert_eq!(history(&[failed, STOPPED, started]).end, End::Died);
+    }
+
+    #[test]
+    fn a_step_begins_a_time_line() {
+        let history = history(&[
+            r#"{"ts_recv":90,"event":"rotated","reason":"size","segments":["a"]}"#,
+            r#"{"ts_recv":95,"event":"gap","connection":"public","from":80,"to":94,"kind":"paused"}"#,
+            r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
+            r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":["b"]}"#,
+            r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
+        ]);
+        assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
+        assert_eq!(["a", "b", "c", "d"].map(|name| history.ended_in(name)), [Some(0), Some(0), Some(1), None]);
     }
 }

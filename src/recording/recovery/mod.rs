@@ -1,28 +1,49 @@
 //! The start: what earlier processes left is put in order, and nothing is lost by it.
 //!
 //! ```text
-//! x.jsonl.zst.tmp      ──▶ removed: its source is still there
-//! archive/…/x.jsonl    ──▶ backlog of the sealer
-//! x.jsonl, in order    ──▶ continued after an orderly stop, while its period runs
-//! x.jsonl, otherwise   ──▶ archived; a torn last line is ended, and kept once more in quarantine/
-//! anything else        ──▶ never touched, mentioned once
+//! x.jsonl.zst.tmp         ──▶ removed: its source is still there; without one, quarantine/
+//! archive/…/x.jsonl       ──▶ backlog of the sealer; a torn last line is ended first
+//! x.jsonl, in order       ──▶ continued after an orderly stop, while its period runs
+//! x.jsonl, otherwise      ──▶ archived; a torn last line is ended, and kept once more in quarantine/
+//! empty                   ──▶ removed: made for a line that never came
+//! in the archive under one of our names, and not written by us ──▶ quarantine/
+//! anything else           ──▶ never touched, mentioned once
 //! ```
+//!
+//! | part | owns |
+//! |---|---|
+//! | [`inspect`] | what one plain segment holds |
+//! | [`history`] | what the recorder's own events tell |
+//! | `past` | how far earlier processes had come |
+//! | `mend` | ending torn lines, moving files |
+//! | [`quarantine`] | where damaged files go |
 
 pub mod history;
 pub mod inspect;
+mod mend;
+mod past;
+pub mod quarantine;
 
-use super::files::{Files, Listed, StorageError, append_all};
+use super::files::{Files, Listed, StorageError};
 use super::journal::segment::{Finished, Segment};
+use super::mark::Mark;
 use super::naming::layout::{self, Archived, SegmentName, Tree};
-use super::naming::manifest::Entry;
 use super::naming::stream_key::StreamKey;
 use super::rotation::Rotation;
-use super::seal::tally::Checksum;
 use crate::clock::Stamp;
-use history::History;
+use crate::clock::step::STEP;
+use history::{End, History};
 use inspect::{Inspected, inspect};
-use std::io::{BufRead, BufReader};
+use mend::Mender;
+use past::{Past, RecorderSegment};
+use quarantine::Quarantined;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where no mark tells what was durable, this much before the last line is doubted: the longest `sync_interval`.
+const UNMARKED: Duration = Duration::from_secs(60);
 
 /// What the start found.
 #[derive(Debug, Default)]
@@ -31,16 +52,24 @@ pub struct Recovered {
     pub resumable: Vec<Segment>,
     /// Segments to be sealed.
     pub backlog: Vec<Finished>,
-    /// The latest stamp of any line.
-    pub last: Option<Stamp>,
-    /// The latest stamp of a line from the exchange, per tree.
-    pub last_data: [Option<Stamp>; 2],
     /// Lines that were being written when the process died.
     pub torn: Vec<Torn>,
+    /// Files that were moved away.
+    pub quarantined: Vec<Quarantined>,
     /// Files and directories that are not ours.
     pub foreign: Vec<PathBuf>,
     /// What the processes before this one had to say.
     pub history: History,
+    /// The latest stamp of any line of the newest time line.
+    pub last: Option<Stamp>,
+    /// The last process ended in order, and everything it wrote was durable when it did.
+    pub is_clean: bool,
+    /// Up to where each connection's lines and gaps are certain to be on disk; `None`: there is nothing.
+    pub reached: [Option<Stamp>; 2],
+    /// The time line that begins or goes on: how often stamps have gone back.
+    pub epoch: u64,
+    /// The last stamp is ahead of the clock, so the time line ends there and another one begins.
+    pub goes_back: bool,
 }
 
 /// A line that was being written when the process died. What it holds is not told: it may be private.
@@ -56,13 +85,19 @@ pub struct Torn {
     pub sha256: String,
 }
 
-/// Puts a data directory in order. `now` decides whether a period still runs.
+/// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
-    let mut recovery = Recovery { files, rotation, now, found: Recovered::default() };
-    recovery.found.history = recovery.read_history()?;
-    for tree in Tree::ALL {
-        recovery.put_archive_in_order(tree)?;
-        recovery.put_active_in_order(tree)?;
+    let mut recovery = Recovery { files, rotation, now, past: Past::default(), found: Recovered::default() };
+    recovery.put_archives_in_order()?;
+    let mark = Mark::read(files);
+    let active = recovery.look_at_active()?;
+    recovery.decide(mark, &active);
+    for segment in active {
+        recovery.put_segment_in_order(segment)?;
+    }
+    if !recovery.found.is_clean {
+        // What a process wrote before it was killed is in the kernel's hands alone.
+        files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
     }
     // Oldest first, so that the sealer works in the order of time.
     recovery.found.backlog.sort_by(|a, b| (a.name.first, &a.name.stream).cmp(&(b.name.first, &b.name.stream)));
@@ -73,51 +108,70 @@ struct Recovery<'a> {
     files: &'a dyn Files,
     rotation: Rotation,
     now: Stamp,
+    past: Past,
     found: Recovered,
 }
 
-impl Recovery<'_> {
-    fn read_history(&self) -> Result<History, StorageError> {
-        let path = Tree::Public.active(&StreamKey::recorder());
-        match self.files.read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(History::default()),
-            file => file.and_then(History::read).map_err(StorageError::at("read", &path)),
-        }
-    }
+/// A plain segment and what it holds.
+struct Plain {
+    name: SegmentName,
+    last: Stamp,
+    bytes: u64,
+    torn: Vec<u8>,
+}
 
-    fn put_archive_in_order(&mut self, tree: Tree) -> Result<(), StorageError> {
-        let archive = tree.archive();
-        let dates = self.list(&archive)?;
-        let newest = dates.iter().rev().find(|entry| is_date(entry)).map(|entry| entry.name.clone());
-        for date in dates {
-            let directory = archive.join(&date.name);
-            if is_date(&date) {
-                self.put_date_in_order(tree, &directory)?;
-            } else {
-                self.found.foreign.push(directory.clone());
+impl Recovery<'_> {
+    fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
+        let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+        for tree in Tree::ALL {
+            let archive = tree.archive();
+            for date in self.list(&archive)? {
+                let directory = archive.join(&date.name);
+                if is_date(&date) {
+                    self.put_date_in_order(tree, &directory, (&mut plain, &mut own))?;
+                    dates[tree as usize].push(directory);
+                } else {
+                    self.found.foreign.push(directory);
+                }
             }
-            if Some(&date.name) == newest.as_ref() {
-                self.read_last_stamps(tree, &directory)?;
-            }
+        }
+        self.found.history = past::read_history(self.files, own, self.now)?;
+        let today = SegmentName { tree: Tree::Public, stream: StreamKey::misc(), first: self.now }.directory();
+        for tree in Tree::ALL {
+            let (past, ahead): (Vec<_>, Vec<_>) =
+                dates[tree as usize].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
+            self.past.read_manifests(self.files, tree, past.into_iter())?;
+            self.past.read_manifests(self.files, tree, ahead.into_iter())?;
+        }
+        for segment in plain {
+            self.put_archived_in_order(segment)?;
         }
         Ok(())
     }
 
-    fn put_date_in_order(&mut self, tree: Tree, directory: &Path) -> Result<(), StorageError> {
+    fn put_date_in_order(
+        &mut self,
+        tree: Tree,
+        directory: &Path,
+        (plain, own): (&mut Vec<Plain>, &mut Vec<RecorderSegment>),
+    ) -> Result<(), StorageError> {
         let date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        for entry in self.list(directory)? {
+        let listed = self.list(directory)?;
+        let names: BTreeSet<OsString> = listed.iter().map(|entry| entry.name.clone()).collect();
+        for entry in listed {
             let path = directory.join(&entry.name);
-            match entry.name.to_str().and_then(|name| layout::parse_archived(tree, &date, name)) {
-                Some(Archived::Unfinished(_)) => {
-                    self.files.remove(&path).map_err(StorageError::at("remove", &path))?;
-                }
+            let named = entry.name.to_str().filter(|_| entry.is_file);
+            let archived = named.and_then(|name| layout::parse_archived(tree, &date, name));
+            let is_own = |name: &SegmentName| tree == Tree::Public && name.stream == StreamKey::recorder();
+            match archived {
+                Some(Archived::Unfinished(name)) => self.put_unfinished_away(&name, &names)?,
                 Some(Archived::Plain(name)) => {
-                    let inspected = inspect(self.files, &path).map_err(StorageError::at("read", &path))?;
-                    if let Inspected::Segment { last, .. } = inspected {
-                        self.note_stamp(tree, &name.stream, last);
+                    if is_own(&name) {
+                        own.push(RecorderSegment { name: name.clone(), is_sealed: false });
                     }
-                    self.push_to_backlog(name);
+                    plain.extend(self.look_at_archived(name)?);
                 }
+                Some(Archived::Sealed(name)) if is_own(&name) => own.push(RecorderSegment { name, is_sealed: true }),
                 Some(Archived::Sealed(_)) => {}
                 None if ["manifest.jsonl", "day.json"].iter().any(|own| entry.name == *own) => {}
                 None => self.found.foreign.push(path),
@@ -126,108 +180,155 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    fn put_active_in_order(&mut self, tree: Tree) -> Result<(), StorageError> {
-        for entry in self.list(tree.root())? {
-            let path = tree.root().join(&entry.name);
-            let stream = entry.name.to_str().filter(|_| entry.is_file).and_then(layout::parse_active);
-            match stream {
-                Some(stream) => self.put_segment_in_order(tree, stream, &path)?,
-                None if is_own_directory(tree, &entry) || is_lock(tree, &entry) => {}
-                None => self.found.foreign.push(path),
-            }
+    /// A sealed file in the making is worth nothing while there is a source to make it of again.
+    fn put_unfinished_away(&mut self, name: &SegmentName, names: &BTreeSet<OsString>) -> Result<(), StorageError> {
+        let is_there = |path: PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+        let path = name.unfinished();
+        if is_there(name.plain()) || is_there(name.sealed()) {
+            return self.files.remove(&path).map_err(StorageError::at("remove", &path));
         }
+        let kept = quarantine::quarantine(self.files, name.tree, &path, "unfinished, and without its source")?;
+        self.found.quarantined.push(kept);
         Ok(())
     }
 
-    fn put_segment_in_order(&mut self, tree: Tree, stream: StreamKey, path: &Path) -> Result<(), StorageError> {
+    /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
+    fn look_at_archived(&mut self, name: SegmentName) -> Result<Option<Plain>, StorageError> {
+        let path = name.plain();
+        match inspect(self.files, &path).map_err(StorageError::at("read", &path))? {
+            Inspected::Empty => {
+                self.files.remove(&path).map_err(StorageError::at("remove", &path))?;
+                Ok(None)
+            }
+            Inspected::Foreign => {
+                let reason = "its first line is none that the recorder writes";
+                self.found.quarantined.push(quarantine::quarantine(self.files, name.tree, &path, reason)?);
+                Ok(None)
+            }
+            Inspected::Segment { last, bytes, torn, .. } => Ok(Some(Plain { name, last, bytes, torn })),
+        }
+    }
+
+    fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
+        let path = segment.name.plain();
+        let plain_name = path.file_name().unwrap_or_default().to_string_lossy();
+        let told = self.found.history.ended_in(&plain_name);
+        let epoch = told.unwrap_or_else(|| self.epoch_of(segment.last));
+        self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
+        if !segment.torn.is_empty() {
+            let torn = self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?;
+            self.found.torn.push(torn);
+        }
+        self.push_to_backlog(segment.name, epoch);
+        Ok(())
+    }
+
+    fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
+        let mut active = Vec::new();
+        for tree in Tree::ALL {
+            for entry in self.list(tree.root())? {
+                let path = tree.root().join(&entry.name);
+                match entry.name.to_str().filter(|_| entry.is_file).and_then(layout::parse_active) {
+                    Some(stream) => active.extend(self.look_at_stream(tree, stream, &path)?),
+                    None if is_own_directory(tree, &entry) || is_own_file(tree, &entry) => {}
+                    None => self.found.foreign.push(path),
+                }
+            }
+        }
+        Ok(active)
+    }
+
+    fn look_at_stream(&mut self, tree: Tree, stream: StreamKey, path: &Path) -> Result<Option<Plain>, StorageError> {
         match inspect(self.files, path).map_err(StorageError::at("read", path))? {
             // Made for its first line, which never came.
             Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Segment { first, last, bytes, torn } => {
-                self.note_stamp(tree, &stream, last);
+                self.past.note(self.epoch_of(last), tree, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
-                let name = SegmentName { tree, stream, first };
-                if torn.is_empty() && self.found.history.is_clean && !self.rotation.is_over(first, self.now) {
-                    let origins = self.found.history.last_origins(tree);
-                    let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
-                    self.found.resumable.push(Segment::resume(name, origin, bytes));
-                } else {
-                    self.close(name, bytes, &torn)?;
-                }
+                return Ok(Some(Plain { name: SegmentName { tree, stream, first }, last, bytes, torn }));
             }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Ends a torn line, so that a follower stays in step, and files the segment to be sealed.
-    fn close(&mut self, name: SegmentName, bytes: u64, torn: &[u8]) -> Result<(), StorageError> {
-        let active = name.tree.active(&name.stream);
-        if !torn.is_empty() {
-            self.keep_torn(&name, bytes, torn)?;
-            self.append_durably(&active, b"\n")?;
+    /// The time line of lines of which nothing tells it: the last one, unless they are ahead of the clock while stamps
+    /// had gone back.
+    fn epoch_of(&self, last: Stamp) -> u64 {
+        let epoch = self.found.history.epoch.max(self.past.newest_epoch());
+        if last.before(STEP) > self.now { epoch.saturating_sub(1) } else { epoch }
+    }
+
+    /// Everything that was left is known now.
+    fn decide(&mut self, mark: Option<Mark>, active: &[Plain]) {
+        let is_clean = self.is_clean(mark);
+        let history = &self.found.history;
+        let epoch = history.epoch.max(self.past.newest_epoch());
+        let last = self.past.last(epoch);
+        self.found.last = last.any;
+        self.found.goes_back = last.any.is_some_and(|last| last.before(STEP) > self.now);
+        self.found.epoch = epoch + u64::from(self.found.goes_back);
+        debug_assert!(last.any.is_some() || active.is_empty() || epoch > 0, "what is there was noted");
+        for tree in Tree::ALL {
+            // Lines of an older time line say that the connection was there when this one began.
+            let began = history.epoch_start.filter(|_| self.past.has_data(tree));
+            let since = history.wanted_since[tree as usize];
+            let reached = last.data[tree as usize].max(history.gaps_until[tree as usize]).or(began).or(since);
+            let missing_since = history.missing_since[tree as usize];
+            self.found.reached[tree as usize] = reached.map(|reached| {
+                let certain = if is_clean { reached } else { reached.min(self.durable(mark, reached)) };
+                missing_since.map_or(certain, |since| certain.min(since))
+            });
         }
-        let directory = name.directory();
-        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
-        let archived = name.plain();
-        self.files.rename(&active, &archived).map_err(StorageError::at("move to the archive", &active))?;
-        for changed in [directory, name.tree.root().to_owned()] {
-            self.files.sync_directory(&changed).map_err(StorageError::at("sync the directory", &changed))?;
+        self.found.is_clean = is_clean;
+    }
+
+    /// Up to where everything was durable when the last process ended.
+    fn durable(&self, mark: Option<Mark>, reached: Stamp) -> Stamp {
+        let history = &self.found.history;
+        let marked = match mark {
+            Some(mark) if mark.epoch == history.epoch => mark.durable,
+            // It is of an older time line: nothing of this one is certain.
+            Some(_) => history.epoch_start.unwrap_or_default(),
+            None => reached.before(UNMARKED),
+        };
+        match history.end {
+            End::SyncFailed(Some(durable)) => marked.min(durable),
+            _ => marked,
         }
-        self.push_to_backlog(name);
+    }
+
+    /// Whether the last process ended in order, and everything it wrote was durable when it did.
+    fn is_clean(&self, mark: Option<Mark>) -> bool {
+        let End::Stopped(at) = self.found.history.end else { return false };
+        mark.is_some_and(|mark| mark.epoch == self.found.history.epoch && mark.durable >= at)
+    }
+
+    fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
+        let Plain { name, last, bytes, torn } = segment;
+        let runs = !self.found.goes_back && !self.rotation.is_over(name.first, self.now);
+        if self.found.is_clean && runs && torn.is_empty() {
+            let origins = self.found.history.last_origins(name.tree);
+            let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
+            self.found.resumable.push(Segment::resume(Finished { name, origin, epoch: self.found.epoch }, bytes));
+            return Ok(());
+        }
+        let epoch = self.epoch_of(last);
+        let (name, torn) = self.mender().close(name, (bytes, &torn))?;
+        self.found.torn.extend(torn);
+        self.push_to_backlog(name, epoch);
         Ok(())
     }
 
-    fn keep_torn(&mut self, name: &SegmentName, bytes: u64, torn: &[u8]) -> Result<(), StorageError> {
-        let directory = name.tree.quarantine();
-        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
-        let file = name.plain();
-        let segment = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let offset = bytes - torn.len() as u64;
-        self.append_durably(&directory.join(format!("{segment}.torn-{offset}")), torn)?;
-        let mut checksum = Checksum::default();
-        checksum.update(torn);
-        let (length, sha256) = (checksum.bytes, checksum.sha256());
-        self.found.torn.push(Torn { file, offset, length, sha256 });
-        Ok(())
-    }
-
-    fn append_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
-        let file = self.files.append(path).map_err(StorageError::at("open", path))?;
-        append_all(&*file, bytes).map_err(StorageError::at("write", path))?;
-        file.sync().map_err(StorageError::at("sync", path))
-    }
-
-    fn push_to_backlog(&mut self, name: SegmentName) {
+    fn push_to_backlog(&mut self, name: SegmentName, epoch: u64) {
         let origins = self.found.history.origins_at(name.tree, name.first);
         let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
-        self.found.backlog.push(Finished { name, origin });
+        self.found.backlog.push(Finished { name, origin, epoch });
     }
 
-    /// The newest manifest knows the last stamps of what is sealed.
-    fn read_last_stamps(&mut self, tree: Tree, directory: &Path) -> Result<(), StorageError> {
-        let path = directory.join("manifest.jsonl");
-        let file = match self.files.read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            file => file.map_err(StorageError::at("read", &path))?,
-        };
-        for line in BufReader::new(file).split(b'\n') {
-            let line = line.map_err(StorageError::at("read", &path))?;
-            let Ok(entry) = serde_json::from_slice::<Entry>(&line) else { continue };
-            if let (Some(stream), Some(last)) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last)) {
-                self.note_stamp(tree, &stream, last);
-            }
-        }
-        Ok(())
-    }
-
-    fn note_stamp(&mut self, tree: Tree, stream: &StreamKey, last: Stamp) {
-        self.found.last = self.found.last.max(Some(last));
-        if *stream != StreamKey::recorder() {
-            let data = &mut self.found.last_data[tree as usize];
-            *data = (*data).max(Some(last));
-        }
+    fn mender(&self) -> Mender<'_> {
+        Mender { files: self.files }
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Listed>, StorageError> {
@@ -247,6 +348,9 @@ fn is_own_directory(tree: Tree, entry: &Listed) -> bool {
     !entry.is_file && own.iter().any(|name| entry.name == *name)
 }
 
-fn is_lock(tree: Tree, entry: &Listed) -> bool {
-    tree == Tree::Public && entry.name == layout::LOCK
+fn is_own_file(tree: Tree, entry: &Listed) -> bool {
+    tree == Tree::Public && [layout::LOCK, layout::MARK, layout::RESERVE].iter().any(|name| entry.name == *name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,7 @@ use super::files::{AppendFile, Files, StorageError};
 use super::journal::segment::Finished;
 use super::naming::layout::SegmentName;
 use super::naming::manifest::Entry;
+use super::recovery::quarantine::{Quarantined, quarantine};
 use crate::clock::Stamp;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,24 @@ pub struct Sealer {
     stop: Arc<AtomicBool>,
 }
 
+/// A segment that was sealed.
+#[derive(Debug)]
+pub struct Sealed {
+    /// Its line of the manifest.
+    pub entry: Entry,
+    /// A file that had its name and did not hold its source.
+    pub quarantined: Option<Quarantined>,
+}
+
+/// What was found under the name of the sealed file.
+enum Found {
+    Nothing,
+    /// A sealed file that holds its source.
+    Same(Box<(Tally, Checksum)>),
+    /// Something else, which was moved away.
+    Other(Quarantined),
+}
+
 /// Why a segment was not sealed. Its plain file is still there, untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
@@ -58,17 +77,18 @@ impl Sealer {
         Self { files, level, run, stop }
     }
 
-    /// Seals one segment and returns its line of the manifest.
-    pub fn step(&self, finished: &Finished) -> Result<Entry, SealError> {
+    /// Seals one segment.
+    pub fn step(&self, finished: &Finished) -> Result<Sealed, SealError> {
         let name = &finished.name;
         let manifest = name.manifest();
-        let (entry, is_listed) = match self.compare_with_sealed(name)? {
-            Some((content, file)) => {
-                let entry = self.entry(finished, &content, &file);
+        let found = self.compare_with_sealed(name)?;
+        let (entry, is_listed) = match &found {
+            Found::Same(measured) => {
+                let entry = self.entry(finished, &measured.0, &measured.1);
                 let is_listed = listing::contains(&*self.files, &manifest, &entry.name)?;
                 (entry, is_listed)
             }
-            None => {
+            Found::Nothing | Found::Other(_) => {
                 let (content, file) = self.write_sealed(name)?;
                 (self.entry(finished, &content, &file), false)
             }
@@ -78,15 +98,15 @@ impl Sealer {
         }
         let source = name.plain();
         self.files.remove(&source).map_err(StorageError::at("remove", &source))?;
-        Ok(entry)
+        let quarantined = if let Found::Other(moved) = found { Some(moved) } else { None };
+        Ok(Sealed { entry, quarantined })
     }
 
-    /// A sealed file that an earlier process made and could not finish with: its figures, if it holds its source.
-    /// Otherwise it goes to the quarantine.
-    fn compare_with_sealed(&self, name: &SegmentName) -> Result<Option<(Tally, Checksum)>, SealError> {
+    /// Looks at a sealed file that an earlier process made and could not finish with.
+    fn compare_with_sealed(&self, name: &SegmentName) -> Result<Found, SealError> {
         let sealed = name.sealed();
         match self.files.read(&sealed) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             opened => opened.map(drop).map_err(StorageError::at("read", &sealed))?,
         }
         let mut content = Tally::default();
@@ -95,21 +115,13 @@ impl Sealer {
             Ok(())
         })?;
         match self.prove(&sealed, &content) {
-            Ok(file) => Ok(Some((content, file))),
+            Ok(file) => Ok(Found::Same(Box::new((content, file)))),
             Err(SealError::Stopped) => Err(SealError::Stopped),
             Err(_) => {
-                self.quarantine(name, &sealed)?;
-                Ok(None)
+                let reason = "it does not decode to the segment of its name";
+                Ok(Found::Other(quarantine(&*self.files, name.tree, &sealed, reason)?))
             }
         }
-    }
-
-    fn quarantine(&self, name: &SegmentName, path: &Path) -> Result<(), StorageError> {
-        let directory = name.tree.quarantine();
-        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
-        let kept = directory.join(path.file_name().unwrap_or_default());
-        tracing::warn!(file = %path.display(), to = %kept.display(), "moved a sealed file that does not hold its source");
-        self.files.rename(path, &kept).map_err(StorageError::at("move to the quarantine", path))
     }
 
     fn write_sealed(&self, name: &SegmentName) -> Result<(Tally, Checksum), SealError> {
@@ -208,8 +220,8 @@ impl Sealer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             format: origin.map(|origin| origin.format.to_string()),
             subscription: origin.map(|origin| (*origin.subscription).to_owned()),
-            epoch: 0,
-            first: name.first.as_micros(),
+            epoch: finished.epoch,
+            first: content.first.unwrap_or(name.first).as_micros(),
             last: content.last.unwrap_or(name.first).as_micros(),
             lines: content.lines,
             bytes: content.checksum.bytes,
@@ -271,7 +283,7 @@ mod tests {
                 let line = format!("{{\"ts_recv\":{},\"n\":{micros}}}\n", 1_795_324_324_000_000u64 + micros);
                 append_all(&*file, line.as_bytes()).unwrap();
             }
-            Self { _directory: directory, disk, finished: Finished { name, origin: None } }
+            Self { _directory: directory, disk, finished: Finished { name, origin: None, epoch: 0 } }
         }
 
         fn sealer(&self) -> Sealer {
@@ -292,7 +304,7 @@ mod tests {
         let scene = Scene::new();
         let name = &scene.finished.name;
         let source = scene.bytes(&name.plain());
-        let entry = scene.sealer().step(&scene.finished).unwrap();
+        let entry = scene.sealer().step(&scene.finished).unwrap().entry;
         let sealed = scene.bytes(&name.sealed());
         assert_eq!(zstd::stream::decode_all(&*sealed).unwrap(), source);
         assert_eq!((entry.lines, entry.bytes, entry.zst_bytes), (50_000, source.len() as u64, sealed.len() as u64));
@@ -335,9 +347,9 @@ mod tests {
         let name = &scene.finished.name;
         append_all(&*scene.disk.create(&name.sealed()).unwrap(), b"torn").unwrap();
         let source = scene.bytes(&name.plain());
-        scene.sealer().step(&scene.finished).unwrap();
+        let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
         assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), source);
-        assert_eq!(scene.disk.list(Path::new("quarantine")).unwrap().len(), 1);
+        assert_eq!((moved.file, scene.bytes(&moved.kept)), (name.sealed(), b"torn".to_vec()));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Tally {
     pub checksum: Checksum,
     /// Lines that are ended.
     pub lines: u64,
+    /// The first stamp.
+    pub first: Option<Stamp>,
     /// The last stamp.
     pub last: Option<Stamp>,
     head: Vec<u8>,
@@ -51,6 +53,7 @@ impl Tally {
             if part.ends_with(b"\n") {
                 self.lines += 1;
                 self.last = line::stamp(&self.head).or(self.last);
+                self.first = self.first.or(self.last);
                 self.head.clear();
             }
         }
@@ -95,6 +98,7 @@ mod tests {
             let mut tally = Tally::default();
             text.chunks(size).for_each(|chunk| tally.update(chunk));
             assert_eq!((tally.lines, tally.last), (3, Stamp::from_micros(9)), "{size}");
+            assert_eq!(tally.first, Stamp::from_micros(5));
             assert_eq!(tally.checksum.bytes, text.len() as u64);
         }
     }

@@ -91,7 +91,8 @@ fn assert_rotations_lose_nothing(scene: &Scene, exchange: crate::support::Exchan
         if stream != "misc" {
             let in_flight = sent.len() - recorded[&stream].len();
             assert_eq!(recorded[&stream], sent[..sent.len() - in_flight], "{stream}");
-            assert!(in_flight < 400, "{stream}: {in_flight} frames are missing at the end");
+            // The nine streams share 6,000 frames a second, and a busy machine may take two seconds to close a connection.
+            assert!(in_flight < 1400, "{stream}: {in_flight} frames are missing at the end");
         }
     }
     let lines = scene.tape.lines().remove("KRW-BTC_orderbook").unwrap();

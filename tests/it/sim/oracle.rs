@@ -23,10 +23,6 @@ use upbit_recorder::connection::ConnectionId;
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
 
-/// How long before a gap's beginning a lost line may lie: a start that does not know what was durable begins the gap at
-/// the newest line of any stream.
-const UNMARKED: u64 = 15_000_000;
-
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
 
@@ -86,7 +82,7 @@ impl Oracle {
             let matched = self.match_lines(&tape, books, id);
             let gaps = gaps(&tape, id);
             self.check_missing(id, &matched, &gaps);
-            self.check_coverage(id, (&matched.side, &gaps), beginning(&gaps));
+            self.check_coverage(id, &matched, (&gaps, beginning(&tape)));
             sent += matched.side.sent.len();
             recorded += matched.stamps.len();
         }
@@ -141,7 +137,7 @@ impl Oracle {
         let must_be_there = |(index, sent): &(usize, &Sent)| {
             let read = matched.side.read_at(sent);
             let in_time = read.is_some_and(|read| read + bound <= to);
-            let is_old = self.seen[id as usize].contains(index) && UNMARKED == 0;
+            let is_old = self.seen[id as usize].contains(index);
             let expected = is_old || is_new(sent);
             in_time && expected && !self.is_unsure(sent.at)
         };
@@ -183,26 +179,25 @@ impl Oracle {
     }
 
     /// While there was no socket, there is a gap.
-    fn check_coverage(&mut self, id: ConnectionId, (side, gaps): (&Side, &[Gap]), beginning: u64) {
-        let mut faults = Vec::new();
-        let mut reached = self.lives[0].from;
-        for session in side.sessions.iter().filter(|session| !session.reads.is_empty()) {
-            let life = self.life_at(session.opened);
-            let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
-            // Handshakes bring bytes as well: only a socket that brought objects was listened to.
-            let brought = side
-                .sent
-                .iter()
-                .any(|sent| std::ptr::eq(&side.sessions[sent.session], session) && side.read_at(sent).is_some());
-            if !brought {
+    fn check_coverage(&mut self, id: ConnectionId, matched: &Matched, (gaps, beginning): (&[Gap], u64)) {
+        let (side, mut faults) = (&matched.side, Vec::new());
+        let mut reached = beginning;
+        for (number, session) in side.sessions.iter().enumerate() {
+            // A handshake brings bytes as well: only a socket that brought objects was listened to.
+            let own = || side.sent.iter().enumerate().filter(|(_, sent)| sent.session == number);
+            if !own().any(|(_, sent)| side.read_at(sent).is_some()) {
                 continue;
             }
-            let (from, to) = (self.stamp(reached).max(beginning), self.stamp(session.opened));
-            let is_covered = from >= to || gaps.iter().any(|gap| gap.from <= from && to <= gap.to);
+            let opened = self.stamp(session.opened);
+            let is_covered = reached >= opened || gaps.iter().any(|gap| gap.from <= reached && opened <= gap.to);
             if !is_covered {
-                faults.push(format!("nobody listened from {from} to {to}"));
+                faults.push(format!("nobody listened from {reached} to {opened}"));
             }
-            reached = reached.max(closed);
+            let life = self.life_at(session.opened);
+            let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
+            // While the recorder is behind, stamps are later than what they are given to.
+            let last = own().filter_map(|(index, _)| matched.stamps.get(&index)).max();
+            reached = reached.max(life.clock.stamp_at(closed).as_micros()).max(last.copied().unwrap_or(0));
         }
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
@@ -225,15 +220,15 @@ impl Oracle {
 }
 
 /// The first sign of life: time begins with it.
-fn beginning(gaps: &[Gap]) -> u64 {
-    gaps.first().map_or(0, |gap| gap.from)
+fn beginning(tape: &Tape) -> u64 {
+    tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap())
 }
 
 /// The gaps of a connection, in order; those that touch or overlap are one.
 fn gaps(tape: &Tape, id: ConnectionId) -> Vec<Gap> {
     let own = tape.events.iter().filter(|event| event["event"] == "gap" && event["connection"] == id.to_string());
     let mut ends: Vec<(u64, u64)> =
-        own.map(|gap| (gap["from"].as_u64().unwrap() - UNMARKED, gap["to"].as_u64().unwrap())).collect();
+        own.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap())).collect();
     ends.sort_unstable();
     let mut gaps: Vec<Gap> = Vec::new();
     for (from, to) in ends {

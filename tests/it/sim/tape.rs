@@ -39,6 +39,14 @@ struct Place<'a> {
     plain: String,
 }
 
+impl Place<'_> {
+    /// Whether the file has this name in the archive, or will have it.
+    fn is_of(&self, archived: &str) -> bool {
+        let is_active = self.plain.strip_suffix(".jsonl") == Some(self.stream);
+        archived == self.plain || (is_active && archived.starts_with(&format!("{}.", self.stream)))
+    }
+}
+
 impl Tape {
     pub(crate) fn read(disk: &SimDisk) -> Self {
         let files = disk.files();
@@ -88,7 +96,7 @@ impl Tape {
                 Some(line) => {
                     self.streams[place.tree].entry(place.stream.to_owned()).or_default().push(line);
                 }
-                None if torn.contains(&(place.plain.clone(), begin)) => {}
+                None if torn.iter().any(|(file, offset)| *offset == begin && place.is_of(file)) => {}
                 None => {
                     let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
                     self.broken.push(format!("{} at {begin}: {text}", place.plain));

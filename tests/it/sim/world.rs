@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::assembly::{self, Ending, Place};
-use upbit_recorder::clock::{Clock, Instant, Stamp, sleep_until};
+use upbit_recorder::clock::{Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources, Url};
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::status::Status;
@@ -114,12 +114,16 @@ impl World {
 
     async fn live(&mut self, life: &Life, seed: u64) -> Lived {
         let from = self.clock.now();
-        let wall = self.clock.stamp().as_micros() + u64::try_from(self.jumped.as_micros()).unwrap();
-        let clock = Clock::anchored(Stamp::from_micros(wall).unwrap());
+        let (base, jumped) = (self.clock, self.jumped);
+        let read = move || {
+            let wall = base.stamp().as_micros() + u64::try_from(jumped.as_micros()).unwrap();
+            Stamp::from_micros(wall).unwrap()
+        };
+        let clock = Clock::anchored(read());
         self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
         let files = self.disk.begin_life(life.faults.clone());
-        let place = Place { files, clock, pid: 4711, seed, shutdown: shutdown.clone() };
+        let place = Place { files, clock, wall: Wall::new(read), pid: 4711, seed, shutdown: shutdown.clone() };
         let (status, _shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
@@ -156,7 +160,7 @@ impl World {
             crash = self.disk.crashed() => Ended::Crashed(crash),
             ended = supervisor.run(shutdown.clone(), queue) => match ended {
                 Ok(()) => Ended::Orderly,
-                Err(Failure::Storage(_) | Failure::Hung) => Ended::Failed,
+                Err(Failure::Storage(_) | Failure::Unwritten { .. }) => Ended::Failed,
                 Err(other) => panic!("the recorder ended with: {other}"),
             },
             crash = self.happen(life, &shutdown) => Ended::Crashed(crash),

@@ -14,7 +14,7 @@ pub(crate) use state::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
 
 use rand::RngExt;
 use sha2::Digest;
-use state::{Call, Change, Inode, State};
+use state::{Call, Change, Inode, State, WRITE_BACK};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, Cursor};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
-use upbit_recorder::recording::files::{AppendFile, Files, Listed, ReadFile};
+use upbit_recorder::recording::files::{AppendFile, Files, Free, Listed, ReadFile, append_all};
 
 /// The disk, as the world holds it; it outlives every life of the recorder.
 #[derive(Clone, Debug)]
@@ -236,6 +236,8 @@ impl Files for SimFiles {
             return Err(io::ErrorKind::NotFound.into());
         }
         if happens(&mut state, &verdict) {
+            let reserved = state.names.get(path).map_or(0, |inode| state.inodes[*inode].reserved);
+            state.room = state.room.map(|room| room + reserved);
             state.change(Change::Unlink(path.to_owned()));
         }
         Ok(())
@@ -273,6 +275,46 @@ impl Files for SimFiles {
             state.commit();
         }
         Ok(())
+    }
+
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let known = self.disk.lock().names.get(path).copied();
+        let Some(inode) = known else { return append_all(&*self.create(path)?, bytes) };
+        let (mut state, verdict) = self.enter(Call::Write, path)?;
+        if happens(&mut state, &verdict) {
+            let inode = &mut state.inodes[inode];
+            let before = std::mem::replace(&mut inode.data, bytes.to_owned());
+            inode.before.push_back(before);
+            if inode.before.len() > WRITE_BACK {
+                inode.before.pop_front();
+            }
+            inode.synced = bytes.len();
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
+        let (mut state, verdict) = self.enter(Call::Create, path)?;
+        if state.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let reserved = bytes as u64;
+        match &mut state.room {
+            Some(room) if *room < reserved => return Err(io::Error::from_raw_os_error(ENOSPC)),
+            Some(room) => *room -= reserved,
+            None => {}
+        }
+        if happens(&mut state, &verdict) {
+            let inode = state.inodes.len();
+            state.inodes.push(Inode { reserved, ..Inode::default() });
+            state.change(Change::Link(path.to_owned(), inode));
+        }
+        Ok(())
+    }
+
+    fn free(&self) -> io::Result<Free> {
+        let (state, _) = self.enter(Call::Read, Path::new("."))?;
+        Ok(Free { bytes: state.room.unwrap_or(u64::MAX), inodes: u64::MAX })
     }
 
     fn sync_all(&self) -> io::Result<()> {

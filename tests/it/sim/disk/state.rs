@@ -72,10 +72,17 @@ pub(super) struct State {
     pub(super) violations: Vec<String>,
 }
 
+/// A system writes back what was overwritten by itself before it was overwritten this often.
+pub(super) const WRITE_BACK: usize = 5;
+
 #[derive(Debug, Default)]
 pub(super) struct Inode {
     pub(super) data: Vec<u8>,
     pub(super) synced: usize,
+    /// What it held before it was overwritten, as far back as a power cut may take it.
+    pub(super) before: VecDeque<Vec<u8>>,
+    /// Bytes of the disk that are set aside for it.
+    pub(super) reserved: u64,
     /// A failed sync has dropped what follows here: no later one brings it back.
     pub(super) doomed_from: Option<usize>,
 }
@@ -128,6 +135,7 @@ impl State {
 
     pub(super) fn sync_inode(&mut self, inode: usize) {
         let inode = &mut self.inodes[inode];
+        inode.before.clear();
         inode.synced = inode.doomed_from.unwrap_or(inode.data.len()).max(inode.synced);
     }
 
@@ -137,6 +145,11 @@ impl State {
         journal[..kept].iter().for_each(|change| apply(&mut self.durable, change));
         self.names = self.durable.clone();
         for inode in &mut self.inodes {
+            let back = self.rng.random_range(0..=inode.before.len());
+            if let Some(before) = std::mem::take(&mut inode.before).into_iter().nth_back(back) {
+                inode.data = before;
+                continue;
+            }
             let end = inode.doomed_from.take().unwrap_or(inode.data.len()).max(inode.synced);
             let kept = self.rng.random_range(inode.synced..=end);
             inode.data.truncate(kept);

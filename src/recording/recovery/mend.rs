@@ -1,0 +1,71 @@
+//! Ends what a crash left unfinished, so that followers stay in step and nothing is glued to it. Every step can be
+//! repeated: after another crash in the middle, the next start does the same again.
+
+use super::Torn;
+use crate::recording::files::{Files, StorageError, append_all};
+use crate::recording::journal::segment::move_to_archive;
+use crate::recording::naming::layout::SegmentName;
+use crate::recording::seal::tally::Checksum;
+use std::io;
+use std::path::Path;
+
+pub(super) struct Mender<'a> {
+    pub(super) files: &'a dyn Files,
+}
+
+impl Mender<'_> {
+    /// Files an active segment of `bytes` to be sealed, its torn line ended. Returns the name it got.
+    pub(super) fn close(
+        &self,
+        name: SegmentName,
+        (bytes, torn): (u64, &[u8]),
+    ) -> Result<(SegmentName, Option<Torn>), StorageError> {
+        let active = name.tree.active(&name.stream);
+        let ended = if torn.is_empty() { None } else { Some(self.end_line(&active, &name, (bytes, torn))?) };
+        let directory = name.directory();
+        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+        let name = move_to_archive(self.files, name)?;
+        for changed in [directory, name.tree.root().to_owned()] {
+            self.files.sync_directory(&changed).map_err(StorageError::at("sync the directory", &changed))?;
+        }
+        let ended = ended.map(|torn| Torn { file: name.plain(), ..torn });
+        Ok((name, ended))
+    }
+
+    /// Keeps the bytes of a torn line, which is the end of a file of `bytes`, once more, and ends the line.
+    pub(super) fn end_line(
+        &self,
+        path: &Path,
+        name: &SegmentName,
+        (bytes, torn): (u64, &[u8]),
+    ) -> Result<Torn, StorageError> {
+        let directory = name.tree.quarantine();
+        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+        let file = name.plain();
+        let segment = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let offset = bytes - torn.len() as u64;
+        self.keep(&directory.join(format!("{segment}.torn-{offset}")), torn)?;
+        self.append_durably(path, b"\n")?;
+        let mut checksum = Checksum::default();
+        checksum.update(torn);
+        let (length, sha256) = (checksum.bytes, checksum.sha256());
+        Ok(Torn { file, offset, length, sha256 })
+    }
+
+    /// A copy that a crash cut short is of an attempt that ended no line: it is made again.
+    fn keep(&self, path: &Path, torn: &[u8]) -> Result<(), StorageError> {
+        match self.files.remove(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(StorageError::at("remove", path))?,
+        }
+        self.append_durably(path, torn)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        self.files.sync_directory(directory).map_err(StorageError::at("sync the directory", directory))
+    }
+
+    fn append_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+        let file = self.files.append(path).map_err(StorageError::at("open", path))?;
+        append_all(&*file, bytes).map_err(StorageError::at("write", path))?;
+        file.sync().map_err(StorageError::at("sync", path))
+    }
+}

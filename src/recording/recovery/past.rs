@@ -1,0 +1,170 @@
+//! How far earlier processes had come: the last stamps of what they left, and their own events.
+//!
+//! ```text
+//! archive/date=*/manifest.jsonl   newest first, until every tree has a stamp ─┐
+//! active and waiting segments                                                ├──▶ Past: the newest time line counts
+//! recorder.jsonl, and the last segments of it in the archive ──▶ History ─────┘
+//! ```
+//!
+//! Dates later than today are of a clock that was wrong, then or now, so they are looked at as well.
+
+use super::history::History;
+use crate::clock::Stamp;
+use crate::recording::files::{Files, StorageError};
+use crate::recording::naming::layout::{SegmentName, Tree};
+use crate::recording::naming::manifest::Entry;
+use crate::recording::naming::stream_key::StreamKey;
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
+/// streams are rotated by hand. Only what is not sealed yet depends on them, and that is never so old.
+const RECORDER_SEGMENTS: usize = 8;
+
+/// The last stamps, by time line.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    by_epoch: BTreeMap<u64, Last>,
+}
+
+/// The latest stamps of one time line.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Last {
+    /// Of any line.
+    pub(super) any: Option<Stamp>,
+    /// Of a line from the exchange, per tree.
+    pub(super) data: [Option<Stamp>; 2],
+}
+
+impl Past {
+    /// A line stamped `last` is there.
+    pub(super) fn note(&mut self, epoch: u64, tree: Tree, stream: &StreamKey, last: Stamp) {
+        let noted = self.by_epoch.entry(epoch).or_default();
+        noted.any = noted.any.max(Some(last));
+        if *stream != StreamKey::recorder() {
+            let data = &mut noted.data[tree as usize];
+            *data = (*data).max(Some(last));
+        }
+    }
+
+    /// The latest time line that left anything.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        self.by_epoch.keys().next_back().copied().unwrap_or_default()
+    }
+
+    /// The latest stamps of a time line.
+    pub(super) fn last(&self, epoch: u64) -> Last {
+        self.by_epoch.get(&epoch).copied().unwrap_or_default()
+    }
+
+    /// Whether there is a line from the exchange in any time line.
+    pub(super) fn has_data(&self, tree: Tree) -> bool {
+        self.by_epoch.values().any(|last| last.data[tree as usize].is_some())
+    }
+
+    /// Reads manifests, those of `directories` in their order, until one knows a line from the exchange.
+    pub(super) fn read_manifests(
+        &mut self,
+        files: &dyn Files,
+        tree: Tree,
+        directories: impl Iterator<Item = PathBuf>,
+    ) -> Result<(), StorageError> {
+        for directory in directories {
+            let mut found = false;
+            for entry in manifest(files, &directory)? {
+                let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
+                if let (Some(stream), Some(last)) = (stream, last) {
+                    found |= stream != StreamKey::recorder();
+                    self.note(entry.epoch, tree, &stream, last);
+                }
+            }
+            if found {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A segment of the recorder's own stream in the archive.
+#[derive(Debug)]
+pub(super) struct RecorderSegment {
+    pub(super) name: SegmentName,
+    pub(super) is_sealed: bool,
+}
+
+/// Reads the recorder's events: the last segments in the archive, then the active file.
+pub(super) fn read_history(
+    files: &dyn Files,
+    segments: Vec<RecorderSegment>,
+    now: Stamp,
+) -> Result<History, StorageError> {
+    let mut history = History::default();
+    for segment in in_order(files, segments, now)? {
+        let path = if segment.is_sealed { segment.name.sealed() } else { segment.name.plain() };
+        if let Err(error) = read_segment(files, &segment, &path, &mut history) {
+            // What a damaged file would have told is missing then; it must not keep the recorder from recording.
+            tracing::warn!(file = %path.display(), %error, "the recorder's earlier events cannot be read");
+        }
+    }
+    let active = Tree::Public.active(&StreamKey::recorder());
+    match files.read(&active) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        file => file.and_then(|file| history.read(file)).map_err(StorageError::at("read", &active))?,
+    }
+    Ok(history)
+}
+
+/// The last segments in the order in which they were written, which is that of the stamps within a time line.
+fn in_order(
+    files: &dyn Files,
+    mut segments: Vec<RecorderSegment>,
+    now: Stamp,
+) -> Result<Vec<RecorderSegment>, StorageError> {
+    // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
+    segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
+    segments.dedup_by(|later, earlier| later.name == earlier.name);
+    let (ahead, past): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.name.first > now);
+    let mut chosen = Vec::new();
+    for part in [past, ahead] {
+        let skipped = part.len().saturating_sub(RECORDER_SEGMENTS);
+        chosen.extend(part.into_iter().skip(skipped));
+    }
+    let mut epochs = BTreeMap::new();
+    for segment in &chosen {
+        let directory = segment.name.directory();
+        if segment.is_sealed && !epochs.contains_key(&directory) {
+            let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
+            epochs.insert(directory, entries.collect::<BTreeMap<_, _>>());
+        }
+    }
+    // What is not sealed yet is not older than what is.
+    chosen.sort_by_cached_key(|segment| {
+        let sealed = segment.name.sealed();
+        let name = sealed.file_name().unwrap_or_default().to_string_lossy();
+        let listed = epochs.get(&segment.name.directory()).and_then(|epochs| epochs.get(&*name));
+        let epoch = if segment.is_sealed { listed.copied().unwrap_or_default() } else { u64::MAX };
+        (epoch, segment.name.first)
+    });
+    Ok(chosen)
+}
+
+fn read_segment(files: &dyn Files, segment: &RecorderSegment, path: &Path, history: &mut History) -> io::Result<()> {
+    let file = files.read(path)?;
+    if segment.is_sealed { history.read(zstd::stream::read::Decoder::new(file)?) } else { history.read(file) }
+}
+
+/// The entries of a directory's manifest; lines that are none are passed over.
+fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>, StorageError> {
+    let path = directory.join("manifest.jsonl");
+    let file = match files.read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file.map_err(StorageError::at("read", &path))?,
+    };
+    let mut entries = Vec::new();
+    for line in BufReader::new(file).split(b'\n') {
+        entries.extend(serde_json::from_slice(&line.map_err(StorageError::at("read", &path))?).ok());
+    }
+    Ok(entries)
+}

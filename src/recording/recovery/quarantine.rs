@@ -1,0 +1,61 @@
+//! Where files go that bear one of our names and do not hold what it says: moved, never changed, never removed.
+
+use crate::recording::files::{Files, StorageError};
+use crate::recording::naming::layout::Tree;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file that was moved away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Where it was.
+    pub file: PathBuf,
+    /// Where it is now.
+    pub kept: PathBuf,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// Moves a file into the quarantine of its tree, beside any of the same name that is there already.
+pub fn quarantine(
+    files: &dyn Files,
+    tree: Tree,
+    file: &Path,
+    reason: &'static str,
+) -> Result<Quarantined, StorageError> {
+    /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
+    const COPIES: u32 = 1000;
+    let directory = tree.quarantine();
+    files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    for copy in 0..COPIES {
+        let kept = directory.join(if copy == 0 { name.clone() } else { format!("{name}.{copy}") });
+        match files.rename(file, &kept) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            moved => {
+                moved.map_err(StorageError::at("move to the quarantine", file))?;
+                tracing::warn!(file = %file.display(), kept = %kept.display(), reason, "quarantined");
+                return Ok(Quarantined { file: file.to_owned(), kept, reason });
+            }
+        }
+    }
+    Err(StorageError::at("find a free name in the quarantine for", file)(io::ErrorKind::AlreadyExists.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::files::disk::Disk;
+
+    #[test]
+    fn a_second_file_of_the_same_name_does_not_replace_the_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path()).unwrap();
+        let kept = ["one", "two"].map(|content| {
+            std::fs::write(directory.path().join("x.zst"), content).unwrap();
+            quarantine(&disk, Tree::Private, Path::new("x.zst"), "it is a test").unwrap().kept
+        });
+        assert_eq!(kept, ["private/quarantine/x.zst", "private/quarantine/x.zst.1"].map(PathBuf::from));
+        assert_eq!(std::fs::read_to_string(directory.path().join(&kept[0])).unwrap(), "one");
+    }
+}

@@ -1,0 +1,94 @@
+//! Hosts the sealer: paced, retried, and told to hurry or to give up.
+
+use super::{Report, Stop};
+use crate::clock::{self, Clock};
+use crate::recording::journal::segment::Finished;
+use crate::recording::seal::{SealError, Sealer};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+/// How long a segment that could not be sealed waits for its next try.
+const SEAL_RETRY: Duration = Duration::from_secs(10);
+
+/// The longest pause between two segments.
+const SEAL_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Hosts the sealer: one segment after the other, each followed by a pause as long as it took, so that it keeps the disk
+/// and the processor busy for at most half of the time.
+#[derive(Debug)]
+pub struct SealerHost {
+    pub(super) sealer: Sealer,
+    pub(super) waiting: VecDeque<Finished>,
+    pub(super) finished: mpsc::Receiver<Finished>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) clock: Clock,
+    pub(super) hurry: Stop,
+    pub(super) stop: Stop,
+}
+
+impl SealerHost {
+    /// Seals until there will be no more segments.
+    pub async fn run(mut self) {
+        while let Some(finished) = self.next().await {
+            let start = self.clock.now();
+            if self.seal(&finished).await {
+                self.pause((self.clock.now() - start).min(SEAL_PAUSE_MAX)).await;
+            } else {
+                self.waiting.push_back(finished);
+                self.pause(SEAL_RETRY).await;
+            }
+        }
+    }
+
+    /// The segment that has waited longest; `None`: there will be no more.
+    async fn next(&mut self) -> Option<Finished> {
+        while let Ok(finished) = self.finished.try_recv() {
+            self.waiting.push_back(finished);
+        }
+        if self.waiting.is_empty() {
+            self.waiting.extend(self.finished.recv().await);
+        }
+        self.waiting.pop_front().filter(|_| !self.stop.is_set())
+    }
+
+    async fn pause(&mut self, length: Duration) {
+        /// How often a request to hurry is noticed.
+        const STEP: Duration = Duration::from_millis(100);
+        let end = self.clock.now() + length;
+        while !self.hurry.is_set() && !self.stop.is_set() {
+            let now = self.clock.now();
+            if now >= end {
+                return;
+            }
+            match self.finished.try_recv() {
+                Ok(finished) => self.waiting.push_back(finished),
+                Err(TryRecvError::Empty) => clock::sleep_until(Some(end.min(now + STEP))).await,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Seals a segment; `false`: it has to be tried again.
+    async fn seal(&self, finished: &Finished) -> bool {
+        let name = || finished.name.plain().display().to_string();
+        let is_last_try = self.hurry.is_set();
+        let (report, is_done) = match self.sealer.step(finished) {
+            Ok(sealed) => {
+                if let Some(moved) = sealed.quarantined {
+                    let _ = self.reports.send(Report::Quarantined(moved)).await;
+                }
+                (Report::Sealed(Box::new(sealed.entry)), true)
+            }
+            Err(SealError::Stopped) => return true,
+            Err(SealError::Storage(error)) if error.is_full() && !is_last_try => {
+                (Report::NotSealed { name: name(), cause: error.to_string(), retried: true }, false)
+            }
+            Err(error) => (Report::NotSealed { name: name(), cause: error.to_string(), retried: false }, true),
+        };
+        // The supervisor is gone only when the process is ending anyway.
+        let _ = self.reports.send(report).await;
+        is_done
+    }
+}

@@ -1,0 +1,92 @@
+//! Hosts the syncer: a job at a time, the mark behind each, and the segments that are durable go on to the sealer.
+
+use super::{Report, Stop};
+use crate::clock::{self, Clock};
+use crate::recording::files::StorageError;
+use crate::recording::journal::segment::Finished;
+use crate::recording::mark::Mark;
+use crate::recording::sync::{SyncJob, Syncer};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+/// How often a sync that the disk had no room for is tried again.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// Hosts the syncer.
+#[derive(Debug)]
+pub struct SyncerHost {
+    pub(super) syncer: Syncer,
+    pub(super) jobs: mpsc::Receiver<SyncJob>,
+    pub(super) finished: mpsc::Sender<Finished>,
+    /// Segments that the sealer's queue had no room for: one small entry per file on the disk.
+    pub(super) waiting: VecDeque<Finished>,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) clock: Clock,
+    /// Set when there is no time left to wait for a full disk.
+    pub(super) stop: Stop,
+}
+
+impl SyncerHost {
+    /// Syncs until there are no more jobs, or a sync has failed.
+    pub async fn run(mut self) {
+        while let Some(mut job) = self.jobs.recv().await {
+            if let Err(error) = self.sync(&job).await {
+                let _ = self.reports.send(Report::SyncFailed(error)).await;
+                return;
+            }
+            self.mark(&job);
+            // A lost figure of progress is followed by the next one.
+            let _ = self.reports.try_send(Report::Synced(job.up_to));
+            if let Ok(free) = self.syncer.files().free() {
+                let _ = self.reports.try_send(Report::Space(free));
+            }
+            self.waiting.extend(job.finished.drain(..));
+            self.hand_over();
+        }
+        // The supervisor is gone only when the process is ending anyway.
+        let _ = self.reports.send(Report::AllSynced).await;
+    }
+
+    /// A disk that has no room for what it took already may have dropped it. The sync is repeated until it succeeds, but
+    /// its success says nothing about the time before, which the supervisor is told.
+    async fn sync(&self, job: &SyncJob) -> Result<(), StorageError> {
+        let mut was_full = false;
+        loop {
+            match self.syncer.step(job) {
+                Err(error) if error.is_full() && !self.stop.is_set() => {
+                    if !std::mem::replace(&mut was_full, true) {
+                        let _ = self.reports.send(Report::SyncFull(error.to_string())).await;
+                    }
+                    clock::sleep_until(Some(self.clock.now() + FULL_RETRY)).await;
+                }
+                Ok(()) if was_full => {
+                    let _ = self.reports.send(Report::SyncOk).await;
+                    return Ok(());
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// An older mark is a true one as well, so one that cannot be written is no failure.
+    fn mark(&self, job: &SyncJob) {
+        let files = self.syncer.files();
+        let written = Mark { durable: job.up_to, epoch: job.epoch }.write(files);
+        let marked = if job.is_last { written.and_then(|()| Mark::sync(files)) } else { written };
+        if let Err(error) = marked {
+            tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
+        }
+    }
+
+    fn hand_over(&mut self) {
+        while let Some(finished) = self.waiting.pop_front() {
+            match self.finished.try_send(finished) {
+                Ok(()) => {}
+                Err(TrySendError::Full(finished)) => return self.waiting.push_front(finished),
+                Err(TrySendError::Closed(_)) => return self.waiting.clear(),
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Hosts the journal: takes orders from the supervisor's queue and sees them onto the disk.
+//!
+//! ```text
+//! orders ──▶ backlog ──▶ Journal ──▶ files                           usually the backlog holds what came at once
+//!               └─ events ──▶ recorder.jsonl, from the reserve       on a full disk, past everything that waits
+//! ```
+//!
+//! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of orders,
+//! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
+//! loses no more than that.
+//!
+//! A full disk is waited out. Meanwhile batches wait in the backlog and keep their room in the connections' budgets, so
+//! that the connections stop reading when `buffer_bytes` are used up, and go on when the lines are written.
+
+mod reserve;
+
+use super::files::{Files, StorageError};
+use super::journal::{Journal, Order};
+use super::sync::SyncJob;
+use super::threads::{Report, Stop};
+use crate::clock::{self, Clock, Instant, Stamp};
+use reserve::Reserve;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+/// Orders taken from the queue at a time.
+const ORDERS: usize = 64;
+
+/// Lines are written when this many bytes of them wait: a few large writes cost as little as one.
+const FLUSH_BYTES: usize = 256 * 1024;
+
+/// How often a full disk is looked at again.
+const FULL_RETRY: Duration = Duration::from_millis(200);
+
+/// After this long writing is tried, whatever the file system says of its room: its figures are not to be trusted for
+/// ever.
+const FULL_TRY: Duration = Duration::from_secs(5);
+
+/// Orders that may wait behind a full disk. Batches are bounded by their room long before; what is left are events, of
+/// which the worst hour brings a few thousand.
+const BACKLOG: usize = 1 << 16;
+
+/// What the writer is connected to.
+#[derive(Debug)]
+pub struct Channels {
+    /// From the supervisor.
+    pub orders: mpsc::Receiver<Order>,
+    /// To the syncer; a queue of one, so that a slow disk has at most one job waiting.
+    pub sync_jobs: mpsc::Sender<SyncJob>,
+    /// To the supervisor.
+    pub reports: mpsc::Sender<Report>,
+}
+
+/// How far the writer has come, for those who cannot wait for it to say so.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Figures>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    unwritten: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Progress {
+    /// Messages of `bytes` are handed to the writer.
+    pub fn hand_over(&self, bytes: u64) {
+        self.0.unwritten.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of messages that were handed over and are not in their files.
+    pub fn unwritten(&self) -> u64 {
+        self.0.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Everything stamped up to here is in its file.
+    pub fn written(&self) -> Stamp {
+        Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    fn advance(&self, bytes: u64, up_to: Stamp) {
+        self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.written.store(up_to.as_micros(), Ordering::Relaxed);
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Writer {
+    journal: Journal,
+    channels: Channels,
+    /// Orders that were taken from the queue and not carried out.
+    backlog: VecDeque<Order>,
+    /// No more orders come.
+    is_closed: bool,
+    reserve: Reserve,
+    /// Set when there is no time left to wait for a full disk.
+    stop: Stop,
+    progress: Progress,
+    /// The stamp of the last order carried out, and the bytes of messages since the last time all was written.
+    reached: Stamp,
+    taken: u64,
+    clock: Clock,
+}
+
+impl Writer {
+    /// A writer of `journal`; `stop` is set when there is no time left to wait for a full disk.
+    pub fn new(
+        (journal, files): (Journal, Arc<dyn Files>),
+        channels: Channels,
+        (stop, progress): (Stop, Progress),
+        clock: Clock,
+    ) -> Self {
+        Self {
+            journal,
+            channels,
+            backlog: VecDeque::new(),
+            is_closed: false,
+            reserve: Reserve::new(files),
+            stop,
+            progress,
+            reached: Stamp::default(),
+            taken: 0,
+            clock,
+        }
+    }
+
+    /// Writes until the supervisor closes the queue, or until something fails that a retry cannot mend.
+    pub async fn run(self) {
+        let reports = self.channels.reports.clone();
+        let report = match self.write().await {
+            Ok(()) => Report::AllWritten,
+            Err(error) => Report::WriteFailed(error),
+        };
+        // The supervisor is gone only when the process is ending anyway.
+        let _ = reports.send(report).await;
+    }
+
+    async fn write(mut self) -> Result<(), StorageError> {
+        self.reserve.renew();
+        let mut sync_up_to = None;
+        loop {
+            let is_rotating = self.persist(Journal::rotate_one).await?;
+            if !self.take(is_rotating).await {
+                break;
+            }
+            for _ in 0..self.backlog.len().min(ORDERS) {
+                let Some(order) = self.backlog.pop_front() else { break };
+                if let Order::Tick { stamp, sync: true } = order {
+                    sync_up_to = Some(stamp);
+                }
+                self.note(&order);
+                self.journal.accept(order);
+                self.persist(Journal::work).await?;
+                if self.journal.pending_bytes() >= FLUSH_BYTES {
+                    self.persist(Journal::write_out).await?;
+                }
+            }
+            self.write_out().await?;
+            self.report_rotated();
+            if sync_up_to.is_some_and(|stamp| self.offer_sync_job(stamp)) {
+                sync_up_to = None;
+            }
+        }
+        self.finish().await
+    }
+
+    /// Waits for orders, unless there is something else to do; `false`: there will be no more.
+    async fn take(&mut self, is_busy: bool) -> bool {
+        if !self.backlog.is_empty() {
+            return true;
+        }
+        if is_busy {
+            match self.channels.orders.try_recv() {
+                Ok(order) => self.backlog.push_back(order),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return false,
+            }
+            return true;
+        }
+        let mut orders = Vec::with_capacity(ORDERS);
+        let taken = self.channels.orders.recv_many(&mut orders, ORDERS).await;
+        self.backlog.extend(orders);
+        taken > 0
+    }
+
+    fn note(&mut self, order: &Order) {
+        match order {
+            Order::Lines(routed) => {
+                self.taken += routed.batch.len() as u64;
+                self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
+            }
+            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
+            Order::Open(_) | Order::Describe(..) | Order::Rotate | Order::Step(_) => {}
+        }
+    }
+
+    async fn write_out(&mut self) -> Result<(), StorageError> {
+        self.persist(Journal::write_out).await?;
+        self.progress.advance(std::mem::take(&mut self.taken), self.reached);
+        Ok(())
+    }
+
+    /// Hands the syncer its next job; `false`: it still has one waiting.
+    fn offer_sync_job(&mut self, up_to: Stamp) -> bool {
+        let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return false };
+        if let Some(mut job) = self.journal.take_sync_job() {
+            (job.up_to, job.epoch) = (up_to, self.journal.epoch());
+            slot.send(job);
+        }
+        true
+    }
+
+    fn report_rotated(&mut self) {
+        if let Ok(slot) = self.channels.reports.try_reserve() {
+            let rotated = self.journal.take_rotated();
+            if !rotated.is_empty() {
+                slot.send(Report::Rotated(rotated));
+            }
+        }
+    }
+
+    /// Reports that cannot be delivered are dropped: the log has them, and the supervisor must never be waited for.
+    fn report(&self, report: Report) {
+        let _ = self.channels.reports.try_send(report);
+    }
+
+    /// Writes and syncs all that is left, when no more orders come.
+    async fn finish(&mut self) -> Result<(), StorageError> {
+        self.write_out().await?;
+        while self.persist(Journal::rotate_one).await? {}
+        let mut job = self.journal.take_sync_job().unwrap_or_default();
+        (job.up_to, job.epoch, job.is_last) = (self.reached, self.journal.epoch(), true);
+        // The syncer is gone only after an error of its own, which it has reported.
+        let _ = self.channels.sync_jobs.send(job).await;
+        Ok(())
+    }
+}
+
+/// Waiting for a full disk.
+impl Writer {
+    /// Carries out a step of the journal, waiting where the disk is full.
+    async fn persist<T>(&mut self, step: impl Fn(&mut Journal) -> Result<T, StorageError>) -> Result<T, StorageError> {
+        let mut is_full = false;
+        loop {
+            match step(&mut self.journal) {
+                Err(error) if error.is_full() && !self.stop.is_set() => {
+                    if !std::mem::replace(&mut is_full, true) {
+                        tracing::error!(%error, "the disk is full: lines wait in memory until there is room");
+                        self.report(Report::DiskFull(error.to_string()));
+                    }
+                    self.wait_for_room().await;
+                }
+                result => {
+                    if is_full && result.is_ok() {
+                        tracing::info!("the disk takes writes again");
+                        self.report(Report::DiskOk);
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+
+    /// Returns when writing is worth another try. Lines are not tried before the reserve is whole again: they would eat
+    /// what is meant for the events.
+    async fn wait_for_room(&mut self) {
+        let try_at = self.clock.now() + FULL_TRY;
+        loop {
+            self.let_events_pass();
+            let written = self.progress.written();
+            if written > Stamp::default() {
+                self.offer_sync_job(written);
+            }
+            self.collect_until(self.clock.now() + FULL_RETRY).await;
+            if self.stop.is_set() {
+                return;
+            }
+            let is_time = self.clock.now() >= try_at;
+            if (is_time || self.reserve.has_room_beside()) && self.reserve.hold() {
+                return;
+            }
+        }
+    }
+
+    /// Takes orders into the backlog, so that events among them can pass.
+    async fn collect_until(&mut self, until: Instant) {
+        loop {
+            let takes_orders = !self.is_closed && self.backlog.len() < BACKLOG;
+            tokio::select! {
+                biased;
+                () = clock::sleep_until(Some(until)) => return,
+                order = self.channels.orders.recv(), if takes_orders => match order {
+                    Some(order) => self.put_behind(order),
+                    None => self.is_closed = true,
+                },
+            }
+        }
+    }
+
+    fn put_behind(&mut self, order: Order) {
+        match (order, self.backlog.back_mut()) {
+            // Of the time that passes meanwhile only the latest is of interest.
+            (Order::Tick { stamp: later, sync: syncs }, Some(Order::Tick { stamp, sync })) => {
+                *stamp = later;
+                *sync |= syncs;
+            }
+            (order, _) => {
+                let is_event = matches!(order, Order::Event(..));
+                self.backlog.push_back(order);
+                if is_event {
+                    self.let_events_pass();
+                }
+            }
+        }
+    }
+
+    /// Writes the events that wait, out of the reserve where there is nothing else.
+    fn let_events_pass(&mut self) {
+        let mut rest = VecDeque::with_capacity(self.backlog.len());
+        let mut written_to = None;
+        let mut is_stuck = false;
+        while let Some(order) = self.backlog.pop_front() {
+            match order {
+                Order::Event(id, stamp, object) if !is_stuck => {
+                    if self.with_reserve(|journal| journal.pass_event(id, stamp, &object)) {
+                        written_to = Some(id);
+                    } else {
+                        // The others stay behind it, in order.
+                        is_stuck = true;
+                        rest.push_back(Order::Event(id, stamp, object));
+                    }
+                }
+                other => rest.push_back(other),
+            }
+        }
+        self.backlog = rest;
+        if let Some(id) = written_to {
+            self.with_reserve(|journal| journal.flush(id));
+        }
+    }
+
+    /// Does something for the events, and once more with the reserve given back to the disk; whether it was done.
+    fn with_reserve(&mut self, mut step: impl FnMut(&mut Journal) -> Result<(), StorageError>) -> bool {
+        match step(&mut self.journal) {
+            Err(error) if error.is_full() && self.reserve.release() => step(&mut self.journal).is_ok(),
+            result => result.is_ok(),
+        }
+    }
+}

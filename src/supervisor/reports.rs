@@ -1,0 +1,83 @@
+//! What writer, syncer and sealer tell, put on record and into the status.
+
+use super::{Failure, Supervisor};
+use crate::clock::Stamp;
+use crate::events::Event;
+use crate::recording::files::Free;
+use crate::recording::threads::Report;
+use crate::status::Space;
+use tokio_util::sync::CancellationToken;
+
+/// Fewer files than this that can still be made are shown as a fault: a rotation of the whole exchange makes 2,565.
+const MIN_FREE_INODES: u64 = 10_000;
+
+impl Supervisor {
+    pub(super) fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {
+        match report {
+            Report::Rotated(rotated) => {
+                for (reason, segments) in rotated {
+                    self.unsealed += segments.len();
+                    self.event(&Event::Rotated { reason, segments });
+                }
+            }
+            Report::Sealed(entry) => {
+                self.unsealed = self.unsealed.saturating_sub(1);
+                self.event(&Event::from(*entry));
+            }
+            Report::NotSealed { name, cause, retried } => {
+                self.unsealed = self.unsealed.saturating_sub(usize::from(!retried));
+                tracing::warn!(
+                    segment = name,
+                    cause,
+                    retried,
+                    "a segment could not be sealed; its plain file is intact"
+                );
+            }
+            Report::Quarantined(moved) => self.event(&Event::from(moved)),
+            Report::Synced(stamp) => self.durable = Some(stamp),
+            Report::Space(free) => self.handle_space(free),
+            Report::DiskFull(cause) => {
+                self.shown.disk_full = Some(cause.clone());
+                self.event(&Event::DiskFull { cause });
+            }
+            Report::DiskOk => {
+                self.shown.disk_full = None;
+                self.event(&Event::DiskOk);
+            }
+            Report::SyncFull(cause) => {
+                tracing::error!(cause, "the disk has no room for what it took: the sync is tried again");
+                self.unsure_since = Some(self.durable.unwrap_or_default());
+                self.shown.disk_full = Some(cause.clone());
+                self.event(&Event::DiskFull { cause });
+            }
+            Report::SyncOk => self.handle_sync_ok(),
+            Report::SyncFailed(error) => {
+                let durable = self.durable.map(Stamp::as_micros);
+                self.event(&Event::SyncFailed { durable, cause: error.to_string() });
+                self.fail(Failure::Storage(error.to_string()), shutdown);
+            }
+            Report::WriteFailed(error) => self.fail(Failure::Storage(error.to_string()), shutdown),
+            Report::AllWritten | Report::AllSynced => {}
+        }
+    }
+
+    /// The kernel may have dropped what it found no room for, and a sync that succeeds later says nothing of it.
+    fn handle_sync_ok(&mut self) {
+        self.shown.disk_full = None;
+        self.event(&Event::DiskOk);
+        if let Some(since) = self.unsure_since.take() {
+            let to = self.stamper.raise(self.clock.stamp());
+            self.record_unsure(since, to, "the disk was full when what was written was to be made durable");
+        }
+    }
+
+    fn handle_space(&mut self, free: Free) {
+        let is_low = free.bytes < self.min_free_bytes || free.inodes < MIN_FREE_INODES;
+        let was_low = matches!(self.shown.space, Space::Low { .. });
+        if is_low && !was_low {
+            tracing::warn!(free.bytes, free.inodes, self.min_free_bytes, "the disk is nearly full: make room");
+        }
+        let low = Space::Low { bytes: free.bytes, inodes: free.inodes };
+        self.shown.space = if is_low { low } else { Space::Enough };
+    }
+}

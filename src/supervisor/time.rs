@@ -1,0 +1,81 @@
+//! The tick: time is told to the journal and to the status, and the clocks are compared.
+//!
+//! ```text
+//! old time line … line, gaps that end with it │ clock_step, gaps that go on, line … new time line
+//!                                             └ every stream is rotated before its next line
+//! ```
+
+use super::ending::{CLOSING_TICK, Phase};
+use super::{OUTBOX, Supervisor};
+use crate::clock::{Instant, Stamp, Stamper};
+use crate::events::Event;
+use crate::recording::journal::Order;
+use std::time::Duration;
+
+/// How often time is told to the journal, and the status published.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How often the agreement of the clocks is put on record.
+pub(super) const COMPARE: Duration = Duration::from_secs(3600);
+
+/// The distance of two stamps in a row where nothing raises them.
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+impl Supervisor {
+    pub(super) fn tick(&mut self) {
+        let now = self.clock.now();
+        let is_running = self.phase == Phase::Running;
+        self.next_tick = now + if is_running { TICK.min(self.sync_interval) } else { CLOSING_TICK };
+        if is_running {
+            self.compare_clocks(now);
+        }
+        if self.outbox.len() < OUTBOX {
+            let sync = now >= self.next_sync || !is_running;
+            if sync {
+                self.next_sync = now + self.sync_interval;
+            }
+            let stamp = self.stamper.raise(self.clock.stamp_at(now));
+            self.outbox.push_back(Order::Tick { stamp, sync });
+        }
+        self.look_after_the_end(now);
+        self.shown.streams = self.router.streams();
+        self.shown.at = self.clock.stamp_at(now);
+        self.shown.connections =
+            self.connections.iter().map(|(id, connection)| (*id, connection.link.clone())).collect();
+        self.status.send_replace(self.shown.clone());
+    }
+
+    fn compare_clocks(&mut self, now: Instant) {
+        let (ours, wall) = (self.clock.stamp_at(now), self.wall.read());
+        if self.steps.handle(now, ours, wall) {
+            self.step(now, wall);
+        } else if now >= self.next_comparison {
+            self.next_comparison = now + COMPARE;
+            let micros = |stamp: Stamp| i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
+            let ahead = self.stamper.last().as_micros().saturating_sub(ours.as_micros());
+            self.event(&Event::Clock { offset: micros(wall) - micros(ours), ahead });
+        }
+    }
+
+    /// Moves the anchor: the time line of the stamps ends here and goes on at `wall`.
+    fn step(&mut self, now: Instant, wall: Stamp) {
+        let before = self.stamper.raise(self.clock.stamp_at(now));
+        let ended = self.ledger.step(before, wall);
+        self.record_gaps(ended);
+        // What the gaps were stamped with belongs to the old time line, too.
+        let before = self.stamper.last();
+        self.epoch += u64::from(wall <= before);
+        self.clock = self.clock.moved(now, wall);
+        self.stamper = Stamper::after(wall.before(MICROSECOND));
+        let after = self.stamper.raise(wall);
+        tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
+        self.outbox.push_back(Order::Step(self.epoch));
+        let (before, micros) = (before.as_micros(), after.as_micros());
+        self.event_at(after, &Event::ClockStep { before, after: micros, epoch: self.epoch });
+        for connection in self.connections.values_mut() {
+            connection.last = Some(after);
+        }
+        self.durable = self.durable.map(|_| after);
+        self.unsure_since = self.unsure_since.map(|_| after);
+    }
+}

@@ -132,11 +132,13 @@ impl Oracle {
             Ended::Crashed(Crash::Kill) => FLUSH,
             Ended::Crashed(Crash::PowerCut) => self.sync_interval + FLUSH,
         };
-        let (from, to) = (lived.from, lived.to);
+        let (from, to, recovered) = (lived.from, lived.to, lived.recovered);
         let is_new = |sent: &Sent| matched.side.sessions[sent.session].opened > from;
         let must_be_there = |(index, sent): &(usize, &Sent)| {
             let read = matched.side.read_at(sent);
-            let in_time = read.is_some_and(|read| read + bound <= to);
+            // Until a start has had everything synced, what a kill had left is where the kernel has it.
+            let until = if recovered { to } else { self.life_at(sent.at).to };
+            let in_time = read.is_some_and(|read| read + bound <= until);
             let is_old = self.seen[id as usize].contains(index);
             let expected = is_old || is_new(sent);
             in_time && expected && !self.is_unsure(sent.at)

@@ -48,6 +48,15 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// A life that is killed, one in which a single call fails, and one in which all is put in order.
+    pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
+        let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
+        let faulty = Life { faults: [(call, fault)].into(), ..Life::quiet(6) };
+        Self { seed: call, lives: vec![killed, faulty, Life::quiet(12)] }
+    }
+}
+
 impl Life {
     /// A life in which nothing goes wrong, stopped in order.
     pub(crate) fn quiet(seconds: u64) -> Self {

@@ -42,8 +42,11 @@ struct Place<'a> {
 impl Place<'_> {
     /// Whether the file has this name in the archive, or will have it.
     fn is_of(&self, archived: &str) -> bool {
-        let is_active = self.plain.strip_suffix(".jsonl") == Some(self.stream);
-        archived == self.plain || (is_active && archived.starts_with(&format!("{}.", self.stream)))
+        archived == self.plain || (self.is_active() && archived.starts_with(&format!("{}.", self.stream)))
+    }
+
+    fn is_active(&self) -> bool {
+        self.plain.strip_suffix(".jsonl") == Some(self.stream)
     }
 }
 
@@ -90,7 +93,12 @@ impl Tape {
             let begin = offset;
             offset += line.len();
             // A line without an end is still being written, or was when the process died.
-            let Some(line) = line.strip_suffix(b"\n") else { break };
+            let Some(line) = line.strip_suffix(b"\n") else {
+                if !place.is_active() {
+                    self.broken.push(format!("{} ends within a line", place.plain));
+                }
+                break;
+            };
             match Line::parse(line) {
                 Some(line) if place.stream == "recorder" => self.events.push(line.event()),
                 Some(line) => {

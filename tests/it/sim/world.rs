@@ -63,6 +63,8 @@ pub(crate) struct Lived {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) ended: Ended,
+    /// What earlier lives had left was put in order.
+    pub(crate) recovered: bool,
     pub(crate) sync_failed: bool,
 }
 
@@ -127,6 +129,7 @@ impl World {
         let (status, _shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
+        let recovered = assembled.is_ok();
         let ended = match assembled {
             Ok((supervisor, hosts)) => self.record(life, (supervisor, hosts), shutdown).await,
             Err(_) => Ended::Failed,
@@ -145,7 +148,7 @@ impl World {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        Lived { life: life.clone(), clock, from, to: self.clock.now(), ended, sync_failed }
+        Lived { life: life.clone(), clock, from, to: self.clock.now(), ended, recovered, sync_failed }
     }
 
     async fn record(&self, life: &Life, recorder: (Supervisor, Hosts), shutdown: CancellationToken) -> Ended {

@@ -11,8 +11,8 @@
 //! * sockets and gaps together cover all time since the directory was made;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
-use super::books::{Books, Sent, Side};
 use super::disk::{Crash, SimDisk};
+use super::exchange::books::{Books, Sent, Side};
 use super::tape::Tape;
 use super::world::{Ended, Lived};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,9 +22,6 @@ use upbit_recorder::connection::ConnectionId;
 
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
-
-/// What was on its way when the exchange closed a socket is read a moment later, and a gap begins at the last line.
-const ON_THE_WAY: u64 = 500_000;
 
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
@@ -85,7 +82,7 @@ impl Oracle {
             let matched = self.match_lines(&tape, books, id);
             let gaps = gaps(&tape, id);
             self.check_missing(id, &matched, &gaps);
-            self.check_coverage(id, (&matched.side, &gaps), beginning(&gaps));
+            self.check_coverage(id, &matched, (&gaps, beginning(&tape)));
             sent += matched.side.sent.len();
             recorded += matched.stamps.len();
         }
@@ -135,11 +132,13 @@ impl Oracle {
             Ended::Crashed(Crash::Kill) => FLUSH,
             Ended::Crashed(Crash::PowerCut) => self.sync_interval + FLUSH,
         };
-        let (from, to) = (lived.from, lived.to);
+        let (from, to, recovered) = (lived.from, lived.to, lived.recovered);
         let is_new = |sent: &Sent| matched.side.sessions[sent.session].opened > from;
         let must_be_there = |(index, sent): &(usize, &Sent)| {
             let read = matched.side.read_at(sent);
-            let in_time = read.is_some_and(|read| read + bound <= to);
+            // Until a start has had everything synced, what a kill had left is where the kernel has it.
+            let until = if recovered { to } else { self.life_at(sent.at).to };
+            let in_time = read.is_some_and(|read| read + bound <= until);
             let is_old = self.seen[id as usize].contains(index);
             let expected = is_old || is_new(sent);
             in_time && expected && !self.is_unsure(sent.at)
@@ -182,26 +181,25 @@ impl Oracle {
     }
 
     /// While there was no socket, there is a gap.
-    fn check_coverage(&mut self, id: ConnectionId, (side, gaps): (&Side, &[Gap]), beginning: u64) {
-        let mut faults = Vec::new();
-        let mut reached = self.lives[0].from;
-        for session in side.sessions.iter().filter(|session| !session.reads.is_empty()) {
-            let life = self.life_at(session.opened);
-            let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
-            // Handshakes bring bytes as well: only a socket that brought objects was listened to.
-            let brought = side
-                .sent
-                .iter()
-                .any(|sent| std::ptr::eq(&side.sessions[sent.session], session) && side.read_at(sent).is_some());
-            if !brought {
+    fn check_coverage(&mut self, id: ConnectionId, matched: &Matched, (gaps, beginning): (&[Gap], u64)) {
+        let (side, mut faults) = (&matched.side, Vec::new());
+        let mut reached = beginning;
+        for (number, session) in side.sessions.iter().enumerate() {
+            // A handshake brings bytes as well: only a socket that brought objects was listened to.
+            let own = || side.sent.iter().enumerate().filter(|(_, sent)| sent.session == number);
+            if !own().any(|(_, sent)| side.read_at(sent).is_some()) {
                 continue;
             }
-            let (from, to) = (self.stamp(reached).max(beginning), self.stamp(session.opened));
-            let is_covered = from >= to || gaps.iter().any(|gap| gap.from <= from + ON_THE_WAY && to <= gap.to);
+            let opened = self.stamp(session.opened);
+            let is_covered = reached >= opened || gaps.iter().any(|gap| gap.from <= reached && opened <= gap.to);
             if !is_covered {
-                faults.push(format!("nobody listened from {from} to {to}"));
+                faults.push(format!("nobody listened from {reached} to {opened}"));
             }
-            reached = reached.max(closed);
+            let life = self.life_at(session.opened);
+            let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
+            // While the recorder is behind, stamps are later than what they are given to.
+            let last = own().filter_map(|(index, _)| matched.stamps.get(&index)).max();
+            reached = reached.max(life.clock.stamp_at(closed).as_micros()).max(last.copied().unwrap_or(0));
         }
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
@@ -224,8 +222,8 @@ impl Oracle {
 }
 
 /// The first sign of life: time begins with it.
-fn beginning(gaps: &[Gap]) -> u64 {
-    gaps.first().map_or(0, |gap| gap.from)
+fn beginning(tape: &Tape) -> u64 {
+    tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap())
 }
 
 /// The gaps of a connection, in order; those that touch or overlap are one.

@@ -44,18 +44,16 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut lives: Vec<Life> = (0..rng.random_range(2..=5)).map(|_| Life::draw(&mut rng)).collect();
         lives.extend([Life::quiet(45), Life::quiet(45)]);
-        // A start that does not know what was durable cannot tell which lines a power cut has taken.
-        for life in &mut lives {
-            if life.end == End::Crash(Crash::PowerCut) {
-                life.end = End::Crash(Crash::Kill);
-            }
-            for (_, fault) in &mut life.faults {
-                if *fault == Fault::Crash(Crash::PowerCut) {
-                    *fault = Fault::Crash(Crash::Kill);
-                }
-            }
-        }
         Self { seed, lives }
+    }
+}
+
+impl Plan {
+    /// A life that is killed, one in which a single call fails, and one in which all is put in order.
+    pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
+        let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
+        let faulty = Life { faults: [(call, fault)].into(), ..Life::quiet(6) };
+        Self { seed: call, lives: vec![killed, faulty, Life::quiet(12)] }
     }
 }
 

@@ -39,6 +39,17 @@ struct Place<'a> {
     plain: String,
 }
 
+impl Place<'_> {
+    /// Whether the file has this name in the archive, or will have it.
+    fn is_of(&self, archived: &str) -> bool {
+        archived == self.plain || (self.is_active() && archived.starts_with(&format!("{}.", self.stream)))
+    }
+
+    fn is_active(&self) -> bool {
+        self.plain.strip_suffix(".jsonl") == Some(self.stream)
+    }
+}
+
 impl Tape {
     pub(crate) fn read(disk: &SimDisk) -> Self {
         let files = disk.files();
@@ -82,13 +93,18 @@ impl Tape {
             let begin = offset;
             offset += line.len();
             // A line without an end is still being written, or was when the process died.
-            let Some(line) = line.strip_suffix(b"\n") else { break };
+            let Some(line) = line.strip_suffix(b"\n") else {
+                if !place.is_active() {
+                    self.broken.push(format!("{} ends within a line", place.plain));
+                }
+                break;
+            };
             match Line::parse(line) {
                 Some(line) if place.stream == "recorder" => self.events.push(line.event()),
                 Some(line) => {
                     self.streams[place.tree].entry(place.stream.to_owned()).or_default().push(line);
                 }
-                None if torn.contains(&(place.plain.clone(), begin)) => {}
+                None if torn.iter().any(|(file, offset)| *offset == begin && place.is_of(file)) => {}
                 None => {
                     let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
                     self.broken.push(format!("{} at {begin}: {text}", place.plain));

@@ -8,8 +8,8 @@
 //!
 //! The recorder is the real one, as `assembly` makes it; everything runs in one thread and in virtual time.
 
-use super::books::Books;
 use super::disk::{Crash, SimDisk};
+use super::exchange::books::Books;
 use super::exchange::{Pipe, exchange};
 use super::oracle::Oracle;
 use super::plan::{End, Life, Plan};
@@ -63,6 +63,8 @@ pub(crate) struct Lived {
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) ended: Ended,
+    /// What earlier lives had left was put in order.
+    pub(crate) recovered: bool,
     pub(crate) sync_failed: bool,
 }
 
@@ -114,15 +116,20 @@ impl World {
 
     async fn live(&mut self, life: &Life, seed: u64) -> Lived {
         let from = self.clock.now();
-        let wall = self.clock.stamp().as_micros() + u64::try_from(self.jumped.as_micros()).unwrap();
-        let clock = Clock::anchored(Stamp::from_micros(wall).unwrap());
+        let (base, jumped) = (self.clock, self.jumped);
+        let read = move || {
+            let wall = base.stamp().as_micros() + u64::try_from(jumped.as_micros()).unwrap();
+            Stamp::from_micros(wall).unwrap()
+        };
+        let clock = Clock::anchored(read());
         self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
         let files = self.disk.begin_life(life.faults.clone());
-        let place = Place { files, clock, wall: wall_of(clock), pid: 4711, seed, shutdown: shutdown.clone() };
+        let place = Place { files, clock, wall: Wall::new(read), pid: 4711, seed, shutdown: shutdown.clone() };
         let (status, _shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
+        let recovered = assembled.is_ok();
         let ended = match assembled {
             Ok((supervisor, hosts)) => self.record(life, (supervisor, hosts), shutdown).await,
             Err(_) => Ended::Failed,
@@ -141,7 +148,7 @@ impl World {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        Lived { life: life.clone(), clock, from, to: self.clock.now(), ended, sync_failed }
+        Lived { life: life.clone(), clock, from, to: self.clock.now(), ended, recovered, sync_failed }
     }
 
     async fn record(&self, life: &Life, recorder: (Supervisor, Hosts), shutdown: CancellationToken) -> Ended {
@@ -229,9 +236,4 @@ fn config() -> Config {
     config.storage.buffer_bytes = 512 * 1024;
     config.storage.zstd_level = 1;
     config
-}
-
-/// A wall clock that nobody sets.
-fn wall_of(clock: Clock) -> Wall {
-    Wall::new(move || clock.stamp())
 }

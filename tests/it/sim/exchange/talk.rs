@@ -1,201 +1,28 @@
-//! The simulated exchange: a real WebSocket server at the other end of a pipe, with everything that can go wrong there.
-//!
-//! ```text
-//! Pipe::dial ──welcome──▶ refused · never answered · accepted ──▶ serve: request, frames, and the end that was drawn
-//! ```
+//! One socket of the simulated exchange: request, frames, and the end that was drawn for it.
 
 use super::books::Books;
 use super::wire::Wire;
+use super::{Call, End, HANG_UP, Script, Upgrade};
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, DuplexStream};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use upbit_recorder::clock::{Clock, Instant, sleep_until};
-use upbit_recorder::config::Url;
-use upbit_recorder::connection::dial::{Dial, DialError, Opened};
-use upbit_recorder::connection::{ConnectionId, Stage};
-
-/// Bytes that the network holds between the two.
-const PIPE: usize = 64 * 1024;
-
-/// How long the exchange waits for a client that reads nothing.
-const HANG_UP: Duration = Duration::from_secs(60);
+use upbit_recorder::clock::{Clock, sleep_until};
+use upbit_recorder::connection::ConnectionId;
 
 const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];
 
-/// How much may go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
-    /// Nothing.
-    Kind,
-    /// Anything.
-    Wild,
-}
-
-type ClientEnd = Wire<Box<dyn Fn(u64) + Send + Sync>>;
 type ServerEnd = Wire<fn(u64)>;
 type Socket = WebSocketStream<ServerEnd>;
 
-/// The recorder's way to the exchange.
-#[derive(Clone)]
-pub(crate) struct Pipe {
-    shared: Arc<Mutex<Shared>>,
-    books: Books,
-    clock: Clock,
-    calls: mpsc::Sender<Call>,
-}
-
-struct Shared {
-    rng: StdRng,
-    mood: Mood,
-}
-
-struct Call {
-    id: ConnectionId,
-    session: usize,
-    stream: DuplexStream,
-    script: Script,
-}
-
-/// What will happen on one socket.
-#[derive(Debug)]
-struct Script {
-    seed: u64,
-    upgrade: Upgrade,
-    /// Objects a second.
-    rate: u64,
-    flood_after: Option<Duration>,
-    ends_after: Duration,
-    end: End,
-}
-
-#[derive(Debug)]
-enum Upgrade {
-    Accepted,
-    Refused(&'static str),
-    Unanswered,
-}
-
-#[derive(Debug)]
-enum End {
-    Close(u16),
-    Drop,
-    HalfFrame,
-    Mute,
-    Error,
-}
-
-/// Serves whoever calls; run by the world beside the recorder.
-pub(crate) struct Exchange {
-    books: Books,
-    clock: Clock,
-    calls: mpsc::Receiver<Call>,
-}
-
-/// An exchange, and the way to it.
-pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock) -> (Pipe, Exchange) {
-    let (sender, calls) = mpsc::channel(4);
-    let shared = Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind }));
-    let pipe = Pipe { shared, books: books.clone(), clock, calls: sender };
-    (pipe, Exchange { books: books.clone(), clock, calls })
-}
-
-impl Pipe {
-    pub(crate) fn set_mood(&self, mood: Mood) {
-        self.shared.lock().unwrap().mood = mood;
-    }
-
-    fn draw(&self) -> Result<Script, Option<DialError>> {
-        let mut shared = self.shared.lock().unwrap();
-        let wild = shared.mood == Mood::Wild;
-        let rng = &mut shared.rng;
-        if wild {
-            match rng.random_range(0..12) {
-                0 => return Err(Some(DialError::new(Stage::Resolve, "no such host"))),
-                1 => return Err(Some(DialError::new(Stage::Tcp, "connection refused"))),
-                2 => return Err(None),
-                _ => {}
-            }
-        }
-        Ok(Script::draw(rng, wild))
-    }
-}
-
-impl Dial for Pipe {
-    type Stream = ClientEnd;
-
-    async fn dial(&self, url: &Url, _: Instant) -> Result<Opened<ClientEnd>, DialError> {
-        let id = if url.text.ends_with("private") { ConnectionId::Private } else { ConnectionId::Public };
-        let script = match self.draw() {
-            Ok(script) => script,
-            Err(Some(error)) => return Err(error),
-            Err(None) => pending().await,
-        };
-        let (ours, theirs) = tokio::io::duplex(PIPE);
-        let session = self.books.open(id, self.clock.now());
-        let (books, clock) = (self.books.clone(), self.clock);
-        let on_read = move |read| books.note_read((id, session), read, clock.now());
-        let call = Call { id, session, stream: theirs, script };
-        self.calls.send(call).await.map_err(|_| DialError::new(Stage::Tcp, "the world has ended"))?;
-        Ok(Opened { stream: Wire::new(ours, Box::new(on_read)), address: "192.0.2.1:443".into() })
-    }
-}
-
-impl Exchange {
-    pub(crate) async fn run(mut self) {
-        let mut sessions = JoinSet::new();
-        loop {
-            tokio::select! {
-                biased;
-                call = self.calls.recv() => match call {
-                    Some(call) => drop(sessions.spawn(serve(call, self.books.clone(), self.clock))),
-                    None => return,
-                },
-                Some(ended) = sessions.join_next() => ended.unwrap(),
-            }
-        }
-    }
-}
-
-impl Script {
-    fn draw(rng: &mut StdRng, wild: bool) -> Self {
-        let seed = rng.random();
-        let rate = rng.random_range(1..=20);
-        if !wild {
-            let ends_after = Duration::from_secs(86_400);
-            return Self { seed, upgrade: Upgrade::Accepted, rate, flood_after: None, ends_after, end: End::Drop };
-        }
-        let upgrade = match rng.random_range(0..15) {
-            0 => Upgrade::Refused("401 Unauthorized"),
-            1 => Upgrade::Refused("429 Too Many Requests"),
-            2 => Upgrade::Unanswered,
-            _ => Upgrade::Accepted,
-        };
-        let flood_after = rng.random_ratio(1, 3).then(|| Duration::from_millis(rng.random_range(0..20_000)));
-        let end = match rng.random_range(0..9) {
-            0 | 1 => End::Close(1000),
-            2 => End::Close(1001),
-            3 => End::Close(1011),
-            4 | 5 => End::Drop,
-            6 => End::HalfFrame,
-            7 => End::Mute,
-            _ => End::Error,
-        };
-        let ends_after = Duration::from_millis(rng.random_range(0..60_000));
-        Self { seed, upgrade, rate, flood_after, ends_after, end }
-    }
-}
-
-async fn serve(call: Call, books: Books, clock: Clock) {
+/// Serves one socket until one of the two hangs up.
+pub(super) async fn serve(call: Call, books: Books, clock: Clock) {
     let key = (call.id, call.session);
     let mut talk = Talk { key, books, clock, rng: StdRng::seed_from_u64(call.script.seed), written: Arc::default() };
     talk.run(call.stream, &call.script).await;

@@ -8,57 +8,21 @@
 //! Every call has a number, counted through each life of the recorder, and a fault may wait for it. After a crash the
 //! handles of the life that ended do nothing any more: whatever that process would still have done did not happen.
 
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod state;
+
+pub(crate) use state::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
+
+use rand::RngExt;
+use sha2::Digest;
+use state::{Call, Change, Inode, State, WRITE_BACK};
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
-use upbit_recorder::recording::files::{AppendFile, Files, Listed, ReadFile};
-
-/// What ends a life from one instant to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Crash {
-    /// The process dies; the system keeps what was written.
-    Kill,
-    /// The machine dies; the disk keeps what was synced.
-    PowerCut,
-}
-
-/// What happens to a call instead of what was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It fails with this error number.
-    Fail(i32),
-    /// A write takes only a part of its bytes.
-    Short,
-    /// It works, and takes this long.
-    Stall(Duration),
-    /// It happens in part, or not at all, and then nothing happens any more.
-    Crash(Crash),
-}
-
-/// What a call does to the disk; decides which faults it can meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Write,
-    Create,
-    Rename,
-    Remove,
-    MakeDirectory,
-    Sync,
-    Read,
-}
-
-pub(crate) const EINTR: i32 = 4;
-pub(crate) const EIO: i32 = 5;
-pub(crate) const EFBIG: i32 = 27;
-pub(crate) const ENOSPC: i32 = 28;
-pub(crate) const EDQUOT: i32 = 122;
+use upbit_recorder::recording::files::{AppendFile, Files, Free, Listed, ReadFile, append_all};
 
 /// The disk, as the world holds it; it outlives every life of the recorder.
 #[derive(Clone, Debug)]
@@ -70,67 +34,10 @@ struct Shared {
     crashed: Notify,
 }
 
-#[derive(Debug)]
-struct State {
-    inodes: Vec<Inode>,
-    names: BTreeMap<PathBuf, usize>,
-    durable: BTreeMap<PathBuf, usize>,
-    journal: Vec<Change>,
-    directories: BTreeSet<PathBuf>,
-    /// Names that archived segments have ever had, and the files they were.
-    used: BTreeMap<PathBuf, usize>,
-    life: u64,
-    calls: u64,
-    faults: VecDeque<(u64, Fault)>,
-    /// Bytes that the disk still takes; `None`: it is large.
-    room: Option<u64>,
-    /// Time that calls have taken and nobody has waited for yet.
-    debt: Duration,
-    /// How this life crashed, if a call made it.
-    crash: Option<Crash>,
-    /// A sync has failed in this life.
-    sync_failed: bool,
-    rng: StdRng,
-    trace: Sha256,
-    violations: Vec<String>,
-}
-
-#[derive(Debug, Default)]
-struct Inode {
-    data: Vec<u8>,
-    synced: usize,
-    /// A failed sync has dropped what follows here: no later one brings it back.
-    doomed_from: Option<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum Change {
-    Link(PathBuf, usize),
-    Unlink(PathBuf),
-    Rename(PathBuf, PathBuf),
-}
-
 impl SimDisk {
     /// An empty disk; `seed` decides what a crash tears.
     pub(crate) fn new(seed: u64) -> Self {
-        let state = State {
-            inodes: Vec::new(),
-            names: BTreeMap::new(),
-            durable: BTreeMap::new(),
-            journal: Vec::new(),
-            directories: BTreeSet::new(),
-            used: BTreeMap::new(),
-            life: 0,
-            calls: 0,
-            faults: VecDeque::new(),
-            room: None,
-            debt: Duration::ZERO,
-            crash: None,
-            sync_failed: false,
-            rng: StdRng::seed_from_u64(seed),
-            trace: Sha256::new(),
-            violations: Vec::new(),
-        };
+        let state = State::new(seed);
         Self(Arc::new(Shared { state: Mutex::new(state), crashed: Notify::new() }))
     }
 
@@ -258,71 +165,6 @@ fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Resul
     Ok((state, verdict))
 }
 
-impl State {
-    /// The fault that waits for this call: those whose number has come wait for the first call that can meet them.
-    fn take_fault(&mut self, call: Call) -> Option<Fault> {
-        let index = self.faults.iter().position(|(number, fault)| *number <= self.calls && call.can_meet(*fault))?;
-        self.faults.remove(index).map(|(_, fault)| fault)
-    }
-
-    fn change(&mut self, change: Change) {
-        apply(&mut self.names, &change);
-        self.journal.push(change);
-    }
-
-    fn commit(&mut self) {
-        for change in std::mem::take(&mut self.journal) {
-            apply(&mut self.durable, &change);
-        }
-    }
-
-    fn sync_inode(&mut self, inode: usize) {
-        let inode = &mut self.inodes[inode];
-        inode.synced = inode.doomed_from.unwrap_or(inode.data.len()).max(inode.synced);
-    }
-
-    fn cut_power(&mut self) {
-        let kept = self.rng.random_range(0..=self.journal.len());
-        let journal = std::mem::take(&mut self.journal);
-        journal[..kept].iter().for_each(|change| apply(&mut self.durable, change));
-        self.names = self.durable.clone();
-        for inode in &mut self.inodes {
-            let end = inode.doomed_from.take().unwrap_or(inode.data.len()).max(inode.synced);
-            let kept = self.rng.random_range(inode.synced..=end);
-            inode.data.truncate(kept);
-            inode.synced = kept;
-        }
-    }
-
-    fn violation(&mut self, text: String) {
-        self.violations.push(text);
-    }
-}
-
-impl Call {
-    fn can_meet(self, fault: Fault) -> bool {
-        match fault {
-            Fault::Fail(EINTR) => matches!(self, Self::Write | Self::Read),
-            Fault::Fail(EIO) | Fault::Stall(_) | Fault::Crash(_) => true,
-            Fault::Fail(EFBIG) => self == Self::Write,
-            Fault::Fail(_) => matches!(self, Self::Write | Self::Create | Self::Rename | Self::MakeDirectory),
-            Fault::Short => self == Self::Write,
-        }
-    }
-}
-
-fn apply(names: &mut BTreeMap<PathBuf, usize>, change: &Change) {
-    match change {
-        Change::Link(path, inode) => drop(names.insert(path.clone(), *inode)),
-        Change::Unlink(path) => drop(names.remove(path)),
-        Change::Rename(from, to) => {
-            if let Some(inode) = names.remove(from) {
-                names.insert(to.clone(), inode);
-            }
-        }
-    }
-}
-
 impl SimFiles {
     fn enter(&self, call: Call, path: &Path) -> io::Result<(MutexGuard<'_, State>, Verdict)> {
         enter(&self.disk, self.life, call, path)
@@ -394,6 +236,8 @@ impl Files for SimFiles {
             return Err(io::ErrorKind::NotFound.into());
         }
         if happens(&mut state, &verdict) {
+            let reserved = state.names.get(path).map_or(0, |inode| state.inodes[*inode].reserved);
+            state.room = state.room.map(|room| room + reserved);
             state.change(Change::Unlink(path.to_owned()));
         }
         Ok(())
@@ -433,6 +277,46 @@ impl Files for SimFiles {
         Ok(())
     }
 
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let known = self.disk.lock().names.get(path).copied();
+        let Some(inode) = known else { return append_all(&*self.create(path)?, bytes) };
+        let (mut state, verdict) = self.enter(Call::Write, path)?;
+        if happens(&mut state, &verdict) {
+            let inode = &mut state.inodes[inode];
+            let before = std::mem::replace(&mut inode.data, bytes.to_owned());
+            inode.before.push_back(before);
+            if inode.before.len() > WRITE_BACK {
+                inode.before.pop_front();
+            }
+            inode.synced = bytes.len();
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
+        let (mut state, verdict) = self.enter(Call::Create, path)?;
+        if state.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let reserved = bytes as u64;
+        match &mut state.room {
+            Some(room) if *room < reserved => return Err(io::Error::from_raw_os_error(ENOSPC)),
+            Some(room) => *room -= reserved,
+            None => {}
+        }
+        if happens(&mut state, &verdict) {
+            let inode = state.inodes.len();
+            state.inodes.push(Inode { reserved, ..Inode::default() });
+            state.change(Change::Link(path.to_owned(), inode));
+        }
+        Ok(())
+    }
+
+    fn free(&self) -> io::Result<Free> {
+        let (state, _) = self.enter(Call::Read, Path::new("."))?;
+        Ok(Free { bytes: state.room.unwrap_or(u64::MAX), inodes: u64::MAX })
+    }
+
     fn sync_all(&self) -> io::Result<()> {
         let (mut state, verdict) = match self.enter(Call::Sync, Path::new(".")) {
             Err(error) => {
@@ -449,14 +333,6 @@ impl Files for SimFiles {
             state.commit();
         }
         Ok(())
-    }
-}
-
-impl Inode {
-    fn doom(&mut self) {
-        if self.synced < self.data.len() {
-            self.doomed_from.get_or_insert(self.synced);
-        }
     }
 }
 

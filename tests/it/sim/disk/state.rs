@@ -1,0 +1,195 @@
+//! The disk's memory: names, data, and how much of both a power cut leaves.
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What ends a life from one instant to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// The process dies; the system keeps what was written.
+    Kill,
+    /// The machine dies; the disk keeps what was synced.
+    PowerCut,
+}
+
+/// What happens to a call instead of what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails with this error number.
+    Fail(i32),
+    /// A write takes only a part of its bytes.
+    Short,
+    /// It works, and takes this long.
+    Stall(Duration),
+    /// It happens in part, or not at all, and then nothing happens any more.
+    Crash(Crash),
+}
+
+/// What a call does to the disk; decides which faults it can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Write,
+    Create,
+    Rename,
+    Remove,
+    MakeDirectory,
+    Sync,
+    Read,
+}
+
+pub(crate) const EINTR: i32 = 4;
+pub(crate) const EIO: i32 = 5;
+pub(crate) const EFBIG: i32 = 27;
+pub(crate) const ENOSPC: i32 = 28;
+pub(crate) const EDQUOT: i32 = 122;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) inodes: Vec<Inode>,
+    pub(super) names: BTreeMap<PathBuf, usize>,
+    pub(super) durable: BTreeMap<PathBuf, usize>,
+    pub(super) journal: Vec<Change>,
+    pub(super) directories: BTreeSet<PathBuf>,
+    /// Names that archived segments have ever had, and the files they were.
+    pub(super) used: BTreeMap<PathBuf, usize>,
+    pub(super) life: u64,
+    pub(super) calls: u64,
+    pub(super) faults: VecDeque<(u64, Fault)>,
+    /// Bytes that the disk still takes; `None`: it is large.
+    pub(super) room: Option<u64>,
+    /// Time that calls have taken and nobody has waited for yet.
+    pub(super) debt: Duration,
+    /// How this life crashed, if a call made it.
+    pub(super) crash: Option<Crash>,
+    /// A sync has failed in this life.
+    pub(super) sync_failed: bool,
+    pub(super) rng: StdRng,
+    pub(super) trace: Sha256,
+    pub(super) violations: Vec<String>,
+}
+
+/// A system writes back what was overwritten by itself before it was overwritten this often.
+pub(super) const WRITE_BACK: usize = 5;
+
+#[derive(Debug, Default)]
+pub(super) struct Inode {
+    pub(super) data: Vec<u8>,
+    pub(super) synced: usize,
+    /// What it held before it was overwritten, as far back as a power cut may take it.
+    pub(super) before: VecDeque<Vec<u8>>,
+    /// Bytes of the disk that are set aside for it.
+    pub(super) reserved: u64,
+    /// A failed sync has dropped what follows here: no later one brings it back.
+    pub(super) doomed_from: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Link(PathBuf, usize),
+    Unlink(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            inodes: Vec::new(),
+            names: BTreeMap::new(),
+            durable: BTreeMap::new(),
+            journal: Vec::new(),
+            directories: BTreeSet::new(),
+            used: BTreeMap::new(),
+            life: 0,
+            calls: 0,
+            faults: VecDeque::new(),
+            room: None,
+            debt: Duration::ZERO,
+            crash: None,
+            sync_failed: false,
+            rng: StdRng::seed_from_u64(seed),
+            trace: Sha256::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    /// The fault that waits for this call: those whose number has come wait for the first call that can meet them.
+    pub(super) fn take_fault(&mut self, call: Call) -> Option<Fault> {
+        let index = self.faults.iter().position(|(number, fault)| *number <= self.calls && call.can_meet(*fault))?;
+        self.faults.remove(index).map(|(_, fault)| fault)
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        apply(&mut self.names, &change);
+        self.journal.push(change);
+    }
+
+    pub(super) fn commit(&mut self) {
+        for change in std::mem::take(&mut self.journal) {
+            apply(&mut self.durable, &change);
+        }
+    }
+
+    pub(super) fn sync_inode(&mut self, inode: usize) {
+        let inode = &mut self.inodes[inode];
+        inode.before.clear();
+        inode.synced = inode.doomed_from.unwrap_or(inode.data.len()).max(inode.synced);
+    }
+
+    pub(super) fn cut_power(&mut self) {
+        let kept = self.rng.random_range(0..=self.journal.len());
+        let journal = std::mem::take(&mut self.journal);
+        journal[..kept].iter().for_each(|change| apply(&mut self.durable, change));
+        self.names = self.durable.clone();
+        for inode in &mut self.inodes {
+            let back = self.rng.random_range(0..=inode.before.len());
+            if let Some(before) = std::mem::take(&mut inode.before).into_iter().nth_back(back) {
+                inode.data = before;
+                continue;
+            }
+            let end = inode.doomed_from.take().unwrap_or(inode.data.len()).max(inode.synced);
+            let kept = self.rng.random_range(inode.synced..=end);
+            inode.data.truncate(kept);
+            inode.synced = kept;
+        }
+    }
+
+    pub(super) fn violation(&mut self, text: String) {
+        self.violations.push(text);
+    }
+}
+
+impl Call {
+    pub(super) fn can_meet(self, fault: Fault) -> bool {
+        match fault {
+            Fault::Fail(EINTR) => matches!(self, Self::Write | Self::Read),
+            Fault::Fail(EIO) | Fault::Stall(_) | Fault::Crash(_) => true,
+            Fault::Fail(EFBIG) => self == Self::Write,
+            Fault::Fail(_) => matches!(self, Self::Write | Self::Create | Self::Rename | Self::MakeDirectory),
+            Fault::Short => self == Self::Write,
+        }
+    }
+}
+
+fn apply(names: &mut BTreeMap<PathBuf, usize>, change: &Change) {
+    match change {
+        Change::Link(path, inode) => drop(names.insert(path.clone(), *inode)),
+        Change::Unlink(path) => drop(names.remove(path)),
+        Change::Rename(from, to) => {
+            if let Some(inode) = names.remove(from) {
+                names.insert(to.clone(), inode);
+            }
+        }
+    }
+}
+
+impl Inode {
+    pub(super) fn doom(&mut self) {
+        if self.synced < self.data.len() {
+            self.doomed_from.get_or_insert(self.synced);
+        }
+    }
+}

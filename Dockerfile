@@ -20,7 +20,7 @@ USER recorder
 VOLUME /data
 WORKDIR /data
 ENV UPBIT_RECORDER_DATA_DIR=/data
-# Docker gives ten seconds between SIGTERM and SIGKILL; `docker stop -t 60` gives a slow disk its time.
+# An orderly stop takes at most 10 s, which is what Docker waits: `docker stop -t 20` leaves a slow disk some air.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["upbit-recorder"]
 CMD ["record"]

@@ -136,10 +136,10 @@ pub fn assemble<D: Dial>(
     }
     let names = connections.iter().map(|(id, _)| id.to_string()).collect();
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
-    supervisor.record_gaps(ended);
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
     connect(&mut supervisor, config, (&place, inbox_sender), network)?;
+    supervisor.record_gaps(ended);
     Ok((supervisor, hosts))
 }
 

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Records the exchange Upbit around the clock, losing nothing.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "upbit-recorder", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Example:\n  upbit-recorder check --set data_dir=/srv/tape")]
 pub struct Cli {
@@ -38,8 +38,8 @@ impl ConfigArgs {
     }
 }
 
-/// What to do.
-#[derive(Debug, Subcommand)]
+/// What to do. Cannot be printed: arguments may hold keys.
+#[derive(Subcommand)]
 pub enum Verb {
     /// Records until it is told to stop.
     #[command(after_help = commands::record::EXAMPLE)]
@@ -48,7 +48,7 @@ pub enum Verb {
     #[command(after_help = commands::check::EXAMPLE)]
     Check(commands::check::Options),
     /// Plays the exchange on this machine.
-    Replay(commands::replay::Args),
+    Replay(Box<commands::replay::Args>),
     /// Prints what makes a shell complete our commands.
     #[command(after_help = commands::completions::COMPLETIONS_EXAMPLE)]
     Completions(commands::completions::Options),

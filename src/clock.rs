@@ -38,6 +38,11 @@ impl Stamp {
         self.0
     }
 
+    /// The time since `earlier`; zero where that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
     /// The next possible stamp.
     pub fn next(self) -> Self {
         Self((self.0 + 1).min(Self::MAX.0))

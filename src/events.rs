@@ -83,7 +83,7 @@ pub enum Event {
     Refused {
         /// Which connection.
         connection: String,
-        /// What is refused: `credentials`, `request`, `rate`.
+        /// What is refused: `credentials`, `request`, `rate`, `keepalive`, `listing`.
         refused: &'static str,
         /// The exchange's own words.
         reason: String,

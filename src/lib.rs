@@ -1,4 +1,4 @@
-//! upbit-recorder
+#![doc = include_str!("../ARCHITECTURE.md")]
 
 pub mod assembly;
 pub mod cli;

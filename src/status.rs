@@ -101,7 +101,7 @@ impl Display {
         // Writing to a string cannot fail.
         let _ = write!(line, " · {streams} · {rate:.0} msg/s · {written}");
         if let Some(gap) = &status.last_gap {
-            let (length, ago) = (between(gap.from, gap.to), between(gap.to, status.at));
+            let (length, ago) = (gap.length(), status.at.since(gap.to));
             let _ = write!(line, " · last gap {}, {} ago", duration(length), duration(ago));
         }
         if let Space::Low { bytes, .. } = status.space {
@@ -134,10 +134,6 @@ fn describe(id: ConnectionId, link: &Link, now: Instant) -> String {
         Link::Subscribing => format!("{id} connected, waiting for the first data"),
         Link::Live => format!("{id} live"),
     }
-}
-
-fn between(from: Stamp, to: Stamp) -> Duration {
-    Duration::from_micros(to.as_micros().saturating_sub(from.as_micros()))
 }
 
 /// `3.2 s`, `12 min`, `5 h`, `9 d`.

@@ -21,7 +21,7 @@ pub fn run(cli: &Cli) -> Exit {
         }
         Verb::Check(options) => print(|out| check::run(&cli.config.sources(), options, out)),
         Verb::Replay(args) => serve(cli, async |_config, signals, _logging| {
-            match replay::run(args.clone(), signals.shutdown.orderly).await {
+            match replay::run((**args).clone(), signals.shutdown.orderly).await {
                 Ok(()) => Exit::Success,
                 Err(error) => {
                     complain(&error.to_string());

@@ -1,15 +1,19 @@
 //! `replay`: serves a local exchange.
 
 use crate::clock::Clock;
-use crate::replay::{self, MAX_PAIRS, Market, Recorded, RecordedError, SentLog, Server, ServerError, Service, Source};
+use crate::replay::{
+    self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, SentLog, Server, ServerError,
+    Source,
+};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// A local exchange: plays recorded frames or a sample market to WebSocket clients.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(
     after_help = "Example:\n  upbit-recorder replay --listen 127.0.0.1:8080 --codes 20 --rate 500 --sent sent.jsonl"
 )]
@@ -48,6 +52,44 @@ pub struct Args {
     /// The key of --tls-cert.
     #[arg(long, value_name = "PEM", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+
+    /// The account's access key; without keys the private stream refuses everybody.
+    #[arg(long, value_name = "KEY", requires = "secret_key")]
+    access_key: Option<String>,
+
+    /// The account's secret key.
+    #[arg(long, value_name = "KEY", requires = "access_key")]
+    secret_key: Option<String>,
+
+    /// Drop a connection after this long without traffic.
+    #[arg(long, value_name = "SECONDS", default_value = "60s", value_parser = seconds)]
+    idle: Duration,
+
+    /// The pings of a client do not count as traffic.
+    #[arg(long)]
+    pings_do_not_count: bool,
+
+    /// Do not limit connects, messages and REST requests.
+    #[arg(long)]
+    no_limits: bool,
+
+    /// Objects in a frame of the formats JSON_LIST and SIMPLE_LIST, at most.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    list_batch: u16,
+
+    /// Send snapshots as bare objects even in the list formats.
+    #[arg(long)]
+    bare_snapshots: bool,
+
+    /// Send text frames instead of binary ones.
+    #[arg(long)]
+    text: bool,
+
+    /// Something that goes wrong, NAME[=VALUE][@AFTER][+FOR], for example drop@5s or silence=KRW-BTC_trade@5s+30s;
+    /// give it again for more. Names: refuse hang silence hold flood deny 429 418 slow drop close half garbage huge.
+    /// The same is taken, one in a line, by POST /_faults; DELETE /_faults forgets all.
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<Plan>,
 }
 
 /// Why `replay` cannot do its work.
@@ -77,15 +119,19 @@ pub enum ReplayError {
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), ReplayError> {
     let clock = Clock::start();
     let source = source(&args, &clock)?;
-    let log = match args.sent {
-        None => SentLog::default(),
-        Some(path) => SentLog::create(&path).map_err(|source| ReplayError::Sent { path, source })?,
-    };
+    let keys = args.access_key.as_ref().zip(args.secret_key.as_ref());
+    let keys = keys.map(|(access, secret)| Keys { access: access.clone(), secret: secret.clone() });
+    let mut exchange = Exchange::new(source, habits(&args), keys, clock);
+    if let Some(path) = args.sent {
+        let log = SentLog::create(&path).map_err(|source| ReplayError::Sent { path, source })?;
+        exchange = exchange.logging_to(log);
+    }
+    args.fault.into_iter().for_each(|plan| exchange.plan(plan));
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificates), Some(key)) => Some(replay::tls_acceptor(certificates, key)?),
         _ => None,
     };
-    let server = Server::bind(args.listen, tls, Service { source, log, clock }).await?;
+    let server = Server::bind(args.listen, tls, Arc::new(exchange)).await?;
     let mut stdout = io::stdout().lock();
     server
         .url()
@@ -103,6 +149,23 @@ fn source(args: &Args, clock: &Clock) -> Result<Source, RecordedError> {
         return Ok(Source::Market(Arc::new(market)));
     }
     Ok(Source::Recorded { frames: Recorded::read(&args.frames)?, rate: args.rate })
+}
+
+fn habits(args: &Args) -> Habits {
+    Habits {
+        idle: args.idle,
+        ping_counts: !args.pings_do_not_count,
+        limits: !args.no_limits,
+        list_batch: usize::from(args.list_batch),
+        bare_snapshots: args.bare_snapshots,
+        text: args.text,
+    }
+}
+
+/// Whole seconds, with or without the unit.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').unwrap_or(text).parse();
+    number.map(Duration::from_secs).map_err(|_| "expected a number of seconds such as 60s".to_owned())
 }
 
 /// A rate that a loopback connection can carry; the slowest is a frame in about three hours.

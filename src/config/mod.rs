@@ -81,13 +81,13 @@ pub struct ConnectionConfig {
     pub url: Url,
     /// How frames are spelt.
     pub format: Format,
-    /// A ping is sent after this long without a frame.
+    /// A ping is sent this often, whatever arrives.
     pub ping_interval: Duration,
     /// The connection counts as dead this long after an unanswered ping.
     pub pong_timeout: Duration,
     /// Resolve, TCP, TLS and upgrade together.
     pub connect_timeout: Duration,
-    /// How long a subscribed stream may take to bring its first frame.
+    /// How long a subscribed stream may take to bring its first frame, or an error the private request.
     pub first_frame_timeout: Duration,
     /// The first pause after a loss.
     pub backoff_min: Duration,

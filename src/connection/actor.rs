@@ -170,19 +170,20 @@ impl<D: Dial> Actor<D> {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Dial { authorization } => self.next_attempt = Some(authorization),
-            Command::Send(frame) => self.hand_over(|transport| transport.send(frame)),
-            Command::Close => self.hand_over(Transport::close),
+            Command::Send(frame) => {
+                if let Line::Up(transport) = &mut self.line {
+                    transport.send(frame);
+                }
+            }
+            Command::Close => {
+                if let Line::Up(transport) = &mut self.line {
+                    transport.close();
+                }
+            }
             Command::Disconnect => {
                 self.next_attempt = None;
                 self.line = Line::Down;
             }
-        }
-    }
-
-    fn hand_over(&mut self, send: impl FnOnce(&mut Transport<D::Stream>) -> Result<(), String>) {
-        let Line::Up(transport) = &mut self.line else { return };
-        if let Err(cause) = send(transport) {
-            self.session.handle_closed(self.clock.now(), cause);
         }
     }
 

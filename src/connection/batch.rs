@@ -81,6 +81,8 @@ pub struct Seen {
     pub error: bool,
     /// It held the answer to a method.
     pub reply: bool,
+    /// It held a status.
+    pub status: bool,
 }
 
 impl Batch {
@@ -91,6 +93,7 @@ impl Batch {
             seen.data |= matches!(part, Part::Data { .. });
             seen.error |= matches!(part, Part::Error { .. });
             seen.reply |= matches!(part, Part::Reply { .. });
+            seen.status |= matches!(part, Part::Status { .. });
             self.push_part(&part, received);
         });
         if seen.data {
@@ -99,6 +102,7 @@ impl Batch {
         self.seen.data |= seen.data;
         self.seen.error |= seen.error;
         self.seen.reply |= seen.reply;
+        self.seen.status |= seen.status;
         seen
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!             ┌──────── connect budget, pause ────────┐
 //!             ▼                                       │
-//! Waiting ──due──▶ Dialing ──opened──▶ Subscribing ──first data──▶ Live
+//! Waiting ──due──▶ Dialing ──opened──▶ Subscribing ─first data (1)─▶ Live
 //!    ▲                │ failed             │ lost                   │ lost
 //!    │                ▼                    ▼                        ▼
 //!    ├── backoff ─────┴────────────────────┴────────────────────────┤
@@ -11,13 +11,15 @@
 //!    └── 429, 418: as long as the exchange says ────────────────────┘
 //!
 //! any ──shutdown──▶ Closing ──answered or timed out──▶ Finished       max_retries failed in a row ──▶ Finished
+//!
+//! (1) private: or the request was answered by a sign of life and not refused in time, for nothing may come for days
 //! ```
 //!
 //! | part | owns |
 //! |---|---|
 //! | [`session`] | the diagram above, pure: pauses, pings, limits, what to send, what it means that something came |
 //! | [`dial`] | opening a byte stream: resolve, TCP, TLS |
-//! | [`transport`] | WebSocket over that stream; the only file that names tungstenite |
+//! | [`transport`] | WebSocket over that stream; the only room that names tungstenite |
 //! | [`actor`] | the task around them; moves bytes, batches and notices and decides nothing |
 //! | [`batch`] | what one read brought, in the shape in which it crosses the queue |
 //!
@@ -95,12 +97,14 @@ pub enum Notice {
         /// Why it was sent: `connected`, `changed`, or `stale` (again, because streams went mute).
         reason: &'static str,
     },
-    /// The first data frame of this session came.
+    /// The first data frame of this session came; on the private connection also: the request stands although it has
+    /// brought nothing. Its instant is the one since which the exchange is listened to.
     Live {
         /// The number of the attempt that succeeded.
         attempt: u32,
     },
     /// The exchange refuses the keys or the request; the next attempt comes slowly. Shown once until something changes.
+    /// Or it refuses what was said beside the request, which is then not said again.
     Refused {
         /// What is refused.
         objection: Objection,

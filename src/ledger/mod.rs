@@ -16,6 +16,7 @@ use crate::clock::Stamp;
 use crate::connection::ConnectionId;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Why an interval cannot be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +55,13 @@ pub struct Gap {
     /// The streams affected, sorted; `None`: all of the connection.
     #[serde(skip)]
     pub only: Option<Vec<String>>,
+}
+
+impl Gap {
+    /// From its beginning to its end.
+    pub fn length(&self) -> Duration {
+        self.to.since(self.from)
+    }
 }
 
 /// The gaps that are open, and how far the closed ones reach.

@@ -108,7 +108,7 @@ fn subscriber<W: Write + Clone + Send + Sync + 'static>(
     let filter = EnvFilter::new(filter);
     let make_writer = move || writer.clone();
     if text {
-        Box::new(fmt().with_env_filter(filter).with_ansi(colours).with_writer(make_writer).finish())
+        Box::new(fmt().with_env_filter(filter).with_ansi(colours).with_target(false).with_writer(make_writer).finish())
     } else {
         Box::new(fmt().json().flatten_event(true).with_env_filter(filter).with_writer(make_writer).finish())
     }

@@ -1,25 +1,28 @@
 //! A local exchange: the server's side of Upbit's protocol, from recordings or from a sample market.
 //!
 //! ```text
-//!  server ── TCP, TLS, upgrade ──▶ socket ──messages, times──▶ session (pure) ──▶ playback ──▶ market (pure)
-//!                                    │                             └───────────▶ recorded frames
-//!                                    └─▶ sent log
+//!  server ─ TCP, TLS ─▶ http ─ REST ────────────────▶ rest (pure) ────────┐
+//!                        └─ upgrade ─▶ socket ──────▶ session (pure) ─────┼─▶ market (pure)
+//!                                        └▶ sent log    └▶ recorded frames
+//!  faults (pure): asked at every step
 //! ```
 //!
 //! It is written from what is known of the exchange and shares no code with the recorder's own client, so that one
-//! misunderstanding cannot hide the other.
+//! misunderstanding cannot hide the other. The rooms marked pure take times as arguments and do no I/O: a simulated world
+//! can host a [`Session`] and its [`Faults`] as the server does.
 
+mod faults;
 mod market;
-mod playback;
 mod recorded;
-mod sent;
+mod rest;
 mod server;
 mod session;
-mod socket;
 mod wire;
 
+pub use faults::{Fault, Faults, MAX_FAULTS, NoPlan, Plan, Stage};
 pub use market::{MAX_PAIRS, Market};
 pub use recorded::{Recorded, RecordedError};
-pub use sent::SentLog;
-pub use server::{PUBLIC_PATH, Server, ServerError, Service, tls_acceptor};
-pub use session::Source;
+pub use rest::Keys;
+pub use server::{Exchange, PRIVATE_PATH, PUBLIC_PATH, SentLog, Server, ServerError, tls_acceptor};
+pub use session::{Habits, Output, Session, Source};
+pub use wire::request::Seat;

@@ -1,7 +1,7 @@
 //! What a connection is to the supervisor, and what its notices mean on record.
 
 use crate::clock::{Instant, Stamp};
-use crate::connection::{ConnectionId, Notice};
+use crate::connection::{ConnectionId, Notice, Stage};
 use crate::events::Event;
 use crate::recording::naming::manifest::Origins;
 use crate::status::{self, Link};
@@ -20,12 +20,14 @@ pub(super) struct Connection {
     pub(super) link: Link,
     /// The stamp of its last line from the exchange.
     pub(super) last: Option<Stamp>,
+    /// Since when its last session is sure to have listened.
+    pub(super) live_since: Option<Stamp>,
 }
 
 impl Connection {
     pub(super) fn new(id: ConnectionId, request: watch::Receiver<Request>) -> Self {
         let sent = request.borrow().to_frame("not sent");
-        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last: None }
+        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last: None, live_since: None }
     }
 
     /// What it asks for, per stream.
@@ -62,9 +64,14 @@ impl Connection {
                 let last = self.last.map(Stamp::as_micros);
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
                 let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
-                match retry_in {
-                    Some(retry_in) => tracing::warn!(connection, %stage, cause, attempt, retry_in, "not connected"),
-                    None => tracing::info!(connection, %stage, cause, "disconnected"),
+                match (stage, retry_in) {
+                    (_, None) => tracing::info!(connection, cause, "disconnected"),
+                    (Stage::Subscribing | Stage::Live, Some(retry_in)) => {
+                        tracing::warn!(connection, cause, attempt, retry_in, "lost the exchange");
+                    }
+                    (_, Some(retry_in)) => {
+                        tracing::warn!(connection, cause, attempt, retry_in, "the exchange cannot be reached");
+                    }
                 }
                 Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
             }
@@ -74,7 +81,18 @@ impl Connection {
             }
             Notice::Refused { objection, reason, request } => {
                 let refused = name_of(objection);
-                tracing::error!(connection, refused, reason, request, "the exchange refuses; it is tried again slowly");
+                match objection {
+                    Objection::Keepalive | Objection::Listing => {
+                        tracing::warn!(connection, refused, reason, "not known here; it is not said again");
+                    }
+                    _ => tracing::error!(
+                        connection,
+                        refused,
+                        reason,
+                        request,
+                        "the exchange refuses; tried again slowly"
+                    ),
+                }
                 Event::Refused { connection, refused, reason, request }
             }
             Notice::Silent { streams } => {
@@ -116,5 +134,8 @@ fn name_of(objection: Objection) -> &'static str {
         Objection::Credentials => "credentials",
         Objection::Request => "request",
         Objection::Limit { .. } => "rate",
+        Objection::Keepalive => "keepalive",
+        Objection::Listing => "listing",
+        Objection::Unclear => "unclear",
     }
 }

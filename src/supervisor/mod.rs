@@ -34,7 +34,7 @@ use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
 use crate::signals;
-use crate::status::Status;
+use crate::status::{self, Status};
 use crate::upbit::subscription::Request;
 use connections::Connection;
 pub use ending::Failure;
@@ -282,7 +282,8 @@ impl Supervisor {
             let connection = self.connections.get(&gap.connection);
             let all = connection.map(|connection| connection.origins().names()).unwrap_or_default();
             let stamp = self.stamper.raise(self.clock.stamp());
-            tracing::info!(connection = %gap.connection, from = %gap.from, to = %gap.to, cause = gap.cause, "gap");
+            let (connection, length) = (gap.connection, status::duration(gap.length()));
+            tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
             self.shown.last_gap = Some(gap.clone());
             self.event_at(stamp, &Event::gap(gap, stamp, all));
         }
@@ -291,7 +292,12 @@ impl Supervisor {
     fn handle_notice(&mut self, id: ConnectionId, at: Instant, notice: Notice) {
         let stamp = self.stamper.raise(self.clock.stamp_at(at));
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let (clock, last) = (self.clock, connection.last.unwrap_or(stamp));
+        let (clock, live) = (self.clock, matches!(notice, Notice::Live { .. }));
+        // Since when nothing is known of the connection.
+        let last = connection.last.max(connection.live_since).unwrap_or(stamp);
+        // Lines since then may have stamps that ran ahead of the clock.
+        let since = clock.stamp_at(at).max(connection.last.unwrap_or_default());
+        connection.live_since = if live { Some(since) } else { connection.live_since };
         let known = match &notice {
             // A connection that ends because we stop has recorded up to its end; the next start opens the gap.
             Notice::Lost { .. } if self.phase != Phase::Running => Vec::new(),
@@ -312,6 +318,10 @@ impl Supervisor {
             self.event_at(stamp, &event);
         }
         self.record_gaps(known);
+        // The account may be quiet for days and is listened to all the same.
+        if live && id == ConnectionId::Private {
+            self.close_gap(id, since);
+        }
     }
 
     /// Records an event that happened at `stamp`.

@@ -74,6 +74,7 @@ impl Supervisor {
         self.event_at(after, &Event::ClockStep { before, after: micros, epoch: self.epoch });
         for connection in self.connections.values_mut() {
             connection.last = Some(after);
+            connection.live_since = connection.live_since.map(|_| after);
         }
         self.durable = self.durable.map(|_| after);
         self.unsure_since = self.unsure_since.map(|_| after);

@@ -12,6 +12,10 @@ use crate::upbit::subscription::{Format, Request};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Replies longer than this are not read: a thousand pairs in each of the exchange's twelve types take a third of it,
+/// and what JSON becomes in memory is many times its text.
+const READ_BYTES: usize = 512 * 1024;
+
 /// The frame that asks for the list.
 pub fn to_frame(ticket: &str, format: Format) -> String {
     json!([{"ticket": ticket}, {"method": "LIST_SUBSCRIPTIONS"}, {"format": format.as_str()}]).to_string()
@@ -31,8 +35,11 @@ pub struct Difference {
 }
 
 impl Listing {
-    /// Reads a reply; `None` where it holds no list.
+    /// Reads a reply; `None` where it holds no list, or one longer than any exchange's.
     pub fn from_reply(object: &[u8]) -> Option<Self> {
+        if object.len() > READ_BYTES {
+            return None;
+        }
         let reply: Value = serde_json::from_slice(object).ok()?;
         let list = reply.get("result").or_else(|| reply.get("rslt"))?.as_array()?;
         let mut listing = Self::default();

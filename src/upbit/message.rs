@@ -12,6 +12,7 @@
 //! ways (`1.16539E8`, `100473000.00000000`), and printing it again would destroy the record. What was asked for does
 //! not matter here: an object and a list of any length are understood in every format.
 
+use memchr::memchr2;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -94,7 +95,7 @@ fn parse_list(text: &str) -> Option<Vec<&str>> {
 /// The one place that tells what an object is; `None` where it cannot stand in a line of its own.
 fn parse_object(object: &str) -> Option<Part<'_>> {
     let head: Head<'_> = serde_json::from_str(object).ok()?;
-    if head.keys == 0 || head.has_own_stamp || object.contains(['\n', '\r']) {
+    if head.keys == 0 || head.has_own_stamp || memchr2(b'\n', b'\r', object.as_bytes()).is_some() {
         return None;
     }
     Some(match (head.kind, head.code) {

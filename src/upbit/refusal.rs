@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The reason is text of the exchange's for people, cut and freed of control characters. The spelling of the rate
-//! limit's two names is not settled, so they are matched loosely; a name nobody knows is an objection to the request.
+//! limit's two names is not settled, so they are matched loosely. A name nobody knows counts as an objection to the request
+//! here; the session knows what was said last and may find it to be about something else.
 
 use crate::upbit::limits::{self, Answer};
 use crate::upbit::message::{self, Part};
@@ -52,13 +53,19 @@ pub enum Objection {
         /// How long to stay away.
         pause: Duration,
     },
+    /// The text `PING`, which this venue does not know.
+    Keepalive,
+    /// `LIST_SUBSCRIPTIONS`, which this venue does not know.
+    Listing,
+    /// Nothing that was said: a trouble of the exchange's own.
+    Unclear,
 }
 
 impl Refusal {
     /// Reads an error object of the stream.
     pub fn from_object(object: &[u8]) -> Self {
         let (name, message) = error_in(object).unwrap_or_default();
-        Self { kind: objection(&name, &message), reason: reason(&name, &message) }
+        Self { kind: objection(&name, &message), reason: given(reason(&name, &message)) }
     }
 
     /// Whether an object that names no stream is an error.
@@ -81,7 +88,7 @@ impl Refusal {
         };
         // A nonce that was seen before is an accident of one attempt; the next has another.
         let transient = kind == Objection::Credentials && reason.to_lowercase().contains("nonce_used");
-        (!transient).then(|| Self { kind, reason: if reason.is_empty() { "no reason given".into() } else { reason } })
+        (!transient).then(|| Self { kind, reason: given(reason) })
     }
 }
 
@@ -126,6 +133,10 @@ fn reason(name: &str, message: &str) -> String {
     }
 }
 
+fn given(reason: String) -> String {
+    if reason.is_empty() { "no reason given".to_owned() } else { reason }
+}
+
 fn clean(text: &str) -> String {
     let printable = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
     printable.take(REASON_CHARS).collect()
@@ -157,6 +168,8 @@ mod tests {
     fn the_reason_is_the_exchanges_own_and_fit_to_print() {
         let refusal = Refusal::from_object(b"{\"error\":{\"name\":\"WRONG_FORMAT\",\"message\":\"a\\u0000b\\nc\"}}");
         assert_eq!(refusal.reason, "WRONG_FORMAT: a b c");
+        let deep = format!(r#"{{"error":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+        assert_eq!(Refusal::from_object(deep.as_bytes()).reason, "no reason given");
         let long = format!(r#"{{"error":{{"name":"X","message":"{}"}}}}"#, "y".repeat(10_000));
         assert!(Refusal::from_object(long.as_bytes()).reason.len() < 300);
     }

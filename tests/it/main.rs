@@ -5,6 +5,7 @@
 mod actor;
 mod config;
 mod console;
+mod format;
 mod network;
 mod record;
 mod replay;

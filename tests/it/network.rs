@@ -1,6 +1,6 @@
 //! One connection over the machine's own loopback: real sockets, real TLS with an authority made for the test.
 
-use crate::actor::{config, request};
+use crate::actor::rig::{config, request};
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::path::PathBuf;

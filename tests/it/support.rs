@@ -1,7 +1,8 @@
 //! What the tests of the real program share: starting and ending it, and reading what it wrote.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +29,18 @@ impl Program {
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A figure of `/proc/<pid>/status`, such as `VmHWM`, in kB.
+    pub(crate) fn status(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
     }
 
     /// Sends a signal.
@@ -91,6 +104,18 @@ impl Exchange {
         authority.rsplit(':').next().unwrap().parse().unwrap()
     }
 
+    /// The pairs it lists.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let authority = self.url.split('/').nth(2).unwrap();
+        let mut socket = TcpStream::connect(authority).unwrap();
+        write!(socket, "GET /v1/market/all HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
+        let markets: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
+        markets.iter().map(|market| market["market"].as_str().unwrap().to_owned()).collect()
+    }
+
     /// Kills it.
     pub(crate) fn kill(self) {
         self.program.kill();
@@ -117,6 +142,13 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) fn pause(length: Duration) {
     #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
     std::thread::sleep(length);
+}
+
+/// A configuration that subscribes trades, order books and tickers of `codes`.
+pub(crate) fn subscribing(codes: &[String]) -> String {
+    let codes = serde_json::json!(codes);
+    let entry = |kind: &str| format!("[[public.subscribe]]\ntype = \"{kind}\"\ncodes = {codes}\n");
+    ["trade", "orderbook", "ticker"].map(entry).concat()
 }
 
 /// A data directory as a reader sees it.

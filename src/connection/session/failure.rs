@@ -1,30 +1,45 @@
 //! What follows from a failure: what is reported, and when the next attempt is made.
 //!
 //! ```text
-//! no refusal                 backoff
-//! keys or request refused    slow retry, reported once for as long as it stands
-//! 429, 418                   as long as the exchange says
-//! max_retries in a row       none
+//! no refusal, or of something beside the request    backoff
+//! keys or request refused                           slow retry, reported once for as long as it stands
+//! 429, 418                                          as long as the exchange says
+//! max_retries in a row                              none
 //! ```
 
 use super::pacing::jittered;
 use super::{Command, Session, State};
 use crate::clock::Instant;
 use crate::connection::{ConnectionId, Notice, Stage};
-use crate::upbit::refusal::Objection;
+use crate::upbit::refusal::{Objection, Refusal};
 use std::time::Duration;
 
 /// The longest wait after the exchange refused the keys or the request: a person has to change something first.
 const SLOW_RETRY: Duration = Duration::from_secs(600);
 
+/// Another reason for the same request is reported this often: a server that finds a new one for every frame must not
+/// fill the log.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+
 impl Session {
     /// Reports a refusal that a person must see, once for as long as it stands.
     pub(super) fn report_refusal(&mut self, now: Instant, request: Option<String>) {
         let Some(refusal) = &self.refusal else { return };
-        let lasting = matches!(refusal.kind, Objection::Credentials | Objection::Request);
-        if lasting && self.reported.as_ref() != Some(refusal) {
+        let news = match refusal.kind {
+            Objection::Credentials | Objection::Request => {
+                let known = |(at, reported): &(Instant, Refusal)| reported == refusal || now < *at + REPORT_EVERY;
+                let news = !self.reported.as_ref().is_some_and(known);
+                if news {
+                    self.reported = Some((now, refusal.clone()));
+                }
+                news
+            }
+            // Each can be refused once in the life of the process.
+            Objection::Keepalive | Objection::Listing => true,
+            Objection::Limit { .. } | Objection::Unclear => false,
+        };
+        if news {
             let notice = Notice::Refused { objection: refusal.kind, reason: refusal.reason.clone(), request };
-            self.reported = Some(refusal.clone());
             self.events.push_back((now, notice));
         }
     }
@@ -72,7 +87,7 @@ impl Session {
     fn pause(&mut self, now: Instant, objection: Option<Objection>) -> Duration {
         let backoff = self.backoff.next_pause(&mut self.rng);
         match objection {
-            None => backoff,
+            None | Some(Objection::Keepalive | Objection::Listing | Objection::Unclear) => backoff,
             Some(Objection::Credentials | Objection::Request) => backoff.max(jittered(SLOW_RETRY, &mut self.rng)),
             Some(Objection::Limit { pause }) => {
                 // The public feed is counted by address, so the other connection would be probing too; the private one

@@ -13,6 +13,7 @@
 //! After every `handle_*` both polls are drained to `None`. The diagram of the states is in [`super`].
 
 mod failure;
+mod inbound;
 mod interface;
 mod open;
 mod pacing;
@@ -21,27 +22,22 @@ mod watch;
 pub use interface::{Command, Inbound, Outgoing, Settings};
 pub use pacing::ConnectBudget;
 
-use super::batch::Batch;
 use super::dial::DialError;
-use super::{Notice, Stage};
+use super::{ConnectionId, Notice, Stage};
 use crate::clock::Instant;
 use crate::upbit::auth::Secret;
 use crate::upbit::listing;
 use crate::upbit::refusal::{Objection, Refusal};
 use crate::upbit::subscription::Request;
-use open::{Keepalive, Open};
-use pacing::{Backoff, Message, MessageBudget, Outbox, Reason};
+use open::{Keepalive, Open, Quiet};
+use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Reason, Said};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
-use watch::{Remedy, Watch};
-
-/// Mute streams may cost a connection this often. Each new one interrupts every other stream for a moment, and an
-/// exchange that cannot deliver one of them would otherwise have all of them interrupted for ever.
-const RENEW_EVERY: Duration = Duration::from_secs(3600);
+use watch::Watch;
 
 /// How long the answer to our close frame is waited for.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -58,11 +54,12 @@ pub struct Session {
     connects: Arc<ConnectBudget>,
     messages: MessageBudget,
     outbox: Outbox,
+    auxiliaries: Auxiliaries,
     rng: StdRng,
     /// The last error of this attempt or session.
     refusal: Option<Refusal>,
-    /// The refusal that was reported and still stands.
-    reported: Option<Refusal>,
+    /// The refusal that was reported and still stands, and since when.
+    reported: Option<(Instant, Refusal)>,
     /// When a connection was last given up because of mute streams.
     renewed_at: Option<Instant>,
     /// The last request as it was sent.
@@ -104,6 +101,7 @@ impl Session {
             connects,
             messages,
             outbox: Outbox::default(),
+            auxiliaries: Auxiliaries::default(),
             rng: StdRng::seed_from_u64(seed),
             refusal: None,
             reported: None,
@@ -139,17 +137,21 @@ impl Session {
     pub fn handle_opened(&mut self, now: Instant, address: String) {
         let config = &self.settings.config;
         let keepalive = Keepalive::new(config.ping_interval, config.pong_timeout, now);
-        self.state = State::Open(Box::new(Open::new(keepalive, Watch::new(config.first_frame_timeout))));
+        let quiet = (self.settings.id == ConnectionId::Private).then(|| Quiet::new(config.first_frame_timeout));
+        self.auxiliaries.handle_opened(now + config.ping_interval);
+        self.state = State::Open(Box::new(Open::new(keepalive, Watch::new(config.first_frame_timeout), quiet)));
         self.outbox = Outbox::default();
         self.outbox.push(Message::Request(Reason::Connected));
-        self.outbox.push(Message::Switch);
         self.events.push_back((now, Notice::Connected { attempt: self.attempt, address }));
         self.proceed(now);
     }
 
     /// The attempt failed.
     pub fn handle_dial_failed(&mut self, now: Instant, error: &DialError) {
-        self.refusal = error.answer.as_ref().and_then(Refusal::from_answer);
+        let refusal = error.answer.as_ref().and_then(Refusal::from_answer);
+        // Who shows no keys cannot be refused for them: then it is a trouble of the exchange's, and worth a quick retry.
+        let keyless = self.settings.credentials.is_none();
+        self.refusal = refusal.filter(|refusal| !(keyless && refusal.kind == Objection::Credentials));
         self.report_refusal(now, None);
         self.fail(now, error.stage, error.cause.clone());
         self.proceed(now);
@@ -170,6 +172,7 @@ impl Session {
                 self.events.push_back((now, Notice::Paused { from, to }));
             }
             self.handle_batch(now, &inbound.batch);
+            self.look_for_life(now);
         }
         if let Some(cause) = &inbound.closed {
             self.handle_closed(now, cause.clone());
@@ -207,6 +210,7 @@ impl Session {
                     if open.keepalive.take_due_ping(now) {
                         self.outbox.push(Message::Ping);
                     }
+                    self.look_for_life(now);
                     self.look_after_streams(now);
                 }
             }
@@ -253,7 +257,10 @@ impl Session {
     pub fn poll_deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Waiting { due, .. } => *due,
-            State::Open(open) => open.deadline().into_iter().chain(self.outbox.deadline()).min(),
+            State::Open(open) => {
+                let deadlines = [open.deadline(), self.outbox.deadline(), self.auxiliaries.deadline()];
+                deadlines.into_iter().flatten().min()
+            }
             State::Closing { until, .. } => Some(*until),
             State::Dialing | State::Finished => None,
         }
@@ -293,87 +300,49 @@ impl Session {
         uuid::Builder::from_random_bytes(self.rng.random()).into_uuid()
     }
 
-    fn handle_batch(&mut self, now: Instant, batch: &Batch) {
-        if let State::Open(open) = &mut self.state
-            && let Some(first) = batch.first_data()
-            && !open.live
-        {
-            open.live = true;
-            self.backoff.reset();
-            self.reported = None;
-            self.events.push_back((first, Notice::Live { attempt: self.attempt }));
-        }
-        if batch.seen().error {
-            self.handle_errors(now, batch);
-        }
-        if let State::Open(open) = &mut self.state {
-            open.watch.handle_batch(batch);
-            if batch.first_data().is_some() && open.watch.take_question() {
-                self.outbox.push(Message::List);
-            }
-            if batch.seen().reply {
-                let notices = batch.controls().filter_map(|object| open.watch.handle_reply(object));
-                self.events.extend(notices.map(|notice| (now, notice)));
-            }
-            self.look_after_streams(now);
-        }
-    }
-
-    /// Reports streams that are not what they should be, and does something about those that went mute.
-    fn look_after_streams(&mut self, now: Instant) {
-        let State::Open(open) = &mut self.state else { return };
-        while let Some(notice) = open.watch.poll_notice(now) {
-            self.events.push_back((now, notice));
-        }
-        match open.watch.poll_remedy(now) {
-            None => {}
-            Some(Remedy::Ask) => self.outbox.push(Message::List),
-            Some(Remedy::Resubscribe) => self.outbox.push(Message::Request(Reason::Stale)),
-            Some(Remedy::Reconnect) => {
-                let recently = self.renewed_at.is_some_and(|renewed_at| now < renewed_at + RENEW_EVERY);
-                if !recently {
-                    self.renewed_at = Some(now);
-                    self.lose(now, "streams went mute and stayed so".to_owned());
-                }
-            }
-        }
-    }
-
-    fn handle_errors(&mut self, now: Instant, batch: &Batch) {
-        let Some(object) = batch.controls().filter(|object| Refusal::is_error(object)).last() else { return };
-        self.refusal = Some(Refusal::from_object(object));
-        if let State::Open(open) = &mut self.state {
-            open.handle_refused(now);
-        }
-        self.report_refusal(now, self.sent.clone());
-    }
-
     /// Sends what may be sent now.
     fn proceed(&mut self, now: Instant) {
-        while matches!(self.state, State::Open(_))
-            && let Some(message) = self.outbox.poll(&mut self.messages, now)
-        {
-            let frame = match message {
-                Message::Ping => Outgoing::Ping,
-                Message::Switch => Outgoing::Text("PING".to_owned()),
-                Message::Request(reason) => Outgoing::Text(self.standing_request(now, reason)),
-                Message::List => Outgoing::Text(listing::to_frame(&self.uuid().to_string(), self.request.format)),
-            };
-            if let State::Open(open) = &mut self.state {
-                open.handle_sending(now);
-                if message == Message::Ping {
-                    open.keepalive.handle_ping_sent(now);
-                }
+        while matches!(self.state, State::Open(_)) {
+            if let Some(said) = self.auxiliaries.poll(now) {
+                self.outbox.push(if said == Said::Listing { Message::List } else { Message::Switch });
             }
-            self.commands.push_back(Command::Send(frame));
+            let Some(message) = self.outbox.poll(&mut self.messages, now) else { break };
+            self.send(now, message);
         }
+    }
+
+    fn send(&mut self, now: Instant, message: Message) {
+        let (frame, said) = match message {
+            Message::Ping => (Outgoing::Ping, None),
+            Message::Switch => (Outgoing::Text("PING".to_owned()), Some(Said::Keepalive)),
+            Message::Request(reason) => (Outgoing::Text(self.standing_request(now, reason)), Some(Said::Request)),
+            Message::List => {
+                let question = listing::to_frame(&self.uuid().to_string(), self.request.format);
+                (Outgoing::Text(question), Some(Said::Listing))
+            }
+        };
+        if let State::Open(open) = &mut self.state {
+            open.handle_sending(now);
+            if message == Message::Ping {
+                open.keepalive.handle_ping_sent(now);
+            }
+        }
+        if let Some(said) = said {
+            self.auxiliaries.handle_said(now, said);
+        }
+        self.commands.push_back(Command::Send(frame));
     }
 
     fn standing_request(&mut self, now: Instant, reason: Reason) -> String {
         let ticket = self.uuid().to_string();
         let request = self.request.to_frame(&ticket);
         if let State::Open(open) = &mut self.state {
-            open.watch.handle_requested(now, &self.request);
+            open.watch.handle_requested(now, &self.request, reason);
+            if let Some(quiet) = &mut open.quiet {
+                quiet.handle_requested(now);
+                // Its answer comes behind what the request brings about, where that is nothing.
+                self.outbox.push(Message::Ping);
+            }
         }
         self.sent = Some(request.clone());
         self.events.push_back((now, Notice::Subscribed { request: request.clone(), reason: reason.as_str() }));

@@ -51,6 +51,16 @@ impl Rig {
         Self::with(Settings { id: ConnectionId::Public, config: config(), credentials: None }, now)
     }
 
+    fn private() -> Self {
+        let credentials = Credentials {
+            access_key: Secret::new("canary-access"),
+            secret_key: Secret::new("canary-secret"),
+            algorithm: JwtAlgorithm::Hs512,
+        };
+        let now = Clock::anchored(Stamp::MAX).now();
+        Self::with(Settings { id: ConnectionId::Private, config: config(), credentials: Some(credentials) }, now)
+    }
+
     fn with(settings: Settings, now: Instant) -> Self {
         let connects = Arc::new(ConnectBudget::new(settings.config.connects_per_second, now));
         let mut session = Session::new(settings, connects, 3, now);
@@ -89,14 +99,7 @@ impl Rig {
 
 #[test]
 fn the_private_connection_has_a_fresh_token_for_each_attempt() {
-    let credentials = Credentials {
-        access_key: Secret::new("access"),
-        secret_key: Secret::new("secret"),
-        algorithm: JwtAlgorithm::Hs512,
-    };
-    let now = Clock::anchored(Stamp::MAX).now();
-    let settings = Settings { id: ConnectionId::Private, config: config(), credentials: Some(credentials) };
-    let mut rig = Rig::with(settings, now);
+    let mut rig = Rig::private();
     let mut tokens = Vec::new();
     for _ in 0..3 {
         rig.wait();
@@ -105,12 +108,13 @@ fn the_private_connection_has_a_fresh_token_for_each_attempt() {
     }
     assert!(tokens.iter().all(|token| matches!(token[..], [Command::Dial { authorization: Some(_) }])));
     assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2]);
-    assert!(!format!("{rig:?}", rig = rig.session).contains("secret\""), "keys never print");
+    let shown = format!("{:?} {tokens:?}", rig.session);
+    assert!(!shown.contains("canary") && !shown.contains("Bearer"), "{shown}");
 }
 
 #[test]
 fn refused_keys_are_retried_slowly_and_shown_once() {
-    let mut rig = Rig::start();
+    let mut rig = Rig::private();
     let answer =
         Answer { status: 401, body: br#"{"error":{"name":"expired_access_key"}}"#.to_vec(), ..Answer::default() };
     for _ in 0..3 {
@@ -125,6 +129,62 @@ fn refused_keys_are_retried_slowly_and_shown_once() {
     assert_eq!(refused, 1);
     rig.act(|session, now| session.handle_request(now, request("KRW-ETH")));
     assert!(rig.session.poll_deadline().unwrap() > rig.now, "another request does not mend the keys");
+}
+
+#[test]
+fn a_new_reason_for_every_frame_is_no_news_for_every_frame() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
+    for n in 0..1000 {
+        rig.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
+        rig.now += Duration::from_millis(100);
+    }
+    let refused = rig.events.iter().filter(|event| matches!(event, Notice::Refused { .. })).count();
+    assert_eq!(refused, 2, "one for PING, one for LIST_SUBSCRIPTIONS");
+    assert!(rig.session.poll_deadline().is_some(), "what stands is kept");
+}
+
+#[test]
+fn a_refused_request_is_shown_once_however_many_reasons_follow() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    for n in 0..1000 {
+        rig.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
+        rig.now += Duration::from_millis(100);
+    }
+    let refused = |event: &&Notice| matches!(event, Notice::Refused { objection: Objection::Request, .. });
+    assert_eq!(rig.events.iter().filter(refused).count(), 1);
+}
+
+#[test]
+fn an_error_that_answers_nothing_of_ours_is_a_loss_like_any_other() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
+    rig.data(br#"{"status":"UP"}"#);
+    rig.wait();
+    rig.data(br#"{"method":"LIST_SUBSCRIPTIONS","result":[{"type":"trade","codes":["KRW-BTC"]}]}"#);
+    rig.data(br#"{"error":{"name":"INTERNAL","message":"maintenance"}}"#);
+    rig.act(|session, now| session.handle_closed(now, "closed".into()));
+    let lost = rig.events.iter().rev().find(|event| matches!(event, Notice::Lost { .. })).unwrap();
+    let Notice::Lost { cause, retry_at, .. } = lost else { unreachable!() };
+    assert_eq!(cause, "refused by the exchange (INTERNAL: maintenance), closed");
+    assert!(*retry_at <= Some(rig.now + Duration::from_millis(500)));
+    assert!(!rig.events.iter().any(|event| matches!(event, Notice::Refused { .. })), "nobody has to change anything");
+}
+
+#[test]
+fn a_401_without_keys_is_a_loss_like_any_other() {
+    let mut rig = Rig::start();
+    rig.wait();
+    let answer = Some(Answer { status: 401, ..Answer::default() });
+    let error = DialError { answer, ..DialError::new(Stage::Upgrade, "HTTP 401") };
+    rig.act(|session, now| session.handle_dial_failed(now, &error));
+    assert!(rig.session.poll_deadline().unwrap() <= rig.now + Duration::from_millis(500));
 }
 
 #[test]

@@ -12,11 +12,11 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | [`inspect`] | what one plain segment holds |
+//! | [`mod@inspect`] | what one plain segment holds |
 //! | [`history`] | what the recorder's own events tell |
 //! | `past` | how far earlier processes had come |
 //! | `mend` | ending torn lines, moving files |
-//! | [`quarantine`] | where damaged files go |
+//! | [`mod@quarantine`] | where damaged files go |
 
 pub mod history;
 pub mod inspect;

@@ -131,12 +131,10 @@ impl Writer {
     /// Writes until the supervisor closes the queue, or until something fails that a retry cannot mend.
     pub async fn run(self) {
         let reports = self.channels.reports.clone();
-        let report = match self.write().await {
-            Ok(()) => Report::AllWritten,
-            Err(error) => Report::WriteFailed(error),
-        };
-        // The supervisor is gone only when the process is ending anyway.
-        let _ = reports.send(report).await;
+        if let Err(error) = self.write().await {
+            // The supervisor is gone only when the process is ending anyway.
+            let _ = reports.send(Report::WriteFailed(error)).await;
+        }
     }
 
     async fn write(mut self) -> Result<(), StorageError> {
@@ -232,6 +230,8 @@ impl Writer {
     async fn finish(&mut self) -> Result<(), StorageError> {
         self.write_out().await?;
         while self.persist(Journal::rotate_one).await? {}
+        // Whether the syncer is done with its last job or not: what is written is not lost with the process.
+        let _ = self.channels.reports.send(Report::AllWritten).await;
         let mut job = self.journal.take_sync_job().unwrap_or_default();
         (job.up_to, job.epoch, job.is_last) = (self.reached, self.journal.epoch(), true);
         // The syncer is gone only after an error of its own, which it has reported.

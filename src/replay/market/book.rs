@@ -39,6 +39,14 @@ impl Book {
         }
     }
 
+    /// The book with prices that are multiples of `step` only: asks rounded up, bids down, what meets is added up.
+    pub(crate) fn grouped(&self, step: u64) -> Self {
+        Self {
+            asks: merged(&self.asks, |price| price.next_multiple_of(step)),
+            bids: merged(&self.bids, |price| price - price % step),
+        }
+    }
+
     /// What the asks and the bids offer in all.
     pub(crate) fn totals(&self) -> (u128, u128) {
         let total = |side: &[Level]| side.iter().map(|level| u128::from(level.size)).sum();
@@ -46,13 +54,47 @@ impl Book {
     }
 }
 
-/// The first levels that exist, padded with zeros; the best price always exists.
+/// The first levels that exist, padded with zeros.
 fn filled(prices: impl Iterator<Item = u64>, level: impl Fn(u64) -> Option<Level>) -> [Level; DEPTH] {
     let mut side = [Level::default(); DEPTH];
-    let offers = prices.enumerate().filter_map(|(rank, price)| match level(price) {
-        None if rank == 0 => Some(Level { price, size: 1 }),
-        offer => offer,
-    });
-    side.iter_mut().zip(offers).for_each(|(place, offer)| *place = offer);
+    side.iter_mut().zip(prices.filter_map(level)).for_each(|(place, offer)| *place = offer);
     side
+}
+
+fn merged(side: &[Level], round: impl Fn(u64) -> u64) -> [Level; DEPTH] {
+    let mut merged = [Level::default(); DEPTH];
+    let mut used = 0;
+    for level in side.iter().filter(|level| level.size > 0) {
+        let price = round(level.price);
+        if used > 0 && merged[used - 1].price == price {
+            merged[used - 1].size += level.size;
+        } else {
+            merged[used] = Level { price, size: level.size };
+            used += 1;
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thin_side_is_padded_with_zeros() {
+        let book = Book::around(3, Quote::Btc, |price, _| Some(Level { price, size: 7 }));
+        let prices: Vec<u64> = book.bids.iter().map(|level| level.price).collect();
+        assert_eq!(prices[..4], [3, 2, 1, 0]);
+        assert_eq!(book.asks[29].price, 33);
+        assert_eq!(book.totals(), (30 * 7, 3 * 7));
+    }
+
+    #[test]
+    fn grouping_keeps_the_sum_and_rounds_away_from_the_middle() {
+        let book = Book::around(105, Quote::Btc, |price, _| Some(Level { price, size: 1 }));
+        let grouped = book.grouped(10);
+        assert_eq!(grouped.totals(), book.totals());
+        assert_eq!(grouped.asks[0], Level { price: 110, size: 5 });
+        assert_eq!(grouped.bids[0], Level { price: 100, size: 6 });
+    }
 }

@@ -1,10 +1,9 @@
 //! One pair of the sample market: its book and its trades at any moment, all following from the seed.
 
 use super::book::{Book, Level};
+use super::chance::{Beat, MAX_TRADES, Path, SLOT_MILLIS, Seed, Tape};
 use super::listing::{Listing, Quote};
-use super::path::Path;
-use super::seed::Seed;
-use super::tape::{Beat, MAX_TRADES, SLOT_MILLIS, Tape};
+use super::sums::Hours;
 use super::ticks::{UNIT, above, round_down};
 
 /// How long after it happened something is sent, in milliseconds; the frame's own time lies between the two.
@@ -45,12 +44,14 @@ pub(crate) struct Trade {
 }
 
 /// One pair.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Instrument {
     /// What it is called and about what it costs.
     pub(crate) listing: Listing,
     /// When it trades.
     pub(crate) tape: Tape,
+    /// What was summed up before.
+    pub(super) hours: Hours,
     seed: Seed,
     path: Path,
 }
@@ -59,7 +60,7 @@ impl Instrument {
     /// A pair; `seed` is its own.
     pub(crate) fn new(listing: Listing, tape: Tape, seed: Seed) -> Self {
         let path = Path::new(seed.part(0), listing.price);
-        Self { listing, tape, seed, path }
+        Self { listing, tape, hours: Hours::default(), seed, path }
     }
 
     /// The trades of one beat, oldest first.
@@ -79,14 +80,17 @@ impl Instrument {
     /// The book as it stands in a slot, all 30 pairs.
     pub(crate) fn book(&self, slot: u64) -> Book {
         let bid = self.best_bid(slot);
-        Book::around(bid, self.listing.quote, |price, side| self.level(slot, price, side))
+        Book::around(bid, self.listing.quote, |price, side| {
+            let is_best = price == bid || price == above(self.listing.quote, bid);
+            (is_best || !self.is_empty(price)).then(|| self.level(slot, price, side))
+        })
     }
 
     /// The best ask and the best bid of a slot.
     pub(crate) fn best(&self, slot: u64) -> (Level, Level) {
         let bid = self.best_bid(slot);
-        let level = |price, side| self.level(slot, price, side).unwrap_or(Level { price, size: 1 });
-        (level(above(self.listing.quote, bid), Side::Ask), level(bid, Side::Bid))
+        let ask = above(self.listing.quote, bid);
+        (self.level(slot, ask, Side::Ask), self.level(slot, bid, Side::Bid))
     }
 
     /// The slot whose book stands at `slot`: that of the last beat before its end.
@@ -113,14 +117,16 @@ impl Instrument {
         round_down(self.listing.quote, self.path.at(slot * SLOT_MILLIS))
     }
 
-    /// What is offered at a price; `None` where the book has a hole.
-    fn level(&self, slot: u64, price: u64, side: Side) -> Option<Level> {
+    /// What is offered at a price: it changes every 1.6 s, for each price at its own moment.
+    fn level(&self, slot: u64, price: u64, side: Side) -> Level {
         let seed = self.seed.part(2).part(price).part(side as u64);
-        // The best two prices always exist; of the others every third is empty.
-        // Each price changes its size every 1.6 s, each at its own moment.
         let era = (slot + seed.below(0, 16)) / 16;
-        let size = self.volume(price, seed.unit(era + 2)) * 4;
-        (seed.below(1, 3) > 0).then_some(Level { price, size })
+        Level { price, size: self.volume(price, seed.unit(era + 1)) * 4 }
+    }
+
+    /// Books have holes: a third of the prices, always the same ones, but never the best.
+    fn is_empty(&self, price: u64) -> bool {
+        self.seed.part(3).below(price, 3) == 0
     }
 
     /// A volume worth between about 4 and 4,000 dollars, evenly over the powers of ten.
@@ -139,4 +145,10 @@ impl Instrument {
 fn identifier(millis: u64, index: u64, seed: Seed) -> u64 {
     let late = seed.below(3, 50) == 0;
     if late { (millis - 1_500) * 10_000 + MAX_TRADES + index } else { millis * 10_000 + index }
+}
+
+/// When a trade with this identifier happened, in milliseconds.
+pub(crate) fn millis_of(id: u64) -> u64 {
+    let late = id % 10_000 >= MAX_TRADES;
+    id / 10_000 + if late { 1_500 } else { 0 }
 }

@@ -3,7 +3,7 @@
 //! The 855 pairs have the split of the exchange in September 2026: 289 against KRW, 328 against BTC, 238 against USDT.
 //! A base currency has the same worth in every quote currency, so the three prices of one currency agree.
 
-use super::seed::Seed;
+use super::chance::Seed;
 
 /// A quote currency, in the order in which the exchange's pairs are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub(crate) struct Listing {
     pub(crate) quote: Quote,
     /// The middle of the price's curve, in the quote currency.
     pub(crate) price: f64,
+    /// The base currency's name in English.
+    pub(crate) english_name: &'static str,
+    /// The base currency's name in Korean.
+    pub(crate) korean_name: &'static str,
 }
 
 /// How many pairs there are at most.
@@ -60,6 +64,8 @@ pub(crate) fn first(count: usize, seed: Seed) -> Vec<Listing> {
 struct Currency {
     symbol: &'static str,
     won: f64,
+    english_name: &'static str,
+    korean_name: &'static str,
 }
 
 impl Currency {
@@ -70,7 +76,8 @@ impl Currency {
         // The unknown ones cost between 1 and 100,000 won, evenly over the powers of ten.
         let drawn = 10f64.powf(5.0 * seed.unit(index));
         let won = fields.next().and_then(|price| price.parse().ok()).unwrap_or(drawn);
-        Self { symbol, won }
+        let english_name = fields.next().unwrap_or(symbol);
+        Self { symbol, won, english_name, korean_name: fields.next().unwrap_or(english_name) }
     }
 
     fn against(&self, quote: Quote, btc: f64, usdt: f64) -> Listing {
@@ -80,7 +87,7 @@ impl Currency {
             Quote::Usdt => self.won / usdt,
         };
         let code = format!("{}-{}", quote.as_str(), self.symbol);
-        Listing { code, quote, price }
+        Listing { code, quote, price, english_name: self.english_name, korean_name: self.korean_name }
     }
 }
 

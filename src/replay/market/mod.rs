@@ -3,36 +3,39 @@
 //! ```text
 //!  seed ─▶ path ─▶ best bid of a slot ─▶ book (30 levels a side)
 //!       └▶ tape ─▶ beats ─▶ trades ─▶ candles, days, tickers: sums of these trades and nothing else
+//!                            └──────▶ the account: it takes part in some of them
 //! ```
 //!
 //! Nothing is stored, so a slow client, a second client and a question about last month all see one and the same tape.
 
+mod account;
 mod book;
-mod candle;
+mod chance;
 mod instrument;
 mod listing;
-mod path;
-mod rolling;
-mod seed;
-mod tape;
+mod sums;
 mod ticks;
 
+pub(crate) use account::{Account, AccountEvent, Holding, Order, OrderState};
 pub(crate) use book::{Book, Level};
-pub(crate) use candle::Candle;
-pub(crate) use instrument::{Instrument, LAG_MILLIS, Trade};
+pub(crate) use chance::{Beat, SLOT_MILLIS};
+pub(crate) use instrument::{Instrument, LAG_MILLIS, Trade, millis_of};
 pub use listing::MAX_PAIRS;
-pub(crate) use rolling::{DAY_MILLIS, Rolling, previous_close};
-pub(crate) use tape::{Beat, SLOT_MILLIS};
+pub(crate) use listing::Quote;
+pub(crate) use sums::{Candle, DAY_MILLIS, Period, Rolling, candles_before, previous_close, trades_before};
+pub(crate) use ticks::tick;
 
-use seed::Seed;
+use chance::{Pace, Seed, Tape};
 use std::collections::BTreeMap;
-use tape::{Pace, Tape};
+use sums::HISTORY_MILLIS;
 
-/// All pairs.
+/// All pairs, and one account.
 #[derive(Debug)]
 pub struct Market {
     instruments: Vec<Instrument>,
     by_code: BTreeMap<String, usize>,
+    account: Account,
+    opened: u64,
 }
 
 impl Market {
@@ -51,7 +54,7 @@ impl Market {
             })
             .collect();
         let by_code = instruments.iter().zip(0..).map(|(pair, index)| (pair.listing.code.clone(), index)).collect();
-        Self { instruments, by_code }
+        Self { instruments, by_code, account: Account::new(seed.part(u64::MAX)), opened }
     }
 
     /// The place of a code; `None` for an unknown one, and codes are case-sensitive.
@@ -62,5 +65,20 @@ impl Market {
     /// The pair at a place that [`Market::find`] gave.
     pub(crate) fn instrument(&self, index: usize) -> &Instrument {
         &self.instruments[index]
+    }
+
+    /// All pairs, in the exchange's order.
+    pub(crate) fn instruments(&self) -> &[Instrument] {
+        &self.instruments
+    }
+
+    /// The one account.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Where history begins, in milliseconds since the epoch.
+    pub(crate) fn listed(&self) -> u64 {
+        self.opened.saturating_sub(HISTORY_MILLIS)
     }
 }

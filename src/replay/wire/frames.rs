@@ -3,9 +3,10 @@
 //! Source: docs.upbit.com, the pages "Ticker", "Trade", "Orderbook" and "Candle" of the WebSocket reference, and frames
 //! captured from the live service. Which of its spellings a number gets depends on the pair or on the number itself.
 
+use super::candle_unit::CandleUnit;
 use super::number::Spelling;
 use super::object::Object;
-use super::request::CandleUnit;
+use super::request::Entry;
 use super::time::Time;
 use crate::replay::market::{Book, Candle, Instrument, LAG_MILLIS, Level, Rolling, SLOT_MILLIS, Trade};
 use std::cmp::Ordering;
@@ -120,8 +121,8 @@ pub(crate) fn ticker(head: Head<'_>, rolling: &Rolling, last: &Trade) -> String 
     out
 }
 
-/// A book of `depth` pairs as it stood in a slot.
-pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, depth: usize) -> String {
+/// A book of `depth` pairs as it stood in a slot; `level` is the grouping of its prices in units of 10^-8, or 0.
+pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, (depth, level): (usize, u64)) -> String {
     let mut out = String::with_capacity(200 + depth * 110);
     let (asks, bids) = book.totals();
     let mut object = head.open(&mut out, "orderbook");
@@ -130,7 +131,7 @@ pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, depth: usize) ->
         .decimal(("total_ask_size", "tas"), asks, 8, Spelling::Double)
         .decimal(("total_bid_size", "tbs"), bids, 8, Spelling::Double)
         .raw(("orderbook_units", "obu"), |out| units(out, book, depth, head.short));
-    object.name(("stream_type", "st"), head.stream.as_str()).integer(("level", "lv"), 0);
+    object.name(("stream_type", "st"), head.stream.as_str()).number(("level", "lv"), level, Spelling::Plain);
     object.close();
     out
 }
@@ -152,6 +153,40 @@ pub(crate) fn candle(head: Head<'_>, unit: CandleUnit, start: u64, candle: &Cand
         .integer(("timestamp", "tms"), sent_at(&candle.last));
     head.close(object);
     out
+}
+
+/// The answer to LIST_SUBSCRIPTIONS: an object for each type asked for, with the codes that exist, without suffixes.
+pub(crate) fn subscriptions(ticket: &str, entries: &[Entry], is_known: impl Fn(&str) -> bool, short: bool) -> String {
+    let mut out = String::new();
+    let mut object = Object::open(&mut out, short);
+    object.name(("method", "mthd"), "LIST_SUBSCRIPTIONS").raw(("result", "rslt"), |out| {
+        out.push('[');
+        for (index, entry) in entries.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            let mut part = Object::open(out, short);
+            part.name(("type", "ty"), &entry.kind);
+            if !entry.codes.is_empty() {
+                let codes = entry.codes.iter().map(|code| code.split_once('.').map_or(code.as_str(), |(code, _)| code));
+                let codes: Vec<&str> = codes.filter(|code| is_known(code)).collect();
+                part.raw(("codes", "cds"), |out| out.push_str(&json(&codes)));
+            }
+            if entry.kind == "orderbook" {
+                let level = (entry.level.unwrap_or(0.0) * 1e8).round() as u64;
+                part.number(("level", "lv"), level, Spelling::Plain);
+            }
+            part.close();
+        }
+        out.push(']');
+    });
+    object.raw(("ticket", "tckt"), |out| out.push_str(&json(ticket)));
+    object.close();
+    out
+}
+
+fn json(value: impl serde::Serialize) -> String {
+    serde_json::to_string(&value).expect("strings always serialise")
 }
 
 /// The time a frame about this trade carries: between the trade and the sending.

@@ -1,7 +1,14 @@
-//! The exchange's side of the wire: requests read, frames written.
+//! The exchange's side of the wire: requests read, frames and REST objects written.
 
+mod candle_unit;
 pub(crate) mod frames;
 mod number;
 mod object;
+pub(crate) mod private;
 pub(crate) mod request;
 mod time;
+
+pub(crate) use candle_unit::CandleUnit;
+pub(crate) use number::{Spelling, spell};
+pub(crate) use object::Object;
+pub(crate) use time::Time;

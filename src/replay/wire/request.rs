@@ -1,13 +1,24 @@
 //! What a client asks for, read as leniently as the exchange reads it.
 //!
 //! ```text
-//! [{"ticket":"…"}, {"type":"trade","codes":["KRW-BTC"]}, …, {"format":"SIMPLE"}]
+//! [{"ticket":"…"}, {"type":"trade","codes":["KRW-BTC"]}, …, {"format":"SIMPLE"}]      Ask::Subscribe
+//! [{"ticket":"…"}, {"method":"LIST_SUBSCRIPTIONS"}, {"format":"SIMPLE"}]              Ask::List
 //! ```
 //!
 //! The entries may stand in any order, flags may be written in camel case, unknown keys are passed over. What cannot be
 //! accepted is a [`Refusal`] with the exchange's own names.
 
+use super::candle_unit::CandleUnit;
 use serde_json::{Map, Value};
+
+/// Which of the exchange's two streams a client is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seat {
+    /// Market data.
+    Public,
+    /// The account's events.
+    Private,
+}
 
 /// How frames are spelt and packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,10 +62,19 @@ pub(crate) struct Entry {
 pub(crate) struct Request {
     /// The client's mark; it comes back in the answer to a method.
     pub(crate) ticket: String,
-    /// The types, in the order asked for.
-    pub(crate) entries: Vec<Entry>,
-    /// How the answers are spelt.
+    /// How the answers are spelt, from now on.
     pub(crate) format: Format,
+    /// What is wanted.
+    pub(crate) ask: Ask,
+}
+
+/// What a request wants.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ask {
+    /// These types, instead of all earlier ones.
+    Subscribe(Vec<Entry>),
+    /// To be told what is subscribed.
+    List,
 }
 
 /// Why a request is not answered.
@@ -67,7 +87,8 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(name: &'static str, message: impl Into<String>) -> Self {
+    /// A refusal by name.
+    pub(crate) fn new(name: &'static str, message: impl Into<String>) -> Self {
         Self { name, message: message.into() }
     }
 
@@ -81,117 +102,129 @@ impl Refusal {
     }
 }
 
-/// Reads a request.
-pub(crate) fn parse(text: &str) -> Result<Request, Refusal> {
+/// Reads a request of a client on `seat`.
+pub(crate) fn parse(text: &str, seat: Seat) -> Result<Request, Refusal> {
     let Ok(Value::Array(parts)) = serde_json::from_str(text) else {
         return Err(Refusal::wrong_format());
     };
-    let mut request = Request { ticket: String::new(), entries: Vec::new(), format: Format::default() };
+    let (mut ticket, mut format, mut entries, mut lists) = (String::new(), Format::default(), Vec::new(), false);
     for part in &parts {
-        let Value::Object(part) = part else {
-            return Err(Refusal::wrong_format());
-        };
-        if let Some(ticket) = part.get("ticket") {
-            request.ticket = ticket.as_str().unwrap_or_default().to_owned();
+        let part = part.as_object().ok_or_else(Refusal::wrong_format)?;
+        if let Some(text) = part.get("ticket") {
+            ticket = text.as_str().unwrap_or_default().to_owned();
         }
         if let Some(name) = part.get("format") {
-            request.format = name.as_str().and_then(Format::named).ok_or_else(Refusal::wrong_format)?;
+            format = name.as_str().and_then(Format::named).ok_or_else(Refusal::wrong_format)?;
+        }
+        if let Some(method) = part.get("method") {
+            lists = true;
+            if method != "LIST_SUBSCRIPTIONS" {
+                return Err(Refusal::new("INVALID_PARAM", format!("{method} 은 지원하지 않는 메서드입니다.")));
+            }
         }
         if let Some(kind) = part.get("type") {
-            request.entries.push(entry(kind, part)?);
+            entries.push(entry(kind, part, seat)?);
         }
     }
-    if request.ticket.is_empty() {
+    if ticket.is_empty() {
         return Err(Refusal::new("NO_TICKET", "티켓이 존재하지 않거나, 유효하지 않습니다."));
     }
-    if request.entries.is_empty() {
+    if lists {
+        return Ok(Request { ticket, format, ask: Ask::List });
+    }
+    if entries.is_empty() {
         return Err(Refusal::new("NO_TYPE", "type 필드가 존재하지 않습니다."));
     }
-    Ok(request)
+    Ok(Request { ticket, format, ask: Ask::Subscribe(entries) })
 }
 
-/// The types of the public stream, but for the candles.
-const TYPES: [&str; 3] = ["ticker", "trade", "orderbook"];
-
-fn entry(kind: &Value, part: &Map<String, Value>) -> Result<Entry, Refusal> {
+fn entry(kind: &Value, part: &Map<String, Value>, seat: Seat) -> Result<Entry, Refusal> {
     let kind = kind.as_str().ok_or_else(Refusal::wrong_format)?;
-    if !TYPES.contains(&kind) && CandleUnit::of(kind).is_none() {
-        return Err(Refusal::new("INVALID_PARAM", format!("{kind} 은 지원하지 않는 타입입니다.")));
-    }
     let codes: Vec<String> = match part.get("codes") {
         None => Vec::new(),
         Some(Value::Array(codes)) => codes.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         Some(_) => return Err(Refusal::wrong_format()),
     };
-    if codes.is_empty() {
-        return Err(Refusal::new("NO_CODES", "codes 필드가 존재하지 않습니다."));
+    let has_codes = part.contains_key("codes");
+    match (kind, seat) {
+        ("ticker" | "trade" | "orderbook", Seat::Public) if !codes.is_empty() => {}
+        (candle, Seat::Public) if CandleUnit::of(candle).is_some() && !codes.is_empty() => {}
+        ("ticker" | "trade" | "orderbook", Seat::Public) => return Err(no_codes()),
+        (candle, Seat::Public) if CandleUnit::of(candle).is_some() => return Err(no_codes()),
+        ("myAsset", Seat::Private) if has_codes => return Err(Refusal::wrong_format()),
+        ("myOrder" | "myAsset" | "announcement", Seat::Private) => {}
+        ("myOrder" | "myAsset" | "announcement", Seat::Public) => {
+            return Err(Refusal::new("INVALID_AUTH", "인증 정보가 올바르지 않습니다."));
+        }
+        _ => return Err(Refusal::new("INVALID_PARAM", format!("{kind} 은 지원하지 않는 타입입니다."))),
     }
-    let flag =
-        |names: [&str; 2]| names.iter().any(|name| part.get(*name).is_some_and(|value| value == &Value::Bool(true)));
+    let flag = |names: [&str; 2]| names.iter().any(|name| part.get(*name) == Some(&Value::Bool(true)));
     let only_snapshot = flag(["is_only_snapshot", "isOnlySnapshot"]);
     let only_realtime = flag(["is_only_realtime", "isOnlyRealtime"]);
     let level = part.get("level").and_then(Value::as_f64);
     Ok(Entry { kind: kind.to_owned(), codes, level, snapshot: !only_realtime, realtime: !only_snapshot })
 }
 
-/// The periods of the candles on the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CandleUnit {
-    /// The type's name.
-    pub(crate) name: &'static str,
-    /// The period in milliseconds.
-    pub(crate) millis: u64,
-}
-
-impl CandleUnit {
-    const ALL: [(&'static str, u64); 9] = [
-        ("candle.1s", 1),
-        ("candle.1m", 60),
-        ("candle.3m", 180),
-        ("candle.5m", 300),
-        ("candle.10m", 600),
-        ("candle.15m", 900),
-        ("candle.30m", 1_800),
-        ("candle.60m", 3_600),
-        ("candle.240m", 14_400),
-    ];
-
-    /// The period a type's name stands for.
-    pub(crate) fn of(kind: &str) -> Option<Self> {
-        let (name, seconds) = Self::ALL.into_iter().find(|(name, _)| *name == kind)?;
-        Some(Self { name, millis: seconds * 1_000 })
-    }
+fn no_codes() -> Refusal {
+    Refusal::new("NO_CODES", "codes 필드가 존재하지 않습니다.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> &'static str {
-        parse(text).unwrap_err().name
+    fn entries(text: &str) -> Vec<Entry> {
+        match parse(text, Seat::Public).unwrap().ask {
+            Ask::Subscribe(entries) => entries,
+            Ask::List => panic!("{text}"),
+        }
+    }
+
+    fn refused(text: &str, seat: Seat) -> &'static str {
+        parse(text, seat).unwrap_err().name
     }
 
     #[test]
     fn the_format_may_stand_anywhere_and_flags_in_camel_case() {
         let text = r#"[{"ticket":"t"},{"format":"SIMPLE"},{"type":"trade","codes":["BTC-ARK"],"isOnlyRealtime":true,"x":1},
             {"type":"orderbook","codes":["KRW-BTC.15"],"level":10000,"is_only_snapshot":true}]"#;
-        let request = parse(text).unwrap();
-        assert_eq!(request.format, Format { short: true, list: false });
-        assert!(!request.entries[0].snapshot && request.entries[0].realtime);
-        assert!(request.entries[1].snapshot && !request.entries[1].realtime);
-        assert_eq!(request.entries[1].level, Some(10_000.0));
-        assert_eq!(request.entries[1].codes, ["KRW-BTC.15"]);
+        assert_eq!(parse(text, Seat::Public).unwrap().format, Format { short: true, list: false });
+        let entries = entries(text);
+        assert!(!entries[0].snapshot && entries[0].realtime);
+        assert!(entries[1].snapshot && !entries[1].realtime);
+        assert_eq!(entries[1].level, Some(10_000.0));
+        assert_eq!(entries[1].codes, ["KRW-BTC.15"]);
     }
 
     #[test]
     fn what_cannot_be_answered_has_the_exchanges_name() {
+        let refused = |text| refused(text, Seat::Public);
         assert_eq!(refused("hello"), "WRONG_FORMAT");
         assert_eq!(refused(r#"{"ticket":"t"}"#), "WRONG_FORMAT");
         assert_eq!(refused(r#"[{"ticket":"t"},5]"#), "WRONG_FORMAT");
         assert_eq!(refused(r#"[{"type":"trade","codes":["KRW-BTC"]}]"#), "NO_TICKET");
         assert_eq!(refused(r#"[{"ticket":"t"}]"#), "NO_TYPE");
         assert_eq!(refused(r#"[{"ticket":"t"},{"type":"trade"}]"#), "NO_CODES");
+        assert_eq!(refused(r#"[{"ticket":"t"},{"type":"candle.1m","codes":[]}]"#), "NO_CODES");
         assert_eq!(refused(r#"[{"ticket":"t"},{"type":"nope","codes":["KRW-BTC"]}]"#), "INVALID_PARAM");
+        assert_eq!(refused(r#"[{"ticket":"t"},{"method":"NOPE"}]"#), "INVALID_PARAM");
         assert_eq!(refused(r#"[{"ticket":"t"},{"type":"trade","codes":["A-B"]},{"format":"X"}]"#), "WRONG_FORMAT");
+        assert_eq!(refused(r#"[{"ticket":"t"},{"type":"myAsset"}]"#), "INVALID_AUTH");
+    }
+
+    #[test]
+    fn the_private_types_and_their_codes() {
+        let ask = |part: &str| parse(&format!(r#"[{{"ticket":"t"}},{part}]"#), Seat::Private);
+        assert!(ask(r#"{"type":"myOrder"}"#).is_ok());
+        assert!(ask(r#"{"type":"myOrder","codes":["KRW-BTC"]}"#).is_ok());
+        assert!(ask(r#"{"type":"announcement"}"#).is_ok());
+        assert_eq!(ask(r#"{"type":"myAsset","codes":["KRW-BTC"]}"#).unwrap_err().name, "WRONG_FORMAT");
+        assert_eq!(ask(r#"{"type":"trade","codes":["KRW-BTC"]}"#).unwrap_err().name, "INVALID_PARAM");
+    }
+
+    #[test]
+    fn a_list_without_a_format_means_default() {
+        let request = parse(r#"[{"ticket":"t"},{"method":"LIST_SUBSCRIPTIONS"}]"#, Seat::Public).unwrap();
+        assert_eq!(request, Request { ticket: "t".into(), format: Format::default(), ask: Ask::List });
     }
 }

@@ -3,6 +3,7 @@
 mod crash;
 mod life;
 mod tape;
+mod whole;
 
 use crate::support::{Exchange, Program, Tape, eventually};
 

@@ -10,8 +10,10 @@
 //! None of it is judged while the recorder itself does not read: then the silence is ours.
 
 mod keepalive;
+mod quiet;
 
 pub(super) use keepalive::Keepalive;
+pub(super) use quiet::Quiet;
 
 use super::watch::Watch;
 use crate::clock::Instant;
@@ -36,8 +38,10 @@ const PAUSE_NOTED: Duration = Duration::from_millis(100);
 pub(super) struct Open {
     pub(super) keepalive: Keepalive,
     pub(super) watch: Watch,
-    /// Data has come.
+    /// Data has come, or the request stands without.
     pub(super) live: bool,
+    /// On a connection that may be quiet for days.
+    pub(super) quiet: Option<Quiet>,
     partial_since: Option<Instant>,
     unsent_since: Option<Instant>,
     refused_at: Option<Instant>,
@@ -53,13 +57,25 @@ struct Pause {
 
 impl Open {
     /// A socket that was just opened.
-    pub(super) fn new(keepalive: Keepalive, watch: Watch) -> Self {
-        Self { keepalive, watch, live: false, partial_since: None, unsent_since: None, refused_at: None, pause: None }
+    pub(super) fn new(keepalive: Keepalive, watch: Watch, quiet: Option<Quiet>) -> Self {
+        Self {
+            keepalive,
+            watch,
+            live: false,
+            quiet,
+            partial_since: None,
+            unsent_since: None,
+            refused_at: None,
+            pause: None,
+        }
     }
 
     /// Bytes came; `whole` says whether they completed at least one message.
     pub(super) fn handle_heard(&mut self, now: Instant, whole: bool) {
         self.keepalive.handle_heard();
+        if let Some(quiet) = &mut self.quiet {
+            quiet.handle_heard(now);
+        }
         if whole {
             self.partial_since = None;
         } else {
@@ -87,6 +103,12 @@ impl Open {
         self.refused_at.is_some_and(|refused_at| now <= refused_at + REFUSAL_GRACE)
     }
 
+    /// Since when the request stands although it has brought nothing; `None` where that is not sure, or nothing new.
+    pub(super) fn stands_since(&self, now: Instant) -> Option<Instant> {
+        let quiet = self.quiet.as_ref().filter(|_| !self.live && self.refused_at.is_none());
+        quiet.and_then(|quiet| quiet.stands_since(now))
+    }
+
     /// The recorder reads (again), or has no room to.
     pub(super) fn handle_reading(&mut self, now: Instant, reading: bool) {
         let was_reading = self.pause.as_ref().is_none_or(|pause| pause.draining);
@@ -94,8 +116,9 @@ impl Open {
             return;
         }
         self.keepalive.suspend(!reading);
-        self.watch.handle_reading(now, reading);
+        self.watch.handle_paused();
         self.partial_since = None;
+        self.unsent_since = self.unsent_since.map(|_| now);
         let pause = self.pause.get_or_insert(Pause { from: now, draining: false });
         pause.draining = reading;
     }
@@ -104,7 +127,9 @@ impl Open {
     /// noting.
     pub(super) fn end_pause(&mut self, now: Instant, lost: bool) -> Option<(Instant, Instant)> {
         let pause = self.pause.take_if(|pause| pause.draining || lost)?;
-        (now >= pause.from + PAUSE_NOTED).then_some((pause.from, now))
+        let long = now >= pause.from + PAUSE_NOTED;
+        self.watch.handle_resumed(now, long);
+        long.then_some((pause.from, now))
     }
 
     /// What is wrong, if anything is.
@@ -132,6 +157,7 @@ impl Open {
             self.congested_at(),
             self.leave_at(),
             self.watch.deadline(),
+            self.quiet.as_ref().filter(|_| !self.live && self.refused_at.is_none()).and_then(Quiet::deadline),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -140,8 +166,10 @@ impl Open {
         Some(self.partial_since? + ASSEMBLY_TIMEOUT)
     }
 
+    /// A server that cannot send because nobody reads may not read either.
     fn congested_at(&self) -> Option<Instant> {
-        Some(self.unsent_since? + SEND_TIMEOUT)
+        let reading = self.pause.as_ref().is_none_or(|pause| pause.draining);
+        self.unsent_since.filter(|_| reading).map(|unsent_since| unsent_since + SEND_TIMEOUT)
     }
 
     /// A refused request on a socket that brings data leaves the earlier one standing; only without data is it useless.
@@ -158,7 +186,7 @@ mod tests {
     fn open() -> (Open, Instant) {
         let now = Clock::anchored(Stamp::MAX).now();
         let keepalive = Keepalive::new(Duration::from_secs(15), Duration::from_secs(10), now);
-        (Open::new(keepalive, Watch::new(Duration::from_secs(10))), now)
+        (Open::new(keepalive, Watch::new(Duration::from_secs(10)), None), now)
     }
 
     #[test]

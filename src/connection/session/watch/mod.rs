@@ -11,6 +11,7 @@
 mod silence;
 mod staleness;
 
+use super::pacing::Reason;
 use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::connection::batch::{Batch, Entry};
@@ -63,9 +64,11 @@ impl Watch {
         }
     }
 
-    /// The request was handed to the socket.
-    pub(in crate::connection::session) fn handle_requested(&mut self, now: Instant, request: &Request) {
-        self.silence = Silence::new(request, now + self.first_frame_timeout);
+    /// The request was handed to the socket. One that is repeated for mute streams has them reported already.
+    pub(in crate::connection::session) fn handle_requested(&mut self, now: Instant, request: &Request, reason: Reason) {
+        if reason != Reason::Stale {
+            self.silence = Silence::new(request, now + self.first_frame_timeout);
+        }
         self.staleness.handle_requested(now, request);
         self.wanted = Listing::of(request);
         self.listing = Asking::Unasked;
@@ -95,18 +98,29 @@ impl Watch {
 
     /// The exchange's list came, or something that is none.
     pub(in crate::connection::session) fn handle_reply(&mut self, object: &[u8]) -> Option<Notice> {
-        let subscribed = Listing::from_reply(object).filter(|_| self.listing == Asking::Asked)?;
+        if self.listing != Asking::Asked {
+            return None;
+        }
+        let subscribed = Listing::from_reply(object)?;
         self.listing = Asking::Compared;
         let difference = self.wanted.compare(&subscribed);
         let same = difference.missing.is_empty() && difference.unexpected.is_empty();
         (!same).then_some(Notice::Mismatch { missing: difference.missing, unexpected: difference.unexpected })
     }
 
-    /// The recorder reads (again), or has no room to: its own silence is not the exchange's.
-    pub(in crate::connection::session) fn handle_reading(&mut self, now: Instant, reading: bool) {
-        self.paused = !reading;
-        self.silence.postpone(now + self.first_frame_timeout);
-        self.staleness.handle_interrupted(now);
+    /// The recorder has no room to read: its own silence is not the exchange's.
+    pub(in crate::connection::session) fn handle_paused(&mut self) {
+        self.paused = true;
+    }
+
+    /// All that had waited is read. After a `long` pause everything begins anew; a short one changes nothing, or one
+    /// every few seconds would keep the watch from ever seeing anything.
+    pub(in crate::connection::session) fn handle_resumed(&mut self, now: Instant, long: bool) {
+        self.paused = false;
+        if long {
+            self.silence.postpone(now + self.first_frame_timeout);
+            self.staleness.handle_interrupted(now);
+        }
     }
 
     /// What is to be reported at this instant.

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  │········●···│··●·········│ … │●··│·●·│··●│··●│      ● a beat: the book moves, then nothing or a few trades
-//!   history: 300 slots a cell    │ live: as the rate demands
-//!                              opened
+//!    6,000 slots a cell │ 300 slots a cell    │ live: as the rate demands
+//!             30 days before               opened
 //! ```
 //!
 //! Which slot of a cell has the beat, and how many trades it brings, follows from the seed alone, so every stretch of
@@ -17,6 +17,9 @@ pub(crate) const SLOT_MILLIS: u64 = 100;
 /// The most trades one beat brings; identifiers have room for twice as many.
 pub(crate) const MAX_TRADES: u64 = 5_000;
 
+/// How long before the opening the tape is as dense as [`Pace::RECENT`], in slots.
+const RECENT_SLOTS: u64 = 30 * 86_400_000 / SLOT_MILLIS;
+
 /// How often the beats come, and how much they bring.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Pace {
@@ -25,8 +28,11 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Before the market opened: a beat in 30 s, so that a year of candles is summed in a blink.
-    pub(crate) const HISTORY: Self = Self { slots_per_beat: 300, trades_per_beat: 0.8 };
+    /// In the month before the market opened: a beat in 30 s, so that its minutes have their trades.
+    const RECENT: Self = Self { slots_per_beat: 300, trades_per_beat: 0.8 };
+
+    /// Earlier: a beat in ten minutes, so that a year of candles is summed in a blink.
+    const OLD: Self = Self { slots_per_beat: 6_000, trades_per_beat: 2.0 };
 
     /// The pace at which `codes` pairs together give `rate` frames a second to a client that subscribes their trades,
     /// order books and tickers: a beat gives one book frame, each of its trades a trade and a ticker frame.
@@ -54,6 +60,8 @@ pub(crate) struct Beat {
 pub(crate) struct Tape {
     seed: Seed,
     opened: u64,
+    /// Where the recent past begins.
+    recent: u64,
     live: Pace,
 }
 
@@ -66,9 +74,12 @@ struct Cell {
 }
 
 impl Tape {
-    /// A tape that changes from the pace of history to `live` at slot `opened`, rounded down to a whole cell.
+    /// A tape that changes from the pace of history to `live` at slot `opened`. History does not depend on it, so that
+    /// after a restart with the same seed yesterday is still the same.
     pub(crate) fn new(seed: Seed, opened: u64, live: Pace) -> Self {
-        Self { seed, opened: opened - opened % Pace::HISTORY.slots_per_beat, live }
+        let recent = opened.saturating_sub(RECENT_SLOTS);
+        // The old cells are a multiple of the recent ones, so this is a boundary of both.
+        Self { seed, opened, recent: recent - recent % Pace::OLD.slots_per_beat, live }
     }
 
     /// The beats in `from..to`, oldest first.
@@ -88,17 +99,20 @@ impl Tape {
     }
 
     fn cell_of(self, slot: u64) -> Cell {
-        let (pace, origin, seed) = match slot.checked_sub(self.opened) {
-            None => (Pace::HISTORY, 0, self.seed.part(0)),
-            Some(_) => (self.live, self.opened, self.seed.part(1)),
+        let (pace, origin, end, part) = match slot {
+            live if live >= self.opened => (self.live, self.opened, u64::MAX, 2),
+            recent if recent >= self.recent => (Pace::RECENT, 0, self.opened, 1),
+            _ => (Pace::OLD, 0, self.recent, 0),
         };
         let index = (slot - origin) / pace.slots_per_beat;
         let start = origin + index * pace.slots_per_beat;
-        let seed = seed.part(index);
+        // The opening cuts the last cell of history short.
+        let length = pace.slots_per_beat.min(end - start);
+        let seed = self.seed.part(part).part(index);
         // Between half and one and a half times the mean, then rounded up or down so that the mean stays.
         let trades = pace.trades_per_beat * (0.5 + seed.unit(1)) + seed.unit(2);
-        let beat = Beat { slot: start + seed.below(0, pace.slots_per_beat), trades: (trades as u64).min(MAX_TRADES) };
-        Cell { start, length: pace.slots_per_beat, beat }
+        let beat = Beat { slot: start + seed.below(0, length), trades: (trades as u64).min(MAX_TRADES) };
+        Cell { start, length, beat }
     }
 }
 
@@ -124,18 +138,23 @@ mod tests {
     }
 
     #[test]
-    fn the_tape_reads_the_same_in_both_directions_across_the_opening() {
-        let (from, to) = (OPENED - 3_000, OPENED + 1_000);
-        let forwards: Vec<Beat> = tape(50.0).beats(from, to).collect();
-        let mut backwards: Vec<Beat> = tape(50.0).beats_before(to).take_while(|beat| beat.slot >= from).collect();
-        backwards.reverse();
-        assert!(forwards.len() > 20);
-        assert_eq!(forwards, backwards);
+    fn the_tape_reads_the_same_in_both_directions_across_changes_of_pace() {
+        for middle in [OPENED, OPENED - RECENT_SLOTS, OPENED - RECENT_SLOTS + 700] {
+            let (from, to) = (middle - 100_000, middle + 100_000);
+            let forwards: Vec<Beat> = tape(50.0).beats(from, to).collect();
+            let mut backwards: Vec<Beat> = tape(50.0).beats_before(to).take_while(|beat| beat.slot >= from).collect();
+            backwards.reverse();
+            assert!(forwards.len() > 300);
+            assert_eq!(forwards, backwards);
+        }
     }
 
     #[test]
-    fn what_happened_before_the_opening_does_not_depend_on_the_rate() {
-        let history = |rate| tape(rate).beats(OPENED - 9_000, OPENED).collect::<Vec<_>>();
-        assert_eq!(history(1.0), history(50_000.0));
+    fn what_happened_before_the_opening_depends_neither_on_the_rate_nor_on_the_opening() {
+        let history = |opened, rate| {
+            let tape = Tape::new(Seed::new(1), opened, Pace::for_rate(rate, 10));
+            tape.beats(OPENED - 9_000, OPENED - 301).collect::<Vec<_>>()
+        };
+        assert_eq!(history(OPENED, 1.0), history(OPENED + 12_345, 50_000.0));
     }
 }

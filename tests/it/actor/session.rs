@@ -1,195 +1,17 @@
-//! One connection against a real WebSocket server at the other end of a pipe, in virtual time.
+//! The life of a connection: made, lost, made again, ended.
 
+use super::rig::*;
 use futures_util::{SinkExt, StreamExt};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
-use tokio_tungstenite::WebSocketStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_util::sync::CancellationToken;
-use upbit_recorder::clock::{Clock, Instant, Stamp, sleep_until};
-use upbit_recorder::config::{ConnectionConfig, Url};
-use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
-use upbit_recorder::connection::batch::Entry;
-use upbit_recorder::connection::dial::{Dial, DialError, Opened};
-use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{ConnectionId, Delivery, Notice, Stage, What};
+use upbit_recorder::clock::{Clock, Stamp, sleep_until};
+use upbit_recorder::config::ConnectionConfig;
+use upbit_recorder::connection::{Notice, Stage, What};
 use upbit_recorder::upbit::refusal::Objection;
-use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
-
-const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC"}"#;
-
-pub(crate) fn config() -> ConnectionConfig {
-    ConnectionConfig {
-        enabled: true,
-        url: Url { tls: false, host: "exchange.test".into(), port: 80, text: "ws://exchange.test/websocket/v1".into() },
-        format: Format::Default,
-        ping_interval: Duration::from_secs(15),
-        pong_timeout: Duration::from_secs(10),
-        connect_timeout: Duration::from_secs(10),
-        first_frame_timeout: Duration::from_secs(10),
-        backoff_min: Duration::from_millis(500),
-        backoff_max: Duration::from_secs(30),
-        max_retries: 0,
-        connects_per_second: 5,
-        messages_per_second: 5,
-        messages_per_minute: 100,
-        max_message_bytes: 1024 * 1024,
-        tls_ca_file: None,
-        subscribe: Vec::new(),
-    }
-}
-
-pub(crate) fn request(codes: &[&str]) -> Request {
-    let codes = codes.iter().map(|&code| code.to_owned()).collect();
-    let trade = Subscription { kind: "trade".into(), codes, ..Subscription::default() };
-    Request { subscriptions: vec![trade], format: Format::Default }
-}
-
-/// Dials a pipe and hands its other end to the test; the first `refusals` attempts are refused.
-struct Pipe {
-    servers: mpsc::Sender<DuplexStream>,
-    refusals: Arc<AtomicU32>,
-}
-
-impl Dial for Pipe {
-    type Stream = DuplexStream;
-
-    async fn dial(&self, _: &Url, _: Instant) -> Result<Opened<DuplexStream>, DialError> {
-        let left = self.refusals.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        if left.is_ok() {
-            return Err(DialError::new(Stage::Tcp, "connection refused by the test"));
-        }
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        self.servers.send(theirs).await.map_err(|_| DialError::new(Stage::Tcp, "the test is over"))?;
-        Ok(Opened { stream: ours, address: "pipe".into() })
-    }
-}
-
-/// An actor, and everything around it in the test's hands.
-struct Rig {
-    clock: Clock,
-    inbox: mpsc::Receiver<Delivery>,
-    servers: mpsc::Receiver<DuplexStream>,
-    refusals: Arc<AtomicU32>,
-    requests: watch::Sender<Request>,
-    shutdown: CancellationToken,
-    tasks: JoinSet<()>,
-}
-
-type Server = WebSocketStream<DuplexStream>;
-
-impl Rig {
-    fn start() -> Self {
-        Self::with(config(), 8)
-    }
-
-    fn with(config: ConnectionConfig, slots: usize) -> Self {
-        let clock = Clock::anchored(Stamp::default());
-        let (inbox_sender, inbox) = mpsc::channel(slots);
-        let (servers_sender, servers) = mpsc::channel(1);
-        let (requests, requests_receiver) = watch::channel(request(&["KRW-BTC"]));
-        let room = Arc::new(Semaphore::new(room_needed(&config) as usize));
-        let (refusals, shutdown) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
-        let connects = Arc::new(ConnectBudget::new(config.connects_per_second, clock.now()));
-        let wiring = Wiring {
-            inbox: inbox_sender,
-            room,
-            requests: requests_receiver,
-            shutdown: shutdown.clone(),
-            clock,
-            connects,
-            seed: 7,
-            dial: Pipe { servers: servers_sender, refusals: Arc::clone(&refusals) },
-        };
-        let settings = Settings { id: ConnectionId::Public, config, credentials: None };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Actor::new(settings, wiring).run());
-        Self { clock, inbox, servers, refusals, requests, shutdown, tasks }
-    }
-
-    async fn delivery(&mut self) -> Delivery {
-        self.inbox.recv().await.expect("the actor runs")
-    }
-
-    async fn notice(&mut self) -> Notice {
-        match self.delivery().await.what {
-            What::Notice(notice) => notice,
-            What::Batch(batch) => panic!("a batch where a notice was expected: {batch:?}"),
-        }
-    }
-
-    /// The objects of the next batch.
-    async fn objects(&mut self) -> Vec<String> {
-        match self.delivery().await.what {
-            What::Notice(notice) => panic!("a notice where a batch was expected: {notice:?}"),
-            What::Batch(batch) => batch.entries().map(|(_, entry)| text(entry)).collect(),
-        }
-    }
-
-    async fn next_server(&mut self) -> Server {
-        let stream = self.servers.recv().await.expect("the actor dials");
-        tokio_tungstenite::accept_async(stream).await.unwrap()
-    }
-
-    /// Accepts, reads the request and swallows the notices up to `Subscribed`.
-    async fn subscribed(&mut self) -> Server {
-        let mut server = self.next_server().await;
-        assert!(text_frame(&mut server).await.starts_with(r#"[{"ticket":"#));
-        assert!(matches!(self.notice().await, Notice::Dialing { .. }));
-        assert!(matches!(self.notice().await, Notice::Connected { .. }));
-        assert!(matches!(self.notice().await, Notice::Subscribed { .. }));
-        server
-    }
-
-    /// As [`Self::subscribed`], with the first trade delivered.
-    async fn live(&mut self) -> Server {
-        let mut server = self.subscribed().await;
-        server.send(Message::binary(TRADE)).await.unwrap();
-        assert!(matches!(self.notice().await, Notice::Live { .. }));
-        assert_eq!(self.objects().await, [TRADE]);
-        server
-    }
-
-    async fn lost(&mut self) -> (Stage, String, u32, Option<Duration>) {
-        let delivery = self.delivery().await;
-        let at = delivery.at;
-        let What::Notice(Notice::Lost { stage, cause, attempt, retry_at }) = delivery.what else {
-            panic!("expected a loss: {delivery:?}")
-        };
-        (stage, cause, attempt, retry_at.map(|retry_at| retry_at - at))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        sleep_until(Some(self.clock.now() + duration)).await;
-    }
-}
-
-fn text(entry: Entry<'_>) -> String {
-    let (Entry::Data { object: bytes, .. } | Entry::Control { object: bytes } | Entry::Unreadable { bytes }) = entry;
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The next text frame, answering pings on the way.
-async fn text_frame(server: &mut Server) -> String {
-    loop {
-        match server.next().await.unwrap().unwrap() {
-            Message::Text(text) => return text.to_string(),
-            Message::Ping(_) | Message::Pong(_) => {}
-            other => panic!("unexpected {other:?}"),
-        }
-    }
-}
-
-/// Lets the server answer pings for as long as the connection lives.
-async fn idle(mut server: Server) {
-    while let Some(Ok(_)) = server.next().await {}
-}
 
 #[tokio::test(start_paused = true)]
 async fn it_connects_asks_and_is_live_with_the_first_data() {
@@ -197,7 +19,6 @@ async fn it_connects_asks_and_is_live_with_the_first_data() {
     let mut server = rig.next_server().await;
     let asked = text_frame(&mut server).await;
     assert!(asked.ends_with(r#"},{"type":"trade","codes":["KRW-BTC"]},{"format":"DEFAULT"}]"#), "{asked}");
-    assert_eq!(text_frame(&mut server).await, "PING");
     assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });
     assert_eq!(rig.notice().await, Notice::Connected { attempt: 1, address: "pipe".into() });
     assert_eq!(rig.notice().await, Notice::Subscribed { request: asked, reason: "connected" });
@@ -207,6 +28,7 @@ async fn it_connects_asks_and_is_live_with_the_first_data() {
     server.send(Message::binary(TRADE)).await.unwrap();
     assert_eq!(rig.notice().await, Notice::Live { attempt: 1 });
     assert_eq!(rig.objects().await, [TRADE]);
+    assert_eq!(text_frame(&mut server).await, "PING", "which nothing but data makes room for");
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,6 +77,8 @@ async fn a_quiet_market_that_answers_pings_is_never_cut() {
 async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_dead() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;
+    let rest = rig.room.available_permits();
+    let _taken = rig.room.clone().try_acquire_many_owned(rest.try_into().unwrap()).unwrap();
     server.send(Message::binary(TRADE)).await.unwrap();
     // For as long as this batch is not written, its room is missing for the next read.
     let unwritten = rig.delivery().await;
@@ -276,6 +100,27 @@ async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_d
     assert_eq!(rig.objects().await, [TRADE]);
     let Notice::Paused { from, to } = rig.notice().await else { panic!("expected the pause") };
     assert!(to - from >= Duration::from_secs(600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_before_the_end_is_read_even_where_the_end_shows_first() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    let rest = rig.room.available_permits();
+    let taken = rig.room.clone().try_acquire_many_owned(rest.try_into().unwrap()).unwrap();
+    server.send(Message::binary(TRADE)).await.unwrap();
+    let unwritten = rig.delivery().await;
+    for _ in 0..100 {
+        server.send(Message::binary(TRADE)).await.unwrap();
+    }
+    drop(server);
+    // The pings of this minute meet a closed pipe.
+    rig.sleep(Duration::from_secs(60)).await;
+    assert!(rig.inbox.try_recv().is_err());
+    drop((unwritten, taken));
+    assert_eq!(rig.objects().await.len(), 100);
+    assert!(matches!(rig.notice().await, Notice::Paused { .. }));
+    assert_eq!(rig.lost().await.0, Stage::Live);
 }
 
 #[tokio::test(start_paused = true)]

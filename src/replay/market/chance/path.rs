@@ -23,21 +23,20 @@ const WAVES: [(u64, f64); 7] = [
 /// One price's curve.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
-    seed: Seed,
+    waves: [Seed; WAVES.len()],
     base: f64,
 }
 
 impl Path {
     /// A curve that swings around `base`.
     pub(crate) fn new(seed: Seed, base: f64) -> Self {
-        Self { seed, base }
+        Self { waves: std::array::from_fn(|wave| seed.part(wave as u64)), base }
     }
 
     /// The price at a time, in milliseconds since the epoch.
     pub(crate) fn at(&self, millis: u64) -> f64 {
-        let waves = WAVES.iter().zip(0..);
-        let swing: f64 =
-            waves.map(|(&(length, height), wave)| height * noise(self.seed.part(wave), millis, length)).sum();
+        let waves = WAVES.iter().zip(&self.waves);
+        let swing: f64 = waves.map(|(&(length, height), seed)| height * noise(*seed, millis, length)).sum();
         self.base * swing.exp()
     }
 

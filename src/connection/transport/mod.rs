@@ -1,4 +1,4 @@
-//! WebSocket over a byte stream: the only file that names tungstenite.
+//! WebSocket over a byte stream: the only room that names tungstenite.
 //!
 //! ```text
 //! upgrade ──▶ Transport ──recv──▶ Inbound: everything that was there, in one batch
@@ -8,28 +8,31 @@
 //! [`Transport::recv`] is the hot path: it polls until nothing is there or the batch is full, copies each frame once
 //! into the batch and stamps it there. It keeps nothing between polls, so dropping its future loses nothing.
 
+mod refused;
+mod wire;
+
 use super::Stage;
 use super::dial::DialError;
 use super::session::{Inbound, Outgoing};
 use crate::clock::Clock;
 use crate::config::Url;
 use crate::upbit::auth::Secret;
-use crate::upbit::limits::Answer;
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use tokio_tungstenite::tungstenite::handshake::client::{Request, Response};
+use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, DATE, HeaderMap, RETRY_AFTER};
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use wire::Wire;
 
 /// Bytes asked of the socket at once. The buffer is zeroed before each read, so a greater one costs more than the calls
 /// it saves: the exchange's whole feed is 70 of these a second.
@@ -49,15 +52,16 @@ pub struct Terms {
     pub max_message_bytes: usize,
 }
 
-/// An open WebSocket.
-#[derive(Debug)]
+/// An open WebSocket. It has no `Debug`, which would show what is being received.
 pub struct Transport<S> {
-    socket: WebSocketStream<Counted<S>>,
+    socket: WebSocketStream<Wire<S>>,
     clock: Clock,
     /// Bytes of the stream that were reported as heard.
     heard: u64,
     /// Something was handed over that has not left.
     unsent: bool,
+    /// Why nothing can be sent any more. What the other side sent before is still read.
+    broken: Option<String>,
     /// Reading was interrupted, and what has waited since is not read yet.
     behind: bool,
 }
@@ -75,30 +79,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             .max_message_size(Some(terms.max_message_bytes))
             .max_frame_size(Some(terms.max_message_bytes));
         let request = request(&terms.url, terms.authorization.as_ref())?;
-        let stream = Counted { stream, read: 0 };
+        let (stream, back) = Wire::new(stream);
         let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
-        let (socket, _) = upgraded.map_err(|error| upgrade_error(&terms.url, error))?;
-        let heard = socket.get_ref().read;
-        Ok(Self { socket, clock, heard, unsent: false, behind: false })
+        let mut socket = match upgraded {
+            Ok((socket, _)) => socket,
+            Err(Error::Http(response)) => return Err(refused::dial_error(*response, back, terms, clock).await),
+            Err(error) => {
+                let cause = format!("no WebSocket with {}: {}", terms.url.host, describe(&error));
+                return Err(DialError::new(Stage::Upgrade, cause));
+            }
+        };
+        socket.get_mut().keep();
+        let heard = socket.get_ref().read();
+        Ok(Self { socket, clock, heard, unsent: false, broken: None, behind: false })
     }
 
-    /// Hands a frame over; it leaves while [`Self::recv`] is polled.
-    ///
-    /// # Errors
-    /// The connection is of no use any more, and why.
-    pub fn send(&mut self, frame: Outgoing) -> Result<(), String> {
+    /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also tells if it could not.
+    pub fn send(&mut self, frame: Outgoing) {
         self.start(match frame {
             Outgoing::Ping => Message::Ping(Default::default()),
             Outgoing::Text(text) => Message::Text(text.into()),
-        })
+        });
     }
 
     /// Hands a close frame over.
-    ///
-    /// # Errors
-    /// The connection is of no use any more, and why.
-    pub fn close(&mut self) -> Result<(), String> {
-        self.start(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })))
+    pub fn close(&mut self) {
+        self.start(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })));
     }
 
     /// Waits until something happens: bytes came (only if `reading`), all that was handed over has left, all that had
@@ -108,8 +114,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             let mut inbound = Inbound::default();
             self.poll_send(cx, &mut inbound);
             self.behind |= !reading;
-            if reading && inbound.closed.is_none() {
+            if reading {
                 self.poll_read(cx, &mut inbound);
+            }
+            if inbound.drained && inbound.closed.is_none() {
+                inbound.closed = self.broken.take();
             }
             let caught_up = inbound.drained && std::mem::take(&mut self.behind);
             let something = inbound.heard || inbound.sent || caught_up || inbound.closed.is_some();
@@ -118,13 +127,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         .await
     }
 
-    fn start(&mut self, message: Message) -> Result<(), String> {
+    fn start(&mut self, message: Message) {
         self.unsent = true;
-        Pin::new(&mut self.socket).start_send(message).map_err(|error| describe(&error))
+        if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
+            self.broken.get_or_insert_with(|| describe(&error));
+        }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) {
-        if !self.unsent {
+        if !self.unsent || self.broken.is_some() {
             return;
         }
         match Pin::new(&mut self.socket).poll_flush(cx) {
@@ -133,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 self.unsent = false;
                 inbound.sent = true;
             }
-            Poll::Ready(Err(error)) => inbound.closed = Some(describe(&error)),
+            Poll::Ready(Err(error)) => self.broken = Some(describe(&error)),
         }
     }
 
@@ -152,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 Poll::Ready(None) => inbound.closed = Some(describe(&Error::ConnectionClosed)),
             }
         }
-        let read = self.socket.get_ref().read;
+        let read = self.socket.get_ref().read();
         inbound.heard = inbound.whole || read > self.heard;
         self.heard = read;
     }
@@ -187,28 +198,6 @@ fn request(url: &Url, authorization: Option<&Secret>) -> Result<Request, DialErr
         request.headers_mut().insert(AUTHORIZATION, value);
     }
     Ok(request)
-}
-
-fn upgrade_error(url: &Url, error: Error) -> DialError {
-    let host = &url.host;
-    match error {
-        Error::Http(response) => {
-            let cause = format!("{host} answered the upgrade with HTTP {}", response.status());
-            DialError { stage: Stage::Upgrade, cause, answer: Some(answer(&response)) }
-        }
-        error => DialError::new(Stage::Upgrade, format!("no WebSocket with {host}: {}", describe(&error))),
-    }
-}
-
-fn answer(response: &Response) -> Answer {
-    let headers: &HeaderMap = response.headers();
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
-    Answer {
-        status: response.status().as_u16(),
-        retry_after: text(RETRY_AFTER),
-        date: text(DATE),
-        body: response.body().clone().unwrap_or_default(),
-    }
 }
 
 /// Why a connection ended, for people, and without a byte of what was received.
@@ -246,35 +235,5 @@ fn describe_close(frame: Option<&CloseFrame>) -> String {
             let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             format!("closed by the exchange with {}{reason}", u16::from(frame.code))
         }
-    }
-}
-
-/// A stream that counts what is read from it: a byte is a sign of life long before its message is whole.
-#[derive(Debug)]
-struct Counted<S> {
-    stream: S,
-    read: u64,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
-        self.read += (buf.filled().len() - before) as u64;
-        poll
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

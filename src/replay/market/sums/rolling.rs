@@ -1,8 +1,8 @@
 //! What a ticker says about one pair: the day since midnight UTC and the last 24 hours, kept trade by trade.
 
 use super::candle::{Candle, Volumes};
-use super::instrument::{Instrument, Trade};
-use super::tape::SLOT_MILLIS;
+use crate::replay::market::chance::SLOT_MILLIS;
+use crate::replay::market::instrument::{Instrument, Trade};
 
 /// A day, in milliseconds.
 pub(crate) const DAY_MILLIS: u64 = 86_400_000;
@@ -28,14 +28,8 @@ impl Rolling {
     pub(crate) fn at(instrument: &Instrument, slot: u64) -> Self {
         let now = slot * SLOT_MILLIS;
         let midnight = now - now % DAY_MILLIS;
-        let mut last_24h = Volumes::default();
-        let mut today = None;
-        for trade in instrument.trades_between(now - DAY_MILLIS, now) {
-            last_24h.add(&trade);
-            if trade.millis >= midnight {
-                today = Some(Candle::grown(today, trade));
-            }
-        }
+        let today = instrument.candle(midnight, now);
+        let last_24h = instrument.candle(now - DAY_MILLIS, now).map(|candle| candle.volumes).unwrap_or_default();
         let last = instrument.last_trade_before(slot);
         let tail = slot - DAY_MILLIS / SLOT_MILLIS;
         Self {
@@ -77,8 +71,8 @@ pub(crate) fn previous_close(instrument: &Instrument, midnight: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Market;
     use super::*;
+    use crate::replay::market::Market;
 
     #[test]
     fn kept_trade_by_trade_the_sums_are_those_of_the_tape() {

@@ -1,7 +1,8 @@
 //! Sums of trades: what a candle, a day or a rolling day says.
 
-use super::instrument::{Instrument, Side, Trade};
-use super::tape::SLOT_MILLIS;
+use super::hours::HOUR_MILLIS;
+use crate::replay::market::chance::SLOT_MILLIS;
+use crate::replay::market::instrument::{Instrument, Side, Trade};
 
 /// The sum of the trades of a period. Prices are in units of 10^-8, volumes too, values in units of 10^-16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,28 @@ impl Candle {
         self.volumes.add(&trade);
     }
 
+    /// Counts an earlier trade.
+    pub(crate) fn add_earlier(&mut self, trade: &Trade) {
+        self.open = trade.price;
+        self.high = self.high.max(trade.price);
+        self.low = self.low.min(trade.price);
+        self.volumes.add(trade);
+    }
+
+    /// Two candles that follow each other, as one.
+    fn joined(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
+        let (Some(earlier), Some(later)) = (earlier, later) else {
+            return earlier.or(later);
+        };
+        let volumes = Volumes {
+            ask: earlier.volumes.ask + later.volumes.ask,
+            bid: earlier.volumes.bid + later.volumes.bid,
+            value: earlier.volumes.value + later.volumes.value,
+        };
+        let (high, low) = (earlier.high.max(later.high), earlier.low.min(later.low));
+        Some(Self { open: earlier.open, high, low, last: later.last, volumes })
+    }
+
     /// A candle, or the one begun by this trade.
     pub(crate) fn grown(candle: Option<Self>, trade: Trade) -> Self {
         match candle {
@@ -91,8 +114,37 @@ impl Instrument {
         beats.flat_map(move |beat| self.trades(beat))
     }
 
-    /// The candle of `from..to`; `None` where nothing was traded.
+    /// The candle of `from..to`; `None` where nothing was traded. Whole hours are worked out once.
     pub(crate) fn candle(&self, from: u64, to: u64) -> Option<Candle> {
+        let (first, last) = (from.div_ceil(HOUR_MILLIS), to / HOUR_MILLIS);
+        if first >= last {
+            return self.summed(from, to);
+        }
+        let before = self.summed(from, first * HOUR_MILLIS);
+        let hour = |hour: u64| self.hours.get(hour, || self.summed(hour * HOUR_MILLIS, (hour + 1) * HOUR_MILLIS));
+        let whole = (first..last).map(hour).fold(before, Candle::joined);
+        Candle::joined(whole, self.summed(last * HOUR_MILLIS, to))
+    }
+
+    fn summed(&self, from: u64, to: u64) -> Option<Candle> {
         self.trades_between(from, to).fold(None, |candle, trade| Some(Candle::grown(candle, trade)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::market::Market;
+
+    #[test]
+    fn over_hours_a_candle_is_still_the_sum_of_its_trades() {
+        let opened = 1_795_317_064_000;
+        let market = Market::new(1, 60.0, 1, opened);
+        let instrument = market.instrument(0);
+        let (from, to) = (opened - 5 * HOUR_MILLIS, opened + HOUR_MILLIS / 2);
+        let candle = instrument.candle(from, to);
+        assert!(candle.is_some());
+        assert_eq!(candle, instrument.summed(from, to));
+        assert_eq!(candle, instrument.candle(from, to));
     }
 }

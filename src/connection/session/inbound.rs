@@ -1,0 +1,103 @@
+//! What it means that something came: the session is live, refused, or not what was asked for.
+//!
+//! ```text
+//! first data, or a quiet request that stands ──▶ live: the attempts before are forgotten
+//! error ──▶ what it objects to               ──▶ refused
+//! data, list of subscriptions                ──▶ watch ──▶ ask, send the request again, make a new connection
+//! ```
+
+use super::pacing::{Message, Reason};
+use super::watch::Remedy;
+use super::{Session, State};
+use crate::clock::Instant;
+use crate::connection::Notice;
+use crate::connection::batch::Batch;
+use crate::upbit::refusal::{Objection, Refusal};
+use std::time::Duration;
+
+/// Mute streams may cost a connection this often. Each new one interrupts every other stream for a moment, and an
+/// exchange that cannot deliver one of them would otherwise have all of them interrupted for ever.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
+
+impl Session {
+    /// Frames came.
+    pub(super) fn handle_batch(&mut self, now: Instant, batch: &Batch) {
+        if let Some(first) = batch.first_data() {
+            self.go_live(now, first);
+        }
+        self.auxiliaries.handle_seen(batch.seen());
+        if batch.seen().error {
+            self.handle_errors(now, batch);
+        }
+        if let State::Open(open) = &mut self.state {
+            open.watch.handle_batch(batch);
+            if batch.first_data().is_some() && open.watch.take_question() {
+                self.auxiliaries.want_listing();
+            }
+            if batch.seen().reply {
+                let notices = batch.controls().filter_map(|object| open.watch.handle_reply(object));
+                self.events.extend(notices.map(|notice| (now, notice)));
+            }
+            self.look_after_streams(now);
+        }
+    }
+
+    /// Reports streams that are not what they should be, and does something about those that went mute.
+    pub(super) fn look_after_streams(&mut self, now: Instant) {
+        let State::Open(open) = &mut self.state else { return };
+        while let Some(notice) = open.watch.poll_notice(now) {
+            self.events.push_back((now, notice));
+        }
+        match open.watch.poll_remedy(now) {
+            None => {}
+            Some(Remedy::Ask) => self.auxiliaries.want_listing(),
+            Some(Remedy::Resubscribe) => self.outbox.push(Message::Request(Reason::Stale)),
+            Some(Remedy::Reconnect) => {
+                let recently = self.renewed_at.is_some_and(|renewed_at| now < renewed_at + RENEW_EVERY);
+                if !recently {
+                    self.renewed_at = Some(now);
+                    self.lose(now, "streams went mute and stayed so".to_owned());
+                }
+            }
+        }
+    }
+
+    fn handle_errors(&mut self, now: Instant, batch: &Batch) {
+        let Some(object) = batch.controls().filter(|object| Refusal::is_error(object)).last() else { return };
+        let mut refusal = Refusal::from_object(object);
+        if refusal.kind == Objection::Request {
+            refusal.kind = self.auxiliaries.blame(now);
+        }
+        let refused = match refusal.kind {
+            Objection::Keepalive => Some("PING".to_owned()),
+            Objection::Listing => Some("LIST_SUBSCRIPTIONS".to_owned()),
+            _ => self.sent.clone(),
+        };
+        self.refusal = Some(refusal);
+        if let State::Open(open) = &mut self.state {
+            open.handle_refused(now);
+        }
+        self.report_refusal(now, refused);
+    }
+
+    /// A connection that may be quiet is live once its request is sure to stand.
+    pub(super) fn look_for_life(&mut self, now: Instant) {
+        if let State::Open(open) = &self.state
+            && let Some(since) = open.stands_since(now)
+        {
+            self.go_live(now, since);
+        }
+    }
+
+    /// The session is live `since` then, if it was not before.
+    fn go_live(&mut self, now: Instant, since: Instant) {
+        let State::Open(open) = &mut self.state else { return };
+        if !open.live {
+            open.live = true;
+            self.backoff.reset();
+            self.reported = None;
+            self.auxiliaries.handle_live(now);
+            self.events.push_back((since, Notice::Live { attempt: self.attempt }));
+        }
+    }
+}

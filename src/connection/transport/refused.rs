@@ -1,0 +1,51 @@
+//! An upgrade that was answered with something else than yes: status, headers, and the body as far as it comes.
+
+use super::Terms;
+use super::wire::Return;
+use crate::clock::{self, Clock};
+use crate::connection::Stage;
+use crate::connection::dial::DialError;
+use crate::upbit::limits::Answer;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio_tungstenite::tungstenite::handshake::client::Response;
+use tokio_tungstenite::tungstenite::http::header::{CONTENT_LENGTH, DATE, HeaderName, RETRY_AFTER};
+
+/// Bytes of a body that are read; a reason is a sentence.
+const BODY_BYTES: usize = 16 * 1024;
+
+/// How long the rest of a body may take: it follows the headers at once or is not worth the wait.
+const BODY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The failure that an answer means; `rest` holds the stream on which the rest of its body may be.
+pub(super) async fn dial_error<S>(response: Response, rest: Return<S>, terms: &Terms, clock: Clock) -> DialError
+where
+    S: AsyncRead + Unpin,
+{
+    let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+    let (status, retry_after, date) = (response.status(), text(RETRY_AFTER), text(DATE));
+    let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(BODY_BYTES).min(BODY_BYTES);
+    let mut body = response.into_body().unwrap_or_default();
+    if let Some(mut stream) = rest.take() {
+        tokio::select! {
+            biased;
+            () = read_to(&mut body, length, &mut stream) => {}
+            () = clock::sleep_until(Some(clock.now() + BODY_TIMEOUT)) => {}
+        }
+    }
+    DialError {
+        stage: Stage::Upgrade,
+        cause: format!("{} answered the upgrade with HTTP {status}", terms.url.host),
+        answer: Some(Answer { status: status.as_u16(), retry_after, date, body }),
+    }
+}
+
+/// Reads until the body has its length or nothing more comes; what was read stays when it is dropped.
+async fn read_to<S: AsyncRead + Unpin>(body: &mut Vec<u8>, length: usize, stream: &mut S) {
+    while body.len() < length {
+        let read = stream.read_buf(body).await;
+        if matches!(read, Ok(0) | Err(_)) {
+            return;
+        }
+    }
+}

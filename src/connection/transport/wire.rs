@@ -1,0 +1,84 @@
+//! The byte stream under a WebSocket, watched: how much came, and what is left of it when an upgrade fails.
+//!
+//! A byte is a sign of life long before its message is whole, so what is read is counted. And a failed upgrade swallows
+//! the stream together with the part of the answer's body that was still on its way, which may say how long to stay
+//! away: until it is [kept](Wire::keep), the stream goes back through a [`Return`] when it is dropped.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A watched stream.
+pub(super) struct Wire<S> {
+    /// `None` only while it is being dropped.
+    stream: Option<S>,
+    read: u64,
+    back: Option<Return<S>>,
+}
+
+/// Where a stream arrives that was dropped by somebody else.
+pub(super) struct Return<S>(Arc<Mutex<Option<S>>>);
+
+impl<S> Return<S> {
+    /// The stream, once it was dropped.
+    pub(super) fn take(&self) -> Option<S> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<S> Wire<S> {
+    /// Watches a stream; whoever holds the [`Return`] gets it back unless it is kept.
+    pub(super) fn new(stream: S) -> (Self, Return<S>) {
+        let back = Arc::new(Mutex::new(None));
+        (Self { stream: Some(stream), read: 0, back: Some(Return(Arc::clone(&back))) }, Return(back))
+    }
+
+    /// From now on a drop closes the stream.
+    pub(super) fn keep(&mut self) {
+        self.back = None;
+    }
+
+    /// Bytes read so far.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+}
+
+impl<S: Unpin> Wire<S> {
+    fn stream(&mut self) -> Pin<&mut S> {
+        Pin::new(self.stream.as_mut().expect("only dropping takes the stream away"))
+    }
+}
+
+impl<S> Drop for Wire<S> {
+    fn drop(&mut self) {
+        if let Some(Return(slot)) = self.back.take() {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = self.stream.take();
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = self.stream().poll_read(cx, buf);
+        self.read += (buf.filled().len() - before) as u64;
+        poll
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream().poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,11 @@
+//! What trades add up to: candles, days, the last 24 hours.
+
+mod candle;
+mod history;
+mod hours;
+mod rolling;
+
+pub(crate) use candle::Candle;
+pub(crate) use history::{HISTORY_MILLIS, Period, candles_before, trades_before};
+pub(crate) use hours::Hours;
+pub(crate) use rolling::{DAY_MILLIS, Rolling, previous_close};

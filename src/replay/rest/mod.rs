@@ -1,0 +1,81 @@
+//! The exchange's REST side: quotations over the sample market, limits, signatures.
+//!
+//! ```text
+//!  request ─▶ visitors (429, 418) ─▶ auth (401, where signed) ─▶ quotation (candles, trades, books, tickers) ─▶ answer
+//! ```
+//!
+//! Pure: requests and times come in, answers go out; HTTP itself is the server's.
+
+mod answer;
+mod auth;
+mod objects;
+mod query;
+mod quotation;
+mod visitors;
+
+pub(crate) use answer::Answer;
+pub(crate) use auth::Auth;
+pub use auth::Keys;
+pub(crate) use query::Query;
+pub(crate) use visitors::{Visitors, blocked, too_many};
+
+use super::market::Market;
+use crate::clock::Stamp;
+use std::net::IpAddr;
+use visitors::remaining;
+
+/// A request, as far as it matters.
+#[derive(Clone, Debug)]
+pub(crate) struct Request<'a> {
+    /// Who asks.
+    pub(crate) address: IpAddr,
+    /// The path, without the query.
+    pub(crate) path: &'a str,
+    /// The query.
+    pub(crate) query: Query,
+    /// The `Authorization` header.
+    pub(crate) authorization: Option<&'a str>,
+    /// Whether there is an `Origin` header.
+    pub(crate) has_origin: bool,
+}
+
+/// What is remembered from request to request.
+pub(crate) struct Desk {
+    /// How often who came; `None`: nobody counts.
+    pub(crate) visitors: Option<Visitors>,
+    /// Who the owner is.
+    pub(crate) auth: Auth,
+}
+
+impl Desk {
+    /// Answers a GET request.
+    pub(crate) fn answer(&mut self, now: Stamp, market: Option<&Market>, request: &Request<'_>) -> Answer {
+        let Some(path) = request.path.strip_prefix("/v1/") else {
+            return Answer::not_found();
+        };
+        let group = quotation::group(path).unwrap_or("default");
+        let left = match &mut self.visitors {
+            None => Ok(9),
+            Some(visitors) => visitors.request(now, request.address, group, request.has_origin),
+        };
+        let left = match left {
+            Ok(left) => left,
+            Err(refusal) => return refusal,
+        };
+        self.admitted(now, market, request, path).with("Remaining-Req", remaining(group, left))
+    }
+
+    fn admitted(&mut self, now: Stamp, market: Option<&Market>, request: &Request<'_>, path: &str) -> Answer {
+        // Quotations may be asked unsigned, but a signature that is there has to be right.
+        let is_signed = request.authorization.is_some() || path == "accounts";
+        if is_signed && let Err(error) = self.auth.check(request.authorization, &request.query.decoded()) {
+            return error.answer();
+        }
+        match market {
+            _ if path == "accounts" => Answer::json(200, "[]".into()),
+            Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query),
+            // Recorded frames have no market to ask about.
+            None => Answer::not_found(),
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The objects of REST answers: long keys, eight decimals, another order than on the stream.
+//!
+//! Source: docs.upbit.com, the pages of the quotation API, and answers captured from the live service.
+
+use crate::replay::market::{
+    Book, Candle, DAY_MILLIS, Instrument, Period, Quote, Rolling, SLOT_MILLIS, Trade, previous_close, tick,
+};
+use crate::replay::wire::{Object, Spelling, Time, spell};
+
+/// A price or a volume as REST spells it.
+const PADDED: Spelling = Spelling::Padded;
+
+/// A candle that began at `start`; `unit` is the number of minutes, for candles that tell it.
+pub(super) fn candle(instrument: &Instrument, period: Period, start: u64, candle: &Candle) -> String {
+    let mut out = String::with_capacity(640);
+    let mut object = Object::open(&mut out, false);
+    object
+        .name(("market", ""), &instrument.listing.code)
+        .formatted(("candle_date_time_utc", ""), format_args!("{}", Time::utc(start)))
+        .formatted(("candle_date_time_kst", ""), format_args!("{}", Time::kst(start)))
+        .number(("opening_price", ""), candle.open, PADDED)
+        .number(("high_price", ""), candle.high, PADDED)
+        .number(("low_price", ""), candle.low, PADDED)
+        .number(("trade_price", ""), candle.last.price, PADDED)
+        .integer(("timestamp", ""), candle.last.millis)
+        .decimal(("candle_acc_trade_price", ""), candle.volumes.value, 16, PADDED)
+        .decimal(("candle_acc_trade_volume", ""), candle.volumes.volume(), 8, PADDED);
+    match period {
+        Period::DAY => {
+            let previous = previous_close(instrument, start);
+            signed_change(&mut object, candle.last.price, previous);
+        }
+        Period::Seconds(seconds) if seconds >= 60 => {
+            object.integer(("unit", ""), seconds / 60);
+        }
+        Period::Seconds(_) => {}
+        Period::Week | Period::Month | Period::Year => {
+            object.formatted(("first_day_of_period", ""), format_args!("{}", Time::utc(start).date()));
+        }
+    }
+    object.close();
+    out
+}
+
+/// A trade.
+pub(super) fn tick_object(instrument: &Instrument, trade: &Trade) -> String {
+    let mut out = String::with_capacity(400);
+    let time = Time::utc(trade.millis);
+    let previous = previous_close(instrument, trade.millis - trade.millis % DAY_MILLIS);
+    let difference = u128::from(trade.price.abs_diff(previous));
+    let mut object = Object::open(&mut out, false);
+    object
+        .name(("market", ""), &instrument.listing.code)
+        .formatted(("trade_date_utc", ""), format_args!("{}", time.date()))
+        .formatted(("trade_time_utc", ""), format_args!("{}", time.time()))
+        .integer(("timestamp", ""), trade.millis)
+        .number(("trade_price", ""), trade.price, PADDED)
+        .number(("trade_volume", ""), trade.volume, PADDED)
+        .number(("prev_closing_price", ""), previous, PADDED)
+        .signed(("change_price", ""), trade.price < previous, (difference, 8), PADDED);
+    object.name(("ask_bid", ""), trade.side.as_str()).integer(("sequential_id", ""), trade.id);
+    object.close();
+    out
+}
+
+/// A whole book as it stood in a slot.
+pub(super) fn orderbook(instrument: &Instrument, book: &Book, (slot, level): (u64, u64), count: usize) -> String {
+    let mut out = String::with_capacity(4_000);
+    let (asks, bids) = book.totals();
+    let mut object = Object::open(&mut out, false);
+    object
+        .name(("market", ""), &instrument.listing.code)
+        .integer(("timestamp", ""), slot * SLOT_MILLIS)
+        .decimal(("total_ask_size", ""), asks, 8, PADDED)
+        .decimal(("total_bid_size", ""), bids, 8, PADDED)
+        .raw(("orderbook_units", ""), |out| {
+            out.push('[');
+            for (rank, (ask, bid)) in book.asks.iter().zip(&book.bids).take(count).enumerate() {
+                if rank > 0 {
+                    out.push(',');
+                }
+                let mut unit = Object::open(out, false);
+                unit.number(("ask_price", ""), ask.price, Spelling::Double)
+                    .number(("bid_price", ""), bid.price, Spelling::Double)
+                    .number(("ask_size", ""), ask.size, PADDED)
+                    .number(("bid_size", ""), bid.size, PADDED);
+                unit.close();
+            }
+            out.push(']');
+        })
+        .number(("level", ""), level, Spelling::Plain);
+    object.close();
+    out
+}
+
+/// What a pair's book can be grouped by.
+pub(super) fn orderbook_instrument(instrument: &Instrument, price: u64) -> String {
+    let mut out = String::with_capacity(200);
+    let quote = instrument.listing.quote;
+    let tick = tick(quote, price);
+    let mut object = Object::open(&mut out, false);
+    object.name(("market", ""), &instrument.listing.code).name(("quote_currency", ""), quote.as_str());
+    let decimal = |out: &mut String, units: u64| {
+        out.push('"');
+        spell(out, u128::from(units), 8, Spelling::Plain);
+        out.push('"');
+    };
+    object.raw(("tick_size", ""), |out| decimal(out, tick)).raw(("supported_levels", ""), |out| {
+        out.push_str("[\"0\"");
+        // Only books in won can be grouped.
+        for power in (1..=5).filter(|_| quote == Quote::Krw) {
+            out.push(',');
+            decimal(out, tick * 10u64.pow(power));
+        }
+        out.push(']');
+    });
+    object.close();
+    out
+}
+
+/// A pair's ticker after its last trade, at `now` milliseconds since the epoch.
+pub(super) fn ticker(instrument: &Instrument, rolling: &Rolling, last: &Trade) -> String {
+    let mut out = String::with_capacity(1_200);
+    let today = rolling.today.unwrap_or_else(|| Candle::of(Trade { volume: 0, ..*last }));
+    let (utc, kst) = (Time::utc(last.millis), Time::kst(last.millis));
+    let mut object = Object::open(&mut out, false);
+    object
+        .name(("market", ""), &instrument.listing.code)
+        .formatted(("trade_date", ""), format_args!("{}", utc.compact_date()))
+        .formatted(("trade_time", ""), format_args!("{}", utc.compact_time()))
+        .formatted(("trade_date_kst", ""), format_args!("{}", kst.compact_date()))
+        .formatted(("trade_time_kst", ""), format_args!("{}", kst.compact_time()))
+        .integer(("trade_timestamp", ""), last.millis)
+        .number(("opening_price", ""), today.open, PADDED)
+        .number(("high_price", ""), today.high, PADDED)
+        .number(("low_price", ""), today.low, PADDED)
+        .number(("trade_price", ""), last.price, PADDED);
+    ticker_change(&mut object, last.price, rolling.previous_close);
+    let today = rolling.today.map(|today| today.volumes).unwrap_or_default();
+    object
+        .number(("trade_volume", ""), last.volume, PADDED)
+        .decimal(("acc_trade_price", ""), today.value, 16, PADDED)
+        .decimal(("acc_trade_price_24h", ""), rolling.last_24h.value, 16, PADDED)
+        .decimal(("acc_trade_volume", ""), today.volume(), 8, PADDED)
+        .decimal(("acc_trade_volume_24h", ""), rolling.last_24h.volume(), 8, PADDED);
+    let (low, high) = instrument.bounds();
+    object
+        .number(("highest_52_week_price", ""), high, PADDED)
+        .formatted(("highest_52_week_date", ""), format_args!("{}", utc.date()))
+        .number(("lowest_52_week_price", ""), low, PADDED)
+        .formatted(("lowest_52_week_date", ""), format_args!("{}", utc.date()))
+        .integer(("timestamp", ""), last.millis);
+    object.close();
+    out
+}
+
+/// A pair and its names; with details also that nothing is wrong with it.
+pub(super) fn market(instrument: &Instrument, has_details: bool) -> String {
+    let mut out = String::with_capacity(200);
+    let mut object = Object::open(&mut out, false);
+    object
+        .name(("market", ""), &instrument.listing.code)
+        .name(("korean_name", ""), instrument.listing.korean_name)
+        .name(("english_name", ""), instrument.listing.english_name);
+    if has_details {
+        object.raw(("market_event", ""), |out| {
+            out.push_str(concat!(
+                r#"{"warning":false,"caution":{"PRICE_FLUCTUATIONS":false,"TRADING_VOLUME_SOARING":false,"#,
+                r#""DEPOSIT_AMOUNT_SOARING":false,"GLOBAL_PRICE_DIFFERENCES":false,"CONCENTRATION_OF_SMALL_ACCOUNTS":false}}"#
+            ));
+        });
+    }
+    object.close();
+    out
+}
+
+fn signed_change(object: &mut Object<'_>, price: u64, previous: u64) {
+    let (falls, difference) = (price < previous, u128::from(price.abs_diff(previous)));
+    object.number(("prev_closing_price", ""), previous, PADDED);
+    object.signed(("change_price", ""), falls, (difference, 8), PADDED);
+    object.signed(("change_rate", ""), falls, (rate(difference, previous), 10), PADDED);
+}
+
+fn ticker_change(object: &mut Object<'_>, price: u64, previous: u64) {
+    let (falls, difference) = (price < previous, u128::from(price.abs_diff(previous)));
+    let name = match (falls, difference) {
+        (_, 0) => "EVEN",
+        (true, _) => "FALL",
+        (false, _) => "RISE",
+    };
+    object
+        .number(("prev_closing_price", ""), previous, PADDED)
+        .name(("change", ""), name)
+        .decimal(("change_price", ""), difference, 8, PADDED)
+        .decimal(("change_rate", ""), rate(difference, previous), 10, PADDED);
+    object.signed(("signed_change_price", ""), falls, (difference, 8), PADDED);
+    object.signed(("signed_change_rate", ""), falls, (rate(difference, previous), 10), PADDED);
+}
+
+/// In units of 10^-10.
+fn rate(difference: u128, previous: u64) -> u128 {
+    difference * 10_000_000_000 / u128::from(previous.max(1))
+}

@@ -1,0 +1,149 @@
+//! What all connections share: the source, the log, the desk that counts and checks, the faults.
+
+use super::sent::SentLog;
+use crate::clock::{Clock, Stamp};
+use crate::replay::faults::{Fault, Faults, NoPlan, Plan, Stage};
+use crate::replay::market::Market;
+use crate::replay::rest::{Answer, Auth, Desk, Keys, Request, Visitors, blocked, too_many};
+use crate::replay::session::{Habits, Session, Source};
+use crate::replay::wire::request::Seat;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// The exchange behind the server.
+pub struct Exchange {
+    source: Source,
+    habits: Arc<Habits>,
+    log: SentLog,
+    clock: Clock,
+    desk: Mutex<Desk>,
+    faults: watch::Sender<Arc<Faults>>,
+}
+
+impl Exchange {
+    /// An exchange without faults; `keys` are the account's.
+    pub fn new(source: Source, habits: Habits, keys: Option<Keys>, clock: Clock) -> Self {
+        let desk = Desk { visitors: habits.limits.then(Visitors::default), auth: Auth::new(keys) };
+        Self {
+            source,
+            habits: Arc::new(habits),
+            log: SentLog::default(),
+            clock,
+            desk: Mutex::new(desk),
+            faults: watch::channel(Arc::default()).0,
+        }
+    }
+
+    /// With a log of every frame handed to a socket.
+    pub fn logging_to(mut self, log: SentLog) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Plans a fault, counted from now.
+    pub fn plan(&self, plan: Plan) {
+        let now = self.clock.stamp();
+        self.faults.send_modify(|faults| Arc::make_mut(faults).plan(now, plan));
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(super) fn log(&self) -> &SentLog {
+        &self.log
+    }
+
+    pub(super) fn is_text(&self) -> bool {
+        self.habits.text
+    }
+
+    pub(super) fn faults(&self) -> watch::Receiver<Arc<Faults>> {
+        self.faults.subscribe()
+    }
+
+    /// Whether connections are refused.
+    pub(super) fn refuses(&self) -> bool {
+        self.faults.borrow().active(self.clock.stamp()).any(|fault| *fault == Fault::Refuse)
+    }
+
+    /// Whether the exchange hangs at this stage.
+    pub(super) fn hangs(&self, stage: Stage) -> bool {
+        self.faults.borrow().hangs(self.clock.stamp(), stage)
+    }
+
+    /// A client's session from now on.
+    pub(super) fn session(&self, seat: Seat) -> Session {
+        let mut session = Session::new(self.source.clone(), seat, Arc::clone(&self.habits), self.clock.stamp());
+        session.handle_faults(self.faults.borrow().clone());
+        session
+    }
+
+    /// Whether a client may have its upgrade; the refusal otherwise.
+    pub(super) fn admit(&self, seat: Seat, request: &Request<'_>) -> Result<(), Answer> {
+        let now = self.clock.stamp();
+        self.refused(now)?;
+        let mut desk = self.desk();
+        if let Some(visitors) = &mut desk.visitors {
+            visitors.connect(now, (request.address, seat), request.has_origin)?;
+        }
+        match seat {
+            Seat::Public => Ok(()),
+            Seat::Private if self.faults.borrow().active(now).any(|fault| *fault == Fault::Deny) => {
+                Err(Answer::error(401, "invalid_access_key", "인증에 실패했습니다."))
+            }
+            Seat::Private => desk.auth.check(request.authorization, "").map_err(|error| error.answer()),
+        }
+    }
+
+    /// Answers a REST request.
+    pub(super) fn answer(&self, request: &Request<'_>) -> Answer {
+        let now = self.clock.stamp();
+        if let Err(refusal) = self.refused(now) {
+            return refusal;
+        }
+        let market: Option<&Market> = match &self.source {
+            Source::Market(market) => Some(market),
+            Source::Recorded { .. } => None,
+        };
+        self.desk().answer(now, market, request)
+    }
+
+    /// The faults as they are planned, one in a line.
+    pub(super) fn show_faults(&self) -> Answer {
+        Answer::text(200, self.faults.borrow().to_string())
+    }
+
+    /// Plans the faults of a text, one in a line; all or none.
+    pub(super) fn plan_faults(&self, text: &str) -> Answer {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let plans: Result<Vec<Plan>, NoPlan> = lines.map(str::parse).collect();
+        match plans {
+            Err(error) => Answer::text(400, format!("{error}\n")),
+            Ok(plans) => {
+                plans.into_iter().for_each(|plan| self.plan(plan));
+                self.show_faults()
+            }
+        }
+    }
+
+    /// Forgets all faults.
+    pub(super) fn clear_faults(&self) -> Answer {
+        self.faults.send_modify(|faults| Arc::make_mut(faults).clear());
+        self.show_faults()
+    }
+
+    fn refused(&self, now: Stamp) -> Result<(), Answer> {
+        let faults = self.faults.borrow();
+        let refusal = faults.active(now).find_map(|fault| match fault {
+            Fault::TooMany => Some(too_many()),
+            Fault::Blocked(seconds) => Some(blocked(u64::from(*seconds))),
+            _ => None,
+        });
+        refusal.map_or(Ok(()), Err)
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

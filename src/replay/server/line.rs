@@ -1,0 +1,72 @@
+//! The line to one client: TCP or TLS, as slow as the faults make it.
+
+use crate::clock::{Clock, sleep_until};
+use crate::replay::faults::{Fault, Faults};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::watch;
+
+/// What a line is made of.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// One client's line.
+pub(super) struct Line {
+    stream: Box<dyn Stream>,
+    faults: watch::Receiver<Arc<Faults>>,
+    clock: Clock,
+    /// Runs while the last byte has not earned the next one.
+    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Line {
+    pub(super) fn new(stream: impl Stream + 'static, faults: watch::Receiver<Arc<Faults>>, clock: Clock) -> Self {
+        Self { stream: Box::new(stream), faults, clock, pause: None }
+    }
+
+    fn bytes_per_second(&self) -> Option<u32> {
+        let faults = self.faults.borrow();
+        if faults.is_empty() {
+            return None;
+        }
+        let slow = |fault: &Fault| if let Fault::Slow(rate) = fault { Some(*rate) } else { None };
+        faults.active(self.clock.stamp()).filter_map(slow).min()
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        let Some(rate) = self.bytes_per_second() else {
+            return Pin::new(&mut *self.stream).poll_write(cx, bytes);
+        };
+        // Ten portions a second, or a byte at a time where that is less.
+        let portion = bytes.len().min(usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1));
+        let written = ready!(Pin::new(&mut *self.stream).poll_write(cx, &bytes[..portion]))?;
+        let earned = Duration::from_secs(1) * u32::try_from(written).unwrap_or(u32::MAX) / rate;
+        self.pause = Some(Box::pin(sleep_until(Some(self.clock.now() + earned))));
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream).poll_shutdown(cx)
+    }
+}

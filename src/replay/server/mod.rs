@@ -1,0 +1,173 @@
+//! The listening side: TCP, TLS, HTTP, WebSocket, and a task for each client.
+//!
+//! ```text
+//!  accept ─▶ TLS ─▶ http (REST answers, faults) ─▶ upgrade ─▶ socket
+//!    └ every step may be made to hang or fail by a fault
+//! ```
+
+mod exchange;
+mod http;
+mod line;
+mod sent;
+mod socket;
+mod tls;
+
+pub use exchange::Exchange;
+pub use http::{PRIVATE_PATH, PUBLIC_PATH};
+pub use sent::SentLog;
+pub use tls::tls_acceptor;
+
+use super::faults::Stage;
+use crate::clock::sleep_until;
+use line::Line;
+use rustls::pki_types::pem;
+use socket::Socket;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// How long a client's TLS handshake may take.
+const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Clients at a time: more than any test needs, and far below the usual limit of descriptors.
+const MAX_CLIENTS: usize = 256;
+
+/// Why the server cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate or the key cannot be read.
+    #[error("cannot read {path}")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: pem::Error,
+    },
+    /// The certificate and the key cannot be used, or do not belong together.
+    #[error("cannot serve TLS with this certificate and key")]
+    Tls(#[source] rustls::Error),
+    /// The log of sent frames cannot be written.
+    #[error("cannot write the log of sent frames")]
+    Log(#[source] io::Error),
+}
+
+/// A server that listens.
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    exchange: Arc<Exchange>,
+}
+
+impl Server {
+    /// Begins to listen; port 0 takes any free one.
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        exchange: Arc<Exchange>,
+    ) -> Result<Self, ServerError> {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| ServerError::Listen { address, source })?;
+        Ok(Self { listener, tls, exchange })
+    }
+
+    /// The address clients connect to for market data.
+    pub fn url(&self) -> io::Result<String> {
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        Ok(format!("{scheme}://{}{PUBLIC_PATH}", self.listener.local_addr()?))
+    }
+
+    /// Serves until `shutdown`, then says goodbye to every client.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
+        let mut clients: JoinSet<io::Result<()>> = JoinSet::new();
+        let mut connection = 0;
+        loop {
+            select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(ended) = clients.join_next() => logged(ended)?,
+                accepted = self.listener.accept(), if clients.len() < MAX_CLIENTS => {
+                    // What fails here is the client's connection, not the listener.
+                    let Ok((tcp, peer)) = accepted else { continue };
+                    connection += 1;
+                    let (tls, exchange) = (self.tls.clone(), Arc::clone(&self.exchange));
+                    let client = Client { address: peer.ip(), connection, tls, exchange };
+                    clients.spawn(client.serve(tcp, shutdown.clone()));
+                }
+            }
+        }
+        while let Some(ended) = clients.join_next().await {
+            logged(ended)?;
+        }
+        self.exchange.log().flush().map_err(ServerError::Log)
+    }
+}
+
+/// A client's task ends well or because its log cannot be written; a panic in it is ours.
+fn logged(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServerError> {
+    match ended {
+        Ok(served) => served.map_err(ServerError::Log),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// A client that is being served.
+struct Client {
+    address: IpAddr,
+    connection: u64,
+    tls: Option<TlsAcceptor>,
+    exchange: Arc<Exchange>,
+}
+
+impl Client {
+    async fn serve(self, tcp: TcpStream, shutdown: CancellationToken) -> io::Result<()> {
+        if self.exchange.refuses() {
+            return Ok(());
+        }
+        let upgraded = select! {
+            biased;
+            () = shutdown.cancelled() => None,
+            upgraded = self.until_upgrade(tcp) => upgraded,
+        };
+        match upgraded {
+            Some(upgraded) => Socket::open(upgraded, &self.exchange, self.connection).await.run(shutdown).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn until_upgrade(&self, tcp: TcpStream) -> Option<http::Upgraded> {
+        http::hang(&self.exchange, Stage::Connect).await;
+        // Frames are collected here, so the system should not wait for more.
+        tcp.set_nodelay(true).ok()?;
+        let line = match &self.tls {
+            None => Line::new(tcp, self.exchange.faults(), self.exchange.clock()),
+            Some(tls) => Line::new(self.tls(tls, tcp).await?, self.exchange.faults(), self.exchange.clock()),
+        };
+        http::serve(line, self.address, &self.exchange).await
+    }
+
+    async fn tls(&self, acceptor: &TlsAcceptor, tcp: TcpStream) -> Option<impl line::Stream + 'static> {
+        let deadline = self.exchange.clock().now() + TLS_HANDSHAKE;
+        select! {
+            biased;
+            accepted = acceptor.accept(tcp) => accepted.ok(),
+            () = sleep_until(Some(deadline)) => None,
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! One client's WebSocket: moves messages between the socket and the session.
+//!
+//! ```text
+//!  socket ──message──▶ session ──frames, at most 64──▶ outbox ──▶ socket
+//!                         ▲ deadline                      │ taken
+//!                         └───────────────────────────────┘      each frame is noted in the log as it is handed over
+//! ```
+
+use super::exchange::Exchange;
+use super::http::Upgraded;
+use super::line::Line;
+use super::sent::SentLog;
+use crate::clock::{Clock, Instant, Stamp, sleep_until};
+use crate::replay::faults::Faults;
+use crate::replay::session::{Output, Session};
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::select;
+use tokio::sync::watch;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_util::sync::CancellationToken;
+
+/// Frames taken from the session at a time: enough to share a write, few enough to hear the client between.
+const OUTBOX: usize = 64;
+
+/// Bytes collected for one write to the socket while more is due.
+const WRITE_BUFFER: usize = 64 * 1_024;
+
+/// How long the last frames and the close frame may take at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A frame that promises 1,000 bytes and has 20.
+const HALF_FRAME: &[u8] = b"\x82\x7e\x03\xe8{\"type\":\"trade\",\"co";
+
+/// One client's WebSocket.
+pub(super) struct Socket {
+    socket: WebSocketStream<Line>,
+    session: Session,
+    outbox: VecDeque<Bytes>,
+    log: SentLog,
+    clock: Clock,
+    connection: u64,
+    is_text: bool,
+    faults: watch::Receiver<Arc<Faults>>,
+    /// Something was handed to the socket that it may still hold.
+    unflushed: bool,
+    end: Option<End>,
+}
+
+/// How the connection ends once the outbox is empty.
+#[derive(Clone, Copy)]
+enum End {
+    Close(CloseCode),
+    Half,
+    Drop,
+}
+
+/// What a turn at the socket brought.
+enum Turn {
+    Heard(Message),
+    Emptied,
+    Gone,
+    Disturbed,
+}
+
+impl Socket {
+    /// A freshly upgraded line; `connection` is its number in the log.
+    pub(super) async fn open(upgraded: Upgraded, exchange: &Exchange, connection: u64) -> Self {
+        let Upgraded { line, read_ahead, seat } = upgraded;
+        let config = Some(WebSocketConfig::default().write_buffer_size(WRITE_BUFFER));
+        let read_ahead = read_ahead.to_vec();
+        Self {
+            socket: WebSocketStream::from_partially_read(line, read_ahead, Role::Server, config).await,
+            session: exchange.session(seat),
+            outbox: VecDeque::with_capacity(OUTBOX),
+            log: exchange.log().clone(),
+            clock: exchange.clock(),
+            connection,
+            is_text: exchange.is_text(),
+            faults: exchange.faults(),
+            unflushed: false,
+            end: None,
+        }
+    }
+
+    /// Serves the client until one of the two hangs up, or `shutdown`.
+    pub(super) async fn run(mut self, shutdown: CancellationToken) -> io::Result<()> {
+        loop {
+            self.fill();
+            if let Some(end) = self.end {
+                return self.say_goodbye(end).await;
+            }
+            let is_stuck = self.session.is_stuck(self.clock.stamp());
+            let deadline = self.deadline();
+            let mut faults = self.faults.clone();
+            let turn = select! {
+                biased;
+                () = shutdown.cancelled() => return self.say_goodbye(End::Close(CloseCode::Away)).await,
+                Ok(()) = faults.changed() => Turn::Disturbed,
+                turn = poll_fn(|cx| self.poll_turn(cx)), if !is_stuck => turn?,
+                () = sleep_until(deadline) => Turn::Emptied,
+            };
+            match turn {
+                Turn::Heard(message) => self.hear(&message),
+                Turn::Emptied => {}
+                Turn::Disturbed => {
+                    let faults = self.faults.borrow_and_update().clone();
+                    self.session.handle_faults(faults);
+                }
+                Turn::Gone => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes what is due from the session.
+    fn fill(&mut self) {
+        let now = self.clock.stamp();
+        if self.session.is_cut(now) {
+            self.outbox.clear();
+            self.end = Some(End::Drop);
+        }
+        if !self.outbox.is_empty() || self.end.is_some() {
+            return;
+        }
+        while self.outbox.len() < OUTBOX {
+            self.end = match self.session.poll_output(now) {
+                Some(Output::Frame(frame)) => {
+                    self.outbox.push_back(frame);
+                    continue;
+                }
+                Some(Output::Close(code)) => Some(End::Close(code.into())),
+                Some(Output::Half) => Some(End::Half),
+                Some(Output::Drop) => Some(End::Drop),
+                None => None,
+            };
+            return;
+        }
+    }
+
+    /// When to look again: at the next frame, or at the next fault while frames wait for the client.
+    fn deadline(&self) -> Option<Instant> {
+        let now = self.clock.stamp();
+        let wait = |at: Stamp| Duration::from_micros(at.as_micros().saturating_sub(now.as_micros()));
+        let is_waiting = !self.outbox.is_empty();
+        let at = if is_waiting { self.session.poll_disturbance(now) } else { self.session.poll_deadline(now) };
+        at.map(|at| self.clock.now() + wait(at))
+    }
+
+    fn hear(&mut self, message: &Message) {
+        let now = self.clock.stamp();
+        match message {
+            Message::Text(text) => self.session.handle_message(now, text.as_bytes()),
+            Message::Binary(bytes) => self.session.handle_message(now, bytes),
+            // The library answers it with the next turn.
+            Message::Ping(_) | Message::Pong(_) => self.session.handle_ping(now),
+            Message::Close(_) | Message::Frame(_) => {}
+        }
+    }
+
+    /// Reads one message if there is one; otherwise writes as much as the socket takes. Loses nothing when dropped.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Turn>> {
+        match Pin::new(&mut self.socket).poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => return Poll::Ready(Ok(Turn::Heard(message))),
+            Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Ok(Turn::Gone)),
+            Poll::Pending => {}
+        }
+        match self.poll_write(cx)? {
+            Poll::Ready(Ok(true)) => Poll::Ready(Ok(Turn::Emptied)),
+            Poll::Ready(Err(_)) => Poll::Ready(Ok(Turn::Gone)),
+            Poll::Ready(Ok(false)) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Hands the outbox to the socket and flushes it; true when that is done, false when there was nothing to do.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<Result<bool, Error>>> {
+        if self.outbox.is_empty() && !self.unflushed {
+            return Ok(Poll::Ready(Ok(false)));
+        }
+        let had_frames = !self.outbox.is_empty();
+        let now = self.clock.stamp();
+        let written = self.poll_hand_over(cx, now)?;
+        if had_frames {
+            self.log.flush()?;
+        }
+        if let Poll::Ready(Err(error)) = written {
+            return Ok(Poll::Ready(Err(error)));
+        }
+        if written.is_ready() && had_frames && self.session.poll_deadline(now).is_some_and(|due| due <= now) {
+            // More is due already: let it share the next write.
+            return Ok(Poll::Ready(Ok(true)));
+        }
+        if written.is_pending() {
+            return Ok(Poll::Pending);
+        }
+        Ok(Pin::new(&mut self.socket).poll_flush(cx).map_ok(|()| {
+            self.unflushed = false;
+            true
+        }))
+    }
+
+    fn poll_hand_over(&mut self, cx: &mut Context<'_>, now: Stamp) -> io::Result<Poll<Result<(), Error>>> {
+        while let Some(frame) = self.outbox.front() {
+            match Pin::new(&mut self.socket).poll_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                other => return Ok(other),
+            }
+            self.log.note(now, self.connection, frame)?;
+            let frame = self.outbox.pop_front().expect("the loop has just looked at it");
+            self.unflushed = true;
+            let message = self.message(frame);
+            if let Err(error) = Pin::new(&mut self.socket).start_send(message) {
+                return Ok(Poll::Ready(Err(error)));
+            }
+        }
+        Ok(Poll::Ready(Ok(())))
+    }
+
+    /// What is no UTF-8 cannot go as text.
+    fn message(&self, frame: Bytes) -> Message {
+        if !self.is_text {
+            return Message::Binary(frame);
+        }
+        frame.clone().try_into().map_or(Message::Binary(frame), Message::Text)
+    }
+
+    /// Sends what is due still, then ends the connection as it is to end, all within [`FAREWELL`].
+    async fn say_goodbye(mut self, end: End) -> io::Result<()> {
+        let deadline = self.clock.now() + FAREWELL;
+        select! {
+            biased;
+            said = self.end(end) => said,
+            () = sleep_until(Some(deadline)) => Ok(()),
+        }
+    }
+
+    async fn end(&mut self, end: End) -> io::Result<()> {
+        while !self.outbox.is_empty() || self.unflushed {
+            let written = poll_fn(|cx| match self.poll_write(cx) {
+                Ok(written) => written.map(Ok),
+                Err(error) => Poll::Ready(Err(error)),
+            });
+            if written.await?.is_err() {
+                return Ok(());
+            }
+        }
+        match end {
+            // The line is closed when it is dropped; no close frame goes out.
+            End::Drop => {}
+            End::Half => {
+                let line = self.socket.get_mut();
+                // The client may be gone already, which is where this leads anyway.
+                let _ = line.write_all(HALF_FRAME).await;
+                let _ = line.flush().await;
+            }
+            End::Close(code) => {
+                let frame = CloseFrame { code, reason: "".into() };
+                if self.socket.close(Some(frame)).await.is_ok() {
+                    while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut self.socket).poll_next(cx)).await {}
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! The planned faults as one connection meets them.
+
+use super::Output;
+use crate::clock::Stamp;
+use crate::replay::faults::{Fault, Faults, Stage};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// A flood comes in portions, one every 10 ms.
+const FLOOD_EVERY: u64 = 10_000;
+
+/// What no client can read, or should not take for data: each a frame of its own.
+const GARBAGE: [&[u8]; 9] = [
+    b"",
+    b"\xff\xfe{\"type\":\"trade\"}",
+    b"{\"type\":\"trade\",\"code\":\"KRW-BTC\"",
+    b"PONG",
+    b"null",
+    b"[]",
+    b"{\"type\":\"recorder\",\"code\":\"KRW-BTC\"}",
+    b"{\"type\":\"../../x\",\"code\":\"../../x\"}",
+    b"{\"type\":\"trade\",\"code\":\"KRW-BTC\",\"ts_recv\":1}",
+];
+
+/// One connection's share of the faults.
+pub(super) struct Disturbance {
+    faults: Arc<Faults>,
+    /// Up to here, what happens once has happened.
+    done: Stamp,
+    /// When the next portion of a flood is due, while there is one.
+    flood_due: Stamp,
+    /// The last frame sent, which a flood repeats.
+    last: Bytes,
+}
+
+impl Disturbance {
+    /// A connection that was opened at `now` and knows of no faults.
+    pub(super) fn new(now: Stamp) -> Self {
+        let last = Bytes::from_static(br#"{"status":"UP"}"#);
+        Self { faults: Arc::default(), done: now, flood_due: now, last }
+    }
+
+    /// These are all faults from now on.
+    pub(super) fn plan(&mut self, faults: Arc<Faults>) {
+        self.faults = faults;
+    }
+
+    /// See [`Faults::hangs`].
+    pub(super) fn hangs(&self, now: Stamp, stage: Stage) -> bool {
+        self.faults.hangs(now, stage)
+    }
+
+    /// See [`Faults::silences`].
+    pub(super) fn silences(&self, now: Stamp, kind: &str, code: Option<&str>) -> bool {
+        self.faults.silences(now, kind, code)
+    }
+
+    /// Remembers a frame that was sent.
+    pub(super) fn saw(&mut self, frame: &Bytes) {
+        self.last = frame.clone();
+    }
+
+    /// What the faults add at `now`.
+    pub(super) fn poll(&mut self, now: Stamp) -> Vec<Output> {
+        if self.faults.is_empty() {
+            return Vec::new();
+        }
+        let mut outputs: Vec<Output> = self.faults.sudden(self.done, now).flat_map(sudden).collect();
+        self.done = now;
+        let flood = self.flood(now);
+        if flood > 0 && self.flood_due <= now {
+            self.flood_due = super::later(now, FLOOD_EVERY);
+            let portion = (u64::from(flood) * FLOOD_EVERY).div_ceil(1_000_000);
+            outputs.extend((0..portion).map(|_| Output::Frame(self.last.clone())));
+        }
+        outputs
+    }
+
+    /// Whether the connection is to be cut, whatever waits to be sent.
+    pub(super) fn cuts(&self, now: Stamp) -> bool {
+        self.faults.sudden(self.done, now).any(|fault| *fault == Fault::Drop)
+    }
+
+    /// When a fault begins or ends next.
+    pub(super) fn next_change(&self, now: Stamp) -> Option<Stamp> {
+        self.faults.next_change(now)
+    }
+
+    /// When the faults change or add something next.
+    pub(super) fn deadline(&self, now: Stamp) -> Option<Stamp> {
+        let flood = (self.flood(now) > 0).then_some(self.flood_due);
+        flood.into_iter().chain(self.faults.next_change(now)).min()
+    }
+
+    fn flood(&self, now: Stamp) -> u32 {
+        let flood = |fault: &Fault| if let Fault::Flood(rate) = fault { Some(*rate) } else { None };
+        self.faults.active(now).filter_map(flood).sum()
+    }
+}
+
+fn sudden(fault: &Fault) -> Vec<Output> {
+    match fault {
+        Fault::Drop => vec![Output::Drop],
+        Fault::Close(code) => vec![Output::Close(*code)],
+        Fault::Half => vec![Output::Half],
+        Fault::Garbage => GARBAGE.iter().map(|frame| Output::Frame(Bytes::from_static(frame))).collect(),
+        Fault::Huge(bytes) => {
+            let filling = "x".repeat(usize::try_from(*bytes).unwrap_or(0));
+            vec![Output::Frame(format!(r#"{{"type":"trade","code":"KRW-BTC","x":"{filling}"}}"#).into())]
+        }
+        _ => Vec::new(),
+    }
+}

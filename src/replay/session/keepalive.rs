@@ -1,0 +1,67 @@
+//! When the exchange says that it is up, and when it gives a quiet client up.
+
+use crate::clock::Stamp;
+use std::time::Duration;
+
+/// From one `{"status":"UP"}` to the next.
+const UP_EVERY: Duration = Duration::from_secs(10);
+
+/// One connection's two timers.
+#[derive(Clone, Debug)]
+pub(super) struct Keepalive {
+    opened: Stamp,
+    idle_limit: Duration,
+    last_traffic: Stamp,
+    next_up: Option<Stamp>,
+}
+
+impl Keepalive {
+    /// A connection that has just been opened.
+    pub(super) fn new(now: Stamp, idle_limit: Duration) -> Self {
+        Self { opened: now, idle_limit, last_traffic: now, next_up: None }
+    }
+
+    /// Something was sent or received.
+    pub(super) fn traffic(&mut self, now: Stamp) {
+        self.last_traffic = self.last_traffic.max(now);
+    }
+
+    /// The client has sent `PING`: from now on the status comes every 10 s, on a grid of the connection's own, so the
+    /// first one within 10 s. A second `PING` changes nothing.
+    pub(super) fn switch_on(&mut self, now: Stamp) {
+        if self.next_up.is_none() {
+            let every = UP_EVERY.as_micros() as u64;
+            let age = now.as_micros().saturating_sub(self.opened.as_micros());
+            self.next_up = Some(later(self.opened, (age / every + 1) * every));
+        }
+    }
+
+    /// Whether a status is due; asked once, the next is due 10 s later.
+    pub(super) fn status_is_due(&mut self, now: Stamp) -> bool {
+        match self.next_up {
+            Some(due) if due <= now => {
+                self.next_up = Some(later(due, UP_EVERY.as_micros() as u64));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the connection has been idle for too long.
+    pub(super) fn is_over(&self, now: Stamp) -> bool {
+        self.idle_deadline() <= now
+    }
+
+    /// The earlier of the two timers.
+    pub(super) fn deadline(&self) -> Stamp {
+        self.next_up.map_or(self.idle_deadline(), |up| up.min(self.idle_deadline()))
+    }
+
+    fn idle_deadline(&self) -> Stamp {
+        later(self.last_traffic, u64::try_from(self.idle_limit.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+fn later(stamp: Stamp, micros: u64) -> Stamp {
+    Stamp::from_micros(stamp.as_micros().saturating_add(micros)).unwrap_or(Stamp::MAX)
+}

@@ -1,0 +1,335 @@
+//! One client's session on the WebSocket: what it asked for, and what it gets next.
+//!
+//! ```text
+//!  Idle ──valid request──▶ Playing ──valid request──▶ Playing (the new one replaces the old one)
+//!    ├──────refused request, too many──┴──▶ Ending: the error frame, 150 ms, close 1000
+//!    └──────nothing sent or received for too long ──▶ TCP is dropped
+//! ```
+//!
+//! No I/O, no clock: the server hands in messages and times, and takes outputs out until there is none.
+
+mod disturbance;
+mod keepalive;
+mod pair;
+mod playback;
+mod topic;
+mod window;
+
+pub(crate) use window::Windows;
+
+use super::faults::{Faults, Stage};
+use super::market::Market;
+use super::recorded::Recorded;
+use super::wire::frames::{self, StreamType};
+use super::wire::request::{self, Ask, Entry, Format, Refusal, Seat};
+use crate::clock::Stamp;
+use bytes::Bytes;
+use disturbance::Disturbance;
+use keepalive::Keepalive;
+use playback::{Item, Playback};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long after an error the connection is closed, in microseconds.
+const CLOSE_AFTER_ERROR: u64 = 150_000;
+
+/// Messages a client may send on one connection: in any second, in any minute.
+const MESSAGES: &[(Duration, usize)] = &[(Duration::from_secs(1), 5), (Duration::from_secs(60), 100)];
+
+/// Where frames come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// From files, each frame once, `rate` a second; without one, as fast as they are taken.
+    Recorded {
+        /// The frames.
+        frames: Recorded,
+        /// Frames per second.
+        rate: Option<f64>,
+    },
+    /// From the sample market.
+    Market(Arc<Market>),
+}
+
+/// The exchange's habits that its documentation leaves open, or that a test wants otherwise.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    /// A connection without traffic is dropped after this long.
+    pub idle: Duration,
+    /// Whether a ping of the client counts as traffic.
+    pub ping_counts: bool,
+    /// Whether the limits on messages, connects and REST requests are enforced.
+    pub limits: bool,
+    /// Objects in a frame of the list formats, at most.
+    pub list_batch: usize,
+    /// Whether snapshots come as bare objects even in the list formats.
+    pub bare_snapshots: bool,
+    /// Text frames instead of binary ones.
+    pub text: bool,
+}
+
+impl Default for Habits {
+    /// As measured on the live service.
+    fn default() -> Self {
+        let idle = Duration::from_secs(60);
+        Self { idle, ping_counts: true, limits: true, list_batch: 1, bare_snapshots: false, text: false }
+    }
+}
+
+/// What the server has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send this.
+    Frame(Bytes),
+    /// Send a close frame with this code.
+    Close(u16),
+    /// Begin a frame and cut the connection in the middle.
+    Half,
+    /// Cut the connection.
+    Drop,
+}
+
+/// One client's session.
+pub struct Session {
+    source: Source,
+    seat: Seat,
+    habits: Arc<Habits>,
+    state: State,
+    /// The standing request.
+    entries: Arc<[Entry]>,
+    format: Format,
+    messages: Windows,
+    keepalive: Keepalive,
+    disturbance: Disturbance,
+    /// What is due at once.
+    ready: VecDeque<Output>,
+    /// An object that did not fit into the last list.
+    spare: Option<Item>,
+}
+
+enum State {
+    Idle,
+    Market(Box<Playback>),
+    Recorded { started: Stamp, next: usize },
+    Ending { at: Stamp },
+    Ended,
+}
+
+impl Session {
+    /// A client that has just connected.
+    pub fn new(source: Source, seat: Seat, habits: Arc<Habits>, now: Stamp) -> Self {
+        let keepalive = Keepalive::new(now, habits.idle);
+        Self {
+            source,
+            seat,
+            habits,
+            state: State::Idle,
+            entries: Arc::default(),
+            format: Format::default(),
+            messages: Windows::new(MESSAGES),
+            keepalive,
+            disturbance: Disturbance::new(now),
+            ready: VecDeque::new(),
+            spare: None,
+        }
+    }
+
+    /// A message of the client, text or binary.
+    pub fn handle_message(&mut self, now: Stamp, message: &[u8]) {
+        self.keepalive.traffic(now);
+        let is_over = matches!(self.state, State::Ending { .. } | State::Ended);
+        if is_over || self.disturbance.hangs(now, Stage::Subscribe) {
+            return;
+        }
+        if self.habits.limits && !self.messages.admit(now) {
+            return self.refuse(now, &Refusal::new("TOO_MANY_REQUEST", "Too Many Requests"));
+        }
+        if message == b"PING" {
+            return self.keepalive.switch_on(now);
+        }
+        match request::parse(std::str::from_utf8(message).unwrap_or_default(), self.seat) {
+            Err(refusal) => self.refuse(now, &refusal),
+            Ok(request) => {
+                self.format = request.format;
+                match request.ask {
+                    Ask::List => self.list(&request.ticket),
+                    Ask::Subscribe(entries) => self.subscribe(now, entries),
+                }
+            }
+        }
+    }
+
+    /// A ping or pong frame of the client; the library answers it.
+    pub fn handle_ping(&mut self, now: Stamp) {
+        if self.habits.ping_counts {
+            self.keepalive.traffic(now);
+        }
+    }
+
+    /// The faults that are planned from now on.
+    pub fn handle_faults(&mut self, faults: Arc<Faults>) {
+        self.disturbance.plan(faults);
+    }
+
+    /// Whether the exchange neither reads nor writes any more.
+    pub fn is_stuck(&self, now: Stamp) -> bool {
+        self.disturbance.hangs(now, Stage::Live)
+    }
+
+    /// Whether a fault cuts the connection, even while a client that does not read holds everything else up.
+    pub fn is_cut(&self, now: Stamp) -> bool {
+        self.disturbance.cuts(now)
+    }
+
+    /// When [`Session::is_stuck`] or [`Session::is_cut`] may change without a message; `None`: never.
+    pub fn poll_disturbance(&self, now: Stamp) -> Option<Stamp> {
+        self.disturbance.next_change(now)
+    }
+
+    /// What is to be done at `now`; `None` until [`Session::poll_deadline`] or the next message.
+    pub fn poll_output(&mut self, now: Stamp) -> Option<Output> {
+        if self.is_stuck(now) || matches!(self.state, State::Ended) {
+            return None;
+        }
+        self.ready.extend(self.disturbance.poll(now));
+        let output = self.next_output(now)?;
+        match &output {
+            Output::Frame(frame) => {
+                self.keepalive.traffic(now);
+                self.disturbance.saw(frame);
+            }
+            Output::Close(_) | Output::Half | Output::Drop => self.state = State::Ended,
+        }
+        Some(output)
+    }
+
+    /// When to poll again without a message; `None`: never.
+    pub fn poll_deadline(&self, now: Stamp) -> Option<Stamp> {
+        if matches!(self.state, State::Ended) {
+            return None;
+        }
+        if self.is_stuck(now) {
+            return self.poll_disturbance(now);
+        }
+        let disturbed = self.disturbance.deadline(now);
+        let ready = (!self.ready.is_empty() || self.spare.is_some()).then_some(now);
+        let ordinary = match (&self.state, &self.source) {
+            (State::Market(playback), _) => playback.next_due().map(|millis| later(Stamp::default(), millis * 1_000)),
+            (State::Recorded { started, next }, Source::Recorded { frames, rate }) => {
+                frames.get(*next).map(|_| due(*started, *next, *rate))
+            }
+            (State::Ending { at }, _) => Some(*at),
+            _ => None,
+        };
+        [ready, ordinary, disturbed, Some(self.keepalive.deadline())].into_iter().flatten().min()
+    }
+
+    fn next_output(&mut self, now: Stamp) -> Option<Output> {
+        if let Some(output) = self.ready.pop_front() {
+            return Some(output);
+        }
+        match self.state {
+            State::Ending { at } => return (at <= now).then_some(Output::Close(1_000)),
+            _ if self.keepalive.is_over(now) => return Some(Output::Drop),
+            _ if self.keepalive.status_is_due(now) => return Some(Output::Frame(r#"{"status":"UP"}"#.into())),
+            _ => {}
+        }
+        match &mut self.state {
+            State::Market(_) => self.next_frame(now).map(Output::Frame),
+            State::Recorded { started, next } => {
+                let Source::Recorded { frames, rate } = &self.source else { return None };
+                let frame = frames.get(*next).filter(|_| due(*started, *next, *rate) <= now)?;
+                *next += 1;
+                Some(Output::Frame(frame))
+            }
+            State::Idle | State::Ending { .. } | State::Ended => None,
+        }
+    }
+
+    /// One object, or in the list formats what is due of objects that may share a list.
+    fn next_frame(&mut self, now: Stamp) -> Option<Bytes> {
+        let first = self.next_item(now)?;
+        let is_bare = self.habits.bare_snapshots && first.stream == StreamType::Snapshot;
+        if !self.format.list || is_bare {
+            return Some(first.text.into());
+        }
+        let mut list = format!("[{}", first.text);
+        for _ in 1..self.habits.list_batch {
+            let Some(item) = self.next_item(now) else { break };
+            if item.stream != first.stream {
+                self.spare = Some(item);
+                break;
+            }
+            list.push(',');
+            list.push_str(&item.text);
+        }
+        list.push(']');
+        Some(list.into())
+    }
+
+    fn next_item(&mut self, now: Stamp) -> Option<Item> {
+        if let Some(item) = self.spare.take() {
+            return Some(item);
+        }
+        let (State::Market(playback), Source::Market(market)) = (&mut self.state, &self.source) else {
+            return None;
+        };
+        loop {
+            let item = playback.poll(now.as_micros() / 1_000)?;
+            let code = item.code.map(|code| market.instrument(code).listing.code.as_str());
+            if !self.disturbance.silences(now, item.kind, code) {
+                return Some(item);
+            }
+        }
+    }
+
+    fn subscribe(&mut self, now: Stamp, entries: Vec<Entry>) {
+        self.spare = None;
+        self.entries = entries.into();
+        match (&self.source, self.seat) {
+            (Source::Market(market), _) => {
+                let (entries, millis) = (Arc::clone(&self.entries), now.as_micros() / 1_000);
+                let playback = Playback::new(Arc::clone(market), entries, self.format.short, millis);
+                self.state = State::Market(Box::new(playback));
+            }
+            // The file's frames are sent once: another request changes nothing.
+            (Source::Recorded { .. }, Seat::Public) => {
+                if matches!(self.state, State::Idle) {
+                    self.state = State::Recorded { started: now, next: 0 };
+                }
+            }
+            // They are market data, and nothing for an account.
+            (Source::Recorded { .. }, Seat::Private) => {}
+        }
+    }
+
+    /// Answers what is subscribed; the format of this request is from now on that of the running streams.
+    fn list(&mut self, ticket: &str) {
+        if let State::Market(playback) = &mut self.state {
+            playback.spell(self.format.short);
+        }
+        let is_known = |code: &str| match &self.source {
+            Source::Market(market) => market.find(code).is_some(),
+            Source::Recorded { .. } => true,
+        };
+        let answer = frames::subscriptions(ticket, &self.entries, is_known, self.format.short);
+        self.ready.push_back(Output::Frame(answer.into()));
+    }
+
+    fn refuse(&mut self, now: Stamp, refusal: &Refusal) {
+        self.ready.push_back(Output::Frame(refusal.to_frame().into()));
+        self.state = State::Ending { at: later(now, CLOSE_AFTER_ERROR) };
+    }
+}
+
+/// When the recorded frame `index` is to be sent.
+fn due(started: Stamp, index: usize, rate: Option<f64>) -> Stamp {
+    rate.map_or(started, |rate| later(started, (index as f64 / rate * 1e6) as u64))
+}
+
+fn later(stamp: Stamp, micros: u64) -> Stamp {
+    Stamp::from_micros(stamp.as_micros().saturating_add(micros)).unwrap_or(Stamp::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! `docs/FORMAT.md` is held against the code: every event, key, verb, exit code and reason, both ways.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use upbit_recorder::cli::Cli;
+use upbit_recorder::clock::Stamp;
+use upbit_recorder::connection::ConnectionId;
+use upbit_recorder::events::Event;
+use upbit_recorder::exit::Exit;
+use upbit_recorder::ledger::{Gap, Kind};
+use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
+use upbit_recorder::recording::naming::manifest::Entry;
+use upbit_recorder::recording::naming::stream_key::StreamKey;
+use upbit_recorder::recording::rotation::Reason;
+
+const PAGE: &str = include_str!("../../docs/FORMAT.md");
+
+/// The lines of the code block that begins with three backticks and `kind`.
+fn block(kind: &str) -> impl Iterator<Item = &'static str> {
+    let start = format!("```{kind}\n");
+    let (_, rest) = PAGE.split_once(&start).unwrap_or_else(|| panic!("no block `{kind}`"));
+    rest.split_once("```").unwrap().0.lines()
+}
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// One event of every kind. The match makes a forgotten one a mistake of the compiler's finding.
+fn all_events() -> Vec<Event> {
+    let text = || "x".to_owned();
+    let gap = Gap {
+        connection: ConnectionId::Public,
+        from: Stamp::default(),
+        to: Stamp::default(),
+        kind: Kind::Killed,
+        cause: text(),
+        only: None,
+    };
+    let events = vec![
+        Event::started(1, vec![], 0, BTreeMap::new()),
+        Event::stopped(text(), []),
+        Event::Connected { connection: text(), attempt: 1, address: text() },
+        Event::Subscribed { connection: text(), reason: "connected", request: text() },
+        Event::Live { connection: text(), attempt: 1 },
+        Event::Lost { connection: text(), stage: text(), cause: text(), attempt: 1, last: None },
+        Event::Refused { connection: text(), refused: "request", reason: text(), request: None },
+        Event::Silent { connection: text(), streams: vec![] },
+        Event::Mismatch { connection: text(), missing: vec![], unexpected: vec![] },
+        Event::Stale { connection: text(), streams: vec![], since: 1 },
+        Event::Paused { connection: text(), from: 1, to: 2 },
+        Event::GivenUp { connection: text(), attempts: 1 },
+        Event::gap(gap, Stamp::default(), vec![]),
+        Event::Rotated { reason: Reason::Size, segments: vec![] },
+        Event::from(entry()),
+        Event::Quarantined { file: text(), kept: text(), reason: "x" },
+        Event::ClockStep { before: 2, after: 1, epoch: 1 },
+        Event::Clock { offset: -1, ahead: 0 },
+        Event::Recovered { file: text(), offset: 1, length: 1, sha256: text() },
+        Event::DiskFull { cause: text() },
+        Event::DiskOk,
+        Event::SyncFailed { durable: None, cause: text() },
+    ];
+    for event in &events {
+        match event {
+            Event::Started { .. }
+            | Event::Stopped { .. }
+            | Event::Connected { .. }
+            | Event::Subscribed { .. }
+            | Event::Live { .. }
+            | Event::Lost { .. }
+            | Event::Refused { .. }
+            | Event::Silent { .. }
+            | Event::Mismatch { .. }
+            | Event::Stale { .. }
+            | Event::Paused { .. }
+            | Event::GivenUp { .. }
+            | Event::Gap { .. }
+            | Event::Rotated { .. }
+            | Event::Sealed { .. }
+            | Event::Recovered { .. }
+            | Event::Quarantined { .. }
+            | Event::ClockStep { .. }
+            | Event::Clock { .. }
+            | Event::DiskFull { .. }
+            | Event::DiskOk
+            | Event::SyncFailed { .. } => {}
+        }
+    }
+    events
+}
+
+fn entry() -> Entry {
+    Entry {
+        name: String::new(),
+        stream: String::new(),
+        run: 0,
+        version: String::new(),
+        format: None,
+        subscription: None,
+        epoch: 0,
+        first: 0,
+        last: 0,
+        lines: 0,
+        bytes: 0,
+        zst_bytes: 0,
+        sha256: String::new(),
+    }
+}
+
+#[test]
+fn every_event_is_shown_with_the_keys_it_has() {
+    let shown: Vec<Value> = block("json events").map(|line| serde_json::from_str(line).unwrap()).collect();
+    let shown: BTreeMap<&str, &Value> = shown.iter().map(|event| (event["event"].as_str().unwrap(), event)).collect();
+    let written: Vec<Value> =
+        all_events().iter().map(|event| serde_json::from_str(&event.to_json()).unwrap()).collect();
+    let written: BTreeMap<&str, &Value> =
+        written.iter().map(|event| (event["event"].as_str().unwrap(), event)).collect();
+    assert_eq!(shown.keys().collect::<Vec<_>>(), written.keys().collect::<Vec<_>>());
+    for (name, example) in shown {
+        let mut expected = keys(written[name]);
+        expected.insert("ts_recv");
+        assert_eq!(keys(example), expected, "{name}");
+        assert!(PAGE.contains(&format!("`{name}`")), "{name} is not explained");
+    }
+}
+
+#[test]
+fn the_manifest_is_shown_with_the_keys_it_has_and_each_is_explained() {
+    let line = block("json manifest").next().unwrap();
+    let example: Entry = serde_json::from_str(line).unwrap();
+    assert_eq!(example.to_line().trim_end(), line, "the example is what the code would write");
+    let object = serde_json::from_str(line).unwrap();
+    assert!(keys(&object).iter().all(|key| PAGE.contains(&format!("`{key}`"))));
+}
+
+#[test]
+fn the_names_shown_are_the_names_made() {
+    let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+    let first = Stamp::from_micros(1_795_324_324_113_204).unwrap();
+    let name = SegmentName { tree: Tree::Public, stream, first };
+    for path in [name.sealed(), name.manifest(), Tree::Public.active(&name.stream)] {
+        for part in path.components().map(|part| part.as_os_str().to_str().unwrap()) {
+            assert!(PAGE.contains(part), "{part}");
+        }
+    }
+    assert_eq!(Tree::Private.root(), Path::new("private"));
+}
+
+#[test]
+fn every_verb_exit_code_kind_and_reason_is_explained() {
+    for verb in Cli::description().get_subcommands() {
+        assert!(PAGE.contains(&format!("`{}`", verb.get_name())), "{}", verb.get_name());
+    }
+    let codes = [
+        Exit::Success,
+        Exit::Wrong,
+        Exit::Usage,
+        Exit::Unavailable,
+        Exit::Io,
+        Exit::Locked,
+        Exit::Refused,
+        Exit::Config,
+    ];
+    for exit in codes {
+        assert!(PAGE.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
+    }
+    let reasons =
+        [Reason::Size, Reason::Interval, Reason::Subscription, Reason::Requested, Reason::Clock, Reason::Recovered];
+    let kinds = [Kind::Disconnected, Kind::Stopped, Kind::Killed, Kind::Paused, Kind::Unsure, Kind::Suspected];
+    let names = reasons.iter().map(|reason| serde_json::to_value(reason).unwrap());
+    for name in names.chain(kinds.iter().map(|kind| serde_json::to_value(kind).unwrap())) {
+        assert!(PAGE.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");
+    }
+}

@@ -1,0 +1,80 @@
+//! Limits: connects, messages, requests, and what an `Origin` costs.
+
+use super::{Replay, now, pause, request, within_a_minute};
+use std::time::Duration;
+
+#[test]
+fn five_connects_a_second_are_allowed_then_429_then_418_with_a_block() {
+    let replay = Replay::start(&[]);
+    within_a_minute(async {
+        let begin = now();
+        let mut statuses = Vec::new();
+        for _ in 0..26 {
+            statuses.push(replay.try_connect("", &[]).await.err());
+        }
+        // Slow machines may take longer than the second in which the sixth is one too many.
+        if begin.elapsed() < Duration::from_secs(1) {
+            assert_eq!(statuses[..5], [None; 5]);
+            assert_eq!(statuses[5..25], [Some(429); 20]);
+            assert_eq!(statuses[25], Some(418));
+            pause(Duration::from_secs(2)).await;
+            assert_eq!(replay.try_connect("", &[]).await.err(), Some(418), "blocked for five seconds");
+        }
+    });
+}
+
+#[test]
+fn five_messages_a_second_are_allowed() {
+    let replay = Replay::start(&[]);
+    within_a_minute(async {
+        let mut client = replay.connect().await;
+        for _ in 0..6 {
+            client.ask(&request(r#"{"type":"trade","codes":["KRW-NOPE"]}"#)).await;
+        }
+        assert_eq!(client.refusal().await, ("TOO_MANY_REQUEST".to_owned(), Some(1_000)));
+    });
+}
+
+#[test]
+fn an_origin_header_is_cut_to_one_request_in_ten_seconds() {
+    let replay = Replay::start(&[]);
+    within_a_minute(async {
+        let origin = [("origin", "https://example.com")];
+        assert!(replay.try_connect("", &origin).await.is_ok());
+        assert_eq!(replay.try_connect("", &origin).await.err(), Some(429));
+        assert!(replay.try_connect("", &[]).await.is_ok(), "without it the same address may come in");
+    });
+}
+
+#[test]
+fn ten_requests_of_a_group_in_a_second_then_a_429_in_plain_text() {
+    let replay = Replay::start(&["--codes", "1", "--rate", "1"]);
+    within_a_minute(async {
+        let (status, head, _) = replay.get("/v1/orderbook?markets=KRW-BTC").await;
+        assert_eq!(status, 200);
+        assert!(head.contains("remaining-req: group=orderbook; min=600; sec=9"), "{head}");
+        // Within 21 requests at least one second of the exchange's sees more than ten, however they fall.
+        for _ in 0..60 {
+            let (status, head, body) = replay.get("/v1/market/all").await;
+            if status == 429 {
+                assert!(head.contains("content-type: text/plain") && head.contains("sec=0"), "{head}");
+                assert!(serde_json::from_str::<serde_json::Value>(&body).is_err(), "no JSON: {body}");
+                let (other, ..) = replay.get("/v1/ticker?markets=KRW-BTC").await;
+                assert_eq!(other, 200, "groups are counted apart");
+                return;
+            }
+        }
+        panic!("sixty requests were all answered");
+    });
+}
+
+#[test]
+fn without_limits_everything_is_answered() {
+    let replay = Replay::start(&["--no-limits", "--codes", "1"]);
+    within_a_minute(async {
+        for _ in 0..20 {
+            assert_eq!(replay.get("/v1/market/all").await.0, 200);
+            assert!(replay.try_connect("", &[]).await.is_ok());
+        }
+    });
+}

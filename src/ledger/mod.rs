@@ -141,10 +141,11 @@ impl Ledger {
         suspicions(connection, ended, to)
     }
 
-    /// Ends all that is open, because there is nothing more to come.
-    pub fn finish(&mut self, connection: ConnectionId, to: Stamp) -> Vec<Gap> {
+    /// Ends all that is open, because there is nothing more to come: a gap of the connection at `to`, suspicions at the
+    /// `last` line, from where the next start has the gap.
+    pub fn finish(&mut self, connection: ConnectionId, last: Stamp, to: Stamp) -> Vec<Gap> {
         let suspected = self.connections.get_mut(&connection).map(|coverage| std::mem::take(&mut coverage.suspected));
-        let mut gaps = suspicions(connection, suspected.unwrap_or_default(), to);
+        let mut gaps = suspicions(connection, suspected.unwrap_or_default(), last);
         gaps.extend(self.close(connection, to));
         gaps
     }

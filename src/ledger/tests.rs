@@ -185,7 +185,7 @@ impl Truth {
     fn restart(&mut self, unsynced: Option<u64>, length: u64) {
         let durable = stamp(self.now.saturating_sub(unsynced.unwrap_or_default()));
         if unsynced.is_none() {
-            self.gaps.extend(self.ledger.finish(PUBLIC, stamp(self.now)));
+            self.gaps.extend(self.ledger.finish(PUBLIC, stamp(self.last_line), stamp(self.now)));
         }
         let missing_since = self.ledger.connections[&PUBLIC].open.as_ref().map(|open| open.from);
         let whole = self.gaps.iter().filter(|gap| gap.only.is_none());
@@ -211,7 +211,7 @@ proptest! {
             truth.happen(happening, *length);
         }
         let end = stamp(truth.now);
-        let rest = truth.ledger.finish(PUBLIC, end);
+        let rest = truth.ledger.finish(PUBLIC, end, end);
         truth.gaps.extend(rest);
         for (at, relied) in truth.relied.iter().enumerate() {
             for (index, stream) in STREAMS.iter().enumerate() {

@@ -10,6 +10,7 @@
 //! does not end in time is told and is no failure; a line that is in no file is one.
 
 use super::Supervisor;
+use super::connections::Connection;
 use crate::clock::{self, Instant, Stamp};
 use crate::events::Event;
 use crate::ledger::{Gap, Kind};
@@ -184,8 +185,10 @@ impl Supervisor {
     /// Ends all gaps that are open, and says what ended.
     fn record_the_end(&mut self) {
         let end = self.stamper.raise(self.clock.stamp());
-        for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            let open = self.ledger.finish(id, end);
+        let last = |connection: &Connection| connection.last.max(connection.live_since).unwrap_or(end);
+        let ends: Vec<_> = self.connections.iter().map(|(id, connection)| (*id, last(connection))).collect();
+        for (id, last) in ends {
+            let open = self.ledger.finish(id, last, end);
             self.record_gaps(open);
         }
         if let Some(disk_full) = self.shown.disk_full.clone()

@@ -2,8 +2,11 @@
 
 mod account;
 mod canary;
+mod clock;
 mod crash;
+mod ending;
 mod formats;
+mod full;
 mod hostile;
 mod life;
 mod tape;

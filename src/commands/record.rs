@@ -108,6 +108,9 @@ fn set_up(
     status: watch::Sender<Status>,
     signals: &Signals,
 ) -> Result<(Supervisor, Lock), RecordError> {
+    if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
+        tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
+    }
     raise_descriptor_limit(config.storage.max_streams);
     if config.private.enabled {
         forbid_core_files();

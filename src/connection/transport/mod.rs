@@ -168,7 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             }
             match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => {
-                    inbound.drained = true;
+                    // Without budget tokio says that nothing is there whatever the kernel holds.
+                    inbound.drained = tokio::task::coop::has_budget_remaining();
                     break;
                 }
                 Poll::Ready(Some(Ok(message))) => {

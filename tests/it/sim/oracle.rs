@@ -9,6 +9,7 @@
 //! In the end:
 //! * whatever is missing lies inside a gap on record;
 //! * sockets and gaps together cover all time since the directory was made;
+//! * a gap in which nobody listened holds no line: it is no wider than it has to be;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
 use super::disk::{Crash, SimDisk};
@@ -83,6 +84,7 @@ impl Oracle {
             let gaps = gaps(&tape, id);
             self.check_missing(id, &matched, &gaps);
             self.check_coverage(id, &matched, (&gaps, beginning(&tape)));
+            self.check_emptiness(id, &tape);
             sent += matched.side.sent.len();
             recorded += matched.stamps.len();
         }
@@ -204,6 +206,17 @@ impl Oracle {
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
 
+    /// Nothing was recorded while nobody listened. Where the doubt is about what was written, there may be lines.
+    fn check_emptiness(&mut self, id: ConnectionId, tape: &Tape) {
+        let data = tape.streams[id as usize].iter().filter(|(stream, _)| *stream != "misc");
+        let stamps: BTreeSet<u64> = data.flat_map(|(_, lines)| lines.iter().map(|line| line.stamp)).collect();
+        let empty = gap_events(tape, id).filter(|gap| gap["kind"] == "stopped" || gap["kind"] == "disconnected");
+        let ends = empty.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap()));
+        let filled = ends.filter(|(from, to)| from < to && stamps.range(from + 1..*to).next().is_some());
+        let faults: Vec<_> = filled.map(|(from, to)| format!("the one from {from} to {to}")).collect();
+        self.tell(&format!("{id}: a gap in which there are lines"), &faults);
+    }
+
     /// The stamp of an instant by the clock of the life it lies in, or of the one before it.
     fn stamp(&self, at: Instant) -> u64 {
         self.life_at(at).clock.stamp_at(at).as_micros()
@@ -226,9 +239,13 @@ fn beginning(tape: &Tape) -> u64 {
     tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap())
 }
 
+fn gap_events(tape: &Tape, id: ConnectionId) -> impl Iterator<Item = &serde_json::Value> {
+    tape.events.iter().filter(move |event| event["event"] == "gap" && event["connection"] == id.to_string())
+}
+
 /// The gaps of a connection, in order; those that touch or overlap are one.
 fn gaps(tape: &Tape, id: ConnectionId) -> Vec<Gap> {
-    let own = tape.events.iter().filter(|event| event["event"] == "gap" && event["connection"] == id.to_string());
+    let own = gap_events(tape, id);
     let mut ends: Vec<(u64, u64)> =
         own.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap())).collect();
     ends.sort_unstable();

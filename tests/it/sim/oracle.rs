@@ -24,6 +24,9 @@ use upbit_recorder::connection::ConnectionId;
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
 
+/// How long an end may take, whatever the disk does.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
 
@@ -64,6 +67,10 @@ impl Oracle {
         self.tell(&format!("after life {number}: a sealed file is damaged"), &tape.corrupt);
         if !matches!(lived.ended, Ended::Crashed(_)) {
             self.tell(&format!("after life {number}: a line is none, and not kept"), &tape.broken);
+        }
+        if !matches!(lived.ended, Ended::Crashed(_)) && lived.to > lived.from + lived.life.length + SHUTDOWN {
+            let took = lived.to - lived.from - lived.life.length;
+            self.tell(&format!("life {number}: the end took too long"), &[format!("{took:?}")]);
         }
         self.lives.push(lived);
         for id in CONNECTIONS {

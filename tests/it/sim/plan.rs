@@ -85,6 +85,12 @@ impl Life {
         self.full.is_none() && self.faults.iter().all(|(_, fault)| is_harmless(fault))
     }
 
+    /// Whether the disk does so at last, however slowly.
+    pub(crate) fn has_honest_disk(&self) -> bool {
+        let is_refusal = |fault: &Fault| matches!(fault, Fault::Fail(errno) if *errno != EINTR);
+        self.full.is_none() && !self.faults.iter().any(|(_, fault)| is_refusal(fault))
+    }
+
     fn draw(rng: &mut StdRng) -> Self {
         let millis = |rng: &mut StdRng, range| Duration::from_millis(rng.random_range(range));
         let length = millis(rng, 2_000..60_000);

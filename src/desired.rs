@@ -49,6 +49,8 @@ pub fn request(connection: &ConnectionConfig) -> Request {
     for wanted in &connection.subscribe {
         let same = |known: &&mut Subscription| options(known) == options(wanted);
         match subscriptions.iter_mut().find(same) {
+            // No codes mean all of them.
+            Some(known) if known.codes.is_empty() || wanted.codes.is_empty() => known.codes.clear(),
             Some(known) => known.codes.extend_from_slice(&wanted.codes),
             None => subscriptions.push(wanted.clone()),
         }
@@ -288,6 +290,16 @@ mod tests {
         assert_eq!((index, key), (Some(1), "codes"));
         assert!(problem.contains("`KRW-BTC`") && problem.contains("entry 0"), "{problem}");
         assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five]), []);
+    }
+
+    #[test]
+    fn everything_and_one_code_is_everything() {
+        let mut config = crate::config::load(&Default::default()).unwrap().config.private;
+        let (all, one) = (entry("myOrder", &[]), entry("myOrder", &["KRW-BTC"]));
+        for entries in [[all.clone(), one.clone()], [one, all.clone()]] {
+            config.subscribe = entries.to_vec();
+            assert_eq!(request(&config).subscriptions, std::slice::from_ref(&all));
+        }
     }
 
     #[test]

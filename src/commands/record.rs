@@ -13,7 +13,7 @@ use crate::recording::threads;
 use crate::signals::Signals;
 use crate::status::{Display, Status};
 use crate::supervisor::{Failure, Supervisor};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +108,13 @@ fn set_up(
     status: watch::Sender<Status>,
     signals: &Signals,
 ) -> Result<(Supervisor, Lock), RecordError> {
+    if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
+        tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
+    }
     raise_descriptor_limit(config.storage.max_streams);
+    if config.private.enabled {
+        forbid_core_files();
+    }
     let directory = |source| RecordError::Directory { path: config.data_dir.display().to_string(), source };
     let files = Arc::new(Disk::open(&config.data_dir).map_err(directory)?);
     let lock = Lock::take(&config.data_dir, clock.stamp())?;
@@ -129,5 +135,29 @@ fn raise_descriptor_limit(max_streams: usize) {
     let needed = (max_streams + OTHER_DESCRIPTORS) as u64;
     if let Some(open_files) = getrlimit(Resource::Nofile).current.filter(|current| *current < needed) {
         tracing::debug!(open_files, needed, "not every one of storage.max_streams could keep its file open");
+    }
+}
+
+/// A core file would hold the account's keys, orders and balances: none is written, whoever collects them, and no other
+/// program of this user may look into the memory.
+fn forbid_core_files() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let forbidden = setrlimit(Resource::Core, none).and(set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    if let Err(error) = forbidden {
+        tracing::warn!(%error, "core files cannot be forbidden; one would hold the account's keys");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::dumpable_behavior;
+
+    #[test]
+    fn no_core_file_is_written_and_nobody_may_look_in() {
+        forbid_core_files();
+        let core = getrlimit(Resource::Core);
+        assert_eq!((core.current, core.maximum), (Some(0), Some(0)));
+        assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
     }
 }

@@ -12,7 +12,7 @@
 use crate::clock::Instant;
 use crate::upbit::message::{self, Part};
 use std::fmt;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The target size of a batch: reading stops at the message that crosses it.
@@ -86,24 +86,18 @@ pub struct Seen {
 }
 
 impl Batch {
-    /// Takes a frame in; `received` is when it left the socket.
-    pub fn push(&mut self, frame: &[u8], received: Instant) -> Seen {
-        let mut seen = Seen::default();
-        message::parse(frame, &mut |part| {
-            seen.data |= matches!(part, Part::Data { .. });
-            seen.error |= matches!(part, Part::Error { .. });
-            seen.reply |= matches!(part, Part::Reply { .. });
-            seen.status |= matches!(part, Part::Status { .. });
+    /// Takes a whole frame in, whatever its size; `received` is when it left the socket.
+    pub fn push(&mut self, frame: &[u8], received: Instant) {
+        message::parse(frame, &mut |part| self.push_part(&part, received));
+    }
+
+    /// Takes a frame in from `from` on, 0 or what was returned for the batch before, until the batch is full. Returns
+    /// where the next batch goes on, `None` where the frame is at its end.
+    pub fn fill(&mut self, frame: &[u8], from: usize, received: Instant) -> Option<usize> {
+        message::parse_from(frame, from, &mut |part| {
             self.push_part(&part, received);
-        });
-        if seen.data {
-            self.first_data.get_or_insert(received);
-        }
-        self.seen.data |= seen.data;
-        self.seen.error |= seen.error;
-        self.seen.reply |= seen.reply;
-        self.seen.status |= seen.status;
-        seen
+            if self.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
     }
 
     /// What all frames together meant to the session.
@@ -156,6 +150,16 @@ impl Batch {
     }
 
     fn push_part(&mut self, part: &Part<'_>, received: Instant) {
+        match part {
+            Part::Data { .. } => {
+                self.seen.data = true;
+                self.first_data.get_or_insert(received);
+            }
+            Part::Error { .. } => self.seen.error = true,
+            Part::Reply { .. } => self.seen.reply = true,
+            Part::Status { .. } => self.seen.status = true,
+            Part::Nameless { .. } | Part::Unreadable { .. } => {}
+        }
         let (body, kind) = match part {
             Part::Data { object, kind, code } => {
                 let body = self.copy(object.as_bytes());
@@ -200,16 +204,16 @@ impl fmt::Debug for Batch {
 mod tests {
     use super::*;
     use crate::clock::{Clock, Stamp};
+    use proptest::prelude::*;
 
     #[test]
     fn a_batch_gives_back_what_was_put_in() {
         let now = Clock::anchored(Stamp::MAX).now();
         let mut batch = Batch::default();
-        assert_eq!(
-            batch.push(br#"[{"ty":"trade","cd":"A-B"},{"ty":"x"}]"#, now),
-            Seen { data: true, ..Seen::default() }
-        );
-        assert_eq!(batch.push(br#"{"error":{}}"#, now), Seen { error: true, ..Seen::default() });
+        batch.push(br#"[{"ty":"trade","cd":"A-B"},{"ty":"x"}]"#, now);
+        assert_eq!(batch.seen(), Seen { data: true, ..Seen::default() });
+        batch.push(br#"{"error":{}}"#, now);
+        assert_eq!(batch.seen(), Seen { data: true, error: true, ..Seen::default() });
         batch.push(b"nonsense", now);
         let entries: Vec<_> = batch.entries().map(|(_, entry)| entry).collect();
         assert_eq!(
@@ -221,5 +225,39 @@ mod tests {
                 Entry::Unreadable { bytes: b"nonsense" },
             ]
         );
+    }
+
+    #[test]
+    fn a_list_of_small_objects_goes_into_many_small_batches() {
+        let now = Clock::anchored(Stamp::MAX).now();
+        let frame = format!("[{}{{}}]", r#"{},{"a":1},"#.repeat(100_000));
+        let (mut from, mut parts) = (Some(0), 0);
+        while let Some(at) = from {
+            let mut batch = Batch::default();
+            from = batch.fill(frame.as_bytes(), at, now);
+            assert!(batch.cost() < BATCH_BYTES + 1024, "{}", batch.cost());
+            parts += batch.entries().len();
+        }
+        assert_eq!(parts, 200_001);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        /// However a list is cut, its parts are those of the whole.
+        #[test]
+        fn a_frame_in_portions_is_the_whole_frame(objects in proptest::collection::vec(0..60_000_usize, 1..40)) {
+            let now = Clock::anchored(Stamp::MAX).now();
+            let objects: Vec<String> = objects.iter().map(|&n| format!(r#"{{"x":"{}"}}"#, "y".repeat(n))).collect();
+            let frame = format!("[{}]", objects.join(","));
+            let (mut from, mut parts) = (Some(0), Vec::new());
+            while let Some(at) = from {
+                let mut batch = Batch::default();
+                from = batch.fill(frame.as_bytes(), at, now);
+                prop_assert!(batch.cost() < BATCH_BYTES + 61_000);
+                parts.extend(batch.controls().map(<[u8]>::to_vec));
+            }
+            prop_assert!(parts.iter().map(Vec::as_slice).eq(objects.iter().map(String::as_bytes)));
+        }
     }
 }

@@ -14,10 +14,11 @@
 
 use memchr::memchr2;
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::ControlFlow;
 
 /// One part of a frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,22 +62,35 @@ pub enum Part<'a> {
 
 /// Reads a frame and hands each of its parts to `each`, in order: every byte of every object, once.
 pub fn parse<'a>(frame: &'a [u8], each: &mut impl FnMut(Part<'a>)) {
-    let unreadable = Part::Unreadable { bytes: frame };
-    let Ok(text) = std::str::from_utf8(frame) else {
-        return each(unreadable);
-    };
-    let text = trim(text);
-    match text.as_bytes().first() {
-        Some(b'{') => each(parse_object(text).unwrap_or(unreadable)),
-        Some(b'[') => match parse_list(text) {
-            Some(elements) => elements.into_iter().for_each(|element| {
-                let bytes = element.as_bytes();
-                each(parse_object(element).unwrap_or(Part::Unreadable { bytes }));
-            }),
-            None => each(unreadable),
-        },
-        _ => each(unreadable),
+    parse_from(frame, 0, &mut |part| {
+        each(part);
+        ControlFlow::Continue(())
+    });
+}
+
+/// As [`parse`], from `from` on, which is 0 or what an earlier call returned, until `each` has had enough. Returns where
+/// to go on: a list of a million small objects need not be taken in at once. `None`: the frame is at its end.
+pub fn parse_from<'a>(
+    frame: &'a [u8],
+    from: usize,
+    each: &mut impl FnMut(Part<'a>) -> ControlFlow<()>,
+) -> Option<usize> {
+    if from > 0 {
+        return parse_elements(frame, from, each);
     }
+    let unreadable = Part::Unreadable { bytes: frame };
+    let text = std::str::from_utf8(frame).map(trim).unwrap_or_default();
+    let part = match text.as_bytes().first() {
+        Some(b'{') => parse_object(text).unwrap_or(unreadable),
+        Some(b'[') if serde_json::from_str::<Objects>(text).is_ok() => {
+            let begin = frame.iter().position(|byte| *byte == b'[').expect("the text begins with it") + 1;
+            return parse_elements(frame, begin, each);
+        }
+        _ => unreadable,
+    };
+    // Nothing comes behind it, whether `each` has had enough or not.
+    let _ = each(part);
+    None
 }
 
 /// JSON's white space, which is less than Unicode's.
@@ -84,12 +98,56 @@ fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
-/// The elements of a list of objects; `None` where it is empty or holds anything else.
-fn parse_list(text: &str) -> Option<Vec<&str>> {
-    let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-    let objects = elements.into_iter().map(|element| trim(element.get()));
-    let objects: Option<Vec<&str>> = objects.map(|object| object.starts_with('{').then_some(object)).collect();
-    objects.filter(|objects| !objects.is_empty())
+/// The elements of a list of objects, from the one that begins at `at` or behind white space there.
+fn parse_elements<'a>(
+    frame: &'a [u8],
+    mut at: usize,
+    each: &mut impl FnMut(Part<'a>) -> ControlFlow<()>,
+) -> Option<usize> {
+    loop {
+        let mut rest = serde_json::Deserializer::from_slice(&frame[at..]).into_iter::<&RawValue>();
+        // The list was read once before the first of its elements was handed out.
+        let element = trim(rest.next()?.ok()?.get());
+        at += rest.byte_offset();
+        let enough = each(parse_object(element).unwrap_or(Part::Unreadable { bytes: element.as_bytes() })).is_break();
+        at += frame[at..].iter().position(|byte| *byte == b',' || *byte == b']')? + 1;
+        if frame[at - 1] == b']' {
+            return None;
+        }
+        if enough {
+            return Some(at);
+        }
+    }
+}
+
+/// Reads as a list of objects, at least one, without keeping any.
+struct Objects;
+
+impl<'de> Deserialize<'de> for Objects {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ObjectsVisitor)
+    }
+}
+
+struct ObjectsVisitor;
+
+impl<'de> Visitor<'de> for ObjectsVisitor {
+    type Value = Objects;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Objects, A::Error> {
+        let mut count = 0;
+        while let Some(element) = list.next_element::<&RawValue>()? {
+            if !trim(element.get()).starts_with('{') {
+                return Err(A::Error::custom("an element is no object"));
+            }
+            count += 1;
+        }
+        if count > 0 { Ok(Objects) } else { Err(A::Error::custom("the list is empty")) }
+    }
 }
 
 /// The one place that tells what an object is; `None` where it cannot stand in a line of its own.
@@ -231,6 +289,26 @@ mod tests {
             parts(r#" [{"ty":"ticker","cd":"A-B"} , {"ty":"ticker","cd":"C-D"}] "#),
             ["A-B ticker", "C-D ticker"]
         );
+    }
+
+    #[test]
+    fn a_list_can_be_read_in_portions_of_any_size() {
+        let frame = br#" [ {"type":"a"} ,{},{"x":"],["}, {"status":"UP"}] "#;
+        let mut whole = Vec::new();
+        parse(frame, &mut |part| whole.push(part));
+        for portion in 1..=5 {
+            let (mut parts, mut from, mut calls) = (Vec::new(), Some(0), 0);
+            while let Some(at) = from {
+                let mut room = portion;
+                from = parse_from(frame, at, &mut |part| {
+                    parts.push(part);
+                    room -= 1;
+                    if room == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                calls += 1;
+            }
+            assert_eq!((&parts, calls), (&whole, whole.len().div_ceil(portion)), "{portion} at a time");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the tests of the real program share: starting and ending it, and reading what it wrote.
 
+use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -104,16 +105,28 @@ impl Exchange {
         authority.rsplit(':').next().unwrap().parse().unwrap()
     }
 
+    /// Makes something go wrong from now on, as `replay --fault` spells it.
+    pub(crate) fn fault(&self, fault: &str) {
+        let answer = self.http(&format!("POST /_faults HTTP/1.1\r\nContent-Length: {}", fault.len()), fault);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// The pairs it lists.
     pub(crate) fn codes(&self) -> Vec<String> {
-        let authority = self.url.split('/').nth(2).unwrap();
-        let mut socket = TcpStream::connect(authority).unwrap();
-        write!(socket, "GET /v1/market/all HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer).unwrap();
+        let answer = self.http("GET /v1/market/all HTTP/1.1", "");
         let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
         let markets: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
         markets.iter().map(|market| market["market"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The whole answer to a request.
+    fn http(&self, head: &str, body: &str) -> String {
+        let authority = self.url.split('/').nth(2).unwrap();
+        let mut socket = TcpStream::connect(authority).unwrap();
+        write!(socket, "{head}\r\nHost: {authority}\r\nConnection: close\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Kills it.
@@ -204,6 +217,12 @@ impl Tape {
         files
     }
 
+    /// Segments that wait for their compression.
+    pub(crate) fn unsealed(&self) -> Vec<PathBuf> {
+        let plain = self.archived(".jsonl").into_iter();
+        plain.filter(|path| !path.ends_with("manifest.jsonl")).collect()
+    }
+
     /// Asserts that stamps strictly increase over all lines of all files together, and within each stream.
     pub(crate) fn assert_stamps_increase(&self) {
         let stamps = self.stamps();
@@ -217,8 +236,7 @@ impl Tape {
     /// Asserts that nothing is left to be sealed, and that what is sealed is what the manifests say.
     pub(crate) fn assert_sealed(&self) {
         assert_eq!(self.archived(".tmp"), [""; 0].map(PathBuf::from));
-        let plain: Vec<_> =
-            self.archived(".jsonl").into_iter().filter(|path| !path.ends_with("manifest.jsonl")).collect();
+        let plain = self.unsealed();
         assert_eq!(plain, [""; 0].map(PathBuf::from), "a plain segment is left");
         let sealed = self.archived(".zst");
         assert!(!sealed.is_empty());
@@ -256,24 +274,36 @@ impl Tape {
     }
 }
 
-/// What an exchange logged of the frames it handed to sockets, by the stream that each belongs to.
+/// What an exchange logged of the objects it handed to sockets, by the stream that each belongs to; those of the account
+/// stand behind `private/`.
 pub(crate) fn sent(log: &Path) -> BTreeMap<String, Vec<String>> {
     let mut sent: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        let frame = line["frame"].as_str().unwrap().to_owned();
-        let object: serde_json::Value = serde_json::from_str(&frame).unwrap();
-        let name = |long: &str, short: &str| {
-            object.get(long).or(object.get(short)).and_then(serde_json::Value::as_str).map(str::to_owned)
+        let frame = line["frame"].as_str().unwrap();
+        let objects: Vec<&RawValue> = match frame.starts_with('[') {
+            true => serde_json::from_str(frame).unwrap(),
+            false => vec![serde_json::from_str(frame).unwrap()],
         };
-        let stream = match (name("type", "ty"), name("code", "cd")) {
-            (Some(kind), Some(code)) => format!("{code}_{kind}"),
-            (Some(kind), None) => kind,
-            (None, _) => "misc".to_owned(),
-        };
-        sent.entry(stream).or_default().push(frame);
+        for object in objects {
+            sent.entry(stream_of(object.get())).or_default().push(object.get().to_owned());
+        }
     }
     sent
+}
+
+fn stream_of(object: &str) -> String {
+    let object: serde_json::Value = serde_json::from_str(object).unwrap();
+    let name = |long: &str, short: &str| {
+        object.get(long).or(object.get(short)).and_then(serde_json::Value::as_str).map(str::to_owned)
+    };
+    let stream = match (name("type", "ty"), name("code", "cd")) {
+        (Some(kind), Some(code)) => format!("{code}_{kind}"),
+        (Some(kind), None) => kind,
+        (None, _) => "misc".to_owned(),
+    };
+    let of_the_account = ["myOrder", "myAsset", "announcement"].iter().any(|kind| stream.ends_with(kind));
+    if of_the_account { format!("private/{stream}") } else { stream }
 }
 
 /// Stamp and object of a line.

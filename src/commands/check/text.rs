@@ -136,7 +136,8 @@ fn write_disk(out: &mut dyn Write, report: &Report, config: &Config) -> io::Resu
         (None, None) => writeln!(out, "# Retention: none, every file is kept (storage.keep_for, storage.keep_bytes)."),
         (age, bytes) => {
             let limits = age.map(format_duration).into_iter().chain(bytes.map(format_size));
-            writeln!(out, "# Retention: sealed files beyond {} are deleted.", limits.collect::<Vec<_>>().join(" or "))
+            let limits = limits.collect::<Vec<_>>().join(" or ");
+            writeln!(out, "# WARNING: retention ({limits}) is not in force in this version: every file is kept.")
         }
     }
 }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! [`Transport::recv`] is the hot path: it polls until nothing is there or the batch is full, copies each frame once
-//! into the batch and stamps it there. It keeps nothing between polls, so dropping its future loses nothing.
+//! into the batch and stamps it there. What a full batch leaves of a frame stays in the [`Transport`], and the future
+//! keeps nothing between polls, so dropping it loses nothing.
 
 mod refused;
 mod wire;
@@ -14,9 +15,10 @@ mod wire;
 use super::Stage;
 use super::dial::DialError;
 use super::session::{Inbound, Outgoing};
-use crate::clock::Clock;
+use crate::clock::{Clock, Instant};
 use crate::config::Url;
 use crate::upbit::auth::Secret;
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
 use std::io;
@@ -52,6 +54,13 @@ pub struct Terms {
     pub max_message_bytes: usize,
 }
 
+/// What is left of a frame that was too much for one batch.
+struct Rest {
+    frame: Bytes,
+    from: usize,
+    received: Instant,
+}
+
 /// An open WebSocket. It has no `Debug`, which would show what is being received.
 pub struct Transport<S> {
     socket: WebSocketStream<Wire<S>>,
@@ -62,6 +71,8 @@ pub struct Transport<S> {
     unsent: bool,
     /// Why nothing can be sent any more. What the other side sent before is still read.
     broken: Option<String>,
+    /// A frame of which a part is still to be taken in.
+    rest: Option<Rest>,
     /// Reading was interrupted, and what has waited since is not read yet.
     behind: bool,
 }
@@ -91,7 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         };
         socket.get_mut().keep();
         let heard = socket.get_ref().read();
-        Ok(Self { socket, clock, heard, unsent: false, broken: None, behind: false })
+        Ok(Self { socket, clock, heard, unsent: false, broken: None, rest: None, behind: false })
     }
 
     /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also tells if it could not.
@@ -121,7 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
                 inbound.closed = self.broken.take();
             }
             let caught_up = inbound.drained && std::mem::take(&mut self.behind);
-            let something = inbound.heard || inbound.sent || caught_up || inbound.closed.is_some();
+            let news = inbound.sent || caught_up || inbound.closed.is_some();
+            let something = inbound.heard || !inbound.batch.is_empty() || news;
             if something { Poll::Ready(inbound) } else { Poll::Pending }
         })
         .await
@@ -150,9 +162,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) {
         while !inbound.batch.is_full() && inbound.closed.is_none() {
+            if let Some(rest) = self.rest.take() {
+                self.take_in(rest, inbound);
+                continue;
+            }
             match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => {
-                    inbound.drained = true;
+                    // Without budget tokio says that nothing is there whatever the kernel holds.
+                    inbound.drained = tokio::task::coop::has_budget_remaining();
                     break;
                 }
                 Poll::Ready(Some(Ok(message))) => {
@@ -171,8 +188,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     fn on_message(&mut self, cx: &mut Context<'_>, message: Message, inbound: &mut Inbound) {
         let received = self.clock.now();
         match message {
-            Message::Binary(bytes) => drop(inbound.batch.push(&bytes, received)),
-            Message::Text(text) => drop(inbound.batch.push(text.as_bytes(), received)),
+            Message::Binary(frame) => self.take_in(Rest { frame, from: 0, received }, inbound),
+            Message::Text(text) => self.take_in(Rest { frame: text.into(), from: 0, received }, inbound),
             Message::Close(frame) => {
                 inbound.closed = Some(describe_close(frame.as_ref()));
                 // The answer to the close frame leaves with the next poll; whether it arrives changes nothing.
@@ -180,6 +197,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
         }
+    }
+
+    fn take_in(&mut self, rest: Rest, inbound: &mut Inbound) {
+        let Rest { frame, from, received } = rest;
+        let from = inbound.batch.fill(&frame, from, received);
+        self.rest = from.map(|from| Rest { frame, from, received });
     }
 }
 

@@ -7,7 +7,8 @@
 //! ```
 
 use crate::clock::Stamp;
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::prelude::BASE64_STANDARD;
+use base64::write::EncoderWriter;
 use std::io::Write;
 
 /// The start of every line; digits and a comma or brace follow.
@@ -20,13 +21,23 @@ pub fn object(line: &mut Vec<u8>, stamp: Stamp, object: &[u8]) {
     line.push(b'\n');
 }
 
-/// Appends the line of bytes that are no such object.
+/// Appends the line of bytes that are no such object. Control characters take six bytes each, so the string is written
+/// where it belongs and nowhere before.
 pub fn raw(line: &mut Vec<u8>, stamp: Stamp, bytes: &[u8]) {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::json!({ "raw": text }),
-        Err(_) => serde_json::json!({ "raw_base64": BASE64_STANDARD.encode(bytes) }),
-    };
-    object(line, stamp, text.to_string().as_bytes());
+    const IN_MEMORY: &str = "writing to memory cannot fail";
+    prefix(line, stamp);
+    match std::str::from_utf8(bytes) {
+        Ok(text) => {
+            line.extend_from_slice(b"\"raw\":");
+            serde_json::to_writer(&mut *line, text).expect(IN_MEMORY);
+        }
+        Err(_) => {
+            line.extend_from_slice(b"\"raw_base64\":\"");
+            EncoderWriter::new(&mut *line, &BASE64_STANDARD).write_all(bytes).expect(IN_MEMORY);
+            line.push(b'"');
+        }
+    }
+    line.extend_from_slice(b"}\n");
 }
 
 /// The stamp of a line; `None` where the recorder cannot have written it.

@@ -8,7 +8,10 @@
 //! line is lost, doubled or glued to another.
 
 pub mod line;
+mod order;
 pub mod segment;
+
+pub use order::{Order, Routed};
 
 use super::files::{Files, StorageError};
 use super::naming::layout::{SegmentName, Tree};
@@ -18,7 +21,7 @@ use super::rotation::{Reason, Rotation};
 use super::router::{NewStream, StreamId};
 use super::sync::SyncJob;
 use crate::clock::Stamp;
-use crate::connection::batch::{Batch, Entry};
+use crate::connection::batch::Entry;
 use segment::{Finished, Segment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -33,39 +36,6 @@ const SPARE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Directories remembered as being there: two trees, a few dates each.
 const KNOWN_DIRECTORIES: usize = 32;
-
-/// What the supervisor tells the journal, in the one order of everything.
-#[derive(Debug)]
-pub enum Order {
-    /// A stream has got its number.
-    Open(NewStream),
-    /// Records for their streams.
-    Lines(Routed),
-    /// An event of the recorder's own: the object without its stamp.
-    Event(StreamId, Stamp, String),
-    /// What the exchange is asked from here on, per stream.
-    Describe(Tree, Arc<Origins>),
-    /// Time passes, and periods end.
-    Tick {
-        /// The time.
-        stamp: Stamp,
-        /// It is time for a sync, too.
-        sync: bool,
-    },
-    /// Every stream is rotated.
-    Rotate,
-    /// Every stream is rotated, because the stamps that follow are of another time line. How often they have gone back.
-    Step(u64),
-}
-
-/// A batch with the stamp and the stream of each of its entries.
-#[derive(Debug)]
-pub struct Routed {
-    /// The frames.
-    pub batch: Batch,
-    /// One per entry of the batch, in order.
-    pub lines: Vec<(Stamp, StreamId)>,
-}
 
 /// See the module.
 #[derive(Debug)]

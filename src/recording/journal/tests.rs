@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::Clock;
+use crate::connection::batch::Batch;
 use crate::recording::files::disk::Disk;
 use crate::recording::files::{AppendFile, Listed, ReadFile};
 use crate::recording::router::Router;

@@ -7,9 +7,13 @@ use crate::upbit::subscription::Request;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
 
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;
+
+/// After a step every stream is rotated within this time, on the slowest disk.
+const ROTATED_IN: Duration = Duration::from_secs(60);
 
 /// How the last process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +45,11 @@ pub struct History {
     pub epoch: u64,
     /// The first stamp of the time line; `None`: it is the first one, or began before these events.
     pub epoch_start: Option<Stamp>,
-    /// The time line before the last step.
+    /// The time line before the last step, and its last stamp.
     epoch_before: u64,
+    before_step: Option<Stamp>,
+    /// The stamp of the last event.
+    last: Stamp,
     /// In which time line the segments were written that ended since these events begin, by their plain names.
     ended_in: BTreeMap<String, u64>,
 }
@@ -62,6 +69,7 @@ struct Event {
     from: Option<u64>,
     to: Option<u64>,
     since: Option<u64>,
+    before: Option<u64>,
     #[serde(default)]
     streams: Vec<String>,
     #[serde(default)]
@@ -103,8 +111,17 @@ impl History {
         self.ended_in.get(plain_name).copied()
     }
 
+    /// Whether a segment that ends with `last` may be one that the last process had not rotated yet when it ended, right
+    /// after stamps had gone back.
+    pub fn is_before_step(&self, last: Stamp) -> bool {
+        let (Some(start), Some(before)) = (self.epoch_start, self.before_step) else { return false };
+        let is_fresh = self.last < start || self.last.since(start) < ROTATED_IN;
+        is_fresh && start <= before && last > self.last && last <= before
+    }
+
     fn add(&mut self, event: Event) {
         let Some(stamp) = Stamp::from_micros(event.ts_recv) else { return };
+        self.last = stamp;
         let tree = event.connection.as_deref().and_then(tree_of);
         match (event.event.as_str(), tree) {
             ("started", _) => {
@@ -153,15 +170,16 @@ impl History {
                 self.missing_since[tree as usize].take_if(|since| from.is_some_and(|from| from <= *since));
             }
             ("rotated", _) => self.add_ended(event),
-            ("clock_step", _) => self.step(stamp, event.epoch),
+            ("clock_step", _) => self.step(stamp, &event),
             _ => {}
         }
     }
 
     /// The stamps before this one are of another time line and mean nothing in this one.
-    fn step(&mut self, stamp: Stamp, epoch: Option<u64>) {
+    fn step(&mut self, stamp: Stamp, event: &Event) {
         self.epoch_before = self.epoch;
-        self.epoch = epoch.unwrap_or(self.epoch);
+        self.before_step = event.before.and_then(Stamp::from_micros);
+        self.epoch = event.epoch.unwrap_or(self.epoch);
         self.epoch_start = Some(stamp);
         self.missing_since = [None; 2];
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
@@ -264,6 +282,8 @@ mod tests {
             r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
         ]);
         assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
+        assert!(history.is_before_step(stamp(99).unwrap()) && !history.is_before_step(stamp(52).unwrap()));
+        assert!(!history.is_before_step(stamp(101).unwrap()));
         assert_eq!(["a", "b", "c", "d"].map(|name| history.ended_in(name)), [Some(0), Some(0), Some(1), None]);
     }
 }

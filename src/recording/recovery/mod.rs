@@ -253,11 +253,11 @@ impl Recovery<'_> {
         Ok(None)
     }
 
-    /// The time line of lines of which nothing tells it: the last one, unless they are ahead of the clock while stamps
-    /// had gone back.
+    /// The time line of lines of which nothing tells it: the last one, as good as always.
     fn epoch_of(&self, last: Stamp) -> u64 {
-        let epoch = self.found.history.epoch.max(self.past.newest_epoch());
-        if last.before(STEP) > self.now { epoch.saturating_sub(1) } else { epoch }
+        let history = &self.found.history;
+        let epoch = history.epoch.max(self.past.newest_epoch());
+        if history.is_before_step(last) { epoch.saturating_sub(1) } else { epoch }
     }
 
     /// Everything that was left is known now.

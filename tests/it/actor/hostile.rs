@@ -33,6 +33,24 @@ async fn a_flood_of_tiny_frames_arrives_whole_and_in_bounded_batches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_of_tiny_objects_arrives_whole_and_in_bounded_batches() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    let frame = format!("[{}{TRADE}]", "{},".repeat(300_000));
+    server.send(Message::binary(frame)).await.unwrap();
+    server.send(Message::binary(TRADE)).await.unwrap();
+    rig.tasks.spawn(idle(server));
+    let (mut received, mut last) = (0, String::new());
+    while received < 300_002 {
+        let What::Batch(batch) = rig.delivery().await.what else { continue };
+        assert!(batch.cost() < 300 * 1024, "{}", batch.cost());
+        received += batch.entries().len();
+        last = batch.entries().last().map(|(_, entry)| text(entry)).unwrap_or(last);
+    }
+    assert_eq!((received, &*last), (300_002, TRADE));
+}
+
+#[tokio::test(start_paused = true)]
 async fn frames_that_are_no_json_are_kept_and_cost_nothing() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;

@@ -1,9 +1,10 @@
 //! The life of the process: beginning, losing the exchange, ending, and what it says about it.
 
 use super::Scene;
-use crate::support::{Exchange, Program, eventually};
+use crate::support::{Exchange, Program, eventually, pause};
 use rustix::process::Signal;
 use std::process::Command;
+use std::time::Duration;
 
 #[test]
 fn a_lost_exchange_is_found_again_and_the_gap_has_both_ends() {
@@ -37,7 +38,7 @@ fn without_an_exchange_it_says_so_keeps_trying_and_stops_cleanly() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let log = std::fs::File::create(scene.path("log")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
-    command.env_clear().args(["record", "--set", "public.backoff_min=20ms", "--set", "log.format=text"]);
+    command.env_clear().args(["record", "--set", "public.backoff_min=300ms", "--set", "log.format=text"]);
     command.args(["--set", &format!("data_dir={}", scene.tape.path.display())]);
     command.args(["--set", &format!("public.url=ws://127.0.0.1:{port}/websocket/v1")]).stderr(log);
     let mut recorder = Program::spawn(&mut command);
@@ -49,8 +50,8 @@ fn without_an_exchange_it_says_so_keeps_trying_and_stops_cleanly() {
     let lost = scene.tape.events("lost");
     let times: Vec<u64> = lost.iter().map(|event| event["ts_recv"].as_u64().unwrap()).collect();
     let pauses: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Each wait is drawn from the upper half of one that doubles, so the third is longer than the first.
-    assert!(pauses[2] > pauses[0], "{pauses:?}");
+    // Each wait is drawn from the upper half of one that doubles: of 300 ms, 600 ms, 1.2 s.
+    assert!(pauses[2] >= 600_000, "{pauses:?}");
     assert_eq!(scene.tape.lines()["recorder"].last().unwrap().matches("\"event\":\"stopped\"").count(), 1);
 }
 
@@ -106,6 +107,7 @@ fn a_changed_subscription_begins_new_files() {
     for format in ["DEFAULT", "SIMPLE"] {
         let recorder = scene.record(&exchange.url, &[&format!("public.format={format}")]);
         scene.await_event(&recorder, "gap", 1);
+        eventually("everything is sealed", || scene.tape.unsealed().is_empty());
         assert!(recorder.terminate().success());
     }
     let rotated = scene.tape.events("rotated");
@@ -125,10 +127,46 @@ fn sigusr1_rotates_every_stream() {
     scene.await_event(&recorder, "gap", 1);
     recorder.signal(Signal::USR1);
     // The events themselves begin a new file, too.
-    eventually("everything is sealed", || scene.tape.archived(".zst").len() >= 10);
+    let is_sealed = || scene.tape.archived(".zst").len() >= 10 && scene.tape.unsealed().is_empty();
+    eventually("everything is sealed", is_sealed);
     assert!(recorder.terminate().success());
     let rotated = scene.tape.events("rotated");
     let names = rotated.iter().filter(|event| event["reason"] == "requested");
     assert!(names.map(|event| event["segments"].as_array().unwrap().len()).sum::<usize>() >= 9);
     scene.tape.assert_sealed();
+}
+
+#[test]
+fn a_mute_socket_is_left_in_time_and_a_quiet_one_is_not() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "200"]);
+    let settings = ["public.ping_interval=1s", "public.pong_timeout=1s", "public.backoff_min=50ms"];
+    let recorder = scene.record(&exchange.url, &settings);
+    scene.await_event(&recorder, "live", 1);
+    exchange.fault("silence");
+    pause(Duration::from_secs(4));
+    assert_eq!(scene.count("lost", "public"), 0, "pings are answered");
+    exchange.fault("hang=live");
+    // An interval, a timeout, and as much again for a busy machine.
+    pause(Duration::from_secs(4));
+    assert_eq!(scene.count("lost", "public"), 1);
+    recorder.kill();
+    let lost = &scene.tape.events("lost")[0];
+    assert_eq!((&lost["stage"], &lost["cause"]), (&"live".into(), &"no answer to a ping".into()));
+}
+
+#[test]
+fn each_stage_of_an_attempt_that_hangs_is_left_in_time_and_named() {
+    for (fault, stage) in [("hang=connect", "upgrade"), ("hang=upgrade", "upgrade")] {
+        let scene = Scene::new();
+        let exchange = scene.exchange(&["--fault", fault]);
+        let recorder = scene.record(&exchange.url, &["public.connect_timeout=500ms", "public.backoff_min=50ms"]);
+        scene.await_event(&recorder, "lost", 2);
+        recorder.kill();
+        let lost = scene.tape.events("lost");
+        let times: Vec<u64> = lost.iter().map(|event| event["ts_recv"].as_u64().unwrap()).collect();
+        assert_eq!(lost[0]["stage"], stage, "{fault}");
+        // The timeout, the longest second pause of the backoff, and a busy machine's share.
+        assert!(times[1] - times[0] < 2_000_000, "{fault}: {times:?}");
+    }
 }

@@ -1,11 +1,21 @@
 //! `record` as a user runs it: the real program against a real exchange on loopback.
 
+mod account;
+mod canary;
+mod clock;
 mod crash;
+mod ending;
+mod formats;
+mod full;
+mod hostile;
 mod life;
 mod tape;
 mod whole;
 
 use crate::support::{Exchange, Program, Tape, eventually};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 /// A directory for one test, with a recorder's data in it.
 struct Scene {
@@ -31,13 +41,32 @@ impl Scene {
 
     /// A recorder of that exchange.
     fn record(&self, url: &str, settings: &[&str]) -> Program {
-        let data_dir = format!("data_dir={}", self.tape.path.display());
-        let url = format!("public.url={url}");
-        let mut arguments = vec!["record"];
-        for setting in [data_dir.as_str(), url.as_str()].iter().chain(settings) {
-            arguments.extend(["--set", setting]);
+        Program::spawn(&mut self.command("record", url, settings))
+    }
+
+    /// A verb for that exchange, in an environment without any setting of its own.
+    fn command(&self, verb: &str, url: &str, settings: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+        command.arg(verb).env_clear();
+        command.arg("--set").arg(format!("data_dir={}", self.tape.path.display()));
+        command.arg("--set").arg(format!("public.url={url}"));
+        for setting in settings {
+            command.args(["--set", setting]);
         }
-        Program::start(&arguments)
+        command
+    }
+
+    /// The account's part of the tape.
+    fn private(&self) -> Tape {
+        Tape { path: self.tape.path.join("private") }
+    }
+
+    /// Writes a key into a file that its owner alone may read; returns the file.
+    fn key_file(&self, name: &str, key: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, format!("{key}\n")).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        path
     }
 
     /// Writes frames in the form that `--frames` reads; returns the file.
@@ -65,5 +94,12 @@ impl Scene {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             text.split_once(&begin).is_some_and(|(_, own)| own.matches(&key).count() >= count)
         });
+    }
+
+    /// How many events of one kind a connection has in the active file of a running recorder.
+    fn count(&self, event: &str, connection: &str) -> usize {
+        let text = std::fs::read_to_string(self.tape.path.join("recorder.jsonl")).unwrap_or_default();
+        let keys = [format!("\"event\":\"{event}\""), format!("\"connection\":\"{connection}\"")];
+        text.lines().filter(|line| keys.iter().all(|key| line.contains(key))).count()
     }
 }

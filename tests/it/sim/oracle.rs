@@ -134,7 +134,8 @@ impl Oracle {
     fn check_bound(&mut self, id: ConnectionId, matched: &Matched) {
         let Some(lived) = self.lives.last() else { return };
         let is_orderly = matches!(lived.ended, Ended::Orderly);
-        if !lived.life.has_sound_disk() && !(is_orderly && lived.life.has_honest_disk()) {
+        let is_held = lived.life.has_sound_disk() || (is_orderly && lived.life.has_honest_disk());
+        if !is_held {
             return;
         }
         let bound = match lived.ended {

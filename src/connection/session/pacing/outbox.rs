@@ -94,7 +94,8 @@ impl Outbox {
         let ping = self.ping.then_some(Message::Ping);
         let request = self.request.map(Message::Request);
         let switch = self.switch.then_some(Message::Switch);
-        ping.or(request).or(switch).or(self.list.then_some(Message::List))
+        // The request is what the connection is for, and it is traffic as well as a ping is.
+        request.or(ping).or(switch).or(self.list.then_some(Message::List))
     }
 
     fn remove(&mut self, message: Message) {
@@ -113,6 +114,23 @@ mod tests {
     use crate::clock::{Clock, Stamp};
 
     #[test]
+    fn pings_never_keep_the_request_waiting() {
+        let mut now = Clock::anchored(Stamp::MAX).now();
+        let mut budget = MessageBudget::new(5, 100, now);
+        let mut outbox = Outbox::default();
+        // The budget of the connection before is used up, and a ping falls due whenever a token comes back.
+        while budget.take(now).is_ok() {}
+        outbox.push(Message::Request(Reason::Connected));
+        let mut sent = None;
+        while sent.is_none() {
+            outbox.push(Message::Ping);
+            sent = outbox.poll(&mut budget, now);
+            now = outbox.deadline().unwrap_or(now);
+        }
+        assert_eq!(sent, Some(Message::Request(Reason::Connected)));
+    }
+
+    #[test]
     fn messages_leave_by_urgency_and_as_the_budget_allows() {
         let mut now = Clock::anchored(Stamp::MAX).now();
         let mut budget = MessageBudget::new(5, 100, now);
@@ -121,8 +139,8 @@ mod tests {
         outbox.push(Message::Request(Reason::Connected));
         outbox.push(Message::Request(Reason::Changed));
         outbox.push(Message::Ping);
-        assert_eq!(outbox.poll(&mut budget, now), Some(Message::Ping));
         assert_eq!(outbox.poll(&mut budget, now), Some(Message::Request(Reason::Changed)));
+        assert_eq!(outbox.poll(&mut budget, now), Some(Message::Ping));
         assert_eq!(outbox.poll(&mut budget, now), None);
         now = outbox.deadline().unwrap();
         assert_eq!(outbox.poll(&mut budget, now), Some(Message::Switch));

@@ -1,5 +1,7 @@
 //! The machine at explicit instants, and under anything that may happen in any order.
 
+mod storm;
+
 use super::*;
 use crate::clock::{Clock, Stamp};
 use crate::config::ConnectionConfig;
@@ -200,24 +202,6 @@ fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
     session.handle_request(now, request("KRW-ETH"));
     assert!(session.poll_deadline().unwrap() >= now + Duration::from_secs(120));
     assert_eq!(connects.take(now + Duration::from_secs(119)), Err(now + Duration::from_secs(121)));
-}
-
-#[test]
-fn a_server_that_refuses_for_five_minutes_sees_few_attempts() {
-    for seed in 0..200 {
-        let begin = Clock::anchored(Stamp::MAX).now();
-        let settings = Settings { id: ConnectionId::Public, config: config(), credentials: None };
-        let mut session = Session::new(settings, Arc::new(ConnectBudget::new(5, begin)), seed, begin);
-        session.handle_request(begin, request("KRW-BTC"));
-        let (mut now, mut attempts) = (begin, 0);
-        while now < begin + Duration::from_secs(300) {
-            session.handle_timeout(now);
-            attempts += std::iter::from_fn(|| session.poll_command()).count();
-            session.handle_dial_failed(now, &DialError::new(Stage::Tcp, "connection refused"));
-            now = session.poll_deadline().unwrap();
-        }
-        assert!((10..25).contains(&attempts), "{attempts} attempts with seed {seed}");
-    }
 }
 
 #[test]

@@ -1,0 +1,41 @@
+//! What crosses the queue to the journal: data, events and time in the one order that the supervisor gave them.
+
+use crate::clock::Stamp;
+use crate::connection::batch::Batch;
+use crate::recording::naming::layout::Tree;
+use crate::recording::naming::manifest::Origins;
+use crate::recording::router::{NewStream, StreamId};
+use std::sync::Arc;
+
+/// What the supervisor tells the journal, in the one order of everything.
+#[derive(Debug)]
+pub enum Order {
+    /// A stream has got its number.
+    Open(NewStream),
+    /// Records for their streams.
+    Lines(Routed),
+    /// An event of the recorder's own: the object without its stamp.
+    Event(StreamId, Stamp, String),
+    /// What the exchange is asked from here on, per stream.
+    Describe(Tree, Arc<Origins>),
+    /// Time passes, and periods end.
+    Tick {
+        /// The time.
+        stamp: Stamp,
+        /// It is time for a sync, too.
+        sync: bool,
+    },
+    /// Every stream is rotated.
+    Rotate,
+    /// Every stream is rotated, because the stamps that follow are of another time line. How often they have gone back.
+    Step(u64),
+}
+
+/// A batch with the stamp and the stream of each of its entries.
+#[derive(Debug)]
+pub struct Routed {
+    /// The frames.
+    pub batch: Batch,
+    /// One per entry of the batch, in order.
+    pub lines: Vec<(Stamp, StreamId)>,
+}

@@ -1,0 +1,166 @@
+//! A wall clock that is set: stamps follow it in files of their own, forwards and backwards, across restarts.
+//!
+//! The wall clock is given to the recorder, so nothing of this machine is set; everything else is the real thing: an
+//! exchange in a process of its own, sockets, threads, files, real time.
+
+use super::Scene;
+use crate::support::{eventually, split};
+use serde_json::Value;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use upbit_recorder::assembly::{self, Ending, Place};
+use upbit_recorder::clock::{Clock, Stamp, Wall};
+use upbit_recorder::config::{self, Config, Sources};
+use upbit_recorder::connection::dial::network::Network;
+use upbit_recorder::connection::dial::tls;
+use upbit_recorder::recording::files::disk::Disk;
+use upbit_recorder::recording::threads;
+
+const HOUR: i64 = 3_600_000_000;
+
+/// A recorder in this process, on a thread of its own.
+struct Recorder {
+    shutdown: CancellationToken,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Starts it; its wall clock is `ahead` of this machine's, µs, from the start on.
+    fn start(scene: &Scene, url: &str, ahead: &Arc<AtomicI64>) -> Self {
+        let sets = [format!("data_dir={}", scene.tape.path.display()), format!("public.url={url}")];
+        let config = config::load(&Sources { assignments: sets.to_vec(), ..Sources::default() }).unwrap().config;
+        let shutdown = CancellationToken::new();
+        let (token, ahead) = (shutdown.clone(), ahead.clone());
+        Self { shutdown, thread: std::thread::spawn(move || run(&config, ahead, token)) }
+    }
+
+    fn stop(self) {
+        self.shutdown.cancel();
+        self.thread.join().unwrap();
+    }
+}
+
+fn run(config: &Config, ahead: Arc<AtomicI64>, shutdown: CancellationToken) {
+    let machine = Wall::machine();
+    let wall = Wall::new(move || {
+        let micros = machine.read().as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed));
+        Stamp::from_micros(micros).unwrap()
+    });
+    let clock = Clock::anchored(wall.read());
+    let files = Arc::new(Disk::open(&config.data_dir).unwrap());
+    let place = Place { files, clock, wall, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
+    let ending = Ending { run_until: None, status: watch::channel(Default::default()).0 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let network = |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?));
+        let (supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
+        threads::spawn(hosts).unwrap();
+        let (_requests, queue) = mpsc::channel(1);
+        supervisor.run(shutdown, queue).await.unwrap();
+    });
+}
+
+/// The events in all of the recorder's files, oldest file first by the order in which they were made.
+fn events(scene: &Scene) -> Vec<Value> {
+    let mut events: Vec<Value> =
+        scene.tape.lines().remove("recorder").unwrap_or_default().iter().map(|line| json(line)).collect();
+    // Within a time line the order is that of the stamps; which one a line is in, its file tells.
+    events.sort_by_key(|event| event["ts_recv"].as_u64());
+    events
+}
+
+fn json(line: &str) -> Value {
+    serde_json::from_str(line).unwrap()
+}
+
+/// The lines of the recorder's active file, while it runs.
+fn active(scene: &Scene) -> Vec<Value> {
+    let text = std::fs::read_to_string(scene.tape.path.join("recorder.jsonl")).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn await_event(scene: &Scene, event: &str) {
+    eventually(event, || active(scene).iter().any(|found| found["event"] == event));
+}
+
+/// Waits until the active file begins with a step that was not `seen`.
+fn await_step(scene: &Scene, seen: &mut Vec<u64>) {
+    eventually("the step is on record", || {
+        let first = active(scene).into_iter().next().unwrap_or_default();
+        let stamp = first["ts_recv"].as_u64().filter(|stamp| first["event"] == "clock_step" && !seen.contains(stamp));
+        seen.extend(stamp);
+        stamp.is_some()
+    });
+}
+
+/// No file holds lines of two time lines, and none spans a moment at which stamps went back.
+fn assert_files_are_of_one_time_line(scene: &Scene) {
+    for path in scene.tape.archived(".zst") {
+        let text = zstd::stream::decode_all(&*std::fs::read(&path).unwrap()).unwrap();
+        assert_increasing(&path, std::str::from_utf8(&text).unwrap());
+    }
+    for entry in std::fs::read_dir(&scene.tape.path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "jsonl") {
+            assert_increasing(&path, &std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+fn assert_increasing(path: &Path, text: &str) {
+    let stamps: Vec<u64> = text.lines().map(|line| split(line).0).collect();
+    assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{}", path.display());
+    assert!(stamps.windows(2).all(|pair| pair[1] - pair[0] < 1_800_000_000), "{} spans a step", path.display());
+}
+
+#[test]
+fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "2", "--rate", "200"]);
+    let ahead = Arc::new(AtomicI64::new(0));
+    let recorder = Recorder::start(&scene, &exchange.url, &ahead);
+    await_event(&scene, "live");
+    let mut seen = Vec::new();
+    for offset in [-HOUR, HOUR] {
+        ahead.store(offset, Ordering::Relaxed);
+        await_step(&scene, &mut seen);
+        // The next lines of all streams are in new files before the next step.
+        crate::support::pause(std::time::Duration::from_millis(500));
+    }
+    recorder.stop();
+    // Started again by a clock that is right, and so far behind the last line.
+    ahead.store(0, Ordering::Relaxed);
+    let recorder = Recorder::start(&scene, &exchange.url, &ahead);
+    await_step(&scene, &mut seen);
+    await_event(&scene, "live");
+    recorder.stop();
+    exchange.terminate();
+    assert_files_are_of_one_time_line(&scene);
+    scene.tape.assert_sealed();
+    let steps: Vec<_> = events(&scene).into_iter().filter(|event| event["event"] == "clock_step").collect();
+    for step in &steps {
+        assert_eq!(step["ts_recv"], step["after"], "it is the first line of its time line");
+        let gone = step["after"].as_i64().unwrap() - step["before"].as_i64().unwrap();
+        let is_back = gone < 0;
+        assert!((gone.abs() - if is_back { HOUR } else { 2 * HOUR }).abs() < 60_000_000, "{step}");
+    }
+    let epochs: Vec<_> = steps.iter().map(|step| step["epoch"].as_u64().unwrap()).collect();
+    assert_eq!(epochs.iter().max(), Some(&2), "stamps went back twice: {epochs:?}");
+    // Every frame is there, time line after time line.
+    let manifest = scene
+        .tape
+        .archived("manifest.jsonl")
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect::<String>();
+    let sealed: Vec<Value> = manifest.lines().map(json).collect();
+    assert_eq!(
+        sealed.iter().map(|entry| entry["epoch"].as_u64().unwrap()).collect::<std::collections::BTreeSet<_>>(),
+        [0, 1].into()
+    );
+    let gaps: Vec<_> = events(&scene).into_iter().filter(|event| event["event"] == "gap").collect();
+    assert!(gaps.iter().all(|gap| gap["from"].as_u64() < gap["to"].as_u64()), "{gaps:?}");
+}

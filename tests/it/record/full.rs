@@ -1,0 +1,113 @@
+//! A disk that takes no more: the process goes on, says so, and nothing is lost, glued or doubled.
+//!
+//! The limit of a file's size stands in for a full disk: the kernel answers a write with an error and a signal, and takes
+//! a part of the write before it. It can be set for a running process, and needs no rights.
+
+use super::Scene;
+use crate::support::{Program, eventually, sent};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+/// A buffer that a busy market fills in seconds.
+const SMALL: [&str; 2] = ["public.max_message_bytes=64KiB", "storage.buffer_bytes=2MiB"];
+
+/// Lets no file of the recorder grow beyond `bytes`; `None`: as far as it likes.
+fn limit(recorder: &Program, bytes: Option<u64>) {
+    let pid = Pid::from_raw(i32::try_from(recorder.pid()).unwrap());
+    prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+/// The size of the largest active file.
+fn largest(scene: &Scene) -> u64 {
+    let files = std::fs::read_dir(&scene.tape.path).unwrap().map(|entry| entry.unwrap());
+    let active = files.filter(|file| file.file_name().to_str().unwrap().ends_with(".jsonl"));
+    active.map(|file| file.metadata().unwrap().len()).max().unwrap_or_default()
+}
+
+/// What is on disk is what was sent, up to what was on its way when the recorder stopped.
+fn assert_nothing_is_missing(scene: &Scene) {
+    scene.tape.assert_stamps_increase();
+    let recorded = scene.tape.frames();
+    for (stream, sent) in sent(&scene.directory.path().join("sent")) {
+        if stream != "misc" {
+            assert_eq!(recorded[&stream], sent[..recorded[&stream].len()], "{stream}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fills_three_times_costs_nothing_while_the_buffer_lasts() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "2", "--rate", "1000"]);
+    let recorder = scene.record(&exchange.url, &[]);
+    scene.await_event(&recorder, "live", 1);
+    for time in 1..=3 {
+        limit(&recorder, Some(largest(&scene) + 10_000));
+        // The event is on the disk although the lines before it are not.
+        scene.await_event(&recorder, "disk_full", time);
+        limit(&recorder, None);
+        scene.await_event(&recorder, "disk_ok", time);
+    }
+    assert!(recorder.terminate().success());
+    exchange.terminate();
+    assert_nothing_is_missing(&scene);
+    assert_eq!(scene.tape.events("started").len(), 1);
+    let kinds: Vec<_> = scene.tape.events("gap").iter().map(|gap| gap["kind"].clone()).collect();
+    assert_eq!(kinds, ["disconnected"], "nothing was missed but the time before the first line");
+}
+
+#[test]
+fn when_the_buffer_is_full_reading_pauses_and_the_pause_is_one_gap() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "4000"]);
+    let recorder = scene.record(&exchange.url, &SMALL);
+    scene.await_event(&recorder, "live", 1);
+    limit(&recorder, Some(largest(&scene) + 10_000));
+    scene.await_event(&recorder, "disk_full", 1);
+    // The exchange is not read any more when what it may send is used up.
+    let log = scene.directory.path().join("sent");
+    let mut before = 0;
+    eventually("the exchange is held up", || {
+        crate::support::pause(std::time::Duration::from_millis(500));
+        let size = std::fs::metadata(&log).unwrap().len();
+        std::mem::replace(&mut before, size) == size
+    });
+    assert!(recorder.status("VmHWM") < 100_000, "memory is bounded");
+    limit(&recorder, None);
+    scene.await_event(&recorder, "paused", 1);
+    assert!(recorder.terminate().success());
+    exchange.terminate();
+    assert_nothing_is_missing(&scene);
+    let paused = scene.tape.events("paused");
+    let gaps: Vec<_> = scene.tape.events("gap").into_iter().filter(|gap| gap["kind"] == "paused").collect();
+    assert_eq!((paused.len(), gaps.len()), (1, 1));
+    assert_eq!([&gaps[0]["from"], &gaps[0]["to"]], [&paused[0]["from"], &paused[0]["to"]]);
+}
+
+#[test]
+fn a_stop_on_a_full_disk_is_over_in_ten_seconds_and_tells_what_is_missing() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "2", "--rate", "2000"]);
+    let mut recorder = scene.record(&exchange.url, &SMALL);
+    scene.await_event(&recorder, "live", 1);
+    limit(&recorder, Some(largest(&scene) + 10_000));
+    scene.await_event(&recorder, "disk_full", 1);
+    #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
+    let now = std::time::Instant::now;
+    let start = now();
+    recorder.signal(rustix::process::Signal::TERM);
+    assert_eq!(recorder.wait().code(), Some(74));
+    assert!((now() - start).as_secs() < 12, "it hung for {:?}", now() - start);
+    let events = std::fs::read_to_string(scene.tape.path.join("recorder.jsonl")).unwrap();
+    let stopped: serde_json::Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
+    assert_eq!((&stopped["event"], &stopped["reason"]), (&"stopped".into(), &"signal".into()), "events go on");
+    // The next start knows from where on it cannot be sure.
+    let again = scene.record(&exchange.url, &[]);
+    scene.await_event(&again, "gap", 1);
+    assert!(again.terminate().success());
+    exchange.terminate();
+    let unsure: Vec<_> = scene.tape.events("gap").into_iter().filter(|gap| gap["kind"] == "unsure").collect();
+    assert!(!unsure.is_empty(), "{:?}", scene.tape.events("gap"));
+    let (from, to) = (unsure[0]["from"].as_u64().unwrap(), unsure.last().unwrap()["to"].as_u64().unwrap());
+    assert!(from < stopped["ts_recv"].as_u64().unwrap() && stopped["ts_recv"].as_u64().unwrap() <= to);
+    scene.tape.assert_stamps_increase();
+}

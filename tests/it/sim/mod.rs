@@ -86,6 +86,18 @@ fn every_call_may_fail() {
 }
 
 #[test]
+fn overload_pauses_the_reading_and_leaves_the_other_connection_alone() {
+    let outcome = world::run(&Plan::overload(1));
+    assert_eq!(outcome.violations, [""; 0]);
+    let count = |event: &str, connection: &str| {
+        outcome.events.iter().filter(|found| found["event"] == event && found["connection"] == connection).count()
+    };
+    assert!(count("paused", "public") > 0);
+    // Each of the two lives is ended by us, once.
+    assert_eq!(count("lost", "private"), 2);
+}
+
+#[test]
 fn the_same_seed_twice_gives_the_same_bytes() {
     for seed in [3, 4, 5] {
         let [first, second] = [(); 2].map(|()| world::run(&Plan::draw(seed)).fingerprint);

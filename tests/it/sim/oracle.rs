@@ -2,13 +2,15 @@
 //!
 //! After every life:
 //! * each line was sent, is there once, and stands in the order in which it was sent;
-//! * on a sound disk an orderly end misses nothing that was read, a kill at most the last 50 ms of it, a power cut at most
-//!   one `sync_interval`;
+//! * an orderly end misses nothing that was read, however slow the disk; on a sound disk a kill misses at most the last
+//!   50 ms of it, a power cut at most one `sync_interval`;
+//! * the process that ends itself does so within 10 s;
 //! * no sealed file fails a full decode; no line is torn that is not kept in quarantine.
 //!
 //! In the end:
 //! * whatever is missing lies inside a gap on record;
 //! * sockets and gaps together cover all time since the directory was made;
+//! * a gap in which nobody listened holds no line: it is no wider than it has to be;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
 use super::disk::{Crash, SimDisk};
@@ -22,6 +24,9 @@ use upbit_recorder::connection::ConnectionId;
 
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
+
+/// How long an end may take, whatever the disk does.
+const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
@@ -64,6 +69,10 @@ impl Oracle {
         if !matches!(lived.ended, Ended::Crashed(_)) {
             self.tell(&format!("after life {number}: a line is none, and not kept"), &tape.broken);
         }
+        if !matches!(lived.ended, Ended::Crashed(_)) && lived.to > lived.from + lived.life.length + SHUTDOWN {
+            let took = lived.to - lived.from - lived.life.length;
+            self.tell(&format!("life {number}: the end took too long"), &[format!("{took:?}")]);
+        }
         self.lives.push(lived);
         for id in CONNECTIONS {
             let matched = self.match_lines(&tape, books, id);
@@ -83,6 +92,7 @@ impl Oracle {
             let gaps = gaps(&tape, id);
             self.check_missing(id, &matched, &gaps);
             self.check_coverage(id, &matched, (&gaps, beginning(&tape)));
+            self.check_emptiness(id, &tape);
             sent += matched.side.sent.len();
             recorded += matched.stamps.len();
         }
@@ -123,7 +133,9 @@ impl Oracle {
     /// What may be missing right after the last life, beside what was missing before.
     fn check_bound(&mut self, id: ConnectionId, matched: &Matched) {
         let Some(lived) = self.lives.last() else { return };
-        if !lived.life.has_sound_disk() {
+        let is_orderly = matches!(lived.ended, Ended::Orderly);
+        let is_held = lived.life.has_sound_disk() || (is_orderly && lived.life.has_honest_disk());
+        if !is_held {
             return;
         }
         let bound = match lived.ended {
@@ -204,6 +216,17 @@ impl Oracle {
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
 
+    /// Nothing was recorded while nobody listened. Where the doubt is about what was written, there may be lines.
+    fn check_emptiness(&mut self, id: ConnectionId, tape: &Tape) {
+        let data = tape.streams[id as usize].iter().filter(|(stream, _)| *stream != "misc");
+        let stamps: BTreeSet<u64> = data.flat_map(|(_, lines)| lines.iter().map(|line| line.stamp)).collect();
+        let empty = gap_events(tape, id).filter(|gap| gap["kind"] == "stopped" || gap["kind"] == "disconnected");
+        let ends = empty.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap()));
+        let filled = ends.filter(|(from, to)| from < to && stamps.range(from + 1..*to).next().is_some());
+        let faults: Vec<_> = filled.map(|(from, to)| format!("the one from {from} to {to}")).collect();
+        self.tell(&format!("{id}: a gap in which there are lines"), &faults);
+    }
+
     /// The stamp of an instant by the clock of the life it lies in, or of the one before it.
     fn stamp(&self, at: Instant) -> u64 {
         self.life_at(at).clock.stamp_at(at).as_micros()
@@ -226,9 +249,13 @@ fn beginning(tape: &Tape) -> u64 {
     tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap())
 }
 
+fn gap_events(tape: &Tape, id: ConnectionId) -> impl Iterator<Item = &serde_json::Value> {
+    tape.events.iter().filter(move |event| event["event"] == "gap" && event["connection"] == id.to_string())
+}
+
 /// The gaps of a connection, in order; those that touch or overlap are one.
 fn gaps(tape: &Tape, id: ConnectionId) -> Vec<Gap> {
-    let own = tape.events.iter().filter(|event| event["event"] == "gap" && event["connection"] == id.to_string());
+    let own = gap_events(tape, id);
     let mut ends: Vec<(u64, u64)> =
         own.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap())).collect();
     ends.sort_unstable();

@@ -49,6 +49,14 @@ impl Plan {
 }
 
 impl Plan {
+    /// A life in which market data comes faster than the disk takes it, and one in which all is put in order.
+    pub(crate) fn overload(seed: u64) -> Self {
+        let slow = Fault::Stall(Duration::from_secs(4));
+        let faults = (1..100).map(|number| (number * 20, slow)).collect();
+        let busy = Life { mood: Mood::Busy, faults, ..Life::quiet(60) };
+        Self { seed, lives: vec![busy, Life::quiet(20)] }
+    }
+
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
     pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
         let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
@@ -75,6 +83,12 @@ impl Life {
     pub(crate) fn has_sound_disk(&self) -> bool {
         let is_harmless = |fault: &Fault| matches!(fault, Fault::Short | Fault::Fail(EINTR) | Fault::Crash(_));
         self.full.is_none() && self.faults.iter().all(|(_, fault)| is_harmless(fault))
+    }
+
+    /// Whether the disk does so at last, however slowly.
+    pub(crate) fn has_honest_disk(&self) -> bool {
+        let is_refusal = |fault: &Fault| matches!(fault, Fault::Fail(errno) if *errno != EINTR);
+        self.full.is_none() && !self.faults.iter().any(|(_, fault)| is_refusal(fault))
     }
 
     fn draw(rng: &mut StdRng) -> Self {

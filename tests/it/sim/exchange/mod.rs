@@ -30,11 +30,16 @@ const PIPE: usize = 64 * 1024;
 /// How long the exchange waits for a client that reads nothing.
 const HANG_UP: Duration = Duration::from_secs(60);
 
+/// A minute of floods.
+const BUSY_FLOODS: u32 = 60;
+
 /// How much may go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// Nothing.
     Kind,
+    /// Nothing, but market data comes faster than a slow disk takes it.
+    Busy,
     /// Anything.
     Wild,
 }
@@ -69,7 +74,9 @@ struct Script {
     upgrade: Upgrade,
     /// Objects a second.
     rate: u64,
-    flood_after: Option<Duration>,
+    flood_after: Duration,
+    /// How many floods, a second apart.
+    floods: u32,
     ends_after: Duration,
     end: End,
 }
@@ -110,9 +117,9 @@ impl Pipe {
         self.shared.lock().unwrap().mood = mood;
     }
 
-    fn draw(&self) -> Result<Script, Option<DialError>> {
+    fn draw(&self, id: ConnectionId) -> Result<Script, Option<DialError>> {
         let mut shared = self.shared.lock().unwrap();
-        let wild = shared.mood == Mood::Wild;
+        let (wild, busy) = (shared.mood == Mood::Wild, shared.mood == Mood::Busy);
         let rng = &mut shared.rng;
         if wild {
             match rng.random_range(0..12) {
@@ -122,7 +129,9 @@ impl Pipe {
                 _ => {}
             }
         }
-        Ok(Script::draw(rng, wild))
+        let script = Script::draw(rng, wild);
+        let floods = if busy && id == ConnectionId::Public { BUSY_FLOODS } else { script.floods };
+        Ok(Script { floods, ..script })
     }
 }
 
@@ -131,7 +140,7 @@ impl Dial for Pipe {
 
     async fn dial(&self, url: &Url, _: Instant) -> Result<Opened<ClientEnd>, DialError> {
         let id = if url.text.ends_with("private") { ConnectionId::Private } else { ConnectionId::Public };
-        let script = match self.draw() {
+        let script = match self.draw(id) {
             Ok(script) => script,
             Err(Some(error)) => return Err(error),
             Err(None) => pending().await,
@@ -168,7 +177,15 @@ impl Script {
         let rate = rng.random_range(1..=20);
         if !wild {
             let ends_after = Duration::from_secs(86_400);
-            return Self { seed, upgrade: Upgrade::Accepted, rate, flood_after: None, ends_after, end: End::Drop };
+            return Self {
+                seed,
+                upgrade: Upgrade::Accepted,
+                rate,
+                flood_after: Duration::ZERO,
+                floods: 0,
+                ends_after,
+                end: End::Drop,
+            };
         }
         let upgrade = match rng.random_range(0..15) {
             0 => Upgrade::Refused("401 Unauthorized"),
@@ -176,7 +193,8 @@ impl Script {
             2 => Upgrade::Unanswered,
             _ => Upgrade::Accepted,
         };
-        let flood_after = rng.random_ratio(1, 3).then(|| Duration::from_millis(rng.random_range(0..20_000)));
+        let floods = u32::from(rng.random_ratio(1, 3));
+        let flood_after = Duration::from_millis(rng.random_range(0..20_000));
         let end = match rng.random_range(0..9) {
             0 | 1 => End::Close(1000),
             2 => End::Close(1001),
@@ -187,6 +205,6 @@ impl Script {
             _ => End::Error,
         };
         let ends_after = Duration::from_millis(rng.random_range(0..60_000));
-        Self { seed, upgrade, rate, flood_after, ends_after, end }
+        Self { seed, upgrade, rate, flood_after, floods, ends_after, end }
     }
 }

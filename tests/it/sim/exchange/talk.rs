@@ -72,21 +72,21 @@ impl Talk {
     async fn talk(&mut self, socket: &mut Socket, script: &Script) {
         let start = self.clock.now();
         let end = start + script.ends_after;
-        let mut flood = script.flood_after.map(|after| start + after);
+        let (mut flood, mut floods) = (start + script.flood_after, script.floods);
         let mut next = start + Duration::from_millis(20);
         loop {
             let turn = tokio::select! {
                 biased;
                 () = sleep_until(Some(end)) => Turn::End,
                 heard = socket.next() => Turn::Heard(matches!(heard, Some(Ok(_)))),
-                () = sleep_until(flood), if flood.is_some() => Turn::Flood,
+                () = sleep_until(Some(flood)), if floods > 0 => Turn::Flood,
                 () = sleep_until(Some(next)) => Turn::Send,
             };
             let alive = match turn {
                 Turn::Heard(alive) => alive,
                 Turn::End => return self.end(socket, &script.end).await,
                 Turn::Flood => {
-                    flood = None;
+                    (flood, floods) = (self.clock.now() + Duration::from_secs(1), floods - 1);
                     self.flood(socket).await
                 }
                 Turn::Send => {

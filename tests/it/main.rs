@@ -9,4 +9,5 @@ mod format;
 mod network;
 mod record;
 mod replay;
+mod rest;
 mod support;

@@ -2,18 +2,23 @@
 //!
 //! ```text
 //! client/   asks: signs, keeps to the limits, asks again
+//! markets   which pairs there are, and the last answer to that, kept on disk
+//! codes     the configuration's codes and patterns, held against that
 //! ```
 //!
 //! What is fetched is kept verbatim: numbers are never parsed and printed again. All of it lies in `rest/` below the
 //! data directory.
 
 pub mod client;
+pub mod codes;
+pub mod markets;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use client::Client;
+use crate::exit::Exit;
 use client::budget::{Budget, Priority};
 use client::http::{Http, HttpSetupError};
+use client::{Client, RestError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +44,32 @@ pub enum SetupError {
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] HttpSetupError),
+}
+
+/// Why something was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The exchange cannot even be asked.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// It was asked.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+    /// It takes longer than anybody can wait.
+    #[error("the exchange did not answer in time")]
+    Slow,
+}
+
+impl FetchError {
+    /// How a command that needed the answer ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Setup(SetupError::Http(_)) => Exit::Config,
+            Self::Setup(SetupError::Directory { .. }) | Self::Rest(RestError::Budget(_)) => Exit::Io,
+            Self::Rest(RestError::Credentials(_) | RestError::Signing(_)) => Exit::Refused,
+            Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Slow => Exit::Unavailable,
+        }
+    }
 }
 
 /// A client of the exchange that is configured. It trusts what the market data connection trusts.

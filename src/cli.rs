@@ -47,6 +47,9 @@ pub enum Verb {
     /// Checks the configuration and shows what it amounts to.
     #[command(after_help = commands::check::EXAMPLE)]
     Check(commands::check::Options),
+    /// Lists the pairs that the exchange has.
+    #[command(after_help = commands::markets::EXAMPLE)]
+    Markets(commands::markets::Options),
     /// Plays the exchange on this machine.
     Replay(Box<commands::replay::Args>),
     /// Prints what makes a shell complete our commands.

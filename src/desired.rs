@@ -2,10 +2,12 @@
 //! cannot be part of one.
 //!
 //! Pure. The exchange acknowledges nothing and answers a code that it does not know, or a level that a pair does not
-//! have, with silence: what can be known to be wrong beforehand is refused here.
+//! have, with silence: what can be known to be wrong beforehand is refused here. Patterns are refused as far as their
+//! text shows it, and again as the codes that they stand for.
 
 use crate::config::{ConnectionConfig, nearest};
 use crate::connection::ConnectionId;
+use crate::upbit::codes;
 use crate::upbit::subscription::{Request, Subscription};
 use std::collections::BTreeMap;
 
@@ -60,6 +62,17 @@ pub fn request(connection: &ConnectionConfig) -> Request {
         subscription.codes.retain(|code| seen.insert(code.clone()));
     }
     Request { subscriptions, format: connection.format }
+}
+
+/// The entries with every pattern replaced by the `listed` codes that it matches. An entry that means none of them is
+/// left out: without codes it would mean something else, or be refused.
+pub fn resolve(subscriptions: &[Subscription], listed: &[String]) -> Vec<Subscription> {
+    let resolved = subscriptions.iter().map(|entry| {
+        let codes = codes::select(&entry.codes, listed);
+        (entry, Subscription { codes, ..entry.clone() })
+    });
+    let meant = resolved.filter(|(entry, resolved)| entry.codes.is_empty() || !resolved.codes.is_empty());
+    meant.map(|(_, resolved)| resolved).collect()
 }
 
 /// How many streams a request asks for. A type that was asked for without codes counts as one: how many codes it will
@@ -137,7 +150,11 @@ fn check_presence_of_codes(refused: &mut Refused, index: usize, subscription: &S
 }
 
 fn check_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
-    for code in &subscription.codes {
+    let codes = &subscription.codes;
+    if !codes.is_empty() && codes.iter().all(|code| code.starts_with('!')) {
+        refused.add(index, "codes", "leaves something out of nothing: say what of, such as codes = [\"KRW-*\", …]");
+    }
+    for code in codes {
         if let Some(problem) = code_problem(code) {
             refused.add(index, "codes", format!("`{code}` {problem}"));
         }
@@ -148,10 +165,12 @@ fn check_codes(refused: &mut Refused, index: usize, subscription: &Subscription)
 fn code_problem(code: &str) -> Option<String> {
     let is_part =
         |part: &str| !part.is_empty() && part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if code.starts_with('!') || code.contains(['*', '?', '[']) {
-        return Some(
-            "is a pattern, and patterns need the list of markets, which is not read yet: name each code".into(),
-        );
+    let meant = code.strip_prefix('!').unwrap_or(code);
+    if meant.contains(['*', '?']) {
+        return pattern_problem(meant);
+    }
+    if meant != code {
+        return code_problem(meant);
     }
     if let Some((code, count)) = code.rsplit_once('.').filter(|(_, count)| count.parse::<u8>().is_ok()) {
         return Some(format!("has the count in it: write codes = [\"{code}\"] and count = {count}"));
@@ -166,6 +185,17 @@ fn code_problem(code: &str) -> Option<String> {
     }
 }
 
+/// What keeps a pattern from matching any code.
+fn pattern_problem(pattern: &str) -> Option<String> {
+    let upper = pattern.to_ascii_uppercase();
+    if upper != pattern {
+        return Some(format!("is not upper case and matches no code: write `{upper}`"));
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"*?-".contains(&byte);
+    (pattern.len() > 65 || !pattern.bytes().all(fits))
+        .then(|| "is no pattern: write currency and asset with * for any characters, such as KRW-*".into())
+}
+
 fn check_options(refused: &mut Refused, index: usize, subscription: &Subscription) {
     let kind = &subscription.kind;
     if subscription.count.is_some() && kind != "orderbook" {
@@ -174,7 +204,7 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
     if subscription.level.is_some() && kind != "orderbook" {
         refused.add(index, "level", format!("only an orderbook has a level, {kind} does not"));
     } else if subscription.level.is_some() {
-        let other = subscription.codes.iter().filter(|code| !code.starts_with("KRW-"));
+        let other = subscription.codes.iter().filter(|code| !code.starts_with('!') && !code.starts_with("KRW-"));
         for code in other {
             let problem = "has no levels, only KRW pairs do; the exchange would answer with silence";
             refused.add(index, "level", format!("`{code}` {problem}"));
@@ -195,7 +225,7 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
 fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
     let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (index, subscription) in subscriptions.iter().enumerate() {
-        for code in &subscription.codes {
+        for code in subscription.codes.iter().filter(|code| !code.starts_with('!')) {
             let earlier = *first.entry((&subscription.kind, code)).or_insert(index);
             if options(&subscriptions[earlier]) != options(subscription) {
                 let problem = format!("has other options in entry {earlier}, and the frames could not be told apart");
@@ -254,8 +284,8 @@ mod tests {
     fn codes_that_would_be_met_with_silence_are_refused() {
         for (code, problem) in [
             ("krw-btc", "write `KRW-BTC`"),
-            ("KRW-*", "patterns need the list of markets"),
-            ("!KRW-DOGE", "patterns need the list of markets"),
+            ("krw-*", "write `KRW-*`"),
+            ("KRW-[AB]*", "is no pattern"),
             ("KRW-BTC.15", "count = 15"),
             ("BTC", "is no market code"),
             ("KRW-", "is no market code"),
@@ -266,6 +296,19 @@ mod tests {
             let (key, text) = refused(entry("trade", &[code]));
             assert!(key == "codes" && text.contains(problem) && text.contains(code), "{text}");
         }
+    }
+
+    #[test]
+    fn patterns_are_taken_and_resolved_by_what_is_listed() {
+        let wanted =
+            [entry("trade", &["KRW-*", "!KRW-DOGE", "BTC-ETH"]), entry("ticker", &["XYZ-*"]), entry("myOrder", &[])];
+        assert_eq!(refusals(ConnectionId::Public, &wanted[..2]), []);
+        let listed = ["KRW-BTC", "KRW-DOGE"].map(str::to_owned);
+        assert_eq!(resolve(&wanted, &listed), [entry("trade", &["KRW-BTC", "BTC-ETH"]), entry("myOrder", &[])]);
+        assert!(refused(entry("trade", &["!KRW-DOGE"])).1.contains("out of nothing"));
+        let leveled = |code: &str| Subscription { level: Some(0.into()), ..entry("orderbook", &["KRW-*", code]) };
+        assert_eq!(refusals(ConnectionId::Public, &[leveled("!BTC-*")]), []);
+        assert_eq!(refused(leveled("BTC-*")).0, "level");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod logging;
 pub mod recording;
 pub mod replay;
+pub mod rest;
 pub mod signals;
 pub mod status;
 pub mod supervisor;

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod completions;
+pub mod markets;
 pub mod record;
 pub mod replay;
 
@@ -20,6 +21,9 @@ pub fn run(cli: &Cli) -> Exit {
             serve(cli, async |config, signals, logging| record::run(&config, options, signals, logging).await)
         }
         Verb::Check(options) => print(|out| check::run(&cli.config.sources(), options, out)),
+        Verb::Markets(options) => {
+            serve(cli, async |config, signals, _logging| markets::run(&config, options, signals).await)
+        }
         Verb::Replay(args) => serve(cli, async |_config, signals, _logging| {
             match replay::run((**args).clone(), signals.shutdown.orderly).await {
                 Ok(()) => Exit::Success,

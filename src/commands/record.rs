@@ -10,6 +10,7 @@ use crate::logging::{Logging, Screen};
 use crate::recording::files::disk::Disk;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
+use crate::rest::codes::{self, CodesError};
 use crate::signals::Signals;
 use crate::status::{Display, Status};
 use crate::supervisor::{Failure, Supervisor};
@@ -40,7 +41,10 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
     let (status, shown) = watch::channel(Status::default());
     let now = signals.shutdown.now.clone();
     let recording = async {
-        let (supervisor, _lock) = set_up(config, clock, run_until, status, &signals)?;
+        // Asked to stop before it is known what to record: then there is nothing to finish.
+        let resolved = signals.shutdown.orderly.run_until_cancelled(codes::resolve(config, clock)).await;
+        let Some(resolved) = resolved.transpose()? else { return Ok(()) };
+        let (supervisor, _lock) = set_up(&resolved, clock, run_until, status, &signals)?;
         Ok(supervisor.run(signals.shutdown.orderly, signals.requests).await?)
     };
     let screen = logging.screen.clone();
@@ -52,6 +56,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
         }
         ended = recording => ended,
         () = display(shown, screen.clone(), clock) => Ok(()),
+        () = codes::watch(config, clock) => Ok(()),
     };
     screen.clear();
     match ended {
@@ -70,6 +75,8 @@ enum RecordError {
     Directory { path: String, source: io::Error },
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Codes(#[from] CodesError),
     #[error("cannot start the writing threads: {0}")]
     Threads(io::Error),
     #[error(transparent)]
@@ -83,6 +90,8 @@ impl RecordError {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
             Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
+            Self::Codes(CodesError::NoList(error)) => error.exit(),
+            Self::Codes(CodesError::Nothing(_) | CodesError::Contradiction { .. }) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
             Self::Assembly(AssemblyError::Recovery(_)) => Exit::Io,
             Self::Directory { .. } | Self::Lock(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,

@@ -1,11 +1,13 @@
-//! Who we are to the exchange: the two keys, and the token made from them for one connect.
+//! Who we are to the exchange: the two keys, and the token made from them for one connect or one request.
 //!
-//! Source: docs.upbit.com, "Authentication". The token of the private stream carries the access key and a nonce and no
-//! `query_hash`; a nonce cannot be used twice, so every attempt has a token of its own. Nothing in here can be printed:
+//! Source: docs.upbit.com, "Authentication". A token carries the access key, a nonce and, where a request has a query, the
+//! lower-case hex SHA-512 of that query as it is before it is encoded; the private stream's token has none. A nonce
+//! cannot be used twice, so every attempt has a token of its own. Nothing in here can be printed:
 //! the keys and the token have no `Display`, no `Serialize`, and a `Debug` that shows stars.
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
+use sha2::{Digest, Sha512};
 use std::fmt;
 use uuid::Uuid;
 
@@ -73,7 +75,19 @@ impl Credentials {
     /// # Errors
     /// The signature cannot be made.
     pub fn authorization(&self, nonce: Uuid) -> Result<Secret, SigningError> {
-        let claims = Claims { access_key: self.access_key.expose(), nonce: nonce.to_string() };
+        self.authorization_for(nonce, "")
+    }
+
+    /// The value of the `Authorization` header for one request with this query, not encoded, in the order sent; empty:
+    /// there is none.
+    ///
+    /// # Errors
+    /// The signature cannot be made.
+    pub fn authorization_for(&self, nonce: Uuid, query: &str) -> Result<Secret, SigningError> {
+        let query_hash = (!query.is_empty()).then(|| hash_of(query));
+        let query_hash_alg = query_hash.is_some().then_some("SHA512");
+        let access_key = self.access_key.expose();
+        let claims = Claims { access_key, nonce: nonce.to_string(), query_hash, query_hash_alg };
         let algorithm = match self.algorithm {
             JwtAlgorithm::Hs512 => Algorithm::HS512,
             JwtAlgorithm::Hs256 => Algorithm::HS256,
@@ -86,13 +100,21 @@ impl Credentials {
 
 /// A token could not be signed; what the signer says stays unsaid, for it has seen the key.
 #[derive(Debug, thiserror::Error)]
-#[error("the token for the private connection cannot be signed with this secret key")]
+#[error("the token for the exchange cannot be signed with this secret key")]
 pub struct SigningError;
 
 #[derive(Serialize)]
 struct Claims<'a> {
     access_key: &'a str,
     nonce: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_hash_alg: Option<&'static str>,
+}
+
+fn hash_of(query: &str) -> String {
+    Sha512::digest(query.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! (docs.upbit.com) and, where those differ from the wire, from the wire.
 
 pub mod auth;
+pub mod codes;
 pub mod limits;
 pub mod listing;
 pub mod message;

@@ -9,5 +9,6 @@ mod format;
 mod network;
 mod record;
 mod replay;
+mod rest;
 mod sim;
 mod support;

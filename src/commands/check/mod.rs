@@ -13,6 +13,7 @@ mod text;
 use super::{complain, describe};
 use crate::config::{self, Sources};
 use crate::exit::Exit;
+use crate::rest::codes;
 use clap::Args;
 use machine::Machine;
 use report::{FaultReport, Report};
@@ -37,7 +38,15 @@ pub struct Options {
 /// `out` cannot be written.
 pub fn run(sources: &Sources, options: &Options, out: &mut dyn Write) -> io::Result<Exit> {
     match config::load(sources) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            // Offline, so by what the last start was told.
+            match codes::resolve_kept(&loaded.config) {
+                Ok(resolved) => loaded.config = resolved,
+                Err(error) => {
+                    complain(&error.to_string());
+                    return Ok(Exit::Config);
+                }
+            }
             let report = Report::of(&loaded, Machine::look(&loaded.config.data_dir));
             if options.json {
                 write_json(out, &report)?

@@ -1,0 +1,191 @@
+//! The requests that all our programs on one data directory may make together: a small file, locked for a moment.
+//!
+//! ```text
+//! rest/.requests    {"sent":[1795324324113204,…],"healing":1795324320000000}
+//! ```
+//!
+//! `sent` holds the stamps of the last second's requests. Who wants to make one locks the file, and either adds its own
+//! or learns when to come back. `healing` is when a request that heals a gap last found no room: others stand back for a
+//! second after it. A file that cannot be read counts as empty, and a process that dies holds nothing: the kernel gives
+//! its lock back. Nothing is synced, for after a power cut the last second is over.
+
+use crate::clock::Stamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file, relative to the directory of what is fetched.
+pub const FILE: &str = ".requests";
+
+/// A second and a little: requests that left a second apart may arrive a little less apart.
+const WINDOW: Duration = Duration::from_millis(1_025);
+
+/// The lock is held for microseconds; a program that was stopped while it had it must not stop the others.
+const LOCKED: Duration = Duration::from_millis(5);
+
+/// What is left to others while healing waits.
+const STAND_BACK: Duration = Duration::from_secs(1);
+
+/// Far more than ten stamps need; a file that is longer is not ours.
+const MAX_BYTES: u64 = 4096;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// A gap is healed: goes first.
+    Healing,
+    /// Everything else.
+    History,
+}
+
+/// The budget as one program sees it.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    path: PathBuf,
+    per_second: usize,
+    priority: Priority,
+}
+
+/// The file of the budget cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot count requests in {}: {source}", path.display())]
+pub struct BudgetError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Budget {
+    /// `directory` is that of what is fetched, and is there.
+    pub fn new(directory: &Path, per_second: u32, priority: Priority) -> Self {
+        Self { path: directory.join(FILE), per_second: per_second as usize, priority }
+    }
+
+    /// Takes one request at `now`, by the wall clock, which all programs share; otherwise how long to wait (`Some`).
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub fn take(&self, now: Stamp) -> Result<Option<Duration>, BudgetError> {
+        self.take_from_file(now).map_err(|source| BudgetError { path: self.path.clone(), source })
+    }
+
+    fn take_from_file(&self, now: Stamp) -> io::Result<Option<Duration>> {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&self.path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Ok(Some(LOCKED)),
+            locked => locked?,
+        }
+        let mut text = Vec::new();
+        (&mut file).take(MAX_BYTES).read_to_end(&mut text)?;
+        let mut counted: Counted = serde_json::from_slice(&text).unwrap_or_default();
+        let before = counted.clone();
+        let wait = counted.take(now.as_micros(), self.per_second, self.priority);
+        if counted != before {
+            let text = serde_json::to_vec(&counted).expect("numbers always serialise");
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(&text)?;
+            file.set_len(text.len() as u64)?;
+        }
+        Ok(wait)
+    }
+}
+
+/// What the file holds, in microseconds since the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Counted {
+    sent: Vec<u64>,
+    healing: u64,
+}
+
+impl Counted {
+    fn take(&mut self, now: u64, per_second: usize, priority: Priority) -> Option<Duration> {
+        let (window, stand_back) = (micros(WINDOW), micros(STAND_BACK));
+        // A stamp of the future was written before a clock was set back, and would hold everybody up until then.
+        self.sent.retain(|sent| *sent <= now && now - *sent < window);
+        if priority == Priority::History && self.healing <= now && now - self.healing < stand_back {
+            return Some(Duration::from_micros(self.healing + stand_back - now));
+        }
+        if self.sent.len() < per_second {
+            self.sent.push(now);
+            return None;
+        }
+        if priority == Priority::Healing {
+            self.healing = now;
+        }
+        // Room is when so many have left that one less than the limit are inside.
+        let leaves = self.sent[self.sent.len() - per_second];
+        Some(Duration::from_micros(leaves + window - now))
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stamp(micros: u64) -> Stamp {
+        Stamp::from_micros(micros).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_holds_more_than_the_limit_and_waiting_as_told_is_enough(
+            pauses in prop::collection::vec(0..400_000u64, 1..60),
+            per_second in 1..=10usize,
+        ) {
+            let (mut counted, mut now, mut sent) = (Counted::default(), 1_795_324_324_000_000, Vec::new());
+            for pause in pauses {
+                now += pause;
+                if let Some(wait) = counted.take(now, per_second, Priority::History) {
+                    now += micros(wait);
+                    prop_assert_eq!(counted.take(now, per_second, Priority::History), None);
+                }
+                sent.push(now);
+            }
+            for (index, first) in sent.iter().enumerate() {
+                let inside = sent[index..].iter().take_while(|other| *other - first < 1_000_000).count();
+                prop_assert!(inside <= per_second);
+            }
+        }
+    }
+
+    #[test]
+    fn several_programs_share_one_budget() {
+        let directory = tempfile::tempdir().unwrap();
+        let budgets = [(); 3].map(|()| Budget::new(directory.path(), 8, Priority::History));
+        let taken =
+            (0..30).filter(|index| budgets[index % 3].take(stamp(1_000_000 + *index as u64)).unwrap().is_none());
+        assert_eq!(taken.count(), 8);
+        assert_eq!(budgets[0].take(stamp(1_000_000 + micros(WINDOW))).unwrap(), None);
+    }
+
+    #[test]
+    fn healing_goes_first() {
+        const BEGIN: u64 = 1_795_324_324_000_000;
+        let directory = tempfile::tempdir().unwrap();
+        let history = Budget::new(directory.path(), 1, Priority::History);
+        let healing = Budget::new(directory.path(), 1, Priority::Healing);
+        assert_eq!(history.take(stamp(BEGIN)).unwrap(), None);
+        assert!(healing.take(stamp(BEGIN + 900_000)).unwrap().is_some());
+        let free = BEGIN + micros(WINDOW);
+        assert!(history.take(stamp(free)).unwrap().is_some());
+        assert_eq!(healing.take(stamp(free)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_lies_in_the_future_holds_nobody_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let budget = Budget::new(directory.path(), 1, Priority::History);
+        for text in ["", "{\"sent\":[", "{\"sent\":[9000000000000000],\"healing\":9000000000000000}"] {
+            std::fs::write(directory.path().join(FILE), text).unwrap();
+            assert_eq!(budget.take(stamp(1_795_324_324_000_000)).unwrap(), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Asks the exchange over REST: signs, stays within the limits, asks again what failed.
+//!
+//! ```text
+//!  submit ─▶ scheduler (pure) ─▶ budget (all our programs) ─▶ http ─▶ verdict (pure) ─▶ next
+//!              ├ pacing: what Remaining-Req, 429 and 418 said          │
+//!              └ retry: its own queue ◀──────── later, failed ─────────┘
+//! ```
+//!
+//! The client is a struct that its owner drives: nothing runs but inside [`Client::next`], and dropping the future of
+//! that loses nothing.
+
+pub mod budget;
+pub mod http;
+pub mod pacing;
+pub mod request;
+pub mod retry;
+pub mod scheduler;
+pub mod verdict;
+
+use crate::clock::{Clock, Instant, sleep_until};
+use crate::upbit::auth::{Credentials, SigningError};
+use crate::upbit::limits::Answer;
+use budget::{Budget, BudgetError};
+use futures_util::StreamExt;
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::stream::FuturesUnordered;
+use http::Http;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use request::Request;
+use scheduler::{Due, Scheduler, Ticket};
+use std::fmt;
+use uuid::Uuid;
+use verdict::{Page, Remaining, Verdict};
+
+/// Requests under way at a time: at ten a second, answers may take one and a half seconds without slowing us down.
+pub const MAX_IN_FLIGHT: usize = 16;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum RestError {
+    /// The exchange says no and would say it again.
+    #[error("the exchange refuses {0}")]
+    Refused(Denial),
+    /// It does not accept who we are.
+    #[error("the exchange refuses the credentials: {0}")]
+    Credentials(Denial),
+    /// It did not answer, or nothing of use.
+    #[error("the exchange gave no answer in {attempts} attempts: {denial}")]
+    Unavailable {
+        /// How often it was asked.
+        attempts: u32,
+        /// What was asked and the last reason.
+        denial: Denial,
+    },
+    /// The request could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// Requests cannot be counted.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+}
+
+/// What was asked, and why it was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The request.
+    pub what: String,
+    /// In the exchange's words where it said something.
+    pub reason: String,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.reason)
+    }
+}
+
+/// What was done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Requests sent, retries among them.
+    pub sent: u64,
+    /// Answers 429 and 418.
+    pub too_many: u64,
+    /// Requests that failed and were asked again, or given up.
+    pub failed: u64,
+}
+
+type Landed = (Ticket, Result<(Answer, Option<String>), String>);
+
+/// See the module.
+pub struct Client {
+    http: Http,
+    clock: Clock,
+    budget: Budget,
+    credentials: Option<Credentials>,
+    scheduler: Scheduler,
+    flights: FuturesUnordered<BoxFuture<'static, Landed>>,
+    rng: StdRng,
+    tally: Tally,
+}
+
+impl Client {
+    /// A client that does not sign: quotations need no account. `seed` feeds nonces and jitter.
+    pub fn new(http: Http, clock: Clock, budget: Budget, seed: u64) -> Self {
+        let (scheduler, flights) = (Scheduler::default(), FuturesUnordered::new());
+        let rng = StdRng::seed_from_u64(seed);
+        Self { http, clock, budget, credentials: None, scheduler, flights, rng, tally: Tally::default() }
+    }
+
+    /// Signs every request from here on.
+    pub fn signing(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// What was done so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Adds a request; its answer comes with the same number. The owner bounds how many wait.
+    pub fn submit(&mut self, id: u64, request: Request) {
+        self.scheduler.submit(id, request);
+    }
+
+    /// The next request that is done, with or without success; `None`: none is under way or waits.
+    ///
+    /// # Errors
+    /// Nothing can be asked any more. What became of a single request is in the value.
+    pub async fn next(&mut self) -> Result<Option<(u64, Result<Page, RestError>)>, RestError> {
+        loop {
+            let due = self.send_what_may_be_sent()?;
+            if due.is_none() && self.flights.is_empty() {
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                Some(landed) = self.flights.next() => {
+                    if let Some(done) = self.handle(landed) {
+                        return Ok(Some(done));
+                    }
+                }
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Asks one thing and waits for it. Nothing else may be under way.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub async fn get(&mut self, request: Request) -> Result<Page, RestError> {
+        self.submit(u64::MAX, request);
+        let (_, result) = self.next().await?.expect("a request was submitted and is always done at last");
+        result
+    }
+
+    /// Sends until something has to be waited for; until when, where it is a time.
+    fn send_what_may_be_sent(&mut self) -> Result<Option<Instant>, RestError> {
+        while self.flights.len() < MAX_IN_FLIGHT {
+            let now = self.clock.now();
+            match self.scheduler.due(now) {
+                Due::Now => {}
+                Due::At(at) => return Ok(Some(at)),
+                Due::Never => break,
+            }
+            if let Some(wait) = self.budget.take(self.clock.stamp())? {
+                return Ok(Some(now + wait));
+            }
+            let Some((ticket, round)) = self.scheduler.take(now) else { break };
+            if let Some(round) = round {
+                tracing::info!(count = round.count, ranges = ?round.ranges, "asking again");
+            }
+            self.send(ticket)?;
+        }
+        Ok(None)
+    }
+
+    fn send(&mut self, ticket: Ticket) -> Result<(), SigningError> {
+        let query = ticket.request.query.plain();
+        let nonce = Uuid::from_u128(self.rng.random());
+        let sign = |credentials: &Credentials| credentials.authorization_for(nonce, &query);
+        let authorization = self.credentials.as_ref().map(sign).transpose()?;
+        let request = ticket.request.clone();
+        let answer = self.http.clone().send(request, authorization);
+        self.flights.push(async move { (ticket, answer.await) }.boxed());
+        self.tally.sent += 1;
+        Ok(())
+    }
+
+    fn handle(&mut self, (ticket, answer): Landed) -> Option<(u64, Result<Page, RestError>)> {
+        let now = self.clock.now();
+        let (status, remaining, verdict) = match answer {
+            Ok((answer, remaining)) => (Some(answer.status), remaining, Verdict::of(&answer)),
+            Err(cause) => (None, None, Verdict::Failed(cause)),
+        };
+        if let Some(remaining) = remaining.as_deref().and_then(Remaining::parse) {
+            self.scheduler.note(&ticket, &remaining, now);
+        }
+        self.log(&ticket, status, remaining.as_deref(), &verdict);
+        self.scheduler.handle(ticket, verdict, now, &mut self.rng)
+    }
+
+    fn log(&mut self, ticket: &Ticket, status: Option<u16>, remaining: Option<&str>, verdict: &Verdict) {
+        let request = ticket.request.describe();
+        let (count, cause) = match verdict {
+            Verdict::Page(page) => (Some(page.len()), None),
+            Verdict::Later { .. } => {
+                self.tally.too_many += 1;
+                (None, None)
+            }
+            Verdict::Failed(cause) => {
+                self.tally.failed += 1;
+                (None, Some(cause))
+            }
+            Verdict::Refused { reason, .. } => (None, Some(reason)),
+        };
+        tracing::debug!(%request, status, count, remaining, cause, "asked");
+    }
+}

@@ -1,0 +1,98 @@
+//! Which of the exchange's groups may be asked now, by what its answers said. Pure.
+//!
+//! ```text
+//! Remaining-Req: group=candles; sec=0 ──▶ the group is left alone until the exchange's next second has begun
+//! 429 ──▶ the group, 418 ──▶ everything, for as long as it says
+//! ```
+
+use super::verdict::Remaining;
+use crate::clock::Instant;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The exchange's second began before its answer came, wherever it begins: it is over this long after.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Pacing {
+    /// What the exchange calls the group that each family of paths is counted in, as its answers say. The families are
+    /// those of our own requests, a handful.
+    group_of: BTreeMap<String, String>,
+    /// Until when a group is left alone.
+    groups: BTreeMap<String, Instant>,
+    /// Until when everything is.
+    everything: Option<Instant>,
+}
+
+impl Pacing {
+    /// When a family may be asked next; `None`: now.
+    pub fn held_until(&self, family: &str, now: Instant) -> Option<Instant> {
+        let group = self.groups.get(self.group(family)).copied();
+        group.max(self.everything).filter(|until| *until > now)
+    }
+
+    /// Learns from an answer to a request of `family` that came at `now`.
+    pub fn note(&mut self, family: &str, remaining: &Remaining, now: Instant) {
+        if self.group(family) != remaining.group {
+            self.group_of.insert(family.to_owned(), remaining.group.clone());
+            let known = &self.group_of;
+            self.groups.retain(|group, _| known.contains_key(group) || known.values().any(|name| name == group));
+        }
+        if remaining.left == 0 {
+            self.hold(family, now + SECOND);
+        }
+    }
+
+    /// Leaves the group of a family alone.
+    pub fn hold(&mut self, family: &str, until: Instant) {
+        let held = self.groups.entry(self.group(family).to_owned()).or_insert(until);
+        *held = until.max(*held);
+    }
+
+    /// Leaves the exchange alone.
+    pub fn hold_everything(&mut self, until: Instant) {
+        self.everything = self.everything.max(Some(until));
+    }
+
+    /// Before its first answer a family is a group of its own.
+    fn group<'a>(&'a self, family: &'a str) -> &'a str {
+        self.group_of.get(family).map_or(family, String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+
+    fn remaining(group: &str, left: u32) -> Remaining {
+        Remaining { group: group.into(), left }
+    }
+
+    #[test]
+    fn a_group_with_nothing_left_waits_for_the_next_second_and_others_do_not() {
+        let now = Clock::anchored(Stamp::default()).now();
+        let mut pacing = Pacing::default();
+        pacing.note("trades", &remaining("crix-trades", 1), now);
+        assert_eq!(pacing.held_until("trades", now), None);
+        pacing.note("trades", &remaining("crix-trades", 0), now);
+        assert_eq!(pacing.held_until("trades", now), Some(now + SECOND));
+        assert_eq!(pacing.held_until("candles", now), None);
+        assert_eq!(pacing.held_until("trades", now + SECOND), None);
+    }
+
+    #[test]
+    fn families_of_one_group_are_held_together_and_a_block_holds_all() {
+        let now = Clock::anchored(Stamp::default()).now();
+        let mut pacing = Pacing::default();
+        for family in ["a", "b"] {
+            pacing.note(family, &remaining("shared", 5), now);
+        }
+        pacing.hold("a", now + SECOND);
+        pacing.hold("a", now);
+        assert_eq!(pacing.held_until("b", now), Some(now + SECOND));
+        pacing.hold_everything(now + SECOND * 9);
+        assert_eq!(pacing.held_until("new", now), Some(now + SECOND * 9));
+    }
+}

@@ -1,0 +1,283 @@
+//! What is asked next: new requests and retries, within what the exchange allows. Pure.
+//!
+//! ```text
+//!  submit ──▶ fresh ───┐
+//!                      ├─ in turn ─▶ take ─▶ (the exchange) ─▶ handle ─▶ done
+//!  handle ──▶ retries ─┘                                         └─ later, failed ─▶ retries
+//! ```
+//!
+//! Neither queue holds the other up: where both could go, they take turns. A group that is held back holds back its own
+//! requests and no others.
+
+use super::pacing::Pacing;
+use super::request::Request;
+use super::retry::RetryQueue;
+use super::verdict::{Page, Remaining, Verdict};
+use super::{Denial, RestError};
+use crate::clock::Instant;
+use rand::{Rng, RngExt};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Failures of one request before it is given up: with the pauses below, about two minutes of an exchange that does not
+/// answer.
+pub const MOST_FAILURES: u32 = 9;
+
+/// The pause after a first failure; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A request on its way.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The caller's number for it.
+    pub id: u64,
+    /// The request.
+    pub request: Request,
+    failures: u32,
+}
+
+/// When to call [`Scheduler::take`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Something may be asked.
+    Now,
+    /// Something may be asked then.
+    At(Instant),
+    /// Nothing waits.
+    Never,
+}
+
+/// A round of retries that begins.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Requests in it.
+    pub count: usize,
+    /// What they ask for, the first few.
+    pub ranges: Vec<String>,
+}
+
+/// Requests of a round that are named in the log; the count says how many there are.
+const RANGES_SHOWN: usize = 4;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Scheduler {
+    fresh: VecDeque<Ticket>,
+    retries: RetryQueue<Ticket>,
+    pacing: Pacing,
+    /// The last one taken was a retry, so a new one has the next turn.
+    is_fresh_turn: bool,
+}
+
+impl Scheduler {
+    /// Adds a request.
+    pub fn submit(&mut self, id: u64, request: Request) {
+        self.fresh.push_back(Ticket { id, request, failures: 0 });
+    }
+
+    /// When something may be asked.
+    pub fn due(&self, now: Instant) -> Due {
+        let held = |ticket: &Ticket| self.pacing.held_until(ticket.request.family(), now).unwrap_or(now);
+        let fresh = self.fresh.iter().map(held);
+        let retries = self.retries.iter().map(|(due, ticket)| due.max(held(ticket)));
+        match fresh.chain(retries).min() {
+            None => Due::Never,
+            Some(at) if at <= now => Due::Now,
+            Some(at) => Due::At(at),
+        }
+    }
+
+    /// Takes what may be asked now; with the first of a round of retries, the round.
+    pub fn take(&mut self, now: Instant) -> Option<(Ticket, Option<Round>)> {
+        if !self.is_fresh_turn
+            && let Some(taken) = self.take_retry(now)
+        {
+            self.is_fresh_turn = true;
+            return Some(taken);
+        }
+        self.is_fresh_turn = false;
+        match self.take_fresh(now) {
+            Some(ticket) => Some((ticket, None)),
+            // It was the turn of a new one, and there is none.
+            None => self.take_retry(now),
+        }
+    }
+
+    /// Learns what an answer says about its group, whatever else it says.
+    pub fn note(&mut self, ticket: &Ticket, remaining: &Remaining, now: Instant) {
+        self.pacing.note(ticket.request.family(), remaining, now);
+    }
+
+    /// Ends a request, or has it asked again later (`None`).
+    pub fn handle(
+        &mut self,
+        mut ticket: Ticket,
+        verdict: Verdict,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Option<(u64, Result<Page, RestError>)> {
+        let what = || ticket.request.describe();
+        let denied = match verdict {
+            Verdict::Page(page) => return Some((ticket.id, Ok(page))),
+            Verdict::Refused { credentials: true, reason } => RestError::Credentials(Denial { what: what(), reason }),
+            Verdict::Refused { reason, .. } => RestError::Refused(Denial { what: what(), reason }),
+            Verdict::Failed(reason) if ticket.failures + 1 >= MOST_FAILURES => {
+                RestError::Unavailable { attempts: ticket.failures + 1, denial: Denial { what: what(), reason } }
+            }
+            Verdict::Failed(_) => {
+                ticket.failures += 1;
+                self.retries.push(now + pause_after(ticket.failures, rng), ticket);
+                return None;
+            }
+            Verdict::Later { pause, everything } => {
+                match everything {
+                    true => self.pacing.hold_everything(now + pause),
+                    false => self.pacing.hold(ticket.request.family(), now + pause),
+                }
+                self.retries.push(now + pause, ticket);
+                return None;
+            }
+        };
+        Some((ticket.id, Err(denied)))
+    }
+
+    fn take_retry(&mut self, now: Instant) -> Option<(Ticket, Option<Round>)> {
+        let ranges = self.retries.iter().take(RANGES_SHOWN).map(|(_, ticket)| ticket.request.describe()).collect();
+        let count = self.retries.iter().count();
+        let pacing = &self.pacing;
+        let may_go = |ticket: &Ticket| pacing.held_until(ticket.request.family(), now).is_none();
+        let (ticket, begins) = self.retries.pop(now, may_go)?;
+        Some((ticket, begins.then_some(Round { count, ranges })))
+    }
+
+    fn take_fresh(&mut self, now: Instant) -> Option<Ticket> {
+        let may_go = |ticket: &Ticket| self.pacing.held_until(ticket.request.family(), now).is_none();
+        let position = self.fresh.iter().position(may_go)?;
+        self.fresh.remove(position)
+    }
+}
+
+/// Doubled with each failure, drawn from the upper half so that several programs fall out of step.
+fn pause_after(failures: u32, rng: &mut impl Rng) -> Duration {
+    let ceiling = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_PAUSE);
+    ceiling.mul_f64(rng.random_range(0.5..=1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    struct Scene {
+        scheduler: Scheduler,
+        now: Instant,
+        rng: StdRng,
+    }
+
+    impl Scene {
+        fn new(requests: u64) -> Self {
+            let now = Clock::anchored(Stamp::default()).now();
+            let mut scheduler = Scheduler::default();
+            (0..requests).for_each(|id| scheduler.submit(id, Request::new("candles/days")));
+            Self { scheduler, now, rng: StdRng::seed_from_u64(1) }
+        }
+
+        fn take(&mut self) -> Ticket {
+            self.scheduler.take(self.now).unwrap().0
+        }
+
+        fn answer(&mut self, ticket: Ticket, verdict: Verdict) -> Option<(u64, Result<Page, RestError>)> {
+            self.scheduler.handle(ticket, verdict, self.now, &mut self.rng)
+        }
+
+        /// Moves on to when something is due.
+        fn wait(&mut self) {
+            match self.scheduler.due(self.now) {
+                Due::Now => {}
+                Due::At(at) => self.now = at,
+                Due::Never => panic!("nothing waits"),
+            }
+        }
+    }
+
+    fn failed() -> Verdict {
+        Verdict::Failed("status 500".into())
+    }
+
+    #[test]
+    fn a_failed_last_page_is_retried_when_no_new_request_is_left() {
+        let mut scene = Scene::new(1);
+        let last = scene.take();
+        assert_eq!(scene.scheduler.due(scene.now), Due::Never);
+        assert!(scene.answer(last, failed()).is_none());
+        assert!(matches!(scene.scheduler.due(scene.now), Due::At(at) if at > scene.now));
+        scene.wait();
+        let (again, round) = scene.scheduler.take(scene.now).unwrap();
+        assert_eq!(round.map(|round| round.count), Some(1));
+        assert!(matches!(scene.answer(again, Verdict::Page(vec![])), Some((0, Ok(_)))));
+        assert_eq!(scene.scheduler.due(scene.now), Due::Never);
+    }
+
+    #[test]
+    fn retries_and_new_requests_take_turns() {
+        let mut scene = Scene::new(9);
+        for _ in 0..3 {
+            let ticket = scene.take();
+            scene.answer(ticket, failed());
+        }
+        scene.now += LONGEST_PAUSE;
+        let kinds: Vec<bool> = (0..9).map(|_| scene.take().failures > 0).collect();
+        assert_eq!(kinds, [true, false, true, false, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn too_many_is_no_failure_and_holds_its_group_back() {
+        let mut scene = Scene::new(2);
+        scene.scheduler.submit(7, Request::new("trades/ticks"));
+        for _ in 0..3 * MOST_FAILURES {
+            scene.wait();
+            let ticket = scene.take();
+            if ticket.request.family() == "trades" {
+                continue;
+            }
+            let verdict = Verdict::Later { pause: Duration::from_secs(2), everything: false };
+            assert!(scene.answer(ticket, verdict).is_none());
+        }
+        scene.wait();
+        let ticket = scene.take();
+        assert!(matches!(scene.answer(ticket, Verdict::Page(vec![])), Some((_, Ok(_)))));
+    }
+
+    #[test]
+    fn a_block_holds_everything_back() {
+        let mut scene = Scene::new(1);
+        scene.scheduler.submit(7, Request::new("trades/ticks"));
+        let ticket = scene.take();
+        scene.answer(ticket, Verdict::Later { pause: Duration::from_secs(60), everything: true });
+        assert_eq!(scene.scheduler.due(scene.now), Due::At(scene.now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn failures_are_bounded_and_their_pauses_grow() {
+        let mut scene = Scene::new(1);
+        let begin = scene.now;
+        let error = loop {
+            scene.wait();
+            let ticket = scene.take();
+            if let Some((_, result)) = scene.answer(ticket, failed()) {
+                break result.unwrap_err();
+            }
+        };
+        assert!(matches!(error, RestError::Unavailable { attempts: MOST_FAILURES, .. }), "{error}");
+        assert!((30..150).contains(&(scene.now - begin).as_secs()));
+        let mut scene = Scene::new(1);
+        let ticket = scene.take();
+        let refused = Verdict::Refused { credentials: true, reason: "jwt_verification".into() };
+        assert!(matches!(scene.answer(ticket, refused), Some((0, Err(RestError::Credentials(_))))));
+    }
+}

@@ -1,0 +1,85 @@
+//! The exchange's history and listings over REST.
+//!
+//! ```text
+//! client/   asks: signs, keeps to the limits, asks again
+//! markets   which pairs there are, and the last answer to that, kept on disk
+//! codes     the configuration's codes and patterns, held against that
+//! ```
+//!
+//! What is fetched is kept verbatim: numbers are never parsed and printed again. All of it lies in `rest/` below the
+//! data directory.
+
+pub mod client;
+pub mod codes;
+pub mod markets;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::exit::Exit;
+use client::budget::{Budget, Priority};
+use client::http::{Http, HttpSetupError};
+use client::{Client, RestError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where what is fetched lies, below the data directory.
+pub const DIRECTORY: &str = "rest";
+
+/// The directory of what is fetched.
+pub fn directory(data_dir: &Path) -> PathBuf {
+    data_dir.join(DIRECTORY)
+}
+
+/// Why the exchange cannot even be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The directory of what is fetched cannot be made.
+    #[error("cannot make the directory {}: {source}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The HTTP client cannot be made.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
+}
+
+/// Why something was not fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The exchange cannot even be asked.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// It was asked.
+    #[error(transparent)]
+    Rest(#[from] RestError),
+    /// It takes longer than anybody can wait.
+    #[error("the exchange did not answer in time")]
+    Slow,
+}
+
+impl FetchError {
+    /// How a command that needed the answer ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Setup(SetupError::Http(_)) => Exit::Config,
+            Self::Setup(SetupError::Directory { .. }) | Self::Rest(RestError::Budget(_)) => Exit::Io,
+            Self::Rest(RestError::Credentials(_) | RestError::Signing(_)) => Exit::Refused,
+            Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Slow => Exit::Unavailable,
+        }
+    }
+}
+
+/// A client of the exchange that is configured. It trusts what the market data connection trusts.
+///
+/// # Errors
+/// The directory or the client cannot be made.
+pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
+    let path = directory(&config.data_dir);
+    std::fs::create_dir_all(&path).map_err(|source| SetupError::Directory { path: path.clone(), source })?;
+    let http = Http::new(&config.rest.url, config.public.tls_ca_file.as_deref())?;
+    let budget = Budget::new(&path, config.rest.requests_per_second, priority);
+    Ok(Client::new(http, clock, budget, rand::random()))
+}

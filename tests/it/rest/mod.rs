@@ -1,0 +1,4 @@
+//! The exchange over REST: the real client, and the local exchange with its limits and refusals.
+
+mod client;
+mod markets;

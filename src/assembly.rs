@@ -27,6 +27,7 @@ use crate::recording::router::Router;
 use crate::recording::threads::{self, Ground, Hosts};
 use crate::status::Status;
 use crate::supervisor::{self, Setup, Supervisor};
+use crate::upbit::auth::Credentials;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,6 +91,8 @@ pub fn assemble<D: Dial>(
     network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
 ) -> Result<(Supervisor, Hosts), AssemblyError> {
     let clock = place.clock;
+    // First of all: where these fail nothing may have been touched, or what recovery found would be told to nobody.
+    let ways_out = ways_out(config, network)?;
     let rotation = Rotation { interval: config.storage.rotate_interval, bytes: config.storage.rotate_bytes };
     let recovered = recover(&*place.files, rotation, clock.stamp())?;
     report(&recovered, &config.data_dir);
@@ -138,7 +141,7 @@ pub fn assemble<D: Dial>(
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
-    connect(&mut supervisor, config, (&place, inbox_sender), network)?;
+    connect(&mut supervisor, config, (&place, inbox_sender), ways_out);
     supervisor.record_gaps(ended);
     Ok((supervisor, hosts))
 }
@@ -208,15 +211,32 @@ fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
     }
 }
 
+/// A connection with its way to the exchange and its keys.
+type WayOut<'a, D> = (ConnectionId, &'a ConnectionConfig, D, Option<Credentials>);
+
+fn ways_out<'a, D: Dial>(
+    config: &'a Config,
+    network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
+) -> Result<Vec<WayOut<'a, D>>, AssemblyError> {
+    let mut ways = Vec::new();
+    for (id, connection) in enabled(config) {
+        let keys = config.credentials.as_ref().filter(|_| id == ConnectionId::Private);
+        ways.push((id, connection, network(connection)?, keys.map(KeyPlaces::load).transpose()?));
+    }
+    Ok(ways)
+}
+
 fn connect<D: Dial>(
     supervisor: &mut Supervisor,
     config: &Config,
     (place, inbox): (&Place, mpsc::Sender<Delivery>),
-    network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
-) -> Result<(), AssemblyError> {
+    ways_out: Vec<WayOut<'_, D>>,
+) {
     let clock = place.clock;
-    let connects = Arc::new(ConnectBudget::new(config.public.connects_per_second, clock.now()));
-    for (id, connection) in enabled(config) {
+    // One address makes all connects, so the lower of the two wishes holds for both.
+    let per_second = ways_out.iter().map(|(_, connection, ..)| connection.connects_per_second).min().unwrap_or(1);
+    let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
+    for (id, connection, dial, credentials) in ways_out {
         let (_, requests) = watch::channel(desired::request(connection));
         let wiring = Wiring {
             inbox: inbox.clone(),
@@ -226,14 +246,11 @@ fn connect<D: Dial>(
             clock,
             connects: connects.clone(),
             seed: place.seed.wrapping_add(id as u64),
-            dial: network(connection)?,
+            dial,
         };
-        let keys = config.credentials.as_ref().filter(|_| id == ConnectionId::Private);
-        let credentials = keys.map(KeyPlaces::load).transpose()?;
         let settings = Settings { id, config: connection.clone(), credentials };
         supervisor.own(id, requests, Actor::new(settings, wiring).run());
     }
-    Ok(())
 }
 
 /// Says once what was found in the data directory.

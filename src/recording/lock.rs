@@ -72,7 +72,10 @@ impl Lock {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let holder = Holder { host, pid: std::process::id(), started: started.as_micros() };
         let text = serde_json::to_string(&holder).expect("strings and numbers always serialise");
-        file.set_len(0).and_then(|()| writeln!(file, "{text}")).map_err(failed)?;
+        // The lock is held either way: on a full disk the next process is only not told by whom.
+        if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{text}")) {
+            tracing::warn!(file = %path.display(), %error, "cannot note who holds the lock");
+        }
         Ok(Self { _file: file })
     }
 }

@@ -117,6 +117,8 @@ impl Sealer {
         match self.prove(&sealed, &content) {
             Ok(file) => Ok(Found::Same(Box::new((content, file)))),
             Err(SealError::Stopped) => Err(SealError::Stopped),
+            // What the system could not read proves nothing.
+            Err(SealError::Storage(error)) if error.source.raw_os_error().is_some() => Err(error.into()),
             Err(_) => {
                 let reason = "it does not decode to the segment of its name";
                 Ok(Found::Other(quarantine(&*self.files, name.tree, &sealed, reason)?))

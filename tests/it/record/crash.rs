@@ -59,3 +59,18 @@ fn a_torn_line_is_ended_kept_and_told() {
     let text = zstd::stream::decode_all(&*std::fs::read(sealed.unwrap()).unwrap()).unwrap();
     assert_eq!(String::from_utf8(text).unwrap(), format!("{whole}\n{torn}\n"));
 }
+
+#[test]
+fn a_start_that_cannot_use_the_network_leaves_everything_as_it_was() {
+    let scene = Scene::new();
+    std::fs::create_dir(&scene.tape.path).unwrap();
+    let torn = "{\"ts_recv\":1795324324113204,\"type\":\"trade\"}\n{\"ts_recv\":17953";
+    let file = scene.tape.path.join("KRW-XRP_trade.jsonl");
+    std::fs::write(&file, torn).unwrap();
+    let ca = scene.path("ca.pem");
+    std::fs::write(&ca, "no certificate\n").unwrap();
+    let mut recorder = scene.record("wss://127.0.0.1:9/", &[&format!("public.tls_ca_file={ca}")]);
+    assert_eq!(recorder.wait().code(), Some(78));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), torn);
+    assert!(!scene.tape.path.join("recorder.jsonl").exists());
+}

@@ -123,20 +123,24 @@ async fn plan(
         if missing(market, span.from).is_empty() {
             continue;
         }
-        let begins = match kind {
-            Kind::Candles(_) => listed_since(client, market).await?,
-            Kind::Trades => None,
+        let (begins, first) = match kind {
+            Kind::Candles(unit) => {
+                let month = listed_since(client, market, now).await?;
+                // The week or year of the listing began before its month.
+                (month, month.map(|month| unit.start_of(month)))
+            }
+            Kind::Trades => (None, None),
         };
         summary.begins(market, begins);
-        let missing = missing(market, span.from.max(begins.unwrap_or(span.from)));
+        let missing = missing(market, span.from.max(first.unwrap_or(span.from)));
         planned.push((market.clone(), missing));
     }
     Ok(planned)
 }
 
 /// The month in which a market's history begins, as far as one page of months tells: asking for every piece of the years
-/// before would be thousands of requests for nothing.
-async fn listed_since(client: &mut Client, market: &str) -> Result<Option<i64>, RestError> {
+/// before would be thousands of requests for nothing. A market without any month has nothing before `now`.
+async fn listed_since(client: &mut Client, market: &str, now: i64) -> Result<Option<i64>, RestError> {
     const MONTHS: usize = 200;
     let months: Unit = "1M".parse().expect("it is one of the units");
     let page = client.get(Request::new(months.path()).with("market", market).with("count", MONTHS.to_string())).await?;
@@ -144,7 +148,7 @@ async fn listed_since(client: &mut Client, market: &str) -> Result<Option<i64>, 
         return Ok(None);
     }
     let times = page.iter().filter_map(|month| Item::key(Kind::Candles(months), month.get()));
-    Ok(times.map(|(time, _)| time).min().map(|time| months.start_of(time)))
+    Ok(Some(times.map(|(time, _)| months.start_of(time)).min().unwrap_or(now)))
 }
 
 /// Pieces on their way.

@@ -1,5 +1,6 @@
 //! History: everything once, whatever happens, at the pace that is allowed.
 
+use super::client::{client, runtime};
 use crate::support::{Exchange, Program, Tape, pause, split};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,6 +8,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use upbit_recorder::clock::Clock;
+use upbit_recorder::rest::client::request::Request;
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 1_440 * MINUTE;
@@ -116,6 +118,36 @@ fn a_second_run_asks_only_for_what_is_missing_and_writes_nothing_twice() {
     let times: BTreeSet<&str> = texts(objects, "candle_date_time_utc").into_iter().collect();
     assert_eq!((times.len(), objects.len() as i64), (objects.len(), first + rest));
     Tape { path: directory.path().join("rest") }.assert_sealed();
+}
+
+#[test]
+fn long_candles_are_there_from_the_listing_to_the_last_complete_one() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (runtime, mut client) = (runtime(), client(&exchange, directory.path(), 8));
+    let nine_days_ago = time(9, 0);
+    for (unit, path, from) in [
+        ("240m", "minutes/240", nine_days_ago.as_str()),
+        ("1w", "weeks", "2020-01-01"),
+        ("1M", "months", "2020-01-01"),
+        ("1y", "years", "2020-01-01"),
+    ] {
+        summary(&exchange, directory.path(), &["--markets", "KRW-BTC", "--unit", unit, "--from", from]);
+        let request = Request::new(format!("candles/{path}")).with("market", "KRW-BTC").with("count", "200");
+        let page = runtime.block_on(client.get(request)).unwrap();
+        let mut expected: Vec<Value> = page.iter().map(|candle| serde_json::from_str(candle.get()).unwrap()).collect();
+        // The newest still grows.
+        expected.remove(0);
+        expected.reverse();
+        let fetched = &fetched(directory.path())[&format!("KRW-BTC_candle.{unit}")];
+        assert!(!fetched.is_empty() && expected.ends_with(fetched), "{path}");
+        assert!(
+            path == "minutes/240" || fetched.len() == expected.len(),
+            "{path}: {} of {}",
+            fetched.len(),
+            expected.len()
+        );
+    }
 }
 
 #[test]

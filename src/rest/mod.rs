@@ -3,12 +3,14 @@
 //! ```text
 //! client/   asks: signs, keeps to the limits, asks again
 //! markets   which pairs there are, and the last answer to that, kept on disk
+//! backfill/ candles and trades of the past
 //! codes     the configuration's codes and patterns, held against that
 //! ```
 //!
 //! What is fetched is kept verbatim: numbers are never parsed and printed again. All of it lies in `rest/` below the
 //! data directory.
 
+pub mod backfill;
 pub mod client;
 pub mod codes;
 pub mod markets;

@@ -187,7 +187,7 @@ fn completions_and_the_manual_name_every_verb() {
     for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["completions", "fish"], &["man"]] {
         let (code, out, err) = run(directory.path(), arguments);
         assert_eq!((code, err.as_str()), (0, ""));
-        for verb in ["record", "check", "markets", "replay", "completions", "man"] {
+        for verb in ["record", "check", "backfill", "markets", "replay", "completions", "man"] {
             assert!(out.to_lowercase().contains(verb), "{arguments:?} {verb}");
         }
     }

@@ -73,7 +73,7 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Adds a request.
+    /// Adds a request. Of new ones, that with the lowest number goes first: what was begun first is done first.
     pub fn submit(&mut self, id: u64, request: Request) {
         self.fresh.push_back(Ticket { id, request, failures: 0 });
     }
@@ -155,7 +155,8 @@ impl Scheduler {
 
     fn take_fresh(&mut self, now: Instant) -> Option<Ticket> {
         let may_go = |ticket: &Ticket| self.pacing.held_until(ticket.request.family(), now).is_none();
-        let position = self.fresh.iter().position(may_go)?;
+        let ready = self.fresh.iter().enumerate().filter(|(_, ticket)| may_go(ticket));
+        let (position, _) = ready.min_by_key(|(_, ticket)| ticket.id)?;
         self.fresh.remove(position)
     }
 }
@@ -221,6 +222,14 @@ mod tests {
         assert_eq!(round.map(|round| round.count), Some(1));
         assert!(matches!(scene.answer(again, Verdict::Page(vec![])), Some((0, Ok(_)))));
         assert_eq!(scene.scheduler.due(scene.now), Due::Never);
+    }
+
+    #[test]
+    fn what_was_begun_first_is_done_first() {
+        let mut scene = Scene::new(3);
+        assert_eq!(scene.take().id, 0);
+        scene.scheduler.submit(0, Request::new("candles/days"));
+        assert_eq!([scene.take().id, scene.take().id, scene.take().id], [0, 1, 2]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use upbit_recorder::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 
 const KEYS: [&str; 4] = ["--access-key", "visible", "--secret-key", "hidden"];
 
-fn client(exchange: &Exchange, directory: &Path, per_second: u32) -> Client {
+pub(super) fn client(exchange: &Exchange, directory: &Path, per_second: u32) -> Client {
     let url = Url::http(&format!("http://127.0.0.1:{}/v1", exchange.port())).unwrap();
     let budget = Budget::new(directory, per_second, Priority::History);
     Client::new(Http::new(&url, None).unwrap(), Clock::start(), budget, 1)
@@ -27,7 +27,7 @@ fn credentials(secret: &str) -> Credentials {
     Credentials { access_key, secret_key, algorithm: JwtAlgorithm::Hs512 }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 

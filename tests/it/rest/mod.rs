@@ -1,4 +1,5 @@
 //! The exchange over REST: the real client, and the local exchange with its limits and refusals.
 
+mod backfill;
 mod client;
 mod markets;

@@ -1,0 +1,215 @@
+//! `backfill`: fetches candles or trades of the past into `rest/` below the data directory.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::logging::Logging;
+use crate::recording::files::disk::Disk;
+use crate::recording::lock::{Lock, LockError};
+use crate::recording::seal::SealError;
+use crate::rest::backfill::{self, BackfillError, Kind, Progress, Span, Store, Summary, Unit, Wanted};
+use crate::rest::client::RestError;
+use crate::rest::client::budget::Priority;
+use crate::rest::markets::Markets;
+use crate::rest::{self, FetchError, SetupError};
+use crate::signals::Signals;
+use crate::status;
+use crate::upbit::codes::{is_pattern, select};
+use clap::Args;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Shown below the help.
+pub const EXAMPLE: &str =
+    "Example:\n  upbit-recorder backfill --markets KRW-BTC,KRW-ETH --unit 1m --from 2026-03-01 --to 2026-04-01";
+
+/// Cells of the progress bar.
+const BAR: usize = 30;
+
+/// What to fetch.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// Pairs, with commas between them; or patterns: 'KRW-*', '!KRW-DOGE'.
+    #[arg(long, value_name = "CODE,…", value_delimiter = ',', required = true)]
+    markets: Vec<String>,
+
+    /// The unit of the candles: 1s 1m 3m 5m 10m 15m 30m 60m 240m 1d 1w 1M 1y.
+    #[arg(long, default_value = "1m", conflicts_with = "ticks")]
+    unit: Unit,
+
+    /// Fetches trades instead of candles: those of the last seven days.
+    #[arg(long)]
+    ticks: bool,
+
+    /// The first moment, UTC: 2026-03-01 or 2026-03-01T12:00:00. Without it: the earliest that the exchange has.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    from: Option<i64>,
+
+    /// The first moment that is not wanted any more. Without it: now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    to: Option<i64>,
+
+    /// Prints the summary as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why it did not end as it should.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error("`{0}` is no pair that could be asked for")]
+    Market(String),
+    #[error("cannot open {path}: {source}")]
+    Directory { path: String, source: io::Error },
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Storage(#[from] SealError),
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::Fetch(error.into())
+    }
+}
+
+impl From<BackfillError> for Failure {
+    fn from(error: BackfillError) -> Self {
+        match error {
+            BackfillError::Rest(error) => Self::Fetch(RestError::into(error)),
+            BackfillError::Storage(error) => Self::Storage(error),
+        }
+    }
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Fetch(error) => error.exit(),
+            Self::Market(_) => Exit::Usage,
+            Self::Lock(LockError::Held { .. }) => Exit::Locked,
+            Self::Lock(_) | Self::Directory { .. } | Self::Storage(_) => Exit::Io,
+        }
+    }
+}
+
+/// Fetches until everything is there, or until it is told to stop.
+pub async fn run(config: &Config, options: &Options, signals: Signals, logging: &Logging) -> Exit {
+    let clock = Clock::start();
+    let (now, shutdown) = (&signals.shutdown.now, &signals.shutdown.orderly);
+    let fetched = now.run_until_cancelled(fetch(config, options, clock, (shutdown, logging))).await;
+    logging.screen.clear();
+    match fetched {
+        None | Some(Ok(None)) => {
+            tracing::info!("stopped: the next run goes on from here");
+            Exit::Success
+        }
+        Some(Ok(Some(summary))) => super::print(|out| {
+            if options.json {
+                writeln!(out, "{}", summary.to_json())?
+            } else {
+                writeln!(out, "{summary}")?
+            }
+            Ok(Exit::Success)
+        }),
+        Some(Err(error)) => {
+            tracing::error!("{error}");
+            error.exit()
+        }
+    }
+}
+
+/// Nothing where it was stopped.
+async fn fetch(
+    config: &Config,
+    options: &Options,
+    clock: Clock,
+    (shutdown, logging): (&tokio_util::sync::CancellationToken, &Logging),
+) -> Result<Option<Summary>, Failure> {
+    let mut client = rest::connect(config, clock, Priority::History)?;
+    let path = rest::directory(&config.data_dir);
+    let directory = |source| Failure::Directory { path: path.display().to_string(), source };
+    let files = Arc::new(Disk::open(&path).map_err(directory)?);
+    let _lock = Lock::take(&path, clock.stamp())?;
+    let Some(markets) = shutdown.run_until_cancelled(markets(config, options, clock)).await.transpose()? else {
+        return Ok(None);
+    };
+    let wanted = wanted(options, markets, clock);
+    let streams = wanted
+        .markets
+        .iter()
+        .map(|market| backfill::stream_of(market, wanted.kind).ok_or_else(|| Failure::Market(market.clone())));
+    let streams = streams.collect::<Result<Vec<_>, _>>()?;
+    let mut store = Store::open(files, &config.storage, clock, (wanted.kind, streams))?;
+    let begin = clock.now();
+    let mut show = |progress: &Progress| logging.screen.show(&bar(progress, clock.now() - begin));
+    let run = backfill::run(&mut client, &mut store, (&wanted, clock), &mut show);
+    let ended = shutdown.run_until_cancelled(run).await;
+    // Also after a failure: what was committed is whole.
+    store.finish()?;
+    Ok(ended.transpose()?)
+}
+
+/// The pairs meant; the exchange is asked only where patterns are among them.
+async fn markets(config: &Config, options: &Options, clock: Clock) -> Result<Vec<String>, FetchError> {
+    let listed = match options.markets.iter().any(|code| is_pattern(code)) {
+        true => Markets::fetch_and_keep(config, clock).await?.codes(),
+        false => Vec::new(),
+    };
+    Ok(select(&options.markets, &listed))
+}
+
+fn wanted(options: &Options, markets: Vec<String>, clock: Clock) -> Wanted {
+    let now = i64::try_from(clock.stamp().as_micros() / 1_000).unwrap_or(i64::MAX);
+    let kind = if options.ticks { Kind::Trades } else { Kind::Candles(options.unit) };
+    let from = options.from.unwrap_or_else(|| kind.reach(now).unwrap_or_default());
+    Wanted { markets, kind, span: Span { from, to: options.to.unwrap_or(now) } }
+}
+
+/// `[=========>          ] 34 % · 7.9 requests/s · 3 min left`
+fn bar(progress: &Progress, elapsed: Duration) -> String {
+    let share = progress.share();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a few cells")]
+    let full = (share * BAR as f64) as usize;
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = progress.requests as f64 / seconds;
+    let left = match share {
+        share if share > 0.0 => status::duration(Duration::from_secs_f64(seconds * (1.0 - share) / share)),
+        _ => "?".to_owned(),
+    };
+    let (done, open) = ("=".repeat(full.min(BAR)), " ".repeat(BAR - full.min(BAR)));
+    format!("[{done}>{open}] {:.0} % · {rate:.1} requests/s · {left} left", share * 100.0)
+}
+
+/// Reads a date, a time without offset (UTC), or one with it.
+fn moment(text: &str) -> Result<i64, String> {
+    let civil = || text.parse::<DateTime>().ok().and_then(|civil| Offset::UTC.to_timestamp(civil).ok());
+    let moment = text.parse::<Timestamp>().ok().or_else(civil).map(Timestamp::as_millisecond);
+    moment.ok_or_else(|| format!("`{text}` is no time: write 2026-03-01 or 2026-03-01T12:00:00"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_where_they_do_not_say() {
+        assert_eq!(moment("1970-01-02"), Ok(86_400_000));
+        assert_eq!(moment("1970-01-01T09:00:01+09:00"), Ok(1_000));
+        assert!(moment("yesterday").is_err());
+    }
+
+    #[test]
+    fn the_bar_tells_share_rate_and_time_left() {
+        let progress = Progress { wanted: 100, done: 25, requests: 40 };
+        let text = bar(&progress, Duration::from_secs(5));
+        assert!(text.starts_with("[=======>") && text.ends_with("] 25 % · 8.0 requests/s · 15 s left"), "{text}");
+    }
+}

@@ -1,0 +1,125 @@
+//! What was fetched of one stream, on record beside its data.
+//!
+//! ```text
+//! rest/KRW-BTC_candle.1m.checkpoint
+//! {"from":"2026-03-01T00:00:00Z","to":"2026-03-02T09:20:00Z","objects":2000,"last":1795324324113204}
+//! ```
+//!
+//! A line is written when the objects of its interval are on disk and synced. `last` is the stamp of the last of them:
+//! lines of the stream with later stamps were written by a process that died before its checkpoint. Those are a
+//! beginning of one piece, in order, so that everything from the first of them to the last is there; `ids` are what is
+//! there of the last one's very time.
+
+use super::coverage::{Coverage, Span};
+use crate::clock::Stamp;
+use crate::recording::files::{Files, StorageError, append_all};
+use crate::recording::naming::stream_key::StreamKey;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    path: PathBuf,
+    /// What was fetched.
+    pub(super) coverage: Coverage,
+    /// Objects beside the covered intervals that are on disk already.
+    pub(super) ids: BTreeSet<u64>,
+    /// The stamp of the last line that is accounted for.
+    pub(super) last: Stamp,
+    /// Ends a line that a crash tore off.
+    needs_break: bool,
+}
+
+/// A line.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Entry {
+    from: Timestamp,
+    to: Timestamp,
+    objects: usize,
+    last: u64,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    ids: BTreeSet<u64>,
+}
+
+impl Checkpoint {
+    /// Reads what there is of a stream; lines that cannot be read were torn by a crash and say nothing.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn read(files: &dyn Files, stream: &StreamKey) -> Result<Self, StorageError> {
+        let path = PathBuf::from(format!("{stream}.checkpoint"));
+        let mut text = Vec::new();
+        match files.read(&path).and_then(|mut file| file.read_to_end(&mut text)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            read => read.map(drop).map_err(StorageError::at("read", &path))?,
+        }
+        let needs_break = text.last().is_some_and(|byte| *byte != b'\n');
+        let (coverage, ids, last) = Default::default();
+        let mut checkpoint = Self { path, coverage, ids, last, needs_break };
+        for line in text.split(|byte| *byte == b'\n') {
+            if let Ok(entry) = serde_json::from_slice(line) {
+                checkpoint.take(entry);
+            }
+        }
+        Ok(checkpoint)
+    }
+
+    /// Puts on record that everything of `span`, `objects` of them up to the stamp `last`, is on disk.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn add(
+        &mut self,
+        files: &dyn Files,
+        span: Span,
+        (objects, last): (usize, Stamp),
+        ids: BTreeSet<u64>,
+    ) -> Result<(), StorageError> {
+        let moment = |millis| Timestamp::from_millisecond(millis).unwrap_or_default();
+        let entry = Entry { from: moment(span.from), to: moment(span.to), objects, last: last.as_micros(), ids };
+        let json = serde_json::to_string(&entry).expect("times and numbers always serialise");
+        let line = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
+        let file = files.append(&self.path).map_err(StorageError::at("open", &self.path))?;
+        append_all(&*file, line.as_bytes()).map_err(StorageError::at("write", &self.path))?;
+        file.sync().map_err(StorageError::at("sync", &self.path))?;
+        self.needs_break = false;
+        self.take(entry);
+        Ok(())
+    }
+
+    fn take(&mut self, entry: Entry) {
+        self.coverage.add(Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() });
+        self.ids.extend(entry.ids);
+        self.last = self.last.max(Stamp::from_micros(entry.last).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::files::disk::Disk;
+
+    #[test]
+    fn a_torn_line_says_nothing_and_swallows_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path()).unwrap();
+        let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
+        let read = || Checkpoint::read(&disk, &stream).unwrap();
+        let stamp = |micros| Stamp::from_micros(micros).unwrap();
+        let add = |from, to, last, ids: &[u64]| {
+            let span = Span { from, to };
+            read().add(&disk, span, (1, stamp(last)), ids.iter().copied().collect()).unwrap();
+        };
+        add(0, 60_000, 5, &[]);
+        let torn = disk.append(&PathBuf::from("KRW-BTC_candle.1m.checkpoint")).unwrap();
+        append_all(&*torn, b"{\"from\":\"1970").unwrap();
+        add(60_000, 60_001, 9, &[7]);
+        let checkpoint = read();
+        assert_eq!(checkpoint.coverage.missing(Span { from: 0, to: 60_002 }), [Span { from: 60_001, to: 60_002 }]);
+        assert_eq!((checkpoint.last, checkpoint.ids), (stamp(9), BTreeSet::from([7])));
+    }
+}

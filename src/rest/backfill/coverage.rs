@@ -1,0 +1,84 @@
+//! Which part of a stream's time was fetched, as intervals. Pure.
+//!
+//! ```text
+//! covered   ├────┤      ├──┤
+//! wanted  ├─────────────────────┤
+//! missing ├┤     ├──────┤  ├────┤
+//! ```
+
+/// A half-open interval of milliseconds since the epoch: the start belongs to it, the end does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// Its start.
+    pub from: i64,
+    /// Its end.
+    pub to: i64,
+}
+
+impl Span {
+    /// Its length in milliseconds; 0 where it ends before it begins.
+    pub fn length(self) -> i64 {
+        (self.to - self.from).max(0)
+    }
+}
+
+/// What was fetched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coverage {
+    /// In order; they neither touch nor overlap.
+    spans: Vec<Span>,
+}
+
+impl Coverage {
+    /// Adds what was fetched.
+    pub(super) fn add(&mut self, mut new: Span) {
+        if new.length() == 0 {
+            return;
+        }
+        let touching = |span: &Span| span.from <= new.to && new.from <= span.to;
+        let joined: Vec<Span> = self.spans.iter().copied().filter(touching).collect();
+        self.spans.retain(|span| !touching(span));
+        for span in joined {
+            new = Span { from: new.from.min(span.from), to: new.to.max(span.to) };
+        }
+        let at = self.spans.partition_point(|span| span.from < new.from);
+        self.spans.insert(at, new);
+    }
+
+    /// The parts of `wanted` that were not fetched, in order.
+    pub(super) fn missing(&self, wanted: Span) -> Vec<Span> {
+        let mut missing = Vec::new();
+        let mut from = wanted.from;
+        for span in self.spans.iter().filter(|span| span.to > wanted.from && span.from < wanted.to) {
+            missing.push(Span { from, to: span.from });
+            from = span.to;
+        }
+        missing.push(Span { from, to: wanted.to });
+        missing.retain(|span| span.length() > 0);
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_moment_is_either_covered_or_missing(
+            added in prop::collection::vec((0..60i64, 0..20i64), 0..12),
+            (from, length) in (0..60i64, 0..30i64),
+        ) {
+            let mut coverage = Coverage::default();
+            added.iter().for_each(|(from, length)| coverage.add(Span { from: *from, to: from + length }));
+            let missing = coverage.missing(Span { from, to: from + length });
+            for moment in from..from + length {
+                let is_covered = added.iter().any(|(from, length)| (*from..from + length).contains(&moment));
+                let is_missing = missing.iter().filter(|span| (span.from..span.to).contains(&moment)).count();
+                prop_assert_eq!(is_missing, usize::from(!is_covered));
+            }
+            prop_assert!(missing.windows(2).all(|pair| pair[0].to < pair[1].from));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Where what is fetched is written: the recorder's own journal and sealer, in a directory of its own.
+//!
+//! ```text
+//! piece ──journal──▶ rest/KRW-BTC_candle.1m.jsonl ──sync──▶ checkpoint ──▶ ended segments are sealed
+//! ```
+//!
+//! In this order a kill at any point leaves either a checkpoint, or lines behind the last one, which the next start
+//! counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
+
+use super::checkpoint::Checkpoint;
+use super::coverage::Span;
+use super::unit::Kind;
+use super::walk::Item;
+use crate::clock::{Clock, Stamp, Stamper};
+use crate::config::StorageConfig;
+use crate::recording::files::{Files, StorageError};
+use crate::recording::journal::segment::Finished;
+use crate::recording::journal::{Journal, Order, line};
+use crate::recording::naming::layout::{self, Archived, Tree};
+use crate::recording::naming::stream_key::StreamKey;
+use crate::recording::recovery::recover;
+use crate::recording::rotation::Rotation;
+use crate::recording::router::{NewStream, StreamId};
+use crate::recording::seal::{SealError, Sealer};
+use crate::recording::sync::Syncer;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Store {
+    files: Arc<dyn Files>,
+    clock: Clock,
+    journal: Journal,
+    syncer: Syncer,
+    sealer: Sealer,
+    stamper: Stamper,
+    streams: BTreeMap<StreamKey, (StreamId, Checkpoint)>,
+    /// Segments whose lines have no checkpoint yet.
+    ended: Vec<Finished>,
+}
+
+impl Store {
+    /// Opens the directory and counts what a process that died has left in it.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub fn open(
+        files: Arc<dyn Files>,
+        storage: &StorageConfig,
+        clock: Clock,
+        (kind, streams): (Kind, Vec<StreamKey>),
+    ) -> Result<Self, SealError> {
+        let mut checkpoints = BTreeMap::new();
+        for (index, stream) in streams.into_iter().enumerate() {
+            let mut checkpoint = Checkpoint::read(&*files, &stream)?;
+            count_what_was_left(&*files, kind, &stream, &mut checkpoint)?;
+            checkpoints.insert(stream, (StreamId::at(index), checkpoint));
+        }
+        let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
+        let recovered = recover(&*files, rotation, clock.stamp())?;
+        let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
+        let mut stamper = Stamper::after(recovered.last.max(accounted).unwrap_or_default());
+        let run = stamper.raise(clock.stamp());
+        let sealer = Sealer::new(files.clone(), storage.zstd_level, run, Arc::default());
+        let mut journal = Journal::new(files.clone(), rotation, recovered.resumable, recovered.epoch);
+        let mut by_id: Vec<_> = checkpoints.iter().map(|(key, (id, _))| (*id, key.clone())).collect();
+        by_id.sort();
+        for (id, key) in by_id {
+            journal.accept(Order::Open(NewStream { id, tree: Tree::Public, key }));
+            journal.work()?;
+        }
+        let syncer = Syncer::new(files.clone());
+        let mut store =
+            Self { files, clock, journal, syncer, sealer, stamper, streams: checkpoints, ended: recovered.backlog };
+        store.seal()?;
+        Ok(store)
+    }
+
+    /// The parts of `wanted` that a stream has not.
+    pub fn missing(&self, stream: &StreamKey, wanted: Span) -> Vec<Span> {
+        self.streams.get(stream).map(|(_, checkpoint)| checkpoint.coverage.missing(wanted)).unwrap_or_default()
+    }
+
+    /// Writes a whole piece, durably; returns how many objects were new.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn commit(&mut self, stream: &StreamKey, span: Span, items: Vec<Item>) -> Result<usize, SealError> {
+        let (id, checkpoint) = self.streams.get_mut(stream).expect("pieces are of streams that were opened");
+        let mut written = 0;
+        for item in items.into_iter().filter(|item| !checkpoint.ids.contains(&item.id)) {
+            let stamp = self.stamper.raise(self.clock.stamp());
+            self.journal.accept(Order::Event(*id, stamp, String::from(Box::<str>::from(item.object))));
+            self.journal.work()?;
+            written += 1;
+        }
+        self.journal.write_out()?;
+        sync(&mut self.journal, &self.syncer, &mut self.ended)?;
+        checkpoint.add(&*self.files, span, (written, self.stamper.last()), BTreeSet::new())?;
+        self.seal()?;
+        Ok(written)
+    }
+
+    /// Ends all segments and seals them.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub fn finish(mut self) -> Result<(), SealError> {
+        self.journal.accept(Order::Rotate);
+        self.journal.work()?;
+        while self.journal.rotate_one()? {}
+        sync(&mut self.journal, &self.syncer, &mut self.ended)?;
+        self.seal()
+    }
+
+    fn seal(&mut self) -> Result<(), SealError> {
+        for finished in std::mem::take(&mut self.ended) {
+            self.sealer.step(&finished)?;
+        }
+        Ok(())
+    }
+}
+
+fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), StorageError> {
+    if let Some(job) = journal.take_sync_job() {
+        syncer.step(&job)?;
+        ended.extend(job.finished);
+    }
+    Ok(())
+}
+
+/// Lines behind the checkpoint become an entry of their own.
+fn count_what_was_left(
+    files: &dyn Files,
+    kind: Kind,
+    stream: &StreamKey,
+    checkpoint: &mut Checkpoint,
+) -> Result<(), StorageError> {
+    let mut left: Vec<(Stamp, (i64, u64))> = Vec::new();
+    for path in plain_files(files, stream)? {
+        let file = match files.read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            file => file.map_err(StorageError::at("read", &path))?,
+        };
+        for text in BufReader::new(file).lines() {
+            // A line that is no UTF-8 was torn.
+            let Ok(text) = text else { continue };
+            let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
+            left.extend(stamp.zip(Item::key(kind, &text)));
+        }
+    }
+    let (Some(first), Some(last)) = (left.iter().map(|(_, key)| key.0).min(), left.iter().map(|(_, key)| key.0).max())
+    else {
+        return Ok(());
+    };
+    let ids = left.iter().filter(|(_, key)| key.0 == last).map(|(_, key)| key.1).collect();
+    let stamp = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
+    // Written is not durable: a checkpoint must not outlive what it vouches for.
+    files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
+    checkpoint.add(files, Span { from: first, to: last }, (left.len(), stamp), ids)
+}
+
+/// The files of a stream that are not sealed: the active one, and those in the archive.
+fn plain_files(files: &dyn Files, stream: &StreamKey) -> Result<Vec<PathBuf>, StorageError> {
+    let list = |path: &Path| files.list(path).map_err(StorageError::at("list", path));
+    let mut found = vec![Tree::Public.active(stream)];
+    let archive = Tree::Public.archive();
+    for date in list(&archive)? {
+        let Some(name) = date.name.to_str().filter(|name| layout::is_date_directory(name)) else { continue };
+        let directory = archive.join(name);
+        for file in list(&directory)? {
+            let archived = file.name.to_str().and_then(|file| layout::parse_archived(Tree::Public, name, file));
+            if matches!(archived, Some(Archived::Plain(segment)) if segment.stream == *stream) {
+                found.push(directory.join(&file.name));
+            }
+        }
+    }
+    Ok(found)
+}

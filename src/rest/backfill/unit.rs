@@ -1,0 +1,190 @@
+//! What can be fetched: candles of a unit, or trades; how the exchange is asked for it and how far back it goes. Pure.
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::Offset;
+use jiff::{Timestamp, ToSpan};
+use std::fmt;
+use std::str::FromStr;
+
+/// Candles fetched in one piece: ten pages, so that a kill costs the work of two seconds, and a market that hardly
+/// trades is asked once for many hours.
+const CANDLES_PER_PIECE: i64 = 2_000;
+
+/// Trades are fetched by the hour: a busy one of the busiest pair has some ten thousand.
+const TRADES_PIECE: i64 = 3_600_000;
+
+const DAY: i64 = 86_400_000;
+
+/// Trades can be asked for of today and so many days before.
+const TRADE_DAYS: i64 = 7;
+
+/// Trades of the last seconds may not all be there yet.
+const TRADES_SETTLE: i64 = 10_000;
+
+/// The units of candles.
+pub const UNITS: [&str; 13] = ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1d", "1w", "1M", "1y"];
+
+/// What is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Candles.
+    Candles(Unit),
+    /// Trades.
+    Trades,
+}
+
+/// The unit of a candle, as on the command line and in the name of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit(&'static str);
+
+impl FromStr for Unit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = UNITS.into_iter().find(|unit| *unit == text);
+        known.map(Self).ok_or_else(|| format!("`{text}` is no unit: {}", UNITS.join(", ")))
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Unit {
+    /// The path of its endpoint.
+    pub fn path(self) -> String {
+        match self.0 {
+            "1s" => "candles/seconds".to_owned(),
+            "1d" => "candles/days".to_owned(),
+            "1w" => "candles/weeks".to_owned(),
+            "1M" => "candles/months".to_owned(),
+            "1y" => "candles/years".to_owned(),
+            minutes => format!("candles/minutes/{}", minutes.trim_end_matches('m')),
+        }
+    }
+
+    /// Its length in milliseconds; `None` where the calendar decides.
+    pub fn length(self) -> Option<i64> {
+        match self.0 {
+            "1s" => Some(1_000),
+            "1d" => Some(DAY),
+            "1w" => Some(7 * DAY),
+            "1M" | "1y" => None,
+            minutes => minutes.trim_end_matches('m').parse::<i64>().ok().map(|minutes| minutes * 60_000),
+        }
+    }
+
+    /// When the period that `moment` lies in began.
+    pub fn start_of(self, moment: i64) -> i64 {
+        /// The epoch was a Thursday: the first Monday came four days later.
+        const MONDAY: i64 = 4 * DAY;
+        let date = date_of(moment);
+        match self.0 {
+            "1M" => millis_of(date.first_of_month().to_datetime(jiff::civil::Time::midnight())),
+            "1y" => millis_of(date.first_of_year().to_datetime(jiff::civil::Time::midnight())),
+            "1w" => moment - (moment - MONDAY).rem_euclid(7 * DAY),
+            _ => moment - moment.rem_euclid(self.length().unwrap_or(1)),
+        }
+    }
+}
+
+impl Kind {
+    /// The type of the stream it is kept in.
+    pub fn stream_type(self) -> String {
+        match self {
+            Self::Candles(unit) => format!("candle.{unit}"),
+            Self::Trades => "trade".to_owned(),
+        }
+    }
+
+    /// The first moment that the exchange still has something of; `None`: all since the pair was listed.
+    pub fn reach(self, now: i64) -> Option<i64> {
+        match self {
+            Self::Trades => Some(now - now.rem_euclid(DAY) - TRADE_DAYS * DAY),
+            Self::Candles(Unit("1s")) => {
+                let (date, of_day) = (date_of(now), now.rem_euclid(DAY));
+                let date = date.checked_sub(3.months()).unwrap_or(date);
+                Some(millis_of(date.to_datetime(jiff::civil::Time::midnight())) + of_day)
+            }
+            Self::Candles(_) => None,
+        }
+    }
+
+    /// The end of what is complete: a period that still runs has no final candle.
+    pub fn settled(self, now: i64) -> i64 {
+        match self {
+            Self::Candles(unit) => unit.start_of(now),
+            Self::Trades => (now - TRADES_SETTLE) / 1_000 * 1_000,
+        }
+    }
+
+    /// The end of the piece that begins at `from`.
+    pub fn piece_end(self, from: i64) -> i64 {
+        match self {
+            Self::Trades => from - from.rem_euclid(TRADES_PIECE) + TRADES_PIECE,
+            Self::Candles(unit) => match unit.length() {
+                Some(length) => from.saturating_add(length * CANDLES_PER_PIECE),
+                // There are not even two thousand months.
+                None => i64::MAX,
+            },
+        }
+    }
+
+    /// The first start of a period that is not before `from`.
+    pub fn align(self, from: i64) -> i64 {
+        match self {
+            Self::Candles(unit) => match (unit.start_of(from), unit.length()) {
+                (start, Some(length)) if start < from => start + length,
+                (start, Some(_)) => start,
+                (_, None) => from,
+            },
+            Self::Trades => from,
+        }
+    }
+}
+
+fn date_of(moment: i64) -> Date {
+    let timestamp = Timestamp::from_millisecond(moment).unwrap_or(Timestamp::UNIX_EPOCH);
+    Offset::UTC.to_datetime(timestamp).date()
+}
+
+fn millis_of(civil: DateTime) -> i64 {
+    Offset::UTC.to_timestamp(civil).map_or(0, Timestamp::as_millisecond)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn millis(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+
+    #[test]
+    fn periods_begin_where_the_calendar_says() {
+        let at = millis("2026-11-22T03:11:04.5Z");
+        for (unit, start) in [
+            ("1s", "2026-11-22T03:11:04Z"),
+            ("15m", "2026-11-22T03:00:00Z"),
+            ("240m", "2026-11-22T00:00:00Z"),
+            ("1w", "2026-11-16T00:00:00Z"),
+            ("1M", "2026-11-01T00:00:00Z"),
+            ("1y", "2026-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(unit.parse::<Unit>().unwrap().start_of(at), millis(start), "{unit}");
+        }
+        assert_eq!(Kind::Candles(Unit("1m")).align(at), millis("2026-11-22T03:12:00Z"));
+        assert_eq!(Unit("60m").path(), "candles/minutes/60");
+        assert!("2m".parse::<Unit>().is_err());
+    }
+
+    #[test]
+    fn seconds_reach_back_three_months_and_trades_seven_days() {
+        let now = millis("2026-05-31T03:11:04Z");
+        assert_eq!(Kind::Candles(Unit("1s")).reach(now), Some(millis("2026-02-28T03:11:04Z")));
+        assert_eq!(Kind::Trades.reach(now), Some(millis("2026-05-24T00:00:00Z")));
+        assert_eq!(Kind::Candles(Unit("1m")).reach(now), None);
+    }
+}

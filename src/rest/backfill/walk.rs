@@ -1,0 +1,257 @@
+//! One piece of one market's history, asked for backwards as the exchange answers. Pure.
+//!
+//! ```text
+//! from                                  to
+//! ├───────────────┼───────┼─────────────┤
+//!   …    page 3     page 2    page 1          each ends where the oldest of the one before begins
+//! ```
+//!
+//! A piece is whole when a page is empty or reaches back to its start; only then is it handed on, oldest first.
+
+use super::coverage::Span;
+use super::unit::Kind;
+use crate::rest::client::request::Request;
+use crate::rest::client::verdict::Page;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::BTreeSet;
+
+const DAY: i64 = 86_400_000;
+
+/// The most of one answer.
+const CANDLES: &str = "200";
+const TRADES: &str = "500";
+
+/// A candle or a trade.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// When its period began, or when it happened: milliseconds since the epoch.
+    pub(super) time: i64,
+    /// What tells it from others of the same time.
+    pub(super) id: u64,
+    /// The object, verbatim.
+    pub(super) object: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Candle {
+    candle_date_time_utc: DateTime,
+}
+
+#[derive(Deserialize)]
+struct Trade {
+    timestamp: i64,
+    sequential_id: u64,
+}
+
+impl Item {
+    /// Reads as much of an object as is needed; `None` where it is not what was asked for, or could not stand in a line.
+    pub(super) fn parse(kind: Kind, object: Box<RawValue>) -> Option<Self> {
+        let (time, id) = Self::key(kind, object.get())?;
+        (!object.get().contains('\n')).then_some(Self { time, id, object })
+    }
+
+    /// Time and id of an object.
+    pub(super) fn key(kind: Kind, object: &str) -> Option<(i64, u64)> {
+        match kind {
+            Kind::Candles(_) => {
+                let candle: Candle = serde_json::from_str(object).ok()?;
+                let time = Offset::UTC.to_timestamp(candle.candle_date_time_utc).ok()?.as_millisecond();
+                Some((time, u64::try_from(time).ok()?))
+            }
+            Kind::Trades => {
+                let trade: Trade = serde_json::from_str(object).ok()?;
+                Some((trade.timestamp, trade.sequential_id))
+            }
+        }
+    }
+}
+
+/// What came of a page.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Ask on.
+    More,
+    /// The piece is whole; oldest first.
+    Done(Vec<Item>),
+    /// The answer is not one to this question.
+    Strange,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Walk {
+    market: String,
+    kind: Kind,
+    span: Span,
+    /// Where the next page ends.
+    to: i64,
+    /// The oldest trade so far.
+    cursor: Option<u64>,
+    /// The day on which the last request was made: `days_ago` counts from there.
+    asked_on: i64,
+    /// Newest first.
+    items: Vec<Item>,
+    seen: BTreeSet<(i64, u64)>,
+}
+
+impl Walk {
+    /// A piece of `market`'s history.
+    pub(super) fn new(market: String, kind: Kind, span: Span) -> Self {
+        let (items, seen) = Default::default();
+        Self { market, kind, span, to: span.to, cursor: None, asked_on: 0, items, seen }
+    }
+
+    /// What it is a piece of.
+    pub(super) fn market(&self) -> &str {
+        &self.market
+    }
+
+    /// Which piece it is.
+    pub(super) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Objects in memory.
+    pub(super) fn held(&self) -> usize {
+        self.items.len()
+    }
+
+    /// The next request, made at `now` (milliseconds since the epoch).
+    pub(super) fn request(&mut self, now: i64) -> Request {
+        match self.kind {
+            Kind::Candles(unit) => Request::new(unit.path())
+                .with("market", &self.market)
+                .with("to", moment(self.to).strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+                .with("count", CANDLES),
+            Kind::Trades => self.trades(now),
+        }
+    }
+
+    /// Takes the page that was asked for, at `now`.
+    pub(super) fn handle(&mut self, page: Page, now: i64) -> Step {
+        if self.kind == Kind::Trades && day(now) != self.asked_on {
+            // Midnight passed, and `days_ago` meant another day when it was answered.
+            return Step::More;
+        }
+        let is_end = page.is_empty();
+        let Some(items) = page.into_iter().map(|object| Item::parse(self.kind, object)).collect::<Option<Vec<_>>>()
+        else {
+            return Step::Strange;
+        };
+        let Some((oldest, last)) = items.iter().map(|item| item.time).min().zip(items.last().map(|item| item.id))
+        else {
+            return if is_end { self.finish() } else { Step::Strange };
+        };
+        let is_candle = self.kind != Kind::Trades;
+        if is_candle && oldest >= self.to {
+            return Step::Strange;
+        }
+        let known = self.seen.len();
+        for item in items {
+            if (self.span.from..self.span.to).contains(&item.time) && self.seen.insert((item.time, item.id)) {
+                self.items.push(item);
+            }
+        }
+        let is_stuck = !is_candle && self.cursor == Some(last) && self.seen.len() == known;
+        (self.to, self.cursor) = (oldest, Some(last));
+        if oldest <= self.span.from && (is_candle || oldest < self.span.from) || is_stuck {
+            return self.finish();
+        }
+        Step::More
+    }
+
+    fn trades(&mut self, now: i64) -> Request {
+        self.asked_on = day(now);
+        let mut request = Request::new("trades/ticks").with("market", &self.market).with("count", TRADES);
+        let of = day(self.span.from);
+        if of != self.asked_on {
+            request = request.with("days_ago", ((self.asked_on - of) / DAY).to_string());
+        }
+        if self.span.to < of + DAY {
+            request = request.with("to", moment(self.span.to).strftime("%H%M%S").to_string());
+        }
+        match self.cursor {
+            Some(cursor) => request.with("cursor", cursor.to_string()),
+            None => request,
+        }
+    }
+
+    /// Oldest first; of one millisecond, in the order opposite to the exchange's.
+    fn finish(&mut self) -> Step {
+        let mut items = std::mem::take(&mut self.items);
+        items.reverse();
+        items.sort_by_key(|item| item.time);
+        Step::Done(items)
+    }
+}
+
+fn day(millis: i64) -> i64 {
+    millis - millis.rem_euclid(DAY)
+}
+
+fn moment(millis: i64) -> DateTime {
+    Offset::UTC.to_datetime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    fn page(minutes: &[i64]) -> Page {
+        let object = |minute: &i64| {
+            let time = moment(minute * MINUTE).strftime("%Y-%m-%dT%H:%M:%S");
+            RawValue::from_string(format!("{{\"candle_date_time_utc\":\"{time}\"}}")).unwrap()
+        };
+        minutes.iter().map(object).collect()
+    }
+
+    fn walk(from: i64, to: i64) -> Walk {
+        let kind = Kind::Candles("1m".parse().unwrap());
+        Walk::new("KRW-BTC".into(), kind, Span { from: from * MINUTE, to: to * MINUTE })
+    }
+
+    fn minutes(step: Step) -> Vec<i64> {
+        let Step::Done(items) = step else { panic!("not done: {step:?}") };
+        items.iter().map(|item| item.time / MINUTE).collect()
+    }
+
+    #[test]
+    fn a_piece_is_walked_backwards_and_handed_on_oldest_first() {
+        let mut walk = walk(10, 20);
+        assert_eq!(walk.request(0).query.plain(), "market=KRW-BTC&to=1970-01-01T00:20:00Z&count=200");
+        assert!(matches!(walk.handle(page(&[19, 17, 15]), 0), Step::More));
+        assert_eq!(walk.request(0).query.plain(), "market=KRW-BTC&to=1970-01-01T00:15:00Z&count=200");
+        assert_eq!(minutes(walk.handle(page(&[12, 9, 3]), 0)), [12, 15, 17, 19]);
+    }
+
+    #[test]
+    fn the_start_of_history_ends_a_piece_and_an_answer_to_another_question_is_noticed() {
+        assert_eq!(minutes(walk(10, 20).handle(page(&[]), 0)), [0; 0]);
+        assert!(matches!(walk(10, 20).handle(page(&[25, 20]), 0), Step::Strange));
+        let nonsense = vec![RawValue::from_string("{\"x\":1}".into()).unwrap()];
+        assert!(matches!(walk(10, 20).handle(nonsense, 0), Step::Strange));
+    }
+
+    #[test]
+    fn trades_are_asked_for_by_day_and_hour_and_midnight_is_noticed() {
+        let (today, hour) = (100 * DAY, 3_600_000);
+        let span = Span { from: today - DAY + 22 * hour, to: today - DAY + 23 * hour };
+        let mut walk = Walk::new("KRW-BTC".into(), Kind::Trades, span);
+        assert_eq!(walk.request(today).query.plain(), "market=KRW-BTC&count=500&days_ago=1&to=230000");
+        let trade = |time: i64| {
+            vec![RawValue::from_string(format!("{{\"timestamp\":{time},\"sequential_id\":{time}}}")).unwrap()]
+        };
+        assert!(matches!(walk.handle(trade(span.from + 5), today + DAY), Step::More));
+        assert_eq!(walk.request(today + DAY).query.plain(), "market=KRW-BTC&count=500&days_ago=2&to=230000");
+        assert!(matches!(walk.handle(trade(span.from + 5), today + DAY), Step::More));
+        assert!(walk.request(today + DAY).query.plain().ends_with(&format!("&cursor={}", span.from + 5)));
+        let Step::Done(items) = walk.handle(trade(span.from - 1), today + DAY) else { panic!("not done") };
+        assert_eq!(items.len(), 1);
+    }
+}

@@ -1,0 +1,192 @@
+//! History: everything once, whatever happens, at the pace that is allowed.
+
+use super::client::{client, runtime};
+use crate::support::{Exchange, Program, Tape, pause, split};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use upbit_recorder::clock::Clock;
+use upbit_recorder::rest::client::request::Request;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 1_440 * MINUTE;
+
+/// So many days before today began, and some minutes, as the command line takes it.
+fn time(days: i64, minutes: i64) -> String {
+    let now = i64::try_from(Clock::start().stamp().as_micros() / 1_000).unwrap();
+    let moment = now - now % DAY - days * DAY + minutes * MINUTE;
+    jiff::Timestamp::from_millisecond(moment).unwrap().to_string()
+}
+
+fn arguments(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["backfill".to_owned(), "--json".to_owned()];
+    arguments.extend(options.iter().map(|&option| option.to_owned()));
+    let url = format!("rest.url=http://127.0.0.1:{}/v1", exchange.port());
+    for setting in [url, format!("data_dir={}", data_dir.display())] {
+        arguments.extend(["--set".to_owned(), setting]);
+    }
+    arguments
+}
+
+fn run(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+    command.args(arguments(exchange, data_dir, options)).env_clear().output().unwrap()
+}
+
+fn summary(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Value {
+    let output = run(exchange, data_dir, options);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The objects of every stream as they stand in its files; a line that a kill tore is none.
+fn fetched(data_dir: &Path) -> BTreeMap<String, Vec<Value>> {
+    let lines = Tape { path: data_dir.join("rest") }.lines();
+    lines.into_iter().map(|(stream, lines)| (stream, lines.iter().filter_map(|line| object(line)).collect())).collect()
+}
+
+fn object(line: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(line).ok().map(|_| serde_json::from_str(&split(line).1).unwrap())
+}
+
+fn texts<'a>(objects: &'a [Value], key: &str) -> Vec<&'a str> {
+    objects.iter().map(|object| object[key].as_str().unwrap()).collect()
+}
+
+#[test]
+fn killed_at_random_it_ends_equal_to_an_uninterrupted_run() {
+    let exchange = Exchange::start(0, &["--codes", "3", "--rate", "1", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (whole, killed) = (directory.path().join("whole"), directory.path().join("killed"));
+    let (from, to) = (time(5, 7), time(2, 3));
+    let options = ["--markets", "KRW-*,!KRW-XRP", "--from", &from, "--to", &to, "--set", "rest.requests_per_second=10"];
+    summary(&exchange, &whole, &options);
+    for kill in 0..20u64 {
+        let arguments = arguments(&exchange, &killed, &options);
+        let program = Program::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        // Spread over the time that a run takes, in no order.
+        pause(Duration::from_millis(100 + kill * 7_919 % 1_300));
+        program.kill();
+    }
+    summary(&exchange, &killed, &options);
+    let (whole, killed) = (fetched(&whole), fetched(&killed));
+    assert_eq!(whole.keys().collect::<Vec<_>>(), ["KRW-BTC_candle.1m", "KRW-ETH_candle.1m"]);
+    for (stream, objects) in whole {
+        assert!(objects.len() > 1_000, "{stream} has {}", objects.len());
+        let times = texts(&objects, "candle_date_time_utc");
+        assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{stream} is in order");
+        assert_eq!(killed[&stream], objects, "{stream}");
+    }
+}
+
+#[test]
+fn a_market_month_takes_217_requests_at_95_percent_of_the_allowed_rate_and_none_is_refused() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--rate", "200"]);
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--markets", "KRW-BTC", "--from", &time(31, 0), "--to", &time(1, 0)];
+    #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
+    let begin = Instant::now();
+    let summary = summary(&exchange, directory.path(), &options);
+    let elapsed = begin.elapsed();
+    assert_eq!((&summary["failed"], &summary["too_many"]), (&0.into(), &0.into()), "{summary}");
+    let stream = &summary["streams"][0];
+    let minutes = stream["written"].as_i64().unwrap() + stream["without_candle"].as_i64().unwrap();
+    assert_eq!((minutes, summary["requests"].as_u64().unwrap() <= 217), (43_200, true), "{summary}");
+    let requests = summary["requests"].as_f64().unwrap();
+    // The first eight leave at once; a second is left to the start of the process and the last answer.
+    let allowed = Duration::from_secs_f64((requests - 8.0) / 8.0 / 0.95 + 1.0);
+    assert!(elapsed < allowed, "{elapsed:?} for {requests} requests");
+}
+
+#[test]
+fn a_second_run_asks_only_for_what_is_missing_and_writes_nothing_twice() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let run = |from: &str, to: &str| {
+        let options = ["--markets", "KRW-BTC", "--unit", "5m", "--from", from, "--to", to];
+        summary(&exchange, directory.path(), &options)
+    };
+    let written = |summary: Value| summary["streams"][0]["written"].as_i64().unwrap();
+    let (early, middle, late) = (time(4, 0), time(3, 0), time(2, 0));
+    let first = written(run(&middle, &late));
+    let again = run(&middle, &late);
+    assert_eq!((&again["requests"], &again["streams"][0]["written"]), (&0.into(), &0.into()));
+    let rest = written(run(&early, &late));
+    let objects = &fetched(directory.path())["KRW-BTC_candle.5m"];
+    let times: BTreeSet<&str> = texts(objects, "candle_date_time_utc").into_iter().collect();
+    assert_eq!((times.len(), objects.len() as i64), (objects.len(), first + rest));
+    Tape { path: directory.path().join("rest") }.assert_sealed();
+}
+
+#[test]
+fn long_candles_are_there_from_the_listing_to_the_last_complete_one() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (runtime, mut client) = (runtime(), client(&exchange, directory.path(), 8));
+    let nine_days_ago = time(9, 0);
+    for (unit, path, from) in [
+        ("240m", "minutes/240", nine_days_ago.as_str()),
+        ("1w", "weeks", "2020-01-01"),
+        ("1M", "months", "2020-01-01"),
+        ("1y", "years", "2020-01-01"),
+    ] {
+        summary(&exchange, directory.path(), &["--markets", "KRW-BTC", "--unit", unit, "--from", from]);
+        let request = Request::new(format!("candles/{path}")).with("market", "KRW-BTC").with("count", "200");
+        let page = runtime.block_on(client.get(request)).unwrap();
+        let mut expected: Vec<Value> = page.iter().map(|candle| serde_json::from_str(candle.get()).unwrap()).collect();
+        // The newest still grows.
+        expected.remove(0);
+        expected.reverse();
+        let fetched = &fetched(directory.path())[&format!("KRW-BTC_candle.{unit}")];
+        assert!(!fetched.is_empty() && expected.ends_with(fetched), "{path}");
+        assert!(
+            path == "minutes/240" || fetched.len() == expected.len(),
+            "{path}: {} of {}",
+            fetched.len(),
+            expected.len()
+        );
+    }
+}
+
+#[test]
+fn trades_are_fetched_once_each_and_in_the_order_of_time() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--rate", "2000", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    // From yesterday until now: the last hour has thousands, and more while the second run begins.
+    let span = ["--from", &time(1, 1_320)];
+    pause(Duration::from_secs(13));
+    for _ in 0..2 {
+        summary(&exchange, directory.path(), &[&["--markets", "KRW-BTC", "--ticks"], &span[..]].concat());
+    }
+    summary(&exchange, directory.path(), &[&["--markets", "KRW-BTC", "--unit", "1m"], &span[..]].concat());
+    let fetched = fetched(directory.path());
+    let trades = &fetched["KRW-BTC_trade"];
+    let ids: BTreeSet<u64> = trades.iter().map(|trade| trade["sequential_id"].as_u64().unwrap()).collect();
+    assert!(trades.len() > 3_000 && ids.len() == trades.len(), "{} trades, {} ids", trades.len(), ids.len());
+    let times: Vec<i64> = trades.iter().map(|trade| trade["timestamp"].as_i64().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
+    // A minute has a candle exactly where it has a trade.
+    let minute = |trade: &Value| {
+        let (date, time) = (trade["trade_date_utc"].as_str().unwrap(), trade["trade_time_utc"].as_str().unwrap());
+        format!("{date}T{}:00", &time[..5])
+    };
+    let end = minute(trades.last().unwrap());
+    let of_trades: BTreeSet<String> = trades.iter().map(minute).filter(|minute| *minute < end).collect();
+    let mut of_candles = texts(&fetched["KRW-BTC_candle.1m"], "candle_date_time_utc");
+    of_candles.retain(|minute| **minute < *end);
+    assert_eq!(of_trades.iter().map(String::as_str).collect::<Vec<_>>(), of_candles);
+}
+
+#[test]
+fn what_the_exchange_no_longer_has_is_said_and_what_it_never_had_is_an_error() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--markets", "KRW-BTC", "--unit", "1s", "--from", "2020-01-01", "--to", "2020-01-02"];
+    let summary = summary(&exchange, directory.path(), &options);
+    assert_eq!((&summary["gone"]["to"], &summary["requests"]), (&"2020-01-02T00:00:00Z".into(), &0.into()));
+    let output = run(&exchange, directory.path(), &["--markets", "KRW-NOPE", "--from", &time(1, 0)]);
+    assert_eq!(output.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("404 Code not found"));
+}

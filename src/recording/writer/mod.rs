@@ -158,7 +158,10 @@ impl Writer {
                 }
             }
             self.write_out().await?;
-            self.report_rotated();
+            // One report of a rotation of all streams: a report each would be an event each, and frames wait behind them.
+            if !is_rotating {
+                self.report_rotated();
+            }
             if sync_up_to.is_some_and(|stamp| self.offer_sync_job(stamp)) {
                 sync_up_to = None;
             }
@@ -172,10 +175,12 @@ impl Writer {
             return true;
         }
         if is_busy {
-            match self.channels.orders.try_recv() {
-                Ok(order) => self.backlog.push_back(order),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => return false,
+            while self.backlog.len() < ORDERS {
+                match self.channels.orders.try_recv() {
+                    Ok(order) => self.backlog.push_back(order),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return !self.backlog.is_empty(),
+                }
             }
             return true;
         }

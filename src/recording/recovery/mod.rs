@@ -15,6 +15,7 @@
 //! | [`mod@inspect`] | what one plain segment holds |
 //! | [`history`] | what the recorder's own events tell |
 //! | `past` | how far earlier processes had come |
+//! | `unlisted` | sealed files without a line in the manifest |
 //! | `mend` | ending torn lines, moving files |
 //! | [`mod@quarantine`] | where damaged files go |
 
@@ -23,6 +24,7 @@ pub mod inspect;
 mod mend;
 mod past;
 pub mod quarantine;
+mod unlisted;
 
 use super::files::{Files, Listed, StorageError};
 use super::journal::segment::{Finished, Segment};
@@ -147,6 +149,13 @@ impl Recovery<'_> {
         }
         for segment in plain {
             self.put_archived_in_order(segment)?;
+        }
+        for tree in Tree::ALL {
+            for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
+                let plain_name = name.plain().file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let told = self.found.history.ended_in(&plain_name);
+                self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of(name.first)));
+            }
         }
         Ok(())
     }

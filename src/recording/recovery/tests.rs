@@ -119,7 +119,7 @@ fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the
     scene.write("A-B_trade.jsonl", &torn);
     let recovered = scene.recover(TODAY + 50);
     let name = segment("A-B_trade", TODAY + 6);
-    assert_eq!((&recovered.backlog[0].name, &recovered.torn[0].file), (&name, &name.plain()));
+    assert_eq!((&recovered.backlog[1].name, &recovered.torn[0].file), (&name, &name.plain()));
     let offset = line(TODAY + 5).len();
     let copy = name.tree.quarantine().join(format!("{}.torn-{offset}", name.plain().file_name().unwrap().display()));
     assert_eq!((scene.read(name.plain()), scene.read(copy)), (torn + "\n", "{\"ts_".to_owned()));
@@ -137,6 +137,15 @@ fn a_source_that_came_back_shorter_than_its_sealed_file_is_left_to_the_sealer() 
         assert_eq!((recovered.torn.len(), &recovered.backlog[0].name), (0, &name), "{kept}");
         assert_eq!(scene.read(name.plain()), whole[..kept]);
     }
+}
+
+#[test]
+fn a_sealed_file_that_lost_its_listing_goes_to_the_sealer_again() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
+    assert_eq!(scene.recover(TODAY + 50).backlog.len(), 0);
+    scene.disk.remove(&segment("A-B_trade", TODAY + 5).manifest()).unwrap();
+    assert_eq!(scene.recover(TODAY + 50).backlog[0].name, segment("A-B_trade", TODAY + 5));
 }
 
 #[test]

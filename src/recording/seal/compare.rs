@@ -37,14 +37,18 @@ pub struct Figures {
     pub file: Checksum,
 }
 
-/// Compares the two files of a segment. An error means that one of them could not be read, which proves nothing.
+/// Compares the two files of a segment; a plain file that is gone counts as empty. An error means that one of them could
+/// not be read, which proves nothing.
 pub fn compare(files: &dyn Files, name: &SegmentName, stop: &AtomicBool) -> Result<Likeness, SealError> {
     let (plain, sealed) = (name.plain(), name.sealed());
     let file = match files.read(&sealed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Likeness::Missing),
         opened => opened.map_err(StorageError::at("read", &sealed))?,
     };
-    let mut source = files.read(&plain).map_err(StorageError::at("read", &plain))?;
+    let mut source: Box<dyn Read> = match files.read(&plain) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
+        opened => Box::new(opened.map_err(StorageError::at("read", &plain))?),
+    };
     let mut file = Measured::new(file);
     let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(StorageError::at("decode", &sealed))?;
     let (mut content, mut holds) = (Tally::default(), true);

@@ -86,8 +86,10 @@ impl Sealer {
             }
         };
         let source = name.plain();
-        if quarantined.as_ref().is_none_or(|moved| moved.file != source) {
-            self.files.remove(&source).map_err(StorageError::at("remove", &source))?;
+        match self.files.remove(&source) {
+            // It was moved away, or a crash has taken the listing alone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && was_interrupted => {}
+            removed => removed.map_err(StorageError::at("remove", &source))?,
         }
         Ok(Sealed { entry, quarantined })
     }
@@ -103,6 +105,9 @@ impl Sealer {
                 (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)
             }
             Likeness::Differs(_) | Likeness::Damaged => {
+                let source = name.plain();
+                // Without a source there is nothing to make another one of.
+                drop(self.files.read(&source).map_err(StorageError::at("read", &source))?);
                 let moved = move_away(&name.sealed(), "it does not decode to the segment of its name")?;
                 (self.write_sealed(name)?, moved)
             }
@@ -356,6 +361,19 @@ mod tests {
         append_all(&*scene.disk.create(&name.plain()).unwrap(), &source[..100]).unwrap();
         assert_eq!(scene.sealer().step(&scene.finished).unwrap().entry.lines, 50_000);
         assert_eq!(scene.manifest_lines(), 1);
+    }
+
+    #[test]
+    fn a_sealed_file_that_lost_its_listing_is_listed_again_and_a_damaged_one_stays_where_it_is() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+        scene.disk.remove(&name.manifest()).unwrap();
+        assert_eq!(scene.sealer().step(&scene.finished).unwrap().entry.to_line(), entry.to_line());
+        assert_eq!(scene.manifest_lines(), 1);
+        std::fs::write(scene.disk.path().join(name.sealed()), "torn").unwrap();
+        assert!(matches!(scene.sealer().step(&scene.finished), Err(SealError::Storage(_))));
+        assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (b"torn".to_vec(), 1));
     }
 
     #[test]

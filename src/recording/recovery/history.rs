@@ -39,6 +39,10 @@ pub struct History {
     pub wanted_since: [Option<Stamp>; 2],
     /// Where the gap begins that was open when the last process started, while no later one closes it.
     pub missing_since: [Option<Stamp>; 2],
+    /// Where the gap begins of each connection that was lost, while no event closes it.
+    pub lost_since: [Option<Stamp>; 2],
+    /// Connections that were not live when the events ended.
+    is_down: [bool; 2],
     /// Streams that were suspected when the last process ended, and since when.
     pub suspected: [BTreeMap<String, Stamp>; 2],
     /// How often stamps had gone back, and the first stamp since the last time.
@@ -69,6 +73,7 @@ struct Event {
     from: Option<u64>,
     to: Option<u64>,
     since: Option<u64>,
+    last: Option<u64>,
     before: Option<u64>,
     #[serde(default)]
     streams: Vec<String>,
@@ -127,7 +132,7 @@ impl History {
             ("started", _) => {
                 self.end = End::Died;
                 self.epoch = event.epoch.unwrap_or(self.epoch);
-                self.missing_since = [None; 2];
+                (self.missing_since, self.lost_since, self.is_down) = ([None; 2], [None; 2], [true; 2]);
                 for (connection, since) in &event.missing_since {
                     if let Some(tree) = tree_of(connection) {
                         self.missing_since[tree as usize] = Stamp::from_micros(*since);
@@ -139,6 +144,13 @@ impl History {
             }
             ("subscribed", Some(tree)) => {
                 self.add_request(tree, stamp, event.request.as_deref().unwrap_or_default());
+            }
+            ("live", Some(tree)) => self.is_down[tree as usize] = false,
+            ("lost", Some(tree)) => {
+                let tree = tree as usize;
+                // As in the ledger: it begins at the last line, and not before the end of the gap before it.
+                let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[tree]);
+                (self.lost_since[tree], self.is_down[tree]) = (self.lost_since[tree].or(since), true);
             }
             ("sync_failed", _) => self.end = End::SyncFailed(event.durable.and_then(Stamp::from_micros)),
             ("stopped", _) => {
@@ -167,7 +179,9 @@ impl History {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
                 let until = &mut self.gaps_until[tree as usize];
                 *until = (*until).max(to);
-                self.missing_since[tree as usize].take_if(|since| from.is_some_and(|from| from <= *since));
+                for since in [&mut self.missing_since[tree as usize], &mut self.lost_since[tree as usize]] {
+                    since.take_if(|since| from.is_some_and(|from| from <= *since));
+                }
             }
             ("rotated", _) => self.add_ended(event),
             ("clock_step", _) => self.step(stamp, &event),
@@ -182,6 +196,7 @@ impl History {
         self.epoch = event.epoch.unwrap_or(self.epoch);
         self.epoch_start = Some(stamp);
         self.missing_since = [None; 2];
+        self.lost_since = self.is_down.map(|is_down| is_down.then_some(stamp));
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
         // Up to the step every connection was listened to, or its gap was closed by it.
         self.gaps_until = self.wanted_since.map(|since| since.map(|_| stamp));
@@ -256,6 +271,22 @@ mod tests {
         assert_eq!(origin.subscription.get(), r#"{"type":"orderbook","codes":["KRW-BTC.5"]}"#);
         assert!(at(9).is_none());
         assert_eq!(history.requests[0].len(), 1, "the same request with another ticket is the same request");
+    }
+
+    #[test]
+    fn a_gap_that_no_event_closes_is_known_by_the_loss() {
+        let started = r#"{"ts_recv":9,"event":"started","connections":["public"]}"#;
+        let live = r#"{"ts_recv":11,"event":"live","connection":"public"}"#;
+        let lost = r#"{"ts_recv":20,"event":"lost","connection":"public","last":17}"#;
+        let again = r#"{"ts_recv":25,"event":"lost","connection":"public","last":17}"#;
+        let gap = r#"{"ts_recv":31,"event":"gap","connection":"public","from":17,"to":30,"kind":"disconnected"}"#;
+        let step = r#"{"ts_recv":90,"event":"clock_step","before":32,"after":90,"epoch":0}"#;
+        let since = |events: &[&str]| history(events).lost_since[0];
+        assert_eq!(since(&[started, live, lost, again]), stamp(17));
+        assert_eq!(since(&[started, live, lost, live, gap]), None);
+        assert_eq!(since(&[started, live, lost, gap, step]), stamp(90), "the step ended it, and it goes on");
+        assert_eq!(since(&[started, live, step]), None);
+        assert_eq!(since(&[started, live, lost, started]), None, "the start says itself what is missing");
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | [`mod@inspect`] | what one plain segment holds |
 //! | [`history`] | what the recorder's own events tell |
 //! | `past` | how far earlier processes had come |
+//! | `unlisted` | sealed files without a line in the manifest |
 //! | `mend` | ending torn lines, moving files |
 //! | [`mod@quarantine`] | where damaged files go |
 
@@ -23,6 +24,7 @@ pub mod inspect;
 mod mend;
 mod past;
 pub mod quarantine;
+mod unlisted;
 
 use super::files::{Files, Listed, StorageError};
 use super::journal::segment::{Finished, Segment};
@@ -30,6 +32,7 @@ use super::mark::Mark;
 use super::naming::layout::{self, Archived, SegmentName, Tree};
 use super::naming::stream_key::StreamKey;
 use super::rotation::Rotation;
+use super::seal::compare::{Likeness, compare};
 use crate::clock::Stamp;
 use crate::clock::step::STEP;
 use history::{End, History};
@@ -40,6 +43,7 @@ use quarantine::Quarantined;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Where no mark tells what was durable, this much before the last line is doubted: the longest `sync_interval`.
@@ -146,6 +150,13 @@ impl Recovery<'_> {
         for segment in plain {
             self.put_archived_in_order(segment)?;
         }
+        for tree in Tree::ALL {
+            for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
+                let plain_name = name.plain().file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let told = self.found.history.ended_in(&plain_name);
+                self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of(name.first)));
+            }
+        }
         Ok(())
     }
 
@@ -158,18 +169,23 @@ impl Recovery<'_> {
         let date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let listed = self.list(directory)?;
         let names: BTreeSet<OsString> = listed.iter().map(|entry| entry.name.clone()).collect();
+        let is_there = |path: &Path| path.file_name().is_some_and(|name| names.contains(name));
         for entry in listed {
             let path = directory.join(&entry.name);
             let named = entry.name.to_str().filter(|_| entry.is_file);
             let archived = named.and_then(|name| layout::parse_archived(tree, &date, name));
             let is_own = |name: &SegmentName| tree == Tree::Public && name.stream == StreamKey::recorder();
             match archived {
-                Some(Archived::Unfinished(name)) => self.put_unfinished_away(&name, &names)?,
+                Some(Archived::Unfinished(name)) => {
+                    let is_needed = !is_there(&name.plain()) && !is_there(&name.sealed());
+                    self.put_unfinished_away(&name, is_needed)?;
+                }
                 Some(Archived::Plain(name)) => {
                     if is_own(&name) {
                         own.push(RecorderSegment { name: name.clone(), is_sealed: false });
                     }
-                    plain.extend(self.look_at_archived(name)?);
+                    let is_sealed = is_there(&name.sealed());
+                    plain.extend(self.look_at_archived(name, is_sealed)?);
                 }
                 Some(Archived::Sealed(name)) if is_own(&name) => own.push(RecorderSegment { name, is_sealed: true }),
                 Some(Archived::Sealed(_)) => {}
@@ -181,10 +197,9 @@ impl Recovery<'_> {
     }
 
     /// A sealed file in the making is worth nothing while there is a source to make it of again.
-    fn put_unfinished_away(&mut self, name: &SegmentName, names: &BTreeSet<OsString>) -> Result<(), StorageError> {
-        let is_there = |path: PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+    fn put_unfinished_away(&mut self, name: &SegmentName, is_needed: bool) -> Result<(), StorageError> {
         let path = name.unfinished();
-        if is_there(name.plain()) || is_there(name.sealed()) {
+        if !is_needed {
             return self.files.remove(&path).map_err(StorageError::at("remove", &path));
         }
         let kept = quarantine::quarantine(self.files, name.tree, &path, "unfinished, and without its source")?;
@@ -193,9 +208,11 @@ impl Recovery<'_> {
     }
 
     /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
-    fn look_at_archived(&mut self, name: SegmentName) -> Result<Option<Plain>, StorageError> {
+    fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, StorageError> {
         let path = name.plain();
         match inspect(self.files, &path).map_err(StorageError::at("read", &path))? {
+            // The sealer holds the two against each other.
+            Inspected::Empty if is_sealed => Ok(Some(Plain { last: name.first, name, bytes: 0, torn: Vec::new() })),
             Inspected::Empty => {
                 self.files.remove(&path).map_err(StorageError::at("remove", &path))?;
                 Ok(None)
@@ -215,12 +232,17 @@ impl Recovery<'_> {
         let told = self.found.history.ended_in(&plain_name);
         let epoch = told.unwrap_or_else(|| self.epoch_of(segment.last));
         self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
-        if !segment.torn.is_empty() {
+        if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name) {
             let torn = self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?;
             self.found.torn.push(torn);
         }
         self.push_to_backlog(segment.name, epoch);
         Ok(())
+    }
+
+    /// Whether a segment's sealed file goes on where the plain one is torn: then the plain one only came back.
+    fn is_whole_in_sealed(&self, name: &SegmentName) -> bool {
+        matches!(compare(self.files, name, &AtomicBool::new(false)), Ok(Likeness::Holds(_)))
     }
 
     fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
@@ -275,10 +297,12 @@ impl Recovery<'_> {
             let began = history.epoch_start.filter(|_| self.past.has_data(tree));
             let since = history.wanted_since[tree as usize];
             let reached = last.data[tree as usize].max(history.gaps_until[tree as usize]).or(began).or(since);
-            let missing_since = history.missing_since[tree as usize];
+            // An orderly end has put every gap on record.
+            let lost_since = history.lost_since[tree as usize].filter(|_| !is_clean);
+            let open = history.missing_since[tree as usize].into_iter().chain(lost_since).min();
             self.found.reached[tree as usize] = reached.map(|reached| {
                 let certain = if is_clean { reached } else { reached.min(self.durable(mark, reached)) };
-                missing_since.map_or(certain, |since| certain.min(since))
+                open.map_or(certain, |since| certain.min(since))
             });
         }
         self.found.is_clean = is_clean;

@@ -66,7 +66,7 @@ impl Oracle {
         let tape = Tape::read(disk);
         let number = self.lives.len();
         self.tell(&format!("after life {number}: a sealed file is damaged"), &tape.corrupt);
-        if !matches!(lived.ended, Ended::Crashed(_)) {
+        if lived.recovered && !matches!(lived.ended, Ended::Crashed(_)) {
             self.tell(&format!("after life {number}: a line is none, and not kept"), &tape.broken);
         }
         if !matches!(lived.ended, Ended::Crashed(_)) && lived.to > lived.from + lived.life.length + SHUTDOWN {

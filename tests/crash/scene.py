@@ -28,9 +28,9 @@ def program():
 class Exchange:
     """A running `replay`, with a log of every frame that it handed to a socket."""
 
-    def __init__(self, binary, log, rate, codes):
+    def __init__(self, binary, log, rate, codes, extra=()):
         self.log = Path(log)
-        command = [binary, "replay", "--listen", "127.0.0.1:0", "--rate", str(rate), "--codes", str(codes)]
+        command = [binary, "replay", "--listen", "127.0.0.1:0", "--rate", str(rate), "--codes", str(codes), *extra]
         self.process = subprocess.Popen(command + ["--sent", log], stdout=subprocess.PIPE, text=True, env={})
         self.url = self.process.stdout.readline().split()[-1]
         self.port = int(self.url.split(":")[2].split("/")[0])

@@ -189,7 +189,7 @@ impl Recovery<'_> {
                 }
                 Some(Archived::Sealed(name)) if is_own(&name) => own.push(RecorderSegment { name, is_sealed: true }),
                 Some(Archived::Sealed(_)) => {}
-                None if ["manifest.jsonl", "day.json"].iter().any(|own| entry.name == *own) => {}
+                None if ["manifest.jsonl", "day.json", layout::CERTIFICATE].iter().any(|own| entry.name == *own) => {}
                 None => self.found.foreign.push(path),
             }
         }

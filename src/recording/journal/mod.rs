@@ -263,7 +263,7 @@ impl Journal {
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
         match Segment::create(&*self.files, about.clone()) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
                 Segment::create(&*self.files, about)
             }
@@ -287,7 +287,7 @@ impl Journal {
         let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(()) };
         let was_unsynced = segment.is_unsynced();
         let written = match segment.write_out(&*self.files) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
                 let segment = self.streams[id.index()].segment.as_mut().expect("closing keeps the segment");
                 segment.write_out(&*self.files)
@@ -358,7 +358,15 @@ impl Journal {
         if path.as_os_str().is_empty() || self.directories.contains(&path) {
             return Ok(());
         }
-        self.files.make_directory(&path).map_err(StorageError::at("make the directory", &path))?;
+        let files = self.files.clone();
+        let make = || files.make_directory(&path).map_err(StorageError::at("make the directory", &path));
+        match make() {
+            Err(error) if error.is_out_of_descriptors() => {
+                self.close_idle();
+                make()?;
+            }
+            made => made?,
+        }
         self.directories.insert(path);
         Ok(())
     }
@@ -372,11 +380,6 @@ impl Journal {
 fn file_name(name: &SegmentName) -> String {
     let path = name.plain();
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn is_out_of_descriptors(error: &StorageError) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

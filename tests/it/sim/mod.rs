@@ -98,6 +98,17 @@ fn overload_pauses_the_reading_and_leaves_the_other_connection_alone() {
 }
 
 #[test]
+fn a_lack_of_descriptors_is_waited_out_and_is_no_failed_sync() {
+    let outcome = world::run(&Plan::without_descriptors(1));
+    assert_eq!(outcome.violations, [""; 0]);
+    let count = |event: &str| outcome.events.iter().filter(|found| found["event"] == event).count();
+    assert_eq!((count("stopped"), count("sync_failed")), (2, 0));
+    let unsure = |event: &serde_json::Value| event["event"] == "gap" && event["kind"] == "unsure";
+    assert!(!outcome.events.iter().any(unsure));
+    assert!(outcome.recorded > 10_000);
+}
+
+#[test]
 fn the_same_seed_twice_gives_the_same_bytes() {
     for seed in [3, 4, 5] {
         let [first, second] = [(); 2].map(|()| world::run(&Plan::draw(seed)).fingerprint);

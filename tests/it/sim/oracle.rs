@@ -182,8 +182,9 @@ impl Oracle {
             if let Some(stamp) = matched.stamps.get(&index) {
                 before = *stamp;
             } else if sent.end.is_some() {
-                // The earliest stamp it could have got.
-                let at = before.max(self.stamp(sent.at));
+                // The earliest stamp it could have got: that of its reading, unless it was never read.
+                let seen = matched.side.read_at(sent).unwrap_or(sent.at);
+                let at = before.max(self.stamp(seen));
                 if !gaps.iter().any(|gap| gap.from <= at && at <= gap.to) {
                     faults.push(format!("object {index} of socket {}, stamp {at}", sent.session));
                 }

@@ -1,6 +1,6 @@
 //! What will happen in a world: drawn from its seed before it begins, so that a failure can be read and replayed.
 
-use super::disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
+use super::disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 use super::exchange::Mood;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -55,6 +55,14 @@ impl Plan {
         let faults = (1..100).map(|number| (number * 20, slow)).collect();
         let busy = Life { mood: Mood::Busy, faults, ..Life::quiet(60) };
         Self { seed, lives: vec![busy, Life::quiet(20)] }
+    }
+
+    /// A life in which there is no descriptor left again and again, and one in which all is put in order.
+    pub(crate) fn without_descriptors(seed: u64) -> Self {
+        // Three in a row: closing what is idle does not help every time.
+        let faults = (1..120).map(|number| (20 + number * 20 - number % 3 * 20, Fault::Fail(EMFILE))).collect();
+        let starved = Life { mood: Mood::Busy, faults, ..Life::quiet(60) };
+        Self { seed, lives: vec![starved, Life::quiet(20)] }
     }
 
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.

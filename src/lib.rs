@@ -1,5 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod archive;
 pub mod assembly;
 pub mod cli;
 pub mod clock;

@@ -13,7 +13,7 @@
 use super::stream_key::StreamKey;
 use crate::clock::Stamp;
 use crate::connection::ConnectionId;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use std::path::{Path, PathBuf};
 
@@ -160,7 +160,12 @@ pub fn parse_archived(tree: Tree, directory: &str, name: &str) -> Option<Archive
 
 /// Whether a directory of an archive is one of ours.
 pub fn is_date_directory(name: &str) -> bool {
-    name.strip_prefix(DATE_PREFIX).is_some_and(|date| date.parse::<jiff::civil::Date>().is_ok())
+    date_of_directory(name).is_some()
+}
+
+/// The date of a directory of an archive, UTC; `None` where it is not one of ours.
+pub fn date_of_directory(name: &str) -> Option<Date> {
+    name.strip_prefix(DATE_PREFIX)?.parse().ok()
 }
 
 /// `KRW-BTC_trade.20261122T051204.113204Z`: time, then code and type, from the right.

@@ -9,6 +9,7 @@ mod formats;
 mod full;
 mod hostile;
 mod life;
+mod reading;
 mod tape;
 mod whole;
 

@@ -1,0 +1,195 @@
+//! Which segments a stream has, and which of them can hold a range of stamps.
+//!
+//! A recorder moves them while they are looked for, in one direction:
+//!
+//! ```text
+//! KRW-BTC_trade.jsonl ──rename──▶ date=…/KRW-BTC_trade.<time>.jsonl ──seal──▶ ….jsonl.zst (then the plain one goes)
+//! ```
+//!
+//! So the active file is opened first, the directories are listed twice, and then the active file has to be the same
+//! still. A segment that a listing misses because it was being sealed has its sealed file before the second one begins;
+//! one that was rotated meanwhile makes the active file another one, and all is looked for again.
+
+use super::TapeError;
+use super::source::Source;
+use crate::clock::Stamp;
+use crate::recording::naming::layout::{self, Archived, SegmentName, Tree};
+use crate::recording::naming::manifest::Entry;
+use crate::recording::naming::stream_key::StreamKey;
+use jiff::tz::Offset;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Looks around before a stream counts as too restless to be read: at the smallest segments and the greatest rates a
+/// recorder rotates a stream some times a second, and a look takes milliseconds.
+const LOOKS: usize = 100;
+
+/// A name is this much later than the first line at the most, where a clock set back has brought the stamp before.
+const NAMED_LATER: Duration = Duration::from_millis(1);
+
+/// A segment to be read.
+#[derive(Debug)]
+pub(super) enum Segment {
+    /// One in the archive, by its names below the root; the length of its content, where the manifest tells.
+    Archived { root: PathBuf, name: SegmentName, listed: Option<u64> },
+    /// The one that was active, held open.
+    Active { path: PathBuf, file: File },
+}
+
+impl Segment {
+    /// Opens it; `None` where it is gone since it was listed: pruned.
+    pub(super) fn open(self) -> Result<Option<Source>, TapeError> {
+        let (root, name, listed) = match self {
+            Self::Active { path, file } => return Ok(Some(Source::plain(path, file))),
+            Self::Archived { root, name, listed } => (root, name, listed),
+        };
+        // In this order: the plain file goes when the sealed one is there.
+        let plain = root.join(name.plain());
+        if let Some(file) = open(&plain)? {
+            return Ok(Some(Source::plain(plain, file)));
+        }
+        let sealed = root.join(name.sealed());
+        Ok(open(&sealed)?.map(|file| Source::sealed(sealed, file, listed)))
+    }
+}
+
+/// The segments of `stream` that can have lines in `stamps`, oldest first.
+pub(super) fn list(root: &Path, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<Vec<Segment>, TapeError> {
+    let path = root.join(Tree::Public.active(stream));
+    for _ in 0..LOOKS {
+        let active = open(&path)?;
+        let mut names = archived(root, stream, stamps)?;
+        names.append(&mut archived(root, stream, stamps)?);
+        if !is_still(&path, active.as_ref())? {
+            continue;
+        }
+        let mut segments = with_manifests(root, names, stamps)?;
+        segments.extend(active.map(|file| Segment::Active { path, file }));
+        return Ok(segments);
+    }
+    Err(TapeError::Restless { path })
+}
+
+/// The streams that have a segment below `root`.
+pub(super) fn streams(root: &Path) -> Result<BTreeSet<StreamKey>, TapeError> {
+    let mut streams: BTreeSet<StreamKey> = names(root)?.iter().filter_map(|name| layout::parse_active(name)).collect();
+    let archive = root.join(Tree::Public.archive());
+    for date in names(&archive)?.into_iter().filter(|name| layout::is_date_directory(name)) {
+        let archived = names(&archive.join(&date))?;
+        streams.extend(archived.iter().filter_map(|name| segment(&date, name)).map(|segment| segment.stream));
+    }
+    Ok(streams)
+}
+
+/// The names of a stream's segments in the directories of the dates that `stamps` touches, whatever their form.
+fn archived(
+    root: &Path,
+    stream: &StreamKey,
+    stamps: &RangeInclusive<Stamp>,
+) -> Result<BTreeSet<SegmentName>, TapeError> {
+    let archive = root.join(Tree::Public.archive());
+    let mut found = BTreeSet::new();
+    for date in names(&archive)?.into_iter().filter(|name| touches(name, stamps)) {
+        let here = names(&archive.join(&date))?;
+        found.extend(here.iter().filter_map(|name| segment(&date, name)).filter(|segment| segment.stream == *stream));
+    }
+    let begins_too_late = |name: &SegmentName| name.first.before(NAMED_LATER) > *stamps.end();
+    found.retain(|name| !begins_too_late(name));
+    Ok(found)
+}
+
+/// Puts what the manifests say beside the names, and leaves out what ends too early.
+fn with_manifests(
+    root: &Path,
+    names: BTreeSet<SegmentName>,
+    stamps: &RangeInclusive<Stamp>,
+) -> Result<Vec<Segment>, TapeError> {
+    let mut entries = BTreeMap::new();
+    let manifests: BTreeSet<PathBuf> = names.iter().map(SegmentName::manifest).collect();
+    if let Some(name) = names.first() {
+        for manifest in manifests {
+            read_manifest(&root.join(manifest), &name.stream, &mut entries)?;
+        }
+    }
+    let segments = names.into_iter().filter_map(|name| {
+        let file = name.sealed().file_name()?.to_str()?.to_owned();
+        let entry = entries.get(&file);
+        let ends_too_early = entry.is_some_and(|entry: &Entry| entry.last < stamps.start().as_micros());
+        let listed = entry.map(|entry| entry.bytes);
+        (!ends_too_early).then(|| Segment::Archived { root: root.to_owned(), name, listed })
+    });
+    Ok(segments.collect())
+}
+
+/// The entries of one stream, by the names of the files. Lines that are none are passed over.
+fn read_manifest(path: &Path, stream: &StreamKey, entries: &mut BTreeMap<String, Entry>) -> Result<(), TapeError> {
+    let Some(file) = open(path)? else { return Ok(()) };
+    // A day of the whole exchange has thousands of entries: most need not be understood.
+    let begin = format!("{{\"name\":\"{stream}.");
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).map_err(TapeError::at("read", path))? > 0 {
+        if line.starts_with(begin.as_bytes())
+            && let Ok(entry) = serde_json::from_slice::<Entry>(&line)
+        {
+            entries.insert(entry.name.clone(), entry);
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Whether a date directory can have lines of `stamps`. No segment spans two dates.
+fn touches(directory: &str, stamps: &RangeInclusive<Stamp>) -> bool {
+    let Some(date) = layout::date_of_directory(directory) else { return false };
+    let micros = |date: jiff::civil::Date| {
+        let begin = Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
+        begin.map_or(i64::MAX, jiff::Timestamp::as_microsecond)
+    };
+    let end = date.tomorrow().map_or(i64::MAX, micros);
+    let of = |stamp: &Stamp| i64::try_from(stamp.as_micros()).unwrap_or(i64::MAX);
+    micros(date) <= of(stamps.end()) && of(stamps.start()) < end
+}
+
+/// The segment that a file in a date directory is, or was sealed from.
+fn segment(directory: &str, name: &str) -> Option<SegmentName> {
+    match layout::parse_archived(Tree::Public, directory, name)? {
+        Archived::Plain(segment) | Archived::Sealed(segment) => Some(segment),
+        Archived::Unfinished(_) => None,
+    }
+}
+
+/// Whether the active file is the one that is held open, or there is still none.
+fn is_still(path: &Path, held: Option<&File>) -> Result<bool, TapeError> {
+    let now = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        metadata => Some(metadata.map_err(TapeError::at("look at", path))?),
+    };
+    let held = held.map(File::metadata).transpose().map_err(TapeError::at("look at", path))?;
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    Ok(now.map(identity) == held.map(identity))
+}
+
+/// `None` where it is not there.
+fn open(path: &Path) -> Result<Option<File>, TapeError> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        file => file.map(Some).map_err(TapeError::at("open", path)),
+    }
+}
+
+/// The names in a directory that are text; none where there is no such directory.
+fn names(path: &Path) -> Result<Vec<String>, TapeError> {
+    let entries = match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(TapeError::at("list", path))?,
+    };
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string()));
+    let names = names.collect::<Result<Vec<_>, _>>().map_err(TapeError::at("list", path))?;
+    Ok(names.into_iter().flatten().collect())
+}

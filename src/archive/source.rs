@@ -1,0 +1,131 @@
+//! One open segment, read line by line.
+//!
+//! It is read through its descriptor, so that it stays whole here when it is renamed, sealed or removed meanwhile. What
+//! follows the last line break is a line that is still being written, and no line yet.
+
+use super::TapeError;
+use super::frames::Frames;
+use super::line::Line;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+/// The longest line that the recorder can write: the longest message that can be configured, 64 MiB, kept as a string in
+/// which every byte takes six, and what stands around it.
+const LONGEST: usize = 6 * 64 * 1024 * 1024 + 64;
+
+/// Read at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// See the module.
+pub(super) struct Source {
+    path: PathBuf,
+    reader: BufReader<Box<dyn Read + Send>>,
+    longest: usize,
+    /// Bytes of content so far, and how many there should be where the manifest tells.
+    found: u64,
+    listed: Option<u64>,
+    /// The rest of a line that is too long is passed over first.
+    is_within_line: bool,
+    is_over: bool,
+}
+
+impl Source {
+    /// A plain file.
+    pub(super) fn plain(path: PathBuf, file: File) -> Self {
+        Self::new(path, Box::new(file), None)
+    }
+
+    /// A sealed file; `listed` is the length of its content by the manifest.
+    pub(super) fn sealed(path: PathBuf, file: File, listed: Option<u64>) -> Self {
+        Self::new(path, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), listed)
+    }
+
+    /// The next line that has a stamp; after an error perhaps another.
+    pub(super) fn next(&mut self) -> Option<Result<Line, TapeError>> {
+        while !self.is_over {
+            match self.read_line() {
+                Ok(Some(text)) => {
+                    if let Some(line) = Line::parse(&text) {
+                        return Some(Ok(line));
+                    }
+                }
+                Ok(None) => self.is_over = true,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    }
+
+    fn new(path: PathBuf, content: Box<dyn Read + Send>, listed: Option<u64>) -> Self {
+        let reader = BufReader::with_capacity(CHUNK, content);
+        Self { path, reader, longest: LONGEST, found: 0, listed, is_within_line: false, is_over: false }
+    }
+
+    /// The next line without its line break; `None` at the end.
+    fn read_line(&mut self) -> Result<Option<Vec<u8>>, TapeError> {
+        if self.is_within_line {
+            self.skip_line()?;
+        }
+        let mut text = Vec::new();
+        let most = self.longest as u64 + 1;
+        let read = (&mut self.reader).take(most).read_until(b'\n', &mut text);
+        self.found += text.len() as u64;
+        if let Err(source) = read {
+            return Err(self.failed(source));
+        }
+        if text.pop_if(|last| *last == b'\n').is_some() {
+            return Ok(Some(text));
+        }
+        if text.len() > self.longest {
+            self.is_within_line = true;
+            return Err(TapeError::TooLong { path: self.path.clone(), most: self.longest });
+        }
+        self.end()
+    }
+
+    fn skip_line(&mut self) -> Result<(), TapeError> {
+        let skipped = self.reader.skip_until(b'\n').map_err(|source| self.failed(source))?;
+        self.found += skipped as u64;
+        self.is_within_line = false;
+        Ok(())
+    }
+
+    /// A decoder takes a file that was cut between two frames for a whole one, the manifest does not.
+    fn end(&mut self) -> Result<Option<Vec<u8>>, TapeError> {
+        self.is_over = true;
+        match self.listed {
+            Some(listed) if listed != self.found => {
+                Err(TapeError::Short { path: self.path.clone(), found: self.found, listed })
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn failed(&mut self, source: io::Error) -> TapeError {
+        self.is_over = true;
+        TapeError::at("read", &self.path)(source)
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Source").field("path", &self.path).field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_too_long_is_an_error_and_the_next_one_follows() {
+        let text =
+            [b"{\"ts_recv\":1,".to_vec(), vec![b'x'; 300], b"\n{\"ts_recv\":2,}\n{\"ts_recv\":3,".to_vec()].concat();
+        let mut source = Source::new("x".into(), Box::new(io::Cursor::new(text)), None);
+        source.longest = 100;
+        assert!(matches!(source.next(), Some(Err(TapeError::TooLong { most: 100, .. }))));
+        assert_eq!(source.next().unwrap().unwrap().stamp().as_micros(), 2);
+        assert!(source.next().is_none());
+    }
+}

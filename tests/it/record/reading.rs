@@ -1,0 +1,42 @@
+//! Reading the tape beside a recorder that rotates and seals it.
+
+use super::Scene;
+use crate::support::{eventually, split};
+use upbit_recorder::archive::Tape;
+use upbit_recorder::clock::Stamp;
+use upbit_recorder::recording::naming::stream_key::StreamKey;
+
+#[test]
+fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "6000"]);
+    let recorder = scene.record(&exchange.url, &["storage.rotate_bytes=1MiB"]);
+    let (tape, stream) = (Tape::new(&scene.tape.path), StreamKey::from_stem("KRW-BTC_ticker").unwrap());
+    let read = || -> Vec<u64> {
+        let lines = tape.lines(&stream, Stamp::default()..=Stamp::MAX).unwrap();
+        lines.map(|line| line.unwrap().stamp().as_micros()).collect()
+    };
+    // As many reads as it takes for four segments to be rotated and sealed between and during them.
+    let mut reads = vec![read()];
+    eventually("there were rotations", || {
+        reads.push(read());
+        scene.tape.archived(".zst").iter().filter(|path| path.to_str().unwrap().contains("BTC_ticker")).count() >= 4
+    });
+    assert!(recorder.terminate().success());
+    let all: Vec<u64> = scene.tape.lines()["KRW-BTC_ticker"].iter().map(|line| split(line).0).collect();
+    assert!(reads.len() > 4, "{} reads", reads.len());
+    reads.push(read());
+    assert_eq!(reads.last(), Some(&all));
+    for pair in reads.windows(2) {
+        assert!(pair[0].len() <= pair[1].len() && pair[0] == all[..pair[0].len()], "a line is missing, or there twice");
+    }
+    let middle = Stamp::from_micros(all[all.len() / 2]).unwrap();
+    let last = tape.last_lines(&stream, middle, 1000).unwrap();
+    let last: Vec<u64> = last.lines.iter().map(|line| line.stamp().as_micros()).collect();
+    assert_eq!(last, all[all.len() / 2 - 1000..all.len() / 2]);
+    let names = tape.streams().unwrap();
+    assert_eq!(
+        names.iter().map(StreamKey::as_str).collect::<Vec<_>>(),
+        scene.tape.lines().into_keys().collect::<Vec<_>>()
+    );
+}

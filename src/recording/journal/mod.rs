@@ -188,9 +188,15 @@ impl Journal {
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
-            Order::Step(epoch) => {
-                self.epoch = *epoch;
-                self.rotate_all(Reason::Clock, |_| true);
+            Order::Step { epoch, recorder, stamp, event } => {
+                if done.lines == 0 {
+                    self.epoch = *epoch;
+                    self.rotate_all(Reason::Clock, |_| true);
+                    while self.rotate_one()? {}
+                    self.append(*recorder, *stamp, &|line, stamp| line::object(line, stamp, event.as_bytes()))?;
+                    done.lines = 1;
+                }
+                return self.flush(*recorder);
             }
         }
         Ok(())
@@ -363,7 +369,7 @@ impl Journal {
         self.sync.add_directory(directory);
         segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
         let finished = segment.finish();
-        self.rotated.entry(reason).or_default().push(file_name(&finished.name));
+        self.rotated.entry(reason).or_default().push(finished.name.plain_name());
         self.sync.finished.push(finished);
         Ok(())
     }
@@ -414,11 +420,6 @@ impl Journal {
     fn close_idle(&mut self) {
         self.streams.iter_mut().filter_map(|stream| stream.segment.as_mut()).for_each(Segment::close);
     }
-}
-
-fn file_name(name: &SegmentName) -> String {
-    let path = name.plain();
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

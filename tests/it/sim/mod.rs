@@ -13,6 +13,7 @@ mod exchange;
 mod oracle;
 mod plan;
 mod tape;
+mod timeline;
 mod world;
 
 use disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};

@@ -22,7 +22,7 @@ use crate::recording::mark::Mark;
 use crate::recording::naming::layout::Tree;
 use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
-use crate::recording::rotation::Rotation;
+use crate::recording::rotation::{Reason, Rotation};
 use crate::recording::router::Router;
 use crate::recording::threads::{self, Ground, Hosts};
 use crate::status::Status;
@@ -113,7 +113,7 @@ pub fn assemble<D: Dial>(
     write_mark(&*place.files, &recovered, run);
     let epoch = recovered.epoch;
     let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
-    let backlog = recovered.backlog.len();
+    let (backlog, older_time_lines) = (recovered.backlog.len(), older_time_lines(&recovered));
     let ground = Ground { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
     let (threads, hosts) = threads::prepare(&settings, ground);
     let Ending { run_until, status } = ending;
@@ -137,6 +137,9 @@ pub fn assemble<D: Dial>(
     }
     let names = connections.iter().map(|(id, _)| id.to_string()).collect();
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
+    for (epoch, segments) in older_time_lines {
+        supervisor.event(&Event::Rotated { reason: Reason::Recovered, segments, epoch: Some(epoch) });
+    }
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
     connect(&mut supervisor, config, &place, ways_out);
@@ -196,6 +199,16 @@ fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Rec
         ended.extend(rest.map(gap));
     }
     ended
+}
+
+/// The segments that wait to be sealed and are of a time line that has ended. Should this process die before they are,
+/// nothing else would tell the next one.
+fn older_time_lines(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
+    let mut older: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for segment in recovered.backlog.iter().filter(|segment| segment.epoch < recovered.epoch) {
+        older.entry(segment.epoch).or_default().push(segment.name.plain_name());
+    }
+    older
 }
 
 /// What was there before an orderly stop, or is not there at all, is durable; otherwise the mark stays as it is until

@@ -188,9 +188,15 @@ impl Journal {
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
-            Order::Step(epoch) => {
-                self.epoch = *epoch;
-                self.rotate_all(Reason::Clock, |_| true);
+            Order::Step { epoch, recorder, stamp, event } => {
+                if done.lines == 0 {
+                    self.epoch = *epoch;
+                    self.rotate_all(Reason::Clock, |_| true);
+                    while self.rotate_one()? {}
+                    self.append(*recorder, *stamp, &|line, stamp| line::object(line, stamp, event.as_bytes()))?;
+                    done.lines = 1;
+                }
+                return self.flush(*recorder);
             }
         }
         Ok(())
@@ -302,7 +308,7 @@ impl Journal {
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
         match Segment::create(&*self.files, about.clone()) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
                 Segment::create(&*self.files, about)
             }
@@ -326,7 +332,7 @@ impl Journal {
         let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(()) };
         let was_unsynced = segment.is_unsynced();
         let written = match segment.write_out(&*self.files) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
                 let segment = self.streams[id.index()].segment.as_mut().expect("closing keeps the segment");
                 segment.write_out(&*self.files)
@@ -363,7 +369,7 @@ impl Journal {
         self.sync.add_directory(directory);
         segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
         let finished = segment.finish();
-        self.rotated.entry(reason).or_default().push(file_name(&finished.name));
+        self.rotated.entry(reason).or_default().push(finished.name.plain_name());
         self.sync.finished.push(finished);
         Ok(())
     }
@@ -397,7 +403,15 @@ impl Journal {
         if path.as_os_str().is_empty() || self.directories.contains(&path) {
             return Ok(());
         }
-        self.files.make_directory(&path).map_err(StorageError::at("make the directory", &path))?;
+        let files = self.files.clone();
+        let make = || files.make_directory(&path).map_err(StorageError::at("make the directory", &path));
+        match make() {
+            Err(error) if error.is_out_of_descriptors() => {
+                self.close_idle();
+                make()?;
+            }
+            made => made?,
+        }
         self.directories.insert(path);
         Ok(())
     }
@@ -406,16 +420,6 @@ impl Journal {
     fn close_idle(&mut self) {
         self.streams.iter_mut().filter_map(|stream| stream.segment.as_mut()).for_each(Segment::close);
     }
-}
-
-fn file_name(name: &SegmentName) -> String {
-    let path = name.plain();
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn is_out_of_descriptors(error: &StorageError) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;
 
-/// After a step every stream is rotated within this time, on the slowest disk.
+/// After a step it is on record within this time which segments ended with it, on the slowest disk.
 const ROTATED_IN: Duration = Duration::from_secs(60);
 
 /// How the last process ended.
@@ -116,8 +116,8 @@ impl History {
         self.ended_in.get(plain_name).copied()
     }
 
-    /// Whether a segment that ends with `last` may be one that the last process had not rotated yet when it ended, right
-    /// after stamps had gone back.
+    /// Whether an archived segment that ends with `last` may be one that ended when stamps went back, shortly before the
+    /// last process ended, too.
     pub fn is_before_step(&self, last: Stamp) -> bool {
         let (Some(start), Some(before)) = (self.epoch_start, self.before_step) else { return false };
         let is_fresh = self.last < start || self.last.since(start) < ROTATED_IN;
@@ -177,6 +177,8 @@ impl History {
             }
             ("gap", Some(tree)) => {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
+                // A start that found stamps ahead of its clock also tells of the time line before.
+                let to = to.filter(|to| *to <= stamp);
                 let until = &mut self.gaps_until[tree as usize];
                 *until = (*until).max(to);
                 for since in [&mut self.missing_since[tree as usize], &mut self.lost_since[tree as usize]] {
@@ -208,7 +210,8 @@ impl History {
 
     fn add_ended(&mut self, event: Event) {
         // What ends because of a step was written before it.
-        let epoch = if event.reason.as_deref() == Some("clock") { self.epoch_before } else { self.epoch };
+        let is_by_step = event.reason.as_deref() == Some("clock");
+        let epoch = event.epoch.unwrap_or(if is_by_step { self.epoch_before } else { self.epoch });
         self.ended_in.extend(event.segments.into_iter().map(|name| (name, epoch)));
     }
 
@@ -304,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
+        let history = history(&[
+            r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
+            r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#,
+            r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
+        ]);
+        assert_eq!((history.gaps_until[0], history.missing_since[0]), (None, stamp(51)));
+    }
+
+    #[test]
     fn a_step_begins_a_time_line() {
         let history = history(&[
             r#"{"ts_recv":90,"event":"rotated","reason":"size","segments":["a"]}"#,
@@ -311,10 +324,14 @@ mod tests {
             r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
             r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":["b"]}"#,
             r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
+            r#"{"ts_recv":53,"event":"rotated","reason":"recovered","segments":["e"],"epoch":0}"#,
         ]);
         assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
         assert!(history.is_before_step(stamp(99).unwrap()) && !history.is_before_step(stamp(52).unwrap()));
         assert!(!history.is_before_step(stamp(101).unwrap()));
-        assert_eq!(["a", "b", "c", "d"].map(|name| history.ended_in(name)), [Some(0), Some(0), Some(1), None]);
+        assert_eq!(
+            ["a", "b", "c", "d", "e"].map(|name| history.ended_in(name)),
+            [Some(0), Some(0), Some(1), None, Some(0)]
+        );
     }
 }

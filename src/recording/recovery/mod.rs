@@ -152,8 +152,7 @@ impl Recovery<'_> {
         }
         for tree in Tree::ALL {
             for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
-                let plain_name = name.plain().file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let told = self.found.history.ended_in(&plain_name);
+                let told = self.found.history.ended_in(&name.plain_name());
                 self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of(name.first)));
             }
         }
@@ -228,8 +227,7 @@ impl Recovery<'_> {
 
     fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
         let path = segment.name.plain();
-        let plain_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let told = self.found.history.ended_in(&plain_name);
+        let told = self.found.history.ended_in(&segment.name.plain_name());
         let epoch = told.unwrap_or_else(|| self.epoch_of(segment.last));
         self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
         if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name) {
@@ -266,7 +264,7 @@ impl Recovery<'_> {
             Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Segment { first, last, bytes, torn } => {
-                self.past.note(self.epoch_of(last), tree, &stream, last);
+                self.past.note(self.newest_epoch(), tree, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
                 return Ok(Some(Plain { name: SegmentName { tree, stream, first }, last, bytes, torn }));
@@ -275,18 +273,21 @@ impl Recovery<'_> {
         Ok(None)
     }
 
-    /// The time line of lines of which nothing tells it: the last one, as good as always.
+    /// The time line of an archived segment of which nothing tells it: the last one, as good as always.
     fn epoch_of(&self, last: Stamp) -> u64 {
-        let history = &self.found.history;
-        let epoch = history.epoch.max(self.past.newest_epoch());
-        if history.is_before_step(last) { epoch.saturating_sub(1) } else { epoch }
+        self.newest_epoch().saturating_sub(u64::from(self.found.history.is_before_step(last)))
+    }
+
+    /// The time line of active segments: a step ends all of them before it is on record.
+    fn newest_epoch(&self) -> u64 {
+        self.found.history.epoch.max(self.past.newest_epoch())
     }
 
     /// Everything that was left is known now.
     fn decide(&mut self, mark: Option<Mark>, active: &[Plain]) {
         let is_clean = self.is_clean(mark);
         let history = &self.found.history;
-        let epoch = history.epoch.max(self.past.newest_epoch());
+        let epoch = self.newest_epoch();
         let last = self.past.last(epoch);
         self.found.last = last.any;
         self.found.goes_back = last.any.is_some_and(|last| last.before(STEP) > self.now);
@@ -330,7 +331,7 @@ impl Recovery<'_> {
     }
 
     fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
-        let Plain { name, last, bytes, torn } = segment;
+        let Plain { name, bytes, torn, .. } = segment;
         let runs = !self.found.goes_back && !self.rotation.is_over(name.first, self.now);
         if self.found.is_clean && runs && torn.is_empty() {
             let origins = self.found.history.last_origins(name.tree);
@@ -338,7 +339,7 @@ impl Recovery<'_> {
             self.found.resumable.push(Segment::resume(Finished { name, origin, epoch: self.found.epoch }, bytes));
             return Ok(());
         }
-        let epoch = self.epoch_of(last);
+        let epoch = self.newest_epoch();
         let (name, torn) = self.mender().close(name, (bytes, &torn))?;
         self.found.torn.extend(torn);
         self.push_to_backlog(name, epoch);

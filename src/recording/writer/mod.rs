@@ -196,7 +196,8 @@ impl Writer {
                 self.taken += routed.batch.len() as u64;
                 self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
-            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } | Order::Step { stamp, .. } => self.reached = *stamp,
+            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
+            Order::Step(step) => self.reached = step.rotated.0,
             Order::Open(_) | Order::Describe(..) | Order::Rotate => {}
         }
     }

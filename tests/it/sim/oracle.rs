@@ -264,8 +264,11 @@ impl Oracle {
 
     /// The manifest says how often stamps had gone back.
     fn check_epochs(&mut self, id: ConnectionId, matched: &Matched) {
-        let expected = |index: &usize| matched.moments.get(index).map(|moment| self.time.epoch(*moment));
-        let wrong = matched.sealed.iter().filter(|(index, epoch)| expected(index) != Some(*epoch));
+        let is_wrong = |(index, epoch): &&(usize, u64)| {
+            let moment = matched.moments.get(index);
+            moment.and_then(|moment| self.time.epoch(*moment)).is_some_and(|expected| expected != *epoch)
+        };
+        let wrong = matched.sealed.iter().filter(is_wrong);
         let faults: Vec<_> = wrong
             .map(|(index, epoch)| format!("{epoch}, with object {index} of {:?}", matched.moments.get(index)))
             .collect();

@@ -29,6 +29,8 @@ pub(crate) struct Moment {
 pub(crate) struct Span {
     pub(crate) from: Instant,
     pub(crate) clock: Clock,
+    /// The event of the step with which it began survived the end of the life.
+    pub(crate) is_on_record: bool,
 }
 
 /// All lines so far.
@@ -46,8 +48,9 @@ struct Line {
     /// What the clock showed at its end; `None`: it goes on, or a start ended it, which does not know when it ended.
     ends: Option<u64>,
     ended_by_start: bool,
-    /// How often stamps had gone back when it began.
+    /// How often stamps had gone back when it began, as far as that is on record.
     epoch: u64,
+    is_on_record: bool,
 }
 
 impl Timeline {
@@ -63,8 +66,9 @@ impl Timeline {
                 if let Some(last) = self.lines.last_mut() {
                     (last.ends, last.ended_by_start) = (before, !is_set);
                 }
-                let epoch = epoch + u64::from(went_back);
-                self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch });
+                let epoch = epoch + u64::from(went_back && span.is_on_record);
+                let is_on_record = !went_back || span.is_on_record;
+                self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch, is_on_record });
             }
             if !is_set {
                 self.lives.push(self.lines.len() - 1);
@@ -90,9 +94,10 @@ impl Timeline {
         (read.line.max(after.line)..self.lines.len()).find_map(fits)
     }
 
-    /// How often stamps had gone back.
-    pub(crate) fn epoch(&self, moment: Moment) -> u64 {
-        self.lines[moment.line].epoch
+    /// How often stamps had gone back; `None`: a power cut has left lines and taken the event that would say so.
+    pub(crate) fn epoch(&self, moment: Moment) -> Option<u64> {
+        let line = &self.lines[moment.line];
+        line.is_on_record.then_some(line.epoch)
     }
 
     /// Whether the gaps cover everything from one moment to another, the ends of the lines between them included.

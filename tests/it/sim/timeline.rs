@@ -37,8 +37,8 @@ pub(crate) struct Span {
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     spans: Vec<(usize, Span)>,
-    /// The line on which each life began, by its number.
-    lives: Vec<usize>,
+    /// When each life began, by its number.
+    lives: Vec<Moment>,
     lines: Vec<Line>,
 }
 
@@ -71,7 +71,7 @@ impl Timeline {
                 self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch, is_on_record });
             }
             if !is_set {
-                self.lives.push(self.lines.len() - 1);
+                self.lives.push(Moment { line: self.lines.len() - 1, stamp: begins });
             }
             self.spans.push((self.lines.len() - 1, *span));
         }
@@ -113,6 +113,15 @@ impl Timeline {
         })
     }
 
+    /// The moment at which something of a life is missed: where the clock was set back a little before the next one, its
+    /// stamps begin before the last ones of this life, and its start is all that they have in common.
+    pub(crate) fn missed(&self, life: usize, moment: Moment) -> Moment {
+        match self.lives.get(life + 1) {
+            Some(next) if next.line == moment.line => moment.min(*next),
+            _ => moment,
+        }
+    }
+
     /// Whether a moment is behind everything on its line, and what follows says that it is not known when it ended.
     pub(crate) fn is_behind(&self, moment: Moment, last: u64) -> bool {
         self.lines[moment.line].ended_by_start && last <= moment.stamp
@@ -129,7 +138,7 @@ impl Timeline {
                 current = (current..self.lines.len()).find(begins).unwrap_or(current);
             } else if event["event"] == "started" {
                 let life = number("pid").unwrap() - u64::from(FIRST_PID);
-                current = current.max(self.lives[usize::try_from(life).unwrap()]);
+                current = current.max(self.lives[usize::try_from(life).unwrap()].line);
             }
             // What a start tells of the line before it is behind the event itself.
             let is_of_before = number("to") > number("ts_recv");

@@ -49,6 +49,13 @@ pub(crate) struct Outcome {
     pub(crate) events: Vec<serde_json::Value>,
 }
 
+impl Outcome {
+    /// How many events of a name there are of a connection.
+    pub(crate) fn count(&self, event: &str, connection: &str) -> usize {
+        self.events.iter().filter(|found| found["event"] == event && found["connection"] == connection).count()
+    }
+}
+
 /// How a life ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -304,7 +311,8 @@ fn config() -> Config {
     config.private.subscribe = vec![subscription("myOrder", &[]), subscription("myAsset", &[])];
     config.storage.rotate_interval = Duration::from_secs(60);
     config.storage.rotate_bytes = 30_000;
-    config.storage.buffer_bytes = 512 * 1024;
+    // A read asks for half of it, so that the other half may wait for the disk.
+    config.storage.buffer_bytes = 1024 * 1024;
     config.storage.zstd_level = 1;
     config
 }

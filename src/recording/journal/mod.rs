@@ -176,6 +176,7 @@ impl Journal {
             Order::Event(id, stamp, object) => {
                 return self.append(*id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()));
             }
+            Order::Missed(id, objects) => return self.append_missed(*id, objects, done),
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
@@ -203,6 +204,19 @@ impl Journal {
                 Entry::Data { object, .. } | Entry::Control { object } => line::object(line, stamp, object),
                 Entry::Unreadable { bytes } => line::raw(line, stamp, bytes),
             })?;
+            *done += 1;
+        }
+        Ok(())
+    }
+
+    fn append_missed(
+        &mut self,
+        id: StreamId,
+        objects: &[(Stamp, String)],
+        done: &mut usize,
+    ) -> Result<(), StorageError> {
+        for (stamp, object) in objects.iter().skip(*done) {
+            self.append(id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))?;
             *done += 1;
         }
         Ok(())

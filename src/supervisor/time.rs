@@ -71,6 +71,7 @@ impl Supervisor {
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
         self.outbox.push_back(Order::Step(self.epoch));
         let (before, micros) = (before.as_micros(), after.as_micros());
+        self.tell_healer_of_step(after);
         self.event_at(after, &Event::ClockStep { before, after: micros, epoch: self.epoch });
         for connection in self.connections.values_mut() {
             connection.last = Some(after);

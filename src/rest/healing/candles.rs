@@ -81,7 +81,7 @@ mod tests {
 
     /// Of a gap from minute 11 to minute 20.
     fn evidence(records: &[Record]) -> Evidence {
-        let mut evidence = Evidence::new(record(11, 0).stamp, record(20, 0).stamp);
+        let mut evidence = Evidence::new([(record(11, 0).stamp, record(20, 0).stamp)]);
         records.iter().for_each(|record| assert!(evidence.add(*record)));
         evidence
     }

@@ -1,9 +1,9 @@
-//! What the tape holds of one stream around a gap, and what follows from it. Pure.
+//! What the tape holds of one stream around a gap, or several that are healed together, and what follows from it. Pure.
 //!
 //! ```text
-//!  … before │         gap         │ first after …
-//! ──────────┼─────────────────────┼──────────────▶ stamps: ours
-//!     floor ├── may be missing ───┼─┤ ceiling        times: the exchange's
+//!  … before │  gap  │ first after … │  gap  │ first after …
+//! ──────────┼───────┼───────────────┼───────┼──────────────▶ stamps: ours
+//!     floor ├────────── may be missing ─────┼─┤ ceiling       times: the exchange's
 //! ```
 //!
 //! The records themselves say where the gap lies in the exchange's time: what is missing is not older than the last
@@ -35,23 +35,33 @@ pub const KNOWN: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Evidence {
     from: Stamp,
-    to: Stamp,
+    /// The ends of the gaps after which no record came yet, in order.
+    open: VecDeque<Stamp>,
     before: VecDeque<(u64, i64)>,
     /// Identifiers on disk, with their times.
     known: HashMap<u64, i64>,
     /// There is a record from within the gap or before it.
     has_begun: bool,
+    /// The first record after the last gap.
     first_after: Option<Record>,
-    /// That one was on disk already when it came.
-    is_repeated: bool,
+    /// A record after one of the gaps does not show that nothing was missed in it.
+    is_doubtful: bool,
     is_too_much: bool,
 }
 
 impl Evidence {
-    /// Of an interval between two stamps; records come from before the first on.
-    pub fn new(from: Stamp, to: Stamp) -> Self {
+    /// Of gaps with these beginnings and ends; records come from before the first on.
+    pub fn new(gaps: impl IntoIterator<Item = (Stamp, Stamp)>) -> Self {
+        let (mut open, mut from) = (Vec::new(), Stamp::MAX);
+        for (begin, end) in gaps {
+            from = from.min(begin);
+            open.push(end);
+        }
+        open.sort();
         let (before, known) = Default::default();
-        Self { from, to, before, known, has_begun: false, first_after: None, is_repeated: false, is_too_much: false }
+        let (first_after, is_doubtful, is_too_much) = Default::default();
+        let open = open.into();
+        Self { from, open, before, known, has_begun: false, first_after, is_doubtful, is_too_much }
     }
 
     /// Takes the next record; `false`: no more is needed.
@@ -59,13 +69,14 @@ impl Evidence {
         if self.first_after.is_some_and(|first| record.stamp.since(first.stamp) > BEHIND) {
             return false;
         }
-        if record.stamp >= self.to {
-            if self.first_after.is_none() {
-                (self.first_after, self.is_repeated) = (Some(record), self.knows(record.id));
+        while self.open.front().is_some_and(|end| record.stamp >= *end) {
+            self.open.pop_front();
+            self.is_doubtful |= !self.shows_that_nothing_was_missed(record);
+            if self.open.is_empty() {
+                self.first_after = Some(record);
             }
-        } else {
-            self.has_begun = true;
         }
+        self.has_begun = true;
         if record.stamp <= self.from {
             if self.before.len() == BEFORE
                 && let Some((id, _)) = self.before.pop_front()
@@ -87,6 +98,11 @@ impl Evidence {
         !self.before.is_empty()
     }
 
+    /// Whether there is a record at all.
+    pub fn has_any(&self) -> bool {
+        self.has_begun
+    }
+
     /// Whether more was recorded within the gap than can be held against answers.
     pub fn is_too_much(&self) -> bool {
         self.is_too_much
@@ -97,11 +113,9 @@ impl Evidence {
         self.first_after
     }
 
-    /// Whether the first record after the gap shows that nothing happened in it: it is the last one from before the
-    /// subscription, and was on disk already. A stream that begins here misses what came after its beginning alone.
+    /// Whether the first record after each gap shows that nothing happened in it.
     pub fn nothing_missed(&self) -> bool {
-        let Some(first) = self.first_after.filter(|first| first.is_snapshot) else { return false };
-        self.is_repeated || (!self.has_begun && first.time < millis(self.from))
+        self.first_after.is_some() && !self.is_doubtful
     }
 
     /// The oldest time that something missing can have.
@@ -143,6 +157,12 @@ impl Evidence {
         }
     }
 
+    /// It shows what was before the subscription, and that was on disk already. A stream that begins here misses what came
+    /// after its beginning alone.
+    fn shows_that_nothing_was_missed(&self, first: Record) -> bool {
+        first.is_snapshot && (self.knows(first.id) || (!self.has_begun && first.time < millis(self.from)))
+    }
+
     fn know(&mut self, id: u64, time: i64) -> bool {
         self.known.insert(id, time);
         self.is_too_much |= self.known.len() > KNOWN;
@@ -174,9 +194,13 @@ mod tests {
         Record { stamp: stamp(received * SECOND), is_snapshot: true, ..record(id, second) }
     }
 
+    fn gap() -> (Stamp, Stamp) {
+        (stamp(100 * SECOND), stamp(200 * SECOND))
+    }
+
     /// Of a gap from second 100 to second 200.
     fn evidence(records: &[Record]) -> Evidence {
-        let mut evidence = Evidence::new(stamp(100 * SECOND), stamp(200 * SECOND));
+        let mut evidence = Evidence::new([gap()]);
         records.iter().for_each(|record| assert!(evidence.add(*record)));
         evidence
     }
@@ -197,11 +221,27 @@ mod tests {
         assert!(evidence(&[record(1, 80), record(2, 120), snapshot(2, 120, 200)]).nothing_missed());
         // A realtime record says nothing about what was before it.
         assert!(!evidence(&[record(1, 80), record(2, 200)]).nothing_missed());
-        let mut healed = Evidence::new(stamp(100 * SECOND), stamp(200 * SECOND));
+        let mut healed = Evidence::new([gap()]);
         healed.add_fetched(Fetched { id: 3, time: 150_000, gap: 1 });
         healed.add(record(1, 80));
         healed.add(snapshot(3, 150, 200));
         assert!(healed.nothing_missed());
+    }
+
+    #[test]
+    fn of_several_gaps_each_has_to_show_that_nothing_was_missed() {
+        let later = (stamp(300 * SECOND), stamp(400 * SECOND));
+        let missed_nothing = |records: &[Record]| {
+            let mut evidence = Evidence::new([later, gap()]);
+            records.iter().for_each(|record| assert!(evidence.add(*record)));
+            evidence.nothing_missed()
+        };
+        let (before, between) = (record(1, 90), record(2, 250));
+        assert!(missed_nothing(&[before, snapshot(1, 90, 200), between, snapshot(2, 250, 400)]));
+        assert!(missed_nothing(&[before, snapshot(1, 90, 400)]), "nothing came between the two");
+        assert!(!missed_nothing(&[before, between, snapshot(2, 250, 400)]), "the first may have missed something");
+        assert!(!missed_nothing(&[before, snapshot(1, 90, 200), between, snapshot(3, 350, 400)]));
+        assert!(!missed_nothing(&[before, snapshot(1, 90, 200), between]), "nothing is known of the second yet");
     }
 
     #[test]
@@ -215,7 +255,7 @@ mod tests {
 
     #[test]
     fn only_the_last_records_before_a_gap_are_kept_and_the_floor_follows() {
-        let mut evidence = Evidence::new(stamp(100 * SECOND), stamp(200 * SECOND));
+        let mut evidence = Evidence::new([gap()]);
         for id in 0..=BEFORE as u64 {
             evidence.add(Record { time: 90_000 + i64::try_from(id / 2).unwrap(), ..record(id, 90) });
         }

@@ -103,7 +103,7 @@ pub fn connect(clock: Clock) -> (Desk, Counter) {
 pub fn is_wanted(config: &Config) -> bool {
     let host = |url: &Url| url.host.to_ascii_lowercase();
     let (recorded, asked) = (&config.public.url, &config.rest.url);
-    if config.rest.heal_max == 0 {
+    if config.rest.heal_max == 0 || !config.public.enabled {
         return false;
     }
     let is_same = host(recorded) == host(asked);

@@ -134,6 +134,11 @@ enum State {
 }
 
 impl Task {
+    /// The beginning and the end of each gap.
+    pub fn ends(&self) -> impl Iterator<Item = (Stamp, Stamp)> {
+        self.gaps.iter().map(|gap| (gap.from, gap.to))
+    }
+
     /// Where the first gap begins.
     pub fn from(&self) -> Stamp {
         self.gaps.iter().map(|gap| gap.from).min().unwrap_or_default()

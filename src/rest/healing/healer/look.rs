@@ -39,7 +39,7 @@ impl Healer {
 
     fn view(&self, task: &Task, look_back: Duration, resume: Option<i64>) -> Result<View, TapeError> {
         let begin = task.from().before(look_back);
-        let (mut evidence, mut counts) = (Evidence::new(task.from(), task.to()), Written::new());
+        let (mut evidence, mut counts) = (Evidence::new(task.ends()), Written::new());
         self.read(task.stream.healed(), begin, &mut |_, line| {
             let Some(fetched) = Fetched::parse(task.healable, line) else { return true };
             if task.gaps.iter().any(|gap| gap.id == fetched.gap) {

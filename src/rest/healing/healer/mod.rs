@@ -46,7 +46,9 @@ pub struct Healer {
     clock: Clock,
     client: Option<Client>,
     plan: Plan,
-    /// Gaps that earlier processes were done with.
+    /// Streams that were asked for snapshots only: they are not meant to hold everything.
+    samples: BTreeSet<StreamKey>,
+    /// Gaps that need nothing more.
     done: BTreeSet<u64>,
     /// Events up to here were read, and whether there are further ones to be read now.
     read_to: Stamp,
@@ -84,6 +86,7 @@ impl Healer {
             clock,
             client: None,
             plan: Plan::default(),
+            samples: samples(config),
             done: BTreeSet::new(),
             read_to: Stamp::default(),
             has_unread: true,
@@ -182,7 +185,10 @@ impl Healer {
         for (stamp, event) in events.by_ref() {
             self.read_to = stamp;
             match event {
-                Event::Gap(gap) if !self.done.contains(&gap.id) => self.plan.add(&gap, now),
+                Event::Gap(mut gap) if !self.done.contains(&gap.id) => {
+                    gap.streams.retain(|stream| !self.samples.contains(stream));
+                    self.plan.add(&gap, now);
+                }
                 Event::WentBack => self.plan.give_up(),
                 Event::Gap(_) | Event::Healed(_) => {}
             }
@@ -277,6 +283,8 @@ impl Healer {
             let Some(request) = way.request(self.millis()) else { return Ok(way.end()) };
             let page = match self.fetch(request, task).await? {
                 Ok(page) => page,
+                // A pair that the exchange does not list has nothing that could be missed.
+                Err(_) if !evidence.has_any() => return Ok(End::Complete),
                 Err(denial) => {
                     tracing::warn!(stream = %task.stream, %denial, "the exchange refuses what was missed");
                     return Ok(End::Partial);
@@ -345,4 +353,11 @@ impl Healer {
     fn millis(&self) -> i64 {
         i64::try_from(self.clock.stamp().as_micros() / 1_000).unwrap_or(i64::MAX)
     }
+}
+
+/// The streams of which snapshots alone are recorded.
+fn samples(config: &Config) -> BTreeSet<StreamKey> {
+    let entries = config.public.subscribe.iter().filter(|entry| entry.only_snapshot);
+    let names = entries.flat_map(|entry| entry.codes.iter().map(|code| format!("{code}_{}", entry.kind)));
+    names.filter_map(|name| StreamKey::from_stem(&name)).collect()
 }

@@ -23,7 +23,7 @@ fn plan(gaps: &[Gap]) -> Plan {
 
 /// What a look shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
 fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence {
-    let mut evidence = Evidence::new(task.from(), task.to());
+    let mut evidence = Evidence::new(task.ends());
     let record = |id: u64, stamp: Stamp, is_snapshot| {
         let time = i64::try_from(stamp.as_micros() / 1_000).unwrap();
         Record { stamp, id, time, is_snapshot }

@@ -77,7 +77,7 @@ fn live(
     let mut complete = Complete::of_pages(exchange.page);
     written.iter().for_each(|fetched| complete.add(fetched.time));
     let resume = complete.until();
-    let mut evidence = Evidence::new(stamp(gap[0]), stamp(gap[1]));
+    let mut evidence = Evidence::new([(stamp(gap[0]), stamp(gap[1]))]);
     for fetched in written.iter().filter(|fetched| resume.is_none_or(|resume| fetched.time <= resume)) {
         evidence.add_fetched(*fetched);
     }
@@ -163,7 +163,7 @@ proptest! {
 
 /// Of a gap from noon on the day before `MIDNIGHT` to noon on the day after.
 fn evidence(first_after: Option<i64>) -> Evidence {
-    let mut evidence = Evidence::new(stamp(MIDNIGHT - DAY / 2), stamp(MIDNIGHT + DAY / 2));
+    let mut evidence = Evidence::new([(stamp(MIDNIGHT - DAY / 2), stamp(MIDNIGHT + DAY / 2))]);
     for time in [MIDNIGHT - DAY / 2 - 500].into_iter().chain(first_after) {
         let id = u64::try_from(time).unwrap();
         assert!(evidence.add(Trade { id, time, latency: 500 }.record()));

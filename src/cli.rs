@@ -47,6 +47,9 @@ pub enum Verb {
     /// Checks the configuration and shows what it amounts to.
     #[command(after_help = commands::check::EXAMPLE)]
     Check(commands::check::Options),
+    /// Holds a day of the tape against the exchange's own candles.
+    #[command(after_help = commands::audit::EXAMPLE)]
+    Audit(commands::audit::Options),
     /// Fetches candles or trades of the past; goes on where it was interrupted.
     #[command(after_help = commands::backfill::EXAMPLE)]
     Backfill(commands::backfill::Options),

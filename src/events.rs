@@ -156,6 +156,9 @@ pub enum Event {
         reason: Reason,
         /// Their names before compression.
         segments: Vec<String>,
+        /// With [`Reason::Recovered`]: the time line they are of, which ended before this process began.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
     },
     /// A segment is compressed, proved and listed in its manifest.
     Sealed {

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod assembly;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -4,14 +4,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::logging::Logging;
-use crate::recording::files::disk::Disk;
-use crate::recording::lock::{Lock, LockError};
-use crate::recording::seal::SealError;
-use crate::rest::backfill::{self, BackfillError, Kind, Progress, Span, Store, Summary, Unit, Wanted};
-use crate::rest::client::RestError;
-use crate::rest::client::budget::Priority;
+use crate::rest::FetchError;
+use crate::rest::backfill::{self, BackfillError, Kind, Progress, Span, Summary, Unit, Wanted};
 use crate::rest::markets::Markets;
-use crate::rest::{self, FetchError, SetupError};
 use crate::signals::Signals;
 use crate::status;
 use crate::upbit::codes::{is_pattern, select};
@@ -19,9 +14,8 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Shown below the help.
 pub const EXAMPLE: &str =
@@ -58,47 +52,6 @@ pub struct Options {
     json: bool,
 }
 
-/// Why it did not end as it should.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    #[error("`{0}` is no pair that could be asked for")]
-    Market(String),
-    #[error("cannot open {path}: {source}")]
-    Directory { path: String, source: io::Error },
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    #[error(transparent)]
-    Storage(#[from] SealError),
-}
-
-impl From<SetupError> for Failure {
-    fn from(error: SetupError) -> Self {
-        Self::Fetch(error.into())
-    }
-}
-
-impl From<BackfillError> for Failure {
-    fn from(error: BackfillError) -> Self {
-        match error {
-            BackfillError::Rest(error) => Self::Fetch(RestError::into(error)),
-            BackfillError::Storage(error) => Self::Storage(error),
-        }
-    }
-}
-
-impl Failure {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Fetch(error) => error.exit(),
-            Self::Market(_) => Exit::Usage,
-            Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Lock(_) | Self::Directory { .. } | Self::Storage(_) => Exit::Io,
-        }
-    }
-}
-
 /// Fetches until everything is there, or until it is told to stop.
 pub async fn run(config: &Config, options: &Options, signals: Signals, logging: &Logging) -> Exit {
     let clock = Clock::start();
@@ -130,30 +83,15 @@ async fn fetch(
     config: &Config,
     options: &Options,
     clock: Clock,
-    (shutdown, logging): (&tokio_util::sync::CancellationToken, &Logging),
-) -> Result<Option<Summary>, Failure> {
-    let mut client = rest::connect(config, clock, Priority::History)?;
-    let path = rest::directory(&config.data_dir);
-    let directory = |source| Failure::Directory { path: path.display().to_string(), source };
-    let files = Arc::new(Disk::open(&path).map_err(directory)?);
-    let _lock = Lock::take(&path, clock.stamp())?;
+    (shutdown, logging): (&CancellationToken, &Logging),
+) -> Result<Option<Summary>, BackfillError> {
     let Some(markets) = shutdown.run_until_cancelled(markets(config, options, clock)).await.transpose()? else {
         return Ok(None);
     };
     let wanted = wanted(options, markets, clock);
-    let streams = wanted
-        .markets
-        .iter()
-        .map(|market| backfill::stream_of(market, wanted.kind).ok_or_else(|| Failure::Market(market.clone())));
-    let streams = streams.collect::<Result<Vec<_>, _>>()?;
-    let mut store = Store::open(files, &config.storage, clock, (wanted.kind, streams))?;
     let begin = clock.now();
     let mut show = |progress: &Progress| logging.screen.show(&bar(progress, clock.now() - begin));
-    let run = backfill::run(&mut client, &mut store, (&wanted, clock), &mut show);
-    let ended = shutdown.run_until_cancelled(run).await;
-    // Also after a failure: what was committed is whole.
-    store.finish()?;
-    Ok(ended.transpose()?)
+    backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await
 }
 
 /// The pairs meant; the exchange is asked only where patterns are among them.
@@ -173,7 +111,7 @@ fn wanted(options: &Options, markets: Vec<String>, clock: Clock) -> Wanted {
 }
 
 /// `[=========>          ] 34 % · 7.9 requests/s · 3 min left`
-fn bar(progress: &Progress, elapsed: Duration) -> String {
+pub(super) fn bar(progress: &Progress, elapsed: Duration) -> String {
     let share = progress.share();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a few cells")]
     let full = (share * BAR as f64) as usize;

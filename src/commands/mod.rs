@@ -1,5 +1,6 @@
 //! The verbs of the command line, a file each: what a verb prints, and which rooms it puts to work.
 
+pub mod audit;
 pub mod backfill;
 pub mod check;
 pub mod completions;
@@ -22,6 +23,9 @@ pub fn run(cli: &Cli) -> Exit {
             serve(cli, async |config, signals, logging| record::run(&config, options, signals, logging).await)
         }
         Verb::Check(options) => print(|out| check::run(&cli.config.sources(), options, out)),
+        Verb::Audit(options) => {
+            serve(cli, async |config, signals, logging| audit::run(&config, options, signals, logging).await)
+        }
         Verb::Backfill(options) => {
             serve(cli, async |config, signals, logging| backfill::run(&config, options, signals, logging).await)
         }

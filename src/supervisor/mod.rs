@@ -5,11 +5,11 @@
 //!           ├──────────▶ supervisor ──Order──▶ writer, syncer, sealer ──┐
 //! private ──┘            stamp, route   ▲                               │
 //!                                       └───────────────────────────────┘
-//!
 //! ```
 //!
 //! | part | owns |
 //! |---|---|
+//! | `inbox` | the queues of the connections |
 //! | `connections` | what a connection is here, and what its notices mean on record |
 //! | `reports` | what the disk tells |
 //! | `time` | the tick; clocks that disagree |
@@ -22,6 +22,7 @@
 mod connections;
 mod ending;
 mod healing;
+mod inbox;
 mod reports;
 mod time;
 
@@ -42,15 +43,13 @@ use crate::upbit::subscription::Request;
 use connections::Connection;
 pub use ending::Failure;
 use ending::Phase;
+use inbox::Inbox;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// Deliveries that may wait for the supervisor. Their bytes are bounded by the connections' budgets, not by this.
-pub const INBOX: usize = 64;
 
 /// Orders that may wait for the writer's queue before reports and ticks are left alone: a delivery and a report make a
 /// handful each.
@@ -69,7 +68,7 @@ pub struct Supervisor {
     ledger: Ledger,
     connections: BTreeMap<ConnectionId, Connection>,
     tasks: JoinSet<()>,
-    inbox: mpsc::Receiver<Delivery>,
+    inbox: Inbox,
     threads: Threads,
     /// To and from the healer, where there is one.
     desk: Option<Desk>,
@@ -113,8 +112,6 @@ pub struct Setup {
     pub ledger: Ledger,
     /// Writer, syncer and sealer.
     pub threads: Threads,
-    /// From the connections.
-    pub inbox: mpsc::Receiver<Delivery>,
     /// Segments that earlier processes left to be sealed.
     pub backlog: usize,
     /// How often files are synced.
@@ -141,7 +138,7 @@ impl Supervisor {
             ledger: setup.ledger,
             connections: BTreeMap::new(),
             tasks: JoinSet::new(),
-            inbox: setup.inbox,
+            inbox: Inbox::default(),
             threads: setup.threads,
             desk: None,
             outbox: VecDeque::new(),
@@ -163,17 +160,18 @@ impl Supervisor {
         }
     }
 
-    /// Takes a connection in: the task that is it, and what it is to have standing.
-    pub fn own(
+    /// Takes a connection in: what it is to have standing, and the task that it is, which delivers into the queue that it
+    /// is given.
+    pub fn own<T: Future<Output = ()> + Send + 'static>(
         &mut self,
         id: ConnectionId,
         request: watch::Receiver<Request>,
-        task: impl Future<Output = ()> + Send + 'static,
+        task: impl FnOnce(mpsc::Sender<Delivery>) -> T,
     ) {
         let connection = Connection::new(id, request);
         self.outbox.push_back(Order::Describe(id.into(), Arc::new(connection.origins())));
         self.connections.insert(id, connection);
-        self.tasks.spawn(task);
+        self.tasks.spawn(task(self.inbox.open()));
     }
 
     /// Records an event, now.

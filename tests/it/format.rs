@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use upbit_recorder::audit::{Certificate, Day, Difference, Finding, Row, StreamAudit};
 use upbit_recorder::cli::Cli;
 use upbit_recorder::clock::Stamp;
 use upbit_recorder::connection::ConnectionId;
@@ -54,7 +55,8 @@ fn all_events() -> Vec<Event> {
         Event::GivenUp { connection: text(), attempts: 1 },
         Event::gap(gap, Stamp::default(), vec![]),
         Event::Healed { gap: 1, report: Report::default() },
-        Event::Rotated { reason: Reason::Size, segments: vec![] },
+        Event::Rotated { reason: Reason::Size, segments: vec![], epoch: None },
+        Event::Rotated { reason: Reason::Recovered, segments: vec![], epoch: Some(0) },
         Event::from(entry()),
         Event::Quarantined { file: text(), kept: text(), reason: "x" },
         Event::ClockStep { before: 2, after: 1, epoch: 1 },
@@ -149,6 +151,36 @@ fn the_names_shown_are_the_names_made() {
         }
     }
     assert_eq!(Tree::Private.root(), Path::new("private"));
+}
+
+#[test]
+fn the_certificate_is_shown_with_the_keys_it_has_and_each_is_explained() {
+    let shown: Value = serde_json::from_str(&block("json certificate").collect::<String>()).unwrap();
+    let difference = Difference { tape: None, exchange: None, difference: None };
+    let row = Row {
+        minute: String::new(),
+        finding: Finding::NoData,
+        trades: 0,
+        differences: BTreeMap::from([("volume", difference)]),
+        gaps: vec![],
+    };
+    let (stream, faults, rows) = (String::new(), vec![], vec![row]);
+    let audit =
+        StreamAudit { stream, trades: 0, healed: 0, exact: 0, differs: 0, no_data: 1, unreadable: 0, faults, rows };
+    let directory = tempfile::tempdir().unwrap();
+    let day = Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap();
+    let mut certificate = Certificate::begin(directory.path(), &day, Stamp::default()).unwrap();
+    certificate.add(&audit).unwrap();
+    let written = std::fs::read(certificate.finish().unwrap()).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    let (_, explained) = PAGE.split_once("## Certificate").unwrap();
+    for path in ["", "/streams/0", "/streams/0/rows/0", "/streams/0/rows/0/differences/volume"] {
+        let [shown, written] = [&shown, &written].map(|certificate| keys(certificate.pointer(path).unwrap()));
+        assert_eq!(shown, written, "{path}");
+        for key in written.iter().filter(|key| !["stream", "volume", "difference"].contains(key)) {
+            assert!(explained.contains(&format!("`{key}`")), "{key} is not explained");
+        }
+    }
 }
 
 #[test]

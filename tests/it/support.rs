@@ -177,9 +177,11 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    /// The lines of every stream, oldest first, from sealed, plain and active files.
+    /// The lines of every stream, oldest first, from sealed, plain and active files, without those that a crash tore:
+    /// each of these is kept in quarantine.
     pub(crate) fn lines(&self) -> BTreeMap<String, Vec<String>> {
         let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let torn = self.torn();
         for path in self.segments() {
             let name = path.file_name().unwrap().to_str().unwrap();
             let stem = name.trim_end_matches(".zst").trim_end_matches(".jsonl");
@@ -189,9 +191,21 @@ impl Tape {
             let bytes = if name.ends_with(".zst") { zstd::stream::decode_all(&*bytes).unwrap() } else { bytes };
             let text = String::from_utf8(bytes).unwrap();
             assert!(text.ends_with('\n'), "{name} ends within a line");
-            lines.entry(stream.to_owned()).or_default().extend(text.lines().map(str::to_owned));
+            let is_whole = |line: &&str| {
+                let is_whole = serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
+                assert!(is_whole || torn.iter().any(|torn| torn == line), "{name} holds what is no line: {line}");
+                is_whole
+            };
+            lines.entry(stream.to_owned()).or_default().extend(text.lines().filter(is_whole).map(str::to_owned));
         }
         lines
+    }
+
+    /// The starts of lines that a crash tore, as they are kept.
+    fn torn(&self) -> Vec<String> {
+        let kept = files_below(&self.path.join("quarantine")).into_iter();
+        let torn = kept.filter(|path| path.to_str().unwrap().contains(".torn-"));
+        torn.map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
     }
 
     /// The frames of every stream of the exchange, as they were received.

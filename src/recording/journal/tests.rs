@@ -260,3 +260,18 @@ fn what_is_no_data_goes_to_misc_whole() {
         ]
     );
 }
+
+#[test]
+fn a_long_message_that_is_no_object_is_one_whole_line_however_often_the_disk_is_full() {
+    let message = "\u{1}원".repeat(100_000);
+    for full_every in [0, 2, 3, 5] {
+        let mut scene = Scene::new(full_every, 1 << 20);
+        scene.frame(7, "before");
+        scene.frame(8, &message);
+        scene.frame(9, "behind");
+        scene.run();
+        let raw =
+            |stamp: u64, text: &str| format!(r#"{{"ts_recv":{stamp},"raw":{}}}"#, serde_json::to_string(text).unwrap());
+        assert!(scene.lines("misc").0 == [raw(7, "before"), raw(8, &message), raw(9, "behind")], "{full_every}");
+    }
+}

@@ -5,6 +5,7 @@
 //! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl     waiting for its compression
 //! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst sealed
 //! archive/date=2026-11-22/manifest.jsonl
+//! archive/date=2026-11-22/audit.json
 //! private/…                                                               the same again
 //! ```
 //!
@@ -25,6 +26,9 @@ pub const MARK: &str = ".durable";
 
 /// The file that holds room for the last events on a full disk.
 pub const RESERVE: &str = ".reserve";
+
+/// The file beside a manifest that says how far its day agrees with the exchange's candles.
+pub const CERTIFICATE: &str = "audit.json";
 
 const ACTIVE: &str = ".jsonl";
 const SEALED: &str = ".jsonl.zst";
@@ -91,8 +95,12 @@ pub struct SegmentName {
 impl SegmentName {
     /// The directory of its date.
     pub fn directory(&self) -> PathBuf {
-        let date = utc(self.first).date();
-        self.tree.archive().join(format!("{DATE_PREFIX}{date}"))
+        date_directory(self.tree, utc(self.first).date())
+    }
+
+    /// The file's name before compression, without its directory.
+    pub fn plain_name(&self) -> String {
+        self.plain().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// The plain file, waiting for its compression.
@@ -161,6 +169,11 @@ pub fn parse_archived(tree: Tree, directory: &str, name: &str) -> Option<Archive
 /// Whether a directory of an archive is one of ours.
 pub fn is_date_directory(name: &str) -> bool {
     date_of_directory(name).is_some()
+}
+
+/// The directory of a date in the archive of a tree.
+pub fn date_directory(tree: Tree, date: Date) -> PathBuf {
+    tree.archive().join(format!("{DATE_PREFIX}{date}"))
 }
 
 /// The date of a directory of an archive, UTC; `None` where it is not one of ours.

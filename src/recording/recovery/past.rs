@@ -161,7 +161,7 @@ fn read_segment(files: &dyn Files, segment: &RecorderSegment, path: &Path, histo
 }
 
 /// The entries of a directory's manifest; lines that are none are passed over.
-fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>, StorageError> {
+pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>, StorageError> {
     let path = directory.join("manifest.jsonl");
     let file = match files.read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

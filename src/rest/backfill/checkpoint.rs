@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// See the module.
@@ -30,6 +31,9 @@ pub(super) struct Checkpoint {
     pub(super) ids: BTreeSet<u64>,
     /// The stamp of the last line that is accounted for.
     pub(super) last: Stamp,
+    /// The intervals in the order in which they were fetched, each with the stamp of its last line. One of a year of
+    /// minutes takes some kilobytes.
+    pieces: Vec<(Span, Stamp)>,
     /// Ends a line that a crash tore off.
     needs_break: bool,
 }
@@ -58,8 +62,8 @@ impl Checkpoint {
             read => read.map(drop).map_err(StorageError::at("read", &path))?,
         }
         let needs_break = text.last().is_some_and(|byte| *byte != b'\n');
-        let (coverage, ids, last) = Default::default();
-        let mut checkpoint = Self { path, coverage, ids, last, needs_break };
+        let (coverage, ids, last, pieces) = Default::default();
+        let mut checkpoint = Self { path, coverage, ids, last, pieces, needs_break };
         for line in text.split(|byte| *byte == b'\n') {
             if let Ok(entry) = serde_json::from_slice(line) {
                 checkpoint.take(entry);
@@ -91,10 +95,26 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// The stamps between which the lines of `span` lie: those of an interval follow those of the one fetched before.
+    pub(super) fn stamps_of(&self, span: Span) -> RangeInclusive<Stamp> {
+        let mut begin = Stamp::default();
+        let (mut first, mut last) = (Stamp::MAX, Stamp::default());
+        for (piece, end) in &self.pieces {
+            if piece.from <= span.to && span.from <= piece.to {
+                (first, last) = (first.min(begin), last.max(*end));
+            }
+            begin = *end;
+        }
+        first..=last
+    }
+
     fn take(&mut self, entry: Entry) {
-        self.coverage.add(Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() });
+        let span = Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() };
+        let last = Stamp::from_micros(entry.last).unwrap_or_default();
+        self.coverage.add(span);
+        self.pieces.push((span, last));
         self.ids.extend(entry.ids);
-        self.last = self.last.max(Stamp::from_micros(entry.last).unwrap_or_default());
+        self.last = self.last.max(last);
     }
 }
 
@@ -120,6 +140,8 @@ mod tests {
         add(60_000, 60_001, 9, &[7]);
         let checkpoint = read();
         assert_eq!(checkpoint.coverage.missing(Span { from: 0, to: 60_002 }), [Span { from: 60_001, to: 60_002 }]);
+        assert_eq!(checkpoint.stamps_of(Span { from: 0, to: 9 }), stamp(0)..=stamp(5));
+        assert_eq!(checkpoint.stamps_of(Span { from: 60_001, to: 60_002 }), stamp(5)..=stamp(9));
         assert_eq!((checkpoint.last, checkpoint.ids), (stamp(9), BTreeSet::from([7])));
     }
 }

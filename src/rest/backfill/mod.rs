@@ -9,13 +9,14 @@
 
 mod checkpoint;
 mod coverage;
+mod fetch;
 mod store;
 mod summary;
 mod unit;
 mod walk;
 
 pub use coverage::Span;
-pub use store::Store;
+pub use fetch::{BackfillError, Fetched, fetch, fetched};
 pub use summary::{Progress, StreamSummary, Summary};
 pub use unit::{Kind, UNITS, Unit};
 
@@ -24,8 +25,8 @@ use super::client::verdict::Page;
 use super::client::{Client, Denial, RestError};
 use crate::clock::Clock;
 use crate::recording::naming::stream_key::{StreamKey, WireName};
-use crate::recording::seal::SealError;
 use std::collections::{BTreeMap, VecDeque};
+use store::Store;
 use walk::{Item, Step, Walk};
 
 /// Pieces fetched side by side: with one page of each under way, more than answers take at ten a second.
@@ -49,27 +50,13 @@ pub struct Wanted {
     pub span: Span,
 }
 
-/// Why fetching ended early. What was committed stays, and the next run goes on from there.
-#[derive(Debug, thiserror::Error)]
-pub enum BackfillError {
-    /// The exchange does not give it.
-    #[error(transparent)]
-    Rest(#[from] RestError),
-    /// The disk does not take it.
-    #[error(transparent)]
-    Storage(#[from] SealError),
-}
-
 /// The stream of a pair; `None` where its name cannot be one.
 pub fn stream_of(market: &str, kind: Kind) -> Option<StreamKey> {
     WireName::parse(&kind.stream_type(), Some(market)).map(StreamKey::from)
 }
 
 /// Fetches what is missing. Dropping the future at any point leaves what a kill would.
-///
-/// # Errors
-/// See [`BackfillError`].
-pub async fn run(
+async fn run(
     client: &mut Client,
     store: &mut Store,
     (wanted, clock): (&Wanted, Clock),

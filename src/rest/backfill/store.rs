@@ -22,7 +22,7 @@ use crate::recording::recovery::recover;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::seal::{SealError, Sealer};
-use crate::recording::sync::Syncer;
+use crate::recording::sync::{SyncError, Syncer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Store {
+pub(super) struct Store {
     files: Arc<dyn Files>,
     clock: Clock,
     journal: Journal,
@@ -47,7 +47,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk does not do what it should.
-    pub fn open(
+    pub(super) fn open(
         files: Arc<dyn Files>,
         storage: &StorageConfig,
         clock: Clock,
@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// The parts of `wanted` that a stream has not.
-    pub fn missing(&self, stream: &StreamKey, wanted: Span) -> Vec<Span> {
+    pub(super) fn missing(&self, stream: &StreamKey, wanted: Span) -> Vec<Span> {
         self.streams.get(stream).map(|(_, checkpoint)| checkpoint.coverage.missing(wanted)).unwrap_or_default()
     }
 
@@ -108,7 +108,7 @@ impl Store {
     ///
     /// # Errors
     /// The disk does not do what it should.
-    pub fn finish(mut self) -> Result<(), SealError> {
+    pub(super) fn finish(mut self) -> Result<(), SealError> {
         self.journal.accept(Order::Rotate);
         self.journal.work()?;
         while self.journal.rotate_one()? {}
@@ -126,7 +126,7 @@ impl Store {
 
 fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), StorageError> {
     if let Some(job) = journal.take_sync_job() {
-        syncer.step(&job)?;
+        syncer.step(&job).map_err(SyncError::into_storage)?;
         ended.extend(job.finished);
     }
     Ok(())

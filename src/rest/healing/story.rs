@@ -25,6 +25,8 @@ pub enum Told {
     Gap(Gap),
     /// The gap with this id was healed, as far as it can be.
     Healed(u64),
+    /// A process began.
+    Started,
     /// Stamps went back: those before and after it cannot be compared.
     WentBack,
 }
@@ -46,10 +48,9 @@ struct Event<'a> {
 /// Reads a line of `recorder.jsonl`; `None` where it tells nothing of gaps.
 pub fn parse(line: &[u8]) -> Option<Told> {
     // Of the thousands of lines that a rotation brings most need not be understood.
-    let is_of_interest = [&b"\"event\":\"gap\""[..], b"\"event\":\"healed\"", b"\"event\":\"clock_step\""]
-        .iter()
-        .any(|name| memchr::memmem::find(line, name).is_some());
-    let event: Event<'_> = serde_json::from_slice(line).ok().filter(|_| is_of_interest)?;
+    let of_interest = ["gap", "healed", "clock_step", "started"].map(|name| format!("\"event\":\"{name}\""));
+    let is_of_interest = |name: &String| memchr::memmem::find(line, name.as_bytes()).is_some();
+    let event: Event<'_> = of_interest.iter().any(is_of_interest).then(|| serde_json::from_slice(line).ok())??;
     match &*event.event {
         "gap" => {
             let [from, to] = [event.from?, event.to?].map(Stamp::from_micros);
@@ -57,6 +58,7 @@ pub fn parse(line: &[u8]) -> Option<Told> {
             Some(Told::Gap(Gap { id: event.id?, from: from?, to: to?, streams }))
         }
         "healed" => event.gap.map(Told::Healed),
+        "started" => Some(Told::Started),
         "clock_step" => (event.after? <= event.before?).then_some(Told::WentBack),
         _ => None,
     }

@@ -54,11 +54,10 @@ pub enum Step {
     Astray,
 }
 
-/// From where on everything missing was written by an earlier process, by the times of what it wrote, in the order of the
-/// file.
+/// From where on everything missing was written by earlier processes, by the times of what they wrote.
 ///
-/// It wrote page after page, newer pages first. Of its last page, the rest of which may be missing, there are not more
-/// than a page's length of lines; everything newer than what stands before those is complete.
+/// Each began where everything newer was written, and wrote page after page, newer pages first. Of its last page the rest
+/// may be missing, and that is not more than a page's length of lines; what stands before those in its part is complete.
 #[derive(Debug)]
 pub struct Complete {
     page: usize,
@@ -70,6 +69,11 @@ impl Complete {
     /// Of pages of at most this length.
     pub fn of_pages(page: usize) -> Self {
         Self { page, last: VecDeque::new(), oldest: None }
+    }
+
+    /// What follows was written by another process.
+    pub fn next_process(&mut self) {
+        self.last.clear();
     }
 
     /// The time of the next object in the file.

@@ -56,6 +56,27 @@ fn a_disk_that_fills_three_times_costs_nothing_while_the_buffer_lasts() {
 }
 
 #[test]
+fn a_start_on_a_full_disk_waits_for_room_and_holds_the_directory() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "2", "--rate", "200"]);
+    let command = scene.command("record", &exchange.url, &[]);
+    let mut on_full_disk = std::process::Command::new("sh");
+    on_full_disk.env_clear().args(["-c", r#"ulimit -S -f 0; exec "$@""#, "sh"]).arg(command.get_program());
+    let recorder = Program::spawn(on_full_disk.args(command.get_args()));
+    eventually("it took the directory", || scene.tape.path.join(".lock").exists());
+    eventually("a second one is kept out, although nothing could be noted", || {
+        scene.record(&exchange.url, &[]).wait().code() == Some(75)
+    });
+    crate::support::pause(std::time::Duration::from_secs(1));
+    limit(&recorder, None);
+    scene.await_event(&recorder, "disk_ok", 1);
+    eventually("it records", || scene.recorded() > 100);
+    assert!(recorder.terminate().success());
+    exchange.terminate();
+    assert_nothing_is_missing(&scene);
+}
+
+#[test]
 fn when_the_buffer_is_full_reading_pauses_and_the_pause_is_one_gap() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "4000"]);

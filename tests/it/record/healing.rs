@@ -258,7 +258,7 @@ fn traded_in_last_gap(lines: &[String]) -> bool {
 #[test]
 fn a_cut_of_the_whole_exchange_costs_a_request_for_each_code_that_traded() {
     let scene = Scene::new();
-    let exchange = scene.exchange(&["--codes", "855", "--rate", "38", "--no-limits"]);
+    let exchange = scene.exchange(&["--codes", "855", "--rate", "28", "--no-limits"]);
     let codes = exchange.codes();
     let config = scene.path("recorder.toml");
     let subscribe = format!("[[public.subscribe]]\ntype = \"trade\"\ncodes = {}\n", serde_json::json!(codes));
@@ -277,7 +277,7 @@ fn a_cut_of_the_whole_exchange_costs_a_request_for_each_code_that_traded() {
     let written = healed["complete"].as_object().unwrap().len() as u64;
     let lines = scene.tape.lines();
     let traded = codes.iter().filter(|code| traded_in_last_gap(&lines[&format!("{code}_trade")])).count() as u64;
-    assert!((20..=50).contains(&traded), "{traded} codes traded in the gap");
+    assert!((15..=55).contains(&traded), "{traded} codes traded in the gap");
     assert!(spent < 60 && spent <= traded + 10, "{spent} requests for {traded} codes: {healed}");
     assert_eq!(healed["unaffected"], 855 - written);
     assert_whole(&scene, &exchange, &codes);

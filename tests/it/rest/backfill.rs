@@ -14,7 +14,7 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 1_440 * MINUTE;
 
 /// So many days before today began, and some minutes, as the command line takes it.
-fn time(days: i64, minutes: i64) -> String {
+pub(super) fn time(days: i64, minutes: i64) -> String {
     let now = i64::try_from(Clock::start().stamp().as_micros() / 1_000).unwrap();
     let moment = now - now % DAY - days * DAY + minutes * MINUTE;
     jiff::Timestamp::from_millisecond(moment).unwrap().to_string()
@@ -30,7 +30,7 @@ fn arguments(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Vec<Stri
     arguments
 }
 
-fn run(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Output {
+pub(super) fn run(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
     command.args(arguments(exchange, data_dir, options)).env_clear().output().unwrap()
 }
@@ -42,7 +42,7 @@ fn summary(exchange: &Exchange, data_dir: &Path, options: &[&str]) -> Value {
 }
 
 /// The objects of every stream as they stand in its files; a line that a kill tore is none.
-fn fetched(data_dir: &Path) -> BTreeMap<String, Vec<Value>> {
+pub(super) fn fetched(data_dir: &Path) -> BTreeMap<String, Vec<Value>> {
     let lines = Tape { path: data_dir.join("rest") }.lines();
     lines.into_iter().map(|(stream, lines)| (stream, lines.iter().filter_map(|line| object(line)).collect())).collect()
 }

@@ -1,5 +1,6 @@
 //! The exchange over REST: the real client, and the local exchange with its limits and refusals.
 
+mod audit;
 mod backfill;
 mod client;
 mod markets;

@@ -53,12 +53,16 @@ impl Healer {
         Ok(View { evidence, resume, counts })
     }
 
-    /// How far an earlier process had come with a gap that is healed on its own: what it had written for several is not
+    /// How far earlier processes had come with a gap that is healed on its own: what was written for several is not
     /// told apart.
     fn resume(&self, task: &Task) -> Result<Option<i64>, TapeError> {
         let ([gap], Healable::Trades) = (&task.gaps[..], task.healable) else { return Ok(None) };
         let mut complete = walk::Complete::of_pages(walk::PAGE);
-        self.read(task.stream.healed(), task.from(), &mut |_, line| {
+        let mut starts = self.starts.iter().peekable();
+        self.read(task.stream.healed(), task.from(), &mut |stamp, line| {
+            while starts.next_if(|start| **start <= stamp).is_some() {
+                complete.next_process();
+            }
             let fetched = Fetched::parse(task.healable, line).filter(|fetched| fetched.gap == gap.id);
             fetched.into_iter().for_each(|fetched| complete.add(fetched.time));
             true

@@ -50,6 +50,8 @@ pub struct Healer {
     samples: BTreeSet<StreamKey>,
     /// Gaps that need nothing more.
     done: BTreeSet<u64>,
+    /// When processes began, this one last.
+    starts: Vec<Stamp>,
     /// Events up to here were read, and whether there are further ones to be read now.
     read_to: Stamp,
     has_unread: bool,
@@ -88,6 +90,7 @@ impl Healer {
             plan: Plan::default(),
             samples: samples(config),
             done: BTreeSet::new(),
+            starts: Vec::new(),
             read_to: Stamp::default(),
             has_unread: true,
             steps: 0,
@@ -99,12 +102,14 @@ impl Healer {
     /// Heals until the supervisor is gone.
     pub async fn run(mut self) {
         self.read_to = self.clock.stamp().before(REACH);
-        self.read_what_is_done();
         // The supervisor is gone, and whatever was begun is begun again by the next process.
         let _ = self.work().await;
     }
 
     async fn work(&mut self) -> Result<(), Interrupted> {
+        self.listen();
+        self.until_written().await?;
+        self.read_the_past();
         loop {
             self.listen();
             if self.has_unread && self.plan.has_room() {
@@ -173,9 +178,14 @@ impl Healer {
 
 /// The recorder's own events.
 impl Healer {
-    fn read_what_is_done(&mut self) {
-        let done = self.events().filter_map(|(_, event)| if let Event::Healed(gap) = event { Some(gap) } else { None });
-        self.done = done.collect();
+    fn read_the_past(&mut self) {
+        for (stamp, event) in self.events() {
+            match event {
+                Event::Healed(gap) => _ = self.done.insert(gap),
+                Event::Started => self.starts.push(stamp),
+                Event::Gap(_) | Event::WentBack => {}
+            }
+        }
     }
 
     fn read_gaps(&mut self) {
@@ -190,7 +200,7 @@ impl Healer {
                     self.plan.add(&gap, now);
                 }
                 Event::WentBack => self.plan.give_up(),
-                Event::Gap(_) | Event::Healed(_) => {}
+                Event::Gap(_) | Event::Healed(_) | Event::Started => {}
             }
             if !self.plan.has_room() {
                 is_at_end = false;

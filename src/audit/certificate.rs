@@ -1,0 +1,127 @@
+//! What an audit leaves beside the manifest: `archive/date=2026-11-22/audit.json`.
+//!
+//! ```text
+//! audit.json.<pid>.tmp ──a stream at a time──▶ totals and verdict ──fsync──▶ rename ──▶ audit.json
+//! ```
+//!
+//! It is written as the streams are audited, so that it takes no memory, and it has its name when it is whole.
+
+use super::day::Day;
+use super::stream::StreamAudit;
+use crate::clock::Stamp;
+use crate::recording::naming::layout::{self, Tree};
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// See the module. Dropped before it is finished it leaves nothing.
+#[derive(Debug)]
+pub struct Certificate {
+    path: PathBuf,
+    unfinished: PathBuf,
+    out: BufWriter<File>,
+    /// What was found so far.
+    pub totals: Totals,
+}
+
+/// Over all streams.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Totals {
+    /// Streams.
+    pub streams: usize,
+    /// Minutes that are the same.
+    pub exact: usize,
+    /// Minutes that are not.
+    pub differs: usize,
+    /// Minutes of which the tape has nothing.
+    pub no_data: usize,
+}
+
+impl Totals {
+    /// Whether every minute of every stream is the same. An audit of nothing has found nothing to be right.
+    pub fn is_exact(&self) -> bool {
+        self.exact > 0 && self.differs == 0 && self.no_data == 0
+    }
+}
+
+/// The certificate cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub struct CertificateError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Certificate {
+    /// Begins the certificate of a day; `now` is the stamp of the audit.
+    ///
+    /// # Errors
+    /// The directory or the file cannot be made.
+    pub fn begin(data_dir: &Path, day: &Day, now: Stamp) -> Result<Self, CertificateError> {
+        let directory = data_dir.join(layout::date_directory(Tree::Public, day.date));
+        let path = directory.join(layout::CERTIFICATE);
+        // Two audits of one day may run at the same time.
+        let unfinished = directory.join(format!("{}.{}.tmp", layout::CERTIFICATE, std::process::id()));
+        let begun = fs::create_dir_all(&directory).and_then(|()| File::create(&unfinished));
+        let out = BufWriter::new(begun.map_err(at(&unfinished))?);
+        let mut certificate = Self { path, unfinished, out, totals: Totals::default() };
+        certificate.write(format_args!(
+            "{{\"date\":\"{}\",\"from\":\"{}\",\"until\":\"{}\",\"whole\":{},\"audited\":{now},\"version\":\"{}\",\"streams\":[",
+            day.date,
+            Day::shown(day.from),
+            Day::shown(day.until),
+            day.is_whole(),
+            env!("CARGO_PKG_VERSION"),
+        ))?;
+        Ok(certificate)
+    }
+
+    /// Adds a stream.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&mut self, audit: &StreamAudit) -> Result<(), CertificateError> {
+        let json = serde_json::to_string(audit).expect("strings and numbers always serialise");
+        let separator = if self.totals.streams == 0 { "\n" } else { ",\n" };
+        self.write(format_args!("{separator}{json}"))?;
+        self.totals.streams += 1;
+        self.totals.exact += audit.exact;
+        self.totals.differs += audit.differs;
+        self.totals.no_data += audit.no_data;
+        Ok(())
+    }
+
+    /// Writes the verdict, makes it all durable, and gives it its name, in place of an earlier one. Returns the path.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(mut self) -> Result<PathBuf, CertificateError> {
+        let Totals { exact, differs, no_data, .. } = self.totals;
+        let verdict = if self.totals.is_exact() { "exact" } else { "differs" };
+        let end = json!({"exact": exact, "differs": differs, "no_data": no_data, "verdict": verdict}).to_string();
+        self.write(format_args!("\n],{}\n", &end[1..]))?;
+        self.out.flush().map_err(at(&self.unfinished))?;
+        self.out.get_ref().sync_all().map_err(at(&self.unfinished))?;
+        fs::rename(&self.unfinished, &self.path).map_err(at(&self.path))?;
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))?;
+        Ok(self.path.clone())
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), CertificateError> {
+        self.out.write_fmt(text).map_err(at(&self.unfinished))
+    }
+}
+
+impl Drop for Certificate {
+    fn drop(&mut self) {
+        // Fails where it was finished, and then there is nothing to remove.
+        let _ = fs::remove_file(&self.unfinished);
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> CertificateError {
+    let path = path.to_owned();
+    move |source| CertificateError { path, source }
+}

@@ -1,0 +1,6 @@
+//! What lines say, as exact numbers: trades, candles, and what trades sum up to. Pure.
+
+pub(super) mod candle;
+pub(super) mod decimal;
+pub(super) mod sum;
+pub(super) mod trade;

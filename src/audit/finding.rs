@@ -1,0 +1,155 @@
+//! What a comparison finds. Pure.
+
+use super::figures::candle::Candle;
+use super::figures::decimal;
+use super::figures::sum::{Edge, Sum};
+use bigdecimal::{BigDecimal, Zero};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How the tape's minute stands to the exchange's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The same, or nothing on both sides.
+    Exact,
+    /// Not the same.
+    Differs,
+    /// The exchange has a candle, and the tape no trade of it.
+    NoData,
+}
+
+/// One number that is not the same, as decimals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// What the tape says; `null` where it has no trade.
+    pub tape: Option<String>,
+    /// What the exchange says; `null` where it has no candle.
+    pub exchange: Option<String>,
+    /// The first minus the second, where both say something.
+    pub difference: Option<String>,
+}
+
+/// A minute that is not exact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// When it begins.
+    pub minute: String,
+    /// `differs` or `no_data`.
+    pub finding: Finding,
+    /// Trades on the tape.
+    pub trades: u64,
+    /// What is not the same: `volume` `value` `open` `high` `low` `close`.
+    pub differences: BTreeMap<&'static str, Difference>,
+    /// The ids of the gaps that touch it.
+    pub gaps: Vec<u64>,
+}
+
+/// Holds one against the other.
+pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> (Finding, BTreeMap<&'static str, Difference>) {
+    let zero = BigDecimal::zero();
+    let mut found = BTreeMap::new();
+    // Of nothing, there is nothing; but it has no price.
+    let volume = [sum.map_or(&zero, |sum| &sum.volume), candle.map_or(&zero, |candle| &candle.volume)];
+    let value = [sum.map_or(&zero, |sum| &sum.value), candle.map_or(&zero, |candle| &candle.value)];
+    for (name, [tape, exchange]) in [("volume", volume), ("value", value)] {
+        note(&mut found, name, (Some(tape), Some(exchange)), tape == exchange);
+    }
+    let high = (sum.map(|sum| &sum.high), candle.map(|candle| &candle.high));
+    let low = (sum.map(|sum| &sum.low), candle.map(|candle| &candle.low));
+    for (name, both) in [("high", high), ("low", low)] {
+        note(&mut found, name, both, both.0 == both.1);
+    }
+    let open = (sum.map(|sum| &sum.open), candle.map(|candle| &candle.open));
+    let close = (sum.map(|sum| &sum.close), candle.map(|candle| &candle.close));
+    for (name, (edge, price)) in [("open", open), ("close", close)] {
+        let is_same = match (edge, price) {
+            (Some(edge), Some(price)) => edge.may_be(price),
+            (edge, price) => edge.is_none() && price.is_none(),
+        };
+        note(&mut found, name, (edge.map(|edge: &Edge| &edge.shown), price), is_same);
+    }
+    let finding = match (found.is_empty(), sum) {
+        (true, _) => Finding::Exact,
+        (false, None) => Finding::NoData,
+        (false, Some(_)) => Finding::Differs,
+    };
+    (finding, found)
+}
+
+fn note(
+    found: &mut BTreeMap<&'static str, Difference>,
+    name: &'static str,
+    (tape, exchange): (Option<&BigDecimal>, Option<&BigDecimal>),
+    is_same: bool,
+) {
+    if !is_same {
+        let difference = tape.zip(exchange).map(|(tape, exchange)| decimal::shown(&(tape - exchange)));
+        let [tape, exchange] = [tape, exchange].map(|number| number.map(decimal::shown));
+        found.insert(name, Difference { tape, exchange, difference });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::trade::Trade;
+    use super::*;
+
+    fn number(text: &str) -> BigDecimal {
+        text.parse().unwrap()
+    }
+
+    fn sum(trades: &[(i64, &str, &str)]) -> Option<Sum> {
+        let mut sum: Option<Sum> = None;
+        for (millis, price, volume) in trades {
+            let trade = Trade { id: 0, millis: *millis, price: number(price), volume: number(volume) };
+            match &mut sum {
+                Some(sum) => sum.add(trade),
+                None => sum = Some(Sum::of(trade)),
+            }
+        }
+        sum
+    }
+
+    fn candle([open, high, low, close]: [&str; 4], volume: &str, value: &str) -> Option<Candle> {
+        let [open, high, low, close, volume, value] = [open, high, low, close, volume, value].map(number);
+        Some(Candle { start: 0, volume, value, open, high, low, close })
+    }
+
+    fn compared(sum: &Option<Sum>, candle: &Option<Candle>) -> (Finding, Vec<(&'static str, Option<String>)>) {
+        let (finding, differences) = compare(sum.as_ref(), candle.as_ref());
+        let by = differences.into_iter().map(|(name, difference)| (name, difference.difference)).collect();
+        (finding, by)
+    }
+
+    #[test]
+    fn what_is_equal_is_exact_to_the_last_digit() {
+        let trades = sum(&[(5, "1.16539E8", "0.00000001"), (9, "116540000.0", "0.3"), (7, "116538000", "6E-8")]);
+        let exact = |value| candle(["116539000", "116540000", "116538000", "116540000"], "0.30000007", value);
+        assert_eq!(compared(&trades, &exact("34962008.15767000")), (Finding::Exact, vec![]));
+        let (finding, by) = compared(&trades, &exact("34962008.15766999"));
+        assert_eq!((finding, by), (Finding::Differs, vec![("value", Some("0.00000001".to_owned()))]));
+        assert_eq!(compared(&None, &None), (Finding::Exact, vec![]));
+    }
+
+    #[test]
+    fn of_the_trades_of_one_millisecond_each_may_be_the_first_or_the_last() {
+        // Not in the order of time, with two first and two last trades.
+        let trades = sum(&[(7, "30", "1"), (3, "10", "1"), (7, "31", "1"), (3, "11", "1"), (5, "20", "1")]);
+        for (open, close) in [("10", "30"), ("11", "31"), ("10", "31")] {
+            assert_eq!(compared(&trades, &candle([open, "31", "10", close], "5", "102")).0, Finding::Exact);
+        }
+        let (finding, by) = compared(&trades, &candle(["20", "31", "10", "20"], "5", "102"));
+        let expected = vec![("close", Some("11".to_owned())), ("open", Some("-10".to_owned()))];
+        assert_eq!((finding, by), (Finding::Differs, expected));
+    }
+
+    #[test]
+    fn nothing_on_one_side_is_told_by_how_much_it_is_missing() {
+        let (finding, by) = compared(&None, &candle(["1", "1", "1", "1"], "2", "2"));
+        assert_eq!(finding, Finding::NoData);
+        assert_eq!(by[4..], [("value", Some("-2".to_owned())), ("volume", Some("-2".to_owned()))]);
+        assert_eq!(by[0], ("close", None));
+        assert_eq!(compared(&sum(&[(1, "1", "1")]), &None).0, Finding::Differs);
+    }
+}

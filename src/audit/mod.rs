@@ -1,0 +1,23 @@
+//! A day of the tape held against the exchange's own candles of a minute.
+//!
+//! ```text
+//! <code>_trade ─┐                      ┌─ gaps of recorder.jsonl that touch the minute
+//! <code>_trade.healed ─▶ Trade ─▶ Sum ─┤
+//! rest/<code>_candle.1m ──────▶ Candle ┴─▶ Finding ─▶ StreamAudit ─▶ Certificate, and what the command prints
+//! ```
+//!
+//! Numbers are exact decimals of the bytes as sent: what is equal is equal, and what differs differs by so much. One
+//! stream is looked at at a time: 1,440 sums, and the ids of its trades, for each of them counts once.
+
+mod certificate;
+mod day;
+mod figures;
+mod finding;
+mod gaps;
+mod stream;
+
+pub use certificate::{Certificate, CertificateError, Totals};
+pub use day::Day;
+pub use finding::{Difference, Finding, Row};
+pub use gaps::Gaps;
+pub use stream::{AuditError, Auditor, StreamAudit};

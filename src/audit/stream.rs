@@ -1,0 +1,208 @@
+//! One stream's day: its trades summed up by minutes, and each minute held against its candle.
+
+use super::day::Day;
+use super::figures::candle::Candle;
+use super::figures::sum::Sum;
+use super::figures::trade::Trade;
+use super::finding::{Finding, Row, compare};
+use super::gaps::{Gaps, stamp};
+use crate::archive::{Line, Tape, TapeError};
+use crate::clock::Stamp;
+use crate::recording::naming::stream_key::StreamKey;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+/// Trades are received a moment after they happened, and clocks go wrong by minutes: so much of the tape before and
+/// after the day is looked at as well, in milliseconds.
+const EDGE: i64 = 600_000;
+
+/// Trades of one pair in a day: the busiest one has a few million. Their ids take 32 bytes each at most.
+const MOST_TRADES: usize = 20_000_000;
+
+/// Faults of the tape that are told one by one.
+const FAULTS_TOLD: usize = 8;
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The archive cannot be listed.
+    #[error(transparent)]
+    Tape(#[from] TapeError),
+    /// There are more trades than one pair can have in a day.
+    #[error("{stream} has more than {MOST_TRADES} trades in a day")]
+    TooMany {
+        /// The stream.
+        stream: String,
+    },
+}
+
+/// What is audited, and against what.
+#[derive(Debug)]
+pub struct Auditor {
+    /// The tape of the recorder.
+    pub tape: Tape,
+    /// The tape of what was fetched.
+    pub fetched: Tape,
+    /// The day.
+    pub day: Day,
+    /// Its gaps, with the streams in the order in which they are audited.
+    pub gaps: Gaps,
+}
+
+/// What was found of one stream.
+#[derive(Debug, Serialize)]
+pub struct StreamAudit {
+    /// The stream: `KRW-BTC_trade`.
+    pub stream: String,
+    /// Trades of the day, each counted once.
+    pub trades: u64,
+    /// Of these, trades that were not recorded but fetched later to heal a gap.
+    pub healed: u64,
+    /// Minutes that are the same, those in which nothing happened among them.
+    pub exact: usize,
+    /// Minutes that are not.
+    pub differs: usize,
+    /// Minutes of which the exchange has a candle, and the tape nothing.
+    pub no_data: usize,
+    /// Lines that are no trades, as a crash leaves them.
+    pub unreadable: u64,
+    /// What of the tape could not be read: the first of them.
+    pub faults: Vec<String>,
+    /// The minutes that are not exact.
+    pub rows: Vec<Row>,
+}
+
+impl StreamAudit {
+    /// Whether every minute is the same.
+    pub fn is_exact(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+impl Auditor {
+    /// Audits the stream at `place` of the list. `candles` tells where the candles lie that were fetched.
+    ///
+    /// # Errors
+    /// See [`AuditError`].
+    pub fn audit(
+        &self,
+        (stream, place): (&StreamKey, u16),
+        candle_stream: &StreamKey,
+        candles: RangeInclusive<Stamp>,
+    ) -> Result<StreamAudit, AuditError> {
+        let mut sums = Sums::new(self.day);
+        let micros = |millis: i64| millis.saturating_mul(1_000);
+        let begin = stamp(micros(self.day.from - EDGE));
+        // The first line after a gap may be a trade of before it.
+        let end = self.gaps.last_end(place).unwrap_or_default().max(self.day.until) + EDGE;
+        sums.read(&self.tape, stream, begin..=stamp(micros(end)))?;
+        let recorded = sums.trades;
+        if let Some(healed) = stream.healed() {
+            sums.read(&self.tape, &healed, begin..=Stamp::MAX)?;
+        }
+        let candles = self.candles(candle_stream, candles, &mut sums.faults)?;
+        let mut audit = StreamAudit {
+            stream: stream.to_string(),
+            trades: sums.trades,
+            healed: sums.trades - recorded,
+            exact: 0,
+            differs: 0,
+            no_data: 0,
+            unreadable: sums.unreadable,
+            faults: sums.faults,
+            rows: Vec::new(),
+        };
+        for (minute, (sum, candle)) in sums.minutes.iter().zip(&candles).enumerate() {
+            let (finding, differences) = compare(sum.as_ref(), candle.as_ref());
+            match finding {
+                Finding::Exact => audit.exact += 1,
+                Finding::Differs => audit.differs += 1,
+                Finding::NoData => audit.no_data += 1,
+            }
+            if finding != Finding::Exact {
+                let start = self.day.start_of(minute);
+                let trades = sum.as_ref().map_or(0, |sum| sum.trades);
+                let gaps = self.gaps.touching(place, start);
+                audit.rows.push(Row { minute: Day::shown(start), finding, trades, differences, gaps });
+            }
+        }
+        Ok(audit)
+    }
+
+    /// The day's candles, by minutes.
+    fn candles(
+        &self,
+        stream: &StreamKey,
+        stamps: RangeInclusive<Stamp>,
+        faults: &mut Vec<String>,
+    ) -> Result<Vec<Option<Candle>>, AuditError> {
+        let mut candles = vec![None; self.day.minutes()];
+        for line in self.fetched.lines(stream, stamps)? {
+            if let Some(candle) = readable(line, faults).as_ref().and_then(Candle::parse)
+                && let Some(minute) = self.day.minute_of(candle.start)
+            {
+                candles[minute] = Some(candle);
+            }
+        }
+        Ok(candles)
+    }
+}
+
+/// The trades of a day, summed up by minutes.
+struct Sums {
+    day: Day,
+    minutes: Vec<Option<Sum>>,
+    seen: HashSet<u128>,
+    trades: u64,
+    unreadable: u64,
+    faults: Vec<String>,
+}
+
+impl Sums {
+    fn new(day: Day) -> Self {
+        let minutes = vec![None; day.minutes()];
+        Self { day, minutes, seen: HashSet::new(), trades: 0, unreadable: 0, faults: Vec::new() }
+    }
+
+    fn read(&mut self, tape: &Tape, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<(), AuditError> {
+        for line in tape.lines(stream, stamps)? {
+            let Some(line) = readable(line, &mut self.faults) else { continue };
+            match Trade::parse(&line) {
+                Some(trade) => self.add(trade),
+                None => self.unreadable += 1,
+            }
+            if self.seen.len() > MOST_TRADES {
+                return Err(AuditError::TooMany { stream: stream.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a trade of the day that was not counted yet: a snapshot repeats one that was recorded before, and what
+    /// was fetched for a gap reaches over its ends.
+    fn add(&mut self, trade: Trade) {
+        let Some(minute) = self.day.minute_of(trade.millis) else { return };
+        if !self.seen.insert(trade.id) {
+            return;
+        }
+        self.trades += 1;
+        match &mut self.minutes[minute] {
+            Some(sum) => sum.add(trade),
+            empty => *empty = Some(Sum::of(trade)),
+        }
+    }
+}
+
+/// What of the tape cannot be read is told, and the rest is looked at all the same.
+fn readable(line: Result<Line, TapeError>, faults: &mut Vec<String>) -> Option<Line> {
+    match line {
+        Ok(line) => Some(line),
+        Err(fault) => {
+            if faults.len() < FAULTS_TOLD {
+                faults.push(fault.to_string());
+            }
+            None
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `audit`: holds a day of recorded and healed trades against the exchange's own candles.
+
+mod text;
+
+use crate::archive::{Tape, TapeError};
+use crate::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals};
+use crate::clock::{Clock, Stamp};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::logging::Logging;
+use crate::recording::naming::stream_key::StreamKey;
+use crate::rest;
+use crate::rest::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
+use crate::signals::Signals;
+use crate::upbit::codes::select;
+use clap::Args;
+use jiff::civil::Date;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use text::Report;
+use tokio_util::sync::CancellationToken;
+
+/// Shown below the help.
+pub const EXAMPLE: &str = "Example:\n  upbit-recorder audit --date 2026-11-22 --markets 'KRW-*'";
+
+/// What to audit.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    /// The day, UTC. Of one that is not over, the minutes that are.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Date,
+
+    /// Pairs, with commas between them, or patterns: 'KRW-*', '!KRW-DOGE'. Without it: all whose trades are on the tape.
+    #[arg(long, value_name = "CODE,…", value_delimiter = ',')]
+    markets: Vec<String>,
+
+    /// Prints the certificate: one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is no verdict.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("not a minute of {0} is over yet")]
+    TooEarly(Date),
+    #[error("there are no trades of these pairs to audit")]
+    Nothing,
+    #[error(transparent)]
+    Candles(#[from] BackfillError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    #[error("stopped before there was a verdict")]
+    Stopped,
+}
+
+impl From<TapeError> for Failure {
+    fn from(error: TapeError) -> Self {
+        Self::Audit(error.into())
+    }
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::TooEarly(_) => Exit::Usage,
+            Self::Candles(error) => error.exit(),
+            Self::Audit(_) | Self::Certificate(_) => Exit::Io,
+            // No verdict must not be taken for a good one.
+            Self::Nothing | Self::Stopped => Exit::Wrong,
+        }
+    }
+}
+
+/// Audits, and prints what was found.
+pub async fn run(config: &Config, options: &Options, signals: Signals, logging: &Logging) -> Exit {
+    let audited = audit(config, options, &signals.shutdown.orderly, logging);
+    let audited = signals.shutdown.now.run_until_cancelled(audited).await.unwrap_or(Err(Failure::Stopped));
+    logging.screen.clear();
+    match audited {
+        Ok((report, totals, certificate)) => super::print(|out| {
+            match options.json {
+                true => drop(io::copy(&mut File::open(&certificate)?, out)?),
+                false => report.write(out, &totals, &certificate)?,
+            }
+            Ok(if totals.is_exact() { Exit::Success } else { Exit::Wrong })
+        }),
+        Err(error) => {
+            tracing::error!("{error}");
+            error.exit()
+        }
+    }
+}
+
+async fn audit(
+    config: &Config,
+    options: &Options,
+    shutdown: &CancellationToken,
+    logging: &Logging,
+) -> Result<(Report, Totals, PathBuf), Failure> {
+    let clock = Clock::start();
+    let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
+    let tape = Tape::new(&config.data_dir);
+    let streams = streams(&tape, options)?;
+    let candles = candles(config, (&streams, &day), (clock, shutdown), logging).await?;
+    let gaps = Gaps::read(&tape, &day, &streams)?;
+    let auditor = Auditor { tape, fetched: Tape::new(rest::directory(&config.data_dir)), day, gaps };
+    let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
+    let mut report = Report::new(day);
+    for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(candles)) {
+        if shutdown.is_cancelled() {
+            return Err(Failure::Stopped);
+        }
+        let audit = auditor.audit((stream, place), &candle_stream, fetched.stamps)?;
+        for fault in &audit.faults {
+            tracing::warn!(%stream, "{fault}");
+        }
+        certificate.add(&audit)?;
+        report.add(&audit);
+    }
+    let totals = certificate.totals;
+    Ok((report, totals, certificate.finish()?))
+}
+
+/// The trade streams of the pairs that are meant; the places of so many fit the exchange seventy times.
+fn streams(tape: &Tape, options: &Options) -> Result<Vec<StreamKey>, Failure> {
+    let recorded = tape.streams()?;
+    let traded = recorded.iter().filter(|stream| ["trade", "trade.healed"].contains(&stream.kind()));
+    let codes: BTreeSet<&str> = traded.filter_map(StreamKey::code).collect();
+    let codes: Vec<String> = codes.into_iter().map(str::to_owned).collect();
+    let mut wanted = options.markets.clone();
+    if wanted.iter().all(|code| code.starts_with('!')) {
+        wanted.push("*".to_owned());
+    }
+    let markets = select(&wanted, &codes);
+    if markets.is_empty() || markets.len() > usize::from(u16::MAX) {
+        return Err(Failure::Nothing);
+    }
+    let stream = |market: &String| stream_of(market, Kind::Trades);
+    Ok(markets.iter().map(stream).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// The candles of each stream and where they lie. What was not fetched before is fetched now.
+async fn candles(
+    config: &Config,
+    (streams, day): (&[StreamKey], &Day),
+    (clock, shutdown): (Clock, &CancellationToken),
+    logging: &Logging,
+) -> Result<Vec<(StreamKey, Fetched)>, Failure> {
+    let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
+    let span = Span { from: day.from, to: day.until };
+    let markets = || streams.iter().filter_map(StreamKey::code);
+    let look = |market: &str| -> Result<(StreamKey, Fetched), BackfillError> {
+        let stream = stream_of(market, kind)?;
+        let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
+        Ok((stream, fetched))
+    };
+    let mut missing = Vec::new();
+    for market in markets() {
+        if !look(market)?.1.is_whole {
+            missing.push(market.to_owned());
+        }
+    }
+    if !missing.is_empty() {
+        let wanted = Wanted { markets: missing, kind, span };
+        let begin = clock.now();
+        let mut show = |progress: &Progress| logging.screen.show(&super::backfill::bar(progress, clock.now() - begin));
+        let fetched = backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await?;
+        fetched.ok_or(Failure::Stopped)?;
+    }
+    Ok(markets().map(look).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn stream_of(market: &str, kind: Kind) -> Result<StreamKey, BackfillError> {
+    backfill::stream_of(market, kind).ok_or_else(|| BackfillError::Market(market.to_owned()))
+}
+
+fn millis(clock: Clock) -> i64 {
+    i64::try_from(Stamp::as_micros(clock.stamp()) / 1_000).unwrap_or(i64::MAX)
+}

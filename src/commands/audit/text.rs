@@ -1,0 +1,131 @@
+//! An audit for people: totals, then the minutes that are not exact, as many as a screen holds.
+
+use crate::audit::{Day, Difference, Finding, Row, StreamAudit, Totals};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Streams that are not exact and are told of, and minutes of each. The certificate has them all.
+const STREAMS: usize = 20;
+const MINUTES: usize = 10;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Report {
+    day: Day,
+    exact: usize,
+    others: usize,
+    lines: Vec<String>,
+}
+
+impl Report {
+    /// A report of a day.
+    pub(super) fn new(day: Day) -> Self {
+        Self { day, exact: 0, others: 0, lines: Vec::new() }
+    }
+
+    /// Adds a stream.
+    pub(super) fn add(&mut self, audit: &StreamAudit) {
+        if audit.is_exact() {
+            self.exact += 1;
+            return;
+        }
+        self.others += 1;
+        if self.others > STREAMS {
+            return;
+        }
+        let StreamAudit { stream, exact, differs, no_data, trades, healed, .. } = audit;
+        self.lines.push(format!(
+            "{stream}: {exact} minutes exact, {differs} differ, {no_data} without data · {trades} trades, {healed} of them healed"
+        ));
+        self.lines.extend(audit.rows.iter().take(MINUTES).map(line));
+        if let Some(more @ 1..) = audit.rows.len().checked_sub(MINUTES) {
+            self.lines.push(format!("  and {more} more minutes"));
+        }
+    }
+
+    /// Prints it all.
+    pub(super) fn write(&self, out: &mut dyn Write, totals: &Totals, certificate: &Path) -> io::Result<()> {
+        for line in &self.lines {
+            writeln!(out, "{line}")?;
+        }
+        if let Some(more @ 1..) = self.others.checked_sub(STREAMS) {
+            writeln!(out, "and {more} more streams that are not exact")?;
+        }
+        if !self.day.is_whole() {
+            writeln!(out, "the day is not over: looked at until {}", Day::shown(self.day.until))?;
+        }
+        let verdict = if totals.is_exact() { "exact" } else { "differs" };
+        let Totals { streams, exact, differs, no_data } = totals;
+        writeln!(
+            out,
+            "{}: {verdict} · {} of {streams} streams exact · {exact} minutes exact, {differs} differ, {no_data} without data",
+            self.day.date, self.exact
+        )?;
+        writeln!(out, "{}", certificate.display())
+    }
+}
+
+/// `  2026-11-22T05:12:00Z differs: value 3 of 4 (-1), volume 1.5 of 2 (-0.5) · gap 1795324503000002`
+fn line(row: &Row) -> String {
+    let finding = match row.finding {
+        Finding::Exact => "exact",
+        Finding::Differs => "differs",
+        Finding::NoData => "no data",
+    };
+    // Where there is nothing, it goes without saying that prices are missing, too.
+    let told = row.differences.iter().filter(|(_, found)| found.difference.is_some());
+    let told: Vec<String> = told.map(|(name, found)| format!("{name} {}", numbers(found))).collect();
+    let gaps: String = row.gaps.iter().map(|gap| format!(" · gap {gap}")).collect();
+    format!("  {} {finding}: {}{gaps}", row.minute, told.join(", "))
+}
+
+fn numbers(found: &Difference) -> String {
+    let text = |number: &Option<String>| number.clone().unwrap_or_else(|| "nothing".to_owned());
+    format!("{} of {} ({})", text(&found.tape), text(&found.exchange), text(&found.difference))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn audit(minutes: usize) -> StreamAudit {
+        let number = |text: &str| Some(text.to_owned());
+        let difference = Difference { tape: number("1.5"), exchange: number("2"), difference: number("-0.5") };
+        let row = Row {
+            minute: "2026-11-22T05:12:00Z".into(),
+            finding: Finding::Differs,
+            trades: 3,
+            differences: BTreeMap::from([("volume", difference)]),
+            gaps: vec![17],
+        };
+        let (faults, rows) = (Vec::new(), vec![row; minutes]);
+        let stream = "KRW-BTC_trade".to_owned();
+        StreamAudit {
+            stream,
+            trades: 9,
+            healed: 0,
+            exact: 4,
+            differs: minutes,
+            no_data: 0,
+            unreadable: 0,
+            faults,
+            rows,
+        }
+    }
+
+    #[test]
+    fn a_report_fits_a_screen_whatever_was_found() {
+        let mut report = Report::new(Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap());
+        (0..100).for_each(|_| report.add(&audit(1_000)));
+        report.add(&audit(0));
+        let mut text = Vec::new();
+        report.write(&mut text, &Totals::default(), Path::new("audit.json")).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.lines().count(), STREAMS * (MINUTES + 2) + 3);
+        assert!(text.contains("  2026-11-22T05:12:00Z differs: volume 1.5 of 2 (-0.5) · gap 17\n"), "{text}");
+        assert!(
+            text.contains("\nand 80 more streams that are not exact\n") && text.contains("  and 990 more minutes\n")
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! A day of tape against the exchange's candles: what is whole is exact, and what is missing is told to the last digit.
+
+use super::backfill::{fetched, run, time};
+use crate::support::{Exchange, Program, Tape, eventually, pause, split};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+use upbit_recorder::clock::{Clock, Stamp};
+use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
+use upbit_recorder::recording::naming::stream_key::StreamKey;
+
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 1_440 * MINUTE;
+
+fn audit(exchange: &Exchange, data_dir: &Path, date: &str, options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+    command.args(["audit", "--date", date]).args(options).env_clear();
+    let url = format!("rest.url=http://127.0.0.1:{}/v1", exchange.port());
+    command.args(["--set", &url, "--set", &format!("data_dir={}", data_dir.display())]).output().unwrap()
+}
+
+fn certified(exchange: &Exchange, data_dir: &Path, date: &str) -> (Option<i32>, Value) {
+    let output = audit(exchange, data_dir, date, &["--json"]);
+    let certificate = serde_json::from_slice(&output.stdout);
+    let certificate = certificate.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let path = data_dir.join(format!("archive/date={date}/audit.json"));
+    let kept: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(kept, certificate);
+    (output.status.code(), certificate)
+}
+
+/// The trades of a REST answer as the stream would have brought them: other names, another spelling, its own order.
+fn recorded(trades: &[Value]) -> Vec<String> {
+    let line = |(index, trade): (usize, &Value)| {
+        let millis = trade["timestamp"].as_u64().unwrap();
+        let stamp = millis * 1_000 + 30_000 + index as u64 % 1_000;
+        let number = |name: &str| trade[name].to_string();
+        let (price, volume, id) = (number("trade_price"), number("trade_volume"), number("sequential_id"));
+        match index % 2 {
+            0 => {
+                format!(r#"{{"ts_recv":{stamp},"ty":"trade","tp":{price}E0,"tv":{volume},"ttms":{millis},"sid":{id}}}"#)
+            }
+            _ => format!(
+                r#"{{"ts_recv":{stamp},"type":"trade","trade_price":{price},"trade_volume":{volume},"timestamp":{},"trade_timestamp":{millis},"sequential_id":{id}}}"#,
+                millis + 90_000
+            ),
+        }
+    };
+    trades.iter().enumerate().map(line).collect()
+}
+
+/// Writes a segment that waits for its compression.
+fn write(data_dir: &Path, stream: &str, lines: &[String]) {
+    let first = Stamp::from_micros(split(&lines[0]).0).unwrap();
+    let name = SegmentName { tree: Tree::Public, stream: StreamKey::from_stem(stream).unwrap(), first };
+    fs::create_dir_all(data_dir.join(name.directory())).unwrap();
+    fs::write(data_dir.join(name.plain()), lines.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn a_whole_day_is_exact_and_what_is_missing_is_told_until_it_is_healed() {
+    let exchange = Exchange::start(0, &["--codes", "2", "--rate", "40", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (source, data_dir) = (directory.path().join("source"), directory.path().join("data"));
+    let (begin, end) = (time(1, 0), time(0, 0));
+    let date = &begin[..10];
+    let output = run(&exchange, &source, &["--markets", "KRW-*", "--ticks", "--from", &begin, "--to", &end]);
+    assert!(output.status.success());
+    let trades = fetched(&source);
+    for (stream, trades) in &trades {
+        write(&data_dir, stream, &recorded(trades));
+    }
+    let (code, whole) = certified(&exchange, &data_dir, date);
+    assert_eq!((code, &whole["verdict"], &whole["exact"]), (Some(0), &"exact".into(), &2_880.into()), "{whole}");
+    assert_eq!(whole["streams"][0]["rows"], json!([]));
+
+    // A minute is missing, and of another one a trade; one is there twice.
+    let trades = &trades["KRW-BTC_trade"];
+    assert!(trades.len() > 2_000, "{}", trades.len());
+    let minute = |trade: &Value| trade["timestamp"].as_u64().unwrap() / MINUTE;
+    let gone = minute(&trades[trades.len() / 3]);
+    let is_lone = |at: &usize| minute(&trades[*at]) > gone && minute(&trades[*at]) == minute(&trades[*at + 1]);
+    let lone = (0..trades.len() - 1).find(is_lone).unwrap();
+    let held: Vec<Value> =
+        trades.iter().filter(|trade| minute(trade) == gone).chain([&trades[lone]]).cloned().collect();
+    let is_held = |line: &&String| held.iter().any(|trade| line.contains(&trade["sequential_id"].to_string()));
+    let mut lines: Vec<String> = recorded(trades).into_iter().filter(|line| !is_held(&line)).collect();
+    lines.push(lines[7].clone());
+    write(&data_dir, "KRW-BTC_trade", &lines);
+    let gap = json!({"ts_recv": 1, "type": "recorder", "event": "gap", "id": 17, "kind": "disconnected",
+        "from": gone * MINUTE * 1_000, "to": (gone + 1) * MINUTE * 1_000, "streams": ["KRW-BTC_trade"]});
+    let stamp = Clock::start().stamp();
+    let gap = gap.to_string().replacen("{", &format!("{{\"ts_recv\":{stamp},"), 1).replace(",\"ts_recv\":1,", ",");
+    fs::write(data_dir.join("recorder.jsonl"), gap + "\n").unwrap();
+    let (code, cut) = certified(&exchange, &data_dir, date);
+    let btc = &cut["streams"][0];
+    assert_eq!((code, &cut["verdict"]), (Some(1), &"differs".into()));
+    assert_eq!([&btc["exact"], &btc["differs"], &btc["no_data"]], [1_438, 1, 1], "{btc}");
+    let [first, second] = &btc["rows"].as_array().unwrap()[..] else { panic!("{btc}") };
+    assert_eq!((&first["finding"], &first["gaps"]), (&"no_data".into(), &json!([17])));
+    let missing: f64 = second["differences"]["volume"]["difference"].as_str().unwrap().parse().unwrap();
+    assert_eq!((&second["finding"], &second["gaps"]), (&"differs".into(), &json!([])));
+    assert_eq!(-missing, trades[lone]["trade_volume"].as_f64().unwrap());
+    let text = audit(&exchange, &data_dir, date, &[]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("no data: value 0 of ") && text.contains(" · gap 17\n"), "{text}");
+
+    // What was missing is fetched, with more that is there already. By now the exchange is not needed any more.
+    let healed: Vec<String> = held
+        .iter()
+        .chain(&trades[..9])
+        .zip(0..)
+        .map(|(trade, index)| {
+            let stamp = stamp.as_micros() + index;
+            format!("{{\"ts_recv\":{stamp},\"gap\":17,{}", &trade.to_string()[1..])
+        })
+        .collect();
+    fs::write(data_dir.join("KRW-BTC_trade.healed.jsonl"), healed.join("\n") + "\n").unwrap();
+    let port = exchange.port();
+    exchange.kill();
+    let nobody = Exchange::start(0, &["--fault", "refuse"]);
+    assert_ne!(nobody.port(), port);
+    let (code, healed) = certified(&nobody, &data_dir, date);
+    assert_eq!((code, &healed["verdict"]), (Some(0), &"exact".into()));
+    assert_eq!(healed["streams"][0]["healed"], held.len());
+}
+
+#[test]
+fn a_day_that_has_not_begun_and_pairs_that_are_not_there_have_no_verdict() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let code = |date: &str, options: &[&str]| audit(&exchange, directory.path(), date, options).status.code();
+    assert_eq!(code("2250-01-01", &["--markets", "KRW-BTC"]), Some(64));
+    assert_eq!(code("yesterday", &[]), Some(64));
+    assert_eq!(code(&time(1, 0)[..10], &[]), Some(1));
+    // Of a pair that was never recorded, nothing is there.
+    let (date, options) = (&time(1, 0)[..10], ["--markets", "KRW-BTC", "--json"]);
+    let output = audit(&exchange, directory.path(), date, &options);
+    let certificate: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), &certificate["exact"]),
+        (Some(1), &(1_440 - certificate["no_data"].as_i64().unwrap()).into())
+    );
+}
+
+#[test]
+#[ignore = "takes some minutes, because only whole ones are audited: cargo test --test it rest::audit -- --ignored"]
+fn recorded_minutes_are_exact_and_those_with_trades_held_back_differ() {
+    let exchange = Exchange::start(0, &["--codes", "2", "--rate", "300", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let data_dir = directory.path().join("data");
+    // One date is audited.
+    while now() / DAY != (now() + 5 * MINUTE) / DAY {
+        pause(Duration::from_secs(1));
+    }
+    let settings = [
+        format!("data_dir={}", data_dir.display()),
+        format!("public.url={}", exchange.url),
+        "public.format=SIMPLE".to_owned(),
+    ];
+    let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+    let recorder = Program::start(&[vec!["record"], settings.collect()].concat());
+    let begin = begin_of_a_minute_after(&data_dir);
+    pause(Duration::from_secs(65));
+    exchange.fault("hold=KRW-ETH+5s");
+    pause(Duration::from_secs(70));
+    assert!(recorder.terminate().success());
+    let date = &time(0, 0)[..10];
+    let (code, certificate) = certified(&exchange, &data_dir, date);
+    let found = |stream: usize, minute: u64| {
+        let minute = jiff::Timestamp::from_millisecond((minute * MINUTE) as i64).unwrap().to_string();
+        let rows = certificate["streams"][stream]["rows"].as_array().unwrap();
+        rows.iter()
+            .find(|row| row["minute"] == minute.as_str())
+            .map_or("exact".to_owned(), |row| row["finding"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(code, Some(1));
+    let found: Vec<String> =
+        [(0, begin), (0, begin + 1), (1, begin), (1, begin + 1)].map(|(stream, minute)| found(stream, minute)).into();
+    assert_eq!(found, ["exact", "exact", "exact", "differs"], "{certificate}");
+    assert!(Tape { path: data_dir }.lines()["KRW-ETH_trade"].len() > 1_000);
+}
+
+/// Waits until a recorder writes, and for the next minute to begin; returns it.
+fn begin_of_a_minute_after(data_dir: &Path) -> u64 {
+    eventually("trades are recorded", || data_dir.join("KRW-ETH_trade.jsonl").exists());
+    let begun = now() / MINUTE;
+    while now() / MINUTE == begun {
+        pause(Duration::from_millis(50));
+    }
+    now() / MINUTE
+}
+
+/// Milliseconds since the epoch.
+fn now() -> u64 {
+    Clock::start().stamp().as_micros() / 1_000
+}

@@ -25,6 +25,7 @@ use super::client::verdict::Page;
 use super::client::{Client, Denial, RestError};
 use crate::clock::Clock;
 use crate::recording::naming::stream_key::{StreamKey, WireName};
+use crate::recording::seal::SealError;
 use std::collections::{BTreeMap, VecDeque};
 use store::Store;
 use walk::{Item, Step, Walk};
@@ -70,37 +71,17 @@ async fn run(
         pieces.extend(missing.into_iter().map(|span| (market.clone(), span)));
     }
     let mut work = Work::new(wanted.kind, pieces);
-    let mut committed = 0;
     loop {
         work.begin(client, millis(clock));
-        while let Some((walk, items)) = work.ended.remove(&committed) {
-            commit(store, &mut summary, &walk, items)?;
-            committed += 1;
-        }
         show(&summary.progress(client.tally().sent));
         let Some((number, page)) = client.next().await? else { break };
         work.handle(client, (number, page?), millis(clock))?;
+        work.commit(store, &mut summary)?;
     }
+    // The last pieces may be such as nobody was asked for.
+    work.commit(store, &mut summary)?;
     summary.client = client.tally();
     Ok(summary)
-}
-
-/// Writes a piece that is whole, or notes that there is none to be had any more.
-fn commit(
-    store: &mut Store,
-    summary: &mut Summary,
-    walk: &Walk,
-    items: Option<Vec<Item>>,
-) -> Result<(), BackfillError> {
-    let Some(items) = items else {
-        summary.add_gone(walk.span());
-        return Ok(());
-    };
-    let stream = stream_of(walk.market(), walk.kind()).expect("it was made of the same market before");
-    let found = items.len();
-    let written = store.commit(&stream, walk.span(), items)?;
-    summary.add(walk.market(), walk.span(), (found, written));
-    Ok(())
 }
 
 /// What is missing of each market, within what the exchange has.
@@ -165,6 +146,7 @@ struct Work {
     /// Pieces that wait for an earlier one; without objects where the exchange has them no longer.
     ended: BTreeMap<u64, (Walk, Option<Vec<Item>>)>,
     begun: u64,
+    committed: u64,
     /// The market that is being fetched, and how long its pieces are.
     length: Option<(String, i64)>,
 }
@@ -172,7 +154,7 @@ struct Work {
 impl Work {
     fn new(kind: Kind, gaps: Vec<(String, Span)>) -> Self {
         let (walks, ended) = Default::default();
-        Self { kind, gaps: gaps.into(), walks, ended, begun: 0, length: None }
+        Self { kind, gaps: gaps.into(), walks, ended, begun: 0, committed: 0, length: None }
     }
 
     /// Begins as many pieces as may be under way.
@@ -235,6 +217,22 @@ impl Work {
                 let reason = "the answer is not one to this question".to_owned();
                 return Err(RestError::Refused(Denial { what, reason }));
             }
+        }
+        Ok(())
+    }
+
+    /// Writes the pieces that no earlier one keeps waiting, and notes those that are not to be had any more.
+    fn commit(&mut self, store: &mut Store, summary: &mut Summary) -> Result<(), SealError> {
+        while let Some((walk, items)) = self.ended.remove(&self.committed) {
+            self.committed += 1;
+            let Some(items) = items else {
+                summary.add_gone(walk.span());
+                continue;
+            };
+            let stream = stream_of(walk.market(), self.kind).expect("it was made of the same market before");
+            let found = items.len();
+            let written = store.commit(&stream, walk.span(), items)?;
+            summary.add(walk.market(), walk.span(), (found, written));
         }
         Ok(())
     }

@@ -122,11 +122,6 @@ impl Walk {
         self.span
     }
 
-    /// What is fetched.
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// Whether the exchange has it no longer. Candles of seconds it forgets one by one, and gives those that are left.
     pub(super) fn is_gone(&self, now: i64) -> bool {
         self.kind == Kind::Trades && self.kind.reach(now).is_some_and(|reach| self.span.from < reach)

@@ -30,8 +30,8 @@ const DAY: i64 = 86_400_000;
 /// Trades can be asked for of today and so many days before.
 const TRADE_DAYS: i64 = 7;
 
-/// Trades of the last seconds may not all be there yet.
-const TRADES_SETTLE: i64 = 10_000;
+/// Trades of the last seconds may not all be there yet, nor be in the candle of a period that has just ended.
+const SETTLE: i64 = 10_000;
 
 /// The units of candles.
 pub const UNITS: [&str; 13] = ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1d", "1w", "1M", "1y"];
@@ -127,8 +127,8 @@ impl Kind {
     /// The end of what is complete: a period that still runs has no final candle.
     pub fn settled(self, now: i64) -> i64 {
         match self {
-            Self::Candles(unit) => unit.start_of(now),
-            Self::Trades => (now - TRADES_SETTLE) / 1_000 * 1_000,
+            Self::Candles(unit) => unit.start_of(now - SETTLE),
+            Self::Trades => (now - SETTLE) / 1_000 * 1_000,
         }
     }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use upbit_recorder::clock::Stamp;
+use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
 use upbit_recorder::recording::naming::stream_key::StreamKey;
 
 /// The identifiers of a stream's trades, by the field that has them, in the order of the tape.
@@ -323,4 +324,72 @@ fn the_candles_of_the_periods_in_the_gap_are_fetched() {
     assert!(healed.iter().all(|candle| candle["gap"] == gap["id"]));
     // Its period still runs, and the stream shows all of it.
     assert!(!lines.contains_key("KRW-BTC_candle.240m.healed"));
+}
+
+/// What the exchange has of a code's trades of yesterday, oldest first.
+fn yesterday(exchange: &Exchange, code: &str) -> Vec<Value> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = exchange.list(&format!("trades/ticks?market={code}&count=500&days_ago=1{cursor}"));
+        let page = page.iter().map(|object| serde_json::from_str::<Value>(object.get()).unwrap());
+        let before = found.len();
+        found.extend(page);
+        let Some(last) = found.last().filter(|_| found.len() > before) else { break };
+        cursor = format!("&cursor={}", last["sequential_id"]);
+    }
+    found.reverse();
+    found
+}
+
+#[test]
+fn a_day_with_a_gap_of_an_earlier_process_differs_until_it_is_healed_and_is_exact_then() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "1", "--rate", "40", "--no-limits"]);
+    let trades = yesterday(&exchange, "KRW-BTC");
+    assert!(trades.len() > 1_500, "{}", trades.len());
+    let missed = trades.len() / 5..trades.len() * 4 / 5;
+    let stamp = |index: usize| trades[index]["timestamp"].as_u64().unwrap() * 1_000 + 30_000 + index as u64 % 1_000;
+    let line = |index: usize| {
+        let mut trade = trades[index].clone();
+        trade["trade_timestamp"] = trade["timestamp"].take();
+        let rest = trade.to_string().replacen('{', "", 1);
+        format!("{{\"ts_recv\":{},\"type\":\"trade\",\"code\":\"KRW-BTC\",{rest}\n", stamp(index))
+    };
+    let recorded = (0..trades.len()).filter(|index| !missed.contains(index));
+    let first = Stamp::from_micros(stamp(0)).unwrap();
+    let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+    let name = SegmentName { tree: Tree::Public, stream, first };
+    std::fs::create_dir_all(scene.tape.path.join(name.directory())).unwrap();
+    std::fs::write(scene.tape.path.join(name.plain()), recorded.map(line).collect::<String>()).unwrap();
+    let (from, to) = (stamp(missed.start - 1), stamp(missed.end));
+    let gap = to + 1;
+    let event = |stamp: u64, rest: &str| format!("{{\"ts_recv\":{stamp},\"type\":\"recorder\",\"event\":{rest}}}\n");
+    let past = [
+        event(stamp(0) - 1, r#""started","connections":["public"],"epoch":0"#),
+        event(
+            gap,
+            &format!(
+                r#""gap","id":{gap},"connection":"public","from":{from},"to":{to},"kind":"disconnected","cause":"x","streams":["KRW-BTC_trade"]"#
+            ),
+        ),
+    ];
+    std::fs::write(scene.tape.path.join("recorder.jsonl"), past.concat()).unwrap();
+    let audit = || {
+        let date = jiff::Timestamp::from_microsecond(i64::try_from(first.as_micros()).unwrap()).unwrap();
+        let date = date.strftime("%F").to_string();
+        let rest = format!("rest.url=http://127.0.0.1:{}/v1", exchange.port());
+        let mut command = scene.command("audit", &exchange.url, &[&rest]);
+        let output = command.args(["--date", &date, "--markets", "KRW-BTC", "--json"]).output().unwrap();
+        (output.status.code(), serde_json::from_slice::<Value>(&output.stdout).unwrap())
+    };
+    let (code, certificate) = audit();
+    assert_eq!((code, &certificate["verdict"]), (Some(1), &"differs".into()), "{certificate}");
+    let recorder = record(&scene, &exchange, &["rest.requests_per_second=10"]);
+    let healed = || events(&scene, "healed").into_iter().find(|healed| healed["gap"] == gap);
+    eventually("the gap is healed", || healed().is_some());
+    assert!(recorder.terminate().success());
+    assert_eq!(healed().unwrap()["complete"]["KRW-BTC_trade"], missed.len());
+    let (code, certificate) = audit();
+    assert_eq!((code, &certificate["verdict"]), (Some(0), &"exact".into()), "{certificate}");
+    assert_eq!(certificate["streams"][0]["healed"], missed.len());
 }

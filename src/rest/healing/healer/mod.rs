@@ -23,6 +23,7 @@ use crate::recording::writer::Progress;
 use crate::rest::FetchError;
 use crate::rest::client::Client;
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -56,6 +57,8 @@ pub struct Healer {
     read_to: Stamp,
     has_unread: bool,
     steps: u64,
+    /// Stamps that may be those of two time lines, since they went back.
+    overlap: RangeInclusive<Stamp>,
     /// Everything up to here has to be in its file before the tape is looked at.
     handed_on: Stamp,
     /// Times in a row that the exchange gave no answer.
@@ -94,6 +97,7 @@ impl Healer {
             read_to: Stamp::default(),
             has_unread: true,
             steps: 0,
+            overlap: Stamp::MAX..=Stamp::default(),
             handed_on: Stamp::default(),
             failures: 0,
         }
@@ -136,8 +140,8 @@ impl Healer {
         let told = *self.told.borrow_and_update();
         if told.steps != self.steps {
             // Stamps from before the step say nothing about what is written after it.
+            self.overlap = told.last.before(MICROSECOND)..=self.clock.stamp().after(WRITTEN_WITHIN);
             (self.steps, self.clock, self.client, self.handed_on) = (told.steps, told.clock, None, told.last);
-            self.read_to = self.read_to.min(told.last.before(MICROSECOND));
         }
         self.handed_on = self.handed_on.max(told.last);
         self.has_unread = true;
@@ -167,7 +171,8 @@ impl Healer {
         loop {
             self.listen();
             let wanted = if self.steps == steps { self.handed_on.max(begin) } else { self.handed_on };
-            if self.progress.written() >= wanted {
+            // What is far ahead of the clock is of the time line before a step that is not written yet.
+            if (wanted..=self.latest()).contains(&self.progress.written()) {
                 return Ok(());
             }
             if self.said.is_closed() {
@@ -175,6 +180,11 @@ impl Healer {
             }
             self.pause(WRITTEN_PAUSE).await;
         }
+    }
+
+    /// No line of this time line has a later stamp.
+    fn latest(&self) -> Stamp {
+        self.clock.stamp().after(WRITTEN_WITHIN)
     }
 
     async fn pause(&self, length: Duration) {

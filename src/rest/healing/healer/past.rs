@@ -1,6 +1,7 @@
 //! What the recorder's own events tell the healer, of this process and of earlier ones.
 
 use super::Healer;
+use super::look::LOOK_BACK;
 use crate::clock::Stamp;
 use crate::recording::naming::stream_key::StreamKey;
 use crate::rest::healing::plan::REACH;
@@ -12,23 +13,25 @@ impl Healer {
             match event {
                 Event::Healed(gap) => _ = self.done.insert(gap),
                 Event::Started => self.starts.push(stamp),
-                Event::Gap(_) | Event::WentBack => {}
+                Event::Gap(_) | Event::WentBack(_) => {}
             }
         }
     }
 
     pub(super) fn read_gaps(&mut self) {
-        let now = self.clock.stamp();
-        let mut events = self.events();
+        let (now, latest) = (self.clock.stamp(), self.latest());
         let mut is_at_end = true;
-        for (stamp, event) in events.by_ref() {
-            self.read_to = stamp;
+        for (stamp, event) in self.events() {
+            // What is ahead of the clock is of an older time line, and read once more the next time: it does no harm.
+            if stamp <= latest {
+                self.read_to = stamp;
+            }
             match event {
                 Event::Gap(mut gap) if !self.done.contains(&gap.id) => {
                     gap.streams.retain(|stream| !self.samples.contains(stream));
                     self.plan.add(&gap, now);
                 }
-                Event::WentBack => self.plan.give_up(),
+                Event::WentBack(last) => self.plan.give_up(last.after(LOOK_BACK[0])),
                 Event::Gap(_) | Event::Healed(_) | Event::Started => {}
             }
             if !self.plan.has_room() {
@@ -41,7 +44,9 @@ impl Healer {
 
     /// The events that were not read yet, with their stamps.
     fn events(&self) -> impl Iterator<Item = (Stamp, Event)> + use<> {
-        let lines = self.tape.lines(&StreamKey::recorder(), self.read_to.next()..=Stamp::MAX);
+        let is_unclear = self.overlap.contains(&self.clock.stamp());
+        let read_to = if is_unclear { self.read_to.min(*self.overlap.start()) } else { self.read_to };
+        let lines = self.tape.lines(&StreamKey::recorder(), read_to.next()..=Stamp::MAX);
         if let Err(error) = &lines {
             tracing::warn!(%error, "the recorder's events cannot be read, and gaps in them are not healed");
         }

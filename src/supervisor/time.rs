@@ -73,6 +73,7 @@ impl Supervisor {
         let event = Event::ClockStep { before, after: micros, epoch }.to_json();
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
         self.outbox.push_back(Order::Step { epoch, recorder: self.router.recorder(), stamp: after, event });
+        self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {
             connection.last = Some(after);
             connection.live_since = connection.live_since.map(|_| after);

@@ -9,11 +9,11 @@
 
 use crate::clock::{Clock, Instant, Stamp, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces};
+use crate::connection::ConnectionId;
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::dial::Dial;
 use crate::connection::dial::tls::TlsSetupError;
 use crate::connection::session::{ConnectBudget, Settings};
-use crate::connection::{ConnectionId, Delivery};
 use crate::desired;
 use crate::events::Event;
 use crate::ledger::{self, Gap, Kind, Ledger};
@@ -22,17 +22,17 @@ use crate::recording::mark::Mark;
 use crate::recording::naming::layout::Tree;
 use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
-use crate::recording::rotation::Rotation;
+use crate::recording::rotation::{Reason, Rotation};
 use crate::recording::router::Router;
 use crate::recording::threads::{self, Ground, Hosts};
 use crate::status::Status;
-use crate::supervisor::{self, Setup, Supervisor};
+use crate::supervisor::{Setup, Supervisor};
 use crate::upbit::auth::Credentials;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The distance of two stamps in a row where nothing raises them.
@@ -113,10 +113,9 @@ pub fn assemble<D: Dial>(
     write_mark(&*place.files, &recovered, run);
     let epoch = recovered.epoch;
     let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
-    let backlog = recovered.backlog.len();
+    let (backlog, older_time_lines) = (recovered.backlog.len(), older_time_lines(&recovered));
     let ground = Ground { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
     let (threads, hosts) = threads::prepare(&settings, ground);
-    let (inbox_sender, inbox) = mpsc::channel(supervisor::INBOX);
     let Ending { run_until, status } = ending;
     let mut supervisor = Supervisor::new(Setup {
         clock,
@@ -126,7 +125,6 @@ pub fn assemble<D: Dial>(
         router,
         ledger,
         threads,
-        inbox,
         backlog,
         sync_interval: config.storage.sync_interval,
         min_free_bytes: config.storage.min_free_bytes,
@@ -139,9 +137,12 @@ pub fn assemble<D: Dial>(
     }
     let names = connections.iter().map(|(id, _)| id.to_string()).collect();
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
+    for (epoch, segments) in older_time_lines {
+        supervisor.event(&Event::Rotated { reason: Reason::Recovered, segments, epoch: Some(epoch) });
+    }
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
-    connect(&mut supervisor, config, (&place, inbox_sender), ways_out);
+    connect(&mut supervisor, config, &place, ways_out);
     supervisor.record_gaps(ended);
     Ok((supervisor, hosts))
 }
@@ -200,6 +201,16 @@ fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Rec
     ended
 }
 
+/// The segments that wait to be sealed and are of a time line that has ended. Should this process die before they are,
+/// nothing else would tell the next one.
+fn older_time_lines(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
+    let mut older: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for segment in recovered.backlog.iter().filter(|segment| segment.epoch < recovered.epoch) {
+        older.entry(segment.epoch).or_default().push(segment.name.plain_name());
+    }
+    older
+}
+
 /// What was there before an orderly stop, or is not there at all, is durable; otherwise the mark stays as it is until
 /// the gap is on record.
 fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
@@ -226,20 +237,15 @@ fn ways_out<'a, D: Dial>(
     Ok(ways)
 }
 
-fn connect<D: Dial>(
-    supervisor: &mut Supervisor,
-    config: &Config,
-    (place, inbox): (&Place, mpsc::Sender<Delivery>),
-    ways_out: Vec<WayOut<'_, D>>,
-) {
+fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place, ways_out: Vec<WayOut<'_, D>>) {
     let clock = place.clock;
     // One address makes all connects, so the lower of the two wishes holds for both.
     let per_second = ways_out.iter().map(|(_, connection, ..)| connection.connects_per_second).min().unwrap_or(1);
     let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
     for (id, connection, dial, credentials) in ways_out {
         let (_, requests) = watch::channel(desired::request(connection));
-        let wiring = Wiring {
-            inbox: inbox.clone(),
+        let wiring = |inbox| Wiring {
+            inbox,
             room: Arc::new(Semaphore::new(config.storage.buffer_bytes)),
             requests: requests.clone(),
             shutdown: place.shutdown.clone(),
@@ -249,7 +255,7 @@ fn connect<D: Dial>(
             dial,
         };
         let settings = Settings { id, config: connection.clone(), credentials };
-        supervisor.own(id, requests, Actor::new(settings, wiring).run());
+        supervisor.own(id, requests.clone(), |inbox| Actor::new(settings, wiring(inbox)).run());
     }
 }
 

@@ -14,6 +14,7 @@ use crate::recording::naming::manifest::Entry;
 use crate::recording::recovery::Torn;
 use crate::recording::recovery::quarantine::Quarantined;
 use crate::recording::rotation::Reason;
+use crate::rest::healing::plan::Report;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -141,12 +142,23 @@ pub enum Event {
         /// The streams affected.
         streams: Vec<String>,
     },
+    /// What was missed in a gap was fetched, as far as it can be.
+    Healed {
+        /// The id of the gap.
+        gap: u64,
+        /// What became of its streams.
+        #[serde(flatten)]
+        report: Report,
+    },
     /// Segments ended.
     Rotated {
         /// Why.
         reason: Reason,
         /// Their names before compression.
         segments: Vec<String>,
+        /// With [`Reason::Recovered`]: the time line they are of, which ended before this process began.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
     },
     /// A segment is compressed, proved and listed in its manifest.
     Sealed {

@@ -9,7 +9,7 @@ use upbit_recorder::clock::{Clock, Stamp};
 use upbit_recorder::connection::batch::{Batch, Entry};
 use upbit_recorder::recording::journal::line;
 use upbit_recorder::upbit::message;
-use upbit_recorder::upbit::refusal::Refusal;
+use upbit_recorder::upbit::refusal::{Refusal, Words};
 
 fuzz_target!(|frame: &[u8]| {
     let mut batch = Batch::default();
@@ -19,12 +19,15 @@ fuzz_target!(|frame: &[u8]| {
         let mut written = Vec::new();
         let bytes = match entry {
             Entry::Data { object, .. } | Entry::Control { object } => {
-                let _ = Refusal::from_object(object);
+                let _ = Refusal::from_object(object, Words::Withheld);
                 line::object(&mut written, Stamp::MAX, object);
                 object
             }
             Entry::Unreadable { bytes } => {
-                line::raw(&mut written, Stamp::MAX, bytes);
+                let mut from = line::raw(&mut written, Stamp::MAX, bytes, 0);
+                while from < bytes.len() {
+                    from = line::raw(&mut written, Stamp::MAX, bytes, from);
+                }
                 bytes
             }
         };

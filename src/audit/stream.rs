@@ -101,7 +101,7 @@ impl Auditor {
         let end = self.gaps.last_end(place).unwrap_or_default().max(self.day.until) + EDGE;
         sums.read(&self.tape, stream, begin..=stamp(micros(end)))?;
         let recorded = sums.trades;
-        if let Some(healed) = StreamKey::from_stem(&format!("{stream}.healed")) {
+        if let Some(healed) = stream.healed() {
             sums.read(&self.tape, &healed, begin..=stamp(micros(end + HEALED_WITHIN)))?;
         }
         let candles = self.candles(candle_stream, candles, &mut sums.faults)?;

@@ -266,7 +266,7 @@ mod tests {
             ("rest.url=wss://x/", "http:// or https://"),
             ("storage.rotate_bytes=1048575", "from 1MiB to 1TiB"),
             ("storage.rotate_interval=7h", "does not divide a day"),
-            ("storage.buffer_bytes=5MiB", "at least 5376KiB necessary"),
+            ("storage.buffer_bytes=5MiB", "at least 17664KiB necessary"),
             ("storage.zstd_level=20", "from 1 to 19"),
             ("storage.max_streams=0", "from 1 to 100000"),
             ("storage.keep_for=5m", "from 1h to"),

@@ -8,7 +8,7 @@ use super::subscribe;
 use super::values::{Url, format_duration, format_size};
 use super::{Config, ConnectionConfig, HttpConfig, KeyPlaces, LogConfig, LogFormat, RestConfig, StorageConfig};
 use crate::connection::ConnectionId;
-use crate::connection::batch::BATCH_BYTES;
+use crate::connection::actor::room_needed;
 use crate::upbit::subscription::Format;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -140,15 +140,15 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     }
 }
 
-/// Reading begins only when the batch that is being filled and one whole message on top of it have room; what is left
-/// of the buffer beyond that, 1 MiB at least, is what can actually wait for the disk.
+/// Reading begins only when there is room for all it can bring; what is left of the buffer beyond that, 1 MiB at least, is
+/// what can actually wait for the disk.
 fn refuse_small_buffer(
     reader: &mut Reader<'_>,
     config: &Config,
     connection: ConnectionId,
     settings: &ConnectionConfig,
 ) {
-    let needed = (BATCH_BYTES + settings.max_message_bytes) as u64 + MIB;
+    let needed = u64::from(room_needed(settings)) + MIB;
     let buffer = config.storage.buffer_bytes as u64;
     if settings.enabled && buffer < needed {
         let (buffer, needed) = (format_size(buffer), format_size(needed));

@@ -54,9 +54,14 @@ pub struct Wiring<D> {
     pub dial: D,
 }
 
-/// The room, in bytes, that is reserved before a read: a batch and one message on top of it.
+/// How many times its size a message may take beside its place in the batch: the buffer that it is received into, and the
+/// one of twice the size that this is copied to when it grows.
+const RECEIVING: usize = 3;
+
+/// The room, in bytes, that is reserved before a read: a batch, one message on top of it, and what receiving that takes.
 pub fn room_needed(config: &ConnectionConfig) -> u32 {
-    u32::try_from(BATCH_BYTES.saturating_add(config.max_message_bytes)).unwrap_or(u32::MAX)
+    let message = config.max_message_bytes.saturating_mul(1 + RECEIVING);
+    u32::try_from(BATCH_BYTES.saturating_add(message)).unwrap_or(u32::MAX)
 }
 
 /// One connection's task.

@@ -11,6 +11,7 @@ use super::files::{Files, StorageError};
 use super::journal::segment::{Finished, Unsynced};
 use crate::clock::Stamp;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,6 +56,29 @@ impl SyncJob {
     }
 }
 
+/// Why a job was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// What the job named may be lost in spite of having been written: the kernel does not keep it for a second try.
+    #[error(transparent)]
+    Failed(StorageError),
+    /// The disk has no room for what it took. Another try may find some; what was written before may be lost.
+    #[error(transparent)]
+    Full(StorageError),
+    /// A directory could not be opened for want of a descriptor, or of memory. Nothing is lost, and another try is as
+    /// good as the first.
+    #[error(transparent)]
+    Unopened(StorageError),
+}
+
+impl SyncError {
+    /// What went wrong, for those who do not try again.
+    pub fn into_storage(self) -> StorageError {
+        let (Self::Failed(error) | Self::Full(error) | Self::Unopened(error)) = self;
+        error
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Syncer {
@@ -72,9 +96,8 @@ impl Syncer {
         &*self.files
     }
 
-    /// Carries out a job. An error means that what the job named may be lost in spite of having been written: the
-    /// kernel does not keep it for a second try.
-    pub fn step(&self, job: &SyncJob) -> Result<(), StorageError> {
+    /// Carries out a job.
+    pub fn step(&self, job: &SyncJob) -> Result<(), SyncError> {
         for unsynced in &job.files {
             if let Some(file) = &unsynced.file {
                 file.sync().map_err(StorageError::at("sync", &unsynced.path))?;
@@ -84,8 +107,23 @@ impl Syncer {
             self.files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
         }
         for directory in &job.directories {
-            self.files.sync_directory(directory).map_err(StorageError::at("sync the directory", directory))?;
+            self.files
+                .sync_directory(directory)
+                .map_err(StorageError::at("sync the directory", directory))
+                .map_err(|error| if is_unopened(&error) { SyncError::Unopened(error) } else { error.into() })?;
         }
         Ok(())
+    }
+}
+
+/// Names are made durable by the file system's own journal, which keeps them for as long as it takes: an answer that is
+/// not about the disk leaves nothing behind.
+fn is_unopened(error: &StorageError) -> bool {
+    error.is_out_of_descriptors() || error.source.kind() == ErrorKind::OutOfMemory
+}
+
+impl From<StorageError> for SyncError {
+    fn from(error: StorageError) -> Self {
+        if error.is_full() { Self::Full(error) } else { Self::Failed(error) }
     }
 }

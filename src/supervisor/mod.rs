@@ -5,14 +5,15 @@
 //!           ├──────────▶ supervisor ──Order──▶ writer, syncer, sealer ──┐
 //! private ──┘            stamp, route   ▲                               │
 //!                                       └───────────────────────────────┘
-//!
 //! ```
 //!
 //! | part | owns |
 //! |---|---|
+//! | `inbox` | the queues of the connections |
 //! | `connections` | what a connection is here, and what its notices mean on record |
 //! | `reports` | what the disk tells |
 //! | `time` | the tick; clocks that disagree |
+//! | `healing` | what was missed and fetched later |
 //! | `ending` | the way from the stop to the exit |
 //!
 //! It owns both connections and the way to the disk, and moves messages between them. It waits for nothing in
@@ -20,6 +21,8 @@
 
 mod connections;
 mod ending;
+mod healing;
+mod inbox;
 mod reports;
 mod time;
 
@@ -33,21 +36,20 @@ use crate::recording::journal::{Order, Routed};
 use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
+use crate::rest::healing::Desk;
 use crate::signals;
 use crate::status::{self, Status};
 use crate::upbit::subscription::Request;
 use connections::Connection;
 pub use ending::Failure;
 use ending::Phase;
+use inbox::Inbox;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// Deliveries that may wait for the supervisor. Their bytes are bounded by the connections' budgets, not by this.
-pub const INBOX: usize = 64;
 
 /// Orders that may wait for the writer's queue before reports and ticks are left alone: a delivery and a report make a
 /// handful each.
@@ -66,8 +68,10 @@ pub struct Supervisor {
     ledger: Ledger,
     connections: BTreeMap<ConnectionId, Connection>,
     tasks: JoinSet<()>,
-    inbox: mpsc::Receiver<Delivery>,
+    inbox: Inbox,
     threads: Threads,
+    /// To and from the healer, where there is one.
+    desk: Option<Desk>,
     /// Orders for which the writer's queue had no room yet.
     outbox: VecDeque<Order>,
     /// Segments that ended and are not sealed yet.
@@ -108,8 +112,6 @@ pub struct Setup {
     pub ledger: Ledger,
     /// Writer, syncer and sealer.
     pub threads: Threads,
-    /// From the connections.
-    pub inbox: mpsc::Receiver<Delivery>,
     /// Segments that earlier processes left to be sealed.
     pub backlog: usize,
     /// How often files are synced.
@@ -136,8 +138,9 @@ impl Supervisor {
             ledger: setup.ledger,
             connections: BTreeMap::new(),
             tasks: JoinSet::new(),
-            inbox: setup.inbox,
+            inbox: Inbox::default(),
             threads: setup.threads,
+            desk: None,
             outbox: VecDeque::new(),
             unsealed: setup.backlog,
             durable: None,
@@ -157,17 +160,18 @@ impl Supervisor {
         }
     }
 
-    /// Takes a connection in: the task that is it, and what it is to have standing.
-    pub fn own(
+    /// Takes a connection in: what it is to have standing, and the task that it is, which delivers into the queue that it
+    /// is given.
+    pub fn own<T: Future<Output = ()> + Send + 'static>(
         &mut self,
         id: ConnectionId,
         request: watch::Receiver<Request>,
-        task: impl Future<Output = ()> + Send + 'static,
+        task: impl FnOnce(mpsc::Sender<Delivery>) -> T,
     ) {
         let connection = Connection::new(id, request);
         self.outbox.push_back(Order::Describe(id.into(), Arc::new(connection.origins())));
         self.connections.insert(id, connection);
-        self.tasks.spawn(task);
+        self.tasks.spawn(task(self.inbox.open()));
     }
 
     /// Records an event, now.
@@ -196,6 +200,9 @@ impl Supervisor {
                 Some(request) = requests.recv(), if takes_reports => self.handle_request(request),
                 Some(ended) = self.tasks.join_next() => self.handle_end(ended, &shutdown),
                 delivery = self.inbox.recv(), if takes_deliveries => self.handle_delivery(delivery, &shutdown),
+                Some(said) = healing::listen(&mut self.desk), if takes_deliveries && self.takes_healing() => {
+                    self.handle_healing(said);
+                }
             }
         }
         self.close().await
@@ -286,6 +293,7 @@ impl Supervisor {
             tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
             self.shown.last_gap = Some(gap.clone());
             self.event_at(stamp, &Event::gap(gap, stamp, all));
+            self.tell_healer(stamp);
         }
     }
 

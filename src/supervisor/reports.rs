@@ -17,7 +17,7 @@ impl Supervisor {
             Report::Rotated(rotated) => {
                 for (reason, segments) in rotated {
                     self.unsealed += segments.len();
-                    self.event(&Event::Rotated { reason, segments });
+                    self.event(&Event::Rotated { reason, segments, epoch: None });
                 }
             }
             Report::Sealed(entry) => {

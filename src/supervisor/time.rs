@@ -69,9 +69,11 @@ impl Supervisor {
         self.stamper = Stamper::after(wall.before(MICROSECOND));
         let after = self.stamper.raise(wall);
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
-        self.outbox.push_back(Order::Step(self.epoch));
-        let (before, micros) = (before.as_micros(), after.as_micros());
-        self.event_at(after, &Event::ClockStep { before, after: micros, epoch: self.epoch });
+        let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
+        let event = Event::ClockStep { before, after: micros, epoch }.to_json();
+        self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
+        self.outbox.push_back(Order::Step { epoch, recorder: self.router.recorder(), stamp: after, event });
+        self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {
             connection.last = Some(after);
             connection.live_since = connection.live_since.map(|_| after);

@@ -6,9 +6,10 @@
 //!        └─ Request: what was asked for
 //! ```
 //!
-//! The reason is text of the exchange's for people, cut and freed of control characters. The spelling of the rate
-//! limit's two names is not settled, so they are matched loosely. A name nobody knows counts as an objection to the request
-//! here; the session knows what was said last and may find it to be about something else.
+//! The reason is text of the exchange's for people, cut and freed of control characters; on the private connection it is
+//! a name that is known here and what that means, for no byte received there may be shown. The spelling of the rate limit's
+//! two names is not settled, so they are matched loosely. A name nobody knows counts as an objection to the request here;
+//! the session knows what was said last and may find it to be about something else.
 
 use crate::upbit::limits::{self, Answer};
 use crate::upbit::message::{self, Part};
@@ -21,16 +22,40 @@ const REASON_CHARS: usize = 200;
 /// Error objects longer than this are not read for their reason: nothing to explain takes as much.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Names of errors that mean the keys, over the stream and over HTTP, in lower case.
-const CREDENTIALS: [&str; 7] = [
-    "invalid_auth",
-    "jwt_verification",
-    "invalid_access_key",
-    "expired_access_key",
-    "no_authorization_ip",
-    "out_of_scope",
-    "invalid_query_payload",
+/// A name longer than this is none.
+const NAME_CHARS: usize = 40;
+
+/// Names of errors over the stream and over HTTP, in lower case, and what they mean.
+const KNOWN: [(&str, &str); 14] = [
+    ("invalid_auth", "the keys are not accepted"),
+    ("jwt_verification", "the signature is wrong: does the secret key belong to the access key?"),
+    ("invalid_access_key", "the access key is not known"),
+    ("expired_access_key", "the access key has expired"),
+    ("no_authorization_ip", "the keys may not be used from this address"),
+    ("out_of_scope", "the keys lack the permission"),
+    ("invalid_query_payload", "the token is not understood"),
+    (NONCE_USED, "the token was used before"),
+    ("wrong_format", "the request is not understood"),
+    ("no_ticket", "the request has no ticket"),
+    ("no_type", "the request has no type"),
+    ("no_codes", "the request has no codes"),
+    ("invalid_param", "the request has a parameter that is not allowed"),
+    ("too_many_requests", "more than the exchange allows"),
 ];
+
+/// So many of [`KNOWN`], from the first, mean the keys.
+const CREDENTIALS: usize = 7;
+
+const NONCE_USED: &str = "nonce_used";
+
+/// How much of the exchange's text may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// All of it: the public connection.
+    Shown,
+    /// Names alone: the private connection, of which no byte may be shown.
+    Withheld,
+}
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +88,15 @@ pub enum Objection {
 
 impl Refusal {
     /// Reads an error object of the stream.
-    pub fn from_object(object: &[u8]) -> Self {
+    pub fn from_object(object: &[u8], words: Words) -> Self {
         let (name, message) = error_in(object).unwrap_or_default();
-        Self { kind: objection(&name, &message), reason: given(reason(&name, &message)) }
+        let reason = match words {
+            Words::Shown => given(reason(&name, &message)),
+            Words::Withheld => {
+                meaning(&name).unwrap_or_else(|| "an error that is not known here: see private/misc.jsonl".to_owned())
+            }
+        };
+        Self { kind: objection(&name, &message), reason }
     }
 
     /// Whether an object that names no stream is an error.
@@ -76,19 +107,28 @@ impl Refusal {
     }
 
     /// Reads a failed upgrade; `None` where it is no refusal of ours but a trouble of the exchange's.
-    pub fn from_answer(answer: &Answer) -> Option<Self> {
+    pub fn from_answer(answer: &Answer, words: Words) -> Option<Self> {
         let kind = match (answer.status, answer.pause()) {
             (_, Some(pause)) => Objection::Limit { pause },
             (401, None) => Objection::Credentials,
             _ => return None,
         };
-        let reason = match error_in(&answer.body) {
-            Some((name, message)) => reason(&name, &message),
-            None => clean(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(READ_BYTES)])),
-        };
+        let error = error_in(&answer.body);
         // A nonce that was seen before is an accident of one attempt; the next has another.
-        let transient = kind == Objection::Credentials && reason.to_lowercase().contains("nonce_used");
-        (!transient).then(|| Self { kind, reason: given(reason) })
+        let is_transient = error.as_ref().is_some_and(|(name, _)| name.eq_ignore_ascii_case(NONCE_USED));
+        if kind == Objection::Credentials && is_transient {
+            return None;
+        }
+        let reason = match (error, words) {
+            (Some((name, message)), Words::Shown) => reason(&name, &message),
+            (None, Words::Shown) => clean(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(READ_BYTES)])),
+            // The answer may repeat what it was asked with, and that is a token; it has digits and dots.
+            (Some((name, _)), Words::Withheld) => {
+                meaning(&name).or_else(|| is_plain(&name).then_some(name)).unwrap_or_default()
+            }
+            (None, Words::Withheld) => String::new(),
+        };
+        Some(Self { kind, reason: given(reason) })
     }
 }
 
@@ -97,7 +137,7 @@ fn objection(name: &str, message: &str) -> Objection {
     let blocked = name.contains("teapot") || name == "418";
     if blocked || name.contains("too_many") || name == "429" {
         Objection::Limit { pause: limits::pause_in(message, blocked) }
-    } else if CREDENTIALS.contains(&name.as_str()) {
+    } else if KNOWN[..CREDENTIALS].iter().any(|(known, _)| *known == name) {
         Objection::Credentials
     } else {
         Objection::Request
@@ -133,6 +173,17 @@ fn reason(name: &str, message: &str) -> String {
     }
 }
 
+/// The name as it is spelt here, and what it means; `None` where it is not known.
+fn meaning(name: &str) -> Option<String> {
+    let name = name.to_lowercase();
+    let (name, meaning) = KNOWN.iter().find(|(known, _)| *known == name)?;
+    Some(format!("{name}: {meaning}"))
+}
+
+fn is_plain(name: &str) -> bool {
+    name.len() <= NAME_CHARS && name.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
 fn given(reason: String) -> String {
     if reason.is_empty() { "no reason given".to_owned() } else { reason }
 }
@@ -147,7 +198,7 @@ mod tests {
     use super::*;
 
     fn kind(object: &str) -> Objection {
-        Refusal::from_object(object.as_bytes()).kind
+        Refusal::from_object(object.as_bytes(), Words::Shown).kind
     }
 
     #[test]
@@ -166,27 +217,51 @@ mod tests {
 
     #[test]
     fn the_reason_is_the_exchanges_own_and_fit_to_print() {
-        let refusal = Refusal::from_object(b"{\"error\":{\"name\":\"WRONG_FORMAT\",\"message\":\"a\\u0000b\\nc\"}}");
+        let refusal = Refusal::from_object(
+            b"{\"error\":{\"name\":\"WRONG_FORMAT\",\"message\":\"a\\u0000b\\nc\"}}",
+            Words::Shown,
+        );
         assert_eq!(refusal.reason, "WRONG_FORMAT: a b c");
         let deep = format!(r#"{{"error":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-        assert_eq!(Refusal::from_object(deep.as_bytes()).reason, "no reason given");
+        assert_eq!(Refusal::from_object(deep.as_bytes(), Words::Shown).reason, "no reason given");
         let long = format!(r#"{{"error":{{"name":"X","message":"{}"}}}}"#, "y".repeat(10_000));
-        assert!(Refusal::from_object(long.as_bytes()).reason.len() < 300);
+        assert!(Refusal::from_object(long.as_bytes(), Words::Shown).reason.len() < 300);
     }
 
     #[test]
     fn a_failed_upgrade_is_a_refusal_only_where_it_is_about_us() {
         let answer = |status, body: &str| Answer { status, body: body.into(), ..Answer::default() };
+        let shown = |answer: &Answer| Refusal::from_answer(answer, Words::Shown);
         let expired = answer(401, r#"{"error":{"name":"expired_access_key","message":"The key expired."}}"#);
-        let refusal = Refusal::from_answer(&expired).unwrap();
+        let refusal = shown(&expired).unwrap();
         assert_eq!((refusal.kind, &*refusal.reason), (Objection::Credentials, "expired_access_key: The key expired."));
         let chunked = answer(401, "1f\r\n{\"error\":{\"name\":\"out_of_scope\"}}\r\n0\r\n\r\n");
-        assert_eq!(Refusal::from_answer(&chunked).unwrap().reason, "out_of_scope");
-        assert_eq!(Refusal::from_answer(&answer(401, "}{")).unwrap().reason, "}{");
-        assert_eq!(Refusal::from_answer(&answer(401, "")).unwrap().reason, "no reason given");
-        assert_eq!(Refusal::from_answer(&answer(401, r#"{"error":{"name":"nonce_used"}}"#)), None);
-        assert_eq!(Refusal::from_answer(&answer(503, "maintenance")), None);
-        let busy = Refusal::from_answer(&answer(429, "Too Many Requests")).unwrap();
+        assert_eq!(shown(&chunked).unwrap().reason, "out_of_scope");
+        assert_eq!(shown(&answer(401, "}{")).unwrap().reason, "}{");
+        assert_eq!(shown(&answer(401, "")).unwrap().reason, "no reason given");
+        assert_eq!(shown(&answer(401, r#"{"error":{"name":"nonce_used"}}"#)), None);
+        assert_eq!(shown(&answer(503, "maintenance")), None);
+        let busy = shown(&answer(429, "Too Many Requests")).unwrap();
         assert_eq!(busy.kind, Objection::Limit { pause: Duration::from_secs(2) });
+    }
+    #[test]
+    fn of_the_private_connection_only_names_are_shown() {
+        let on_stream = |object: &str| Refusal::from_object(object.as_bytes(), Words::Withheld);
+        let expired = on_stream(r#"{"error":{"name":"EXPIRED_ACCESS_KEY","message":"of user 17"}}"#);
+        assert_eq!(
+            (expired.kind, &*expired.reason),
+            (Objection::Credentials, "expired_access_key: the access key has expired")
+        );
+        for unknown in [r#"{"error":{"name":"KRW","message":"1300"}}"#, r#"{"error":"1300"}"#] {
+            assert_eq!(on_stream(unknown).reason, "an error that is not known here: see private/misc.jsonl");
+        }
+        let over_http = |body: &str| {
+            let answer = Answer { status: 401, body: body.into(), ..Answer::default() };
+            Refusal::from_answer(&answer, Words::Withheld).unwrap().reason
+        };
+        assert_eq!(over_http(r#"{"error":{"name":"locked_account","message":"of user 17"}}"#), "locked_account");
+        for echo in ["Bearer eyJhbGciOiJIUzUxMiJ9.e30.x", r#"{"error":"eyJhbGciOiJIUzUxMiJ9"}"#] {
+            assert_eq!(over_http(echo), "no reason given");
+        }
     }
 }

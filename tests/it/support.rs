@@ -111,12 +111,18 @@ impl Exchange {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// A list that it answers with.
+    pub(crate) fn list(&self, path: &str) -> Vec<Box<RawValue>> {
+        let answer = self.http(&format!("GET /v1/{path} HTTP/1.1"), "");
+        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
+        serde_json::from_str(list).unwrap()
+    }
+
     /// The pairs it lists.
     pub(crate) fn codes(&self) -> Vec<String> {
-        let answer = self.http("GET /v1/market/all HTTP/1.1", "");
-        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
-        let markets: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
-        markets.iter().map(|market| market["market"].as_str().unwrap().to_owned()).collect()
+        let markets = self.list("market/all");
+        let markets = markets.iter().map(|market| serde_json::from_str::<serde_json::Value>(market.get()).unwrap());
+        markets.map(|market| market["market"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The whole answer to a request.
@@ -171,9 +177,11 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
-    /// The lines of every stream, oldest first, from sealed, plain and active files.
+    /// The lines of every stream, oldest first, from sealed, plain and active files, without those that a crash tore:
+    /// each of these is kept in quarantine.
     pub(crate) fn lines(&self) -> BTreeMap<String, Vec<String>> {
         let mut lines: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let torn = self.torn();
         for path in self.segments() {
             let name = path.file_name().unwrap().to_str().unwrap();
             let stem = name.trim_end_matches(".zst").trim_end_matches(".jsonl");
@@ -183,9 +191,21 @@ impl Tape {
             let bytes = if name.ends_with(".zst") { zstd::stream::decode_all(&*bytes).unwrap() } else { bytes };
             let text = String::from_utf8(bytes).unwrap();
             assert!(text.ends_with('\n'), "{name} ends within a line");
-            lines.entry(stream.to_owned()).or_default().extend(text.lines().map(str::to_owned));
+            let is_whole = |line: &&str| {
+                let is_whole = serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
+                assert!(is_whole || torn.iter().any(|torn| torn == line), "{name} holds what is no line: {line}");
+                is_whole
+            };
+            lines.entry(stream.to_owned()).or_default().extend(text.lines().filter(is_whole).map(str::to_owned));
         }
         lines
+    }
+
+    /// The starts of lines that a crash tore, as they are kept.
+    fn torn(&self) -> Vec<String> {
+        let kept = files_below(&self.path.join("quarantine")).into_iter();
+        let torn = kept.filter(|path| path.to_str().unwrap().contains(".torn-"));
+        torn.map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()).collect()
     }
 
     /// The frames of every stream of the exchange, as they were received.

@@ -12,7 +12,9 @@ use super::{Session, State};
 use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::connection::batch::Batch;
-use crate::upbit::refusal::{Objection, Refusal};
+use crate::desired::PRIVATE_TYPES;
+use crate::upbit::refusal::{Objection, Refusal, Words};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Mute streams may cost a connection this often. Each new one interrupts every other stream for a moment, and an
@@ -29,6 +31,7 @@ impl Session {
         if batch.seen().error {
             self.handle_errors(now, batch);
         }
+        let words = self.words();
         if let State::Open(open) = &mut self.state {
             open.watch.handle_batch(batch);
             if batch.first_data().is_some() && open.watch.take_question() {
@@ -36,7 +39,7 @@ impl Session {
             }
             if batch.seen().reply {
                 let notices = batch.controls().filter_map(|object| open.watch.handle_reply(object));
-                self.events.extend(notices.map(|notice| (now, notice)));
+                self.events.extend(notices.map(|notice| (now, withhold(notice, words))));
             }
             self.look_after_streams(now);
         }
@@ -64,7 +67,7 @@ impl Session {
 
     fn handle_errors(&mut self, now: Instant, batch: &Batch) {
         let Some(object) = batch.controls().filter(|object| Refusal::is_error(object)).last() else { return };
-        let mut refusal = Refusal::from_object(object);
+        let mut refusal = Refusal::from_object(object, self.words());
         if refusal.kind == Objection::Request {
             refusal.kind = self.auxiliaries.blame(now);
         }
@@ -99,5 +102,20 @@ impl Session {
             self.auxiliaries.handle_live(now);
             self.events.push_back((since, Notice::Live { attempt: self.attempt }));
         }
+    }
+}
+
+/// What the exchange listed is received bytes: of the private connection only the types are shown that are known here.
+fn withhold(notice: Notice, words: Words) -> Notice {
+    match (notice, words) {
+        (Notice::Mismatch { missing, unexpected }, Words::Withheld) => {
+            let kind = |stream: &String| {
+                let known = PRIVATE_TYPES.into_iter().find(|kind| stream.rsplit('_').next() == Some(*kind));
+                known.unwrap_or("other").to_owned()
+            };
+            let kinds: BTreeSet<String> = unexpected.iter().map(kind).collect();
+            Notice::Mismatch { missing, unexpected: kinds.into_iter().collect() }
+        }
+        (notice, _) => notice,
     }
 }

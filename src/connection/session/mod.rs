@@ -27,7 +27,7 @@ use super::{ConnectionId, Notice, Stage};
 use crate::clock::Instant;
 use crate::upbit::auth::Secret;
 use crate::upbit::listing;
-use crate::upbit::refusal::{Objection, Refusal};
+use crate::upbit::refusal::{Objection, Refusal, Words};
 use crate::upbit::subscription::Request;
 use open::{Keepalive, Open, Quiet};
 use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Reason, Said};
@@ -148,7 +148,7 @@ impl Session {
 
     /// The attempt failed.
     pub fn handle_dial_failed(&mut self, now: Instant, error: &DialError) {
-        let refusal = error.answer.as_ref().and_then(Refusal::from_answer);
+        let refusal = error.answer.as_ref().and_then(|answer| Refusal::from_answer(answer, self.words()));
         // Who shows no keys cannot be refused for them: then it is a trouble of the exchange's, and worth a quick retry.
         let keyless = self.settings.credentials.is_none();
         self.refusal = refusal.filter(|refusal| !(keyless && refusal.kind == Objection::Credentials));
@@ -178,6 +178,14 @@ impl Session {
             self.handle_closed(now, cause.clone());
         }
         self.proceed(now);
+    }
+
+    /// How much of what is received may be shown.
+    fn words(&self) -> Words {
+        match self.settings.id {
+            ConnectionId::Public => Words::Shown,
+            ConnectionId::Private => Words::Withheld,
+        }
     }
 
     /// The connection ended.

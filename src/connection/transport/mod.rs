@@ -48,7 +48,7 @@ const WRITE_BYTES: usize = 1024 * 1024;
 pub struct Terms {
     /// The address to ask for.
     pub url: Url,
-    /// The `Authorization` header, on the private connection only.
+    /// The `Authorization` header, on the private connection only, of which nothing that is received may be shown.
     pub authorization: Option<Secret>,
     /// A message longer than this ends the connection.
     pub max_message_bytes: usize,
@@ -71,6 +71,8 @@ pub struct Transport<S> {
     unsent: bool,
     /// Why nothing can be sent any more. What the other side sent before is still read.
     broken: Option<String>,
+    /// The exchange's own words for a close may be shown.
+    shows_words: bool,
     /// A frame of which a part is still to be taken in.
     rest: Option<Rest>,
     /// Reading was interrupted, and what has waited since is not read yet.
@@ -102,7 +104,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         };
         socket.get_mut().keep();
         let heard = socket.get_ref().read();
-        Ok(Self { socket, clock, heard, unsent: false, broken: None, rest: None, behind: false })
+        let shows_words = terms.authorization.is_none();
+        Ok(Self { socket, clock, heard, unsent: false, broken: None, shows_words, rest: None, behind: false })
     }
 
     /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also tells if it could not.
@@ -191,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             Message::Binary(frame) => self.take_in(Rest { frame, from: 0, received }, inbound),
             Message::Text(text) => self.take_in(Rest { frame: text.into(), from: 0, received }, inbound),
             Message::Close(frame) => {
-                inbound.closed = Some(describe_close(frame.as_ref()));
+                inbound.closed = Some(describe_close(frame.as_ref(), self.shows_words));
                 // The answer to the close frame leaves with the next poll; whether it arrives changes nothing.
                 let _ = Pin::new(&mut self.socket).poll_next(cx);
             }
@@ -250,13 +253,14 @@ fn describe(error: &Error) -> String {
     }
 }
 
-fn describe_close(frame: Option<&CloseFrame>) -> String {
+fn describe_close(frame: Option<&CloseFrame>, shows_words: bool) -> String {
     match frame {
         None => "closed by the exchange without a code".to_owned(),
         Some(frame) => {
-            let reason: String = frame.reason.chars().filter(|c| !c.is_control()).collect();
-            let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            format!("closed by the exchange with {}{reason}", u16::from(frame.code))
+            let words = if shows_words { frame.reason.as_str() } else { "" };
+            let words: String = words.chars().filter(|c| !c.is_control()).collect();
+            let words = if words.is_empty() { words } else { format!(": {words}") };
+            format!("closed by the exchange with {}{words}", u16::from(frame.code))
         }
     }
 }

@@ -133,4 +133,15 @@ impl StorageError {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         matches!(self.source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
     }
+
+    /// Whether waiting can help, without anybody looking after the disk.
+    pub fn is_passing(&self) -> bool {
+        self.is_full() || self.is_out_of_descriptors()
+    }
+
+    /// Whether the process or the system has no file left to open: the disk is well, and another try may find one.
+    pub fn is_out_of_descriptors(&self) -> bool {
+        use rustix::io::Errno;
+        [Errno::MFILE, Errno::NFILE].iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
+    }
 }

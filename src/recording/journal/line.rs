@@ -7,12 +7,15 @@
 //! ```
 
 use crate::clock::Stamp;
-use base64::prelude::BASE64_STANDARD;
-use base64::write::EncoderWriter;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use std::io::Write;
 
 /// The start of every line; digits and a comma or brace follow.
 pub const PREFIX: &str = "{\"ts_recv\":";
+
+/// How much of a message that is no object is taken at a time; a multiple of three, so that base64 is padded at its end
+/// alone.
+const RAW_BYTES: usize = 48 * 1024;
 
 /// Appends the line of an object that has at least one key and no line break.
 pub fn object(line: &mut Vec<u8>, stamp: Stamp, object: &[u8]) {
@@ -21,23 +24,41 @@ pub fn object(line: &mut Vec<u8>, stamp: Stamp, object: &[u8]) {
     line.push(b'\n');
 }
 
-/// Appends the line of bytes that are no such object. Control characters take six bytes each, so the string is written
-/// where it belongs and nowhere before.
-pub fn raw(line: &mut Vec<u8>, stamp: Stamp, bytes: &[u8]) {
-    const IN_MEMORY: &str = "writing to memory cannot fail";
-    prefix(line, stamp);
-    match std::str::from_utf8(bytes) {
-        Ok(text) => {
-            line.extend_from_slice(b"\"raw\":");
-            serde_json::to_writer(&mut *line, text).expect(IN_MEMORY);
-        }
-        Err(_) => {
-            line.extend_from_slice(b"\"raw_base64\":\"");
-            EncoderWriter::new(&mut *line, &BASE64_STANDARD).write_all(bytes).expect(IN_MEMORY);
-            line.push(b'"');
-        }
+/// Appends a portion of the line of bytes that are no such object: what they are from `from` on, after the start of the
+/// line where that is 0. Returns where the next portion begins, which is at the end of the bytes once the line is whole.
+///
+/// Control characters take six bytes each, so the line of a long message is several times as long, and is never in memory
+/// as a whole.
+pub fn raw(line: &mut Vec<u8>, stamp: Stamp, bytes: &[u8], from: usize) -> usize {
+    let text = std::str::from_utf8(bytes).ok();
+    if from == 0 {
+        prefix(line, stamp);
+        line.extend_from_slice(if text.is_some() { b"\"raw\":\"" } else { b"\"raw_base64\":\"" });
     }
-    line.extend_from_slice(b"}\n");
+    let end = bytes.len().min(from + RAW_BYTES);
+    let end = match text {
+        Some(text) => {
+            let end = (from..=end).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(end);
+            line.extend_from_slice(escape(&text[from..end]).as_bytes());
+            end
+        }
+        None => {
+            line.extend_from_slice(BASE64_STANDARD.encode(&bytes[from..end]).as_bytes());
+            end
+        }
+    };
+    if end == bytes.len() {
+        line.extend_from_slice(b"\"}\n");
+    }
+    end
+}
+
+/// A text as it stands inside the quotes of a JSON string.
+fn escape(text: &str) -> String {
+    let mut quoted = serde_json::to_string(text).expect("a text has a JSON form");
+    quoted.pop();
+    quoted.remove(0);
+    quoted
 }
 
 /// The stamp of a line; `None` where the recorder cannot have written it.
@@ -74,10 +95,36 @@ mod tests {
 
     #[test]
     fn what_is_no_object_becomes_a_string() {
-        let line = written(|line, stamp| raw(line, stamp, b"a\"\n"));
+        let line = written(|line, stamp| assert_eq!(raw(line, stamp, b"a\"\n", 0), 3));
         assert_eq!(line, "{\"ts_recv\":1795317064154123,\"raw\":\"a\\\"\\n\"}\n");
-        let line = written(|line, stamp| raw(line, stamp, b"\xff"));
+        let line = written(|line, stamp| assert_eq!(raw(line, stamp, b"\xff", 0), 1));
         assert_eq!(line, "{\"ts_recv\":1795317064154123,\"raw_base64\":\"/w==\"}\n");
+        let line = written(|line, stamp| assert_eq!(raw(line, stamp, b"", 0), 0));
+        assert_eq!(line, "{\"ts_recv\":1795317064154123,\"raw\":\"\"}\n");
+    }
+
+    #[test]
+    fn a_long_string_in_portions_is_the_whole_one() {
+        let texts =
+            ["\u{1}", "\"\\", "원", "a", "😀x"].map(|text| text.repeat(2 * RAW_BYTES / text.len() + 1).into_bytes());
+        for bytes in texts.into_iter().chain([vec![0xff; 2 * RAW_BYTES], vec![0xff; 2 * RAW_BYTES + 1]]) {
+            let (mut portions, mut longest) = (0, 0);
+            let line = written(|line, stamp| {
+                let mut from = 0;
+                while from < bytes.len() {
+                    let before = line.len();
+                    from = raw(line, stamp, &bytes, from);
+                    portions += 1;
+                    longest = longest.max(line.len() - before);
+                }
+            });
+            let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let back = match &value["raw"] {
+                serde_json::Value::String(text) => text.clone().into_bytes(),
+                _ => BASE64_STANDARD.decode(value["raw_base64"].as_str().unwrap()).unwrap(),
+            };
+            assert!(back == bytes && portions >= 2 && longest < 7 * RAW_BYTES, "{portions} portions, {longest} bytes");
+        }
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub struct Journal {
     origins: [Arc<Origins>; 2],
     epoch: u64,
     resumable: BTreeMap<(Tree, StreamKey), Segment>,
-    /// The order in hand and how many of its lines are done.
-    current: Option<(Order, usize)>,
+    /// The order in hand, and how far it is done.
+    current: Option<(Order, Done)>,
     /// Streams with lines in memory, and how many bytes those are.
     pending: Vec<StreamId>,
     pending_bytes: usize,
@@ -59,6 +59,15 @@ pub struct Journal {
     rotated: BTreeMap<Reason, Vec<String>>,
     directories: BTreeSet<PathBuf>,
     spare: Vec<Vec<u8>>,
+}
+
+/// How far an order is carried out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    /// Lines that are in the buffers.
+    lines: usize,
+    /// Bytes of the next record whose portion of the line is there, too.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -97,7 +106,7 @@ impl Journal {
     /// Takes the next order in hand; [`work`](Self::work) carries it out.
     pub fn accept(&mut self, order: Order) {
         debug_assert!(self.current.is_none(), "an order was accepted before the last one was done");
-        self.current = Some((order, 0));
+        self.current = Some((order, Done::default()));
     }
 
     /// Carries out the order in hand, if there is one. After an error it stays in hand, and a later call resumes it.
@@ -169,19 +178,26 @@ impl Journal {
         std::mem::take(&mut self.rotated)
     }
 
-    fn carry_out(&mut self, order: &Order, done: &mut usize) -> Result<(), StorageError> {
+    fn carry_out(&mut self, order: &Order, done: &mut Done) -> Result<(), StorageError> {
         match order {
             Order::Open(stream) => self.open(stream),
             Order::Lines(routed) => return self.append_lines(routed, done),
             Order::Event(id, stamp, object) => {
                 return self.append(*id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()));
             }
+            Order::Missed(id, objects) => return self.append_missed(*id, objects, &mut done.lines),
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
-            Order::Step(epoch) => {
-                self.epoch = *epoch;
-                self.rotate_all(Reason::Clock, |_| true);
+            Order::Step { epoch, recorder, stamp, event } => {
+                if done.lines == 0 {
+                    self.epoch = *epoch;
+                    self.rotate_all(Reason::Clock, |_| true);
+                    while self.rotate_one()? {}
+                    self.append(*recorder, *stamp, &|line, stamp| line::object(line, stamp, event.as_bytes()))?;
+                    done.lines = 1;
+                }
+                return self.flush(*recorder);
             }
         }
         Ok(())
@@ -196,37 +212,80 @@ impl Journal {
         self.streams.push(Stream { tree: stream.tree, key: stream.key.clone(), segment, is_blocked: false });
     }
 
-    fn append_lines(&mut self, routed: &Routed, done: &mut usize) -> Result<(), StorageError> {
-        let entries = routed.batch.entries().zip(&routed.lines).skip(*done);
+    fn append_lines(&mut self, routed: &Routed, done: &mut Done) -> Result<(), StorageError> {
+        let entries = routed.batch.entries().zip(&routed.lines).skip(done.lines);
         for ((_, entry), &(stamp, id)) in entries {
-            self.append(id, stamp, &|line, stamp| match entry {
-                Entry::Data { object, .. } | Entry::Control { object } => line::object(line, stamp, object),
-                Entry::Unreadable { bytes } => line::raw(line, stamp, bytes),
-            })?;
+            match entry {
+                Entry::Data { object, .. } | Entry::Control { object } => {
+                    self.append(id, stamp, &|line, stamp| line::object(line, stamp, object))?;
+                }
+                Entry::Unreadable { bytes } => self.append_raw((id, stamp), bytes, &mut done.bytes)?,
+            }
+            *done = Done { lines: done.lines + 1, bytes: 0 };
+        }
+        Ok(())
+    }
+
+    fn append_missed(
+        &mut self,
+        id: StreamId,
+        objects: &[(Stamp, String)],
+        done: &mut usize,
+    ) -> Result<(), StorageError> {
+        for (stamp, object) in objects.iter().skip(*done) {
+            self.append(id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))?;
             *done += 1;
         }
         Ok(())
     }
 
+    /// Appends the line of what may be long and becomes longer, in portions that are written before the next one is made.
+    fn append_raw(
+        &mut self,
+        (id, stamp): (StreamId, Stamp),
+        bytes: &[u8],
+        done: &mut usize,
+    ) -> Result<(), StorageError> {
+        let id = if *done == 0 { self.prepare(id, stamp)? } else { self.target(id) };
+        loop {
+            if *done > 0 {
+                self.write_out_stream(id)?;
+            }
+            self.extend(id, &mut |line| *done = line::raw(line, stamp, bytes, *done));
+            if *done == bytes.len() {
+                return Ok(());
+            }
+        }
+    }
+
     fn append(&mut self, id: StreamId, stamp: Stamp, write: &dyn Fn(&mut Vec<u8>, Stamp)) -> Result<(), StorageError> {
         let id = self.prepare(id, stamp)?;
+        self.extend(id, &mut |line| write(line, stamp));
+        Ok(())
+    }
+
+    /// Lets `write` append to the buffer of a prepared stream.
+    fn extend(&mut self, id: StreamId, write: &mut dyn FnMut(&mut Vec<u8>)) {
         let segment = self.streams[id.index()].segment.as_mut().expect("a prepared stream has a segment");
         if !segment.has_pending() {
             self.pending.push(id);
         }
         let spare = &mut self.spare;
-        self.pending_bytes += segment.extend(|| spare.pop().unwrap_or_default(), |line| write(line, stamp));
-        Ok(())
+        self.pending_bytes += segment.extend(|| spare.pop().unwrap_or_default(), write);
+    }
+
+    /// The stream that takes the lines of this one: `misc` where a file that is not ours has its name.
+    fn target(&self, id: StreamId) -> StreamId {
+        let stream = &self.streams[id.index()];
+        self.misc[stream.tree as usize].filter(|_| stream.is_blocked).unwrap_or(id)
     }
 
     /// Gives the stream a segment that may take a line stamped `stamp`. Returns the stream to use: `misc` where a file
     /// that is not ours has the name.
     fn prepare(&mut self, id: StreamId, stamp: Stamp) -> Result<StreamId, StorageError> {
-        let stream = &self.streams[id.index()];
-        if stream.is_blocked
-            && let Some(misc) = self.misc[stream.tree as usize]
-        {
-            return self.prepare(misc, stamp);
+        let target = self.target(id);
+        if target != id {
+            return self.prepare(target, stamp);
         }
         if let Some(reason) = self.reason_to_rotate(id, stamp) {
             self.rotate(id, reason)?;
@@ -263,7 +322,7 @@ impl Journal {
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
         match Segment::create(&*self.files, about.clone()) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
                 Segment::create(&*self.files, about)
             }
@@ -287,7 +346,7 @@ impl Journal {
         let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(()) };
         let was_unsynced = segment.is_unsynced();
         let written = match segment.write_out(&*self.files) {
-            Err(error) if is_out_of_descriptors(&error) => {
+            Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
                 let segment = self.streams[id.index()].segment.as_mut().expect("closing keeps the segment");
                 segment.write_out(&*self.files)
@@ -324,7 +383,7 @@ impl Journal {
         self.sync.add_directory(directory);
         segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
         let finished = segment.finish();
-        self.rotated.entry(reason).or_default().push(file_name(&finished.name));
+        self.rotated.entry(reason).or_default().push(finished.name.plain_name());
         self.sync.finished.push(finished);
         Ok(())
     }
@@ -358,7 +417,15 @@ impl Journal {
         if path.as_os_str().is_empty() || self.directories.contains(&path) {
             return Ok(());
         }
-        self.files.make_directory(&path).map_err(StorageError::at("make the directory", &path))?;
+        let files = self.files.clone();
+        let make = || files.make_directory(&path).map_err(StorageError::at("make the directory", &path));
+        match make() {
+            Err(error) if error.is_out_of_descriptors() => {
+                self.close_idle();
+                make()?;
+            }
+            made => made?,
+        }
         self.directories.insert(path);
         Ok(())
     }
@@ -367,16 +434,6 @@ impl Journal {
     fn close_idle(&mut self) {
         self.streams.iter_mut().filter_map(|stream| stream.segment.as_mut()).for_each(Segment::close);
     }
-}
-
-fn file_name(name: &SegmentName) -> String {
-    let path = name.plain();
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn is_out_of_descriptors(error: &StorageError) -> bool {
-    use rustix::io::Errno;
-    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.source.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 #[cfg(test)]

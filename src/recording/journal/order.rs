@@ -16,6 +16,8 @@ pub enum Order {
     Lines(Routed),
     /// An event of the recorder's own: the object without its stamp.
     Event(StreamId, Stamp, String),
+    /// Objects that were missed and fetched later, with their stamps: as [`Order::Event`], but they can wait.
+    Missed(StreamId, Vec<(Stamp, String)>),
     /// What the exchange is asked from here on, per stream.
     Describe(Tree, Arc<Origins>),
     /// Time passes, and periods end.
@@ -27,8 +29,18 @@ pub enum Order {
     },
     /// Every stream is rotated.
     Rotate,
-    /// Every stream is rotated, because the stamps that follow are of another time line. How often they have gone back.
-    Step(u64),
+    /// Every stream is rotated, and only then the event is written that says why: the stamps that follow are of another
+    /// time line. So whoever finds the event after a crash knows that every active file is of that line.
+    Step {
+        /// How often stamps have gone back.
+        epoch: u64,
+        /// The recorder's own stream.
+        recorder: StreamId,
+        /// The first stamp of the new time line.
+        stamp: Stamp,
+        /// The event, without its stamp.
+        event: String,
+    },
 }
 
 /// A batch with the stamp and the stream of each of its entries.

@@ -8,7 +8,7 @@ use crate::recording::files::{AppendFile, Files, StorageError};
 use crate::recording::naming::layout::SegmentName;
 use crate::recording::naming::manifest::Origin;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A segment that is being written.
@@ -144,19 +144,16 @@ impl Segment {
     }
 }
 
+/// A stream that began so many segments in as many microseconds, twice, is none of ours.
+const NAMES: u32 = 1000;
+
 /// Moves an active file under its final name, and returns the one it got: a name that is taken is never used again, so
 /// after the clock was set back it can be one microsecond, or a few, off the stamp of the first line. The directory has
 /// to be there.
-pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
-    /// A stream that began so many segments in as many microseconds, twice, is none of ours.
-    const TRIES: u32 = 1000;
+fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
     let active = name.tree.active(&name.stream);
-    for _ in 0..TRIES {
-        let is_taken = match files.read(&name.sealed()) {
-            Ok(_) => true,
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
-        };
-        if !is_taken {
+    for _ in 0..NAMES {
+        if !is_taken(files, &name.sealed()) {
             match files.rename(&active, &name.plain()) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 moved => {
@@ -167,8 +164,27 @@ pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<Segme
         }
         name = name.next();
     }
-    let source = io::ErrorKind::AlreadyExists.into();
-    Err(StorageError { action: "find a free name in the archive for", path: active, source })
+    Err(no_name(&active))
+}
+
+/// The name that an active file will get in the archive, for those who have to know before they move it.
+pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
+    for _ in 0..NAMES {
+        if !is_taken(files, &name.sealed()) && !is_taken(files, &name.plain()) {
+            return Ok(name);
+        }
+        name = name.next();
+    }
+    Err(no_name(&name.tree.active(&name.stream)))
+}
+
+/// Whether there may be such a file: one that cannot be looked at has its name, too.
+fn is_taken(files: &dyn Files, path: &Path) -> bool {
+    !files.read(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn no_name(active: &Path) -> StorageError {
+    StorageError::at("find a free name in the archive for", active)(io::ErrorKind::AlreadyExists.into())
 }
 
 /// A file with content that a power cut would lose.

@@ -98,6 +98,11 @@ impl SegmentName {
         date_directory(self.tree, utc(self.first).date())
     }
 
+    /// The file's name before compression, without its directory.
+    pub fn plain_name(&self) -> String {
+        self.plain().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The plain file, waiting for its compression.
     pub fn plain(&self) -> PathBuf {
         self.with_ending(ACTIVE)

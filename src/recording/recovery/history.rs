@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;
 
-/// After a step every stream is rotated within this time, on the slowest disk.
+/// After a step it is on record within this time which segments ended with it, on the slowest disk.
 const ROTATED_IN: Duration = Duration::from_secs(60);
 
 /// How the last process ended.
@@ -39,6 +39,10 @@ pub struct History {
     pub wanted_since: [Option<Stamp>; 2],
     /// Where the gap begins that was open when the last process started, while no later one closes it.
     pub missing_since: [Option<Stamp>; 2],
+    /// Where the gap begins of each connection that was lost, while no event closes it.
+    pub lost_since: [Option<Stamp>; 2],
+    /// Connections that were not live when the events ended.
+    is_down: [bool; 2],
     /// Streams that were suspected when the last process ended, and since when.
     pub suspected: [BTreeMap<String, Stamp>; 2],
     /// How often stamps had gone back, and the first stamp since the last time.
@@ -69,6 +73,7 @@ struct Event {
     from: Option<u64>,
     to: Option<u64>,
     since: Option<u64>,
+    last: Option<u64>,
     before: Option<u64>,
     #[serde(default)]
     streams: Vec<String>,
@@ -111,8 +116,8 @@ impl History {
         self.ended_in.get(plain_name).copied()
     }
 
-    /// Whether a segment that ends with `last` may be one that the last process had not rotated yet when it ended, right
-    /// after stamps had gone back.
+    /// Whether an archived segment that ends with `last` may be one that ended when stamps went back, shortly before the
+    /// last process ended, too.
     pub fn is_before_step(&self, last: Stamp) -> bool {
         let (Some(start), Some(before)) = (self.epoch_start, self.before_step) else { return false };
         let is_fresh = self.last < start || self.last.since(start) < ROTATED_IN;
@@ -127,7 +132,7 @@ impl History {
             ("started", _) => {
                 self.end = End::Died;
                 self.epoch = event.epoch.unwrap_or(self.epoch);
-                self.missing_since = [None; 2];
+                (self.missing_since, self.lost_since, self.is_down) = ([None; 2], [None; 2], [true; 2]);
                 for (connection, since) in &event.missing_since {
                     if let Some(tree) = tree_of(connection) {
                         self.missing_since[tree as usize] = Stamp::from_micros(*since);
@@ -139,6 +144,13 @@ impl History {
             }
             ("subscribed", Some(tree)) => {
                 self.add_request(tree, stamp, event.request.as_deref().unwrap_or_default());
+            }
+            ("live", Some(tree)) => self.is_down[tree as usize] = false,
+            ("lost", Some(tree)) => {
+                let tree = tree as usize;
+                // As in the ledger: it begins at the last line, and not before the end of the gap before it.
+                let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[tree]);
+                (self.lost_since[tree], self.is_down[tree]) = (self.lost_since[tree].or(since), true);
             }
             ("sync_failed", _) => self.end = End::SyncFailed(event.durable.and_then(Stamp::from_micros)),
             ("stopped", _) => {
@@ -165,9 +177,13 @@ impl History {
             }
             ("gap", Some(tree)) => {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
+                // A start that found stamps ahead of its clock also tells of the time line before.
+                let to = to.filter(|to| *to <= stamp);
                 let until = &mut self.gaps_until[tree as usize];
                 *until = (*until).max(to);
-                self.missing_since[tree as usize].take_if(|since| from.is_some_and(|from| from <= *since));
+                for since in [&mut self.missing_since[tree as usize], &mut self.lost_since[tree as usize]] {
+                    since.take_if(|since| from.is_some_and(|from| from <= *since));
+                }
             }
             ("rotated", _) => self.add_ended(event),
             ("clock_step", _) => self.step(stamp, &event),
@@ -182,6 +198,7 @@ impl History {
         self.epoch = event.epoch.unwrap_or(self.epoch);
         self.epoch_start = Some(stamp);
         self.missing_since = [None; 2];
+        self.lost_since = self.is_down.map(|is_down| is_down.then_some(stamp));
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
         // Up to the step every connection was listened to, or its gap was closed by it.
         self.gaps_until = self.wanted_since.map(|since| since.map(|_| stamp));
@@ -193,7 +210,8 @@ impl History {
 
     fn add_ended(&mut self, event: Event) {
         // What ends because of a step was written before it.
-        let epoch = if event.reason.as_deref() == Some("clock") { self.epoch_before } else { self.epoch };
+        let is_by_step = event.reason.as_deref() == Some("clock");
+        let epoch = event.epoch.unwrap_or(if is_by_step { self.epoch_before } else { self.epoch });
         self.ended_in.extend(event.segments.into_iter().map(|name| (name, epoch)));
     }
 
@@ -259,6 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_that_no_event_closes_is_known_by_the_loss() {
+        let started = r#"{"ts_recv":9,"event":"started","connections":["public"]}"#;
+        let live = r#"{"ts_recv":11,"event":"live","connection":"public"}"#;
+        let lost = r#"{"ts_recv":20,"event":"lost","connection":"public","last":17}"#;
+        let again = r#"{"ts_recv":25,"event":"lost","connection":"public","last":17}"#;
+        let gap = r#"{"ts_recv":31,"event":"gap","connection":"public","from":17,"to":30,"kind":"disconnected"}"#;
+        let step = r#"{"ts_recv":90,"event":"clock_step","before":32,"after":90,"epoch":0}"#;
+        let since = |events: &[&str]| history(events).lost_since[0];
+        assert_eq!(since(&[started, live, lost, again]), stamp(17));
+        assert_eq!(since(&[started, live, lost, live, gap]), None);
+        assert_eq!(since(&[started, live, lost, gap, step]), stamp(90), "the step ended it, and it goes on");
+        assert_eq!(since(&[started, live, step]), None);
+        assert_eq!(since(&[started, live, lost, started]), None, "the start says itself what is missing");
+    }
+
+    #[test]
     fn an_orderly_stop_is_known_by_its_event_and_ends_no_gap() {
         let history = history(&[STOPPED]);
         assert_eq!((history.end, history.gaps_until), (End::Stopped(stamp(30).unwrap()), [None; 2]));
@@ -273,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
+        let history = history(&[
+            r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
+            r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#,
+            r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
+        ]);
+        assert_eq!((history.gaps_until[0], history.missing_since[0]), (None, stamp(51)));
+    }
+
+    #[test]
     fn a_step_begins_a_time_line() {
         let history = history(&[
             r#"{"ts_recv":90,"event":"rotated","reason":"size","segments":["a"]}"#,
@@ -280,10 +324,14 @@ mod tests {
             r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
             r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":["b"]}"#,
             r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
+            r#"{"ts_recv":53,"event":"rotated","reason":"recovered","segments":["e"],"epoch":0}"#,
         ]);
         assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
         assert!(history.is_before_step(stamp(99).unwrap()) && !history.is_before_step(stamp(52).unwrap()));
         assert!(!history.is_before_step(stamp(101).unwrap()));
-        assert_eq!(["a", "b", "c", "d"].map(|name| history.ended_in(name)), [Some(0), Some(0), Some(1), None]);
+        assert_eq!(
+            ["a", "b", "c", "d", "e"].map(|name| history.ended_in(name)),
+            [Some(0), Some(0), Some(1), None, Some(0)]
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Torn;
 use crate::recording::files::{Files, StorageError, append_all};
-use crate::recording::journal::segment::move_to_archive;
+use crate::recording::journal::segment::free_name;
 use crate::recording::naming::layout::SegmentName;
 use crate::recording::seal::tally::Checksum;
 use std::io;
@@ -21,14 +21,15 @@ impl Mender<'_> {
         (bytes, torn): (u64, &[u8]),
     ) -> Result<(SegmentName, Option<Torn>), StorageError> {
         let active = name.tree.active(&name.stream);
+        // The copy of a torn line bears the name that the segment will have.
+        let name = free_name(self.files, name)?;
         let ended = if torn.is_empty() { None } else { Some(self.end_line(&active, &name, (bytes, torn))?) };
-        let directory = name.directory();
+        let (directory, archived) = (name.directory(), name.plain());
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
-        let name = move_to_archive(self.files, name)?;
+        self.files.rename(&active, &archived).map_err(StorageError::at("move to the archive", &active))?;
         for changed in [directory, name.tree.root().to_owned()] {
             self.files.sync_directory(&changed).map_err(StorageError::at("sync the directory", &changed))?;
         }
-        let ended = ended.map(|torn| Torn { file: name.plain(), ..torn });
         Ok((name, ended))
     }
 

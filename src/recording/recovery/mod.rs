@@ -15,6 +15,7 @@
 //! | [`mod@inspect`] | what one plain segment holds |
 //! | [`history`] | what the recorder's own events tell |
 //! | `past` | how far earlier processes had come |
+//! | `unlisted` | sealed files without a line in the manifest |
 //! | `mend` | ending torn lines, moving files |
 //! | [`mod@quarantine`] | where damaged files go |
 
@@ -23,6 +24,7 @@ pub mod inspect;
 mod mend;
 mod past;
 pub mod quarantine;
+mod unlisted;
 
 use super::files::{Files, Listed, StorageError};
 use super::journal::segment::{Finished, Segment};
@@ -30,6 +32,7 @@ use super::mark::Mark;
 use super::naming::layout::{self, Archived, SegmentName, Tree};
 use super::naming::stream_key::StreamKey;
 use super::rotation::Rotation;
+use super::seal::compare::{Likeness, compare};
 use crate::clock::Stamp;
 use crate::clock::step::STEP;
 use history::{End, History};
@@ -40,6 +43,7 @@ use quarantine::Quarantined;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Where no mark tells what was durable, this much before the last line is doubted: the longest `sync_interval`.
@@ -146,6 +150,12 @@ impl Recovery<'_> {
         for segment in plain {
             self.put_archived_in_order(segment)?;
         }
+        for tree in Tree::ALL {
+            for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
+                let told = self.found.history.ended_in(&name.plain_name());
+                self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of(name.first)));
+            }
+        }
         Ok(())
     }
 
@@ -158,18 +168,23 @@ impl Recovery<'_> {
         let date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let listed = self.list(directory)?;
         let names: BTreeSet<OsString> = listed.iter().map(|entry| entry.name.clone()).collect();
+        let is_there = |path: &Path| path.file_name().is_some_and(|name| names.contains(name));
         for entry in listed {
             let path = directory.join(&entry.name);
             let named = entry.name.to_str().filter(|_| entry.is_file);
             let archived = named.and_then(|name| layout::parse_archived(tree, &date, name));
             let is_own = |name: &SegmentName| tree == Tree::Public && name.stream == StreamKey::recorder();
             match archived {
-                Some(Archived::Unfinished(name)) => self.put_unfinished_away(&name, &names)?,
+                Some(Archived::Unfinished(name)) => {
+                    let is_needed = !is_there(&name.plain()) && !is_there(&name.sealed());
+                    self.put_unfinished_away(&name, is_needed)?;
+                }
                 Some(Archived::Plain(name)) => {
                     if is_own(&name) {
                         own.push(RecorderSegment { name: name.clone(), is_sealed: false });
                     }
-                    plain.extend(self.look_at_archived(name)?);
+                    let is_sealed = is_there(&name.sealed());
+                    plain.extend(self.look_at_archived(name, is_sealed)?);
                 }
                 Some(Archived::Sealed(name)) if is_own(&name) => own.push(RecorderSegment { name, is_sealed: true }),
                 Some(Archived::Sealed(_)) => {}
@@ -181,10 +196,9 @@ impl Recovery<'_> {
     }
 
     /// A sealed file in the making is worth nothing while there is a source to make it of again.
-    fn put_unfinished_away(&mut self, name: &SegmentName, names: &BTreeSet<OsString>) -> Result<(), StorageError> {
-        let is_there = |path: PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+    fn put_unfinished_away(&mut self, name: &SegmentName, is_needed: bool) -> Result<(), StorageError> {
         let path = name.unfinished();
-        if is_there(name.plain()) || is_there(name.sealed()) {
+        if !is_needed {
             return self.files.remove(&path).map_err(StorageError::at("remove", &path));
         }
         let kept = quarantine::quarantine(self.files, name.tree, &path, "unfinished, and without its source")?;
@@ -193,9 +207,11 @@ impl Recovery<'_> {
     }
 
     /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
-    fn look_at_archived(&mut self, name: SegmentName) -> Result<Option<Plain>, StorageError> {
+    fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, StorageError> {
         let path = name.plain();
         match inspect(self.files, &path).map_err(StorageError::at("read", &path))? {
+            // The sealer holds the two against each other.
+            Inspected::Empty if is_sealed => Ok(Some(Plain { last: name.first, name, bytes: 0, torn: Vec::new() })),
             Inspected::Empty => {
                 self.files.remove(&path).map_err(StorageError::at("remove", &path))?;
                 Ok(None)
@@ -211,16 +227,20 @@ impl Recovery<'_> {
 
     fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
         let path = segment.name.plain();
-        let plain_name = path.file_name().unwrap_or_default().to_string_lossy();
-        let told = self.found.history.ended_in(&plain_name);
+        let told = self.found.history.ended_in(&segment.name.plain_name());
         let epoch = told.unwrap_or_else(|| self.epoch_of(segment.last));
         self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
-        if !segment.torn.is_empty() {
+        if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name) {
             let torn = self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?;
             self.found.torn.push(torn);
         }
         self.push_to_backlog(segment.name, epoch);
         Ok(())
+    }
+
+    /// Whether a segment's sealed file goes on where the plain one is torn: then the plain one only came back.
+    fn is_whole_in_sealed(&self, name: &SegmentName) -> bool {
+        matches!(compare(self.files, name, &AtomicBool::new(false)), Ok(Likeness::Holds(_)))
     }
 
     fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
@@ -244,7 +264,7 @@ impl Recovery<'_> {
             Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Segment { first, last, bytes, torn } => {
-                self.past.note(self.epoch_of(last), tree, &stream, last);
+                self.past.note(self.newest_epoch(), tree, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
                 return Ok(Some(Plain { name: SegmentName { tree, stream, first }, last, bytes, torn }));
@@ -253,18 +273,21 @@ impl Recovery<'_> {
         Ok(None)
     }
 
-    /// The time line of lines of which nothing tells it: the last one, as good as always.
+    /// The time line of an archived segment of which nothing tells it: the last one, as good as always.
     fn epoch_of(&self, last: Stamp) -> u64 {
-        let history = &self.found.history;
-        let epoch = history.epoch.max(self.past.newest_epoch());
-        if history.is_before_step(last) { epoch.saturating_sub(1) } else { epoch }
+        self.newest_epoch().saturating_sub(u64::from(self.found.history.is_before_step(last)))
+    }
+
+    /// The time line of active segments: a step ends all of them before it is on record.
+    fn newest_epoch(&self) -> u64 {
+        self.found.history.epoch.max(self.past.newest_epoch())
     }
 
     /// Everything that was left is known now.
     fn decide(&mut self, mark: Option<Mark>, active: &[Plain]) {
         let is_clean = self.is_clean(mark);
         let history = &self.found.history;
-        let epoch = history.epoch.max(self.past.newest_epoch());
+        let epoch = self.newest_epoch();
         let last = self.past.last(epoch);
         self.found.last = last.any;
         self.found.goes_back = last.any.is_some_and(|last| last.before(STEP) > self.now);
@@ -275,10 +298,12 @@ impl Recovery<'_> {
             let began = history.epoch_start.filter(|_| self.past.has_data(tree));
             let since = history.wanted_since[tree as usize];
             let reached = last.data[tree as usize].max(history.gaps_until[tree as usize]).or(began).or(since);
-            let missing_since = history.missing_since[tree as usize];
+            // An orderly end has put every gap on record.
+            let lost_since = history.lost_since[tree as usize].filter(|_| !is_clean);
+            let open = history.missing_since[tree as usize].into_iter().chain(lost_since).min();
             self.found.reached[tree as usize] = reached.map(|reached| {
                 let certain = if is_clean { reached } else { reached.min(self.durable(mark, reached)) };
-                missing_since.map_or(certain, |since| certain.min(since))
+                open.map_or(certain, |since| certain.min(since))
             });
         }
         self.found.is_clean = is_clean;
@@ -306,7 +331,7 @@ impl Recovery<'_> {
     }
 
     fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
-        let Plain { name, last, bytes, torn } = segment;
+        let Plain { name, bytes, torn, .. } = segment;
         let runs = !self.found.goes_back && !self.rotation.is_over(name.first, self.now);
         if self.found.is_clean && runs && torn.is_empty() {
             let origins = self.found.history.last_origins(name.tree);
@@ -314,7 +339,7 @@ impl Recovery<'_> {
             self.found.resumable.push(Segment::resume(Finished { name, origin, epoch: self.found.epoch }, bytes));
             return Ok(());
         }
-        let epoch = self.epoch_of(last);
+        let epoch = self.newest_epoch();
         let (name, torn) = self.mender().close(name, (bytes, &torn))?;
         self.found.torn.extend(torn);
         self.push_to_backlog(name, epoch);

@@ -82,6 +82,22 @@ fn after_an_orderly_stop_files_are_continued_and_the_gap_begins_at_the_last_line
 }
 
 #[test]
+fn what_was_healed_says_nothing_of_when_the_exchange_was_last_heard() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    scene.write("A-B_trade.healed.jsonl", line(TODAY + 7));
+    scene.write("recorder.jsonl", started(TODAY));
+    scene.mark(TODAY + 9, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.last, recovered.reached[0]), (Some(stamp(TODAY + 7)), Some(stamp(TODAY + 5))));
+    let sealed = Scene::new();
+    sealed.seal("A-B_trade", TODAY + 5 - DAY, &line(TODAY + 5 - DAY), 0);
+    sealed.seal("A-B_trade.healed", TODAY + 7, &line(TODAY + 7), 0);
+    sealed.mark(TODAY + 9, 0);
+    assert_eq!(sealed.recover(TODAY + 50).reached[0], Some(stamp(TODAY + 5 - DAY)));
+}
+
+#[test]
 fn a_stop_whose_last_sync_never_ended_is_no_orderly_one() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 5));
@@ -99,6 +115,53 @@ fn what_was_lost_behind_the_newest_line_of_another_stream_lies_in_the_gap() {
     scene.write("recorder.jsonl", started(TODAY));
     scene.mark(TODAY + 40, 0);
     assert_eq!(scene.recover(TODAY + 100).reached[0], Some(stamp(TODAY + 40)));
+}
+
+#[test]
+fn a_gap_whose_event_was_lost_begins_where_the_connection_was_lost() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 7) + &line(TODAY + 62));
+    let lost = event(TODAY + 8, "lost", &format!(",\"connection\":\"public\",\"last\":{}", TODAY + 7));
+    scene.write("recorder.jsonl", started(TODAY) + &lost);
+    scene.mark(TODAY + 60, 0);
+    assert_eq!(scene.recover(TODAY + 100).reached[0], Some(stamp(TODAY + 7)));
+}
+
+#[test]
+fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the_first_choice() {
+    let scene = Scene::new();
+    let (taken, torn) = (segment("A-B_trade", TODAY + 5), line(TODAY + 5) + "{\"ts_");
+    scene.write(taken.sealed(), "taken");
+    scene.write("A-B_trade.jsonl", &torn);
+    let recovered = scene.recover(TODAY + 50);
+    let name = segment("A-B_trade", TODAY + 6);
+    assert_eq!((&recovered.backlog[1].name, &recovered.torn[0].file), (&name, &name.plain()));
+    let offset = line(TODAY + 5).len();
+    let copy = name.tree.quarantine().join(format!("{}.torn-{offset}", name.plain().file_name().unwrap().display()));
+    assert_eq!((scene.read(name.plain()), scene.read(copy)), (torn + "\n", "{\"ts_".to_owned()));
+}
+
+#[test]
+fn a_source_that_came_back_shorter_than_its_sealed_file_is_left_to_the_sealer() {
+    let whole = line(TODAY + 5) + &line(TODAY + 6);
+    for kept in [0, 10, line(TODAY + 5).len(), whole.len() - 3] {
+        let scene = Scene::new();
+        scene.seal("A-B_trade", TODAY + 5, &whole, 0);
+        let name = segment("A-B_trade", TODAY + 5);
+        scene.write(name.plain(), &whole[..kept]);
+        let recovered = scene.recover(TODAY + 50);
+        assert_eq!((recovered.torn.len(), &recovered.backlog[0].name), (0, &name), "{kept}");
+        assert_eq!(scene.read(name.plain()), whole[..kept]);
+    }
+}
+
+#[test]
+fn a_sealed_file_that_lost_its_listing_goes_to_the_sealer_again() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
+    assert_eq!(scene.recover(TODAY + 50).backlog.len(), 0);
+    scene.disk.remove(&segment("A-B_trade", TODAY + 5).manifest()).unwrap();
+    assert_eq!(scene.recover(TODAY + 50).backlog[0].name, segment("A-B_trade", TODAY + 5));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Appending to the manifest of an archive directory.
 
 use crate::recording::files::{Files, StorageError, append_all};
+use crate::recording::naming::layout::SegmentName;
 use crate::recording::naming::manifest::Entry;
+use crate::recording::seal::tally::Checksum;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -15,15 +17,18 @@ pub fn append(files: &dyn Files, manifest: &Path, entry: &Entry) -> Result<(), S
     file.sync().map_err(StorageError::at("sync", manifest))
 }
 
-/// Whether a file is listed. Reads the whole manifest, so it is asked only after an interruption.
-pub fn contains(files: &dyn Files, manifest: &Path, name: &str) -> Result<bool, StorageError> {
+/// The entry of a segment whose sealed file is this one. Reads the whole manifest, so it is asked only after an
+/// interruption.
+pub fn find(files: &dyn Files, name: &SegmentName, file: &Checksum) -> Result<Option<Entry>, StorageError> {
+    let (manifest, sealed, sha256) = (name.manifest(), name.sealed(), file.sha256());
     let mut text = Vec::new();
-    match files.read(manifest).and_then(|mut file| file.read_to_end(&mut text)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        read => read.map_err(StorageError::at("read", manifest))?,
+    match files.read(&manifest).and_then(|mut file| file.read_to_end(&mut text)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(StorageError::at("read", &manifest))?,
     };
-    let entries = text.split(|byte| *byte == b'\n').map(serde_json::from_slice::<Entry>);
-    Ok(entries.into_iter().any(|entry| entry.is_ok_and(|entry| entry.name == name)))
+    let entries = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
+    let is_it = |entry: &Entry| sealed.ends_with(&entry.name) && entry.sha256 == sha256;
+    Ok(entries.into_iter().find(is_it))
 }
 
 fn is_torn(files: &dyn Files, manifest: &Path) -> io::Result<bool> {

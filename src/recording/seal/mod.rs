@@ -7,6 +7,7 @@
 //! Wherever it is interrupted, doing it again ends the same: the source goes last, and a sealed file that is already
 //! there is compared with it instead of being believed.
 
+pub mod compare;
 pub mod listing;
 pub mod tally;
 
@@ -16,6 +17,7 @@ use super::naming::layout::SegmentName;
 use super::naming::manifest::Entry;
 use super::recovery::quarantine::{Quarantined, quarantine};
 use crate::clock::Stamp;
+use compare::{Figures, Likeness, compare};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,17 +45,8 @@ pub struct Sealer {
 pub struct Sealed {
     /// Its line of the manifest.
     pub entry: Entry,
-    /// A file that had its name and did not hold its source.
+    /// The one of the two files of that name that went, because it could not be what it should.
     pub quarantined: Option<Quarantined>,
-}
-
-/// What was found under the name of the sealed file.
-enum Found {
-    Nothing,
-    /// A sealed file that holds its source.
-    Same(Box<(Tally, Checksum)>),
-    /// Something else, which was moved away.
-    Other(Quarantined),
 }
 
 /// Why a segment was not sealed. Its plain file is still there, untouched.
@@ -80,53 +73,48 @@ impl Sealer {
     /// Seals one segment.
     pub fn step(&self, finished: &Finished) -> Result<Sealed, SealError> {
         let name = &finished.name;
-        let manifest = name.manifest();
-        let found = self.compare_with_sealed(name)?;
-        let (entry, is_listed) = match &found {
-            Found::Same(measured) => {
-                let entry = self.entry(finished, &measured.0, &measured.1);
-                let is_listed = listing::contains(&*self.files, &manifest, &entry.name)?;
-                (entry, is_listed)
-            }
-            Found::Nothing | Found::Other(_) => {
-                let (content, file) = self.write_sealed(name)?;
-                (self.entry(finished, &content, &file), false)
+        let likeness = compare(&*self.files, name, &self.stop)?;
+        let was_interrupted = !matches!(likeness, Likeness::Missing);
+        let (figures, quarantined) = self.settle(name, likeness)?;
+        let listed = if was_interrupted { listing::find(&*self.files, name, &figures.file)? } else { None };
+        let entry = match listed {
+            Some(listed) => listed,
+            None => {
+                let entry = self.entry(finished, &figures);
+                listing::append(&*self.files, &name.manifest(), &entry)?;
+                entry
             }
         };
-        if !is_listed {
-            listing::append(&*self.files, &manifest, &entry)?;
-        }
         let source = name.plain();
-        self.files.remove(&source).map_err(StorageError::at("remove", &source))?;
-        let quarantined = if let Found::Other(moved) = found { Some(moved) } else { None };
+        match self.files.remove(&source) {
+            // It was moved away, or a crash has taken the listing alone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && was_interrupted => {}
+            removed => removed.map_err(StorageError::at("remove", &source))?,
+        }
         Ok(Sealed { entry, quarantined })
     }
 
-    /// Looks at a sealed file that an earlier process made and could not finish with.
-    fn compare_with_sealed(&self, name: &SegmentName) -> Result<Found, SealError> {
-        let sealed = name.sealed();
-        match self.files.read(&sealed) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            opened => opened.map(drop).map_err(StorageError::at("read", &sealed))?,
-        }
-        let mut content = Tally::default();
-        self.read_source(name, &mut |chunk| {
-            content.update(chunk);
-            Ok(())
-        })?;
-        match self.prove(&sealed, &content) {
-            Ok(file) => Ok(Found::Same(Box::new((content, file)))),
-            Err(SealError::Stopped) => Err(SealError::Stopped),
-            // What the system could not read proves nothing.
-            Err(SealError::Storage(error)) if error.source.raw_os_error().is_some() => Err(error.into()),
-            Err(_) => {
-                let reason = "it does not decode to the segment of its name";
-                Ok(Found::Other(quarantine(&*self.files, name.tree, &sealed, reason)?))
+    /// Sees to it that there is a sealed file which holds its source. Returns the one of the two that had to go as well.
+    fn settle(&self, name: &SegmentName, likeness: Likeness) -> Result<(Figures, Option<Quarantined>), SealError> {
+        let move_away = |path: &Path, reason| quarantine(&*self.files, name.tree, path, reason).map(Some);
+        Ok(match likeness {
+            Likeness::Missing => (self.write_sealed(name)?, None),
+            Likeness::Holds(figures) => (*figures, None),
+            // What is listed was proved when its source was whole.
+            Likeness::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
+                (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)
             }
-        }
+            Likeness::Differs(_) | Likeness::Damaged => {
+                let source = name.plain();
+                // Without a source there is nothing to make another one of.
+                drop(self.files.read(&source).map_err(StorageError::at("read", &source))?);
+                let moved = move_away(&name.sealed(), "it does not decode to the segment of its name")?;
+                (self.write_sealed(name)?, moved)
+            }
+        })
     }
 
-    fn write_sealed(&self, name: &SegmentName) -> Result<(Tally, Checksum), SealError> {
+    fn write_sealed(&self, name: &SegmentName) -> Result<Figures, SealError> {
         let (unfinished, sealed) = (name.unfinished(), name.sealed());
         let result = self.write_unfinished(name, &unfinished);
         if result.is_err() {
@@ -140,7 +128,7 @@ impl Sealer {
         Ok(proved)
     }
 
-    fn write_unfinished(&self, name: &SegmentName, unfinished: &Path) -> Result<(Tally, Checksum), SealError> {
+    fn write_unfinished(&self, name: &SegmentName, unfinished: &Path) -> Result<Figures, SealError> {
         match self.files.remove(unfinished) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed.map_err(StorageError::at("remove", unfinished))?,
@@ -148,8 +136,8 @@ impl Sealer {
         let file = self.files.create(unfinished).map_err(StorageError::at("create", unfinished))?;
         let content = self.compress(name, &*file, unfinished)?;
         file.sync().map_err(StorageError::at("sync", unfinished))?;
-        let written = self.prove(unfinished, &content)?;
-        Ok((content, written))
+        let file = self.prove(unfinished, &content)?;
+        Ok(Figures { content, file })
     }
 
     fn compress(&self, name: &SegmentName, file: &dyn AppendFile, path: &Path) -> Result<Tally, SealError> {
@@ -212,8 +200,8 @@ impl Sealer {
         }
     }
 
-    fn entry(&self, finished: &Finished, content: &Tally, file: &Checksum) -> Entry {
-        let name = &finished.name;
+    fn entry(&self, finished: &Finished, figures: &Figures) -> Entry {
+        let (name, Figures { content, file }) = (&finished.name, figures);
         let origin = finished.origin.as_ref();
         Entry {
             name: name.sealed().file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -352,6 +340,68 @@ mod tests {
         let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
         assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), source);
         assert_eq!((moved.file, scene.bytes(&moved.kept)), (name.sealed(), b"torn".to_vec()));
+    }
+
+    #[test]
+    fn a_source_that_came_back_shorter_goes_and_nothing_is_listed_twice() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let source = scene.bytes(&name.plain());
+        let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+        let sealed = scene.bytes(&name.sealed());
+        for kept in [0, 1, source.len() / 2, source.len()] {
+            append_all(&*scene.disk.create(&name.plain()).unwrap(), &source[..kept]).unwrap();
+            let again = scene.sealer().step(&scene.finished).unwrap();
+            assert_eq!((again.quarantined, again.entry.to_line()), (None, entry.to_line()), "{kept}");
+            assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (sealed.clone(), 1));
+            assert!(scene.disk.read(&name.plain()).is_err());
+        }
+        // As after a crash before the manifest: the figures are those of the sealed file.
+        scene.disk.remove(&name.manifest()).unwrap();
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &source[..100]).unwrap();
+        assert_eq!(scene.sealer().step(&scene.finished).unwrap().entry.lines, 50_000);
+        assert_eq!(scene.manifest_lines(), 1);
+    }
+
+    #[test]
+    fn a_sealed_file_that_lost_its_listing_is_listed_again_and_a_damaged_one_stays_where_it_is() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+        scene.disk.remove(&name.manifest()).unwrap();
+        assert_eq!(scene.sealer().step(&scene.finished).unwrap().entry.to_line(), entry.to_line());
+        assert_eq!(scene.manifest_lines(), 1);
+        std::fs::write(scene.disk.path().join(name.sealed()), "torn").unwrap();
+        assert!(matches!(scene.sealer().step(&scene.finished), Err(SealError::Storage(_))));
+        assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (b"torn".to_vec(), 1));
+    }
+
+    #[test]
+    fn a_source_that_came_back_damaged_does_not_replace_what_is_listed() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let length = scene.bytes(&name.plain()).len();
+        scene.sealer().step(&scene.finished).unwrap();
+        let sealed = scene.bytes(&name.sealed());
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &vec![0; length]).unwrap();
+        let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
+        assert_eq!((&moved.file, scene.bytes(&moved.kept)), (&name.plain(), vec![0; length]));
+        assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (sealed, 1));
+        assert!(scene.disk.read(&name.plain()).is_err());
+    }
+
+    #[test]
+    fn a_listed_file_that_rotted_is_made_again_and_not_listed_twice() {
+        let scene = Scene::new();
+        let name = &scene.finished.name;
+        let source = scene.bytes(&name.plain());
+        scene.sealer().step(&scene.finished).unwrap();
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &source).unwrap();
+        let path = scene.disk.path().join(name.sealed());
+        std::fs::write(&path, &std::fs::read(&path).unwrap()[..50]).unwrap();
+        assert!(scene.sealer().step(&scene.finished).unwrap().quarantined.is_some());
+        assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), source);
+        assert_eq!(scene.manifest_lines(), 1);
     }
 
     #[test]

@@ -31,8 +31,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
-/// Orders that may wait for the writer. Their bytes are bounded by the connections' budgets, not by this.
-const ORDERS: usize = 64;
+/// Orders that may wait for the writer while a write does not return. The connections' budgets bound what can be in them
+/// long before this does: so many of the smallest batches take 64 MiB. The queue takes memory for what is in it alone.
+const ORDERS: usize = 1 << 17;
 
 /// Reports that may wait for the supervisor; it takes them as they come.
 const REPORTS: usize = 256;

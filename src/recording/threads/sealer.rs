@@ -82,7 +82,7 @@ impl SealerHost {
                 (Report::Sealed(Box::new(sealed.entry)), true)
             }
             Err(SealError::Stopped) => return true,
-            Err(SealError::Storage(error)) if error.is_full() && !is_last_try => {
+            Err(SealError::Storage(error)) if error.is_passing() && !is_last_try => {
                 (Report::NotSealed { name: name(), cause: error.to_string(), retried: true }, false)
             }
             Err(error) => (Report::NotSealed { name: name(), cause: error.to_string(), retried: false }, true),

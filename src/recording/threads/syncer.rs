@@ -5,14 +5,14 @@ use crate::clock::{self, Clock};
 use crate::recording::files::StorageError;
 use crate::recording::journal::segment::Finished;
 use crate::recording::mark::Mark;
-use crate::recording::sync::{SyncJob, Syncer};
+use crate::recording::sync::{SyncError, SyncJob, Syncer};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// How often a sync that the disk had no room for is tried again.
-const FULL_RETRY: Duration = Duration::from_secs(1);
+/// How often a sync is tried again that found no room, or no descriptor.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Hosts the syncer.
 #[derive(Debug)]
@@ -52,21 +52,28 @@ impl SyncerHost {
     /// A disk that has no room for what it took already may have dropped it. The sync is repeated until it succeeds, but
     /// its success says nothing about the time before, which the supervisor is told.
     async fn sync(&self, job: &SyncJob) -> Result<(), StorageError> {
-        let mut was_full = false;
+        let (mut was_full, mut was_unopened) = (false, false);
         loop {
             match self.syncer.step(job) {
-                Err(error) if error.is_full() && !self.stop.is_set() => {
+                Err(SyncError::Full(error)) if !self.stop.is_set() => {
                     if !std::mem::replace(&mut was_full, true) {
                         let _ = self.reports.send(Report::SyncFull(error.to_string())).await;
                     }
-                    clock::sleep_until(Some(self.clock.now() + FULL_RETRY)).await;
                 }
-                Ok(()) if was_full => {
-                    let _ = self.reports.send(Report::SyncOk).await;
+                Err(SyncError::Unopened(error)) if !self.stop.is_set() => {
+                    if !std::mem::replace(&mut was_unopened, true) {
+                        tracing::warn!(%error, "the sync is tried again: a power cut meanwhile would cost more");
+                    }
+                }
+                Err(error) => return Err(error.into_storage()),
+                Ok(()) => {
+                    if was_full {
+                        let _ = self.reports.send(Report::SyncOk).await;
+                    }
                     return Ok(());
                 }
-                result => return result,
             }
+            clock::sleep_until(Some(self.clock.now() + RETRY)).await;
         }
     }
 

@@ -196,8 +196,11 @@ impl Writer {
                 self.taken += routed.batch.len() as u64;
                 self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
-            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
-            Order::Open(_) | Order::Describe(..) | Order::Rotate | Order::Step(_) => {}
+            Order::Missed(_, objects) => {
+                self.reached = objects.last().map_or(self.reached, |(stamp, _)| *stamp);
+            }
+            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } | Order::Step { stamp, .. } => self.reached = *stamp,
+            Order::Open(_) | Order::Describe(..) | Order::Rotate => {}
         }
     }
 
@@ -252,9 +255,9 @@ impl Writer {
         let mut is_full = false;
         loop {
             match step(&mut self.journal) {
-                Err(error) if error.is_full() && !self.stop.is_set() => {
+                Err(error) if error.is_passing() && !self.stop.is_set() => {
                     if !std::mem::replace(&mut is_full, true) {
-                        tracing::error!(%error, "the disk is full: lines wait in memory until there is room");
+                        tracing::error!(%error, "nothing can be written: lines wait in memory until there is room");
                         self.report(Report::DiskFull(error.to_string()));
                     }
                     self.wait_for_room().await;

@@ -22,7 +22,7 @@ use crate::recording::recovery::recover;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::seal::{SealError, Sealer};
-use crate::recording::sync::Syncer;
+use crate::recording::sync::{SyncError, Syncer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -144,7 +144,7 @@ impl Store {
 
 fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), StorageError> {
     if let Some(job) = journal.take_sync_job() {
-        syncer.step(&job)?;
+        syncer.step(&job).map_err(SyncError::into_storage)?;
         ended.extend(job.finished);
     }
     Ok(())

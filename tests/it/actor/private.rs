@@ -5,6 +5,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame, protocol::frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::connection::session::Settings;
 use upbit_recorder::connection::{ConnectionId, Notice, Stage, What};
@@ -71,7 +72,7 @@ async fn refused_keys_are_shown_once_with_the_exchanges_reason_and_retried_slowl
         stream.write_all(body.as_bytes()).await.unwrap();
         assert!(matches!(rig.notice().await, Notice::Dialing { .. }));
         if round == 0 {
-            let reason = "no_authorization_ip: This is not a verified IP.".to_owned();
+            let reason = "no_authorization_ip: the keys may not be used from this address".to_owned();
             let refused = Notice::Refused { objection: Objection::Credentials, reason, request: None };
             assert_eq!(rig.notice().await, refused);
         }
@@ -89,7 +90,7 @@ async fn keys_refused_on_the_stream_are_refused_keys_as_well() {
     send(&mut server, error).await;
     assert_eq!(rig.objects().await, [error]);
     let Notice::Refused { objection, reason, .. } = rig.notice().await else { panic!("not refused") };
-    assert_eq!((objection, &*reason), (Objection::Credentials, "INVALID_AUTH: check your keys"));
+    assert_eq!((objection, &*reason), (Objection::Credentials, "invalid_auth: the keys are not accepted"));
     // The close that should follow never comes: without data such a socket is useless.
     assert!(rig.lost().await.3.unwrap() >= Duration::from_secs(300));
 }
@@ -116,6 +117,34 @@ async fn nothing_private_can_be_seen_in_what_is_delivered() {
     assert!(!shown.contains("canary") && !shown.contains("myOrder") && !shown.contains("123"), "{shown}");
     let What::Batch(batch) = delivery.what else { panic!("expected the order") };
     assert_eq!(batch.entries().count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_the_private_connection_receives_is_in_what_is_said_of_it() {
+    let mut rig = rig();
+    let mut server = rig.subscribed().await;
+    for frame in [
+        ORDER,
+        r#"{"method":"LIST_SUBSCRIPTIONS","result":[{"type":"myAsset","codes":["canary"]},{"type":"canary"}]}"#,
+        r#"{"error":{"name":"INVALID_AUTH","message":"canary"}}"#,
+    ] {
+        send(&mut server, frame).await;
+        rig.sleep(Duration::from_millis(100)).await;
+    }
+    let reason = tungstenite::Utf8Bytes::from_static("canary");
+    server.close(Some(CloseFrame { code: CloseCode::Policy, reason })).await.unwrap();
+    let mut notices = Vec::new();
+    while !notices.iter().any(|notice| matches!(notice, Notice::Lost { .. })) {
+        if let What::Notice(notice) = rig.delivery().await.what {
+            notices.push(notice);
+        }
+    }
+    assert!(!format!("{notices:?}").contains("canary"), "{notices:?}");
+    let kinds = ["myAsset", "other"].map(str::to_owned).to_vec();
+    assert!(notices.contains(&Notice::Mismatch { missing: vec!["myOrder".into()], unexpected: kinds }), "{notices:?}");
+    assert!(notices.iter().any(|notice| matches!(notice, Notice::Refused { .. })), "{notices:?}");
+    let Some(Notice::Lost { cause, .. }) = notices.last() else { panic!("{notices:?}") };
+    assert!(cause.contains("invalid_auth") && cause.contains("1008"), "{cause}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,6 +24,7 @@ fn a_second_signal_ends_at_once_and_loses_nothing_that_was_written() {
     assert_eq!(lines[..kept.len()], kept, "what a reader saw in the file is still there");
     scene.tape.assert_stamps_increase();
     let kinds: Vec<_> = scene.tape.events("gap").iter().map(|gap| gap["kind"].as_str().unwrap().to_owned()).collect();
-    // The first signal may have got far enough for an orderly end.
-    assert!(kinds == ["disconnected", "killed"] || kinds == ["disconnected", "stopped"], "{kinds:?}");
+    // How far the first signal got is up to the scheduler: `stopped` was not written, was not synced, or was.
+    assert_eq!((kinds.len(), kinds[0].as_str()), (2, "disconnected"), "{kinds:?}");
+    assert!(["killed", "unsure", "stopped"].contains(&kinds[1].as_str()), "{kinds:?}");
 }

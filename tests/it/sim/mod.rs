@@ -13,6 +13,7 @@ mod exchange;
 mod oracle;
 mod plan;
 mod tape;
+mod timeline;
 mod world;
 
 use disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
@@ -95,6 +96,17 @@ fn overload_pauses_the_reading_and_leaves_the_other_connection_alone() {
     assert!(count("paused", "public") > 0);
     // Each of the two lives is ended by us, once.
     assert_eq!(count("lost", "private"), 2);
+}
+
+#[test]
+fn a_lack_of_descriptors_is_waited_out_and_is_no_failed_sync() {
+    let outcome = world::run(&Plan::without_descriptors(1));
+    assert_eq!(outcome.violations, [""; 0]);
+    let count = |event: &str| outcome.events.iter().filter(|found| found["event"] == event).count();
+    assert_eq!((count("stopped"), count("sync_failed")), (2, 0));
+    let unsure = |event: &serde_json::Value| event["event"] == "gap" && event["kind"] == "unsure";
+    assert!(!outcome.events.iter().any(unsure));
+    assert!(outcome.recorded > 10_000);
 }
 
 #[test]

@@ -16,6 +16,7 @@
 use super::disk::{Crash, SimDisk};
 use super::exchange::books::{Books, Sent, Side};
 use super::tape::Tape;
+use super::timeline::{Gap, Moment, Timeline};
 use super::world::{Ended, Lived};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -38,27 +39,32 @@ const CONNECTIONS: [ConnectionId; 2] = [ConnectionId::Public, ConnectionId::Priv
 pub(crate) struct Oracle {
     pub(crate) violations: Vec<String>,
     lives: Vec<Lived>,
+    time: Timeline,
     sync_interval: Duration,
     /// Objects that were on disk after the life before, by connection.
     seen: [BTreeSet<usize>; 2],
 }
 
-/// A gap on record, in stamps.
-struct Gap {
-    from: u64,
-    to: u64,
-}
-
 /// One connection's objects and lines, matched.
 struct Matched {
     side: Side,
-    /// Stamp of the line of each object that is on disk.
-    stamps: BTreeMap<usize, u64>,
+    /// When each object that is on disk was received, by its line.
+    moments: BTreeMap<usize, Moment>,
+    /// Objects that are in `misc`, which goes on while nobody is subscribed.
+    misc: BTreeSet<usize>,
+    /// The epochs of the segments that are sealed, each with an object of its own.
+    sealed: Vec<(usize, u64)>,
 }
 
 impl Oracle {
     pub(crate) fn new(sync_interval: Duration) -> Self {
-        Self { violations: Vec::new(), lives: Vec::new(), sync_interval, seen: Default::default() }
+        Self {
+            violations: Vec::new(),
+            lives: Vec::new(),
+            time: Timeline::default(),
+            sync_interval,
+            seen: Default::default(),
+        }
     }
 
     /// Looks at the disk after a life.
@@ -66,18 +72,19 @@ impl Oracle {
         let tape = Tape::read(disk);
         let number = self.lives.len();
         self.tell(&format!("after life {number}: a sealed file is damaged"), &tape.corrupt);
-        if !matches!(lived.ended, Ended::Crashed(_)) {
+        if lived.recovered && !matches!(lived.ended, Ended::Crashed(_)) {
             self.tell(&format!("after life {number}: a line is none, and not kept"), &tape.broken);
         }
         if !matches!(lived.ended, Ended::Crashed(_)) && lived.to > lived.from + lived.life.length + SHUTDOWN {
             let took = lived.to - lived.from - lived.life.length;
             self.tell(&format!("life {number}: the end took too long"), &[format!("{took:?}")]);
         }
+        self.time.add_life(&lived.spans, lived.goes_back);
         self.lives.push(lived);
         for id in CONNECTIONS {
             let matched = self.match_lines(&tape, books, id);
             self.check_bound(id, &matched);
-            self.seen[id as usize] = matched.stamps.into_keys().collect();
+            self.seen[id as usize] = matched.moments.into_keys().collect();
         }
     }
 
@@ -89,12 +96,13 @@ impl Oracle {
         let (mut sent, mut recorded) = (0, 0);
         for id in CONNECTIONS {
             let matched = self.match_lines(&tape, books, id);
-            let gaps = gaps(&tape, id);
+            let gaps = self.gaps(&tape, id);
             self.check_missing(id, &matched, &gaps);
             self.check_coverage(id, &matched, (&gaps, beginning(&tape)));
-            self.check_emptiness(id, &tape);
+            self.check_emptiness(id, &tape, &matched);
+            self.check_epochs(id, &matched);
             sent += matched.side.sent.len();
-            recorded += matched.stamps.len();
+            recorded += matched.moments.len();
         }
         (sent, recorded)
     }
@@ -104,30 +112,46 @@ impl Oracle {
         let side = books.side(id);
         let by_content: HashMap<&[u8], usize> =
             side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
-        let (mut stamps, mut faults) = (BTreeMap::new(), Vec::new());
-        for (stream, lines) in &tape.streams[id as usize] {
-            let mut last = None;
-            for line in lines {
-                let Some(&index) = by_content.get(&*line.content) else {
-                    faults.push(format!("{stream}: never sent: {}", String::from_utf8_lossy(&line.content)));
-                    continue;
-                };
-                if stamps.insert(index, line.stamp).is_some() {
-                    faults.push(format!("{stream}: object {index} is there twice"));
+        let (mut stamps, mut misc, mut sealed, mut faults) = (BTreeMap::new(), BTreeSet::new(), Vec::new(), Vec::new());
+        for (stream, segments) in &tape.streams[id as usize] {
+            let mut order = Vec::new();
+            for segment in segments {
+                let mut indexes = Vec::new();
+                for line in &segment.lines {
+                    let Some(&index) = by_content.get(&*line.content) else {
+                        faults.push(format!("{stream}: never sent: {}", String::from_utf8_lossy(&line.content)));
+                        continue;
+                    };
+                    if stamps.insert(index, line.stamp).is_some() {
+                        faults.push(format!("{stream}: object {index} is there twice"));
+                    }
+                    indexes.push(index);
                 }
-                if last.is_some_and(|last| last >= (line.stamp, index)) {
-                    faults.push(format!("{stream}: object {index} is out of order"));
+                if stream == "misc" {
+                    misc.extend(&indexes);
                 }
-                last = Some((line.stamp, index));
+                let first = indexes.first().copied();
+                sealed.extend(first.zip(segment.epoch));
+                order.push((first, indexes));
             }
+            // After a clock was set back, names do not tell in which order the segments were written.
+            order.sort();
+            let order: Vec<usize> = order.into_iter().flat_map(|(_, indexes)| indexes).collect();
+            let disordered = order.windows(2).filter(|pair| pair[0] >= pair[1]);
+            faults.extend(disordered.map(|pair| format!("{stream}: object {} is out of order", pair[1])));
         }
-        let pairs = stamps.iter().zip(stamps.iter().skip(1));
-        let disordered = pairs.filter(|((_, stamp), (_, next))| stamp >= next);
-        faults.extend(
-            disordered.map(|((index, _), _)| format!("the stamps of object {index} and the next do not increase")),
-        );
+        let (mut moments, mut last) = (BTreeMap::new(), Moment::default());
+        for (index, stamp) in stamps {
+            let sent = &side.sent[index];
+            let read = self.time.at(side.read_at(sent).unwrap_or(sent.at));
+            match self.time.place(stamp, read, last) {
+                Some(moment) => last = moment,
+                None => faults.push(format!("the stamp of object {index} does not follow that of the one before")),
+            }
+            moments.insert(index, Moment { stamp, ..last });
+        }
         self.tell(&format!("{id}, after life {}: a line is wrong", self.lives.len().saturating_sub(1)), &faults);
-        Matched { side, stamps }
+        Matched { side, moments, misc, sealed }
     }
 
     /// What may be missing right after the last life, beside what was missing before.
@@ -156,7 +180,7 @@ impl Oracle {
             in_time && expected && !self.is_unsure(sent.at)
         };
         let sent = matched.side.sent.iter().enumerate();
-        let missing = sent.filter(must_be_there).filter(|(index, _)| !matched.stamps.contains_key(index));
+        let missing = sent.filter(must_be_there).filter(|(index, _)| !matched.moments.contains_key(index));
         let faults: Vec<_> = missing
             .map(|(index, sent)| {
                 let read = matched.side.read_at(sent).map(|read| to - read);
@@ -177,15 +201,21 @@ impl Oracle {
 
     /// Everything that was handed over and is not on disk has its place in a gap.
     fn check_missing(&mut self, id: ConnectionId, matched: &Matched, gaps: &[Gap]) {
-        let (mut faults, mut before) = (Vec::new(), 0);
+        let (mut faults, mut before) = (Vec::new(), Moment::default());
+        let mut last = BTreeMap::new();
+        for moment in matched.moments.values() {
+            last.insert(moment.line, moment.stamp);
+        }
         for (index, sent) in matched.side.sent.iter().enumerate() {
-            if let Some(stamp) = matched.stamps.get(&index) {
-                before = *stamp;
+            if let Some(moment) = matched.moments.get(&index) {
+                before = *moment;
             } else if sent.end.is_some() {
-                // The earliest stamp it could have got.
-                let at = before.max(self.stamp(sent.at));
-                if !gaps.iter().any(|gap| gap.from <= at && at <= gap.to) {
-                    faults.push(format!("object {index} of socket {}, stamp {at}", sent.session));
+                // The earliest stamp it could have got: that of its reading, unless it was never read.
+                let seen = matched.side.read_at(sent).unwrap_or(sent.at);
+                let at = before.max(self.time.at(seen));
+                let last = last.get(&at.line).copied().unwrap_or(0);
+                if !gaps.iter().any(|gap| gap.holds(at)) && !self.time.is_behind(at, last) {
+                    faults.push(format!("object {index} of socket {}, {at:?}", sent.session));
                 }
             }
         }
@@ -195,41 +225,75 @@ impl Oracle {
     /// While there was no socket, there is a gap.
     fn check_coverage(&mut self, id: ConnectionId, matched: &Matched, (gaps, beginning): (&[Gap], u64)) {
         let (side, mut faults) = (&matched.side, Vec::new());
-        let mut reached = beginning;
+        let mut reached = Moment { line: 0, stamp: beginning };
         for (number, session) in side.sessions.iter().enumerate() {
             // A handshake brings bytes as well: only a socket that brought objects was listened to.
             let own = || side.sent.iter().enumerate().filter(|(_, sent)| sent.session == number);
             if !own().any(|(_, sent)| side.read_at(sent).is_some()) {
                 continue;
             }
-            let opened = self.stamp(session.opened);
-            let is_covered = reached >= opened || gaps.iter().any(|gap| gap.from <= reached && opened <= gap.to);
-            if !is_covered {
-                faults.push(format!("nobody listened from {reached} to {opened}"));
+            let opened = self.time.at(session.opened);
+            if reached < opened && !self.time.is_covered(gaps, reached, opened) {
+                faults.push(format!("nobody listened from {reached:?} to {opened:?}"));
             }
             let life = self.life_at(session.opened);
             let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
             // While the recorder is behind, stamps are later than what they are given to.
-            let last = own().filter_map(|(index, _)| matched.stamps.get(&index)).max();
-            reached = reached.max(life.clock.stamp_at(closed).as_micros()).max(last.copied().unwrap_or(0));
+            let last = own().filter_map(|(index, _)| matched.moments.get(&index)).max();
+            reached = reached.max(self.time.at(closed)).max(last.copied().unwrap_or_default());
         }
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
 
     /// Nothing was recorded while nobody listened. Where the doubt is about what was written, there may be lines.
-    fn check_emptiness(&mut self, id: ConnectionId, tape: &Tape) {
-        let data = tape.streams[id as usize].iter().filter(|(stream, _)| *stream != "misc");
-        let stamps: BTreeSet<u64> = data.flat_map(|(_, lines)| lines.iter().map(|line| line.stamp)).collect();
-        let empty = gap_events(tape, id).filter(|gap| gap["kind"] == "stopped" || gap["kind"] == "disconnected");
-        let ends = empty.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap()));
-        let filled = ends.filter(|(from, to)| from < to && stamps.range(from + 1..*to).next().is_some());
-        let faults: Vec<_> = filled.map(|(from, to)| format!("the one from {from} to {to}")).collect();
+    fn check_emptiness(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
+        let data = matched.moments.iter().filter(|(index, _)| !matched.misc.contains(index));
+        let moments: BTreeSet<Moment> = data.map(|(_, moment)| *moment).collect();
+        let empty = self.gap_events(tape, id);
+        let empty = empty.filter(|(_, gap)| gap["kind"] == "stopped" || gap["kind"] == "disconnected");
+        let ends = empty.map(|(line, gap)| (line, gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap()));
+        let moment = |line, stamp| Moment { line, stamp };
+        let is_filled = |(line, from, to): &(usize, u64, u64)| {
+            from < to && moments.range(moment(*line, from + 1)..moment(*line, *to)).next().is_some()
+        };
+        let filled = ends.filter(is_filled);
+        let faults: Vec<_> =
+            filled.map(|(line, from, to)| format!("the one from {from} to {to} of line {line}")).collect();
         self.tell(&format!("{id}: a gap in which there are lines"), &faults);
     }
 
-    /// The stamp of an instant by the clock of the life it lies in, or of the one before it.
-    fn stamp(&self, at: Instant) -> u64 {
-        self.life_at(at).clock.stamp_at(at).as_micros()
+    /// The manifest says how often stamps had gone back.
+    fn check_epochs(&mut self, id: ConnectionId, matched: &Matched) {
+        let expected = |index: &usize| matched.moments.get(index).map(|moment| self.time.epoch(*moment));
+        let wrong = matched.sealed.iter().filter(|(index, epoch)| expected(index) != Some(*epoch));
+        let faults: Vec<_> = wrong
+            .map(|(index, epoch)| format!("{epoch}, with object {index} of {:?}", matched.moments.get(index)))
+            .collect();
+        self.tell(&format!("{id}: a manifest has the wrong epoch"), &faults);
+    }
+
+    fn gap_events<'a>(&self, tape: &'a Tape, id: ConnectionId) -> impl Iterator<Item = (usize, &'a serde_json::Value)> {
+        let lines = self.time.lines_of(tape);
+        let is_own = move |event: &serde_json::Value| event["event"] == "gap" && event["connection"] == id.to_string();
+        lines.into_iter().zip(&tape.events).filter(move |(_, event)| is_own(event))
+    }
+
+    /// The gaps of a connection, in order; those that touch or overlap are one.
+    fn gaps(&self, tape: &Tape, id: ConnectionId) -> Vec<Gap> {
+        let gap = |(line, gap): (usize, &serde_json::Value)| {
+            let [from, to] = ["from", "to"].map(|key| gap[key].as_u64().unwrap());
+            Gap { line, from, to }
+        };
+        let mut own: Vec<Gap> = self.gap_events(tape, id).map(gap).collect();
+        own.sort_unstable();
+        let mut gaps: Vec<Gap> = Vec::new();
+        for gap in own {
+            match gaps.last_mut() {
+                Some(last) if last.line == gap.line && gap.from <= last.to => last.to = last.to.max(gap.to),
+                _ => gaps.push(gap),
+            }
+        }
+        gaps
     }
 
     fn life_at(&self, at: Instant) -> &Lived {
@@ -247,24 +311,4 @@ impl Oracle {
 /// The first sign of life: time begins with it.
 fn beginning(tape: &Tape) -> u64 {
     tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap())
-}
-
-fn gap_events(tape: &Tape, id: ConnectionId) -> impl Iterator<Item = &serde_json::Value> {
-    tape.events.iter().filter(move |event| event["event"] == "gap" && event["connection"] == id.to_string())
-}
-
-/// The gaps of a connection, in order; those that touch or overlap are one.
-fn gaps(tape: &Tape, id: ConnectionId) -> Vec<Gap> {
-    let own = gap_events(tape, id);
-    let mut ends: Vec<(u64, u64)> =
-        own.map(|gap| (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap())).collect();
-    ends.sort_unstable();
-    let mut gaps: Vec<Gap> = Vec::new();
-    for (from, to) in ends {
-        match gaps.last_mut() {
-            Some(last) if from <= last.to => last.to = last.to.max(to),
-            _ => gaps.push(Gap { from, to }),
-        }
-    }
-    gaps
 }

@@ -1,6 +1,6 @@
 //! What will happen in a world: drawn from its seed before it begins, so that a failure can be read and replayed.
 
-use super::disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
+use super::disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 use super::exchange::Mood;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -27,8 +27,10 @@ pub(crate) struct Life {
     pub(crate) full: Option<(Duration, Duration, u64)>,
     /// Until the next life begins.
     pub(crate) pause: Duration,
-    /// How far the wall clock is set forward in that time.
-    pub(crate) jump: Duration,
+    /// How far the wall clock is set forward in that time, or back, µs.
+    pub(crate) jump: i64,
+    /// When it is set while the recorder runs, and how far.
+    pub(crate) steps: Vec<(Duration, i64)>,
 }
 
 /// How a life ends when its time is over, unless a fault ends it before.
@@ -43,6 +45,7 @@ impl Plan {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut lives: Vec<Life> = (0..rng.random_range(2..=5)).map(|_| Life::draw(&mut rng)).collect();
+        lives.iter_mut().for_each(|life| life.draw_steps(&mut rng));
         lives.extend([Life::quiet(45), Life::quiet(45)]);
         Self { seed, lives }
     }
@@ -55,6 +58,14 @@ impl Plan {
         let faults = (1..100).map(|number| (number * 20, slow)).collect();
         let busy = Life { mood: Mood::Busy, faults, ..Life::quiet(60) };
         Self { seed, lives: vec![busy, Life::quiet(20)] }
+    }
+
+    /// A life in which there is no descriptor left again and again, and one in which all is put in order.
+    pub(crate) fn without_descriptors(seed: u64) -> Self {
+        // Three in a row: closing what is idle does not help every time.
+        let faults = (1..120).map(|number| (20 + number * 20 - number % 3 * 20, Fault::Fail(EMFILE))).collect();
+        let starved = Life { mood: Mood::Busy, faults, ..Life::quiet(60) };
+        Self { seed, lives: vec![starved, Life::quiet(20)] }
     }
 
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
@@ -75,7 +86,8 @@ impl Life {
             faults: VecDeque::new(),
             full: None,
             pause: Duration::from_secs(3),
-            jump: Duration::ZERO,
+            jump: 0,
+            steps: Vec::new(),
         }
     }
 
@@ -117,9 +129,39 @@ impl Life {
             let room = rng.random_range(0..20_000);
             (millis(rng, 0..30_000), millis(rng, 100..20_000), room)
         });
-        let jump = if rng.random_ratio(1, 4) { millis(rng, 0..100_000_000) } else { Duration::ZERO };
-        Self { mood: Mood::Wild, length, end, faults: faults.into(), full, pause: millis(rng, 0..20_000), jump }
+        let jump = if rng.random_ratio(1, 4) { rng.random_range(0..100_000_000_000) } else { 0 };
+        let (faults, pause) = (faults.into(), millis(rng, 0..20_000));
+        Self { mood: Mood::Wild, length, end, faults, full, pause, jump, steps: Vec::new() }
     }
+
+    /// Has the wall clock set, in every third life or so, and between lives.
+    fn draw_steps(&mut self, rng: &mut StdRng) {
+        let count = if rng.random_ratio(1, 3) { rng.random_range(1..4) } else { 0 };
+        let end = u64::try_from(self.length.as_millis()).unwrap();
+        for _ in 0..count {
+            let after = Duration::from_millis(rng.random_range(0..end));
+            let micros = step(rng);
+            self.steps.push((after, micros));
+            if rng.random_ratio(1, 4) {
+                // Set right again before, or just after, it counts.
+                self.steps.push((after + Duration::from_millis(rng.random_range(1_000..8_000)), -micros));
+            }
+        }
+        self.steps.sort_unstable();
+        if rng.random_ratio(1, 5) {
+            self.jump = step(rng);
+        }
+    }
+}
+
+/// How far a clock is set, either way: a little, so that nothing follows from it, some seconds, or hours.
+fn step(rng: &mut StdRng) -> i64 {
+    let length = match rng.random_range(0..6) {
+        0 => rng.random_range(0..1_900_000),
+        1..4 => rng.random_range(2_100_000..90_000_000),
+        _ => rng.random_range(90_000_000..90_000_000_000),
+    };
+    if rng.random() { length } else { -length }
 }
 
 fn disk_fault(rng: &mut StdRng) -> Fault {

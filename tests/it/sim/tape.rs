@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// The lines of a data directory.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
-    /// Lines from the exchange: by connection, then by stream.
-    pub(crate) streams: [BTreeMap<String, Vec<Line>>; 2],
+    /// Segments of lines from the exchange: by connection, then by stream.
+    pub(crate) streams: [BTreeMap<String, Vec<Segment>>; 2],
     /// The recorder's own events, oldest first.
     pub(crate) events: Vec<serde_json::Value>,
     /// Lines that are none, and are not kept in quarantine either.
@@ -21,6 +21,14 @@ pub(crate) struct Tape {
     pub(crate) unlisted: Vec<String>,
     /// Files that should not be there after an orderly end.
     pub(crate) leftovers: Vec<String>,
+}
+
+/// A file of lines from the exchange.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) lines: Vec<Line>,
+    /// How often stamps had gone back, where a manifest says so.
+    pub(crate) epoch: Option<u64>,
 }
 
 /// A line from the exchange.
@@ -55,8 +63,11 @@ impl Tape {
         let files = disk.files();
         let mut tape = Self::default();
         let torn = quarantined(&files);
-        // Archived names sort by their time; within a stream the active file comes last.
-        let (archived, active): (Vec<_>, Vec<_>) = files.keys().partition(|path| path.components().count() > 2);
+        let listed = tape.read_manifests(&files);
+        let epoch_of = |path: &Path| listed.get(path).and_then(|entry| entry["epoch"].as_u64());
+        // Archived names sort by their time, as long as no clock was set back; within a stream the active file comes last.
+        let (mut archived, active): (Vec<_>, Vec<_>) = files.keys().partition(|path| path.components().count() > 2);
+        archived.sort_by_key(|path| (epoch_of(path).unwrap_or(u64::MAX), *path));
         for path in archived.into_iter().chain(active) {
             let Some(place) = place(path) else {
                 if path.extension().is_some_and(|ending| ending == "tmp") {
@@ -73,22 +84,22 @@ impl Tape {
                         continue;
                     }
                 }
-                if let Some(plain) = files.get(&path.with_extension("")) {
-                    tape.leftovers.push(format!("{}, and its plain file", path.display()));
-                    if *plain != content {
-                        tape.corrupt.push(format!("{} does not hold its source", path.display()));
-                    }
-                    continue;
+                // The end of a source that a power cut brought back may be lost; its sealed file was durable before.
+                if files.get(&path.with_extension("")).is_some_and(|plain| !content.starts_with(plain)) {
+                    tape.corrupt.push(format!("{} does not hold its source", path.display()));
                 }
+            } else if files.contains_key(&sealed_beside(path)) {
+                tape.leftovers.push(format!("{}, and its sealed file", path.display()));
+                continue;
             }
-            tape.add(&place, &content, &torn);
+            tape.add(&place, (&content, epoch_of(path)), &torn);
         }
-        tape.check_manifests(&files);
+        tape.check_manifests(&files, &listed);
         tape
     }
 
-    fn add(&mut self, place: &Place<'_>, content: &[u8], torn: &BTreeSet<(String, usize)>) {
-        let mut offset = 0;
+    fn add(&mut self, place: &Place<'_>, (content, epoch): (&[u8], Option<u64>), torn: &BTreeSet<(String, usize)>) {
+        let (mut offset, mut lines) = (0, Vec::new());
         for line in content.split_inclusive(|byte| *byte == b'\n') {
             let begin = offset;
             offset += line.len();
@@ -101,9 +112,7 @@ impl Tape {
             };
             match Line::parse(line) {
                 Some(line) if place.stream == "recorder" => self.events.push(line.event()),
-                Some(line) => {
-                    self.streams[place.tree].entry(place.stream.to_owned()).or_default().push(line);
-                }
+                Some(line) => lines.push(line),
                 None if torn.iter().any(|(file, offset)| *offset == begin && place.is_of(file)) => {}
                 None => {
                     let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
@@ -111,9 +120,12 @@ impl Tape {
                 }
             }
         }
+        if place.stream != "recorder" {
+            self.streams[place.tree].entry(place.stream.to_owned()).or_default().push(Segment { lines, epoch });
+        }
     }
 
-    fn check_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {
+    fn read_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, serde_json::Value> {
         let mut listed = BTreeMap::new();
         for (path, content) in files.iter().filter(|(path, _)| path.ends_with("manifest.jsonl")) {
             for line in content.split(|byte| *byte == b'\n') {
@@ -124,6 +136,10 @@ impl Tape {
                 }
             }
         }
+        listed
+    }
+
+    fn check_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>, listed: &BTreeMap<PathBuf, serde_json::Value>) {
         for (path, content) in files.iter().filter(|(path, _)| is_sealed(path)) {
             match listed.get(path) {
                 None => self.unlisted.push(format!("{} is not listed", path.display())),
@@ -168,6 +184,10 @@ fn quarantined(files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeSet<(String, usize)> 
     let names = files.keys().filter(|path| path.parent().is_some_and(|parent| parent.ends_with("quarantine")));
     let names = names.filter_map(|path| path.file_name()?.to_str()?.rsplit_once(".torn-"));
     names.filter_map(|(file, offset)| Some((file.to_owned(), offset.parse().ok()?))).collect()
+}
+
+fn sealed_beside(path: &Path) -> PathBuf {
+    path.with_extension("jsonl.zst")
 }
 
 fn is_sealed(path: &Path) -> bool {

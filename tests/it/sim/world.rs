@@ -14,8 +14,11 @@ use super::exchange::{Pipe, exchange};
 use super::oracle::Oracle;
 use super::plan::{End, Life, Plan};
 use super::tape::Tape;
+use super::timeline::{FIRST_PID, Span};
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -59,7 +62,10 @@ pub(crate) enum Ended {
 #[derive(Debug)]
 pub(crate) struct Lived {
     pub(crate) life: Life,
-    pub(crate) clock: Clock,
+    /// The clocks that made its stamps, one after the other.
+    pub(crate) spans: Vec<Span>,
+    /// Its start found stamps ahead of its clock.
+    pub(crate) goes_back: bool,
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) ended: Ended,
@@ -82,8 +88,9 @@ struct World {
     outside: JoinSet<()>,
     /// Begins with the world and is never set.
     clock: Clock,
-    /// How far the wall clock was set forward.
-    jumped: Duration,
+    /// How far the wall clock is ahead of it, µs.
+    ahead: Arc<AtomicI64>,
+    lives: u32,
     oracle: Oracle,
 }
 
@@ -96,14 +103,14 @@ impl World {
         outside.spawn(exchange.run());
         let config = config();
         let oracle = Oracle::new(config.storage.sync_interval);
-        Self { config, disk, books, pipe, outside, clock, jumped: Duration::ZERO, oracle }
+        Self { config, disk, books, pipe, outside, clock, ahead: Arc::default(), lives: 0, oracle }
     }
 
     async fn run(mut self, plan: &Plan) -> Outcome {
         for (number, life) in plan.lives.iter().enumerate() {
             let lived = self.live(life, plan.seed.wrapping_add(number as u64)).await;
             self.oracle.look(&self.disk, &self.books, lived);
-            self.jumped += life.jump;
+            self.ahead.fetch_add(life.jump, Ordering::Relaxed);
             sleep_until(Some(self.clock.now() + life.pause)).await;
         }
         self.outside.abort_all();
@@ -116,22 +123,32 @@ impl World {
 
     async fn live(&mut self, life: &Life, seed: u64) -> Lived {
         let from = self.clock.now();
-        let (base, jumped) = (self.clock, self.jumped);
+        let (base, ahead) = (self.clock, self.ahead.clone());
         let read = move || {
-            let wall = base.stamp().as_micros() + u64::try_from(jumped.as_micros()).unwrap();
+            let wall = base.stamp().as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed));
             Stamp::from_micros(wall).unwrap()
         };
         let clock = Clock::anchored(read());
         self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
         let files = self.disk.begin_life(life.faults.clone());
-        let place = Place { files, clock, wall: Wall::new(read), pid: 4711, seed, shutdown: shutdown.clone() };
-        let (status, _shown) = watch::channel(Status::default());
+        let pid = FIRST_PID + self.lives;
+        self.lives += 1;
+        let place = Place { files, clock, wall: Wall::new(read), pid, seed, shutdown: shutdown.clone() };
+        let (status, shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
+        let spans = Mutex::new(vec![Span { from, clock }]);
         let recovered = assembled.is_ok();
         let ended = match assembled {
-            Ok((supervisor, hosts)) => self.record(life, (supervisor, hosts), shutdown).await,
+            Ok((supervisor, hosts)) => {
+                let recording = self.record(life, (supervisor, hosts), shutdown);
+                tokio::select! {
+                    biased;
+                    ended = recording => ended,
+                    () = watch_clock(shown, &spans) => unreachable!("the status is published until the end"),
+                }
+            }
             Err(_) => Ended::Failed,
         };
         // A call that was the last one ends the life, whatever else came to its end in the same instant.
@@ -143,12 +160,17 @@ impl World {
         let ended = crashed.map_or(ended, Ended::Crashed);
         let crash = if let Ended::Crashed(crash) = ended { Some(crash) } else { None };
         let sync_failed = self.disk.sync_failed();
+        let tape = Tape::read(&self.disk);
+        let goes_back = goes_back(&tape, pid);
         self.disk.end_life(crash);
         // What was aborted is dropped, and the exchange notices that the socket is gone.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        Lived { life: life.clone(), clock, from, to: self.clock.now(), ended, recovered, sync_failed }
+        let (life, mut spans, to) = (life.clone(), spans.into_inner().unwrap(), self.clock.now());
+        // The event of a step is written before anything else with its stamps.
+        spans.retain(|span| span.from == from || is_on_record(span, &tape));
+        Lived { life, spans, goes_back, from, to, ended, recovered, sync_failed }
     }
 
     async fn record(&self, life: &Life, recorder: (Supervisor, Hosts), shutdown: CancellationToken) -> Ended {
@@ -172,6 +194,23 @@ impl World {
 
     /// What happens to a life from outside.
     async fn happen(&self, life: &Life, shutdown: &CancellationToken) -> Crash {
+        tokio::select! {
+            biased;
+            crash = self.happen_to_disk(life, shutdown) => crash,
+            () = self.set_clock(&life.steps) => unreachable!("it never ends"),
+        }
+    }
+
+    async fn set_clock(&self, steps: &[(Duration, i64)]) {
+        let start = self.clock.now();
+        for (after, micros) in steps {
+            sleep_until(Some(start + *after)).await;
+            self.ahead.fetch_add(*micros, Ordering::Relaxed);
+        }
+        std::future::pending().await
+    }
+
+    async fn happen_to_disk(&self, life: &Life, shutdown: &CancellationToken) -> Crash {
         let end = self.clock.now() + life.length;
         if let Some((after, length, room)) = life.full {
             let full = self.clock.now() + after;
@@ -189,6 +228,36 @@ impl World {
             }
         }
     }
+}
+
+/// Notes when the recorder's clock moves.
+async fn watch_clock(mut shown: watch::Receiver<Status>, spans: &Mutex<Vec<Span>>) {
+    while shown.changed().await.is_ok() {
+        let at = shown.borrow_and_update().at;
+        let mut spans = spans.lock().unwrap();
+        let clock = spans.last().unwrap().clock;
+        let now = clock.now();
+        if clock.stamp_at(now) != at {
+            spans.push(Span { from: now, clock: clock.moved(now, at) });
+        }
+    }
+    std::future::pending().await
+}
+
+/// Whether a step is on disk.
+fn is_on_record(span: &Span, tape: &Tape) -> bool {
+    let begins = span.clock.stamp_at(span.from).as_micros();
+    let is_it = |event: &serde_json::Value| event["event"] == "clock_step" && event["after"] == begins;
+    tape.events.iter().any(is_it)
+}
+
+/// Whether the start of a process found stamps ahead of its clock: then a step of the same moment stands before it.
+fn goes_back(tape: &Tape, pid: u32) -> bool {
+    let started = tape.events.iter().position(|event| event["event"] == "started" && event["pid"] == pid);
+    let Some([step, started]) = started.and_then(|index| tape.events.get(index.checked_sub(1)?..=index)) else {
+        return false;
+    };
+    step["event"] == "clock_step" && step["after"].as_u64().map(|after| after + 1) == started["ts_recv"].as_u64()
 }
 
 /// Runs a host of the disk. What its calls take, it waits for, while everything else goes on.

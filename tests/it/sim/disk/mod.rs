@@ -10,7 +10,7 @@
 
 mod state;
 
-pub(crate) use state::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
+pub(crate) use state::{Crash, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 
 use rand::RngExt;
 use sha2::Digest;
@@ -149,7 +149,7 @@ fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Resul
             Verdict::Go
         }
         Some(Fault::Fail(errno)) => {
-            state.sync_failed |= call == Call::Sync;
+            state.sync_failed |= matches!(call, Call::Sync | Call::SyncDirectory) && errno != EMFILE;
             return Err(io::Error::from_raw_os_error(errno));
         }
         Some(Fault::Crash(crash)) => {
@@ -269,7 +269,7 @@ impl Files for SimFiles {
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        let (mut state, verdict) = self.enter(Call::Sync, path)?;
+        let (mut state, verdict) = self.enter(Call::SyncDirectory, path)?;
         if happens(&mut state, &verdict) {
             // As with ext4, xfs and btrfs: changes of names become durable in their order.
             state.commit();

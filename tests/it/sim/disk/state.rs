@@ -38,11 +38,13 @@ pub(super) enum Call {
     Remove,
     MakeDirectory,
     Sync,
+    SyncDirectory,
     Read,
 }
 
 pub(crate) const EINTR: i32 = 4;
 pub(crate) const EIO: i32 = 5;
+pub(crate) const EMFILE: i32 = 24;
 pub(crate) const EFBIG: i32 = 27;
 pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const EDQUOT: i32 = 122;
@@ -168,6 +170,8 @@ impl Call {
             Fault::Fail(EINTR) => matches!(self, Self::Write | Self::Read),
             Fault::Fail(EIO) | Fault::Stall(_) | Fault::Crash(_) => true,
             Fault::Fail(EFBIG) => self == Self::Write,
+            // What opens a file; reading is left out, since a start has to give up where nothing can be read.
+            Fault::Fail(EMFILE) => matches!(self, Self::Create | Self::MakeDirectory | Self::SyncDirectory),
             Fault::Fail(_) => matches!(self, Self::Write | Self::Create | Self::Rename | Self::MakeDirectory),
             Fault::Short => self == Self::Write,
         }

@@ -1,0 +1,39 @@
+//! Sealed files that lost their line in the manifest: a failing disk can take it after it was written.
+//!
+//! Looked for where sealing was going on lately: what the last process sealed lies in the directories of two dates, at
+//! midnight. The sealer puts the line back.
+
+use super::past::manifest;
+use crate::recording::files::{Files, StorageError};
+use crate::recording::naming::layout::{self, Archived, SegmentName, Tree};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The newest directories, in which it is looked.
+const DIRECTORIES: usize = 2;
+
+/// Sealed files of a tree that no manifest lists; `directories` are in the order of their dates.
+pub(super) fn unlisted(
+    files: &dyn Files,
+    tree: Tree,
+    directories: &[PathBuf],
+) -> Result<Vec<SegmentName>, StorageError> {
+    let mut found = Vec::new();
+    for directory in directories.iter().rev().take(DIRECTORIES) {
+        let listed: BTreeSet<String> = manifest(files, directory)?.into_iter().map(|entry| entry.name).collect();
+        let date = directory.file_name().unwrap_or_default().to_string_lossy();
+        for entry in files.list(directory).map_err(StorageError::at("list", directory))? {
+            let name = entry.name.to_str().filter(|name| entry.is_file && !listed.contains(*name));
+            match name.and_then(|name| layout::parse_archived(tree, &date, name)) {
+                Some(Archived::Sealed(name)) if is_alone(files, &name.plain()) => found.push(name),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the plain file is gone; where it is not, the segment waits for the sealer anyway.
+fn is_alone(files: &dyn Files, plain: &Path) -> bool {
+    files.read(plain).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}

@@ -1,0 +1,84 @@
+//! Holds a sealed file against the plain file of the same segment, reading both once.
+//!
+//! ```text
+//! x.jsonl.zst ──decode──▶ ████████████████
+//! x.jsonl     ──────────▶ ██████████        a power cut can take the end of a source that came back, not of its sealed file
+//! ```
+
+use super::SealError;
+use super::tally::{Checksum, Measured, Tally};
+use crate::recording::files::{Files, StorageError};
+use crate::recording::naming::layout::SegmentName;
+use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Read at a time; also how often a request to stop is noticed.
+const CHUNK: usize = 128 * 1024;
+
+/// What a sealed file is to its source.
+#[derive(Debug)]
+pub enum Likeness {
+    /// There is no sealed file.
+    Missing,
+    /// It decodes, and its content begins with all of its source.
+    Holds(Box<Figures>),
+    /// It decodes to something else.
+    Differs(Box<Figures>),
+    /// It does not decode.
+    Damaged,
+}
+
+/// What is known of a sealed file that decodes.
+#[derive(Debug)]
+pub struct Figures {
+    /// Of what it decodes to.
+    pub content: Tally,
+    /// Of the file itself.
+    pub file: Checksum,
+}
+
+/// Compares the two files of a segment; a plain file that is gone counts as empty. An error means that one of them could
+/// not be read, which proves nothing.
+pub fn compare(files: &dyn Files, name: &SegmentName, stop: &AtomicBool) -> Result<Likeness, SealError> {
+    let (plain, sealed) = (name.plain(), name.sealed());
+    let file = match files.read(&sealed) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Likeness::Missing),
+        opened => opened.map_err(StorageError::at("read", &sealed))?,
+    };
+    let mut source: Box<dyn Read> = match files.read(&plain) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
+        opened => Box::new(opened.map_err(StorageError::at("read", &plain))?),
+    };
+    let mut file = Measured::new(file);
+    let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(StorageError::at("decode", &sealed))?;
+    let (mut content, mut holds) = (Tally::default(), true);
+    let (mut decoded, mut expected) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return Err(SealError::Stopped);
+        }
+        match fill(&mut decoder, &mut decoded) {
+            // The system's own answer is about this attempt; any other is about the file.
+            Err(error) if error.raw_os_error().is_some() => {
+                return Err(StorageError::at("decode", &sealed)(error).into());
+            }
+            Err(_) => return Ok(Likeness::Damaged),
+            Ok(()) => {}
+        }
+        fill(&mut *source, &mut expected).map_err(StorageError::at("read", &plain))?;
+        holds &= decoded.starts_with(&expected);
+        content.update(&decoded);
+        if decoded.is_empty() {
+            break;
+        }
+    }
+    drop(decoder);
+    let figures = Box::new(Figures { content, file: file.into_checksum() });
+    Ok(if holds { Likeness::Holds(figures) } else { Likeness::Differs(figures) })
+}
+
+/// Reads the next [`CHUNK`] bytes, or what is left of them.
+fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
+    chunk.clear();
+    source.take(CHUNK as u64).read_to_end(chunk).map(drop)
+}

@@ -1,0 +1,149 @@
+//! Time as the recorder's stamps tell it: one line after the other, since a clock that is set begins a new one.
+//!
+//! ```text
+//! instants  ───life 0────────────────┬───life 0──────┐      ┌──life 1───────┐   ┌──life 2──
+//! lines     0: 05:12:04 … 05:12:31   │ 1: 03:00:00 … └──────┘ 1 goes on     │   │ 2: a start found stamps ahead of it
+//!                                    └ the wall clock was set               └───┘
+//! ```
+//!
+//! Stamps order what is on one line; a moment is a line and a stamp on it.
+
+use super::tape::Tape;
+use upbit_recorder::clock::{Clock, Instant};
+
+/// The first process id; each life has the next one, by which its `started` event is known.
+pub(crate) const FIRST_PID: u32 = 4711;
+
+/// Stamps are raised where they would repeat, and what happens at one instant has stamps a little apart.
+const RAISED: u64 = 2_000;
+
+/// A line and a stamp on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment {
+    pub(crate) line: usize,
+    pub(crate) stamp: u64,
+}
+
+/// A time during which one clock made the stamps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: Instant,
+    pub(crate) clock: Clock,
+}
+
+/// All lines so far.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    spans: Vec<(usize, Span)>,
+    /// The line on which each life began, by its number.
+    lives: Vec<usize>,
+    lines: Vec<Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    begins: u64,
+    /// What the clock showed at its end; `None`: it goes on, or a start ended it, which does not know when it ended.
+    ends: Option<u64>,
+    ended_by_start: bool,
+    /// How often stamps had gone back when it began.
+    epoch: u64,
+}
+
+impl Timeline {
+    /// A life is over. `goes_back`: its start found stamps ahead of its clock.
+    pub(crate) fn add_life(&mut self, spans: &[Span], goes_back: bool) {
+        for (number, span) in spans.iter().enumerate() {
+            let begins = span.clock.stamp_at(span.from).as_micros();
+            let (is_set, is_first) = (number > 0, self.lines.is_empty());
+            if is_set || goes_back || is_first {
+                let epoch = self.lines.last().map_or(0, |line| line.epoch);
+                let before = is_set.then(|| spans[number - 1].clock.stamp_at(span.from).as_micros());
+                let went_back = if is_set { before >= Some(begins) } else { goes_back };
+                if let Some(last) = self.lines.last_mut() {
+                    (last.ends, last.ended_by_start) = (before, !is_set);
+                }
+                let epoch = epoch + u64::from(went_back);
+                self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch });
+            }
+            if !is_set {
+                self.lives.push(self.lines.len() - 1);
+            }
+            self.spans.push((self.lines.len() - 1, *span));
+        }
+    }
+
+    /// The moment of an instant, by the clock that ran then, or by the one before.
+    pub(crate) fn at(&self, instant: Instant) -> Moment {
+        let (line, span) = self.spans.iter().rev().find(|(_, span)| span.from <= instant).unwrap_or(&self.spans[0]);
+        Moment { line: *line, stamp: span.clock.stamp_at(instant).as_micros() }
+    }
+
+    /// The first moment of a stamp that is later than `after` and not on an earlier line than `read`; `None`: there is
+    /// none, so stamps went back.
+    pub(crate) fn place(&self, stamp: u64, read: Moment, after: Moment) -> Option<Moment> {
+        let fits = |line: usize| {
+            let Line { begins, ends, .. } = self.lines[line];
+            let moment = Moment { line, stamp };
+            (begins <= stamp && ends.is_none_or(|ends| stamp <= ends + RAISED) && after < moment).then_some(moment)
+        };
+        (read.line.max(after.line)..self.lines.len()).find_map(fits)
+    }
+
+    /// How often stamps had gone back.
+    pub(crate) fn epoch(&self, moment: Moment) -> u64 {
+        self.lines[moment.line].epoch
+    }
+
+    /// Whether the gaps cover everything from one moment to another, the ends of the lines between them included.
+    pub(crate) fn is_covered(&self, gaps: &[Gap], from: Moment, to: Moment) -> bool {
+        (from.line..=to.line).all(|line| {
+            let Line { begins, ends, ended_by_start, .. } = self.lines[line];
+            let first = if line == from.line { from.stamp } else { begins };
+            let last = if line == to.line { to.stamp } else { ends.unwrap_or(first) };
+            // A start knows the last line of the time before, and nothing behind it.
+            let last = if ended_by_start && line < to.line { first } else { last };
+            let covers = |gap: &&Gap| gap.line == line && gap.from <= first + RAISED && last <= gap.to + RAISED;
+            last <= first + RAISED || gaps.iter().any(|gap| covers(&gap))
+        })
+    }
+
+    /// Whether a moment is behind everything on its line, and what follows says that it is not known when it ended.
+    pub(crate) fn is_behind(&self, moment: Moment, last: u64) -> bool {
+        self.lines[moment.line].ended_by_start && last <= moment.stamp
+    }
+
+    /// The line of each event of the tape.
+    pub(crate) fn lines_of(&self, tape: &Tape) -> Vec<usize> {
+        let mut current = 0;
+        let line_of = |event: &serde_json::Value| {
+            let number = |key: &str| event[key].as_u64();
+            if event["event"] == "clock_step" {
+                let after = number("after").unwrap();
+                let begins = |line: &usize| self.lines[*line].begins.abs_diff(after) <= RAISED;
+                current = (current..self.lines.len()).find(begins).unwrap_or(current);
+            } else if event["event"] == "started" {
+                let life = number("pid").unwrap() - u64::from(FIRST_PID);
+                current = current.max(self.lives[usize::try_from(life).unwrap()]);
+            }
+            // What a start tells of the line before it is behind the event itself.
+            let is_of_before = number("to") > number("ts_recv");
+            current.saturating_sub(usize::from(is_of_before))
+        };
+        tape.events.iter().map(line_of).collect()
+    }
+}
+
+/// A gap on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Gap {
+    pub(crate) line: usize,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+impl Gap {
+    pub(crate) fn holds(&self, moment: Moment) -> bool {
+        self.line == moment.line && self.from <= moment.stamp && moment.stamp <= self.to
+    }
+}

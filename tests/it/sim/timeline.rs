@@ -17,6 +17,9 @@ pub(crate) const FIRST_PID: u32 = 4711;
 /// Stamps are raised where they would repeat, and what happens at one instant has stamps a little apart.
 const RAISED: u64 = 2_000;
 
+/// A clock that is set back by less, µs, begins no line.
+const STEP: u64 = 2_100_000;
+
 /// A line and a stamp on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
@@ -117,7 +120,7 @@ impl Timeline {
     /// stamps begin before the last ones of this life, and its start is all that they have in common.
     pub(crate) fn missed(&self, life: usize, moment: Moment) -> Moment {
         match self.lives.get(life + 1) {
-            Some(next) if next.line == moment.line => moment.min(*next),
+            Some(next) if next.line == moment.line && moment.stamp < next.stamp + STEP => moment.min(*next),
             _ => moment,
         }
     }

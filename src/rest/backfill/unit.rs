@@ -1,5 +1,6 @@
 //! What can be fetched: candles of a unit, or trades; how the exchange is asked for it and how far back it goes. Pure.
 
+use super::coverage::Span;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
@@ -8,7 +9,7 @@ use std::str::FromStr;
 
 /// Candles of one answer. A piece is as many periods, or a multiple: what is fetched and not committed yet is lost by a
 /// kill, and a piece of one page is fetched with no more requests than many of them at once.
-pub(super) const CANDLES_PER_PAGE: i64 = 200;
+const CANDLES_PER_PAGE: i64 = 200;
 
 /// Pages of candles in a piece of a market that hardly trades, were it to trade all the time: a page reaches over many
 /// hours there, and pieces of two such pages waste little of the last one.
@@ -153,6 +154,17 @@ impl Kind {
         length - length % shortest
     }
 
+    /// How many pages a piece can take, or, of trades, how many it should.
+    pub(super) fn most_pages(self, span: Span) -> i64 {
+        match self {
+            Self::Candles(unit) => {
+                let page = unit.length().map(|length| length * CANDLES_PER_PAGE);
+                page.map_or(1, |page| (span.length() + page - 1) / page)
+            }
+            Self::Trades => TRADE_PAGES,
+        }
+    }
+
     /// The end of a piece of about `length` that begins at `from`.
     pub fn piece_end(self, from: i64, length: i64) -> i64 {
         let end = from.saturating_add(length);
@@ -222,6 +234,7 @@ mod tests {
         assert_eq!(kind.piece_length(Some(8 * page), Some(90 * page)), 10 * page);
         assert_eq!(kind.piece_length(Some(10 * page), Some(page)), page);
         assert_eq!(kind.piece_end(7, page), 7 + page);
+        assert_eq!([0, 1, page, page + 1].map(|to| kind.most_pages(Span { from: 0, to })), [0, 1, 1, 2]);
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl Journal {
         self.append(id, stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))
     }
 
+    /// Whether the order in hand is a step.
+    pub fn is_stepping(&self) -> bool {
+        matches!(self.current, Some((Order::Step(_), _)))
+    }
+
     /// Writes the lines of one stream to its file. After an error the rest stays, and a later call resumes it.
     pub fn flush(&mut self, id: StreamId) -> Result<(), StorageError> {
         self.write_out_stream(id)

@@ -114,9 +114,15 @@ pub(super) fn read_history(
         }
     }
     let active = Tree::Public.active(&StreamKey::recorder());
-    match files.read(&active) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        file => file.and_then(|file| history.read(file)).map_err(StorageError::at("read", &active))?,
+    let read = match files.read(&active) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        file => file.and_then(|file| history.read(file)).map_err(StorageError::at("read", &active)),
+    };
+    match read {
+        Err(error) if error.is_about_the_file() => {
+            tracing::warn!(%error, "the recorder's last events cannot be read");
+        }
+        read => read?,
     }
     Ok(history)
 }
@@ -165,7 +171,13 @@ pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>
     let path = directory.join("manifest.jsonl");
     let file = match files.read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        file => file.map_err(StorageError::at("read", &path))?,
+        opened => match opened.map_err(StorageError::at("read", &path)) {
+            Err(error) if error.is_about_the_file() => {
+                tracing::warn!(%error, "what it lists is not known");
+                return Ok(Vec::new());
+            }
+            opened => opened?,
+        },
     };
     let mut entries = Vec::new();
     for line in BufReader::new(file).split(b'\n') {

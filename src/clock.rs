@@ -58,6 +58,12 @@ impl Stamp {
         Self(self.0.saturating_sub(u64::try_from(length.as_micros()).unwrap_or(u64::MAX)))
     }
 
+    /// The stamp `length` after this one, or the greatest.
+    pub fn after(self, length: Duration) -> Self {
+        let micros = self.0.saturating_add(u64::try_from(length.as_micros()).unwrap_or(u64::MAX));
+        Self(micros.min(Self::MAX.0))
+    }
+
     /// The start of the period of `length` that this stamp lies in; periods are counted from the epoch, so that those
     /// which divide a day begin at UTC boundaries.
     pub fn period_start(self, length: Duration) -> Self {

@@ -14,6 +14,7 @@ use crate::recording::naming::manifest::Entry;
 use crate::recording::recovery::Torn;
 use crate::recording::recovery::quarantine::Quarantined;
 use crate::recording::rotation::Reason;
+use crate::rest::healing::plan::Report;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -140,6 +141,14 @@ pub enum Event {
         gap: Gap,
         /// The streams affected.
         streams: Vec<String>,
+    },
+    /// What was missed in a gap was fetched, as far as it can be.
+    Healed {
+        /// The id of the gap.
+        gap: u64,
+        /// What became of its streams.
+        #[serde(flatten)]
+        report: Report,
     },
     /// Segments ended.
     Rotated {

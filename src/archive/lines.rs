@@ -30,7 +30,7 @@ impl Iterator for Lines {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let Some(source) = &mut self.source else {
-                match self.segments.pop()?.open() {
+                match self.segments.pop()?.open(*self.stamps.start()) {
                     Ok(source) => self.source = source,
                     Err(error) => return Some(Err(error)),
                 }

@@ -11,6 +11,7 @@
 mod frames;
 mod line;
 mod lines;
+mod seek;
 mod segments;
 mod source;
 
@@ -117,32 +118,45 @@ impl Tape {
     /// The archive cannot be listed.
     pub fn last_lines(&self, stream: &StreamKey, before: Stamp, count: usize) -> Result<LastLines, TapeError> {
         let mut last = LastLines::default();
-        let Some(end) = before.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { return Ok(last) };
-        let stamps = Stamp::default()..=end;
-        let mut segments = segments::list(&self.root, stream, &stamps)?;
-        let mut newer: VecDeque<Line> = VecDeque::new();
-        while let Some(segment) = segments.pop()
-            && newer.len() < count
-        {
-            let room = count - newer.len();
-            let mut tail = VecDeque::with_capacity(room.min(1024));
-            for line in Lines::new(vec![segment], stamps.clone()) {
-                match line {
-                    Ok(line) => {
-                        if tail.len() == room {
-                            tail.pop_front();
-                        }
-                        tail.push_back(line);
-                    }
-                    Err(fault) => last.faults.push(fault),
-                }
+        let mut newer = VecDeque::new();
+        let mut end = before;
+        // Date by date, since an archive can have thousands. What was there before the oldest of them comes last.
+        for begin in segments::dates_back(&self.root)?.into_iter().chain([Stamp::default()]) {
+            let Some(until) = end.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { break };
+            if begin > until || newer.len() == count {
+                continue;
             }
-            tail.append(&mut newer);
-            newer = tail;
+            let mut segments = segments::list(&self.root, stream, &(begin..=until))?;
+            while let Some(segment) = segments.pop()
+                && newer.len() < count
+            {
+                let lines = Lines::new(vec![segment], begin..=until);
+                let mut tail = tail_of(lines, count - newer.len(), &mut last.faults);
+                tail.append(&mut newer);
+                newer = tail;
+            }
+            end = begin;
         }
         last.lines = newer.into();
         Ok(last)
     }
+}
+
+/// The last `count` of `lines`.
+fn tail_of(lines: Lines, count: usize, faults: &mut Vec<TapeError>) -> VecDeque<Line> {
+    let mut tail = VecDeque::new();
+    for line in lines {
+        match line {
+            Ok(line) => {
+                if tail.len() == count {
+                    tail.pop_front();
+                }
+                tail.push_back(line);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    tail
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! KRW-BTC_trade.jsonl ──rename──▶ date=…/KRW-BTC_trade.<time>.jsonl ──seal──▶ ….jsonl.zst (then the plain one goes)
 //! ```
 //!
-//! So the active file is opened first, the directories are listed twice, and then the active file has to be the same
+//! So the active file is opened first, each directory is listed twice, and then the active file has to be the same
 //! still. A segment that a listing misses because it was being sealed has its sealed file before the second one begins;
 //! one that was rotated meanwhile makes the active file another one, and all is looked for again.
 
@@ -16,6 +16,7 @@ use crate::clock::Stamp;
 use crate::recording::naming::layout::{self, Archived, SegmentName, Tree};
 use crate::recording::naming::manifest::Entry;
 use crate::recording::naming::stream_key::StreamKey;
+use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -35,23 +36,23 @@ const NAMED_LATER: Duration = Duration::from_millis(1);
 /// A segment to be read.
 #[derive(Debug)]
 pub(super) enum Segment {
-    /// One in the archive, by its names below the root; the length of its content, where the manifest tells.
+    /// One in the archive, by its name below the root; the length of its content, where the manifest tells.
     Archived { root: PathBuf, name: SegmentName, listed: Option<u64> },
     /// The one that was active, held open.
     Active { path: PathBuf, file: File },
 }
 
 impl Segment {
-    /// Opens it; `None` where it is gone since it was listed: pruned.
-    pub(super) fn open(self) -> Result<Option<Source>, TapeError> {
+    /// Opens it where its lines from `begin` on are, or before; `None` where it is gone since it was listed: pruned.
+    pub(super) fn open(self, begin: Stamp) -> Result<Option<Source>, TapeError> {
         let (root, name, listed) = match self {
-            Self::Active { path, file } => return Ok(Some(Source::plain(path, file))),
+            Self::Active { path, file } => return Source::plain(path, file, begin).map(Some),
             Self::Archived { root, name, listed } => (root, name, listed),
         };
         // In this order: the plain file goes when the sealed one is there.
         let plain = root.join(name.plain());
         if let Some(file) = open(&plain)? {
-            return Ok(Some(Source::plain(plain, file)));
+            return Source::plain(plain, file, begin).map(Some);
         }
         let sealed = root.join(name.sealed());
         Ok(open(&sealed)?.map(|file| Source::sealed(sealed, file, listed)))
@@ -63,16 +64,22 @@ pub(super) fn list(root: &Path, stream: &StreamKey, stamps: &RangeInclusive<Stam
     let path = root.join(Tree::Public.active(stream));
     for _ in 0..LOOKS {
         let active = open(&path)?;
-        let mut names = archived(root, stream, stamps)?;
-        names.append(&mut archived(root, stream, stamps)?);
-        if !is_still(&path, active.as_ref())? {
-            continue;
+        let mut segments = Vec::new();
+        for date in dates(root, stamps)? {
+            segments.append(&mut archived(root, (&date, stream), stamps)?);
         }
-        let mut segments = with_manifests(root, names, stamps)?;
-        segments.extend(active.map(|file| Segment::Active { path, file }));
-        return Ok(segments);
+        if is_still(&path, active.as_ref())? {
+            segments.extend(active.map(|file| Segment::Active { path, file }));
+            return Ok(segments);
+        }
     }
     Err(TapeError::Restless { path })
+}
+
+/// When the dates begin that have a directory, newest first.
+pub(super) fn dates_back(root: &Path) -> Result<Vec<Stamp>, TapeError> {
+    let dates = dates(root, &(Stamp::default()..=Stamp::MAX))?;
+    Ok(dates.iter().rev().filter_map(|date| span_of(date)).map(|(begin, _)| begin).collect())
 }
 
 /// The streams that have a segment below `root`.
@@ -86,40 +93,36 @@ pub(super) fn streams(root: &Path) -> Result<BTreeSet<StreamKey>, TapeError> {
     Ok(streams)
 }
 
-/// The names of a stream's segments in the directories of the dates that `stamps` touches, whatever their form.
-fn archived(
-    root: &Path,
-    stream: &StreamKey,
-    stamps: &RangeInclusive<Stamp>,
-) -> Result<BTreeSet<SegmentName>, TapeError> {
-    let archive = root.join(Tree::Public.archive());
-    let mut found = BTreeSet::new();
-    for date in names(&archive)?.into_iter().filter(|name| touches(name, stamps)) {
-        let here = names(&archive.join(&date))?;
-        found.extend(here.iter().filter_map(|name| segment(&date, name)).filter(|segment| segment.stream == *stream));
-    }
-    let begins_too_late = |name: &SegmentName| name.first.before(NAMED_LATER) > *stamps.end();
-    found.retain(|name| !begins_too_late(name));
-    Ok(found)
+/// The directories of the dates that `stamps` touches, in order.
+fn dates(root: &Path, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>, TapeError> {
+    let touches = |name: &String| {
+        // No segment spans two dates.
+        span_of(name).is_some_and(|(begin, end)| begin <= *stamps.end() && *stamps.start() < end)
+    };
+    Ok(names(&root.join(Tree::Public.archive()))?.into_iter().filter(touches).collect())
 }
 
-/// Puts what the manifests say beside the names, and leaves out what ends too early.
-fn with_manifests(
+/// A stream's segments in the directory of a date, as far as they can have lines in `stamps`; with what the manifest
+/// says of them.
+fn archived(
     root: &Path,
-    names: BTreeSet<SegmentName>,
+    (date, stream): (&str, &StreamKey),
     stamps: &RangeInclusive<Stamp>,
 ) -> Result<Vec<Segment>, TapeError> {
-    let mut entries = BTreeMap::new();
-    let manifests: BTreeSet<PathBuf> = names.iter().map(SegmentName::manifest).collect();
-    if let Some(name) = names.first() {
-        for manifest in manifests {
-            read_manifest(&root.join(manifest), &name.stream, &mut entries)?;
-        }
+    let directory = root.join(Tree::Public.archive()).join(date);
+    let begin = format!("{stream}.");
+    let mut found = BTreeSet::new();
+    for _ in 0..2 {
+        let own = names(&directory)?.into_iter().filter(|name| name.starts_with(&begin));
+        found.extend(own.filter_map(|name| segment(date, &name)).filter(|segment| segment.stream == *stream));
     }
-    let segments = names.into_iter().filter_map(|name| {
+    found.retain(|name: &SegmentName| name.first.before(NAMED_LATER) <= *stamps.end());
+    let Some(manifest) = found.first().map(SegmentName::manifest) else { return Ok(Vec::new()) };
+    let entries = read_manifest(&root.join(manifest), stream)?;
+    let segments = found.into_iter().filter_map(|name| {
         let file = name.sealed().file_name()?.to_str()?.to_owned();
         let entry = entries.get(&file);
-        let ends_too_early = entry.is_some_and(|entry: &Entry| entry.last < stamps.start().as_micros());
+        let ends_too_early = entry.is_some_and(|entry| entry.last < stamps.start().as_micros());
         let listed = entry.map(|entry| entry.bytes);
         (!ends_too_early).then(|| Segment::Archived { root: root.to_owned(), name, listed })
     });
@@ -127,8 +130,9 @@ fn with_manifests(
 }
 
 /// The entries of one stream, by the names of the files. Lines that are none are passed over.
-fn read_manifest(path: &Path, stream: &StreamKey, entries: &mut BTreeMap<String, Entry>) -> Result<(), TapeError> {
-    let Some(file) = open(path)? else { return Ok(()) };
+fn read_manifest(path: &Path, stream: &StreamKey) -> Result<BTreeMap<String, Entry>, TapeError> {
+    let mut entries = BTreeMap::new();
+    let Some(file) = open(path)? else { return Ok(entries) };
     // A day of the whole exchange has thousands of entries: most need not be understood.
     let begin = format!("{{\"name\":\"{stream}.");
     let mut reader = BufReader::new(file);
@@ -141,19 +145,17 @@ fn read_manifest(path: &Path, stream: &StreamKey, entries: &mut BTreeMap<String,
         }
         line.clear();
     }
-    Ok(())
+    Ok(entries)
 }
 
-/// Whether a date directory can have lines of `stamps`. No segment spans two dates.
-fn touches(directory: &str, stamps: &RangeInclusive<Stamp>) -> bool {
-    let Some(date) = layout::date_of_directory(directory) else { return false };
-    let micros = |date: jiff::civil::Date| {
-        let begin = Offset::UTC.to_timestamp(date.to_datetime(jiff::civil::Time::midnight()));
-        begin.map_or(i64::MAX, jiff::Timestamp::as_microsecond)
+/// When the date of a directory begins, and when it is over.
+fn span_of(directory: &str) -> Option<(Stamp, Stamp)> {
+    let date = layout::date_of_directory(directory)?;
+    let stamp = |date: Date| {
+        let midnight = Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).ok()?;
+        Some(u64::try_from(midnight.as_microsecond()).ok().and_then(Stamp::from_micros).unwrap_or(Stamp::MAX))
     };
-    let end = date.tomorrow().map_or(i64::MAX, micros);
-    let of = |stamp: &Stamp| i64::try_from(stamp.as_micros()).unwrap_or(i64::MAX);
-    micros(date) <= of(stamps.end()) && of(stamps.start()) < end
+    Some((stamp(date)?, stamp(date.tomorrow().ok()?)?))
 }
 
 /// The segment that a file in a date directory is, or was sealed from.

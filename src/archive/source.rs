@@ -6,6 +6,8 @@
 use super::TapeError;
 use super::frames::Frames;
 use super::line::Line;
+use super::seek;
+use crate::clock::Stamp;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -31,9 +33,10 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A plain file.
-    pub(super) fn plain(path: PathBuf, file: File) -> Self {
-        Self::new(path, Box::new(file), None)
+    /// A plain file, whose lines before `begin` are passed over as far as that costs less than reading them.
+    pub(super) fn plain(path: PathBuf, mut file: File, begin: Stamp) -> Result<Self, TapeError> {
+        seek::before(&mut file, begin).map_err(TapeError::at("read", &path))?;
+        Ok(Self::new(path, Box::new(file), None))
     }
 
     /// A sealed file; `listed` is the length of its content by the manifest.

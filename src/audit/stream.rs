@@ -17,6 +17,9 @@ use std::ops::RangeInclusive;
 /// after the day is looked at as well, in milliseconds.
 const EDGE: i64 = 600_000;
 
+/// The exchange gives trades of the last seven days, so those of a gap are fetched within a day more, in milliseconds.
+const HEALED_WITHIN: i64 = 8 * 86_400_000;
+
 /// Trades of one pair in a day: the busiest one has a few million. Their ids take 32 bytes each at most.
 const MOST_TRADES: usize = 20_000_000;
 
@@ -98,8 +101,8 @@ impl Auditor {
         let end = self.gaps.last_end(place).unwrap_or_default().max(self.day.until) + EDGE;
         sums.read(&self.tape, stream, begin..=stamp(micros(end)))?;
         let recorded = sums.trades;
-        if let Some(healed) = StreamKey::from_stem(&format!("{stream}.healed")) {
-            sums.read(&self.tape, &healed, begin..=Stamp::MAX)?;
+        if let Some(healed) = stream.healed() {
+            sums.read(&self.tape, &healed, begin..=stamp(micros(end + HEALED_WITHIN)))?;
         }
         let candles = self.candles(candle_stream, candles, &mut sums.faults)?;
         let mut audit = StreamAudit {

@@ -11,6 +11,7 @@ use crate::recording::files::disk::Disk;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
 use crate::rest::codes::{self, CodesError};
+use crate::rest::healing::{self, Healer};
 use crate::signals::Signals;
 use crate::status::{Display, Status};
 use crate::supervisor::{Failure, Supervisor};
@@ -131,8 +132,13 @@ fn set_up(
     let place = Place { files, clock, wall: Wall::machine(), pid: std::process::id(), seed: rand::random(), shutdown };
     let network =
         |connection: &ConnectionConfig| Ok(Network::new(clock, tls::client_config(connection.tls_ca_file.as_deref())?));
-    let (supervisor, hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
+    let (mut supervisor, hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
     threads::spawn(hosts).map_err(RecordError::Threads)?;
+    if healing::is_wanted(config) {
+        let (desk, counter) = healing::connect(clock);
+        let healer = Healer::new(config, counter, supervisor.heal_with(desk));
+        healing::spawn(healer).map_err(RecordError::Threads)?;
+    }
     Ok((supervisor, lock))
 }
 

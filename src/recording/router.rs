@@ -46,6 +46,8 @@ pub struct Router {
     misc: [StreamId; 2],
     recorder: StreamId,
     count: u32,
+    /// Streams of the recorder's own among them, which do not count against `max_streams`.
+    own: u32,
     max_streams: usize,
     fresh: Vec<NewStream>,
     /// Holds the name being looked up, so that a known stream costs no allocation.
@@ -60,13 +62,14 @@ impl Router {
             misc: [StreamId(0); 2],
             recorder: StreamId(0),
             count: 0,
+            own: 0,
             max_streams,
             fresh: Vec::new(),
             stem: String::new(),
         };
         router.recorder = router.register(Tree::Public, StreamKey::recorder());
         router.misc = Tree::ALL.map(|tree| router.register(tree, StreamKey::misc()));
-        router.max_streams = max_streams.saturating_add(router.fresh.len());
+        router.own = router.count;
         router
     }
 
@@ -87,20 +90,22 @@ impl Router {
         name.write_stem(&mut self.stem);
         if let Some(id) = self.trees[tree as usize].get(self.stem.as_str()) {
             *id
-        } else if (self.count as usize) < self.max_streams {
+        } else if self.streams() < self.max_streams {
             self.register(tree, name.into())
         } else {
             self.misc(tree)
         }
     }
 
-    /// The number of a stream known by its name, for files that an earlier process left.
+    /// The number of a stream known by its name, for files that an earlier process left, and for what was missed of a
+    /// stream: there are at most as many of these as there are streams in a week's gaps.
     pub fn register(&mut self, tree: Tree, key: StreamKey) -> StreamId {
         if let Some(id) = self.trees[tree as usize].get(&key) {
             return *id;
         }
         let id = StreamId(self.count);
         self.count += 1;
+        self.own += u32::from(key.is_healed());
         self.trees[tree as usize].insert(key.clone(), id);
         self.fresh.push(NewStream { id, tree, key });
         id
@@ -113,8 +118,7 @@ impl Router {
 
     /// Streams of the exchange known so far, in both trees.
     pub fn streams(&self) -> usize {
-        // The recorder's own and the two for everything else are not the exchange's.
-        (self.count as usize).saturating_sub(1 + Tree::ALL.len())
+        (self.count - self.own) as usize
     }
 }
 
@@ -156,5 +160,14 @@ mod tests {
         let first = router.route(Tree::Public, &data("trade", "KRW-BTC"));
         assert_eq!(router.route(Tree::Public, &data("trade", "KRW-ETH")), router.misc(Tree::Public));
         assert_eq!(router.route(Tree::Public, &data("trade", "KRW-BTC")), first);
+    }
+
+    #[test]
+    fn what_was_missed_takes_no_room_from_what_comes() {
+        let mut router = Router::new(1);
+        let healed = StreamKey::from_stem("KRW-BTC_trade.healed").unwrap();
+        router.register(Tree::Public, healed);
+        assert_ne!(router.route(Tree::Public, &data("trade", "KRW-BTC")), router.misc(Tree::Public));
+        assert_eq!(router.streams(), 1);
     }
 }

@@ -4,6 +4,7 @@
 //! client/   asks: signs, keeps to the limits, asks again
 //! markets   which pairs there are, and the last answer to that, kept on disk
 //! backfill/ candles and trades of the past
+//! healing/  what was missed in a gap, in the background of the recorder
 //! codes     the configuration's codes and patterns, held against that
 //! ```
 //!
@@ -13,12 +14,13 @@
 pub mod backfill;
 pub mod client;
 pub mod codes;
+pub mod healing;
 pub mod markets;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
-use client::budget::{Budget, Priority};
+use client::budget::{Budget, BudgetError, Priority};
 use client::http::{Http, HttpSetupError};
 use client::{Client, RestError};
 use std::io;
@@ -63,6 +65,14 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Since when it can be asked again, where that is a time.
+    pub fn until(&self) -> Option<Stamp> {
+        match self {
+            Self::Rest(RestError::Budget(BudgetError::Spent { until })) => Some(*until),
+            _ => None,
+        }
+    }
+
     /// How a command that needed the answer ends.
     pub fn exit(&self) -> Exit {
         match self {

@@ -13,6 +13,7 @@
 //! | `connections` | what a connection is here, and what its notices mean on record |
 //! | `reports` | what the disk tells |
 //! | `time` | the tick; clocks that disagree |
+//! | `healing` | what was missed and fetched later |
 //! | `ending` | the way from the stop to the exit |
 //!
 //! It owns both connections and the way to the disk, and moves messages between them. It waits for nothing in
@@ -20,6 +21,7 @@
 
 mod connections;
 mod ending;
+mod healing;
 mod inbox;
 mod reports;
 mod time;
@@ -34,6 +36,7 @@ use crate::recording::journal::{Order, Routed};
 use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
+use crate::rest::healing::Desk;
 use crate::signals;
 use crate::status::{self, Status};
 use crate::upbit::subscription::Request;
@@ -70,6 +73,8 @@ pub struct Supervisor {
     tasks: JoinSet<()>,
     inbox: Inbox,
     threads: Threads,
+    /// To and from the healer, where there is one.
+    desk: Option<Desk>,
     /// Orders for which the writer's queue had no room yet.
     outbox: VecDeque<Order>,
     /// Segments that ended and are not sealed yet.
@@ -140,6 +145,7 @@ impl Supervisor {
             tasks: JoinSet::new(),
             inbox: Inbox::default(),
             threads: setup.threads,
+            desk: None,
             outbox: VecDeque::new(),
             unsealed: setup.backlog,
             durable: None,
@@ -199,6 +205,9 @@ impl Supervisor {
                 Some(request) = requests.recv(), if takes_reports => self.handle_request(request),
                 Some(ended) = self.tasks.join_next() => self.handle_end(ended, &shutdown),
                 delivery = self.inbox.recv(), if takes_deliveries => self.handle_delivery(delivery, &shutdown),
+                Some(said) = healing::listen(&mut self.desk), if takes_deliveries && self.takes_healing() => {
+                    self.handle_healing(said);
+                }
             }
         }
         self.close().await
@@ -289,6 +298,7 @@ impl Supervisor {
             tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
             self.shown.last_gap = Some(gap.clone());
             self.event_at(stamp, &Event::gap(gap, stamp, all));
+            self.tell_healer(stamp);
         }
     }
 

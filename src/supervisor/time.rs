@@ -82,6 +82,7 @@ impl Supervisor {
             |segments| Event::Rotated { reason: Reason::Clock, segments, epoch: None }.to_json();
         let (step, rotated) = ((after, event), (self.stamper.raise(wall), rotated));
         self.outbox.push_back(Order::Step(Step { epoch, recorder: self.router.recorder(), step, rotated }));
+        self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {
             connection.last = Some(after);
             connection.live_since = connection.live_since.map(|_| after);

@@ -14,6 +14,7 @@ use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
 use upbit_recorder::recording::naming::manifest::Entry;
 use upbit_recorder::recording::naming::stream_key::StreamKey;
 use upbit_recorder::recording::rotation::Reason;
+use upbit_recorder::rest::healing::plan::Report;
 
 const PAGE: &str = include_str!("../../docs/FORMAT.md");
 
@@ -53,6 +54,7 @@ fn all_events() -> Vec<Event> {
         Event::Paused { connection: text(), from: 1, to: 2 },
         Event::GivenUp { connection: text(), attempts: 1 },
         Event::gap(gap, Stamp::default(), vec![]),
+        Event::Healed { gap: 1, report: Report::default() },
         Event::Rotated { reason: Reason::Size, segments: vec![], epoch: None },
         Event::Rotated { reason: Reason::Recovered, segments: vec![], epoch: Some(0) },
         Event::from(entry()),
@@ -79,6 +81,7 @@ fn all_events() -> Vec<Event> {
             | Event::Paused { .. }
             | Event::GivenUp { .. }
             | Event::Gap { .. }
+            | Event::Healed { .. }
             | Event::Rotated { .. }
             | Event::Sealed { .. }
             | Event::Recovered { .. }

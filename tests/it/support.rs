@@ -111,12 +111,18 @@ impl Exchange {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// A list that it answers with.
+    pub(crate) fn list(&self, path: &str) -> Vec<Box<RawValue>> {
+        let answer = self.http(&format!("GET /v1/{path} HTTP/1.1"), "");
+        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
+        serde_json::from_str(list).unwrap()
+    }
+
     /// The pairs it lists.
     pub(crate) fn codes(&self) -> Vec<String> {
-        let answer = self.http("GET /v1/market/all HTTP/1.1", "");
-        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
-        let markets: Vec<serde_json::Value> = serde_json::from_str(list).unwrap();
-        markets.iter().map(|market| market["market"].as_str().unwrap().to_owned()).collect()
+        let markets = self.list("market/all");
+        let markets = markets.iter().map(|market| serde_json::from_str::<serde_json::Value>(market.get()).unwrap());
+        markets.map(|market| market["market"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The whole answer to a request.

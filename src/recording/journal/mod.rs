@@ -190,6 +190,7 @@ impl Journal {
             Order::Event(id, stamp, object) => {
                 return self.append(*id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()));
             }
+            Order::Missed(id, objects) => return self.append_missed(*id, objects, &mut done.lines),
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
@@ -234,6 +235,19 @@ impl Journal {
                 Entry::Unreadable { bytes } => self.append_raw((id, stamp), bytes, &mut done.bytes)?,
             }
             *done = Done { lines: done.lines + 1, bytes: 0 };
+        }
+        Ok(())
+    }
+
+    fn append_missed(
+        &mut self,
+        id: StreamId,
+        objects: &[(Stamp, String)],
+        done: &mut usize,
+    ) -> Result<(), StorageError> {
+        for (stamp, object) in objects.iter().skip(*done) {
+            self.append(id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))?;
+            *done += 1;
         }
         Ok(())
     }

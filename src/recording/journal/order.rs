@@ -16,6 +16,8 @@ pub enum Order {
     Lines(Routed),
     /// An event of the recorder's own: the object without its stamp.
     Event(StreamId, Stamp, String),
+    /// Objects that were missed and fetched later, with their stamps: as [`Order::Event`], but they can wait.
+    Missed(StreamId, Vec<(Stamp, String)>),
     /// What the exchange is asked from here on, per stream.
     Describe(Tree, Arc<Origins>),
     /// Time passes, and periods end.

@@ -162,6 +162,22 @@ proptest! {
             .collect();
         prop_assert_eq!(scene.lines("KRW-BTC_trade").0, wanted);
     }
+
+    /// The same of what was missed and comes as one order.
+    #[test]
+    fn what_was_missed_is_resumed_where_the_disk_was_full(full_every in 2usize..6, lines in 1u64..60, size in 40u64..400) {
+        let mut scene = Scene::new(full_every, size);
+        let stream = StreamKey::from_stem("KRW-BTC_trade.healed").unwrap();
+        let id = scene.router.register(Tree::Public, stream);
+        scene.orders.extend(scene.router.take_fresh().into_iter().map(Order::Open));
+        let object = |number: u64| format!("{{\"gap\":7,\"n\":{number}}}");
+        let stamp = |number: u64| 1 + number * 7_000_000;
+        let missed = (0..lines).map(|number| (Stamp::from_micros(stamp(number)).unwrap(), object(number)));
+        scene.orders.push(Order::Missed(id, missed.collect()));
+        scene.run();
+        let line = |number| object(number).replacen('{', &format!("{{\"ts_recv\":{},", stamp(number)), 1);
+        prop_assert_eq!(scene.lines("KRW-BTC_trade.healed").0, (0..lines).map(line).collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -17,8 +17,11 @@ const MAX_PART: usize = 64;
 /// Names that the recorder uses for files of its own.
 const RESERVED: [&str; 4] = ["recorder", "misc", "manifest", "day"];
 
+/// The ending of the type of a stream that holds what was missed in gaps.
+const HEALED: &str = ".healed";
+
 /// Endings of types that the recorder gives to what it fetched itself.
-const RESERVED_ENDINGS: [&str; 2] = [".healed", ".rest"];
+const RESERVED_ENDINGS: [&str; 2] = [HEALED, ".rest"];
 
 /// A stream's name as the exchange gave it, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,16 @@ impl StreamKey {
         };
         let taken = ["manifest", "day"].contains(&stem);
         (!taken && is_part(kind) && code.is_none_or(is_part)).then(|| Self(stem.into()))
+    }
+
+    /// The stream of what was missed of this one: `KRW-BTC_trade.healed`; `None` where its name would be too long.
+    pub fn healed(&self) -> Option<Self> {
+        Self::from_stem(&format!("{self}{HEALED}"))
+    }
+
+    /// Whether it holds what was missed of another one: lines that did not come over a connection.
+    pub fn is_healed(&self) -> bool {
+        self.0.ends_with(HEALED)
     }
 
     /// `KRW-BTC_trade`.
@@ -147,6 +160,18 @@ mod tests {
         assert_eq!(StreamKey::misc().code(), None);
         assert_eq!(StreamKey::from_stem("a_b_c"), None);
         assert_eq!(StreamKey::from_stem("manifest"), None);
+    }
+
+    #[test]
+    fn what_was_missed_has_a_stream_of_its_own() {
+        let trades = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+        let healed = trades.healed().unwrap();
+        assert_eq!(
+            (healed.as_str(), healed.code(), healed.kind()),
+            ("KRW-BTC_trade.healed", Some("KRW-BTC"), "trade.healed")
+        );
+        assert!(healed.is_healed() && !trades.is_healed());
+        assert_eq!(StreamKey::from_stem(&"x".repeat(60)).unwrap().healed(), None);
     }
 
     proptest! {

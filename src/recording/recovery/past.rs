@@ -42,7 +42,7 @@ impl Past {
     pub(super) fn note(&mut self, epoch: u64, tree: Tree, stream: &StreamKey, last: Stamp) {
         let noted = self.by_epoch.entry(epoch).or_default();
         noted.any = noted.any.max(Some(last));
-        if *stream != StreamKey::recorder() {
+        if is_received(stream) {
             let data = &mut noted.data[tree as usize];
             *data = (*data).max(Some(last));
         }
@@ -75,7 +75,7 @@ impl Past {
             for entry in manifest(files, &directory)? {
                 let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
                 if let (Some(stream), Some(last)) = (stream, last) {
-                    found |= stream != StreamKey::recorder();
+                    found |= is_received(&stream);
                     self.note(entry.epoch, tree, &stream, last);
                 }
             }
@@ -85,6 +85,11 @@ impl Past {
         }
         Ok(())
     }
+}
+
+/// Whether lines of a stream came over a connection, and so say that it was listened to.
+fn is_received(stream: &StreamKey) -> bool {
+    *stream != StreamKey::recorder() && !stream.is_healed()
 }
 
 /// A segment of the recorder's own stream in the archive.

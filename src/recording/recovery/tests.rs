@@ -129,6 +129,22 @@ fn after_an_orderly_stop_files_are_continued_and_the_gap_begins_at_the_last_line
 }
 
 #[test]
+fn what_was_healed_says_nothing_of_when_the_exchange_was_last_heard() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    scene.write("A-B_trade.healed.jsonl", line(TODAY + 7));
+    scene.write("recorder.jsonl", started(TODAY));
+    scene.mark(TODAY + 9, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.last, recovered.reached[0]), (Some(stamp(TODAY + 7)), Some(stamp(TODAY + 5))));
+    let sealed = Scene::new();
+    sealed.seal("A-B_trade", TODAY + 5 - DAY, &line(TODAY + 5 - DAY), 0);
+    sealed.seal("A-B_trade.healed", TODAY + 7, &line(TODAY + 7), 0);
+    sealed.mark(TODAY + 9, 0);
+    assert_eq!(sealed.recover(TODAY + 50).reached[0], Some(stamp(TODAY + 5 - DAY)));
+}
+
+#[test]
 fn a_stop_whose_last_sync_never_ended_is_no_orderly_one() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 5));

@@ -205,6 +205,9 @@ impl Writer {
                 self.taken += routed.batch.len() as u64;
                 self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
+            Order::Missed(_, objects) => {
+                self.reached = objects.last().map_or(self.reached, |(stamp, _)| *stamp);
+            }
             Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
             Order::Step(step) => {
                 self.reached = step.rotated.0;

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! rest/KRW-BTC_candle.1m.checkpoint
-//! {"from":"2026-03-01T00:00:00Z","to":"2026-03-02T09:20:00Z","objects":2000,"last":1795324324113204}
+//! {"listed":"2017-09-01T00:00:00Z"}
+//! {"from":"2026-03-01T00:00:00Z","to":"2026-03-01T03:20:00Z","objects":200,"last":1795324324113204}
 //! ```
 //!
 //! A line is written when the objects of its interval are on disk and synced. `last` is the stamp of the last of them:
 //! lines of the stream with later stamps were written by a process that died before its checkpoint. Those are a
 //! beginning of one piece, in order, so that everything from the first of them to the last is there; `ids` are what is
-//! there of the last one's very time.
+//! there of the last one's very time. `listed` is since when the exchange has something of the pair: it is asked once.
 
 use super::coverage::{Coverage, Span};
 use crate::clock::Stamp;
@@ -29,6 +30,8 @@ pub(super) struct Checkpoint {
     pub(super) coverage: Coverage,
     /// Objects beside the covered intervals that are on disk already.
     pub(super) ids: BTreeSet<u64>,
+    /// Since when the exchange has something, where that is known: milliseconds since the epoch.
+    pub(super) listed: Option<i64>,
     /// The stamp of the last line that is accounted for.
     pub(super) last: Stamp,
     /// The intervals in the order in which they were fetched, each with the stamp of its last line. One of a year of
@@ -39,8 +42,16 @@ pub(super) struct Checkpoint {
 }
 
 /// A line.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Entry {
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Listed { listed: Timestamp },
+    Fetched(Entry),
+}
+
+/// An interval that is complete.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
     from: Timestamp,
     to: Timestamp,
     objects: usize,
@@ -62,11 +73,11 @@ impl Checkpoint {
             read => read.map(drop).map_err(StorageError::at("read", &path))?,
         }
         let needs_break = text.last().is_some_and(|byte| *byte != b'\n');
-        let (coverage, ids, last, pieces) = Default::default();
-        let mut checkpoint = Self { path, coverage, ids, last, pieces, needs_break };
+        let (coverage, ids, listed, last, pieces) = Default::default();
+        let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, needs_break };
         for line in text.split(|byte| *byte == b'\n') {
-            if let Ok(entry) = serde_json::from_slice(line) {
-                checkpoint.take(entry);
+            if let Ok(line) = serde_json::from_slice(line) {
+                checkpoint.take(line);
             }
         }
         Ok(checkpoint)
@@ -83,15 +94,26 @@ impl Checkpoint {
         (objects, last): (usize, Stamp),
         ids: BTreeSet<u64>,
     ) -> Result<(), StorageError> {
-        let moment = |millis| Timestamp::from_millisecond(millis).unwrap_or_default();
-        let entry = Entry { from: moment(span.from), to: moment(span.to), objects, last: last.as_micros(), ids };
-        let json = serde_json::to_string(&entry).expect("times and numbers always serialise");
-        let line = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
+        let [from, to] = [moment(span.from), moment(span.to)];
+        self.append(files, Line::Fetched(Entry { from, to, objects, last: last.as_micros(), ids }))
+    }
+
+    /// Puts on record since when the exchange has something.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn note_listed(&mut self, files: &dyn Files, listed: i64) -> Result<(), StorageError> {
+        self.append(files, Line::Listed { listed: moment(listed) })
+    }
+
+    fn append(&mut self, files: &dyn Files, line: Line) -> Result<(), StorageError> {
+        let json = serde_json::to_string(&line).expect("times and numbers always serialise");
+        let text = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
         let file = files.append(&self.path).map_err(StorageError::at("open", &self.path))?;
-        append_all(&*file, line.as_bytes()).map_err(StorageError::at("write", &self.path))?;
+        append_all(&*file, text.as_bytes()).map_err(StorageError::at("write", &self.path))?;
         file.sync().map_err(StorageError::at("sync", &self.path))?;
         self.needs_break = false;
-        self.take(entry);
+        self.take(line);
         Ok(())
     }
 
@@ -108,7 +130,14 @@ impl Checkpoint {
         first..=last
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, line: Line) {
+        let entry = match line {
+            Line::Listed { listed } => {
+                self.listed = Some(listed.as_millisecond());
+                return;
+            }
+            Line::Fetched(entry) => entry,
+        };
         let span = Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() };
         let last = Stamp::from_micros(entry.last).unwrap_or_default();
         self.coverage.add(span);
@@ -116,6 +145,10 @@ impl Checkpoint {
         self.ids.extend(entry.ids);
         self.last = self.last.max(last);
     }
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -137,11 +170,13 @@ mod tests {
         add(0, 60_000, 5, &[]);
         let torn = disk.append(&PathBuf::from("KRW-BTC_candle.1m.checkpoint")).unwrap();
         append_all(&*torn, b"{\"from\":\"1970").unwrap();
+        read().note_listed(&disk, 7_000).unwrap();
         add(60_000, 60_001, 9, &[7]);
         let checkpoint = read();
         assert_eq!(checkpoint.coverage.missing(Span { from: 0, to: 60_002 }), [Span { from: 60_001, to: 60_002 }]);
         assert_eq!(checkpoint.stamps_of(Span { from: 0, to: 9 }), stamp(0)..=stamp(5));
         assert_eq!(checkpoint.stamps_of(Span { from: 60_001, to: 60_002 }), stamp(5)..=stamp(9));
-        assert_eq!((checkpoint.last, checkpoint.ids), (stamp(9), BTreeSet::from([7])));
+        let Checkpoint { last, ids, listed, .. } = checkpoint;
+        assert_eq!((last, ids, listed), (stamp(9), BTreeSet::from([7]), Some(7_000)));
     }
 }

@@ -25,19 +25,27 @@ use super::client::verdict::Page;
 use super::client::{Client, Denial, RestError};
 use crate::clock::Clock;
 use crate::recording::naming::stream_key::{StreamKey, WireName};
+use crate::recording::seal::SealError;
 use std::collections::{BTreeMap, VecDeque};
 use store::Store;
 use walk::{Item, Step, Walk};
 
-/// Pieces fetched side by side: with one page of each under way, more than answers take at ten a second.
-const WALKS: usize = 8;
+/// Pieces fetched side by side: what may be asked in a second leaves in one burst.
+const WALKS: usize = 10;
 
-/// Objects that may wait in memory for an earlier piece, some 20 MB: a page that has to be asked for again holds up the
-/// writing of later pieces, and for a while not their fetching.
+/// Pages that the pieces under way may take, were their markets to trade all the time: no more is lost by a kill when a
+/// market wakes up. At ten pages a piece, which a quiet one does not have, three pieces go side by side.
+const MOST_PAGES: i64 = 32;
+
+/// Pieces written together where they adjoin: a page is fetched eight times a second, and a sync can take a tenth of one.
+const WRITTEN_TOGETHER: usize = 4;
+
+/// Objects that may wait in memory for an earlier piece, some 20 MB.
 const MOST_HELD: usize = 50_000;
 
-/// Whole pieces that may wait likewise.
-const MOST_WAITING: usize = 64;
+/// Whole pieces that may wait likewise. A page that has to be asked for again holds up the writing of later pieces, and
+/// for the second or two that it takes not their fetching; a kill costs these as well.
+const MOST_WAITING: usize = 16;
 
 /// What to fetch.
 #[derive(Clone, Debug)]
@@ -69,22 +77,16 @@ async fn run(
         summary.progress.wanted += missing.iter().map(|span| span.length()).sum::<i64>();
         pieces.extend(missing.into_iter().map(|span| (market.clone(), span)));
     }
-    let mut work =
-        Work { kind: wanted.kind, gaps: pieces.into(), walks: BTreeMap::new(), whole: BTreeMap::new(), begun: 0 };
-    let mut committed = 0;
+    let mut work = Work::new(wanted.kind, pieces);
     loop {
         work.begin(client, millis(clock));
         show(&summary.progress(client.tally().sent));
         let Some((number, page)) = client.next().await? else { break };
         work.handle(client, (number, page?), millis(clock))?;
-        while let Some((walk, items)) = work.whole.remove(&committed) {
-            let stream = stream_of(walk.market(), wanted.kind).expect("it was made of the same market before");
-            let found = items.len();
-            let written = store.commit(&stream, walk.span(), items)?;
-            summary.add(walk.market(), walk.span(), (found, written));
-            committed += 1;
-        }
+        work.commit(store, &mut summary)?;
     }
+    // The last pieces may be such as nobody was asked for.
+    work.commit(store, &mut summary)?;
     summary.client = client.tally();
     Ok(summary)
 }
@@ -92,7 +94,7 @@ async fn run(
 /// What is missing of each market, within what the exchange has.
 async fn plan(
     client: &mut Client,
-    store: &Store,
+    store: &mut Store,
     wanted: &Wanted,
     summary: &mut Summary,
     now: i64,
@@ -100,26 +102,30 @@ async fn plan(
     let kind = wanted.kind;
     let reach = kind.reach(now).unwrap_or(i64::MIN);
     let span = Span { from: wanted.span.from.max(reach), to: wanted.span.to.min(kind.settled(now)) };
-    let missing = |market: &String, from: i64| {
-        let stream = stream_of(market, kind);
-        let missing = stream.map(|stream| store.missing(&stream, Span { from: kind.align(from), to: span.to }));
-        missing.unwrap_or_default()
-    };
     let mut planned = Vec::new();
     for market in &wanted.markets {
-        if missing(market, span.from).is_empty() {
+        let Some(stream) = stream_of(market, kind) else { continue };
+        let missing = |store: &Store, from: i64| store.missing(&stream, Span { from: kind.align(from), to: span.to });
+        if missing(store, span.from).is_empty() {
             continue;
         }
-        let (begins, first) = match kind {
-            Kind::Candles(unit) => {
-                let month = listed_since(client, market, now).await?;
-                // The week or year of the listing began before its month.
-                (month, month.map(|month| unit.start_of(month)))
-            }
-            Kind::Trades => (None, None),
+        let listed = match kind {
+            Kind::Candles(_) => match store.listed(&stream) {
+                None => listed_since(client, market, now).await?,
+                known => known,
+            },
+            Kind::Trades => None,
         };
-        summary.begins(market, begins);
-        let missing = missing(market, span.from.max(first.unwrap_or(span.from)));
+        if let Some(listed) = listed.filter(|listed| *listed < now) {
+            store.note_listed(&stream, listed)?;
+        }
+        summary.begins(market, listed);
+        let first = match kind {
+            // The week or year of the listing began before its month.
+            Kind::Candles(unit) => listed.map(|month| unit.start_of(month)),
+            Kind::Trades => None,
+        };
+        let missing = missing(store, span.from.max(first.unwrap_or(span.from)));
         planned.push((market.clone(), missing));
     }
     Ok(planned)
@@ -144,31 +150,62 @@ struct Work {
     /// What is missing and not begun, in order.
     gaps: VecDeque<(String, Span)>,
     walks: BTreeMap<u64, Walk>,
-    whole: BTreeMap<u64, (Walk, Vec<Item>)>,
+    /// Pieces that wait for an earlier one; without objects where the exchange has them no longer.
+    ended: BTreeMap<u64, (Walk, Option<Vec<Item>>)>,
     begun: u64,
+    committed: u64,
+    /// The market that is being fetched, and how long its pieces are.
+    length: Option<(String, i64)>,
 }
 
 impl Work {
+    fn new(kind: Kind, gaps: Vec<(String, Span)>) -> Self {
+        let (walks, ended) = Default::default();
+        Self { kind, gaps: gaps.into(), walks, ended, begun: 0, committed: 0, length: None }
+    }
+
     /// Begins as many pieces as may be under way.
     fn begin(&mut self, client: &mut Client, now: i64) {
-        let waiting: usize = self.whole.values().map(|(_, items)| items.len()).sum();
+        let waiting: usize = self.ended.values().flat_map(|(_, items)| items).map(Vec::len).sum();
         let held = waiting + self.walks.values().map(Walk::held).sum::<usize>();
         // The first piece is never held up by those that wait for it.
-        while self.walks.is_empty() || held < MOST_HELD && self.whole.len() < MOST_WAITING {
-            if self.walks.len() == WALKS {
+        while self.walks.is_empty() || held < MOST_HELD && self.ended.len() < MOST_WAITING {
+            let pages: i64 = self.walks.values().map(|walk| self.kind.most_pages(walk.span())).sum();
+            if self.walks.len() == WALKS || pages >= MOST_PAGES {
                 return;
             }
-            let Some((market, gap)) = self.gaps.front_mut() else { return };
-            let piece = Span { from: gap.from, to: gap.to.min(self.kind.piece_end(gap.from)) };
-            let mut walk = Walk::new(market.clone(), self.kind, piece);
-            gap.from = piece.to;
-            if gap.length() == 0 {
-                self.gaps.pop_front();
-            }
-            client.submit(self.begun, walk.request(now));
-            self.walks.insert(self.begun, walk);
+            let Some(mut walk) = self.next_piece(now) else { return };
+            let number = self.begun;
             self.begun += 1;
+            match walk.is_gone(now) {
+                true => drop(self.ended.insert(number, (walk, None))),
+                false => {
+                    client.submit(number, walk.request(now));
+                    self.walks.insert(number, walk);
+                }
+            }
         }
+    }
+
+    fn next_piece(&mut self, now: i64) -> Option<Walk> {
+        let (market, gap) = self.gaps.front_mut()?;
+        let length = match &self.length {
+            Some((of, length)) if of == market => *length,
+            _ => self.kind.piece_length(None, None),
+        };
+        self.length = Some((market.clone(), length));
+        let end = match self.kind.reach(now) {
+            // What the exchange forgot at midnight is a piece of its own.
+            Some(reach) if self.kind == Kind::Trades && gap.from < reach => reach,
+            _ => self.kind.piece_end(gap.from, length),
+        };
+        let piece = Span { from: gap.from, to: gap.to.min(end) };
+        let walk = Walk::new(market.clone(), self.kind, piece);
+        gap.from = piece.to;
+        if gap.length() == 0 {
+            self.gaps.pop_front();
+        }
+        Some(walk)
     }
 
     fn handle(&mut self, client: &mut Client, (number, page): (u64, Page), now: i64) -> Result<(), RestError> {
@@ -179,8 +216,10 @@ impl Work {
                 self.walks.insert(number, walk);
             }
             Step::Done(items) => {
-                self.whole.insert(number, (walk, items));
+                self.learn(&walk);
+                self.ended.insert(number, (walk, Some(items)));
             }
+            Step::Gone => drop(self.ended.insert(number, (walk, None))),
             Step::Strange => {
                 let what = walk.request(now).describe();
                 let reason = "the answer is not one to this question".to_owned();
@@ -189,8 +228,82 @@ impl Work {
         }
         Ok(())
     }
+
+    /// Writes the pieces that no earlier one keeps waiting, and notes those that are not to be had any more.
+    fn commit(&mut self, store: &mut Store, summary: &mut Summary) -> Result<(), SealError> {
+        let ready = (self.committed..).take_while(|number| self.ended.contains_key(number)).count();
+        if ready < WRITTEN_TOGETHER && !self.walks.is_empty() {
+            return Ok(());
+        }
+        while let Some((walk, items)) = self.ended.remove(&self.committed) {
+            self.committed += 1;
+            let Some(mut items) = items else {
+                summary.add_gone(walk.span());
+                continue;
+            };
+            let mut span = walk.span();
+            while let Some(more) = self.adjoining(walk.market(), &mut span) {
+                items.extend(more);
+            }
+            let stream = stream_of(walk.market(), self.kind).expect("it was made of the same market before");
+            let found = items.len();
+            let written = store.commit(&stream, span, items)?;
+            summary.add(walk.market(), span, (found, written));
+        }
+        Ok(())
+    }
+
+    /// Takes the objects of the next piece where it is whole and goes on where `span` ends.
+    fn adjoining(&mut self, market: &str, span: &mut Span) -> Option<Vec<Item>> {
+        let next = self.ended.first_entry().filter(|next| *next.key() == self.committed)?;
+        let (walk, items) = next.get();
+        if walk.market() != market || walk.span().from != span.to || items.is_none() {
+            return None;
+        }
+        let (walk, items) = next.remove();
+        self.committed += 1;
+        span.to = walk.span().to;
+        items
+    }
+
+    /// How long the next pieces of a market should be, by how far the pages of this one reached.
+    fn learn(&mut self, walk: &Walk) {
+        if let Some((market, length)) = &mut self.length
+            && market == walk.market()
+        {
+            *length = self.kind.piece_length(Some(*length), walk.per_page());
+        }
+    }
 }
 
 fn millis(clock: Clock) -> i64 {
     i64::try_from(clock.stamp().as_micros() / 1_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Url;
+    use crate::rest::client::budget::{Budget, Priority};
+    use crate::rest::client::http::Http;
+
+    const DAY: i64 = 86_400_000;
+
+    #[test]
+    fn what_is_forgotten_before_its_turn_is_one_piece_that_nobody_asks_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let http = Http::new(&Url::http("http://127.0.0.1:1/v1").unwrap(), None).unwrap();
+        let budget = Budget::new(directory.path(), 8, Priority::History);
+        let mut client = Client::new(http, Clock::start(), budget, 1);
+        // Planned on the hundredth day, seven days back; now it is the next day.
+        let gap = Span { from: 93 * DAY, to: 94 * DAY + 1_800_000 };
+        let mut work = Work::new(Kind::Trades, vec![("KRW-BTC".into(), gap)]);
+        work.begin(&mut client, 101 * DAY + 20_000);
+        let gone: Vec<(u64, Span)> = work.ended.iter().map(|(number, (walk, _))| (*number, walk.span())).collect();
+        assert_eq!(gone, [(0, Span { from: 93 * DAY, to: 94 * DAY })]);
+        assert!(work.ended[&0].1.is_none());
+        let begun: Vec<i64> = work.walks.values().map(|walk| walk.span().from - 94 * DAY).collect();
+        assert_eq!(begun, [0, 600_000, 1_200_000]);
+        assert!(work.gaps.is_empty());
+    }
 }

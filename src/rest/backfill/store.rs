@@ -84,6 +84,24 @@ impl Store {
         self.streams.get(stream).map(|(_, checkpoint)| checkpoint.coverage.missing(wanted)).unwrap_or_default()
     }
 
+    /// Since when the exchange has something of a stream, where that is known: milliseconds since the epoch.
+    pub(super) fn listed(&self, stream: &StreamKey) -> Option<i64> {
+        self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.listed)
+    }
+
+    /// Keeps since when the exchange has something of a stream.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn note_listed(&mut self, stream: &StreamKey, listed: i64) -> Result<(), SealError> {
+        match self.streams.get_mut(stream) {
+            Some((_, checkpoint)) if checkpoint.listed != Some(listed) => {
+                Ok(checkpoint.note_listed(&*self.files, listed)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a whole piece, durably; returns how many objects were new.
     ///
     /// # Errors

@@ -85,6 +85,13 @@ impl Summary {
         }
     }
 
+    /// A piece that the exchange had no longer when its turn came.
+    pub(super) fn add_gone(&mut self, span: Span) {
+        self.progress.done += span.length();
+        let gone = self.gone.get_or_insert(span);
+        *gone = Span { from: gone.from.min(span.from), to: gone.to.max(span.to) };
+    }
+
     /// For programs.
     pub fn to_json(&self) -> String {
         let streams = self.streams.iter().map(|(market, stream)| {

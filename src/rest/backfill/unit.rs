@@ -1,25 +1,38 @@
 //! What can be fetched: candles of a unit, or trades; how the exchange is asked for it and how far back it goes. Pure.
 
+use super::coverage::Span;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
 use std::fmt;
 use std::str::FromStr;
 
-/// Candles fetched in one piece: ten pages, so that a kill costs the work of two seconds, and a market that hardly
-/// trades is asked once for many hours.
-const CANDLES_PER_PIECE: i64 = 2_000;
+/// Candles of one answer. A piece is as many periods, or a multiple: what is fetched and not committed yet is lost by a
+/// kill, and a piece of one page is fetched with no more requests than many of them at once.
+const CANDLES_PER_PAGE: i64 = 200;
 
-/// Trades are fetched by the hour: a busy one of the busiest pair has some ten thousand.
-const TRADES_PIECE: i64 = 3_600_000;
+/// Pages of candles in a piece of a market that hardly trades, were it to trade all the time: a page reaches over many
+/// hours there, and pieces of two such pages waste little of the last one.
+const MOST_CANDLE_PAGES: i64 = 10;
+
+/// The first piece of trades, before it is known how far a page reaches, and the shortest one, which holds some pages of
+/// the busiest pair.
+const FIRST_TRADES: i64 = 10 * MINUTE;
+const FEWEST_TRADES: i64 = MINUTE;
+
+/// Pages that a piece of trades should take: the last one is half wasted, and what is lost by a kill are so many times
+/// the pieces that are fetched side by side.
+const TRADE_PAGES: i64 = 4;
+
+const MINUTE: i64 = 60_000;
 
 const DAY: i64 = 86_400_000;
 
 /// Trades can be asked for of today and so many days before.
 const TRADE_DAYS: i64 = 7;
 
-/// Trades of the last seconds may not all be there yet.
-const TRADES_SETTLE: i64 = 10_000;
+/// Trades of the last seconds may not all be there yet, nor be in the candle of a period that has just ended.
+const SETTLE: i64 = 10_000;
 
 /// The units of candles.
 pub const UNITS: [&str; 13] = ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1d", "1w", "1M", "1y"];
@@ -115,20 +128,50 @@ impl Kind {
     /// The end of what is complete: a period that still runs has no final candle.
     pub fn settled(self, now: i64) -> i64 {
         match self {
-            Self::Candles(unit) => unit.start_of(now),
-            Self::Trades => (now - TRADES_SETTLE) / 1_000 * 1_000,
+            Self::Candles(unit) => unit.start_of(now - SETTLE),
+            Self::Trades => (now - SETTLE) / 1_000 * 1_000,
         }
     }
 
-    /// The end of the piece that begins at `from`.
-    pub fn piece_end(self, from: i64) -> i64 {
+    /// How long a piece should be where the one before was of `last` milliseconds and a page reached over `per_page`;
+    /// without either, how long the first one is.
+    pub fn piece_length(self, last: Option<i64>, per_page: Option<i64>) -> i64 {
+        let (shortest, wished, longest) = match self {
+            Self::Trades => {
+                (FEWEST_TRADES, per_page.map_or(FIRST_TRADES, |reach| reach.saturating_mul(TRADE_PAGES)), DAY)
+            }
+            Self::Candles(unit) => {
+                // There are not even as many months as one page holds.
+                let Some(length) = unit.length() else { return i64::MAX };
+                let page = length * CANDLES_PER_PAGE;
+                let sparse = per_page.filter(|reach| *reach >= 2 * page);
+                (page, sparse.map_or(page, |reach| reach.saturating_mul(2)), page * MOST_CANDLE_PAGES)
+            }
+        };
+        // One quiet piece is no proof of a quiet market.
+        let grown = last.map_or(i64::MAX, |last| last.saturating_mul(2));
+        let length = wished.min(grown).clamp(shortest, longest);
+        length - length % shortest
+    }
+
+    /// How many pages a piece can take, or, of trades, how many it should.
+    pub(super) fn most_pages(self, span: Span) -> i64 {
         match self {
-            Self::Trades => from - from.rem_euclid(TRADES_PIECE) + TRADES_PIECE,
-            Self::Candles(unit) => match unit.length() {
-                Some(length) => from.saturating_add(length * CANDLES_PER_PIECE),
-                // There are not even two thousand months.
-                None => i64::MAX,
-            },
+            Self::Candles(unit) => {
+                let page = unit.length().map(|length| length * CANDLES_PER_PAGE);
+                page.map_or(1, |page| (span.length() + page - 1) / page)
+            }
+            Self::Trades => TRADE_PAGES,
+        }
+    }
+
+    /// The end of a piece of about `length` that begins at `from`.
+    pub fn piece_end(self, from: i64, length: i64) -> i64 {
+        let end = from.saturating_add(length);
+        match self {
+            Self::Candles(_) => end,
+            // Trades are asked for by the day, and by whole seconds.
+            Self::Trades => (end - end.rem_euclid(MINUTE)).min(from - from.rem_euclid(DAY) + DAY),
         }
     }
 
@@ -178,6 +221,31 @@ mod tests {
         assert_eq!(Kind::Candles(Unit("1m")).align(at), millis("2026-11-22T03:12:00Z"));
         assert_eq!(Unit("60m").path(), "candles/minutes/60");
         assert!("2m".parse::<Unit>().is_err());
+    }
+
+    #[test]
+    fn pieces_of_candles_are_whole_pages_and_grow_where_a_page_reaches_far() {
+        let kind = Kind::Candles(Unit("1m"));
+        let page = 200 * MINUTE;
+        assert_eq!(kind.piece_length(None, None), page);
+        assert_eq!(kind.piece_length(Some(page), Some(page + 90 * MINUTE)), page);
+        assert_eq!(kind.piece_length(Some(page), Some(3 * page)), 2 * page);
+        assert_eq!(kind.piece_length(Some(8 * page), Some(5 * page / 2)), 5 * page);
+        assert_eq!(kind.piece_length(Some(8 * page), Some(90 * page)), 10 * page);
+        assert_eq!(kind.piece_length(Some(10 * page), Some(page)), page);
+        assert_eq!(kind.piece_end(7, page), 7 + page);
+        assert_eq!([0, 1, page, page + 1].map(|to| kind.most_pages(Span { from: 0, to })), [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn pieces_of_trades_have_some_pages_and_end_with_the_day() {
+        let kind = Kind::Trades;
+        assert_eq!(kind.piece_length(None, None), 10 * MINUTE);
+        assert_eq!(kind.piece_length(Some(10 * MINUTE), Some(43_000)), 2 * MINUTE);
+        assert_eq!(kind.piece_length(Some(2 * MINUTE), Some(1_000)), MINUTE);
+        assert_eq!(kind.piece_length(Some(9 * DAY), Some(DAY)), DAY);
+        assert_eq!(kind.piece_end(DAY + 7, 10 * MINUTE), DAY + 10 * MINUTE);
+        assert_eq!(kind.piece_end(2 * DAY - 90_500, 10 * MINUTE), 2 * DAY);
     }
 
     #[test]

@@ -25,6 +25,9 @@ const DAY: i64 = 86_400_000;
 const CANDLES: &str = "200";
 const TRADES: &str = "500";
 
+/// So close to midnight the exchange's clock may show another day than ours.
+const NEAR_MIDNIGHT: i64 = 10_000;
+
 /// A candle or a trade.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
@@ -79,6 +82,8 @@ pub(super) enum Step {
     Done(Vec<Item>),
     /// The answer is not one to this question.
     Strange,
+    /// The exchange has it no longer: a day began meanwhile.
+    Gone,
 }
 
 /// See the module.
@@ -89,6 +94,8 @@ pub(super) struct Walk {
     span: Span,
     /// Where the next page ends.
     to: i64,
+    /// Pages that held something.
+    pages: i64,
     /// The oldest trade so far.
     cursor: Option<u64>,
     /// The day on which the last request was made: `days_ago` counts from there.
@@ -102,7 +109,7 @@ impl Walk {
     /// A piece of `market`'s history.
     pub(super) fn new(market: String, kind: Kind, span: Span) -> Self {
         let (items, seen) = Default::default();
-        Self { market, kind, span, to: span.to, cursor: None, asked_on: 0, items, seen }
+        Self { market, kind, span, to: span.to, pages: 0, cursor: None, asked_on: 0, items, seen }
     }
 
     /// What it is a piece of.
@@ -115,9 +122,19 @@ impl Walk {
         self.span
     }
 
+    /// Whether the exchange has it no longer. Candles of seconds it forgets one by one, and gives those that are left.
+    pub(super) fn is_gone(&self, now: i64) -> bool {
+        self.kind == Kind::Trades && self.kind.reach(now).is_some_and(|reach| self.span.from < reach)
+    }
+
     /// Objects in memory.
     pub(super) fn held(&self) -> usize {
         self.items.len()
+    }
+
+    /// Over how much time a page reached, in milliseconds; `None` where there was nothing.
+    pub(super) fn per_page(&self) -> Option<i64> {
+        (self.pages > 0).then(|| (self.span.to - self.to) / self.pages)
     }
 
     /// The next request, made at `now` (milliseconds since the epoch).
@@ -133,7 +150,11 @@ impl Walk {
 
     /// Takes the page that was asked for, at `now`.
     pub(super) fn handle(&mut self, page: Page, now: i64) -> Step {
-        if self.kind == Kind::Trades && day(now) != self.asked_on {
+        let is_candle = self.kind != Kind::Trades;
+        if self.is_gone(now) {
+            return Step::Gone;
+        }
+        if !is_candle && day(now) != self.asked_on {
             // Midnight passed, and `days_ago` meant another day when it was answered.
             return Step::More;
         }
@@ -142,14 +163,17 @@ impl Walk {
         else {
             return Step::Strange;
         };
+        if !is_candle && !self.is_of_the_day(&items, now) {
+            return if is_near_midnight(now) { Step::More } else { Step::Strange };
+        }
         let Some((oldest, last)) = items.iter().map(|item| item.time).min().zip(items.last().map(|item| item.id))
         else {
             return if is_end { self.finish() } else { Step::Strange };
         };
-        let is_candle = self.kind != Kind::Trades;
         if is_candle && oldest >= self.to {
             return Step::Strange;
         }
+        self.pages += 1;
         let known = self.seen.len();
         for item in items {
             if (self.span.from..self.span.to).contains(&item.time) && self.seen.insert((item.time, item.id)) {
@@ -162,6 +186,14 @@ impl Walk {
             return self.finish();
         }
         Step::More
+    }
+
+    /// Whether an answer can be one about the day that was meant. Around midnight it takes trades of that day to show it.
+    fn is_of_the_day(&self, items: &[Item], now: i64) -> bool {
+        let of = day(self.span.from);
+        let is_later = items.iter().any(|item| item.time >= of + DAY);
+        let is_shown = !items.is_empty() && items.iter().all(|item| day(item.time) == of);
+        !is_later && (!is_near_midnight(now) || is_shown)
     }
 
     fn trades(&mut self, now: i64) -> Request {
@@ -187,6 +219,10 @@ impl Walk {
         items.sort_by_key(|item| item.time);
         Step::Done(items)
     }
+}
+
+fn is_near_midnight(now: i64) -> bool {
+    now - day(now) < NEAR_MIDNIGHT || day(now) + DAY - now < NEAR_MIDNIGHT
 }
 
 fn day(millis: i64) -> i64 {
@@ -228,6 +264,7 @@ mod tests {
         assert!(matches!(walk.handle(page(&[19, 17, 15]), 0), Step::More));
         assert_eq!(walk.request(0).query.plain(), "market=KRW-BTC&to=1970-01-01T00:15:00Z&count=200");
         assert_eq!(minutes(walk.handle(page(&[12, 9, 3]), 0)), [12, 15, 17, 19]);
+        assert_eq!(walk.per_page(), Some(17 * MINUTE / 2));
     }
 
     #[test]
@@ -238,20 +275,60 @@ mod tests {
         assert!(matches!(walk(10, 20).handle(nonsense, 0), Step::Strange));
     }
 
+    const TODAY: i64 = 100 * DAY;
+    const HOUR: i64 = 60 * MINUTE;
+
+    fn trades(times: &[i64]) -> Page {
+        let object = |time: &i64| format!("{{\"timestamp\":{time},\"sequential_id\":{time}}}");
+        times.iter().map(|time| RawValue::from_string(object(time)).unwrap()).collect()
+    }
+
+    /// The last hour but one of so many days ago.
+    fn hour_of(days: i64) -> Walk {
+        let from = TODAY - days * DAY + 22 * HOUR;
+        Walk::new("KRW-BTC".into(), Kind::Trades, Span { from, to: from + HOUR })
+    }
+
     #[test]
     fn trades_are_asked_for_by_day_and_hour_and_midnight_is_noticed() {
-        let (today, hour) = (100 * DAY, 3_600_000);
-        let span = Span { from: today - DAY + 22 * hour, to: today - DAY + 23 * hour };
-        let mut walk = Walk::new("KRW-BTC".into(), Kind::Trades, span);
-        assert_eq!(walk.request(today).query.plain(), "market=KRW-BTC&count=500&days_ago=1&to=230000");
-        let trade = |time: i64| {
-            vec![RawValue::from_string(format!("{{\"timestamp\":{time},\"sequential_id\":{time}}}")).unwrap()]
-        };
-        assert!(matches!(walk.handle(trade(span.from + 5), today + DAY), Step::More));
-        assert_eq!(walk.request(today + DAY).query.plain(), "market=KRW-BTC&count=500&days_ago=2&to=230000");
-        assert!(matches!(walk.handle(trade(span.from + 5), today + DAY), Step::More));
-        assert!(walk.request(today + DAY).query.plain().ends_with(&format!("&cursor={}", span.from + 5)));
-        let Step::Done(items) = walk.handle(trade(span.from - 1), today + DAY) else { panic!("not done") };
-        assert_eq!(items.len(), 1);
+        let (mut walk, noon) = (hour_of(1), TODAY + 12 * HOUR);
+        let from = walk.span().from;
+        assert_eq!(walk.request(noon).query.plain(), "market=KRW-BTC&count=500&days_ago=1&to=230000");
+        assert!(matches!(walk.handle(trades(&[from + 5]), noon + DAY), Step::More));
+        assert_eq!(walk.request(noon + DAY).query.plain(), "market=KRW-BTC&count=500&days_ago=2&to=230000");
+        assert!(matches!(walk.handle(trades(&[from + 5]), noon + DAY), Step::More));
+        assert!(walk.request(noon + DAY).query.plain().ends_with(&format!("&cursor={}", from + 5)));
+        let Step::Done(items) = walk.handle(trades(&[from - 1]), noon + DAY) else { panic!("not done") };
+        assert_eq!((items.len(), walk.per_page()), (1, Some((HOUR + 1) / 2)));
+    }
+
+    #[test]
+    fn what_the_exchange_forgets_at_midnight_is_gone_and_no_error() {
+        let mut walk = hour_of(7);
+        let before = TODAY + DAY - MINUTE;
+        assert!(walk.request(before).query.plain().contains("days_ago=7"));
+        assert!(matches!(walk.handle(trades(&[walk.span().from + 5]), before), Step::More));
+        walk.request(before);
+        assert!(matches!(walk.handle(trades(&[]), TODAY + DAY + 1), Step::Gone));
+    }
+
+    #[test]
+    fn around_midnight_only_an_answer_that_shows_its_day_is_believed() {
+        for now in [TODAY + 1, TODAY + DAY - 1] {
+            let mut walk = hour_of(1);
+            let from = walk.span().from;
+            // The exchange's clock showed the day before, or after.
+            for other in [vec![], vec![from + DAY], vec![from - DAY]] {
+                walk.request(now);
+                assert!(matches!(walk.handle(trades(&other), now), Step::More), "{other:?}");
+            }
+            assert!(!walk.request(now).query.plain().contains("cursor"));
+            let Step::Done(items) = walk.handle(trades(&[from + 5, from - 5]), now) else { panic!("not done") };
+            assert_eq!(items.len(), 1);
+        }
+        let mut walk = hour_of(1);
+        let noon = TODAY + 12 * HOUR;
+        walk.request(noon);
+        assert!(matches!(walk.handle(trades(&[walk.span().from + DAY]), noon), Step::Strange));
     }
 }

@@ -1,12 +1,13 @@
 //! The requests that all our programs on one data directory may make together: a small file, locked for a moment.
 //!
 //! ```text
-//! rest/.requests    {"sent":[1795324324113204,…],"healing":1795324320000000}
+//! rest/.requests    {"sent":[1795324324113204,…],"healing":1795324320000000,"day":20779,"healed":17}
 //! ```
 //!
 //! `sent` holds the stamps of the last second's requests. Who wants to make one locks the file, and either adds its own
 //! or learns when to come back. `healing` is when a request that heals a gap last found no room: others stand back for a
-//! second after it. A file that cannot be read counts as empty, and a process that dies holds nothing: the kernel gives
+//! second after it. `healed` counts such requests of the `day`, which is counted from the epoch: they have a budget of
+//! their own, so that a long disturbance does not take all there is. A file that cannot be read counts as empty, and a process that dies holds nothing: the kernel gives
 //! its lock back. Nothing is synced, for after a power cut the last second is over.
 
 use crate::clock::Stamp;
@@ -30,14 +31,20 @@ const LOCKED: Duration = Duration::from_millis(5);
 /// What is left to others while healing waits.
 const STAND_BACK: Duration = Duration::from_secs(1);
 
+/// What the budget of healing is for.
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Far more than ten stamps need; a file that is longer is not ours.
 const MAX_BYTES: u64 = 4096;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// A gap is healed: goes first.
-    Healing,
+    /// A gap is healed: goes first, but not more than so often a day (UTC).
+    Healing {
+        /// The most requests of a day, by all programs together.
+        per_day: u32,
+    },
     /// Everything else.
     History,
 }
@@ -50,12 +57,23 @@ pub struct Budget {
     priority: Priority,
 }
 
-/// The file of the budget cannot be used.
+/// A request cannot be counted.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot count requests in {}: {source}", path.display())]
-pub struct BudgetError {
-    path: PathBuf,
-    source: io::Error,
+pub enum BudgetError {
+    /// The file of the budget cannot be used.
+    #[error("cannot count requests in {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// What a day has for this was used up.
+    #[error("the requests of this day are used up")]
+    Spent {
+        /// When the next day begins.
+        until: Stamp,
+    },
 }
 
 impl Budget {
@@ -67,57 +85,84 @@ impl Budget {
     /// Takes one request at `now`, by the wall clock, which all programs share; otherwise how long to wait (`Some`).
     ///
     /// # Errors
-    /// The file cannot be read or written.
+    /// The file cannot be read or written, or the day has no more.
     pub fn take(&self, now: Stamp) -> Result<Option<Duration>, BudgetError> {
-        self.take_from_file(now).map_err(|source| BudgetError { path: self.path.clone(), source })
+        match self.take_from_file(now) {
+            Ok(Answer::Taken) => Ok(None),
+            Ok(Answer::Wait(wait)) => Ok(Some(wait)),
+            Ok(Answer::Spent) => Err(BudgetError::Spent { until: now.period_start(DAY).after(DAY) }),
+            Err(source) => Err(BudgetError::File { path: self.path.clone(), source }),
+        }
     }
 
-    fn take_from_file(&self, now: Stamp) -> io::Result<Option<Duration>> {
+    fn take_from_file(&self, now: Stamp) -> io::Result<Answer> {
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&self.path)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Ok(Some(LOCKED)),
+            Err(Errno::WOULDBLOCK) => return Ok(Answer::Wait(LOCKED)),
             locked => locked?,
         }
         let mut text = Vec::new();
         (&mut file).take(MAX_BYTES).read_to_end(&mut text)?;
         let mut counted: Counted = serde_json::from_slice(&text).unwrap_or_default();
         let before = counted.clone();
-        let wait = counted.take(now.as_micros(), self.per_second, self.priority);
+        let answer = counted.take(now.as_micros(), self.per_second, self.priority);
         if counted != before {
             let text = serde_json::to_vec(&counted).expect("numbers always serialise");
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&text)?;
             file.set_len(text.len() as u64)?;
         }
-        Ok(wait)
+        Ok(answer)
     }
 }
 
-/// What the file holds, in microseconds since the epoch.
+/// What becomes of a wish to make a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Taken,
+    Wait(Duration),
+    Spent,
+}
+
+/// What the file holds: times in microseconds since the epoch, the day in days.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counted {
     sent: Vec<u64>,
     healing: u64,
+    #[serde(default)]
+    day: u64,
+    #[serde(default)]
+    healed: u32,
 }
 
 impl Counted {
-    fn take(&mut self, now: u64, per_second: usize, priority: Priority) -> Option<Duration> {
+    fn take(&mut self, now: u64, per_second: usize, priority: Priority) -> Answer {
         let (window, stand_back) = (micros(WINDOW), micros(STAND_BACK));
         // A stamp of the future was written before a clock was set back, and would hold everybody up until then.
         self.sent.retain(|sent| *sent <= now && now - *sent < window);
         if priority == Priority::History && self.healing <= now && now - self.healing < stand_back {
-            return Some(Duration::from_micros(self.healing + stand_back - now));
+            return Answer::Wait(Duration::from_micros(self.healing + stand_back - now));
+        }
+        if let Priority::Healing { per_day } = priority {
+            let day = now / micros(DAY);
+            if self.day != day {
+                (self.day, self.healed) = (day, 0);
+            }
+            if self.healed >= per_day {
+                return Answer::Spent;
+            }
         }
         if self.sent.len() < per_second {
             self.sent.push(now);
-            return None;
+            self.healed += u32::from(priority != Priority::History);
+            return Answer::Taken;
         }
-        if priority == Priority::Healing {
+        if priority != Priority::History {
             self.healing = now;
         }
         // Room is when so many have left that one less than the limit are inside.
         let leaves = self.sent[self.sent.len() - per_second];
-        Some(Duration::from_micros(leaves + window - now))
+        Answer::Wait(Duration::from_micros(leaves + window - now))
     }
 }
 
@@ -143,9 +188,9 @@ mod tests {
             let (mut counted, mut now, mut sent) = (Counted::default(), 1_795_324_324_000_000, Vec::new());
             for pause in pauses {
                 now += pause;
-                if let Some(wait) = counted.take(now, per_second, Priority::History) {
+                if let Answer::Wait(wait) = counted.take(now, per_second, Priority::History) {
                     now += micros(wait);
-                    prop_assert_eq!(counted.take(now, per_second, Priority::History), None);
+                    prop_assert_eq!(counted.take(now, per_second, Priority::History), Answer::Taken);
                 }
                 sent.push(now);
             }
@@ -171,12 +216,29 @@ mod tests {
         const BEGIN: u64 = 1_795_324_324_000_000;
         let directory = tempfile::tempdir().unwrap();
         let history = Budget::new(directory.path(), 1, Priority::History);
-        let healing = Budget::new(directory.path(), 1, Priority::Healing);
+        let healing = Budget::new(directory.path(), 1, Priority::Healing { per_day: 10 });
         assert_eq!(history.take(stamp(BEGIN)).unwrap(), None);
         assert!(healing.take(stamp(BEGIN + 900_000)).unwrap().is_some());
         let free = BEGIN + micros(WINDOW);
         assert!(history.take(stamp(free)).unwrap().is_some());
         assert_eq!(healing.take(stamp(free)).unwrap(), None);
+    }
+
+    #[test]
+    fn healing_has_a_budget_of_the_day_that_others_do_not_touch() {
+        let begin = 20_779 * micros(DAY);
+        let directory = tempfile::tempdir().unwrap();
+        let healing = |per_day| Budget::new(directory.path(), 10, Priority::Healing { per_day });
+        let history = Budget::new(directory.path(), 10, Priority::History);
+        assert_eq!(healing(2).take(stamp(begin)).unwrap(), None);
+        assert_eq!(history.take(stamp(begin)).unwrap(), None);
+        assert_eq!(healing(2).take(stamp(begin)).unwrap(), None);
+        let spent = healing(2).take(stamp(begin + 5)).unwrap_err();
+        let midnight = stamp(begin + micros(DAY));
+        assert!(matches!(spent, BudgetError::Spent { until } if until == midnight), "{spent}");
+        assert_eq!(healing(3).take(stamp(begin + 5)).unwrap(), None);
+        assert_eq!(history.take(stamp(begin + 5)).unwrap(), None);
+        assert_eq!(healing(2).take(midnight).unwrap(), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod crash;
 mod ending;
 mod formats;
 mod full;
+mod healing;
 mod hostile;
 mod life;
 mod reading;

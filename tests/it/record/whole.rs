@@ -32,6 +32,6 @@ fn all_pairs_fit_into_one_process_and_rotate_together() {
     let recorded = scene.tape.frames();
     for (stream, sent) in crate::support::sent(&scene.directory.path().join("sent")) {
         let recorded = &recorded[&stream];
-        assert_eq!(recorded[..], sent[..recorded.len()], "{stream}");
+        assert_eq!(*recorded, sent, "{stream}");
     }
 }

@@ -1,0 +1,278 @@
+//! What the tape holds of one stream around a gap, or several that are healed together, and what follows from it. Pure.
+//!
+//! ```text
+//!  … before │  gap  │ first after … │  gap  │ first after …
+//! ──────────┼───────┼───────────────┼───────┼──────────────▶ stamps: ours
+//!     floor ├────────── may be missing ─────┼─┤ ceiling       times: the exchange's
+//! ```
+//!
+//! The records themselves say where the gap lies in the exchange's time: what is missing is not older than the last
+//! record before the gap and not newer than the first one after it, but for a little, since records do not come in
+//! order. Whether an object between the two is missing is decided by the set of identifiers that are on disk.
+
+use super::record::{Fetched, Record};
+use crate::clock::Stamp;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// Records kept of the time before a gap: more than come out of order, even in a crash of the market.
+const BEFORE: usize = 2_000;
+
+/// So much earlier than the last record before a gap there may be some that had not come yet.
+const EARLIER: i64 = 2_000;
+
+/// So much later than the first record after a gap there may be some that should have come before.
+const LATER: i64 = 1_000;
+
+/// Records are read so far behind the first one after a gap: all that have to do with `LATER`, on a slow day.
+const BEHIND: Duration = Duration::from_secs(10);
+
+/// Identifiers held: 20 MB of them. There are more only where a gap of hours holds records all the same, as after a full
+/// disk.
+pub const KNOWN: usize = 1_000_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Evidence {
+    from: Stamp,
+    /// The ends of the gaps after which no record came yet, in order.
+    open: VecDeque<Stamp>,
+    before: VecDeque<(u64, i64)>,
+    /// Identifiers on disk, with their times.
+    known: HashMap<u64, i64>,
+    /// There is a record from within the gap or before it.
+    has_begun: bool,
+    /// The first record after the last gap.
+    first_after: Option<Record>,
+    /// A record after one of the gaps does not show that nothing was missed in it.
+    is_doubtful: bool,
+    is_too_much: bool,
+    /// How many identifiers are held before it is looked which are not needed any more.
+    forgets_at: usize,
+}
+
+impl Evidence {
+    /// Of gaps with these beginnings and ends; records come from before the first on.
+    pub fn new(gaps: impl IntoIterator<Item = (Stamp, Stamp)>) -> Self {
+        let (mut open, mut from) = (Vec::new(), Stamp::MAX);
+        for (begin, end) in gaps {
+            from = from.min(begin);
+            open.push(end);
+        }
+        open.sort();
+        let (before, known) = Default::default();
+        let (first_after, is_doubtful, is_too_much) = Default::default();
+        let open = open.into();
+        let forgets_at = KNOWN / 10;
+        Self { from, open, before, known, has_begun: false, first_after, is_doubtful, is_too_much, forgets_at }
+    }
+
+    /// Takes the next record; `false`: no more is needed.
+    pub fn add(&mut self, record: Record) -> bool {
+        if self.first_after.is_some_and(|first| record.stamp.since(first.stamp) > BEHIND) {
+            return false;
+        }
+        while self.open.front().is_some_and(|end| record.stamp >= *end) {
+            self.open.pop_front();
+            self.is_doubtful |= !self.shows_that_nothing_was_missed(record);
+            if self.open.is_empty() {
+                self.first_after = Some(record);
+            }
+        }
+        self.has_begun = true;
+        if record.stamp <= self.from {
+            if self.before.len() == BEFORE
+                && let Some((id, _)) = self.before.pop_front()
+            {
+                self.known.remove(&id);
+            }
+            self.before.push_back((record.id, record.time));
+        }
+        self.know(record.id, record.time)
+    }
+
+    /// An object that was written by an earlier try; `false`: no more is needed.
+    pub fn add_fetched(&mut self, fetched: Fetched) -> bool {
+        self.know(fetched.id, fetched.time)
+    }
+
+    /// Whether there is a record from before the gap.
+    pub fn has_before(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Whether there is a record at all.
+    pub fn has_any(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Whether more was recorded within the gap than can be held against answers.
+    pub fn is_too_much(&self) -> bool {
+        self.is_too_much
+    }
+
+    /// The first record after the gap.
+    pub fn first_after(&self) -> Option<Record> {
+        self.first_after
+    }
+
+    /// Whether the first record after each gap shows that nothing happened in it.
+    pub fn nothing_missed(&self) -> bool {
+        self.first_after.is_some() && !self.is_doubtful
+    }
+
+    /// The oldest time that something missing can have.
+    pub fn floor(&self) -> i64 {
+        let Some(last) = self.before.iter().map(|(_, time)| *time).max() else { return millis(self.from) };
+        let oldest = self.before.iter().map(|(_, time)| *time).min().filter(|_| self.before.len() == BEFORE);
+        (last - EARLIER).max(oldest.map_or(i64::MIN, |oldest| oldest + 1))
+    }
+
+    /// The time of the last record before the gap, or of the gap itself where there is none.
+    pub fn last_before(&self) -> i64 {
+        self.before.iter().map(|(_, time)| *time).max().unwrap_or(millis(self.from))
+    }
+
+    /// The newest time that something missing can have; `None`: nothing has come since.
+    pub fn ceiling(&self) -> Option<i64> {
+        self.first_after.map(|first| first.time + LATER)
+    }
+
+    /// How busy the stream was before the gap: records an hour.
+    pub fn rate(&self) -> u64 {
+        const HOUR: i64 = 3_600_000;
+        let times = || self.before.iter().map(|(_, time)| *time);
+        let Some((oldest, newest)) = times().min().zip(times().max()) else { return 0 };
+        let pauses = i64::try_from(self.before.len() - 1).unwrap_or(i64::MAX);
+        u64::try_from(pauses.saturating_mul(HOUR) / (newest - oldest).max(1_000)).unwrap_or(0)
+    }
+
+    /// Whether this is on disk.
+    pub fn knows(&self, id: u64) -> bool {
+        self.known.contains_key(&id)
+    }
+
+    /// From now on this is on disk. What is newer than `newest` does not come up again, and is forgotten when there is
+    /// much of it.
+    pub fn wrote(&mut self, id: u64, time: i64, newest: i64) {
+        self.known.insert(id, time);
+        if self.known.len() > self.forgets_at {
+            self.known.retain(|_, time| *time <= newest);
+            // Where little could be forgotten, the next try is far away.
+            self.forgets_at = self.forgets_at.max(self.known.len() * 2);
+        }
+    }
+
+    /// It shows what was before the subscription, and that was on disk already. A stream that begins here misses what came
+    /// after its beginning alone.
+    fn shows_that_nothing_was_missed(&self, first: Record) -> bool {
+        first.is_snapshot && (self.knows(first.id) || (!self.has_begun && first.time < millis(self.from)))
+    }
+
+    fn know(&mut self, id: u64, time: i64) -> bool {
+        self.known.insert(id, time);
+        self.is_too_much |= self.known.len() > KNOWN;
+        !self.is_too_much
+    }
+}
+
+fn millis(stamp: Stamp) -> i64 {
+    i64::try_from(stamp.as_micros() / 1_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn stamp(micros: u64) -> Stamp {
+        Stamp::from_micros(micros).unwrap()
+    }
+
+    /// A record received a tenth of a second after it happened.
+    fn record(id: u64, second: u64) -> Record {
+        let time = i64::try_from(second * 1_000).unwrap();
+        Record { stamp: stamp(second * SECOND + 100_000), id, time, is_snapshot: false }
+    }
+
+    fn snapshot(id: u64, second: u64, received: u64) -> Record {
+        Record { stamp: stamp(received * SECOND), is_snapshot: true, ..record(id, second) }
+    }
+
+    fn gap() -> (Stamp, Stamp) {
+        (stamp(100 * SECOND), stamp(200 * SECOND))
+    }
+
+    /// Of a gap from second 100 to second 200.
+    fn evidence(records: &[Record]) -> Evidence {
+        let mut evidence = Evidence::new([gap()]);
+        records.iter().for_each(|record| assert!(evidence.add(*record)));
+        evidence
+    }
+
+    #[test]
+    fn what_may_be_missing_lies_between_the_records_around_the_gap() {
+        let mut evidence = evidence(&[record(1, 80), record(2, 90), record(3, 201)]);
+        assert_eq!((evidence.floor(), evidence.ceiling()), (90_000 - EARLIER, Some(201_000 + LATER)));
+        assert!(evidence.knows(1) && evidence.knows(3) && !evidence.knows(4) && !evidence.nothing_missed());
+        assert!(!evidence.add(record(4, 213)) && !evidence.knows(4));
+    }
+
+    #[test]
+    fn a_snapshot_that_is_on_disk_shows_that_nothing_was_missed() {
+        assert!(evidence(&[record(1, 80), record(2, 90), snapshot(2, 90, 200)]).nothing_missed());
+        assert!(!evidence(&[record(1, 80), record(2, 90), snapshot(3, 150, 200)]).nothing_missed());
+        // Recorded within the gap, as after a kill.
+        assert!(evidence(&[record(1, 80), record(2, 120), snapshot(2, 120, 200)]).nothing_missed());
+        // A realtime record says nothing about what was before it.
+        assert!(!evidence(&[record(1, 80), record(2, 200)]).nothing_missed());
+        let mut healed = Evidence::new([gap()]);
+        healed.add_fetched(Fetched { id: 3, time: 150_000, gap: 1 });
+        healed.add(record(1, 80));
+        healed.add(snapshot(3, 150, 200));
+        assert!(healed.nothing_missed());
+    }
+
+    #[test]
+    fn of_several_gaps_each_has_to_show_that_nothing_was_missed() {
+        let later = (stamp(300 * SECOND), stamp(400 * SECOND));
+        let missed_nothing = |records: &[Record]| {
+            let mut evidence = Evidence::new([later, gap()]);
+            records.iter().for_each(|record| assert!(evidence.add(*record)));
+            evidence.nothing_missed()
+        };
+        let (before, between) = (record(1, 90), record(2, 250));
+        assert!(missed_nothing(&[before, snapshot(1, 90, 200), between, snapshot(2, 250, 400)]));
+        assert!(missed_nothing(&[before, snapshot(1, 90, 400)]), "nothing came between the two");
+        assert!(!missed_nothing(&[before, between, snapshot(2, 250, 400)]), "the first may have missed something");
+        assert!(!missed_nothing(&[before, snapshot(1, 90, 200), between, snapshot(3, 350, 400)]));
+        assert!(!missed_nothing(&[before, snapshot(1, 90, 200), between]), "nothing is known of the second yet");
+    }
+
+    #[test]
+    fn a_stream_that_begins_with_the_gap_misses_nothing_from_before_it() {
+        assert!(evidence(&[snapshot(1, 70, 200)]).nothing_missed());
+        let traded = evidence(&[snapshot(1, 150, 200)]);
+        assert!(!traded.nothing_missed());
+        assert_eq!(traded.floor(), 100_000);
+        assert_eq!(evidence(&[]).ceiling(), None);
+    }
+
+    #[test]
+    fn only_the_last_records_before_a_gap_are_kept_and_the_floor_follows() {
+        let mut evidence = Evidence::new([gap()]);
+        for id in 0..=BEFORE as u64 {
+            evidence.add(Record { time: 90_000 + i64::try_from(id / 2).unwrap(), ..record(id, 90) });
+        }
+        assert!(!evidence.knows(0) && evidence.knows(1));
+        assert_eq!(evidence.floor(), 90_001);
+    }
+
+    #[test]
+    fn busy_streams_have_a_greater_rate() {
+        let every = |pause: u64| -> Vec<Record> { (0..5).map(|n| record(n, 10 + n * pause)).collect() };
+        assert!(evidence(&every(1)).rate() > evidence(&every(10)).rate());
+        assert_eq!(evidence(&[]).rate(), 0);
+    }
+}

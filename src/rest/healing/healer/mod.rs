@@ -1,0 +1,200 @@
+//! The thread of healing: reads the tape, asks the exchange, and hands on what was missing.
+//!
+//! ```text
+//! told ─▶ past (events) ─▶ plan ─▶ look (the tape) ─▶ ask ─▶ way ⇄ client
+//!                                                      └──▶ said ─▶ supervisor
+//! ```
+//!
+//! Before it looks at the tape it waits until the files hold what came: a record that is on its way to the disk would
+//! be taken for missing.
+
+mod ask;
+mod look;
+mod past;
+mod way;
+
+use super::plan::{Next, Plan, REACH};
+use super::{Counter, Said, Told};
+use crate::archive::{Tape, TapeError};
+use crate::clock::{Clock, Stamp, sleep_until};
+use crate::config::Config;
+use crate::recording::naming::stream_key::StreamKey;
+use crate::recording::writer::Progress;
+use crate::rest::FetchError;
+use crate::rest::client::Client;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Everything is in its file so soon after it came: the writer says so once a second. It is well within what is left to
+/// records to settle.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether what was handed on is written.
+const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The distance of two stamps in a row where nothing raises them.
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+/// See the module.
+pub struct Healer {
+    config: Config,
+    tape: Tape,
+    told: watch::Receiver<Told>,
+    said: mpsc::Sender<Said>,
+    progress: Progress,
+    clock: Clock,
+    client: Option<Client>,
+    plan: Plan,
+    /// Streams that were asked for snapshots only: they are not meant to hold everything.
+    samples: BTreeSet<StreamKey>,
+    /// Gaps that need nothing more.
+    done: BTreeSet<u64>,
+    /// When processes began, this one last.
+    starts: Vec<Stamp>,
+    /// Events up to here were read, and whether there are further ones to be read now.
+    read_to: Stamp,
+    has_unread: bool,
+    steps: u64,
+    /// Stamps that may be those of two time lines, since they went back.
+    overlap: RangeInclusive<Stamp>,
+    /// Everything up to here has to be in its file before the tape is looked at.
+    handed_on: Stamp,
+    /// Times in a row that the exchange gave no answer.
+    failures: u32,
+}
+
+/// Why a task could not be ended.
+enum Interrupted {
+    /// The supervisor is gone.
+    Stopped,
+    /// The tape cannot be read.
+    Tape(TapeError),
+    /// The exchange cannot be asked now.
+    Rest(FetchError),
+    /// The exchange's answers are not to our questions.
+    Astray,
+}
+
+impl Healer {
+    /// A healer of the tape that is being written; `progress` says how far it is.
+    pub fn new(config: &Config, counter: Counter, progress: Progress) -> Self {
+        let Counter { told, said } = counter;
+        let clock = told.borrow().clock;
+        Self {
+            config: config.clone(),
+            tape: Tape::new(&config.data_dir),
+            told,
+            said,
+            progress,
+            clock,
+            client: None,
+            plan: Plan::default(),
+            samples: samples(config),
+            done: BTreeSet::new(),
+            starts: Vec::new(),
+            read_to: Stamp::default(),
+            has_unread: true,
+            steps: 0,
+            overlap: Stamp::MAX..=Stamp::default(),
+            handed_on: Stamp::default(),
+            failures: 0,
+        }
+    }
+
+    /// Heals until the supervisor is gone.
+    pub async fn run(mut self) {
+        self.read_to = self.clock.stamp().before(REACH);
+        // The supervisor is gone, and whatever was begun is begun again by the next process.
+        let _ = self.work().await;
+    }
+
+    async fn work(&mut self) -> Result<(), Interrupted> {
+        self.listen();
+        self.until_written().await?;
+        self.read_the_past();
+        loop {
+            self.listen();
+            if self.has_unread && self.plan.has_room() {
+                self.until_written().await?;
+                self.read_gaps();
+            }
+            match self.plan.next(self.clock.stamp()) {
+                Next::Report(gap, report) => {
+                    self.note_done(gap);
+                    self.say(Said::Healed { gap, report }).await?;
+                }
+                Next::Look(task) => self.look_first(task).await?,
+                Next::Ask(task) => self.ask(task).await?,
+                Next::Wait(until) => self.wait(until).await?,
+            }
+        }
+    }
+
+    /// Takes in what the supervisor told since the last time.
+    fn listen(&mut self) {
+        if !self.told.has_changed().unwrap_or(false) {
+            return;
+        }
+        let told = *self.told.borrow_and_update();
+        if told.steps != self.steps {
+            // Stamps from before the step say nothing about what is written after it.
+            self.overlap = told.last.before(MICROSECOND)..=self.clock.stamp().after(WRITTEN_WITHIN);
+            (self.steps, self.clock, self.client, self.handed_on) = (told.steps, told.clock, None, told.last);
+        }
+        self.handed_on = self.handed_on.max(told.last);
+        self.has_unread = true;
+    }
+
+    async fn wait(&mut self, until: Option<Stamp>) -> Result<(), Interrupted> {
+        let deadline = until.map(|until| self.clock.now() + until.since(self.clock.stamp()));
+        tokio::select! {
+            biased;
+            told = self.told.changed() => {
+                self.told.mark_changed();
+                told.map_err(|_| Interrupted::Stopped)
+            }
+            () = sleep_until(deadline) => Ok(()),
+        }
+    }
+
+    async fn say(&mut self, said: Said) -> Result<(), Interrupted> {
+        self.said.send(said).await.map_err(|_| Interrupted::Stopped)
+    }
+
+    /// Waits until the files hold everything that the tape is to be asked about: what was handed on, and what had come
+    /// when it began to settle. On a full disk that takes its time.
+    async fn until_written(&mut self) -> Result<(), Interrupted> {
+        let begin = self.clock.stamp().before(WRITTEN_WITHIN);
+        let steps = self.steps;
+        loop {
+            self.listen();
+            let wanted = if self.steps == steps { self.handed_on.max(begin) } else { self.handed_on };
+            // What is far ahead of the clock is of the time line before a step that is not written yet.
+            if (wanted..=self.latest()).contains(&self.progress.written()) {
+                return Ok(());
+            }
+            if self.said.is_closed() {
+                return Err(Interrupted::Stopped);
+            }
+            self.pause(WRITTEN_PAUSE).await;
+        }
+    }
+
+    /// No line of this time line has a later stamp.
+    fn latest(&self) -> Stamp {
+        self.clock.stamp().after(WRITTEN_WITHIN)
+    }
+
+    async fn pause(&self, length: Duration) {
+        sleep_until(Some(self.clock.now() + length)).await;
+    }
+}
+
+/// The streams of which snapshots alone are recorded.
+fn samples(config: &Config) -> BTreeSet<StreamKey> {
+    let entries = config.public.subscribe.iter().filter(|entry| entry.only_snapshot);
+    let names = entries.flat_map(|entry| entry.codes.iter().map(|code| format!("{code}_{}", entry.kind)));
+    names.filter_map(|name| StreamKey::from_stem(&name)).collect()
+}

@@ -86,8 +86,9 @@ pub struct Recovered {
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
     let mut recovery =
         Recovery { files, rotation, now, past: Past::default(), found: Recovered::default(), has_unreadable: false };
-    recovery.put_archives_in_order()?;
     let mark = Mark::read(files);
+    // Where the time line of the last process had come to, wherever names of older ones may be.
+    recovery.put_archives_in_order(mark.map_or(now, |mark| mark.durable))?;
     let active = recovery.look_at_active()?;
     recovery.decide(mark, &active);
     for segment in active {
@@ -121,7 +122,7 @@ struct Plain {
 }
 
 impl Recovery<'_> {
-    fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
+    fn put_archives_in_order(&mut self, reached: Stamp) -> Result<(), StorageError> {
         let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
         for tree in Tree::ALL {
             let archive = tree.archive();
@@ -135,7 +136,7 @@ impl Recovery<'_> {
                 }
             }
         }
-        self.found.history = past::read_history(self.files, own, self.now)?;
+        self.found.history = past::read_history(self.files, own, reached)?;
         let today = SegmentName { tree: Tree::Public, stream: StreamKey::misc(), first: self.now }.directory();
         for tree in Tree::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =

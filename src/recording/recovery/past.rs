@@ -103,10 +103,10 @@ pub(super) struct RecorderSegment {
 pub(super) fn read_history(
     files: &dyn Files,
     segments: Vec<RecorderSegment>,
-    now: Stamp,
+    reached: Stamp,
 ) -> Result<History, StorageError> {
     let mut history = History::default();
-    for segment in in_order(files, segments, now)? {
+    for segment in in_order(files, segments, reached)? {
         let path = if segment.is_sealed { segment.name.sealed() } else { segment.name.plain() };
         if let Err(error) = read_segment(files, &segment, &path, &mut history) {
             // What a damaged file would have told is missing then; it must not keep the recorder from recording.
@@ -131,16 +131,18 @@ pub(super) fn read_history(
 fn in_order(
     files: &dyn Files,
     mut segments: Vec<RecorderSegment>,
-    now: Stamp,
+    reached: Stamp,
 ) -> Result<Vec<RecorderSegment>, StorageError> {
     // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
     segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
     segments.dedup_by(|later, earlier| later.name == earlier.name);
-    let (ahead, past): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.name.first > now);
+    let (ahead, past): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.name.first > reached);
     let mut chosen = Vec::new();
     for part in [past, ahead] {
         let skipped = part.len().saturating_sub(RECORDER_SEGMENTS);
-        chosen.extend(part.into_iter().skip(skipped));
+        // What is not sealed yet is recent, whatever its name says: the clock may have been set back.
+        let is_recent = |(index, segment): &(usize, RecorderSegment)| *index >= skipped || !segment.is_sealed;
+        chosen.extend(part.into_iter().enumerate().filter(is_recent).map(|(_, segment)| segment));
     }
     let epochs = epochs(files, &chosen)?;
     let epoch_of = |segment: &RecorderSegment| {

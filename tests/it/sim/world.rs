@@ -15,6 +15,7 @@ use super::oracle::Oracle;
 use super::plan::{End, Life, Plan};
 use super::tape::Tape;
 use super::timeline::{FIRST_PID, Span};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use upbit_recorder::assembly::{self, Ending, Place};
 use upbit_recorder::clock::{Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources, Url};
+use upbit_recorder::connection::ConnectionId;
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::status::Status;
 use upbit_recorder::supervisor::{Failure, Supervisor};
@@ -179,7 +181,20 @@ impl World {
         spans.retain(|span| span.from == from || is_on_record(span, &tape));
         let left = Tape::read(&self.disk);
         spans.iter_mut().for_each(|span| span.is_on_record = is_on_record(span, &left));
+        // A step of which a power cut has left nothing did not happen, for all that can be known.
+        spans.retain(|span| span.from == from || span.is_on_record || self.has_lines_since(span.from, &left));
         Lived { life, spans, goes_back, from, to, ended, recovered, sync_failed }
+    }
+
+    /// Whether anything that was sent since then is on the tape.
+    fn has_lines_since(&self, since: Instant, tape: &Tape) -> bool {
+        [ConnectionId::Public, ConnectionId::Private].into_iter().any(|id| {
+            let side = self.books.side(id);
+            let later = side.sent.iter().filter(|sent| sent.at >= since);
+            let contents: HashSet<&[u8]> = later.map(|sent| &*sent.content).collect();
+            let mut segments = tape.streams[id as usize].values().flatten();
+            segments.any(|segment| segment.lines.iter().any(|line| contents.contains(&*line.content)))
+        })
     }
 
     async fn record(&self, life: &Life, recorder: (Supervisor, Hosts), shutdown: CancellationToken) -> Ended {

@@ -113,7 +113,7 @@ pub fn assemble<D: Dial>(
     write_mark(&*place.files, &recovered, run);
     let epoch = recovered.epoch;
     let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
-    let (backlog, older_time_lines) = (recovered.backlog.len(), older_time_lines(&recovered));
+    let (backlog, ended_segments) = (recovered.backlog.len(), ended_segments(&recovered));
     let ground = Ground { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
     let (threads, hosts) = threads::prepare(&settings, ground);
     let Ending { run_until, status } = ending;
@@ -137,7 +137,7 @@ pub fn assemble<D: Dial>(
     }
     let names = connections.iter().map(|(id, _)| id.to_string()).collect();
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
-    for (epoch, segments) in older_time_lines {
+    for (epoch, segments) in ended_segments {
         supervisor.event(&Event::Rotated { reason: Reason::Recovered, segments, epoch: Some(epoch) });
     }
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
@@ -201,14 +201,17 @@ fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Rec
     ended
 }
 
-/// The segments that wait to be sealed and are of a time line that has ended. Should this process die before they are,
-/// nothing else would tell the next one.
-fn older_time_lines(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
-    let mut older: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for segment in recovered.backlog.iter().filter(|segment| segment.epoch < recovered.epoch) {
-        older.entry(segment.epoch).or_default().push(segment.name.plain_name());
+/// The segments that this start has ended, by their time line. Should this process die before they are sealed, nothing
+/// else would tell the next one of which line they are.
+fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
+    let mut ended: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for segment in &recovered.backlog {
+        let name = segment.name.plain_name();
+        if recovered.history.ended_in(&name).is_none() {
+            ended.entry(segment.epoch).or_default().push(name);
+        }
     }
-    older
+    ended
 }
 
 /// What was there before an orderly stop, or is not there at all, is durable; otherwise the mark stays as it is until

@@ -156,7 +156,7 @@ pub enum Event {
         reason: Reason,
         /// Their names before compression.
         segments: Vec<String>,
-        /// With [`Reason::Recovered`]: the time line they are of, which ended before this process began.
+        /// With [`Reason::Recovered`]: how often stamps had gone back when they were written.
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
     },

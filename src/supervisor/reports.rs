@@ -4,6 +4,7 @@ use super::{Failure, Supervisor};
 use crate::clock::Stamp;
 use crate::events::Event;
 use crate::recording::files::Free;
+use crate::recording::rotation::Reason;
 use crate::recording::threads::Report;
 use crate::status::Space;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,10 @@ impl Supervisor {
             Report::Rotated(rotated) => {
                 for (reason, segments) in rotated {
                     self.unsealed += segments.len();
-                    self.event(&Event::Rotated { reason, segments, epoch: None });
+                    // Those that a step has ended are on record with the step itself.
+                    if reason != Reason::Clock {
+                        self.event(&Event::Rotated { reason, segments, epoch: None });
+                    }
                 }
             }
             Report::Sealed(entry) => {

@@ -9,7 +9,8 @@ use super::ending::{CLOSING_TICK, Phase};
 use super::{OUTBOX, Supervisor};
 use crate::clock::{Instant, Stamp, Stamper};
 use crate::events::Event;
-use crate::recording::journal::Order;
+use crate::recording::journal::{Order, Step};
+use crate::recording::rotation::Reason;
 use std::time::Duration;
 
 /// How often time is told to the journal, and the status published.
@@ -72,7 +73,10 @@ impl Supervisor {
         let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
         let event = Event::ClockStep { before, after: micros, epoch }.to_json();
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        self.outbox.push_back(Order::Step { epoch, recorder: self.router.recorder(), stamp: after, event });
+        let rotated: fn(Vec<String>) -> String =
+            |segments| Event::Rotated { reason: Reason::Clock, segments, epoch: None }.to_json();
+        let (step, rotated) = ((after, event), (self.stamper.raise(wall), rotated));
+        self.outbox.push_back(Order::Step(Step { epoch, recorder: self.router.recorder(), step, rotated }));
         self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {
             connection.last = Some(after);

@@ -11,7 +11,7 @@ pub mod line;
 mod order;
 pub mod segment;
 
-pub use order::{Order, Routed};
+pub use order::{Order, Routed, Step};
 
 use super::files::{Files, StorageError};
 use super::naming::layout::{SegmentName, Tree};
@@ -189,18 +189,26 @@ impl Journal {
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
-            Order::Step { epoch, recorder, stamp, event } => {
-                if done.lines == 0 {
-                    self.epoch = *epoch;
-                    self.rotate_all(Reason::Clock, |_| true);
-                    while self.rotate_one()? {}
-                    self.append(*recorder, *stamp, &|line, stamp| line::object(line, stamp, event.as_bytes()))?;
-                    done.lines = 1;
-                }
-                return self.flush(*recorder);
-            }
+            Order::Step(step) => return self.begin_time_line(step, &mut done.lines),
         }
         Ok(())
+    }
+
+    fn begin_time_line(&mut self, step: &Step, done: &mut usize) -> Result<(), StorageError> {
+        if *done == 0 {
+            self.epoch = step.epoch;
+            self.rotate_all(Reason::Clock, |_| true);
+            while self.rotate_one()? {}
+            let ended = self.rotated.get(&Reason::Clock).cloned().unwrap_or_default();
+            let (first, event) = &step.step;
+            let (second, rotated) = (step.rotated.0, (step.rotated.1)(ended));
+            self.append(step.recorder, *first, &|line, stamp| {
+                line::object(line, stamp, event.as_bytes());
+                line::object(line, second, rotated.as_bytes());
+            })?;
+            *done = 1;
+        }
+        self.flush(step.recorder)
     }
 
     fn open(&mut self, stream: &NewStream) {

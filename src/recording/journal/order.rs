@@ -29,18 +29,22 @@ pub enum Order {
     },
     /// Every stream is rotated.
     Rotate,
-    /// Every stream is rotated, and only then the event is written that says why: the stamps that follow are of another
-    /// time line. So whoever finds the event after a crash knows that every active file is of that line.
-    Step {
-        /// How often stamps have gone back.
-        epoch: u64,
-        /// The recorder's own stream.
-        recorder: StreamId,
-        /// The first stamp of the new time line.
-        stamp: Stamp,
-        /// The event, without its stamp.
-        event: String,
-    },
+    /// Every stream is rotated, and only then it is written why: the stamps that follow are of another time line. So
+    /// whoever finds that after a crash knows that every active file is of that line, and which segments are not.
+    Step(Step),
+}
+
+/// Stamps go on elsewhere.
+#[derive(Debug)]
+pub struct Step {
+    /// How often they have gone back.
+    pub epoch: u64,
+    /// The recorder's own stream.
+    pub recorder: StreamId,
+    /// The first stamp of the new time line, and the event that has it, without it.
+    pub step: (Stamp, String),
+    /// The next stamp, and what makes the event of it that tells which segments have ended.
+    pub rotated: (Stamp, fn(Vec<String>) -> String),
 }
 
 /// A batch with the stamp and the stream of each of its entries.

@@ -7,13 +7,9 @@ use crate::upbit::subscription::Request;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::time::Duration;
 
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;
-
-/// After a step it is on record within this time which segments ended with it, on the slowest disk.
-const ROTATED_IN: Duration = Duration::from_secs(60);
 
 /// How the last process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,12 +112,11 @@ impl History {
         self.ended_in.get(plain_name).copied()
     }
 
-    /// Whether an archived segment that ends with `last` may be one that ended when stamps went back, shortly before the
-    /// last process ended, too.
+    /// Whether an archived segment that ends with `last` may be one that ended because stamps went back: the process died
+    /// while it said so.
     pub fn is_before_step(&self, last: Stamp) -> bool {
         let (Some(start), Some(before)) = (self.epoch_start, self.before_step) else { return false };
-        let is_fresh = self.last < start || self.last.since(start) < ROTATED_IN;
-        is_fresh && start <= before && last > self.last && last <= before
+        self.last == start && start <= before && start < last && last <= before
     }
 
     fn add(&mut self, event: Event) {
@@ -307,6 +302,13 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
+        let step = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
+        let history = history(&[r#"{"ts_recv":90,"event":"clock"}"#, step, r#"{"ts_recv":51,"event":"rota"#]);
+        assert!(history.is_before_step(stamp(99).unwrap()) && !history.is_before_step(stamp(101).unwrap()));
+    }
+
+    #[test]
     fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
         let history = history(&[
             r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
@@ -327,8 +329,7 @@ mod tests {
             r#"{"ts_recv":53,"event":"rotated","reason":"recovered","segments":["e"],"epoch":0}"#,
         ]);
         assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
-        assert!(history.is_before_step(stamp(99).unwrap()) && !history.is_before_step(stamp(52).unwrap()));
-        assert!(!history.is_before_step(stamp(101).unwrap()));
+        assert!(!history.is_before_step(stamp(99).unwrap()), "it is on record what ended with it");
         assert_eq!(
             ["a", "b", "c", "d", "e"].map(|name| history.ended_in(name)),
             [Some(0), Some(0), Some(1), None, Some(0)]

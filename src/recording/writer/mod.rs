@@ -199,7 +199,8 @@ impl Writer {
             Order::Missed(_, objects) => {
                 self.reached = objects.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
-            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } | Order::Step { stamp, .. } => self.reached = *stamp,
+            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
+            Order::Step(step) => self.reached = step.rotated.0,
             Order::Open(_) | Order::Describe(..) | Order::Rotate => {}
         }
     }

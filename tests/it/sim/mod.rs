@@ -19,6 +19,7 @@ mod world;
 use disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
 use plan::Plan;
 use std::ops::Range;
+use std::time::Duration;
 
 /// After this many failures the rest would tell nothing new.
 const FAILURES: usize = 3;
@@ -88,14 +89,45 @@ fn every_call_may_fail() {
 
 #[test]
 fn overload_pauses_the_reading_and_leaves_the_other_connection_alone() {
-    let outcome = world::run(&Plan::overload(1));
-    assert_eq!(outcome.violations, [""; 0]);
-    let count = |event: &str, connection: &str| {
-        outcome.events.iter().filter(|found| found["event"] == event && found["connection"] == connection).count()
+    for seed in 1..3 {
+        let outcome = world::run(&Plan::overload(seed));
+        assert_eq!(outcome.violations, [""; 0]);
+        assert!(outcome.count("paused", "public") > 0);
+        assert_private_unharmed(&outcome, seed);
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_and_returns_costs_a_pause_at_most() {
+    let mut paused = 0;
+    for call in (60..600).step_by(90) {
+        let outcome = world::run(&Plan::hang(call, Duration::from_secs(15)));
+        assert_eq!(outcome.violations, [""; 0], "call {call}");
+        // Whichever call hangs, of the writer, the syncer or the sealer: nobody is sent away.
+        assert_eq!(outcome.count("lost", "public"), 2, "call {call}");
+        assert_private_unharmed(&outcome, call);
+        paused += outcome.count("paused", "public");
+    }
+    assert!(paused > 0, "the writer never hung");
+}
+
+/// What the account did has no gap but the one before each of the two lives.
+fn assert_private_unharmed(outcome: &world::Outcome, number: u64) {
+    let own = |event: &&serde_json::Value| event["connection"] == "private";
+    let causes = |name: &str| -> Vec<&str> {
+        let named = outcome.events.iter().filter(own).filter(|event| event["event"] == name);
+        named.map(|event| event["cause"].as_str().unwrap_or_default()).collect()
     };
-    assert!(count("paused", "public") > 0);
-    // Each of the two lives is ended by us, once.
-    assert_eq!(count("lost", "private"), 2);
+    assert_eq!((causes("paused").len(), causes("gap").len()), (0, 2), "{number}: {:?}", causes("gap"));
+    assert!(causes("lost").iter().all(|cause| *cause == "closed by the recorder"), "{number}");
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_hold_up_the_end() {
+    for call in (40..400).step_by(30) {
+        let outcome = world::run(&Plan::hang_at_the_end(call));
+        assert_eq!(outcome.violations, [""; 0], "call {call}");
+    }
 }
 
 #[test]

@@ -212,7 +212,8 @@ impl Oracle {
             } else if sent.end.is_some() {
                 // The earliest stamp it could have got: that of its reading, unless it was never read.
                 let seen = matched.side.read_at(sent).unwrap_or(sent.at);
-                let at = before.max(self.time.at(seen));
+                let life = self.lives.iter().rposition(|lived| lived.from <= seen).unwrap_or_default();
+                let at = self.time.missed(life, before.max(self.time.at(seen)));
                 let last = last.get(&at.line).copied().unwrap_or(0);
                 if !gaps.iter().any(|gap| gap.holds(at)) && !self.time.is_behind(at, last) {
                     faults.push(format!("object {index} of socket {}, {at:?}", sent.session));
@@ -264,8 +265,11 @@ impl Oracle {
 
     /// The manifest says how often stamps had gone back.
     fn check_epochs(&mut self, id: ConnectionId, matched: &Matched) {
-        let expected = |index: &usize| matched.moments.get(index).map(|moment| self.time.epoch(*moment));
-        let wrong = matched.sealed.iter().filter(|(index, epoch)| expected(index) != Some(*epoch));
+        let is_wrong = |(index, epoch): &&(usize, u64)| {
+            let moment = matched.moments.get(index);
+            moment.and_then(|moment| self.time.epoch(*moment)).is_some_and(|expected| expected != *epoch)
+        };
+        let wrong = matched.sealed.iter().filter(is_wrong);
         let faults: Vec<_> = wrong
             .map(|(index, epoch)| format!("{epoch}, with object {index} of {:?}", matched.moments.get(index)))
             .collect();

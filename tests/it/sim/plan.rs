@@ -60,6 +60,19 @@ impl Plan {
         Self { seed, lives: vec![busy, Life::quiet(20)] }
     }
 
+    /// A life in which the call hangs, in the midst of market data, and then returns, and one in which all is put in order.
+    pub(crate) fn hang(call: u64, length: Duration) -> Self {
+        let busy = Life { mood: Mood::Busy, faults: [(call, Fault::Stall(length))].into(), ..Life::quiet(30) };
+        Self { seed: call, lives: vec![busy, Life::quiet(20)] }
+    }
+
+    /// A life that is to end while the disk hangs, on the far side of a minute, and one in which all is put in order.
+    pub(crate) fn hang_at_the_end(call: u64) -> Self {
+        let faults = [(call, Fault::Stall(Duration::from_secs(90)))].into();
+        let busy = Life { mood: Mood::Busy, faults, ..Life::quiet(5) };
+        Self { seed: call, lives: vec![busy, Life::quiet(20)] }
+    }
+
     /// A life in which there is no descriptor left again and again, and one in which all is put in order.
     pub(crate) fn without_descriptors(seed: u64) -> Self {
         // Three in a row: closing what is idle does not help every time.

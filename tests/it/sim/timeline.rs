@@ -17,6 +17,9 @@ pub(crate) const FIRST_PID: u32 = 4711;
 /// Stamps are raised where they would repeat, and what happens at one instant has stamps a little apart.
 const RAISED: u64 = 2_000;
 
+/// A clock that is set back by less, µs, begins no line.
+const STEP: u64 = 2_100_000;
+
 /// A line and a stamp on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
@@ -29,14 +32,16 @@ pub(crate) struct Moment {
 pub(crate) struct Span {
     pub(crate) from: Instant,
     pub(crate) clock: Clock,
+    /// The event of the step with which it began survived the end of the life.
+    pub(crate) is_on_record: bool,
 }
 
 /// All lines so far.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     spans: Vec<(usize, Span)>,
-    /// The line on which each life began, by its number.
-    lives: Vec<usize>,
+    /// When each life began, by its number.
+    lives: Vec<Moment>,
     lines: Vec<Line>,
 }
 
@@ -46,8 +51,9 @@ struct Line {
     /// What the clock showed at its end; `None`: it goes on, or a start ended it, which does not know when it ended.
     ends: Option<u64>,
     ended_by_start: bool,
-    /// How often stamps had gone back when it began.
+    /// How often stamps had gone back when it began, as far as that is on record.
     epoch: u64,
+    is_on_record: bool,
 }
 
 impl Timeline {
@@ -63,11 +69,12 @@ impl Timeline {
                 if let Some(last) = self.lines.last_mut() {
                     (last.ends, last.ended_by_start) = (before, !is_set);
                 }
-                let epoch = epoch + u64::from(went_back);
-                self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch });
+                let epoch = epoch + u64::from(went_back && span.is_on_record);
+                let is_on_record = !went_back || span.is_on_record;
+                self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch, is_on_record });
             }
             if !is_set {
-                self.lives.push(self.lines.len() - 1);
+                self.lives.push(Moment { line: self.lines.len() - 1, stamp: begins });
             }
             self.spans.push((self.lines.len() - 1, *span));
         }
@@ -90,9 +97,10 @@ impl Timeline {
         (read.line.max(after.line)..self.lines.len()).find_map(fits)
     }
 
-    /// How often stamps had gone back.
-    pub(crate) fn epoch(&self, moment: Moment) -> u64 {
-        self.lines[moment.line].epoch
+    /// How often stamps had gone back; `None`: a power cut has left lines and taken the event that would say so.
+    pub(crate) fn epoch(&self, moment: Moment) -> Option<u64> {
+        let line = &self.lines[moment.line];
+        line.is_on_record.then_some(line.epoch)
     }
 
     /// Whether the gaps cover everything from one moment to another, the ends of the lines between them included.
@@ -106,6 +114,15 @@ impl Timeline {
             let covers = |gap: &&Gap| gap.line == line && gap.from <= first + RAISED && last <= gap.to + RAISED;
             last <= first + RAISED || gaps.iter().any(|gap| covers(&gap))
         })
+    }
+
+    /// The moment at which something of a life is missed: where the clock was set back a little before the next one, its
+    /// stamps begin before the last ones of this life, and its start is all that they have in common.
+    pub(crate) fn missed(&self, life: usize, moment: Moment) -> Moment {
+        match self.lives.get(life + 1) {
+            Some(next) if next.line == moment.line && moment.stamp < next.stamp + STEP => moment.min(*next),
+            _ => moment,
+        }
     }
 
     /// Whether a moment is behind everything on its line, and what follows says that it is not known when it ended.
@@ -124,7 +141,7 @@ impl Timeline {
                 current = (current..self.lines.len()).find(begins).unwrap_or(current);
             } else if event["event"] == "started" {
                 let life = number("pid").unwrap() - u64::from(FIRST_PID);
-                current = current.max(self.lives[usize::try_from(life).unwrap()]);
+                current = current.max(self.lives[usize::try_from(life).unwrap()].line);
             }
             // What a start tells of the line before it is behind the event itself.
             let is_of_before = number("to") > number("ts_recv");

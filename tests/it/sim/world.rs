@@ -49,6 +49,13 @@ pub(crate) struct Outcome {
     pub(crate) events: Vec<serde_json::Value>,
 }
 
+impl Outcome {
+    /// How many events of a name there are of a connection.
+    pub(crate) fn count(&self, event: &str, connection: &str) -> usize {
+        self.events.iter().filter(|found| found["event"] == event && found["connection"] == connection).count()
+    }
+}
+
 /// How a life ended.
 #[derive(Debug)]
 pub(crate) enum Ended {
@@ -138,7 +145,7 @@ impl World {
         let (status, shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
-        let spans = Mutex::new(vec![Span { from, clock }]);
+        let spans = Mutex::new(vec![Span { from, clock, is_on_record: true }]);
         let recovered = assembled.is_ok();
         let ended = match assembled {
             Ok((supervisor, hosts)) => {
@@ -170,6 +177,8 @@ impl World {
         let (life, mut spans, to) = (life.clone(), spans.into_inner().unwrap(), self.clock.now());
         // The event of a step is written before anything else with its stamps.
         spans.retain(|span| span.from == from || is_on_record(span, &tape));
+        let left = Tape::read(&self.disk);
+        spans.iter_mut().for_each(|span| span.is_on_record = is_on_record(span, &left));
         Lived { life, spans, goes_back, from, to, ended, recovered, sync_failed }
     }
 
@@ -238,7 +247,7 @@ async fn watch_clock(mut shown: watch::Receiver<Status>, spans: &Mutex<Vec<Span>
         let clock = spans.last().unwrap().clock;
         let now = clock.now();
         if clock.stamp_at(now) != at {
-            spans.push(Span { from: now, clock: clock.moved(now, at) });
+            spans.push(Span { from: now, clock: clock.moved(now, at), is_on_record: true });
         }
     }
     std::future::pending().await
@@ -302,7 +311,8 @@ fn config() -> Config {
     config.private.subscribe = vec![subscription("myOrder", &[]), subscription("myAsset", &[])];
     config.storage.rotate_interval = Duration::from_secs(60);
     config.storage.rotate_bytes = 30_000;
-    config.storage.buffer_bytes = 512 * 1024;
+    // A read asks for half of it, so that the other half may wait for the disk.
+    config.storage.buffer_bytes = 1024 * 1024;
     config.storage.zstd_level = 1;
     config
 }

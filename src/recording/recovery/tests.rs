@@ -269,6 +269,21 @@ fn names_without_which_nothing_can_be_recorded_are_taken_from_whoever_has_them()
 }
 
 #[test]
+fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
+    let scene = Scene::new();
+    let gap = format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{},\"kind\":\"killed\"", TODAY + 25);
+    let begun =
+        |micros| started(micros).replace("}\n", &format!(",\"epoch\":0,\"missing_since\":{{\"public\":{TODAY}}}}}\n"));
+    scene.write(segment("recorder", TODAY + 10).plain(), begun(TODAY + 10));
+    scene.seal("recorder", TODAY + 20, &(begun(TODAY + 20) + &event(TODAY + 26, "gap", &gap)), 0);
+    scene.write("recorder.jsonl", stopped(TODAY + 30));
+    scene.write("A-B_trade.jsonl", line(TODAY + 29));
+    scene.mark(TODAY + 30, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.reached[0], recovered.history.missing_since[0]), (Some(stamp(TODAY + 29)), None));
+}
+
+#[test]
 fn a_failed_sync_is_remembered_even_if_the_process_ended_in_order() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 90));

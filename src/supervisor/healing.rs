@@ -39,11 +39,13 @@ impl Supervisor {
             Said::Healed { gap, report } => {
                 let (requests, unaffected) = (report.requests, report.unaffected);
                 let written: u64 = report.complete.values().chain(report.partial.values()).sum();
-                if report.partial.is_empty() {
-                    tracing::info!(gap, written, requests, unaffected, "what was missed in a gap is on disk");
-                } else {
+                if !report.partial.is_empty() {
                     let partial: Vec<_> = report.partial.keys().collect();
                     tracing::warn!(gap, written, requests, ?partial, "a gap could not be healed whole");
+                } else if written > 0 {
+                    tracing::info!(gap, written, requests, "what was missed in a gap is on disk");
+                } else {
+                    tracing::debug!(gap, requests, unaffected, "nothing that can be fetched was missed in a gap");
                 }
                 self.event(&Event::Healed { gap, report });
             }

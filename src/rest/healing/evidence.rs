@@ -47,6 +47,8 @@ pub struct Evidence {
     /// A record after one of the gaps does not show that nothing was missed in it.
     is_doubtful: bool,
     is_too_much: bool,
+    /// How many identifiers are held before it is looked which are not needed any more.
+    forgets_at: usize,
 }
 
 impl Evidence {
@@ -61,7 +63,8 @@ impl Evidence {
         let (before, known) = Default::default();
         let (first_after, is_doubtful, is_too_much) = Default::default();
         let open = open.into();
-        Self { from, open, before, known, has_begun: false, first_after, is_doubtful, is_too_much }
+        let forgets_at = KNOWN / 10;
+        Self { from, open, before, known, has_begun: false, first_after, is_doubtful, is_too_much, forgets_at }
     }
 
     /// Takes the next record; `false`: no more is needed.
@@ -149,11 +152,14 @@ impl Evidence {
         self.known.contains_key(&id)
     }
 
-    /// From now on this is on disk. What is newer than `newest` does not come up again.
+    /// From now on this is on disk. What is newer than `newest` does not come up again, and is forgotten when there is
+    /// much of it.
     pub fn wrote(&mut self, id: u64, time: i64, newest: i64) {
         self.known.insert(id, time);
-        if self.known.len() > KNOWN / 2 {
+        if self.known.len() > self.forgets_at {
             self.known.retain(|_, time| *time <= newest);
+            // Where little could be forgotten, the next try is far away.
+            self.forgets_at = self.forgets_at.max(self.known.len() * 2);
         }
     }
 

@@ -118,6 +118,8 @@ pub struct Plan {
     tasks_made: u64,
     reports: VecDeque<(u64, Report)>,
     held_until: Option<Stamp>,
+    /// What begins before is given up.
+    doubtful_until: Stamp,
 }
 
 #[derive(Debug)]
@@ -173,29 +175,27 @@ impl Plan {
         if self.gaps.contains_key(&gap.id) || now.since(gap.to) > REACH {
             return;
         }
-        let (mut report, mut tasks) = (Report::default(), 0);
         let span = Span { id: gap.id, from: gap.from, to: gap.to };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
-        for stream in streams {
-            match Healable::of(stream.kind()).filter(|_| stream.code().is_some()) {
-                Some(healable) => {
-                    self.add_task(stream, healable, span);
-                    tasks += 1;
-                }
-                None => {
-                    report.impossible.insert(stream.kind().to_owned());
-                }
-            }
-        }
-        self.gaps.insert(gap.id, Pending { tasks, report });
+        let healable = |stream: &StreamKey| Healable::of(stream.kind()).filter(|_| stream.code().is_some());
+        let (possible, impossible): (Vec<_>, Vec<_>) =
+            streams.into_iter().partition(|stream| healable(stream).is_some());
+        let impossible = impossible.into_iter().map(|stream| stream.kind().to_owned()).collect();
+        let report = Report { impossible, ..Report::default() };
+        self.gaps.insert(gap.id, Pending { tasks: possible.len(), report });
         self.report_if_done(gap.id);
+        for stream in possible {
+            self.add_task(stream, healable(stream).expect("it was asked above"), span);
+        }
     }
 
-    /// Stamps went back: of what is in hand it cannot be told any more where it lies.
-    pub fn give_up(&mut self) {
+    /// Stamps went back. Until they are past `until` the tape has two time lines, and of what begins before it cannot be
+    /// told where among the records it lies.
+    pub fn give_up(&mut self, until: Stamp) {
+        self.doubtful_until = self.doubtful_until.max(until);
         self.order.clear();
-        for (_, task) in std::mem::take(&mut self.tasks).into_values() {
-            self.done(&task, End::Partial, &Written::new());
+        for (state, task) in std::mem::take(&mut self.tasks).into_values() {
+            self.put(task, state);
         }
     }
 
@@ -305,6 +305,9 @@ impl Plan {
     }
 
     fn put(&mut self, task: Task, state: State) {
+        if task.from() < self.doubtful_until {
+            return self.done(&task, End::Partial, &Written::new());
+        }
         self.order.insert((state, task.key()));
         self.tasks.insert(task.key(), (state, task));
     }

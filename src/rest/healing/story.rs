@@ -27,8 +27,8 @@ pub enum Told {
     Healed(u64),
     /// A process began.
     Started,
-    /// Stamps went back: those before and after it cannot be compared.
-    WentBack,
+    /// Stamps went back, and this was the last one before: up to it there are two time lines.
+    WentBack(Stamp),
 }
 
 #[derive(Deserialize)]
@@ -59,7 +59,10 @@ pub fn parse(line: &[u8]) -> Option<Told> {
         }
         "healed" => event.gap.map(Told::Healed),
         "started" => Some(Told::Started),
-        "clock_step" => (event.after? <= event.before?).then_some(Told::WentBack),
+        "clock_step" => event
+            .before
+            .filter(|before| event.after.is_some_and(|after| after <= *before))
+            .map(|before| Told::WentBack(Stamp::from_micros(before).unwrap_or_default())),
         _ => None,
     }
 }
@@ -76,7 +79,7 @@ mod tests {
         assert_eq!(parse(line), Some(Told::Gap(Gap { id: 9, from: stamp(5), to: stamp(8), streams })));
         assert_eq!(parse(br#"{"ts_recv":9,"type":"recorder","event":"healed","gap":9}"#), Some(Told::Healed(9)));
         let step = |after: u64| format!(r#"{{"event":"clock_step","before":7,"after":{after},"epoch":1}}"#);
-        assert_eq!(parse(step(5).as_bytes()), Some(Told::WentBack));
+        assert_eq!(parse(step(5).as_bytes()), Some(Told::WentBack(stamp(7))));
         assert_eq!(parse(step(9).as_bytes()), None);
         assert_eq!(parse(br#"{"ts_recv":9,"type":"recorder","event":"live","cause":"\"event\":\"gap\""}"#), None);
         assert_eq!(parse(b"{\"event\":\"gap\",\"id\":"), None);

@@ -18,6 +18,7 @@ use upbit_recorder::connection::dial::network::Network;
 use upbit_recorder::connection::dial::tls;
 use upbit_recorder::recording::files::disk::Disk;
 use upbit_recorder::recording::threads;
+use upbit_recorder::rest::healing::{self, Healer};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -30,7 +31,12 @@ struct Recorder {
 impl Recorder {
     /// Starts it; its wall clock is `ahead` of this machine's, µs, from the start on.
     fn start(scene: &Scene, url: &str, ahead: &Arc<AtomicI64>) -> Self {
-        let sets = [format!("data_dir={}", scene.tape.path.display()), format!("public.url={url}")];
+        let rest = url.replace("ws://", "http://").replace("/websocket", "");
+        let sets = [
+            format!("data_dir={}", scene.tape.path.display()),
+            format!("public.url={url}"),
+            format!("rest.url={rest}"),
+        ];
         let config = config::load(&Sources { assignments: sets.to_vec(), ..Sources::default() }).unwrap().config;
         let shutdown = CancellationToken::new();
         let (token, ahead) = (shutdown.clone(), ahead.clone());
@@ -56,8 +62,10 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, shutdown: CancellationToken) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let network = |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?));
-        let (supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
+        let (mut supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
         threads::spawn(hosts).unwrap();
+        let (desk, counter) = healing::connect(clock);
+        healing::spawn(Healer::new(config, counter, supervisor.heal_with(desk))).unwrap();
         let (_requests, queue) = mpsc::channel(1);
         supervisor.run(shutdown, queue).await.unwrap();
     });
@@ -163,4 +171,25 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
     );
     let gaps: Vec<_> = events(&scene).into_iter().filter(|event| event["event"] == "gap").collect();
     assert!(gaps.iter().all(|gap| gap["from"].as_u64() < gap["to"].as_u64()), "{gaps:?}");
+}
+
+#[test]
+fn a_gap_is_not_healed_while_stamps_are_where_they_had_been_before() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
+    let ahead = Arc::new(AtomicI64::new(0));
+    let recorder = Recorder::start(&scene, &exchange.url, &ahead);
+    await_event(&scene, "healed");
+    ahead.store(-HOUR, Ordering::Relaxed);
+    await_step(&scene, &mut Vec::new());
+    exchange.fault("drop");
+    await_event(&scene, "gap");
+    await_event(&scene, "healed");
+    recorder.stop();
+    let events = active(&scene);
+    let find = |event: &str| events.iter().find(|found| found["event"] == event).unwrap();
+    let (gap, healed) = (find("gap"), find("healed"));
+    assert_eq!((&healed["gap"], &healed["requests"]), (&gap["id"], &0.into()));
+    let partial: Vec<&String> = healed["partial"].as_object().unwrap().keys().collect();
+    assert_eq!(partial, ["KRW-BTC_trade", "KRW-ETH_trade", "KRW-XRP_trade"]);
 }

@@ -11,13 +11,13 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 const SMALL: [&str; 2] = ["public.max_message_bytes=64KiB", "storage.buffer_bytes=2MiB"];
 
 /// Lets no file of the recorder grow beyond `bytes`; `None`: as far as it likes.
-fn limit(recorder: &Program, bytes: Option<u64>) {
+pub(super) fn limit(recorder: &Program, bytes: Option<u64>) {
     let pid = Pid::from_raw(i32::try_from(recorder.pid()).unwrap());
     prlimit(pid, Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
 }
 
 /// The size of the largest active file.
-fn largest(scene: &Scene) -> u64 {
+pub(super) fn largest(scene: &Scene) -> u64 {
     let files = std::fs::read_dir(&scene.tape.path).unwrap().map(|entry| entry.unwrap());
     let active = files.filter(|file| file.file_name().to_str().unwrap().ends_with(".jsonl"));
     active.map(|file| file.metadata().unwrap().len()).max().unwrap_or_default()

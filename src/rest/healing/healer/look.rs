@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How far back the last record before a gap is looked for. Most streams have one within minutes, and what is further
 /// back costs reading.
-const LOOK_BACK: [Duration; 4] =
+pub(super) const LOOK_BACK: [Duration; 4] =
     [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400), REACH];
 
 /// What the tape shows of a task.

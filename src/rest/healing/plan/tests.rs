@@ -166,9 +166,16 @@ fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
 #[test]
 fn stamps_that_went_back_leave_partial_gaps() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-BTC_candle.1m"])]);
-    plan.give_up();
-    assert_eq!(report(&mut plan, at(0)).1.partial.len(), 2);
+    let asked = look(&mut plan, at(15));
+    plan.give_up(at(50));
+    // What was being done for the other one is not begun again.
+    plan.put_back(asked, at(16));
+    assert_eq!(report(&mut plan, at(16)).1.partial.len(), 2);
+    plan.add(&gap(45, 60, &["KRW-BTC_trade"]), at(60));
+    assert_eq!(report(&mut plan, at(60)).1.partial.len(), 1);
     assert_eq!(plan.next(at(100)), Next::Wait(None));
+    plan.add(&gap(50, 60, &["KRW-BTC_trade"]), at(60));
+    assert_eq!(look(&mut plan, at(100)).gaps.len(), 1);
 }
 
 #[test]

@@ -194,7 +194,15 @@ impl Supervisor {
         if let Some(disk_full) = self.shown.disk_full.clone()
             && self.threads.progress.unwritten() > 0
         {
-            self.record_unsure(self.threads.progress.written(), end, &format!("not written at the end: {disk_full}"));
+            let (written, cause) = (self.threads.progress.written(), format!("not written at the end: {disk_full}"));
+            match self.last_step {
+                // What is not written begins in the time line before.
+                Some((before, after)) if self.threads.progress.steps() < self.steps_made => {
+                    self.record_unsure(written, before, &cause);
+                    self.record_unsure(after, end, &cause);
+                }
+                _ => self.record_unsure(written, end, &cause),
+            }
         }
         let requests = self.connections.iter().map(|(id, connection)| (*id, connection.sent.clone()));
         let stopped = Event::stopped(self.stop_reason.clone(), requests.collect::<Vec<_>>());

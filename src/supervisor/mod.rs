@@ -61,6 +61,9 @@ pub struct Supervisor {
     clock: Clock,
     wall: Wall,
     steps: StepWatch,
+    /// The last step: where the time line before ended, and where this one began; and how many there were.
+    last_step: Option<(Stamp, Stamp)>,
+    steps_made: u64,
     /// How often stamps have gone back in this directory.
     epoch: u64,
     stamper: Stamper,
@@ -132,6 +135,8 @@ impl Supervisor {
             clock: setup.clock,
             wall: setup.wall,
             steps: StepWatch::default(),
+            last_step: None,
+            steps_made: 0,
             epoch: setup.epoch,
             stamper: setup.stamper,
             router: setup.router,

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 /// Fewer files than this that can still be made are shown as a fault: a rotation of the whole exchange makes 2,565.
 const MIN_FREE_INODES: u64 = 10_000;
 
+/// Why what was written on a full disk may be lost.
+pub(super) const UNSURE: &str = "the disk was full when what was written was to be made durable";
+
 impl Supervisor {
     pub(super) fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {
         match report {
@@ -71,7 +74,7 @@ impl Supervisor {
         self.event(&Event::DiskOk);
         if let Some(since) = self.unsure_since.take() {
             let to = self.stamper.raise(self.clock.stamp());
-            self.record_unsure(since, to, "the disk was full when what was written was to be made durable");
+            self.record_unsure(since, to, UNSURE);
         }
     }
 

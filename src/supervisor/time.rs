@@ -6,6 +6,7 @@
 //! ```
 
 use super::ending::{CLOSING_TICK, Phase};
+use super::reports::UNSURE;
 use super::{OUTBOX, Supervisor};
 use crate::clock::{Instant, Stamp, Stamper};
 use crate::events::Event;
@@ -61,6 +62,9 @@ impl Supervisor {
     /// Moves the anchor: the time line of the stamps ends here and goes on at `wall`.
     fn step(&mut self, now: Instant, wall: Stamp) {
         let before = self.stamper.raise(self.clock.stamp_at(now));
+        if let Some(since) = self.unsure_since {
+            self.record_unsure(since, before, UNSURE);
+        }
         let ended = self.ledger.step(before, wall);
         self.record_gaps(ended);
         // What the gaps were stamped with belongs to the old time line, too.
@@ -69,6 +73,7 @@ impl Supervisor {
         self.clock = self.clock.moved(now, wall);
         self.stamper = Stamper::after(wall.before(MICROSECOND));
         let after = self.stamper.raise(wall);
+        (self.last_step, self.steps_made) = (Some((before, after)), self.steps_made + 1);
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
         let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
         let event = Event::ClockStep { before, after: micros, epoch }.to_json();

@@ -139,6 +139,14 @@ impl StorageError {
         self.is_full() || self.is_out_of_descriptors()
     }
 
+    /// Whether it is about this one file, and trying again soon will not change it: rights, or a part of the disk that
+    /// cannot be read.
+    pub fn is_about_the_file(&self) -> bool {
+        use rustix::io::Errno;
+        let errnos = [Errno::ACCESS, Errno::PERM, Errno::IO];
+        errnos.iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
+    }
+
     /// Whether the process or the system has no file left to open: the disk is well, and another try may find one.
     pub fn is_out_of_descriptors(&self) -> bool {
         use rustix::io::Errno;

@@ -7,6 +7,7 @@
 //! Every step can fail because the disk is full, and be called again: it goes on exactly where it stopped, so that no
 //! line is lost, doubled or glued to another.
 
+mod ending;
 pub mod line;
 mod order;
 pub mod segment;
@@ -129,6 +130,11 @@ impl Journal {
         self.append(id, stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))
     }
 
+    /// Whether the order in hand is a step.
+    pub fn is_stepping(&self) -> bool {
+        matches!(self.current, Some((Order::Step(_), _)))
+    }
+
     /// Writes the lines of one stream to its file. After an error the rest stays, and a later call resumes it.
     pub fn flush(&mut self, id: StreamId) -> Result<(), StorageError> {
         self.write_out_stream(id)
@@ -152,13 +158,6 @@ impl Journal {
         }
         self.pending_bytes = 0;
         Ok(())
-    }
-
-    /// Rotates one of the streams that are due; `false`: there is none.
-    pub fn rotate_one(&mut self) -> Result<bool, StorageError> {
-        let Some((&id, &reason)) = self.due.first_key_value() else { return Ok(false) };
-        self.rotate(id, reason)?;
-        Ok(true)
     }
 
     /// What has to be made durable since the last call; `None`: nothing.
@@ -192,23 +191,6 @@ impl Journal {
             Order::Step(step) => return self.begin_time_line(step, &mut done.lines),
         }
         Ok(())
-    }
-
-    fn begin_time_line(&mut self, step: &Step, done: &mut usize) -> Result<(), StorageError> {
-        if *done == 0 {
-            self.epoch = step.epoch;
-            self.rotate_all(Reason::Clock, |_| true);
-            while self.rotate_one()? {}
-            let ended = self.rotated.get(&Reason::Clock).cloned().unwrap_or_default();
-            let (first, event) = &step.step;
-            let (second, rotated) = (step.rotated.0, (step.rotated.1)(ended));
-            self.append(step.recorder, *first, &|line, stamp| {
-                line::object(line, stamp, event.as_bytes());
-                line::object(line, second, rotated.as_bytes());
-            })?;
-            *done = 1;
-        }
-        self.flush(step.recorder)
     }
 
     fn open(&mut self, stream: &NewStream) {
@@ -310,17 +292,6 @@ impl Journal {
         Ok(id)
     }
 
-    fn reason_to_rotate(&self, id: StreamId, stamp: Stamp) -> Option<Reason> {
-        let segment = self.streams[id.index()].segment.as_ref()?;
-        if self.rotation.is_over(segment.name().first, stamp) {
-            Some(Reason::Interval)
-        } else if self.rotation.is_full(segment.bytes()) {
-            Some(Reason::Size)
-        } else {
-            self.due.get(&id).copied()
-        }
-    }
-
     fn begin(&mut self, id: StreamId, first: Stamp) -> Result<Segment, StorageError> {
         let stream = &self.streams[id.index()];
         let (tree, key) = (stream.tree, stream.key.clone());
@@ -370,52 +341,6 @@ impl Journal {
             self.spare.push(buffer);
         }
         Ok(())
-    }
-
-    fn rotate(&mut self, id: StreamId, reason: Reason) -> Result<(), StorageError> {
-        self.write_out_stream(id)?;
-        let Some(segment) = &self.streams[id.index()].segment else {
-            self.due.remove(&id);
-            return Ok(());
-        };
-        let (root, directory) = (segment.name().tree.root().to_owned(), segment.name().directory());
-        self.make_directory(directory.clone())?;
-        let stream = &mut self.streams[id.index()];
-        let mut segment = stream.segment.take().expect("it was there above");
-        if let Err(error) = segment.archive(&*self.files) {
-            stream.segment = Some(segment);
-            return Err(error);
-        }
-        self.due.remove(&id);
-        self.sync.add_directory(root);
-        self.sync.add_directory(directory);
-        segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
-        let finished = segment.finish();
-        self.rotated.entry(reason).or_default().push(finished.name.plain_name());
-        self.sync.finished.push(finished);
-        Ok(())
-    }
-
-    fn describe(&mut self, tree: Tree, origins: &Arc<Origins>) {
-        self.origins[tree as usize] = origins.clone();
-        self.rotate_all(Reason::Subscription, |segment| {
-            let name = segment.name();
-            name.tree == tree && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
-        });
-    }
-
-    fn tick(&mut self, stamp: Stamp) {
-        let rotation = self.rotation;
-        self.rotate_all(Reason::Interval, |segment| rotation.is_over(segment.name().first, stamp));
-    }
-
-    /// Makes the streams due whose segment `is_due`. They are rotated between frames, so that none has to wait long.
-    fn rotate_all(&mut self, reason: Reason, is_due: impl Fn(&Segment) -> bool) {
-        for (index, stream) in self.streams.iter().enumerate() {
-            if stream.segment.as_ref().is_some_and(&is_due) {
-                self.due.entry(StreamId::at(index)).or_insert(reason);
-            }
-        }
     }
 
     fn make_directory(&mut self, path: PathBuf) -> Result<(), StorageError> {

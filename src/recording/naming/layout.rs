@@ -200,6 +200,27 @@ fn utc(stamp: Stamp) -> DateTime {
     Offset::UTC.to_datetime(timestamp)
 }
 
+/// The directories in a tree's root.
+pub fn own_directories(tree: Tree) -> &'static [&'static str] {
+    match tree {
+        Tree::Public => &["archive", "quarantine", "private", "rest"],
+        Tree::Private => &["archive", "quarantine"],
+    }
+}
+
+/// The files in a tree's root that are no streams.
+pub fn own_files(tree: Tree) -> &'static [&'static str] {
+    match tree {
+        Tree::Public => &[LOCK, MARK, RESERVE],
+        Tree::Private => &[],
+    }
+}
+
+/// Whether nothing can be recorded without this stream.
+pub fn is_needed(tree: Tree, stream: &StreamKey) -> bool {
+    *stream == StreamKey::misc() || (tree == Tree::Public && *stream == StreamKey::recorder())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

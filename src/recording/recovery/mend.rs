@@ -1,13 +1,25 @@
 //! Ends what a crash left unfinished, so that followers stay in step and nothing is glued to it. Every step can be
 //! repeated: after another crash in the middle, the next start does the same again.
 
-use super::Torn;
 use crate::recording::files::{Files, StorageError, append_all};
 use crate::recording::journal::segment::free_name;
 use crate::recording::naming::layout::SegmentName;
 use crate::recording::seal::tally::Checksum;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A line that was being written when the process died. What it holds is not told: it may be private.
+#[derive(Debug)]
+pub struct Torn {
+    /// The segment it is in, under its new name.
+    pub file: PathBuf,
+    /// Where it begins.
+    pub offset: u64,
+    /// Its length in bytes, without the line break that now ends it.
+    pub length: u64,
+    /// Its SHA-256.
+    pub sha256: String,
+}
 
 pub(super) struct Mender<'a> {
     pub(super) files: &'a dyn Files,

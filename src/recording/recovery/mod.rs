@@ -7,6 +7,8 @@
 //! x.jsonl, otherwise      ──▶ archived; a torn last line is ended, and kept once more in quarantine/
 //! empty                   ──▶ removed: made for a line that never came
 //! in the archive under one of our names, and not written by us ──▶ quarantine/
+//! misc.jsonl, recorder.jsonl, not written by us ──▶ quarantine/: nothing can be recorded without these names
+//! cannot be read          ──▶ stays where it is, for the next start; an active file moves into the archive
 //! anything else           ──▶ never touched, mentioned once
 //! ```
 //!
@@ -38,6 +40,7 @@ use crate::clock::step::STEP;
 use history::{End, History};
 use inspect::{Inspected, inspect};
 use mend::Mender;
+pub use mend::Torn;
 use past::{Past, RecorderSegment};
 use quarantine::Quarantined;
 use std::collections::BTreeSet;
@@ -48,6 +51,9 @@ use std::time::Duration;
 
 /// Where no mark tells what was durable, this much before the last line is doubted: the longest `sync_interval`.
 const UNMARKED: Duration = Duration::from_secs(60);
+
+/// Why a file is moved away that bears one of our names.
+const NOT_OURS: &str = "its first line is none that the recorder writes";
 
 /// What the start found.
 #[derive(Debug, Default)]
@@ -76,22 +82,10 @@ pub struct Recovered {
     pub goes_back: bool,
 }
 
-/// A line that was being written when the process died. What it holds is not told: it may be private.
-#[derive(Debug)]
-pub struct Torn {
-    /// The segment it is in, under its new name.
-    pub file: PathBuf,
-    /// Where it begins.
-    pub offset: u64,
-    /// Its length in bytes, without the line break that now ends it.
-    pub length: u64,
-    /// Its SHA-256.
-    pub sha256: String,
-}
-
 /// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
-    let mut recovery = Recovery { files, rotation, now, past: Past::default(), found: Recovered::default() };
+    let mut recovery =
+        Recovery { files, rotation, now, past: Past::default(), found: Recovered::default(), has_unreadable: false };
     recovery.put_archives_in_order()?;
     let mark = Mark::read(files);
     let active = recovery.look_at_active()?;
@@ -114,6 +108,8 @@ struct Recovery<'a> {
     now: Stamp,
     past: Past,
     found: Recovered,
+    /// There is a file of which nothing is known.
+    has_unreadable: bool,
 }
 
 /// A plain segment and what it holds.
@@ -166,7 +162,7 @@ impl Recovery<'_> {
         (plain, own): (&mut Vec<Plain>, &mut Vec<RecorderSegment>),
     ) -> Result<(), StorageError> {
         let date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let listed = self.list(directory)?;
+        let listed = self.readable(self.list(directory))?.unwrap_or_default();
         let names: BTreeSet<OsString> = listed.iter().map(|entry| entry.name.clone()).collect();
         let is_there = |path: &Path| path.file_name().is_some_and(|name| names.contains(name));
         for entry in listed {
@@ -201,15 +197,17 @@ impl Recovery<'_> {
         if !is_needed {
             return self.files.remove(&path).map_err(StorageError::at("remove", &path));
         }
-        let kept = quarantine::quarantine(self.files, name.tree, &path, "unfinished, and without its source")?;
-        self.found.quarantined.push(kept);
-        Ok(())
+        self.move_away(name.tree, &path, "unfinished, and without its source")
     }
 
     /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
     fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, StorageError> {
         let path = name.plain();
-        match inspect(self.files, &path).map_err(StorageError::at("read", &path))? {
+        let Some(inspected) = self.readable(inspect(self.files, &path).map_err(StorageError::at("read", &path)))?
+        else {
+            return Ok(None);
+        };
+        match inspected {
             // The sealer holds the two against each other.
             Inspected::Empty if is_sealed => Ok(Some(Plain { last: name.first, name, bytes: 0, torn: Vec::new() })),
             Inspected::Empty => {
@@ -217,8 +215,7 @@ impl Recovery<'_> {
                 Ok(None)
             }
             Inspected::Foreign => {
-                let reason = "its first line is none that the recorder writes";
-                self.found.quarantined.push(quarantine::quarantine(self.files, name.tree, &path, reason)?);
+                self.move_away(name.tree, &path, NOT_OURS)?;
                 Ok(None)
             }
             Inspected::Segment { last, bytes, torn, .. } => Ok(Some(Plain { name, last, bytes, torn })),
@@ -248,9 +245,11 @@ impl Recovery<'_> {
         for tree in Tree::ALL {
             for entry in self.list(tree.root())? {
                 let path = tree.root().join(&entry.name);
-                match entry.name.to_str().filter(|_| entry.is_file).and_then(layout::parse_active) {
+                let stream = entry.name.to_str().and_then(layout::parse_active);
+                match stream.filter(|stream| entry.is_file || layout::is_needed(tree, stream)) {
+                    Some(_) if !entry.is_file => self.move_away(tree, &path, "it is no file")?,
                     Some(stream) => active.extend(self.look_at_stream(tree, stream, &path)?),
-                    None if is_own_directory(tree, &entry) || is_own_file(tree, &entry) => {}
+                    None if is_own(tree, &entry) => {}
                     None => self.found.foreign.push(path),
                 }
             }
@@ -259,9 +258,17 @@ impl Recovery<'_> {
     }
 
     fn look_at_stream(&mut self, tree: Tree, stream: StreamKey, path: &Path) -> Result<Option<Plain>, StorageError> {
-        match inspect(self.files, path).map_err(StorageError::at("read", path))? {
+        let inspected = inspect(self.files, path).map_err(StorageError::at("read", path));
+        let Some(inspected) = self.readable(inspected)? else {
+            let name = SegmentName { tree, stream, first: self.now };
+            self.found.quarantined.push(quarantine::set_aside(self.files, name)?);
+            return Ok(None);
+        };
+        match inspected {
             // Made for its first line, which never came.
             Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
+            // Without these two names nothing can be recorded.
+            Inspected::Foreign if layout::is_needed(tree, &stream) => self.move_away(tree, path, NOT_OURS)?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Segment { first, last, bytes, torn } => {
                 self.past.note(self.newest_epoch(), tree, &stream, last);
@@ -327,7 +334,7 @@ impl Recovery<'_> {
     /// Whether the last process ended in order, and everything it wrote was durable when it did.
     fn is_clean(&self, mark: Option<Mark>) -> bool {
         let End::Stopped(at) = self.found.history.end else { return false };
-        mark.is_some_and(|mark| mark.epoch == self.found.history.epoch && mark.durable >= at)
+        !self.has_unreadable && mark.is_some_and(|mark| mark.epoch == self.found.history.epoch && mark.durable >= at)
     }
 
     fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
@@ -352,6 +359,23 @@ impl Recovery<'_> {
         self.found.backlog.push(Finished { name, origin, epoch });
     }
 
+    fn move_away(&mut self, tree: Tree, path: &Path, reason: &'static str) -> Result<(), StorageError> {
+        self.found.quarantined.push(quarantine::quarantine(self.files, tree, path, reason)?);
+        Ok(())
+    }
+
+    /// One file that cannot be read must not keep the recorder from recording; `None`: this is one.
+    fn readable<T>(&mut self, read: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+        match read {
+            Err(error) if error.is_about_the_file() && !error.path.as_os_str().is_empty() => {
+                tracing::warn!(%error, "left for the next start, or for you");
+                self.has_unreadable = true;
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
+    }
+
     fn mender(&self) -> Mender<'_> {
         Mender { files: self.files }
     }
@@ -365,16 +389,10 @@ fn is_date(entry: &Listed) -> bool {
     !entry.is_file && entry.name.to_str().is_some_and(layout::is_date_directory)
 }
 
-fn is_own_directory(tree: Tree, entry: &Listed) -> bool {
-    let own: &[&str] = match tree {
-        Tree::Public => &["archive", "quarantine", "private", "rest"],
-        Tree::Private => &["archive", "quarantine"],
-    };
-    !entry.is_file && own.iter().any(|name| entry.name == *name)
-}
-
-fn is_own_file(tree: Tree, entry: &Listed) -> bool {
-    tree == Tree::Public && [layout::LOCK, layout::MARK, layout::RESERVE].iter().any(|name| entry.name == *name)
+/// Whether an entry of a tree's root that is no stream is one of ours.
+fn is_own(tree: Tree, entry: &Listed) -> bool {
+    let own = if entry.is_file { layout::own_files(tree) } else { layout::own_directories(tree) };
+    own.iter().any(|name| entry.name == *name)
 }
 
 #[cfg(test)]

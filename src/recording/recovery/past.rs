@@ -114,9 +114,15 @@ pub(super) fn read_history(
         }
     }
     let active = Tree::Public.active(&StreamKey::recorder());
-    match files.read(&active) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        file => file.and_then(|file| history.read(file)).map_err(StorageError::at("read", &active))?,
+    let read = match files.read(&active) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        file => file.and_then(|file| history.read(file)).map_err(StorageError::at("read", &active)),
+    };
+    match read {
+        Err(error) if error.is_about_the_file() => {
+            tracing::warn!(%error, "the recorder's last events cannot be read");
+        }
+        read => read?,
     }
     Ok(history)
 }
@@ -136,23 +142,44 @@ fn in_order(
         let skipped = part.len().saturating_sub(RECORDER_SEGMENTS);
         chosen.extend(part.into_iter().skip(skipped));
     }
-    let mut epochs = BTreeMap::new();
-    for segment in &chosen {
-        let directory = segment.name.directory();
-        if segment.is_sealed && !epochs.contains_key(&directory) {
-            let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
-            epochs.insert(directory, entries.collect::<BTreeMap<_, _>>());
-        }
-    }
-    // What is not sealed yet is not older than what is.
-    chosen.sort_by_cached_key(|segment| {
-        let sealed = segment.name.sealed();
-        let name = sealed.file_name().unwrap_or_default().to_string_lossy();
-        let listed = epochs.get(&segment.name.directory()).and_then(|epochs| epochs.get(&*name));
-        let epoch = if segment.is_sealed { listed.copied().unwrap_or_default() } else { u64::MAX };
-        (epoch, segment.name.first)
-    });
+    let epochs = epochs(files, &chosen)?;
+    let epoch_of = |segment: &RecorderSegment| {
+        let before = epochs.iter().filter(|(name, _)| name.first <= segment.name.first).map(|(_, epoch)| *epoch);
+        // What nothing tells is not older than what is before it by its name.
+        epochs.get(&segment.name).copied().or(before.max()).unwrap_or(u64::MAX)
+    };
+    chosen.sort_by_cached_key(|segment| (epoch_of(segment), segment.name.first));
     Ok(chosen)
+}
+
+/// The time lines of segments, as far as manifests tell of those that are sealed, and the first events of the others.
+fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
+    #[derive(serde::Deserialize)]
+    struct First {
+        event: String,
+        epoch: u64,
+    }
+    let (mut epochs, mut manifests) = (BTreeMap::new(), BTreeMap::new());
+    for segment in segments {
+        let (name, directory) = (&segment.name, segment.name.directory());
+        let told = if segment.is_sealed {
+            if !manifests.contains_key(&directory) {
+                let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
+                manifests.insert(directory.clone(), entries.collect::<BTreeMap<_, _>>());
+            }
+            let sealed = name.sealed();
+            let sealed = sealed.file_name().unwrap_or_default().to_string_lossy();
+            manifests.get(&directory).and_then(|listed| listed.get(&*sealed).copied())
+        } else {
+            // One that cannot be read is told of where it is read.
+            let mut first = Vec::new();
+            let read = files.read(&name.plain()).and_then(|file| BufReader::new(file).read_until(b'\n', &mut first));
+            let first = read.ok().and_then(|_| serde_json::from_slice::<First>(&first).ok());
+            first.filter(|first| ["started", "clock_step"].contains(&&*first.event)).map(|first| first.epoch)
+        };
+        epochs.extend(told.map(|epoch| (name.clone(), epoch)));
+    }
+    Ok(epochs)
 }
 
 fn read_segment(files: &dyn Files, segment: &RecorderSegment, path: &Path, history: &mut History) -> io::Result<()> {
@@ -165,7 +192,13 @@ pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>
     let path = directory.join("manifest.jsonl");
     let file = match files.read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        file => file.map_err(StorageError::at("read", &path))?,
+        opened => match opened.map_err(StorageError::at("read", &path)) {
+            Err(error) if error.is_about_the_file() => {
+                tracing::warn!(%error, "what it lists is not known");
+                return Ok(Vec::new());
+            }
+            opened => opened?,
+        },
     };
     let mut entries = Vec::new();
     for line in BufReader::new(file).split(b'\n') {

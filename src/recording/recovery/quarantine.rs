@@ -1,7 +1,9 @@
-//! Where files go that bear one of our names and do not hold what it says: moved, never changed, never removed.
+//! Where files go that bear one of our names and do not hold what it says: moved, never changed, never removed. Those that
+//! cannot be read go where the next start will try again.
 
 use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::Tree;
+use crate::recording::journal::segment::free_name;
+use crate::recording::naming::layout::{SegmentName, Tree};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +42,19 @@ pub fn quarantine(
         }
     }
     Err(StorageError::at("find a free name in the quarantine for", file)(io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
+/// archive, under the time of this start.
+pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, StorageError> {
+    let (active, name) = (name.tree.active(&name.stream), free_name(files, name)?);
+    let (directory, kept) = (name.directory(), name.plain());
+    files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+    files.rename(&active, &kept).map_err(StorageError::at("move to the archive", &active))?;
+    for changed in [directory.as_path(), name.tree.root()] {
+        files.sync_directory(changed).map_err(StorageError::at("sync the directory", changed))?;
+    }
+    Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })
 }
 
 #[cfg(test)]

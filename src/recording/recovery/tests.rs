@@ -1,6 +1,9 @@
 use super::*;
 use crate::recording::files::disk::Disk;
+use crate::recording::files::{AppendFile, ReadFile};
 use crate::recording::seal::Sealer;
+use rustix::io::Errno;
+use std::io;
 
 const DAY: u64 = 86_400_000_000;
 /// A day's first microsecond, at which these tests play.
@@ -32,6 +35,12 @@ impl Scene {
         Mark { durable: stamp(durable), epoch }.write(&*self.disk).unwrap();
     }
 
+    fn recover_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Recovered, StorageError> {
+        let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
+        let files = Unreadable { disk: self.disk.clone(), path: path.as_ref().to_owned(), errno };
+        recover(&files, rotation, stamp(TODAY + 50))
+    }
+
     fn recover(&self, now: u64) -> Recovered {
         let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
         recover(&*self.disk, rotation, stamp(now)).unwrap()
@@ -43,6 +52,44 @@ impl Scene {
         self.write(name.plain(), lines);
         let sealer = Sealer::new(self.disk.clone(), 1, Stamp::default(), std::sync::Arc::default());
         sealer.step(&Finished { name, origin: None, epoch }).unwrap();
+    }
+}
+
+/// A disk on which one file cannot be read.
+#[derive(Debug)]
+struct Unreadable {
+    disk: std::sync::Arc<Disk>,
+    path: PathBuf,
+    errno: Errno,
+}
+
+impl Files for Unreadable {
+    fn create(&self, path: &Path) -> io::Result<std::sync::Arc<dyn AppendFile>> {
+        self.disk.create(path)
+    }
+    fn append(&self, path: &Path) -> io::Result<std::sync::Arc<dyn AppendFile>> {
+        self.disk.append(path)
+    }
+    fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
+        if path == self.path { Err(self.errno.into()) } else { self.disk.read(path) }
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.disk.remove(path)
+    }
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        self.disk.make_directory(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        self.disk.list(path)
+    }
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.disk.sync_directory(path)
+    }
+    fn sync_all(&self) -> io::Result<()> {
+        self.disk.sync_all()
     }
 }
 
@@ -162,6 +209,78 @@ fn a_sealed_file_that_lost_its_listing_goes_to_the_sealer_again() {
     assert_eq!(scene.recover(TODAY + 50).backlog.len(), 0);
     scene.disk.remove(&segment("A-B_trade", TODAY + 5).manifest()).unwrap();
     assert_eq!(scene.recover(TODAY + 50).backlog[0].name, segment("A-B_trade", TODAY + 5));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_left_for_the_next_start_and_keeps_nobody_from_recording() {
+    for errno in [Errno::ACCESS, Errno::IO] {
+        let scene = Scene::new();
+        let waiting = segment("C-D_trade", TODAY + 1);
+        scene.write(waiting.plain(), line(TODAY + 1));
+        scene.write("A-B_trade.jsonl", line(TODAY + 5));
+        scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
+        scene.mark(TODAY + 9, 0);
+        let recovered = scene.recover_without(waiting.plain(), errno).unwrap();
+        assert_eq!((recovered.backlog.len(), recovered.is_clean), (2, false), "the others are put in order");
+        assert_eq!(scene.read(waiting.plain()), line(TODAY + 1));
+        assert_eq!(scene.recover(TODAY + 60).backlog.len(), 3);
+    }
+}
+
+#[test]
+fn an_active_file_that_cannot_be_read_makes_way() {
+    for name in ["A-B_trade", "recorder", "misc"] {
+        let scene = Scene::new();
+        let content = line(TODAY + 5);
+        scene.write(format!("{name}.jsonl"), &content);
+        scene.mark(TODAY + 9, 0);
+        let recovered = scene.recover_without(format!("{name}.jsonl"), Errno::IO).unwrap();
+        let kept = segment(name, TODAY + 50).plain();
+        assert_eq!((&recovered.quarantined[0].kept, scene.read(&kept)), (&kept, content));
+        assert_eq!(recovered.backlog.len(), 0);
+        assert_eq!(scene.recover(TODAY + 60).backlog.len(), 1);
+    }
+}
+
+#[test]
+fn what_says_nothing_of_the_file_ends_the_start() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    for errno in [Errno::MFILE, Errno::NOMEM] {
+        scene.recover_without("A-B_trade.jsonl", errno).unwrap_err();
+    }
+    assert_eq!(scene.read("A-B_trade.jsonl"), line(TODAY + 5));
+}
+
+#[test]
+fn names_without_which_nothing_can_be_recorded_are_taken_from_whoever_has_them() {
+    let scene = Scene::new();
+    let notes = ["misc.jsonl", "recorder.jsonl", "private/misc.jsonl"];
+    notes.iter().for_each(|name| scene.write(name, "my notes\n"));
+    scene.write("A-B_trade.jsonl", "my notes\n");
+    let recovered = scene.recover(TODAY + 50);
+    let moved: Vec<_> = recovered.quarantined.iter().map(|moved| moved.file.to_str().unwrap()).collect();
+    assert_eq!((moved, recovered.foreign), (notes.to_vec(), vec![PathBuf::from("A-B_trade.jsonl")]));
+    for kept in ["quarantine/misc.jsonl", "quarantine/recorder.jsonl", "private/quarantine/misc.jsonl"] {
+        assert_eq!(scene.read(kept), "my notes\n");
+    }
+    std::fs::create_dir(scene.disk.path().join("misc.jsonl")).unwrap();
+    assert_eq!(scene.recover(TODAY + 60).quarantined[0].reason, "it is no file");
+}
+
+#[test]
+fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
+    let scene = Scene::new();
+    let gap = format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{},\"kind\":\"killed\"", TODAY + 25);
+    let begun =
+        |micros| started(micros).replace("}\n", &format!(",\"epoch\":0,\"missing_since\":{{\"public\":{TODAY}}}}}\n"));
+    scene.write(segment("recorder", TODAY + 10).plain(), begun(TODAY + 10));
+    scene.seal("recorder", TODAY + 20, &(begun(TODAY + 20) + &event(TODAY + 26, "gap", &gap)), 0);
+    scene.write("recorder.jsonl", stopped(TODAY + 30));
+    scene.write("A-B_trade.jsonl", line(TODAY + 29));
+    scene.mark(TODAY + 30, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.reached[0], recovered.history.missing_since[0]), (Some(stamp(TODAY + 29)), None));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::past::manifest;
 use crate::recording::files::{Files, StorageError};
 use crate::recording::naming::layout::{self, Archived, SegmentName, Tree};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The newest directories, in which it is looked.
@@ -20,9 +21,14 @@ pub(super) fn unlisted(
 ) -> Result<Vec<SegmentName>, StorageError> {
     let mut found = Vec::new();
     for directory in directories.iter().rev().take(DIRECTORIES) {
+        let is_readable = |path: &Path| !files.read(path).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
+        if !is_readable(&directory.join("manifest.jsonl")) {
+            continue;
+        }
         let listed: BTreeSet<String> = manifest(files, directory)?.into_iter().map(|entry| entry.name).collect();
         let date = directory.file_name().unwrap_or_default().to_string_lossy();
-        for entry in files.list(directory).map_err(StorageError::at("list", directory))? {
+        // One that cannot be listed was mentioned already.
+        for entry in files.list(directory).unwrap_or_default() {
             let name = entry.name.to_str().filter(|name| entry.is_file && !listed.contains(*name));
             match name.and_then(|name| layout::parse_archived(tree, &date, name)) {
                 Some(Archived::Sealed(name)) if is_alone(files, &name.plain()) => found.push(name),
@@ -35,5 +41,5 @@ pub(super) fn unlisted(
 
 /// Whether the plain file is gone; where it is not, the segment waits for the sealer anyway.
 fn is_alone(files: &dyn Files, plain: &Path) -> bool {
-    files.read(plain).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    files.read(plain).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -63,6 +63,7 @@ pub struct Progress(Arc<Figures>);
 struct Figures {
     unwritten: AtomicU64,
     written: AtomicU64,
+    steps: AtomicU64,
 }
 
 impl Progress {
@@ -81,9 +82,15 @@ impl Progress {
         Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
-    fn advance(&self, bytes: u64, up_to: Stamp) {
+    /// How many steps of the clock are behind [`written`](Self::written): stamps are of another time line after each.
+    pub fn steps(&self) -> u64 {
+        self.0.steps.load(Ordering::Relaxed)
+    }
+
+    fn advance(&self, bytes: u64, (up_to, steps): (Stamp, u64)) {
         self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
         self.0.written.store(up_to.as_micros(), Ordering::Relaxed);
+        self.0.steps.store(steps, Ordering::Relaxed);
     }
 }
 
@@ -100,8 +107,9 @@ pub struct Writer {
     /// Set when there is no time left to wait for a full disk.
     stop: Stop,
     progress: Progress,
-    /// The stamp of the last order carried out, and the bytes of messages since the last time all was written.
+    /// The stamp of the last order carried out, the steps until then, and the bytes of messages since the last time all was written.
     reached: Stamp,
+    steps: u64,
     taken: u64,
     clock: Clock,
 }
@@ -123,6 +131,7 @@ impl Writer {
             stop,
             progress,
             reached: Stamp::default(),
+            steps: 0,
             taken: 0,
             clock,
         }
@@ -200,14 +209,17 @@ impl Writer {
                 self.reached = objects.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
             Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
-            Order::Step(step) => self.reached = step.rotated.0,
+            Order::Step(step) => {
+                self.reached = step.rotated.0;
+                self.steps += 1;
+            }
             Order::Open(_) | Order::Describe(..) | Order::Rotate => {}
         }
     }
 
     async fn write_out(&mut self) -> Result<(), StorageError> {
         self.persist(Journal::write_out).await?;
-        self.progress.advance(std::mem::take(&mut self.taken), self.reached);
+        self.progress.advance(std::mem::take(&mut self.taken), (self.reached, self.steps));
         Ok(())
     }
 
@@ -331,7 +343,8 @@ impl Writer {
     fn let_events_pass(&mut self) {
         let mut rest = VecDeque::with_capacity(self.backlog.len());
         let mut written_to = None;
-        let mut is_stuck = false;
+        // What is behind a step is of another time line, and nothing of that is written before it.
+        let mut is_stuck = self.journal.is_stepping();
         while let Some(order) = self.backlog.pop_front() {
             match order {
                 Order::Event(id, stamp, object) if !is_stuck => {
@@ -343,7 +356,10 @@ impl Writer {
                         rest.push_back(Order::Event(id, stamp, object));
                     }
                 }
-                other => rest.push_back(other),
+                other => {
+                    is_stuck |= matches!(other, Order::Step(_));
+                    rest.push_back(other);
+                }
             }
         }
         self.backlog = rest;

@@ -25,6 +25,10 @@ pub const FILE: &str = ".requests";
 /// A second and a little: requests that left a second apart may arrive a little less apart.
 const WINDOW: Duration = Duration::from_millis(1_025);
 
+/// A machine wakes us late, and on a busy one that would add up, second by second: so much of it is not counted. It comes
+/// out of the little that [`WINDOW`] has to spare, and leaves the greater part.
+const LATE: Duration = Duration::from_millis(10);
+
 /// The lock is held for microseconds; a program that was stopped while it had it must not stop the others.
 const LOCKED: Duration = Duration::from_millis(5);
 
@@ -138,6 +142,8 @@ struct Counted {
 impl Counted {
     fn take(&mut self, now: u64, per_second: usize, priority: Priority) -> Answer {
         let (window, stand_back) = (micros(WINDOW), micros(STAND_BACK));
+        let last_to_leave = self.sent.len().checked_sub(per_second).and_then(|index| self.sent.get(index));
+        let room_since = last_to_leave.map(|sent| sent.saturating_add(window)).filter(|since| *since <= now);
         // A stamp of the future was written before a clock was set back, and would hold everybody up until then.
         self.sent.retain(|sent| *sent <= now && now - *sent < window);
         if priority == Priority::History && self.healing <= now && now - self.healing < stand_back {
@@ -153,7 +159,8 @@ impl Counted {
             }
         }
         if self.sent.len() < per_second {
-            self.sent.push(now);
+            self.sent.push(room_since.map_or(now, |since| since.max(now.saturating_sub(micros(LATE)))));
+            self.sent.sort_unstable();
             self.healed += u32::from(priority != Priority::History);
             return Answer::Taken;
         }
@@ -198,6 +205,22 @@ mod tests {
                 let inside = sent[index..].iter().take_while(|other| *other - first < 1_000_000).count();
                 prop_assert!(inside <= per_second);
             }
+        }
+    }
+
+    #[test]
+    fn a_little_lateness_does_not_add_up_and_more_does() {
+        const BEGIN: u64 = 1_795_324_324_000_000;
+        // Milliseconds late each time, and in the end.
+        for (late, lost) in [(10, 10), (11, 10 + 99)] {
+            let (mut counted, mut now) = (Counted::default(), BEGIN);
+            for _ in 0..100 {
+                while let Answer::Wait(wait) = counted.take(now, 1, Priority::History) {
+                    now += micros(wait) + late * 1_000;
+                }
+            }
+            let ideal = BEGIN + 99 * micros(WINDOW);
+            assert_eq!(now - ideal, lost * 1_000, "{late} ms late");
         }
     }
 

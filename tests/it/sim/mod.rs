@@ -5,7 +5,10 @@
 //!
 //! ```text
 //! SEED=1234 cargo test --test it sim::seeds -- --nocapture          one seed, with its plan
-//! SEEDS=1000..3000 cargo test --test it sim::seeds -- --nocapture   as many as there is time for
+//! SEEDS=0..6000 CARGO_PROFILE_TEST_OPT_LEVEL=2 cargo test --test it sim::seeds -- --nocapture
+//!                                                                   thousands; optimised, a hundred take some ten seconds
+//! EVERY=1 CARGO_PROFILE_TEST_OPT_LEVEL=2 cargo test --test it sim::every -- --nocapture
+//!                                                                   each call to the disk fails, in every way
 //! ```
 
 mod disk;

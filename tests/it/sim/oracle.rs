@@ -213,7 +213,8 @@ impl Oracle {
                 // The earliest stamp it could have got: that of its reading, unless it was never read.
                 let seen = matched.side.read_at(sent).unwrap_or(sent.at);
                 let life = self.lives.iter().rposition(|lived| lived.from <= seen).unwrap_or_default();
-                let at = self.time.missed(life, before.max(self.time.at(seen)));
+                let next = self.lives[life + 1..].iter().find(|next| next.recovered).map(|next| next.from);
+                let at = self.time.missed(before.max(self.time.at(seen)), self.lives[life].to, next);
                 let last = last.get(&at.line).copied().unwrap_or(0);
                 if !gaps.iter().any(|gap| gap.holds(at)) && !self.time.is_behind(at, last) {
                     faults.push(format!("object {index} of socket {}, {at:?}", sent.session));

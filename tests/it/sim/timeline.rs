@@ -17,9 +17,6 @@ pub(crate) const FIRST_PID: u32 = 4711;
 /// Stamps are raised where they would repeat, and what happens at one instant has stamps a little apart.
 const RAISED: u64 = 2_000;
 
-/// A clock that is set back by less, µs, begins no line.
-const STEP: u64 = 2_100_000;
-
 /// A line and a stamp on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment {
@@ -40,8 +37,8 @@ pub(crate) struct Span {
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {
     spans: Vec<(usize, Span)>,
-    /// When each life began, by its number.
-    lives: Vec<Moment>,
+    /// The line on which each life began, by its number.
+    lives: Vec<usize>,
     lines: Vec<Line>,
 }
 
@@ -74,7 +71,7 @@ impl Timeline {
                 self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch, is_on_record });
             }
             if !is_set {
-                self.lives.push(Moment { line: self.lines.len() - 1, stamp: begins });
+                self.lives.push(self.lines.len() - 1);
             }
             self.spans.push((self.lines.len() - 1, *span));
         }
@@ -116,11 +113,11 @@ impl Timeline {
         })
     }
 
-    /// The moment at which something of a life is missed: where the clock was set back a little before the next one, its
-    /// stamps begin before the last ones of this life, and its start is all that they have in common.
-    pub(crate) fn missed(&self, life: usize, moment: Moment) -> Moment {
-        match self.lives.get(life + 1) {
-            Some(next) if next.line == moment.line && moment.stamp < next.stamp + STEP => moment.min(*next),
+    /// The moment at which something is missed that came until `end`, when a life was over: where the next clock begins
+    /// before that, and no stamp on disk tells that it was set back, its start is all that the two have in common.
+    pub(crate) fn missed(&self, moment: Moment, end: Instant, next: Option<Instant>) -> Moment {
+        match next.map(|next| self.at(next)) {
+            Some(next) if next.line == self.at(end).line => moment.min(next),
             _ => moment,
         }
     }
@@ -141,7 +138,7 @@ impl Timeline {
                 current = (current..self.lines.len()).find(begins).unwrap_or(current);
             } else if event["event"] == "started" {
                 let life = number("pid").unwrap() - u64::from(FIRST_PID);
-                current = current.max(self.lives[usize::try_from(life).unwrap()].line);
+                current = current.max(self.lives[usize::try_from(life).unwrap()]);
             }
             // What a start tells of the line before it is behind the event itself.
             let is_of_before = number("to") > number("ts_recv");

@@ -1,0 +1,95 @@
+//! When active segments end, and how: the file moves into the archive, and is sealed once it is durable.
+
+use super::line;
+use super::segment::Segment;
+use super::{Journal, Step};
+use crate::clock::Stamp;
+use crate::recording::files::StorageError;
+use crate::recording::naming::layout::Tree;
+use crate::recording::naming::manifest::Origins;
+use crate::recording::rotation::Reason;
+use crate::recording::router::StreamId;
+use std::sync::Arc;
+
+impl Journal {
+    /// Rotates one of the streams that are due; `false`: there is none.
+    pub fn rotate_one(&mut self) -> Result<bool, StorageError> {
+        let Some((&id, &reason)) = self.due.first_key_value() else { return Ok(false) };
+        self.rotate(id, reason)?;
+        Ok(true)
+    }
+
+    pub(super) fn begin_time_line(&mut self, step: &Step, done: &mut usize) -> Result<(), StorageError> {
+        if *done == 0 {
+            self.epoch = step.epoch;
+            self.rotate_all(Reason::Clock, |_| true);
+            while self.rotate_one()? {}
+            let ended = self.rotated.get(&Reason::Clock).cloned().unwrap_or_default();
+            let (first, event) = &step.step;
+            let (second, rotated) = (step.rotated.0, (step.rotated.1)(ended));
+            self.append(step.recorder, *first, &|line, stamp| {
+                line::object(line, stamp, event.as_bytes());
+                line::object(line, second, rotated.as_bytes());
+            })?;
+            *done = 1;
+        }
+        self.flush(step.recorder)
+    }
+
+    pub(super) fn describe(&mut self, tree: Tree, origins: &Arc<Origins>) {
+        self.origins[tree as usize] = origins.clone();
+        self.rotate_all(Reason::Subscription, |segment| {
+            let name = segment.name();
+            name.tree == tree && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
+        });
+    }
+
+    pub(super) fn tick(&mut self, stamp: Stamp) {
+        let rotation = self.rotation;
+        self.rotate_all(Reason::Interval, |segment| rotation.is_over(segment.name().first, stamp));
+    }
+
+    /// Makes the streams due whose segment `is_due`. They are rotated between frames, so that none has to wait long.
+    pub(super) fn rotate_all(&mut self, reason: Reason, is_due: impl Fn(&Segment) -> bool) {
+        for (index, stream) in self.streams.iter().enumerate() {
+            if stream.segment.as_ref().is_some_and(&is_due) {
+                self.due.entry(StreamId::at(index)).or_insert(reason);
+            }
+        }
+    }
+
+    pub(super) fn reason_to_rotate(&self, id: StreamId, stamp: Stamp) -> Option<Reason> {
+        let segment = self.streams[id.index()].segment.as_ref()?;
+        if self.rotation.is_over(segment.name().first, stamp) {
+            Some(Reason::Interval)
+        } else if self.rotation.is_full(segment.bytes()) {
+            Some(Reason::Size)
+        } else {
+            self.due.get(&id).copied()
+        }
+    }
+
+    pub(super) fn rotate(&mut self, id: StreamId, reason: Reason) -> Result<(), StorageError> {
+        self.write_out_stream(id)?;
+        let Some(segment) = &self.streams[id.index()].segment else {
+            self.due.remove(&id);
+            return Ok(());
+        };
+        let (root, directory) = (segment.name().tree.root().to_owned(), segment.name().directory());
+        self.make_directory(directory.clone())?;
+        let stream = &mut self.streams[id.index()];
+        let mut segment = stream.segment.take().expect("it was there above");
+        if let Err(error) = segment.archive(&*self.files) {
+            stream.segment = Some(segment);
+            return Err(error);
+        }
+        self.due.remove(&id);
+        self.sync.add_directory(root);
+        self.sync.add_directory(directory);
+        segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
+        let finished = segment.finish();
+        self.rotated.entry(reason).or_default().push(finished.name.plain_name());
+        self.sync.finished.push(finished);
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+use super::*;
+use crate::recording::files::append_all;
+use crate::recording::files::disk::Disk;
+use crate::recording::naming::layout::Tree;
+use crate::recording::naming::stream_key::StreamKey;
+
+struct Scene {
+    _directory: tempfile::TempDir,
+    disk: Arc<Disk>,
+    finished: Finished,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::open(directory.path()).unwrap());
+        let name = SegmentName {
+            tree: Tree::Public,
+            stream: StreamKey::from_stem("KRW-BTC_trade").unwrap(),
+            first: Stamp::from_micros(1_795_324_324_000_000).unwrap(),
+        };
+        disk.make_directory(&name.directory()).unwrap();
+        let file = disk.create(&name.plain()).unwrap();
+        for micros in 0..50_000 {
+            let line = format!("{{\"ts_recv\":{},\"n\":{micros}}}\n", 1_795_324_324_000_000u64 + micros);
+            append_all(&*file, line.as_bytes()).unwrap();
+        }
+        Self { _directory: directory, disk, finished: Finished { name, origin: None, epoch: 0 } }
+    }
+
+    fn sealer(&self) -> Sealer {
+        Sealer::new(self.disk.clone(), 3, Stamp::default(), Arc::default())
+    }
+
+    fn bytes(&self, path: &Path) -> Vec<u8> {
+        std::fs::read(self.disk.path().join(path)).unwrap()
+    }
+
+    fn manifest_lines(&self) -> usize {
+        String::from_utf8(self.bytes(&self.finished.name.manifest())).unwrap().lines().count()
+    }
+}
+
+#[test]
+fn a_sealed_file_holds_its_source_and_is_listed() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let source = scene.bytes(&name.plain());
+    let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+    let sealed = scene.bytes(&name.sealed());
+    assert_eq!(zstd::stream::decode_all(&*sealed).unwrap(), source);
+    assert_eq!((entry.lines, entry.bytes, entry.zst_bytes), (50_000, source.len() as u64, sealed.len() as u64));
+    assert_eq!(entry.last - entry.first, 49_999);
+    assert_eq!(scene.manifest_lines(), 1);
+    let left: Vec<_> = scene.disk.list(&name.directory()).unwrap().into_iter().map(|file| file.name).collect();
+    assert_eq!(left, [name.sealed().file_name().unwrap(), "manifest.jsonl".as_ref()]);
+}
+
+#[test]
+fn the_seek_table_leads_into_the_middle() {
+    let scene = Scene::new();
+    let source = scene.bytes(&scene.finished.name.plain());
+    scene.sealer().step(&scene.finished).unwrap();
+    let sealed = std::fs::File::open(scene.disk.path().join(scene.finished.name.sealed())).unwrap();
+    let mut decoder = zeekstd::Decoder::new(sealed).unwrap();
+    assert!(decoder.seek_table().num_frames() > 1);
+    decoder.set_offset(1_500_000).unwrap();
+    let mut tail = Vec::new();
+    io::copy(&mut decoder, &mut tail).unwrap();
+    assert_eq!(tail, source[1_500_000..]);
+}
+
+#[test]
+fn doing_it_again_after_an_interruption_ends_the_same() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let source = scene.bytes(&name.plain());
+    scene.sealer().step(&scene.finished).unwrap();
+    // As after a crash between the manifest and the removal of the source.
+    append_all(&*scene.disk.create(&name.plain()).unwrap(), &source).unwrap();
+    scene.sealer().step(&scene.finished).unwrap();
+    assert_eq!(scene.manifest_lines(), 1);
+    assert!(scene.disk.read(&name.plain()).is_err());
+}
+
+#[test]
+fn a_sealed_file_that_does_not_hold_its_source_is_quarantined() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    append_all(&*scene.disk.create(&name.sealed()).unwrap(), b"torn").unwrap();
+    let source = scene.bytes(&name.plain());
+    let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
+    assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), source);
+    assert_eq!((moved.file, scene.bytes(&moved.kept)), (name.sealed(), b"torn".to_vec()));
+}
+
+#[test]
+fn a_source_that_came_back_shorter_goes_and_nothing_is_listed_twice() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let source = scene.bytes(&name.plain());
+    let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+    let sealed = scene.bytes(&name.sealed());
+    for kept in [0, 1, source.len() / 2, source.len()] {
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &source[..kept]).unwrap();
+        let again = scene.sealer().step(&scene.finished).unwrap();
+        assert_eq!((again.quarantined, again.entry.to_line()), (None, entry.to_line()), "{kept}");
+        assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (sealed.clone(), 1));
+        assert!(scene.disk.read(&name.plain()).is_err());
+    }
+    // As after a crash before the manifest: the figures are those of the sealed file.
+    scene.disk.remove(&name.manifest()).unwrap();
+    append_all(&*scene.disk.create(&name.plain()).unwrap(), &source[..100]).unwrap();
+    assert_eq!(scene.sealer().step(&scene.finished).unwrap().entry.lines, 50_000);
+    assert_eq!(scene.manifest_lines(), 1);
+}
+
+#[test]
+fn a_sealed_file_that_lost_its_listing_is_listed_again_and_a_damaged_one_stays_where_it_is() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+    scene.disk.remove(&name.manifest()).unwrap();
+    assert_eq!(scene.sealer().step(&scene.finished).unwrap().entry.to_line(), entry.to_line());
+    assert_eq!(scene.manifest_lines(), 1);
+    std::fs::write(scene.disk.path().join(name.sealed()), "torn").unwrap();
+    assert!(matches!(scene.sealer().step(&scene.finished), Err(SealError::Storage(_))));
+    assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (b"torn".to_vec(), 1));
+}
+
+#[test]
+fn a_source_that_came_back_damaged_does_not_replace_what_is_listed() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let length = scene.bytes(&name.plain()).len();
+    scene.sealer().step(&scene.finished).unwrap();
+    let sealed = scene.bytes(&name.sealed());
+    append_all(&*scene.disk.create(&name.plain()).unwrap(), &vec![0; length]).unwrap();
+    let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
+    assert_eq!((&moved.file, scene.bytes(&moved.kept)), (&name.plain(), vec![0; length]));
+    assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (sealed, 1));
+    assert!(scene.disk.read(&name.plain()).is_err());
+}
+
+#[test]
+fn a_listed_file_that_rotted_is_made_again_and_not_listed_twice() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let source = scene.bytes(&name.plain());
+    scene.sealer().step(&scene.finished).unwrap();
+    append_all(&*scene.disk.create(&name.plain()).unwrap(), &source).unwrap();
+    let path = scene.disk.path().join(name.sealed());
+    std::fs::write(&path, &std::fs::read(&path).unwrap()[..50]).unwrap();
+    assert!(scene.sealer().step(&scene.finished).unwrap().quarantined.is_some());
+    assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), source);
+    assert_eq!(scene.manifest_lines(), 1);
+}
+
+#[test]
+fn stopping_leaves_the_source_alone() {
+    let scene = Scene::new();
+    let stop = Arc::new(AtomicBool::new(true));
+    let sealer = Sealer::new(scene.disk.clone(), 3, Stamp::default(), stop);
+    assert!(matches!(sealer.step(&scene.finished), Err(SealError::Stopped)));
+    let left = scene.disk.list(&scene.finished.name.directory()).unwrap();
+    assert_eq!(left.len(), 1);
+}

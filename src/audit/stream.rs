@@ -20,8 +20,8 @@ const EDGE: i64 = 600_000;
 /// The exchange gives trades of the last seven days, so those of a gap are fetched within a day more, in milliseconds.
 const HEALED_WITHIN: i64 = 8 * 86_400_000;
 
-/// Trades of one pair in a day: the busiest one has a few million. Their ids take 32 bytes each at most.
-const MOST_TRADES: usize = 20_000_000;
+/// Trades of one pair in a day: the busiest one has a few million. Their ids take some 30 bytes each.
+const MOST_TRADES: usize = 10_000_000;
 
 /// Faults of the tape that are told one by one.
 const FAULTS_TOLD: usize = 8;

@@ -151,12 +151,12 @@ impl Task {
         self.gaps.iter().map(|gap| gap.to).max().unwrap_or_default()
     }
 
-    /// The gap that something of this time (milliseconds since the epoch) was missing in: the one that holds it, or
-    /// else the first, for the exchange's clock is not ours.
+    /// The gap that something of this time (milliseconds since the epoch) was missing in: the last one that had begun by
+    /// then, or else the first, for the exchange's clock is not ours.
     pub fn gap_of(&self, time: i64) -> u64 {
         let micros = u64::try_from(time).unwrap_or_default().saturating_mul(1_000);
-        let holds = |gap: &&Span| (gap.from.as_micros()..=gap.to.as_micros()).contains(&micros);
-        self.gaps.iter().find(holds).or(self.gaps.first()).map_or(0, |gap| gap.id)
+        let begun = self.gaps.iter().filter(|gap| gap.from.as_micros() <= micros);
+        begun.max_by_key(|gap| gap.from).or(self.gaps.first()).map_or(0, |gap| gap.id)
     }
 
     fn key(&self) -> (StreamKey, u64) {

@@ -159,7 +159,7 @@ fn found(certificate: &Value, minute: u64) -> Vec<(String, Value)> {
     streams.map(row).collect()
 }
 
-/// A recorder of two pairs.
+/// A recorder of the pairs that are recorded without a configuration.
 fn record(exchange: &Exchange, data_dir: &Path, setting: &str) -> Program {
     let data_dir = format!("data_dir={}", data_dir.display());
     let (stream, rest) =
@@ -172,7 +172,7 @@ fn record(exchange: &Exchange, data_dir: &Path, setting: &str) -> Program {
 #[test]
 #[ignore = "takes four minutes, because only whole ones are audited: cargo test --test it rest::audit -- --ignored"]
 fn a_recorded_minute_is_exact_and_one_with_a_cut_differs_until_it_is_healed() {
-    let exchange = Exchange::start(0, &["--codes", "2", "--rate", "300", "--no-limits"]);
+    let exchange = Exchange::start(0, &["--codes", "3", "--rate", "300", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let data_dir = directory.path().join("data");
     // One date is audited.
@@ -187,10 +187,10 @@ fn a_recorded_minute_is_exact_and_one_with_a_cut_differs_until_it_is_healed() {
     pause(Duration::from_secs(65));
     let date = &time(0, 0)[..10];
     let (code, certificate) = certified(&exchange, &data_dir, date);
-    assert_eq!((code, found(&certificate, begin)), (Some(1), vec![("exact".to_owned(), json!([])); 2]));
+    assert_eq!((code, found(&certificate, begin)), (Some(1), vec![("exact".to_owned(), json!([])); 3]));
     let cut = found(&certificate, begin + 1);
     let gap = cut[0].1[0].clone();
-    assert_eq!(cut, vec![("differs".to_owned(), json!([gap])); 2], "{certificate}");
+    assert_eq!(cut, vec![("differs".to_owned(), json!([gap])); 3], "{certificate}");
 
     assert!(recorder.terminate().success());
     let recorder = record(&exchange, &data_dir, "rest.heal_max=100");
@@ -198,7 +198,7 @@ fn a_recorded_minute_is_exact_and_one_with_a_cut_differs_until_it_is_healed() {
     let events = data_dir.join("recorder.jsonl");
     eventually("the gap is healed", || std::fs::read_to_string(&events).unwrap_or_default().contains(&healed));
     let (_, certificate) = certified(&exchange, &data_dir, date);
-    assert_eq!(found(&certificate, begin + 1), vec![("exact".to_owned(), json!([])); 2], "{certificate}");
+    assert_eq!(found(&certificate, begin + 1), vec![("exact".to_owned(), json!([])); 3], "{certificate}");
     assert!(certificate["streams"].as_array().unwrap().iter().all(|stream| stream["healed"].as_u64().unwrap() > 10));
     assert!(recorder.terminate().success());
 }

@@ -57,6 +57,30 @@ fn trades_that_the_stream_kept_back_are_fetched_too() {
     assert!(healed.len() > 50 && healed.iter().all(|id| !received.contains(id)), "{}", healed.len());
 }
 
+#[test]
+#[ignore = "takes over two minutes, because a market is quiet after one: cargo test --test it record::healing -- --ignored"]
+fn a_stream_that_stays_silent_is_asked_about_after_a_while_and_what_comes_later_is_not_there_twice() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
+    let recorder = record(&scene, &exchange, &[]);
+    scene.await_event(&recorder, "gap", 1);
+    pause(Duration::from_secs(1));
+    exchange.fault("hold=KRW-BTC+80s");
+    cut(&scene, &exchange, 1_500);
+    let gap = events(&scene, "gap")[1]["id"].clone();
+    pause(Duration::from_secs(60));
+    let healed = || events(&scene, "healed").into_iter().find(|healed| healed["gap"] == gap);
+    eventually("the gap is healed", || healed().is_some());
+    assert!(healed().unwrap()["complete"]["KRW-BTC_trade"].as_u64().unwrap() > 100);
+    // Then the stream is heard again, and the time it was mute is a gap of its own.
+    let is_suspected = |gap: &Value| gap["kind"] == "suspected";
+    eventually("the stream is heard again", || events(&scene, "gap").iter().any(is_suspected));
+    pause(Duration::from_secs(50));
+    eventually("every gap is healed", || is_healed(&scene));
+    assert!(recorder.terminate().success());
+    assert_whole(&scene, &exchange, &exchange.codes());
+}
+
 /// Whether the last snapshot of a stream is of a trade that had not come before.
 fn traded_in_last_gap(lines: &[String]) -> bool {
     let ids = ids(Some(&lines.to_vec()));

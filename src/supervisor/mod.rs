@@ -67,6 +67,8 @@ pub struct Supervisor {
     /// How often stamps have gone back in this directory.
     epoch: u64,
     stamper: Stamper,
+    /// The first stamp of this process, which may be ahead of the clock.
+    begun: Stamp,
     router: Router,
     ledger: Ledger,
     connections: BTreeMap<ConnectionId, Connection>,
@@ -138,6 +140,7 @@ impl Supervisor {
             last_step: None,
             steps_made: 0,
             epoch: setup.epoch,
+            begun: setup.stamper.last(),
             stamper: setup.stamper,
             router: setup.router,
             ledger: setup.ledger,
@@ -309,7 +312,7 @@ impl Supervisor {
         // Since when nothing is known of the connection.
         let last = connection.last.max(connection.live_since).unwrap_or(stamp);
         // Lines since then may have stamps that ran ahead of the clock.
-        let since = clock.stamp_at(at).max(connection.last.unwrap_or_default());
+        let since = clock.stamp_at(at).max(connection.last.unwrap_or(self.begun));
         connection.live_since = if live { Some(since) } else { connection.live_since };
         let known = match &notice {
             // A connection that ends because we stop has recorded up to its end; the next start opens the gap.

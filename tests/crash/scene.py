@@ -97,6 +97,19 @@ class Recorder:
         return self.process.wait(timeout=patience)
 
 
+def end(exchange, recorder, patience=30.0):
+    """Ends both, the exchange first: all that it had sent is read before the end of it is seen, however busy the machine
+    is. Returns the recorder's exit code."""
+    events, deadline = recorder.data_dir / "recorder.jsonl", time.time() + patience
+    lost = events.read_text().count('"event":"lost"')
+    exchange.stop()
+    while events.read_text().count('"event":"lost"') == lost:
+        if time.time() > deadline:
+            raise SystemExit(f"the end of the exchange was not noticed for {patience} s:\n{recorder.log()}")
+        time.sleep(0.01)
+    return recorder.stop()
+
+
 def unread(port):
     """Bytes that the exchange has handed to the system and its clients have not read."""
     waiting = 0

@@ -39,8 +39,9 @@ use std::time::Duration;
 use uuid::Uuid;
 use watch::Watch;
 
-/// How long the answer to our close frame is waited for.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the answer to our close frame is waited for, and what comes before it is read. A second is left of the three
+/// that the supervisor gives.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One connection.
 #[derive(Debug)]

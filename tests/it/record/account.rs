@@ -48,7 +48,8 @@ fn assert_refused(exchange_arguments: &[&str], keys: (&str, &str), reason: &str)
     let recorded = scene.tape.frames();
     for (stream, sent) in sent(Path::new(&scene.path("sent"))) {
         if stream != "misc" {
-            assert_eq!(recorded[&stream], sent, "{stream}");
+            // What was on its way when the recorder stopped may be missing.
+            assert_eq!(recorded[&stream], sent[..recorded[&stream].len()], "{stream}");
         }
     }
     assert!(!scene.private().path.join("misc.jsonl").exists());

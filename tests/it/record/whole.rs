@@ -26,8 +26,10 @@ fn all_pairs_fit_into_one_process_and_rotate_together() {
     eventually("every stream has a new file", || active() > PAIRS * 3);
     assert!(recorder.descriptors() < PAIRS * 3 + 64);
     assert!(recorder.status("VmHWM") < 100_000, "{} kB", recorder.status("VmHWM"));
-    assert!(recorder.terminate().success());
+    // All that it had sent is read before the end of it is seen.
     exchange.terminate();
+    scene.await_event(&recorder, "lost", 1);
+    assert!(recorder.terminate().success());
     scene.tape.assert_stamps_increase();
     let recorded = scene.tape.frames();
     for (stream, sent) in crate::support::sent(&scene.directory.path().join("sent")) {

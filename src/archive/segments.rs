@@ -49,12 +49,15 @@ impl Segment {
             Self::Active { path, file } => return Source::plain(path, file, begin).map(Some),
             Self::Archived { root, name, listed } => (root, name, listed),
         };
-        // In this order: the plain file goes when the sealed one is there.
-        let plain = root.join(name.plain());
+        let (plain, sealed) = (root.join(name.plain()), root.join(name.sealed()));
+        // What is sealed is proved. A plain file beside it may be what a power cut left of its source.
+        if let Some(file) = open(&sealed)? {
+            return Ok(Some(Source::sealed(sealed, file, listed)));
+        }
         if let Some(file) = open(&plain)? {
             return Source::plain(plain, file, begin).map(Some);
         }
-        let sealed = root.join(name.sealed());
+        // The plain file goes when the sealed one is there.
         Ok(open(&sealed)?.map(|file| Source::sealed(sealed, file, listed)))
     }
 }

@@ -4,6 +4,8 @@
 //! not synced.
 
 pub mod disk;
+#[cfg(test)]
+pub(crate) mod faulty;
 
 use std::ffi::OsString;
 use std::fmt::Debug;

@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::connection::batch::Batch;
 use crate::recording::files::disk::Disk;
-use crate::recording::files::{AppendFile, Listed, ReadFile};
+use crate::recording::files::faulty::{Call, Faulty};
 use crate::recording::router::Router;
 use proptest::prelude::*;
 use std::path::Path;
@@ -10,70 +10,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const MINUTE: u64 = 60_000_000;
-
-/// A real disk on which some calls fail as if it were full, or take only a part of what they are given.
-#[derive(Debug)]
-struct Narrow {
-    disk: Disk,
-    calls: Arc<AtomicUsize>,
-    full_every: usize,
-}
-
-#[derive(Debug)]
-struct NarrowFile {
-    file: Arc<dyn AppendFile>,
-    calls: Arc<AtomicUsize>,
-    full_every: usize,
-}
-
-fn full(calls: &AtomicUsize, every: usize) -> io::Result<()> {
-    let call = calls.fetch_add(1, Ordering::Relaxed);
-    if every > 0 && call % every == every - 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-}
-
-impl Files for Narrow {
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
-        full(&self.calls, self.full_every)?;
-        let file = self.disk.create(path)?;
-        Ok(Arc::new(NarrowFile { file, calls: self.calls.clone(), full_every: self.full_every }))
-    }
-    fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
-        self.disk.append(path)
-    }
-    fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        self.disk.read(path)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        full(&self.calls, self.full_every)?;
-        self.disk.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.disk.remove(path)
-    }
-    fn make_directory(&self, path: &Path) -> io::Result<()> {
-        full(&self.calls, self.full_every)?;
-        self.disk.make_directory(path)
-    }
-    fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
-        self.disk.list(path)
-    }
-    fn sync_directory(&self, path: &Path) -> io::Result<()> {
-        self.disk.sync_directory(path)
-    }
-    fn sync_all(&self) -> io::Result<()> {
-        self.disk.sync_all()
-    }
-}
-
-impl AppendFile for NarrowFile {
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        full(&self.calls, self.full_every)?;
-        self.file.append(&bytes[..bytes.len().div_ceil(2)])
-    }
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-}
 
 struct Scene {
     directory: tempfile::TempDir,
@@ -85,8 +21,15 @@ struct Scene {
 impl Scene {
     fn new(full_every: usize, bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let disk = Disk::open(directory.path()).unwrap();
-        let files = Arc::new(Narrow { disk, calls: Arc::default(), full_every });
+        let disk = Arc::new(Disk::open(directory.path()).unwrap());
+        let calls = AtomicUsize::new(0);
+        let files = Arc::new(Faulty::new(disk, move |call, _| {
+            if call == Call::Read || full_every == 0 {
+                return Ok(());
+            }
+            let call = calls.fetch_add(1, Ordering::Relaxed);
+            if call % full_every == full_every - 1 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }));
         let rotation = Rotation { interval: Duration::from_secs(60), bytes };
         let journal = Journal::new(files, rotation, Vec::new(), 0);
         Self { directory, router: Router::new(100), journal, orders: Vec::new() }

@@ -11,7 +11,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Clock, Instant, Stamp, sleep_until};
-use upbit_recorder::config::{ConnectionConfig, Url};
+use upbit_recorder::config::{self, ConnectionConfig, Sources, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
 use upbit_recorder::connection::batch::Entry;
 use upbit_recorder::connection::dial::{Dial, DialError, Opened};
@@ -21,25 +21,12 @@ use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 
 pub(crate) const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC"}"#;
 
+/// The defaults, for an exchange that nobody looks up and messages of which a few fill the buffer.
 pub(crate) fn config() -> ConnectionConfig {
-    ConnectionConfig {
-        enabled: true,
-        url: Url { tls: false, host: "exchange.test".into(), port: 80, text: "ws://exchange.test/websocket/v1".into() },
-        format: Format::Default,
-        ping_interval: Duration::from_secs(15),
-        pong_timeout: Duration::from_secs(10),
-        connect_timeout: Duration::from_secs(10),
-        first_frame_timeout: Duration::from_secs(10),
-        backoff_min: Duration::from_millis(500),
-        backoff_max: Duration::from_secs(30),
-        max_retries: 0,
-        connects_per_second: 5,
-        messages_per_second: 5,
-        messages_per_minute: 100,
-        max_message_bytes: 1024 * 1024,
-        tls_ca_file: None,
-        subscribe: Vec::new(),
-    }
+    let url =
+        Url { tls: false, host: "exchange.test".into(), port: 80, text: "ws://exchange.test/websocket/v1".into() };
+    let defaults = config::load(&Sources::default()).unwrap().config.public;
+    ConnectionConfig { url, max_message_bytes: 1024 * 1024, ..defaults }
 }
 
 pub(crate) fn request(codes: &[&str]) -> Request {

@@ -5,7 +5,6 @@ mod storm;
 use super::*;
 use crate::clock::{Clock, Stamp};
 use crate::config::ConnectionConfig;
-use crate::config::Url;
 use crate::connection::ConnectionId;
 use crate::connection::dial::DialError;
 use crate::upbit::auth::{Credentials, JwtAlgorithm};
@@ -14,24 +13,7 @@ use crate::upbit::subscription::{Format, Subscription};
 use proptest::prelude::*;
 
 fn config() -> ConnectionConfig {
-    ConnectionConfig {
-        enabled: true,
-        url: Url { tls: false, host: "h".into(), port: 80, text: "ws://h/".into() },
-        format: Format::Default,
-        ping_interval: Duration::from_secs(15),
-        pong_timeout: Duration::from_secs(10),
-        connect_timeout: Duration::from_secs(10),
-        first_frame_timeout: Duration::from_secs(10),
-        backoff_min: Duration::from_millis(500),
-        backoff_max: Duration::from_secs(30),
-        max_retries: 0,
-        connects_per_second: 5,
-        messages_per_second: 5,
-        messages_per_minute: 100,
-        max_message_bytes: 4 << 20,
-        tls_ca_file: None,
-        subscribe: Vec::new(),
-    }
+    crate::config::load(&Default::default()).unwrap().config.public
 }
 
 fn request(code: &str) -> Request {

@@ -1,0 +1,138 @@
+//! What becomes of files that are torn, foreign, unreadable, or in the way.
+
+use super::*;
+
+#[test]
+fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the_first_choice() {
+    let scene = Scene::new();
+    let (taken, torn) = (segment("A-B_trade", TODAY + 5), line(TODAY + 5) + "{\"ts_");
+    scene.write(taken.sealed(), "taken");
+    scene.write("A-B_trade.jsonl", &torn);
+    let recovered = scene.recover(TODAY + 50);
+    let name = segment("A-B_trade", TODAY + 6);
+    assert_eq!((&recovered.backlog[1].name, &recovered.torn[0].file), (&name, &name.plain()));
+    let offset = line(TODAY + 5).len();
+    let copy = name.tree.quarantine().join(format!("{}.torn-{offset}", name.plain().file_name().unwrap().display()));
+    assert_eq!((scene.read(name.plain()), scene.read(copy)), (torn + "\n", "{\"ts_".to_owned()));
+}
+
+#[test]
+fn a_source_that_came_back_shorter_than_its_sealed_file_is_left_to_the_sealer() {
+    let whole = line(TODAY + 5) + &line(TODAY + 6);
+    for kept in [0, 10, line(TODAY + 5).len(), whole.len() - 3] {
+        let scene = Scene::new();
+        scene.seal("A-B_trade", TODAY + 5, &whole, 0);
+        let name = segment("A-B_trade", TODAY + 5);
+        scene.write(name.plain(), &whole[..kept]);
+        let recovered = scene.recover(TODAY + 50);
+        assert_eq!((recovered.torn.len(), &recovered.backlog[0].name), (0, &name), "{kept}");
+        assert_eq!(scene.read(name.plain()), whole[..kept]);
+    }
+}
+
+#[test]
+fn a_sealed_file_that_lost_its_listing_goes_to_the_sealer_again() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
+    assert_eq!(scene.recover(TODAY + 50).backlog.len(), 0);
+    scene.disk.remove(&segment("A-B_trade", TODAY + 5).manifest()).unwrap();
+    assert_eq!(scene.recover(TODAY + 50).backlog[0].name, segment("A-B_trade", TODAY + 5));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_left_for_the_next_start_and_keeps_nobody_from_recording() {
+    for errno in [Errno::ACCESS, Errno::IO] {
+        let scene = Scene::new();
+        let waiting = segment("C-D_trade", TODAY + 1);
+        scene.write(waiting.plain(), line(TODAY + 1));
+        scene.write("A-B_trade.jsonl", line(TODAY + 5));
+        scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
+        scene.mark(TODAY + 9, 0);
+        let recovered = scene.recover_without(waiting.plain(), errno).unwrap();
+        assert_eq!((recovered.backlog.len(), recovered.is_clean), (2, false), "the others are put in order");
+        assert_eq!(scene.read(waiting.plain()), line(TODAY + 1));
+        assert_eq!(scene.recover(TODAY + 60).backlog.len(), 3);
+    }
+}
+
+#[test]
+fn an_active_file_that_cannot_be_read_makes_way() {
+    for name in ["A-B_trade", "recorder", "misc"] {
+        let scene = Scene::new();
+        let content = line(TODAY + 5);
+        scene.write(format!("{name}.jsonl"), &content);
+        scene.mark(TODAY + 9, 0);
+        let recovered = scene.recover_without(format!("{name}.jsonl"), Errno::IO).unwrap();
+        let kept = segment(name, TODAY + 50).plain();
+        assert_eq!((&recovered.quarantined[0].kept, scene.read(&kept)), (&kept, content));
+        assert_eq!(recovered.backlog.len(), 0);
+        assert_eq!(scene.recover(TODAY + 60).backlog.len(), 1);
+    }
+}
+
+#[test]
+fn what_says_nothing_of_the_file_ends_the_start() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    for errno in [Errno::MFILE, Errno::NOMEM] {
+        scene.recover_without("A-B_trade.jsonl", errno).unwrap_err();
+    }
+    assert_eq!(scene.read("A-B_trade.jsonl"), line(TODAY + 5));
+}
+
+#[test]
+fn names_without_which_nothing_can_be_recorded_are_taken_from_whoever_has_them() {
+    let scene = Scene::new();
+    let notes = ["misc.jsonl", "recorder.jsonl", "private/misc.jsonl"];
+    notes.iter().for_each(|name| scene.write(name, "my notes\n"));
+    scene.write("A-B_trade.jsonl", "my notes\n");
+    let recovered = scene.recover(TODAY + 50);
+    let moved: Vec<_> = recovered.quarantined.iter().map(|moved| moved.file.to_str().unwrap()).collect();
+    assert_eq!((moved, recovered.foreign), (notes.to_vec(), vec![PathBuf::from("A-B_trade.jsonl")]));
+    for kept in ["quarantine/misc.jsonl", "quarantine/recorder.jsonl", "private/quarantine/misc.jsonl"] {
+        assert_eq!(scene.read(kept), "my notes\n");
+    }
+    std::fs::create_dir(scene.disk.path().join("misc.jsonl")).unwrap();
+    assert_eq!(scene.recover(TODAY + 60).quarantined[0].reason, "it is no file");
+}
+
+#[test]
+fn a_name_that_is_taken_is_not_used_again() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
+    scene.write(segment("A-B_trade", TODAY + 6).plain(), line(TODAY + 6));
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    let backlog = scene.recover(TODAY + DAY).backlog;
+    assert_eq!(backlog.iter().map(|left| left.name.first).collect::<Vec<_>>(), [stamp(TODAY + 6), stamp(TODAY + 7)]);
+}
+
+#[test]
+fn torn_empty_foreign_and_unfinished_files_each_go_their_way() {
+    let scene = Scene::new();
+    let name = |stream: &str| segment(stream, TODAY + 5);
+    scene.write(name("A-B_trade").plain(), line(TODAY + 5) + "{\"ts_re");
+    scene.write(name("C-D_trade").plain(), "");
+    scene.write(name("E-F_trade").plain(), [0; 100]);
+    scene.write(name("A-B_trade").unfinished(), "half");
+    scene.write(name("G-H_trade").unfinished(), "all there is");
+    scene.write("I-J_trade.jsonl", "");
+    scene.write("K-L_trade.jsonl", "my notes\n");
+    std::fs::create_dir(scene.disk.path().join("M-N_trade.jsonl")).unwrap();
+    std::fs::create_dir(scene.disk.path().join(name("O-P_trade").plain())).unwrap();
+    let recovered = scene.recover(TODAY + 100);
+    assert_eq!(recovered.backlog.len(), 1);
+    assert_eq!(scene.read(name("A-B_trade").plain()), line(TODAY + 5) + "{\"ts_re\n");
+    assert_eq!((recovered.torn.len(), recovered.torn[0].length), (1, 7));
+    let mut moved: Vec<_> = recovered.quarantined.iter().map(|moved| moved.file.clone()).collect();
+    moved.sort();
+    assert_eq!(moved, [name("E-F_trade").plain(), name("G-H_trade").unfinished()]);
+    let foreign = ["K-L_trade.jsonl", "M-N_trade.jsonl"].map(PathBuf::from);
+    assert_eq!(recovered.foreign.iter().filter(|path| foreign.contains(path)).count(), 2);
+    assert!(recovered.foreign.contains(&name("O-P_trade").plain()));
+    for gone in [name("C-D_trade").plain(), name("A-B_trade").unfinished(), PathBuf::from("I-J_trade.jsonl")] {
+        assert!(!scene.disk.path().join(gone).exists());
+    }
+    // Starting again finds nothing more to do.
+    let again = scene.recover(TODAY + 200);
+    assert_eq!((again.torn.len(), again.quarantined.len(), again.backlog.len()), (0, 0, 1));
+}

@@ -1,0 +1,89 @@
+//! A data directory as an earlier process left it, and a start that finds it.
+
+mod files;
+mod past;
+
+use super::*;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::faulty::{Call, Faulty};
+use crate::recording::seal::Sealer;
+use rustix::io::Errno;
+use std::sync::Arc;
+
+const DAY: u64 = 86_400_000_000;
+/// A day's first microsecond, at which these tests play.
+const TODAY: u64 = 1_795_305_600_000_000;
+
+struct Scene {
+    _directory: tempfile::TempDir,
+    disk: Arc<Disk>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::open(directory.path()).unwrap());
+        Self { _directory: directory, disk }
+    }
+
+    fn write(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
+        let path = self.disk.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    fn read(&self, path: impl AsRef<Path>) -> String {
+        std::fs::read_to_string(self.disk.path().join(path)).unwrap()
+    }
+
+    fn mark(&self, durable: u64, epoch: u64) {
+        Mark { durable: stamp(durable), epoch }.write(&*self.disk).unwrap();
+    }
+
+    fn recover_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Recovered, StorageError> {
+        let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
+        let unreadable = path.as_ref().to_owned();
+        let files = Faulty::new(self.disk.clone(), move |call, path| match call {
+            Call::Read if path == unreadable => Err(errno.into()),
+            _ => Ok(()),
+        });
+        recover(&files, rotation, stamp(TODAY + 50))
+    }
+
+    fn recover(&self, now: u64) -> Recovered {
+        let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
+        recover(&*self.disk, rotation, stamp(now)).unwrap()
+    }
+
+    /// A sealed segment of lines, as an earlier process left it.
+    fn seal(&self, stream: &str, first: u64, lines: &str, epoch: u64) {
+        let name = segment(stream, first);
+        self.write(name.plain(), lines);
+        let sealer = Sealer::new(self.disk.clone(), 1, Stamp::default(), Arc::default());
+        sealer.step(&Finished { name, origin: None, epoch }).unwrap();
+    }
+}
+
+fn stamp(micros: u64) -> Stamp {
+    Stamp::from_micros(micros).unwrap()
+}
+
+fn segment(stream: &str, first: u64) -> SegmentName {
+    SegmentName { tree: Tree::Public, stream: StreamKey::from_stem(stream).unwrap(), first: stamp(first) }
+}
+
+fn line(micros: u64) -> String {
+    format!("{{\"ts_recv\":{micros},\"type\":\"trade\"}}\n")
+}
+
+fn event(micros: u64, event: &str, rest: &str) -> String {
+    format!("{{\"ts_recv\":{micros},\"type\":\"recorder\",\"event\":\"{event}\"{rest}}}\n")
+}
+
+fn started(micros: u64) -> String {
+    event(micros, "started", ",\"connections\":[\"public\"]")
+}
+
+fn stopped(micros: u64) -> String {
+    event(micros, "stopped", ",\"requests\":{\"public\":\"[]\"}")
+}

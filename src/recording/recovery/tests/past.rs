@@ -1,0 +1,163 @@
+//! What the files tell of the processes before: how the last one ended, and since when nothing is certain.
+
+use super::*;
+
+#[test]
+fn after_an_orderly_stop_files_are_continued_and_the_gap_begins_at_the_last_line() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
+    scene.mark(TODAY + 9, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.resumable.len(), recovered.backlog.len()), (2, 0));
+    assert_eq!((recovered.last, recovered.reached[0]), (Some(stamp(TODAY + 9)), Some(stamp(TODAY + 5))));
+}
+
+#[test]
+fn what_was_healed_says_nothing_of_when_the_exchange_was_last_heard() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    scene.write("A-B_trade.healed.jsonl", line(TODAY + 7));
+    scene.write("recorder.jsonl", started(TODAY));
+    scene.mark(TODAY + 9, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.last, recovered.reached[0]), (Some(stamp(TODAY + 7)), Some(stamp(TODAY + 5))));
+    let sealed = Scene::new();
+    sealed.seal("A-B_trade", TODAY + 5 - DAY, &line(TODAY + 5 - DAY), 0);
+    sealed.seal("A-B_trade.healed", TODAY + 7, &line(TODAY + 7), 0);
+    sealed.mark(TODAY + 9, 0);
+    assert_eq!(sealed.recover(TODAY + 50).reached[0], Some(stamp(TODAY + 5 - DAY)));
+}
+
+#[test]
+fn a_stop_whose_last_sync_never_ended_is_no_orderly_one() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
+    scene.mark(TODAY + 3, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.resumable.len(), recovered.reached[0]), (0, Some(stamp(TODAY + 3))));
+}
+
+#[test]
+fn what_was_lost_behind_the_newest_line_of_another_stream_lies_in_the_gap() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 2));
+    scene.write("C-D_trade.jsonl", line(TODAY + 90));
+    scene.write("recorder.jsonl", started(TODAY));
+    scene.mark(TODAY + 40, 0);
+    assert_eq!(scene.recover(TODAY + 100).reached[0], Some(stamp(TODAY + 40)));
+}
+
+#[test]
+fn a_gap_whose_event_was_lost_begins_where_the_connection_was_lost() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 7) + &line(TODAY + 62));
+    let lost = event(TODAY + 8, "lost", &format!(",\"connection\":\"public\",\"last\":{}", TODAY + 7));
+    scene.write("recorder.jsonl", started(TODAY) + &lost);
+    scene.mark(TODAY + 60, 0);
+    assert_eq!(scene.recover(TODAY + 100).reached[0], Some(stamp(TODAY + 7)));
+}
+
+#[test]
+fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
+    let scene = Scene::new();
+    let gap = format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{},\"kind\":\"killed\"", TODAY + 25);
+    let begun =
+        |micros| started(micros).replace("}\n", &format!(",\"epoch\":0,\"missing_since\":{{\"public\":{TODAY}}}}}\n"));
+    scene.write(segment("recorder", TODAY + 10).plain(), begun(TODAY + 10));
+    scene.seal("recorder", TODAY + 20, &(begun(TODAY + 20) + &event(TODAY + 26, "gap", &gap)), 0);
+    scene.write("recorder.jsonl", stopped(TODAY + 30));
+    scene.write("A-B_trade.jsonl", line(TODAY + 29));
+    scene.mark(TODAY + 30, 0);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.reached[0], recovered.history.missing_since[0]), (Some(stamp(TODAY + 29)), None));
+}
+
+#[test]
+fn a_failed_sync_is_remembered_even_if_the_process_ended_in_order() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 90));
+    let failed = event(TODAY + 91, "sync_failed", &format!(",\"durable\":{}", TODAY + 30));
+    scene.write("recorder.jsonl", started(TODAY) + &failed + &stopped(TODAY + 92));
+    scene.mark(TODAY + 92, 0);
+    let recovered = scene.recover(TODAY + 100);
+    assert_eq!(recovered.history.end, End::SyncFailed(Some(stamp(TODAY + 30))));
+    assert_eq!((recovered.reached[0], recovered.resumable.len()), (Some(stamp(TODAY + 30)), 0));
+}
+
+#[test]
+fn history_survives_the_rotation_of_its_own_file_sealed_or_not() {
+    let gap = format!(",\"connection\":\"public\",\"from\":1,\"to\":{},\"kind\":\"disconnected\"", TODAY - 5);
+    let yesterday = started(TODAY - 100) + &event(TODAY - 4, "gap", &gap);
+    for is_sealed in [true, false] {
+        let scene = Scene::new();
+        let first = TODAY - 100;
+        match is_sealed {
+            true => scene.seal("recorder", first, &yesterday, 0),
+            false => scene.write(segment("recorder", first).plain(), &yesterday),
+        }
+        scene.write("recorder.jsonl", event(TODAY + 1, "rotated", ",\"reason\":\"interval\",\"segments\":[]"));
+        scene.mark(TODAY + 1, 0);
+        let recovered = scene.recover(TODAY + 2);
+        assert_eq!(recovered.history.gaps_until[0], Some(stamp(TODAY - 5)), "sealed: {is_sealed}");
+        assert_eq!(recovered.reached[0], Some(stamp(TODAY - 5)));
+    }
+}
+
+#[test]
+fn the_last_line_is_found_in_older_days_too() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY - 3 * DAY, &line(TODAY - 3 * DAY), 0);
+    scene.seal("recorder", TODAY - DAY, &started(TODAY - DAY), 0);
+    scene.mark(TODAY, 0);
+    assert_eq!(scene.recover(TODAY + 1).reached[0], Some(stamp(TODAY - 3 * DAY)));
+}
+
+#[test]
+fn a_process_that_never_had_a_line_is_missed_since_it_began() {
+    let scene = Scene::new();
+    scene.write("recorder.jsonl", started(TODAY + 7));
+    scene.mark(TODAY + 8, 0);
+    let recovered = scene.recover(TODAY + 9);
+    assert_eq!(recovered.reached, [Some(stamp(TODAY + 7)), None]);
+}
+
+#[test]
+fn stamps_ahead_of_the_clock_begin_a_new_time_line() {
+    let scene = Scene::new();
+    let ahead = TODAY + DAY / 2;
+    scene.write("A-B_trade.jsonl", line(ahead));
+    scene.write("recorder.jsonl", started(ahead - 5) + &stopped(ahead + 5));
+    scene.mark(ahead + 5, 0);
+    let recovered = scene.recover(TODAY + 10);
+    assert!(recovered.goes_back && recovered.resumable.is_empty());
+    assert_eq!((recovered.epoch, recovered.backlog[0].epoch), (1, 0));
+    // A second or so is waited out instead: stamps run ahead until the clock has caught up.
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 1_000_000));
+    scene.write("recorder.jsonl", started(TODAY));
+    assert!(!scene.recover(TODAY).goes_back);
+}
+
+#[test]
+fn an_older_time_line_that_is_ahead_does_not_count() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY + 30 * DAY, &line(TODAY + 30 * DAY), 0);
+    scene.seal("recorder", TODAY + 30 * DAY, &started(TODAY + 30 * DAY), 0);
+    let step = event(
+        TODAY + 5,
+        "clock_step",
+        &format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 31 * DAY, TODAY + 5),
+    );
+    scene.seal("recorder", TODAY + 5, &(step + &stopped(TODAY + 20)), 1);
+    scene.seal("A-B_trade", TODAY + 10, &line(TODAY + 10), 1);
+    scene.mark(TODAY + 20, 1);
+    let recovered = scene.recover(TODAY + 60);
+    assert!(!recovered.goes_back);
+    assert_eq!((recovered.epoch, recovered.last), (1, Some(stamp(TODAY + 20))));
+    assert_eq!(
+        (recovered.history.end, recovered.reached[0]),
+        (End::Stopped(stamp(TODAY + 20)), Some(stamp(TODAY + 10)))
+    );
+}

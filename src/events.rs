@@ -5,7 +5,8 @@
 //!  └ put in front by the journal
 //! ```
 //!
-//! `docs/FORMAT.md` shows each of them; a test holds it against this file. No event ever holds bytes of a private frame.
+//! `docs/FORMAT.md` shows each of them; a test holds it against this file. No event ever holds bytes of a private frame
+//! but the name of its stream.
 
 use crate::clock::Stamp;
 use crate::connection::ConnectionId;

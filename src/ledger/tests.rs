@@ -1,3 +1,5 @@
+//! Gaps by hand, and against histories of anything that may happen.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -61,18 +61,10 @@ impl Connection {
                 Event::Live { connection, attempt }
             }
             Notice::Lost { stage, cause, attempt, retry_at } => {
-                let last = self.last.map(Stamp::as_micros);
-                self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
                 let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
-                match (stage, retry_in) {
-                    (_, None) => tracing::info!(connection, cause, "disconnected"),
-                    (Stage::Subscribing | Stage::Live, Some(retry_in)) => {
-                        tracing::warn!(connection, cause, attempt, retry_in, "lost the exchange");
-                    }
-                    (_, Some(retry_in)) => {
-                        tracing::warn!(connection, cause, attempt, retry_in, "the exchange cannot be reached");
-                    }
-                }
+                self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
+                log_loss(&connection, (stage, attempt), &cause, retry_in);
+                let last = self.last.map(Stamp::as_micros);
                 Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
             }
             Notice::GivenUp { attempts } => {
@@ -81,18 +73,7 @@ impl Connection {
             }
             Notice::Refused { objection, reason, request } => {
                 let refused = name_of(objection);
-                match objection {
-                    Objection::Keepalive | Objection::Listing => {
-                        tracing::warn!(connection, refused, reason, "not known here; it is not said again");
-                    }
-                    _ => tracing::error!(
-                        connection,
-                        refused,
-                        reason,
-                        request,
-                        "the exchange refuses; tried again slowly"
-                    ),
-                }
+                log_refusal(&connection, objection, &reason, request.as_deref());
                 Event::Refused { connection, refused, reason, request }
             }
             Notice::Silent { streams } => {
@@ -125,6 +106,30 @@ impl Connection {
                 Event::Paused { connection, from: micros(from), to: micros(to) }
             }
         })
+    }
+}
+
+/// Shows a loss, with the wait until the next attempt; there is none after a stop or when the connection is given up.
+fn log_loss(connection: &str, (stage, attempt): (Stage, u32), cause: &str, retry_in: Option<String>) {
+    match (stage, retry_in) {
+        (_, None) => tracing::info!(connection, cause, "disconnected"),
+        (Stage::Subscribing | Stage::Live, Some(retry_in)) => {
+            tracing::warn!(connection, cause, attempt, retry_in, "lost the exchange");
+        }
+        (_, Some(retry_in)) => {
+            tracing::warn!(connection, cause, attempt, retry_in, "the exchange cannot be reached");
+        }
+    }
+}
+
+/// Shows a refusal; a person is needed where the recording itself is refused.
+fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Option<&str>) {
+    let refused = name_of(objection);
+    match objection {
+        Objection::Keepalive | Objection::Listing => {
+            tracing::warn!(connection, refused, reason, "not known here; it is not said again");
+        }
+        _ => tracing::error!(connection, refused, reason, request, "the exchange refuses; tried again slowly"),
     }
 }
 

@@ -1,3 +1,5 @@
+//! The journal on a real disk, and on one that is full now and then.
+
 use super::*;
 use crate::clock::Clock;
 use crate::connection::batch::Batch;

@@ -1,3 +1,5 @@
+//! Sealing on a real disk, whole and interrupted.
+
 use super::*;
 use crate::recording::files::append_all;
 use crate::recording::files::disk::Disk;

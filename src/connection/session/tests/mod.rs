@@ -70,6 +70,14 @@ impl Rig {
         self.act(Session::handle_timeout);
     }
 
+    /// An error ten times a second, each with a name of its own.
+    fn err_for_a_thousand_reasons(&mut self) {
+        for n in 0..1000 {
+            self.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
+            self.now += Duration::from_millis(100);
+        }
+    }
+
     fn data(&mut self, frame: &[u8]) {
         let mut inbound = Inbound { heard: true, whole: true, drained: true, ..Inbound::default() };
         inbound.batch.push(frame, self.now);
@@ -121,10 +129,7 @@ fn a_new_reason_for_every_frame_is_no_news_for_every_frame() {
     rig.wait();
     rig.act(|session, now| session.handle_opened(now, "a".into()));
     rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
-    for n in 0..1000 {
-        rig.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
-        rig.now += Duration::from_millis(100);
-    }
+    rig.err_for_a_thousand_reasons();
     let refused = rig.events.iter().filter(|event| matches!(event, Notice::Refused { .. })).count();
     assert_eq!(refused, 2, "one for PING, one for LIST_SUBSCRIPTIONS");
     assert!(rig.session.poll_deadline().is_some(), "what stands is kept");
@@ -135,10 +140,7 @@ fn a_refused_request_is_shown_once_however_many_reasons_follow() {
     let mut rig = Rig::start();
     rig.wait();
     rig.act(|session, now| session.handle_opened(now, "a".into()));
-    for n in 0..1000 {
-        rig.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
-        rig.now += Duration::from_millis(100);
-    }
+    rig.err_for_a_thousand_reasons();
     let refused = |event: &&Notice| matches!(event, Notice::Refused { objection: Objection::Request, .. });
     assert_eq!(rig.events.iter().filter(refused).count(), 1);
 }

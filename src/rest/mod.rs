@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! client/   asks: signs, keeps to the limits, asks again
+//! quotation what its candles and trades can be asked for
 //! markets   which pairs there are, and the last answer to that, kept on disk
 //! backfill/ candles and trades of the past
 //! healing/  what was missed in a gap, in the background of the recorder
@@ -16,6 +17,7 @@ pub mod client;
 pub mod codes;
 pub mod healing;
 pub mod markets;
+pub mod quotation;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;

@@ -23,6 +23,7 @@ pub use unit::{Kind, UNITS, Unit};
 use super::client::request::Request;
 use super::client::verdict::Page;
 use super::client::{Client, Denial, RestError};
+use super::quotation::CANDLES_PER_PAGE;
 use crate::clock::Clock;
 use crate::recording::naming::stream_key::{StreamKey, WireName};
 use crate::recording::seal::SealError;
@@ -134,10 +135,11 @@ async fn plan(
 /// The month in which a market's history begins, as far as one page of months tells: asking for every piece of the years
 /// before would be thousands of requests for nothing. A market without any month has nothing before `now`.
 async fn listed_since(client: &mut Client, market: &str, now: i64) -> Result<Option<i64>, RestError> {
-    const MONTHS: usize = 200;
     let months: Unit = "1M".parse().expect("it is one of the units");
-    let page = client.get(Request::new(months.path()).with("market", market).with("count", MONTHS.to_string())).await?;
-    if page.len() >= MONTHS {
+    let page = client
+        .get(Request::new(months.path()).with("market", market).with("count", CANDLES_PER_PAGE.to_string()))
+        .await?;
+    if page.len() >= CANDLES_PER_PAGE {
         return Ok(None);
     }
     let times = page.iter().filter_map(|month| Item::key(Kind::Candles(months), month.get()));
@@ -287,7 +289,7 @@ mod tests {
     use crate::rest::client::budget::{Budget, Priority};
     use crate::rest::client::http::Http;
 
-    const DAY: i64 = 86_400_000;
+    use crate::rest::quotation::DAY;
 
     #[test]
     fn what_is_forgotten_before_its_turn_is_one_piece_that_nobody_asks_for() {

@@ -1,15 +1,16 @@
 //! What can be fetched: candles of a unit, or trades; how the exchange is asked for it and how far back it goes. Pure.
 
 use super::coverage::Span;
+use crate::rest::quotation::{self, DAY, TRADE_DAYS, day_of};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
 use std::fmt;
 use std::str::FromStr;
 
-/// Candles of one answer. A piece is as many periods, or a multiple: what is fetched and not committed yet is lost by a
-/// kill, and a piece of one page is fetched with no more requests than many of them at once.
-const CANDLES_PER_PAGE: i64 = 200;
+/// Periods of one answer. A piece is as many, or a multiple: what is fetched and not committed yet is lost by a kill, and
+/// a piece of one page is fetched with no more requests than many of them at once.
+const CANDLES_PER_PAGE: i64 = quotation::CANDLES_PER_PAGE as i64;
 
 /// Pages of candles in a piece of a market that hardly trades, were it to trade all the time: a page reaches over many
 /// hours there, and pieces of two such pages waste little of the last one.
@@ -25,11 +26,6 @@ const FEWEST_TRADES: i64 = MINUTE;
 const TRADE_PAGES: i64 = 4;
 
 const MINUTE: i64 = 60_000;
-
-const DAY: i64 = 86_400_000;
-
-/// Trades can be asked for of today and so many days before.
-const TRADE_DAYS: i64 = 7;
 
 /// Trades of the last seconds may not all be there yet, nor be in the candle of a period that has just ended.
 const SETTLE: i64 = 10_000;
@@ -115,7 +111,7 @@ impl Kind {
     /// The first moment that the exchange still has something of; `None`: all since the pair was listed.
     pub fn reach(self, now: i64) -> Option<i64> {
         match self {
-            Self::Trades => Some(now - now.rem_euclid(DAY) - TRADE_DAYS * DAY),
+            Self::Trades => Some(day_of(now) - TRADE_DAYS * DAY),
             Self::Candles(Unit("1s")) => {
                 let (date, of_day) = (date_of(now), now.rem_euclid(DAY));
                 let date = date.checked_sub(3.months()).unwrap_or(date);
@@ -171,7 +167,7 @@ impl Kind {
         match self {
             Self::Candles(_) => end,
             // Trades are asked for by the day, and by whole seconds.
-            Self::Trades => (end - end.rem_euclid(MINUTE)).min(from - from.rem_euclid(DAY) + DAY),
+            Self::Trades => (end - end.rem_euclid(MINUTE)).min(day_of(from) + DAY),
         }
     }
 
@@ -189,8 +185,7 @@ impl Kind {
 }
 
 fn date_of(moment: i64) -> Date {
-    let timestamp = Timestamp::from_millisecond(moment).unwrap_or(Timestamp::UNIX_EPOCH);
-    Offset::UTC.to_datetime(timestamp).date()
+    quotation::moment(moment).date()
 }
 
 fn millis_of(civil: DateTime) -> i64 {

@@ -12,18 +12,12 @@ use super::coverage::Span;
 use super::unit::Kind;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use jiff::Timestamp;
+use crate::rest::quotation::{self, DAY, day_of};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
-
-const DAY: i64 = 86_400_000;
-
-/// The most of one answer.
-const CANDLES: &str = "200";
-const TRADES: &str = "500";
 
 /// So close to midnight the exchange's clock may show another day than ours.
 const NEAR_MIDNIGHT: i64 = 10_000;
@@ -140,10 +134,7 @@ impl Walk {
     /// The next request, made at `now` (milliseconds since the epoch).
     pub(super) fn request(&mut self, now: i64) -> Request {
         match self.kind {
-            Kind::Candles(unit) => Request::new(unit.path())
-                .with("market", &self.market)
-                .with("to", moment(self.to).strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-                .with("count", CANDLES),
+            Kind::Candles(unit) => quotation::candles(unit.path(), &self.market, self.to),
             Kind::Trades => self.trades(now),
         }
     }
@@ -154,7 +145,7 @@ impl Walk {
         if self.is_gone(now) {
             return Step::Gone;
         }
-        if !is_candle && day(now) != self.asked_on {
+        if !is_candle && day_of(now) != self.asked_on {
             // Midnight passed, and `days_ago` meant another day when it was answered.
             return Step::More;
         }
@@ -190,26 +181,15 @@ impl Walk {
 
     /// Whether an answer can be one about the day that was meant. Around midnight it takes trades of that day to show it.
     fn is_of_the_day(&self, items: &[Item], now: i64) -> bool {
-        let of = day(self.span.from);
+        let of = day_of(self.span.from);
         let is_later = items.iter().any(|item| item.time >= of + DAY);
-        let is_shown = !items.is_empty() && items.iter().all(|item| day(item.time) == of);
+        let is_shown = !items.is_empty() && items.iter().all(|item| day_of(item.time) == of);
         !is_later && (!is_near_midnight(now) || is_shown)
     }
 
     fn trades(&mut self, now: i64) -> Request {
-        self.asked_on = day(now);
-        let mut request = Request::new("trades/ticks").with("market", &self.market).with("count", TRADES);
-        let of = day(self.span.from);
-        if of != self.asked_on {
-            request = request.with("days_ago", ((self.asked_on - of) / DAY).to_string());
-        }
-        if self.span.to < of + DAY {
-            request = request.with("to", moment(self.span.to).strftime("%H%M%S").to_string());
-        }
-        match self.cursor {
-            Some(cursor) => request.with("cursor", cursor.to_string()),
-            None => request,
-        }
+        self.asked_on = day_of(now);
+        quotation::trades(&self.market, (day_of(self.span.from), self.asked_on), self.span.to, self.cursor)
     }
 
     /// Oldest first; of one millisecond, in the order opposite to the exchange's.
@@ -222,20 +202,13 @@ impl Walk {
 }
 
 fn is_near_midnight(now: i64) -> bool {
-    now - day(now) < NEAR_MIDNIGHT || day(now) + DAY - now < NEAR_MIDNIGHT
-}
-
-fn day(millis: i64) -> i64 {
-    millis - millis.rem_euclid(DAY)
-}
-
-fn moment(millis: i64) -> DateTime {
-    Offset::UTC.to_datetime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH))
+    now - day_of(now) < NEAR_MIDNIGHT || day_of(now) + DAY - now < NEAR_MIDNIGHT
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::quotation::moment;
 
     const MINUTE: i64 = 60_000;
 

@@ -9,11 +9,7 @@ use super::walk::{Missing, Step};
 use crate::rest::backfill::Unit;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use jiff::Timestamp;
-use jiff::tz::Offset;
-
-/// The most candles of one answer.
-const PAGE: usize = 200;
+use crate::rest::quotation;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,12 +31,7 @@ impl CandleWalk {
 
     /// The next request; `None`: there is nothing to be asked for.
     pub fn request(&self) -> Option<Request> {
-        let to = Offset::UTC.to_datetime(Timestamp::from_millisecond(self.to).ok()?);
-        let request = Request::new(self.unit.path())
-            .with("market", &self.market)
-            .with("to", to.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-            .with("count", PAGE.to_string());
-        (self.from < self.to).then_some(request)
+        (self.from < self.to).then(|| quotation::candles(self.unit.path(), &self.market, self.to))
     }
 
     /// Takes the page that was asked for. What is not on disk is put into `missing`, oldest first, and counts as on disk
@@ -69,6 +60,8 @@ mod tests {
     use super::*;
     use crate::clock::Stamp;
     use crate::rest::healing::record::Record;
+    use jiff::Timestamp;
+    use jiff::tz::Offset;
     use serde_json::value::RawValue;
 
     const MINUTE: i64 = 60_000;

@@ -13,18 +13,9 @@ use super::evidence::Evidence;
 use super::record::{Fetched, Healable};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use jiff::Timestamp;
-use jiff::tz::Offset;
+use crate::rest::quotation::{self, DAY, TRADE_DAYS, day_of};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
-
-/// The most trades of one answer.
-pub const PAGE: usize = 500;
-
-const DAY: i64 = 86_400_000;
-
-/// Trades can be asked for of today and so many days before.
-const DAYS: i64 = 7;
 
 /// A page may repeat the millisecond of the one before, and none that is older comes up again.
 const OVERLAP: i64 = 60_000;
@@ -122,23 +113,12 @@ impl Walk {
     /// The next request, made at `now`; `None`: there is nothing to be asked for any more.
     pub fn request(&mut self, now: i64) -> Option<Request> {
         self.asked_on = day_of(now);
-        let days_ago = (self.asked_on - self.day) / DAY;
-        if days_ago > DAYS {
+        if self.asked_on - self.day > TRADE_DAYS * DAY {
             return None;
-        }
-        let mut request = Request::new("trades/ticks").with("market", &self.market).with("count", PAGE.to_string());
-        if days_ago > 0 {
-            request = request.with("days_ago", days_ago.to_string());
         }
         // Exclusive, to the second: the next one after the ceiling.
         let to = self.ceiling.saturating_add(2_000);
-        if day_of(to) == self.day {
-            request = request.with("to", moment(to).strftime("%H%M%S").to_string());
-        }
-        Some(match self.cursor {
-            Some(cursor) => request.with("cursor", cursor.to_string()),
-            None => request,
-        })
+        Some(quotation::trades(&self.market, (self.day, self.asked_on), to, self.cursor))
     }
 
     /// Whether a page holds anything that is not on disk as far as `evidence` goes.
@@ -191,7 +171,7 @@ impl Walk {
             return Step::Done;
         }
         (self.day, self.cursor) = (self.day - DAY, None);
-        if self.asked_on - self.day > DAYS * DAY { Step::Gone } else { Step::More }
+        if self.asked_on - self.day > TRADE_DAYS * DAY { Step::Gone } else { Step::More }
     }
 }
 
@@ -199,14 +179,6 @@ impl Walk {
 fn parse(object: Box<RawValue>) -> Option<(Fetched, Box<RawValue>)> {
     let fetched = Fetched::parse(Healable::Trades, object.get().as_bytes())?;
     super::fits_a_line(&object).then_some((fetched, object))
-}
-
-fn day_of(millis: i64) -> i64 {
-    millis - millis.rem_euclid(DAY)
-}
-
-fn moment(millis: i64) -> jiff::civil::DateTime {
-    Offset::UTC.to_datetime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::rest::healing::evidence::Evidence;
 use crate::rest::healing::plan::{REACH, Task, Written};
 use crate::rest::healing::record::{Fetched, Healable, Record};
 use crate::rest::healing::walk;
+use crate::rest::quotation::TRADES_PER_PAGE;
 use std::time::Duration;
 
 /// How far back the last record before a gap is looked for. Most streams have one within minutes, and what is further
@@ -57,7 +58,7 @@ impl Healer {
     /// told apart.
     fn resume(&self, task: &Task) -> Result<Option<i64>, TapeError> {
         let ([gap], Healable::Trades) = (&task.gaps[..], task.healable) else { return Ok(None) };
-        let mut complete = walk::Complete::of_pages(walk::PAGE);
+        let mut complete = walk::Complete::of_pages(TRADES_PER_PAGE);
         let mut starts = self.starts.iter().peekable();
         self.read(task.stream.healed(), task.from(), &mut |stamp, line| {
             while starts.next_if(|start| **start <= stamp).is_some() {

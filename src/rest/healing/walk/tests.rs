@@ -3,10 +3,11 @@
 use super::*;
 use crate::clock::Stamp;
 use crate::rest::healing::record::Record;
+use crate::rest::quotation::TRADES_PER_PAGE;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// A Thursday, one second before midnight.
+/// The beginning of a day.
 const MIDNIGHT: i64 = 20_779 * DAY;
 
 /// A trade: when it happened, and how much later the stream brought it.
@@ -223,14 +224,14 @@ fn an_answer_about_another_day_is_noticed_and_one_from_around_midnight_is_asked_
 
 #[test]
 fn a_torn_last_page_is_looked_at_again() {
-    let mut complete = Complete::of_pages(PAGE);
-    for time in 0..=PAGE as i64 {
+    let mut complete = Complete::of_pages(TRADES_PER_PAGE);
+    for time in 0..=TRADES_PER_PAGE as i64 {
         assert_eq!(complete.until(), None);
         complete.add(10_000 - time);
     }
     assert_eq!(complete.until(), Some(10_000 + DISORDER));
     // What the next process writes says nothing about the page that the last one had begun.
     complete.next_process();
-    (0..PAGE as i64).for_each(|time| complete.add(time));
+    (0..TRADES_PER_PAGE as i64).for_each(|time| complete.add(time));
     assert_eq!(complete.until(), Some(10_000 + DISORDER));
 }

@@ -1,5 +1,6 @@
 //! What the recorder's own events tell of the processes before this one.
 
+use super::UNMARKED;
 use crate::clock::Stamp;
 use crate::recording::naming::layout::Tree;
 use crate::recording::naming::manifest::Origins;
@@ -29,6 +30,8 @@ pub struct History {
     requests: [Vec<(Stamp, Request)>; 2],
     /// How the last process ended.
     pub end: End,
+    /// There are events that could not be read.
+    pub is_incomplete: bool,
     /// Up to here the gaps of each tree are on record.
     pub gaps_until: [Option<Stamp>; 2],
     /// The first start, of those that are told of here, that wanted the connection of each tree.
@@ -112,11 +115,14 @@ impl History {
         self.ended_in.get(plain_name).copied()
     }
 
-    /// Whether an archived segment that ends with `last` may be one that ended because stamps went back: the process died
-    /// while it said so.
-    pub fn is_before_step(&self, last: Stamp) -> bool {
+    /// Whether an archived segment, from its first stamp to its last, is of the time line before the last step, by which
+    /// stamps went back: it is too old or too new for the one behind it, which has come as far as `reached`, or the process
+    /// died while it said what had ended.
+    pub fn is_before_step(&self, [first, last]: [Stamp; 2], reached: Option<Stamp>) -> bool {
         let (Some(start), Some(before)) = (self.epoch_start, self.before_step) else { return false };
-        self.last == start && start <= before && start < last && last <= before
+        let is_untold = self.last == start && start < last;
+        let is_ahead = last.before(UNMARKED) > self.last.max(reached.unwrap_or_default());
+        start <= before && last <= before && (first < start || is_ahead || is_untold)
     }
 
     fn add(&mut self, event: Event) {
@@ -143,8 +149,10 @@ impl History {
             ("live", Some(tree)) => self.is_down[tree as usize] = false,
             ("lost", Some(tree)) => {
                 let tree = tree as usize;
-                // As in the ledger: it begins at the last line, and not before the end of the gap before it.
+                // As in the ledger: it begins at the last line, not before the end of the gap before it, and not while
+                // one is open.
                 let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[tree]);
+                let since = since.filter(|_| self.missing_since[tree].is_none());
                 (self.lost_since[tree], self.is_down[tree]) = (self.lost_since[tree].or(since), true);
             }
             ("sync_failed", _) => self.end = End::SyncFailed(event.durable.and_then(Stamp::from_micros)),
@@ -285,6 +293,11 @@ mod tests {
         assert_eq!(since(&[started, live, lost, gap, step]), stamp(90), "the step ended it, and it goes on");
         assert_eq!(since(&[started, live, step]), None);
         assert_eq!(since(&[started, live, lost, started]), None, "the start says itself what is missing");
+        let again = r#"{"ts_recv":40,"event":"started","connections":["public"],"missing_since":{"public":35}}"#;
+        let refused = r#"{"ts_recv":41,"event":"lost","connection":"public","last":null}"#;
+        let closed = r#"{"ts_recv":51,"event":"gap","connection":"public","from":35,"to":50,"kind":"killed"}"#;
+        let lives = [started, live, lost, live, gap, again, refused, live, closed];
+        assert_eq!(since(&lives), None, "it was in the gap that was open since the start");
     }
 
     #[test]
@@ -305,7 +318,8 @@ mod tests {
     fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
         let step = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
         let history = history(&[r#"{"ts_recv":90,"event":"clock"}"#, step, r#"{"ts_recv":51,"event":"rota"#]);
-        assert!(history.is_before_step(stamp(99).unwrap()) && !history.is_before_step(stamp(101).unwrap()));
+        let is_before = |ends: [u64; 2]| history.is_before_step(ends.map(|micros| stamp(micros).unwrap()), None);
+        assert!(is_before([60, 99]) && is_before([45, 49]) && !is_before([60, 101]));
     }
 
     #[test]
@@ -319,6 +333,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_far_ahead_of_a_time_line_is_of_the_one_before() {
+        const HOUR: u64 = 3_600_000_000;
+        let history = history(&[
+            &format!(r#"{{"ts_recv":50,"event":"clock_step","before":{},"after":50,"epoch":1}}"#, 3 * HOUR),
+            r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":[]}"#,
+        ]);
+        let last = stamp(HOUR).unwrap();
+        assert!(history.is_before_step([last; 2], stamp(HOUR / 2)));
+        assert!(!history.is_before_step([last; 2], stamp(HOUR - 1)), "the new one may have come as far");
+    }
+
+    #[test]
     fn a_step_begins_a_time_line() {
         let history = history(&[
             r#"{"ts_recv":90,"event":"rotated","reason":"size","segments":["a"]}"#,
@@ -329,7 +355,9 @@ mod tests {
             r#"{"ts_recv":53,"event":"rotated","reason":"recovered","segments":["e"],"epoch":0}"#,
         ]);
         assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
-        assert!(!history.is_before_step(stamp(99).unwrap()), "it is on record what ended with it");
+        let is_before = |ends: [u64; 2]| history.is_before_step(ends.map(|micros| stamp(micros).unwrap()), None);
+        assert!(!is_before([60, 99]), "it is on record what ended with it");
+        assert!(is_before([49, 99]), "the new time line begins with the step");
         assert_eq!(
             ["a", "b", "c", "d", "e"].map(|name| history.ended_in(name)),
             [Some(0), Some(0), Some(1), None, Some(0)]

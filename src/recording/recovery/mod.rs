@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`mod@inspect`] | what one plain segment holds |
 //! | [`history`] | what the recorder's own events tell |
+//! | `order` | in which order the recorder's own segments were written |
 //! | `past` | how far earlier processes had come |
 //! | `unlisted` | sealed files without a line in the manifest |
 //! | `mend` | ending torn lines, moving files |
@@ -24,6 +25,7 @@
 pub mod history;
 pub mod inspect;
 mod mend;
+mod order;
 mod past;
 pub mod quarantine;
 mod unlisted;
@@ -41,7 +43,8 @@ use history::{End, History};
 use inspect::{Inspected, inspect};
 use mend::Mender;
 pub use mend::Torn;
-use past::{Past, RecorderSegment};
+use order::RecorderSegment;
+use past::Past;
 use quarantine::Quarantined;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -49,7 +52,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Where no mark tells what was durable, this much before the last line is doubted: the longest `sync_interval`.
+/// Where no mark tells what was durable, this much before the last line is doubted, and where one does, nothing is further
+/// ahead of it than this: the longest `sync_interval`.
 const UNMARKED: Duration = Duration::from_secs(60);
 
 /// Why a file is moved away that bears one of our names.
@@ -84,13 +88,12 @@ pub struct Recovered {
 
 /// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
-    let mut recovery =
-        Recovery { files, rotation, now, past: Past::default(), found: Recovered::default(), has_unreadable: false };
-    let mark = Mark::read(files);
+    let (past, found, mark) = (Past::default(), Recovered::default(), Mark::read(files));
+    let mut recovery = Recovery { files, rotation, now, mark, past, found, has_unreadable: false };
     // Where the time line of the last process had come to, wherever names of older ones may be.
     recovery.put_archives_in_order(mark.map_or(now, |mark| mark.durable))?;
     let active = recovery.look_at_active()?;
-    recovery.decide(mark, &active);
+    recovery.decide(&active);
     for segment in active {
         recovery.put_segment_in_order(segment)?;
     }
@@ -98,8 +101,11 @@ pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Reco
         // What a process wrote before it was killed is in the kernel's hands alone.
         files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
     }
-    // Oldest first, so that the sealer works in the order of time.
-    recovery.found.backlog.sort_by(|a, b| (a.name.first, &a.name.stream).cmp(&(b.name.first, &b.name.stream)));
+    // Oldest first: as long as a segment is not sealed, those that came later tell of which time line it is.
+    let order = |a: &Finished, b: &Finished| {
+        (a.epoch, a.name.first, &a.name.stream).cmp(&(b.epoch, b.name.first, &b.name.stream))
+    };
+    recovery.found.backlog.sort_by(order);
     Ok(recovery.found)
 }
 
@@ -107,6 +113,7 @@ struct Recovery<'a> {
     files: &'a dyn Files,
     rotation: Rotation,
     now: Stamp,
+    mark: Option<Mark>,
     past: Past,
     found: Recovered,
     /// There is a file of which nothing is known.
@@ -150,7 +157,7 @@ impl Recovery<'_> {
         for tree in Tree::ALL {
             for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
                 let told = self.found.history.ended_in(&name.plain_name());
-                self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of(name.first)));
+                self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of([name.first; 2])));
             }
         }
         Ok(())
@@ -226,7 +233,7 @@ impl Recovery<'_> {
     fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
         let path = segment.name.plain();
         let told = self.found.history.ended_in(&segment.name.plain_name());
-        let epoch = told.unwrap_or_else(|| self.epoch_of(segment.last));
+        let epoch = told.unwrap_or_else(|| self.epoch_of([segment.name.first, segment.last]));
         self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
         if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name) {
             let torn = self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?;
@@ -282,18 +289,21 @@ impl Recovery<'_> {
     }
 
     /// The time line of an archived segment of which nothing tells it: the last one, as good as always.
-    fn epoch_of(&self, last: Stamp) -> u64 {
-        self.newest_epoch().saturating_sub(u64::from(self.found.history.is_before_step(last)))
+    fn epoch_of(&self, ends: [Stamp; 2]) -> u64 {
+        let history = &self.found.history;
+        let reached = self.mark.filter(|mark| mark.epoch == history.epoch).map(|mark| mark.durable);
+        self.newest_epoch().saturating_sub(u64::from(history.is_before_step(ends, reached)))
     }
 
     /// The time line of active segments: a step ends all of them before it is on record.
     fn newest_epoch(&self) -> u64 {
-        self.found.history.epoch.max(self.past.newest_epoch())
+        let marked = self.mark.map_or(0, |mark| mark.epoch);
+        self.found.history.epoch.max(self.past.newest_epoch()).max(marked)
     }
 
     /// Everything that was left is known now.
-    fn decide(&mut self, mark: Option<Mark>, active: &[Plain]) {
-        let is_clean = self.is_clean(mark);
+    fn decide(&mut self, active: &[Plain]) {
+        let is_clean = self.is_clean();
         let history = &self.found.history;
         let epoch = self.newest_epoch();
         let last = self.past.last(epoch);
@@ -305,12 +315,15 @@ impl Recovery<'_> {
             // Lines of an older time line say that the connection was there when this one began.
             let began = history.epoch_start.filter(|_| self.past.has_data(tree));
             let since = history.wanted_since[tree as usize];
-            let reached = last.data[tree as usize].max(history.gaps_until[tree as usize]).or(began).or(since);
+            // Up to the mark everything is on record, even where that cannot be read now.
+            let marked = self.mark.filter(|_| history.is_incomplete).map(|mark| mark.durable);
+            let reached = last.data[tree as usize].max(history.gaps_until[tree as usize]);
+            let reached = reached.or(began).or(since).or(marked);
             // An orderly end has put every gap on record.
             let lost_since = history.lost_since[tree as usize].filter(|_| !is_clean);
             let open = history.missing_since[tree as usize].into_iter().chain(lost_since).min();
             self.found.reached[tree as usize] = reached.map(|reached| {
-                let certain = if is_clean { reached } else { reached.min(self.durable(mark, reached)) };
+                let certain = if is_clean { reached } else { reached.min(self.durable(reached)) };
                 open.map_or(certain, |since| certain.min(since))
             });
         }
@@ -318,10 +331,10 @@ impl Recovery<'_> {
     }
 
     /// Up to where everything was durable when the last process ended.
-    fn durable(&self, mark: Option<Mark>, reached: Stamp) -> Stamp {
+    fn durable(&self, reached: Stamp) -> Stamp {
         let history = &self.found.history;
-        let marked = match mark {
-            Some(mark) if mark.epoch == history.epoch => mark.durable,
+        let marked = match self.mark {
+            Some(mark) if mark.epoch == self.newest_epoch() => mark.durable,
             // It is of an older time line: nothing of this one is certain.
             Some(_) => history.epoch_start.unwrap_or_default(),
             None => reached.before(UNMARKED),
@@ -333,9 +346,10 @@ impl Recovery<'_> {
     }
 
     /// Whether the last process ended in order, and everything it wrote was durable when it did.
-    fn is_clean(&self, mark: Option<Mark>) -> bool {
+    fn is_clean(&self) -> bool {
         let End::Stopped(at) = self.found.history.end else { return false };
-        !self.has_unreadable && mark.is_some_and(|mark| mark.epoch == self.found.history.epoch && mark.durable >= at)
+        let is_marked = |mark: Mark| mark.epoch == self.found.history.epoch && mark.durable >= at;
+        !self.has_unreadable && self.mark.is_some_and(is_marked)
     }
 
     fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {

@@ -9,18 +9,15 @@
 //! Dates later than today are of a clock that was wrong, then or now, so they are looked at as well.
 
 use super::history::History;
+use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
 use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::{SegmentName, Tree};
+use crate::recording::naming::layout::Tree;
 use crate::recording::naming::manifest::Entry;
 use crate::recording::naming::stream_key::StreamKey;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-
-/// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
-/// streams are rotated by hand. Only what is not sealed yet depends on them, and that is never so old.
-const RECORDER_SEGMENTS: usize = 8;
 
 /// The last stamps, by time line.
 #[derive(Debug, Default)]
@@ -92,13 +89,6 @@ fn is_received(stream: &StreamKey) -> bool {
     *stream != StreamKey::recorder() && !stream.is_healed()
 }
 
-/// A segment of the recorder's own stream in the archive.
-#[derive(Debug)]
-pub(super) struct RecorderSegment {
-    pub(super) name: SegmentName,
-    pub(super) is_sealed: bool,
-}
-
 /// Reads the recorder's events: the last segments in the archive, then the active file.
 pub(super) fn read_history(
     files: &dyn Files,
@@ -111,6 +101,7 @@ pub(super) fn read_history(
         if let Err(error) = read_segment(files, &segment, &path, &mut history) {
             // What a damaged file would have told is missing then; it must not keep the recorder from recording.
             tracing::warn!(file = %path.display(), %error, "the recorder's earlier events cannot be read");
+            history.is_incomplete = true;
         }
     }
     let active = Tree::Public.active(&StreamKey::recorder());
@@ -121,67 +112,11 @@ pub(super) fn read_history(
     match read {
         Err(error) if error.is_about_the_file() => {
             tracing::warn!(%error, "the recorder's last events cannot be read");
+            history.is_incomplete = true;
         }
         read => read?,
     }
     Ok(history)
-}
-
-/// The last segments in the order in which they were written, which is that of the stamps within a time line.
-fn in_order(
-    files: &dyn Files,
-    mut segments: Vec<RecorderSegment>,
-    reached: Stamp,
-) -> Result<Vec<RecorderSegment>, StorageError> {
-    // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
-    segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
-    segments.dedup_by(|later, earlier| later.name == earlier.name);
-    let (ahead, past): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.name.first > reached);
-    let mut chosen = Vec::new();
-    for part in [past, ahead] {
-        let skipped = part.len().saturating_sub(RECORDER_SEGMENTS);
-        // What is not sealed yet is recent, whatever its name says: the clock may have been set back.
-        let is_recent = |(index, segment): &(usize, RecorderSegment)| *index >= skipped || !segment.is_sealed;
-        chosen.extend(part.into_iter().enumerate().filter(is_recent).map(|(_, segment)| segment));
-    }
-    let epochs = epochs(files, &chosen)?;
-    let epoch_of = |segment: &RecorderSegment| {
-        let before = epochs.iter().filter(|(name, _)| name.first <= segment.name.first).map(|(_, epoch)| *epoch);
-        // What nothing tells is not older than what is before it by its name.
-        epochs.get(&segment.name).copied().or(before.max()).unwrap_or(u64::MAX)
-    };
-    chosen.sort_by_cached_key(|segment| (epoch_of(segment), segment.name.first));
-    Ok(chosen)
-}
-
-/// The time lines of segments, as far as manifests tell of those that are sealed, and the first events of the others.
-fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
-    #[derive(serde::Deserialize)]
-    struct First {
-        event: String,
-        epoch: u64,
-    }
-    let (mut epochs, mut manifests) = (BTreeMap::new(), BTreeMap::new());
-    for segment in segments {
-        let (name, directory) = (&segment.name, segment.name.directory());
-        let told = if segment.is_sealed {
-            if !manifests.contains_key(&directory) {
-                let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
-                manifests.insert(directory.clone(), entries.collect::<BTreeMap<_, _>>());
-            }
-            let sealed = name.sealed();
-            let sealed = sealed.file_name().unwrap_or_default().to_string_lossy();
-            manifests.get(&directory).and_then(|listed| listed.get(&*sealed).copied())
-        } else {
-            // One that cannot be read is told of where it is read.
-            let mut first = Vec::new();
-            let read = files.read(&name.plain()).and_then(|file| BufReader::new(file).read_until(b'\n', &mut first));
-            let first = read.ok().and_then(|_| serde_json::from_slice::<First>(&first).ok());
-            first.filter(|first| ["started", "clock_step"].contains(&&*first.event)).map(|first| first.epoch)
-        };
-        epochs.extend(told.map(|epoch| (name.clone(), epoch)));
-    }
-    Ok(epochs)
 }
 
 fn read_segment(files: &dyn Files, segment: &RecorderSegment, path: &Path, history: &mut History) -> io::Result<()> {

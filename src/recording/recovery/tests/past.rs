@@ -75,6 +75,43 @@ fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
 }
 
 #[test]
+fn events_are_read_in_the_order_of_their_time_lines_however_they_are_named() {
+    let scene = Scene::new();
+    let rotated = |micros, reason, name: &SegmentName| {
+        event(micros, "rotated", &format!(",\"reason\":\"{reason}\",\"segments\":[\"{}\"]", name.plain_name()))
+    };
+    let gap = |micros, to| event(micros, "gap", &format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{to}"));
+    // Three segments, the last two of which do not say of which time line they are, and a step back behind them.
+    let [first, second, third] = [100, 200, 300].map(|at| segment("recorder", TODAY + at));
+    scene.write(first.plain(), started(TODAY + 100).replace("}\n", ",\"epoch\":0}\n"));
+    scene.write(second.plain(), rotated(TODAY + 200, "interval", &first) + &gap(TODAY + 201, TODAY + 199));
+    scene.write(third.plain(), rotated(TODAY + 300, "interval", &second) + &gap(TODAY + 301, TODAY + 299));
+    let step = format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 302, TODAY + 50);
+    let fourth = segment("recorder", TODAY + 50);
+    scene.write(fourth.plain(), event(TODAY + 50, "clock_step", &step) + &rotated(TODAY + 51, "clock", &third));
+    scene.write("recorder.jsonl", rotated(TODAY + 60, "interval", &fourth) + &gap(TODAY + 61, TODAY + 59));
+    scene.mark(TODAY + 61, 1);
+    let recovered = scene.recover(TODAY + 400);
+    assert_eq!((recovered.epoch, recovered.history.gaps_until[0]), (1, Some(stamp(TODAY + 59))));
+    let epochs = [first, second, third, fourth].map(|name| {
+        let finished = recovered.backlog.iter().find(|finished| finished.name == name);
+        finished.map(|finished| finished.epoch)
+    });
+    assert_eq!(epochs, [Some(0), Some(0), Some(0), Some(1)]);
+}
+
+#[test]
+fn without_its_events_a_connection_that_never_had_a_line_is_missed_since_the_mark() {
+    let scene = Scene::new();
+    scene.write("recorder.jsonl", started(TODAY + 1));
+    scene.write("A-B_trade.jsonl", line(TODAY + 9));
+    scene.mark(TODAY + 10, 2);
+    let recovered = scene.recover_without("recorder.jsonl", Errno::IO).unwrap();
+    assert_eq!(recovered.reached, [9, 10].map(|at| Some(stamp(TODAY + at))));
+    assert_eq!((recovered.epoch, recovered.backlog[0].epoch), (2, 2), "the mark knows the time line");
+}
+
+#[test]
 fn a_failed_sync_is_remembered_even_if_the_process_ended_in_order() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 90));
@@ -138,6 +175,20 @@ fn stamps_ahead_of_the_clock_begin_a_new_time_line() {
     scene.write("A-B_trade.jsonl", line(TODAY + 1_000_000));
     scene.write("recorder.jsonl", started(TODAY));
     assert!(!scene.recover(TODAY).goes_back);
+}
+
+#[test]
+fn what_began_before_the_stamps_of_a_time_line_is_of_the_one_before() {
+    let scene = Scene::new();
+    let step = event(TODAY + 60, "clock_step", &format!(",\"before\":{},\"epoch\":1", TODAY + 99));
+    scene.write("recorder.jsonl", step + &event(TODAY + 61, "rotated", ",\"reason\":\"clock\",\"segments\":[]"));
+    let (before, behind) = (segment("A-B_trade", TODAY + 50), segment("A-B_trade", TODAY + 65));
+    scene.write(before.plain(), line(TODAY + 50) + &line(TODAY + 90));
+    scene.write(behind.plain(), line(TODAY + 65) + &line(TODAY + 70));
+    let recovered = scene.recover(TODAY + 71);
+    let epochs: Vec<_> = recovered.backlog.iter().map(|finished| (&finished.name, finished.epoch)).collect();
+    assert!(epochs.contains(&(&before, 0)) && epochs.contains(&(&behind, 1)), "{epochs:?}");
+    assert_eq!((recovered.epoch, recovered.last), (1, Some(stamp(TODAY + 70))));
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! The order in which the recorder's own segments were written: that of their time lines, and of their names within one.
+//!
+//! ```text
+//! sealed        the manifest has its time line
+//! begins with   started, clock_step ──▶ says it itself
+//! otherwise     a later one tells that it ended: in the same time line, or in the one before where a step has ended it
+//! ```
+
+use super::past::manifest;
+use crate::clock::Stamp;
+use crate::recording::files::{Files, StorageError};
+use crate::recording::naming::layout::{SegmentName, Tree};
+use crate::recording::naming::stream_key::StreamKey;
+use crate::recording::rotation::Reason;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+/// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
+/// streams are rotated by hand. Only what is not sealed yet depends on them, and that is never so old.
+const SEGMENTS: usize = 8;
+
+/// A segment of the recorder's own stream in the archive.
+#[derive(Debug)]
+pub(super) struct RecorderSegment {
+    pub(super) name: SegmentName,
+    pub(super) is_sealed: bool,
+}
+
+/// The last segments in the order in which they were written. Those up to `reached` and those ahead of it count apart.
+pub(super) fn in_order(
+    files: &dyn Files,
+    mut segments: Vec<RecorderSegment>,
+    reached: Stamp,
+) -> Result<Vec<RecorderSegment>, StorageError> {
+    // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
+    segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
+    segments.dedup_by(|later, earlier| later.name == earlier.name);
+    let (ahead, past): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.name.first > reached);
+    let mut chosen = Vec::new();
+    for part in [past, ahead] {
+        let skipped = part.len().saturating_sub(SEGMENTS);
+        // What is not sealed yet is recent, whatever its name says: the clock may have been set back.
+        let is_recent = |(index, segment): &(usize, RecorderSegment)| *index >= skipped || !segment.is_sealed;
+        chosen.extend(part.into_iter().enumerate().filter(is_recent).map(|(_, segment)| segment));
+    }
+    let epochs = epochs(files, &chosen)?;
+    let epoch_of = |segment: &RecorderSegment| {
+        let before = epochs.iter().filter(|(name, _)| name.first <= segment.name.first).map(|(_, epoch)| *epoch);
+        // What nothing tells is not older than what is before it by its name.
+        epochs.get(&segment.name).copied().or(before.max()).unwrap_or(u64::MAX)
+    };
+    chosen.sort_by_cached_key(|segment| (epoch_of(segment), segment.name.first));
+    Ok(chosen)
+}
+
+/// The time lines of segments, as far as anything tells them.
+fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
+    let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
+    told.read(files, "recorder.jsonl", &Tree::Public.active(&StreamKey::recorder()));
+    for RecorderSegment { name, is_sealed } in segments {
+        if *is_sealed {
+            let directory = name.directory();
+            if !manifests.contains_key(&directory) {
+                let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
+                manifests.insert(directory.clone(), entries.collect::<BTreeMap<_, _>>());
+            }
+            let sealed = name.sealed();
+            let sealed = sealed.file_name().unwrap_or_default().to_string_lossy();
+            let listed = manifests.get(&directory).and_then(|listed| listed.get(&*sealed).copied());
+            epochs.extend(listed.map(|epoch| (name.clone(), epoch)));
+        } else {
+            told.read(files, &name.plain_name(), &name.plain());
+        }
+    }
+    for RecorderSegment { name, .. } in segments {
+        if let Some(epoch) = told.epoch(&name.plain_name()) {
+            epochs.entry(name.clone()).or_insert(epoch);
+        }
+    }
+    Ok(epochs)
+}
+
+/// What plain segments tell of themselves and of each other, by their plain names.
+#[derive(Debug, Default)]
+struct Told {
+    epochs: BTreeMap<String, u64>,
+    /// Who tells that a segment ended, and whether a step had ended it by which stamps went back.
+    ended: BTreeMap<String, (String, bool)>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    event: String,
+    epoch: Option<u64>,
+    before: Option<u64>,
+    after: Option<u64>,
+    reason: Option<Reason>,
+    #[serde(default)]
+    segments: Vec<String>,
+}
+
+impl Told {
+    /// One that cannot be read tells nothing; the user is told where its events are read.
+    fn read(&mut self, files: &dyn Files, name: &str, path: &Path) {
+        let Ok(file) = files.read(path) else { return };
+        let (mut is_first, mut went_back) = (true, false);
+        for line in BufReader::new(file).split(b'\n').map_while(Result::ok) {
+            let event = serde_json::from_slice::<Event>(&line).ok();
+            let is_first = std::mem::take(&mut is_first);
+            let Some(Event { event, epoch, before, after, reason, mut segments }) = event else { continue };
+            segments.retain(|segment| segment.starts_with("recorder."));
+            match (&*event, epoch, reason) {
+                ("started" | "clock_step", Some(epoch), _) if is_first => {
+                    self.epochs.insert(name.to_owned(), epoch);
+                    went_back = before >= after;
+                }
+                ("rotated", Some(epoch), _) => {
+                    self.epochs.extend(segments.into_iter().map(|segment| (segment, epoch)));
+                }
+                ("rotated", None, Some(reason)) => {
+                    let by = (name.to_owned(), went_back && reason == Reason::Clock);
+                    self.ended.extend(segments.into_iter().map(|segment| (segment, by.clone())));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn epoch(&self, name: &str) -> Option<u64> {
+        let (mut name, mut steps) = (name, 0);
+        // Whoever tells is later than what it tells of, but files may say anything.
+        for _ in 0..=self.ended.len() {
+            if let Some(epoch) = self.epochs.get(name) {
+                return Some(epoch.saturating_sub(steps));
+            }
+            let (by, is_step) = self.ended.get(name)?;
+            (name, steps) = (by, steps + u64::from(*is_step));
+        }
+        None
+    }
+}

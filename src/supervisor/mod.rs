@@ -32,7 +32,7 @@ use crate::connection::batch::{Batch, Entry};
 use crate::connection::{ConnectionId, Delivery, Notice, What};
 use crate::events::Event;
 use crate::ledger::{Gap, Kind, Ledger};
-use crate::recording::journal::{Order, Routed};
+use crate::recording::journal::{Object, Order, Routed};
 use crate::recording::naming::layout::Tree;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
@@ -342,8 +342,12 @@ impl Supervisor {
 
     /// Records an event that happened at `stamp`.
     pub fn event_at(&mut self, stamp: Stamp, event: &Event) {
+        self.event_of(stamp, event.to_json().into());
+    }
+
+    fn event_of(&mut self, stamp: Stamp, object: Object) {
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        self.outbox.push_back(Order::Event(self.router.recorder(), stamp, event.to_json()));
+        self.outbox.push_back(Order::Event(self.router.recorder(), stamp, object));
     }
 }
 

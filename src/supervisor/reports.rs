@@ -4,6 +4,7 @@ use super::{Failure, Supervisor};
 use crate::clock::Stamp;
 use crate::events::Event;
 use crate::recording::files::Free;
+use crate::recording::journal::Object;
 use crate::recording::rotation::Reason;
 use crate::recording::threads::Report;
 use crate::status::Space;
@@ -18,12 +19,13 @@ pub(super) const UNSURE: &str = "the disk was full when what was written was to 
 impl Supervisor {
     pub(super) fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {
         match report {
-            Report::Rotated(rotated) => {
-                for (reason, segments) in rotated {
-                    self.unsealed += segments.len();
+            Report::Rotated(ended) => {
+                for (reason, segments) in ended {
+                    self.unsealed += segments;
                     // Those that a step has ended are on record with the step itself.
                     if reason != Reason::Clock {
-                        self.event(&Event::Rotated { reason, segments, epoch: None });
+                        let stamp = self.stamper.raise(self.clock.stamp());
+                        self.event_of(stamp, Object::Ended(reason, rotated));
                     }
                 }
             }
@@ -41,7 +43,9 @@ impl Supervisor {
                 );
             }
             Report::Quarantined(moved) => self.event(&Event::from(moved)),
-            Report::Synced(stamp) => self.durable = Some(stamp),
+            Report::Synced { up_to, epoch } if epoch == self.epoch => self.durable = Some(up_to),
+            // Of an earlier time line: it says nothing of this one.
+            Report::Synced { .. } => {}
             Report::Space(free) => self.handle_space(free),
             Report::DiskFull(cause) => {
                 self.shown.disk_full = Some(cause.clone());
@@ -87,4 +91,9 @@ impl Supervisor {
         let low = Space::Low { bytes: free.bytes, inodes: free.inodes };
         self.shown.space = if is_low { low } else { Space::Enough };
     }
+}
+
+/// The event of segments that ended while the recorder ran.
+pub(super) fn rotated(reason: Reason, segments: Vec<String>) -> String {
+    Event::Rotated { reason, segments, epoch: None }.to_json()
 }

@@ -6,12 +6,11 @@
 //! ```
 
 use super::ending::{CLOSING_TICK, Phase};
-use super::reports::UNSURE;
+use super::reports::{UNSURE, rotated};
 use super::{OUTBOX, Supervisor};
 use crate::clock::{Instant, Stamp, Stamper};
 use crate::events::Event;
-use crate::recording::journal::{Order, Step};
-use crate::recording::rotation::Reason;
+use crate::recording::journal::{Order, Step, Tell};
 use std::time::Duration;
 
 /// How often time is told to the journal, and the status published.
@@ -78,9 +77,7 @@ impl Supervisor {
         let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
         let event = Event::ClockStep { before, after: micros, epoch }.to_json();
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        let rotated: fn(Vec<String>) -> String =
-            |segments| Event::Rotated { reason: Reason::Clock, segments, epoch: None }.to_json();
-        let (step, rotated) = ((after, event), (self.stamper.raise(wall), rotated));
+        let (step, rotated): (_, (_, Tell)) = ((after, event), (self.stamper.raise(wall), rotated));
         self.outbox.push_back(Order::Step(Step { epoch, recorder: self.router.recorder(), step, rotated }));
         self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {

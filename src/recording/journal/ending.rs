@@ -24,13 +24,15 @@ impl Journal {
             self.epoch = step.epoch;
             self.rotate_all(Reason::Clock, |_| true);
             while self.rotate_one()? {}
-            let ended = self.rotated.get(&Reason::Clock).cloned().unwrap_or_default();
+            // Whatever has ended and is not on record yet: a later event would tell of it in the wrong time line.
+            let ended = self.ended.values().flatten().cloned().collect();
             let (first, event) = &step.step;
-            let (second, rotated) = (step.rotated.0, (step.rotated.1)(ended));
+            let (second, rotated) = (step.rotated.0, (step.rotated.1)(Reason::Clock, ended));
             self.append(step.recorder, *first, &|line, stamp| {
                 line::object(line, stamp, event.as_bytes());
                 line::object(line, second, rotated.as_bytes());
             })?;
+            self.ended.clear();
             *done = 1;
         }
         self.flush(step.recorder)
@@ -88,7 +90,8 @@ impl Journal {
         self.sync.add_directory(directory);
         segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
         let finished = segment.finish();
-        self.rotated.entry(reason).or_default().push(finished.name.plain_name());
+        self.ended.entry(reason).or_default().push(finished.name.plain_name());
+        *self.ended_since.entry(reason).or_default() += 1;
         self.sync.finished.push(finished);
         Ok(())
     }

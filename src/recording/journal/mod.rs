@@ -12,7 +12,7 @@ pub mod line;
 mod order;
 pub mod segment;
 
-pub use order::{Order, Routed, Step};
+pub use order::{Object, Order, Routed, Step, Tell};
 
 use super::files::{Files, StorageError};
 use super::naming::layout::{SegmentName, Tree};
@@ -57,7 +57,10 @@ pub struct Journal {
     due: BTreeMap<StreamId, Reason>,
     unsynced: Vec<StreamId>,
     sync: SyncJob,
-    rotated: BTreeMap<Reason, Vec<String>>,
+    /// The names of segments that ended and are not on record yet.
+    ended: BTreeMap<Reason, Vec<String>>,
+    /// How many have ended since this was last asked.
+    ended_since: BTreeMap<Reason, usize>,
     directories: BTreeSet<PathBuf>,
     spare: Vec<Vec<u8>>,
 }
@@ -98,7 +101,8 @@ impl Journal {
             due: BTreeMap::new(),
             unsynced: Vec::new(),
             sync: SyncJob::default(),
-            rotated: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            ended_since: BTreeMap::new(),
             directories: BTreeSet::new(),
             spare: Vec::new(),
         }
@@ -122,12 +126,12 @@ impl Journal {
 
     /// Takes an event in past lines that wait for a full disk: each file keeps its order all the same, since nothing else
     /// goes into that of the events. After an error it was not taken in.
-    pub fn pass_event(&mut self, id: StreamId, stamp: Stamp, object: &str) -> Result<(), StorageError> {
+    pub fn pass_event(&mut self, id: StreamId, stamp: Stamp, object: &Object) -> Result<(), StorageError> {
         if matches!(self.current, Some((Order::Event(..), _))) {
             self.work()?;
         }
         self.flush(id)?;
-        self.append(id, stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()))
+        self.append_event(id, stamp, object)
     }
 
     /// Whether the order in hand is a step.
@@ -172,18 +176,17 @@ impl Journal {
         (!job.is_empty()).then_some(job)
     }
 
-    /// The names of the segments that ended since the last call, by reason.
-    pub fn take_rotated(&mut self) -> BTreeMap<Reason, Vec<String>> {
-        std::mem::take(&mut self.rotated)
+    /// How many segments have ended since the last call, by reason. Their names are told by [`Object::Ended`], those that a
+    /// step has ended by the step.
+    pub fn take_ended(&mut self) -> BTreeMap<Reason, usize> {
+        std::mem::take(&mut self.ended_since)
     }
 
     fn carry_out(&mut self, order: &Order, done: &mut Done) -> Result<(), StorageError> {
         match order {
             Order::Open(stream) => self.open(stream),
             Order::Lines(routed) => return self.append_lines(routed, done),
-            Order::Event(id, stamp, object) => {
-                return self.append(*id, *stamp, &|line, stamp| line::object(line, stamp, object.as_bytes()));
-            }
+            Order::Event(id, stamp, object) => return self.append_event(*id, *stamp, object),
             Order::Missed(id, objects) => return self.append_missed(*id, objects, &mut done.lines),
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
@@ -244,6 +247,23 @@ impl Journal {
             self.extend(id, &mut |line| *done = line::raw(line, stamp, bytes, *done));
             if *done == bytes.len() {
                 return Ok(());
+            }
+        }
+    }
+
+    fn append_event(&mut self, id: StreamId, stamp: Stamp, object: &Object) -> Result<(), StorageError> {
+        let append = |journal: &mut Self, text: &str| {
+            journal.append(id, stamp, &|line, stamp| line::object(line, stamp, text.as_bytes()))
+        };
+        match object {
+            Object::Text(text) => append(self, text),
+            Object::Ended(reason, tell) => {
+                let Some(names) = self.ended.remove(reason) else { return Ok(()) };
+                let appended = append(self, &tell(*reason, names.clone()));
+                if appended.is_err() {
+                    self.ended.entry(*reason).or_default().splice(0..0, names);
+                }
+                appended
             }
         }
     }

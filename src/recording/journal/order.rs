@@ -4,6 +4,7 @@ use crate::clock::Stamp;
 use crate::connection::batch::Batch;
 use crate::recording::naming::layout::Tree;
 use crate::recording::naming::manifest::Origins;
+use crate::recording::rotation::Reason;
 use crate::recording::router::{NewStream, StreamId};
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ pub enum Order {
     Open(NewStream),
     /// Records for their streams.
     Lines(Routed),
-    /// An event of the recorder's own: the object without its stamp.
-    Event(StreamId, Stamp, String),
+    /// An event of the recorder's own.
+    Event(StreamId, Stamp, Object),
     /// Objects that were missed and fetched later, with their stamps: as [`Order::Event`], but they can wait.
     Missed(StreamId, Vec<(Stamp, String)>),
     /// What the exchange is asked from here on, per stream.
@@ -34,6 +35,25 @@ pub enum Order {
     Step(Step),
 }
 
+/// The object of an event, without its stamp.
+#[derive(Debug)]
+pub enum Object {
+    /// As it is.
+    Text(String),
+    /// One that tells which segments have ended for a reason and are not on record yet; without any, there is no line. The
+    /// names stay with the journal until then, so that they are told in the time line in which they ended.
+    Ended(Reason, Tell),
+}
+
+/// Makes the event that tells which segments have ended.
+pub type Tell = fn(Reason, Vec<String>) -> String;
+
+impl From<String> for Object {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// Stamps go on elsewhere.
 #[derive(Debug)]
 pub struct Step {
@@ -43,8 +63,8 @@ pub struct Step {
     pub recorder: StreamId,
     /// The first stamp of the new time line, and the event that has it, without it.
     pub step: (Stamp, String),
-    /// The next stamp, and what makes the event of it that tells which segments have ended.
-    pub rotated: (Stamp, fn(Vec<String>) -> String),
+    /// The next stamp, and what makes the event of it.
+    pub rotated: (Stamp, Tell),
 }
 
 /// A batch with the stamp and the stream of each of its entries.

@@ -132,13 +132,13 @@ fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
         scene.frame(micros, &trade(number));
     }
     scene.run();
-    let rotated: Vec<_> = scene.journal.take_rotated().into_iter().collect();
+    let rotated: Vec<_> = std::mem::take(&mut scene.journal.ended).into_iter().collect();
     let names = |micros: &str| vec![format!("KRW-BTC_trade.19700101T0000{micros}Z.jsonl")];
     assert_eq!(rotated, [(Reason::Interval, names("00.000001"))]);
     scene.frame(MINUTE + 2, &trade(5));
     scene.frame(MINUTE + 3, &trade(6));
     scene.run();
-    let rotated: Vec<_> = scene.journal.take_rotated().into_iter().collect();
+    let rotated: Vec<_> = std::mem::take(&mut scene.journal.ended).into_iter().collect();
     assert_eq!(rotated, [(Reason::Size, vec!["KRW-BTC_trade.19700101T000100.000000Z.jsonl".to_owned()])]);
     assert_eq!(scene.lines("KRW-BTC_trade").1, 3);
 }
@@ -157,6 +157,29 @@ fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
 }
 
 #[test]
+fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
+    use crate::events::Event;
+    let mut scene = Scene::new(0, 80);
+    (0..3).for_each(|number| scene.frame(1 + number, &trade(0)));
+    scene.run();
+    let stamp = |micros| Stamp::from_micros(micros).unwrap();
+    let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
+    let step = (stamp(1), Event::ClockStep { before: 3, after: 1, epoch: 1 }.to_json());
+    let recorder = scene.router.recorder();
+    scene.orders.push(Order::Step(Step { epoch: 1, recorder, step, rotated: (stamp(2), rotated) }));
+    // What was on its way meanwhile finds nothing left to tell.
+    scene.orders.push(Order::Event(recorder, stamp(3), Object::Ended(Reason::Size, rotated)));
+    scene.run();
+    let written = std::fs::read_to_string(scene.path("recorder.jsonl")).unwrap();
+    let [_, told] = written.lines().collect::<Vec<_>>()[..] else { panic!("{written}") };
+    let told: serde_json::Value = serde_json::from_str(told).unwrap();
+    let ended = ["00.000001", "00.000003"].map(|at| format!("KRW-BTC_trade.19700101T0000{at}Z.jsonl"));
+    let mut segments: Vec<_> = told["segments"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    segments.sort_unstable();
+    assert_eq!(segments, ended);
+}
+
+#[test]
 fn a_changed_subscription_ends_the_segment_before_its_first_line() {
     use crate::upbit::subscription::{Format, Request, Subscription};
     let mut scene = Scene::new(0, 1 << 20);
@@ -171,7 +194,7 @@ fn a_changed_subscription_ends_the_segment_before_its_first_line() {
     scene.orders.push(Order::Describe(Tree::Public, origins(Format::Simple)));
     scene.frame(3, &trade(2));
     scene.run();
-    assert_eq!(scene.journal.take_rotated().keys().copied().collect::<Vec<_>>(), [Reason::Subscription]);
+    assert_eq!(scene.journal.take_ended(), BTreeMap::from([(Reason::Subscription, 1)]));
     let job = scene.journal.take_sync_job().unwrap();
     assert_eq!(job.finished[0].origin.as_ref().unwrap().format, Format::Default);
     assert_eq!(std::fs::read_to_string(scene.path("KRW-BTC_trade.jsonl")).unwrap().lines().count(), 1);

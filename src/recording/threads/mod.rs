@@ -48,8 +48,8 @@ const SEALER_NICENESS: i32 = 19;
 /// What the threads tell the supervisor.
 #[derive(Debug)]
 pub enum Report {
-    /// Segments ended: names by reason.
-    Rotated(BTreeMap<Reason, Vec<String>>),
+    /// Segments ended: how many, by reason.
+    Rotated(BTreeMap<Reason, usize>),
     /// A segment is sealed.
     Sealed(Box<Entry>),
     /// A segment could not be sealed; `retried`: it will be tried again by this process.
@@ -63,8 +63,13 @@ pub enum Report {
     },
     /// A file that bore the name of a segment and was none was moved away.
     Quarantined(Quarantined),
-    /// Everything stamped up to here survives a power cut.
-    Synced(Stamp),
+    /// Everything up to here survives a power cut.
+    Synced {
+        /// The last stamp.
+        up_to: Stamp,
+        /// How often stamps had gone back by then.
+        epoch: u64,
+    },
     /// What is left of the disk.
     Space(Free),
     /// The disk has no room for what it took; the sync is tried again.

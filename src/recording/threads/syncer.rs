@@ -38,7 +38,7 @@ impl SyncerHost {
             }
             self.mark(&job);
             // A lost figure of progress is followed by the next one.
-            let _ = self.reports.try_send(Report::Synced(job.up_to));
+            let _ = self.reports.try_send(Report::Synced { up_to: job.up_to, epoch: job.epoch });
             if let Ok(free) = self.syncer.files().free() {
                 let _ = self.reports.try_send(Report::Space(free));
             }

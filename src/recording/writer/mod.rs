@@ -111,6 +111,8 @@ pub struct Writer {
     reached: Stamp,
     steps: u64,
     taken: u64,
+    /// Everything stamped up to here is in its file, and the time line of that.
+    written: Option<(Stamp, u64)>,
     clock: Clock,
 }
 
@@ -133,6 +135,7 @@ impl Writer {
             reached: Stamp::default(),
             steps: 0,
             taken: 0,
+            written: None,
             clock,
         }
     }
@@ -148,7 +151,7 @@ impl Writer {
 
     async fn write(mut self) -> Result<(), StorageError> {
         self.reserve.renew();
-        let mut sync_up_to = None;
+        let mut due = None;
         loop {
             let is_rotating = self.persist(Journal::rotate_one).await?;
             if !self.take(is_rotating).await {
@@ -157,7 +160,7 @@ impl Writer {
             for _ in 0..self.backlog.len().min(ORDERS) {
                 let Some(order) = self.backlog.pop_front() else { break };
                 if let Order::Tick { stamp, sync: true } = order {
-                    sync_up_to = Some(stamp);
+                    due = Some((stamp, self.journal.epoch()));
                 }
                 self.note(&order);
                 self.journal.accept(order);
@@ -171,8 +174,8 @@ impl Writer {
             if !is_rotating {
                 self.report_rotated();
             }
-            if sync_up_to.is_some_and(|stamp| self.offer_sync_job(stamp)) {
-                sync_up_to = None;
+            if due.is_some_and(|up_to| self.offer_sync_job(up_to)) {
+                due = None;
             }
         }
         self.finish().await
@@ -220,14 +223,16 @@ impl Writer {
     async fn write_out(&mut self) -> Result<(), StorageError> {
         self.persist(Journal::write_out).await?;
         self.progress.advance(std::mem::take(&mut self.taken), (self.reached, self.steps));
+        self.written = (self.reached > Stamp::default()).then_some((self.reached, self.journal.epoch()));
         Ok(())
     }
 
-    /// Hands the syncer its next job; `false`: it still has one waiting.
-    fn offer_sync_job(&mut self, up_to: Stamp) -> bool {
+    /// Hands the syncer its next job, with what was written before it: a stamp and its time line, which may not be the
+    /// newest one. `false`: it still has one waiting.
+    fn offer_sync_job(&mut self, up_to: (Stamp, u64)) -> bool {
         let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return false };
         if let Some(mut job) = self.journal.take_sync_job() {
-            (job.up_to, job.epoch) = (up_to, self.journal.epoch());
+            (job.up_to, job.epoch) = up_to;
             slot.send(job);
         }
         true
@@ -235,9 +240,9 @@ impl Writer {
 
     fn report_rotated(&mut self) {
         if let Ok(slot) = self.channels.reports.try_reserve() {
-            let rotated = self.journal.take_rotated();
-            if !rotated.is_empty() {
-                slot.send(Report::Rotated(rotated));
+            let ended = self.journal.take_ended();
+            if !ended.is_empty() {
+                slot.send(Report::Rotated(ended));
             }
         }
     }
@@ -292,8 +297,7 @@ impl Writer {
         let try_at = self.clock.now() + FULL_TRY;
         loop {
             self.let_events_pass();
-            let written = self.progress.written();
-            if written > Stamp::default() {
+            if let Some(written) = self.written {
                 self.offer_sync_job(written);
             }
             self.collect_until(self.clock.now() + FULL_RETRY).await;
@@ -376,3 +380,6 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

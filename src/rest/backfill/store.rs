@@ -111,7 +111,7 @@ impl Store {
         let mut written = 0;
         for item in items.into_iter().filter(|item| !checkpoint.ids.contains(&item.id)) {
             let stamp = self.stamper.raise(self.clock.stamp());
-            self.journal.accept(Order::Event(*id, stamp, String::from(Box::<str>::from(item.object))));
+            self.journal.accept(Order::Event(*id, stamp, String::from(Box::<str>::from(item.object)).into()));
             self.journal.work()?;
             written += 1;
         }

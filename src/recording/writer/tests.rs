@@ -1,0 +1,59 @@
+//! The writer on a real disk, and what it tells the syncer.
+
+use super::*;
+use crate::events::Event;
+use crate::recording::files::disk::Disk;
+use crate::recording::journal::Step;
+use crate::recording::rotation::Rotation;
+use crate::recording::router::Router;
+
+#[tokio::test]
+async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
+    let rotation = Rotation { interval: Duration::from_secs(3600), bytes: 1 << 20 };
+    let journal = Journal::new(disk.clone(), rotation, Vec::new(), 0);
+    let (orders, queue) = mpsc::channel(100);
+    let (sync_jobs, mut jobs) = mpsc::channel(1);
+    let (reports, _reports) = mpsc::channel(100);
+    let (clock, progress) = (Clock::anchored(Stamp::default()), Progress::default());
+    let channels = Channels { orders: queue, sync_jobs, reports };
+    let writer = Writer::new((journal, disk), channels, (Stop::default(), progress.clone()), clock);
+
+    let stamp = |micros| Stamp::from_micros(micros).unwrap();
+    let mut router = Router::new(10);
+    let recorder = router.recorder();
+    let opened = router.take_fresh().into_iter().map(Order::Open);
+    let event = |micros| Order::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
+    let tick = |micros| Order::Tick { stamp: stamp(micros), sync: true };
+    let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
+    let stepped = (stamp(50), Event::ClockStep { before: 103, after: 50, epoch: 1 }.to_json());
+    let step = Step { epoch: 1, recorder, step: stepped, rotated: (stamp(51), rotated) };
+    let phases: [Vec<Order>; 3] = [
+        opened.chain([event(100), tick(101)]).collect(),
+        // The syncer has not taken its first job when the second one is due.
+        vec![event(102), tick(103), Order::Step(step)],
+        vec![event(52)],
+    ];
+    let supervisor = async {
+        let mut told = Vec::new();
+        for (phase, written) in phases.into_iter().zip([101, 51, 52]) {
+            for order in phase {
+                orders.send(order).await.unwrap();
+            }
+            while progress.written() != stamp(written) {
+                tokio::task::yield_now().await;
+            }
+            if written == 51 {
+                told.extend(jobs.recv().await);
+            }
+        }
+        drop(orders);
+        while let Some(job) = jobs.recv().await {
+            told.push(job);
+        }
+        told.iter().map(|job| (job.up_to.as_micros(), job.epoch)).collect::<Vec<_>>()
+    };
+    let ((), told) = tokio::join!(writer.run(), supervisor);
+    assert_eq!(told, [(101, 0), (103, 0), (52, 1)]);
+}

@@ -79,7 +79,7 @@ impl Oracle {
             let took = lived.to - lived.from - lived.life.length;
             self.tell(&format!("life {number}: the end took too long"), &[format!("{took:?}")]);
         }
-        self.time.add_life(&lived.spans, lived.goes_back);
+        self.time.add_life(&lived.spans, lived.ahead, lived.started.is_some());
         self.lives.push(lived);
         for id in CONNECTIONS {
             let matched = self.match_lines(&tape, books, id);
@@ -202,10 +202,6 @@ impl Oracle {
     /// Everything that was handed over and is not on disk has its place in a gap.
     fn check_missing(&mut self, id: ConnectionId, matched: &Matched, gaps: &[Gap]) {
         let (mut faults, mut before) = (Vec::new(), Moment::default());
-        let mut last = BTreeMap::new();
-        for moment in matched.moments.values() {
-            last.insert(moment.line, moment.stamp);
-        }
         for (index, sent) in matched.side.sent.iter().enumerate() {
             if let Some(moment) = matched.moments.get(&index) {
                 before = *moment;
@@ -213,10 +209,9 @@ impl Oracle {
                 // The earliest stamp it could have got: that of its reading, unless it was never read.
                 let seen = matched.side.read_at(sent).unwrap_or(sent.at);
                 let life = self.lives.iter().rposition(|lived| lived.from <= seen).unwrap_or_default();
-                let next = self.lives[life + 1..].iter().find(|next| next.recovered).map(|next| next.from);
+                let next = self.lives[life + 1..].iter().find_map(|next| Some((next.from, next.started?)));
                 let at = self.time.missed(before.max(self.time.at(seen)), self.lives[life].to, next);
-                let last = last.get(&at.line).copied().unwrap_or(0);
-                if !gaps.iter().any(|gap| gap.holds(at)) && !self.time.is_behind(at, last) {
+                if !gaps.iter().any(|gap| gap.holds(at)) && !self.time.is_behind(at) {
                     faults.push(format!("object {index} of socket {}, {at:?}", sent.session));
                 }
             }

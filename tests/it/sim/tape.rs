@@ -48,9 +48,10 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Whether the file has this name in the archive, or will have it.
-    fn is_of(&self, archived: &str) -> bool {
-        archived == self.plain || (self.is_active() && archived.starts_with(&format!("{}.", self.stream)))
+    /// Whether the file may have had this name in the archive when a line of it was ended: it is named anew where a start
+    /// cannot read it.
+    fn was_named(&self, archived: &str) -> bool {
+        archived.starts_with(&format!("{}.", self.stream))
     }
 
     fn is_active(&self) -> bool {
@@ -113,7 +114,7 @@ impl Tape {
             match Line::parse(line) {
                 Some(line) if place.stream == "recorder" => self.events.push(line.event()),
                 Some(line) => lines.push(line),
-                None if torn.iter().any(|(file, offset)| *offset == begin && place.is_of(file)) => {}
+                None if torn.iter().any(|(file, offset)| *offset == begin && place.was_named(file)) => {}
                 None => {
                     let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
                     self.broken.push(format!("{} at {begin}: {text}", place.plain));

@@ -45,30 +45,35 @@ pub(crate) struct Timeline {
 #[derive(Debug)]
 struct Line {
     begins: u64,
-    /// What the clock showed at its end; `None`: it goes on, or a start ended it, which does not know when it ended.
+    /// What the clock showed at its end; `None`: it goes on, or a start ended it.
     ends: Option<u64>,
-    ended_by_start: bool,
+    /// The last stamp that the start found that ended it: of what is behind it, nothing can be known.
+    found: Option<u64>,
     /// How often stamps had gone back when it began, as far as that is on record.
     epoch: u64,
     is_on_record: bool,
 }
 
 impl Timeline {
-    /// A life is over. `goes_back`: its start found stamps ahead of its clock.
-    pub(crate) fn add_life(&mut self, spans: &[Span], goes_back: bool) {
+    /// A life is over. `ahead`: its start found stamps ahead of its clock, this one as the last; `is_on_record`: there is
+    /// something of it on disk.
+    pub(crate) fn add_life(&mut self, spans: &[Span], ahead: Option<u64>, is_on_record: bool) {
         for (number, span) in spans.iter().enumerate() {
             let begins = span.clock.stamp_at(span.from).as_micros();
             let (is_set, is_first) = (number > 0, self.lines.is_empty());
-            if is_set || goes_back || is_first {
+            if is_set || ahead.is_some() || is_first {
                 let epoch = self.lines.last().map_or(0, |line| line.epoch);
                 let before = is_set.then(|| spans[number - 1].clock.stamp_at(span.from).as_micros());
-                let went_back = if is_set { before >= Some(begins) } else { goes_back };
+                let went_back = if is_set { before >= Some(begins) } else { ahead.is_some() };
                 if let Some(last) = self.lines.last_mut() {
-                    (last.ends, last.ended_by_start) = (before, !is_set);
+                    (last.ends, last.found) = (before, ahead.filter(|_| !is_set));
                 }
                 let epoch = epoch + u64::from(went_back && span.is_on_record);
                 let is_on_record = !went_back || span.is_on_record;
-                self.lines.push(Line { begins, ends: None, ended_by_start: false, epoch, is_on_record });
+                self.lines.push(Line { begins, ends: None, found: None, epoch, is_on_record });
+            } else if let Some(line) = self.lines.last_mut().filter(|_| is_on_record) {
+                // Where the lives before have left nothing, the clock may have been set back since.
+                line.begins = line.begins.min(begins);
             }
             if !is_set {
                 self.lives.push(self.lines.len() - 1);
@@ -103,28 +108,27 @@ impl Timeline {
     /// Whether the gaps cover everything from one moment to another, the ends of the lines between them included.
     pub(crate) fn is_covered(&self, gaps: &[Gap], from: Moment, to: Moment) -> bool {
         (from.line..=to.line).all(|line| {
-            let Line { begins, ends, ended_by_start, .. } = self.lines[line];
+            let Line { begins, ends, found, .. } = self.lines[line];
             let first = if line == from.line { from.stamp } else { begins };
-            let last = if line == to.line { to.stamp } else { ends.unwrap_or(first) };
-            // A start knows the last line of the time before, and nothing behind it.
-            let last = if ended_by_start && line < to.line { first } else { last };
+            let last = if line == to.line { to.stamp } else { ends.or(found).unwrap_or(first) };
+            let last = last.min(found.unwrap_or(u64::MAX));
             let covers = |gap: &&Gap| gap.line == line && gap.from <= first + RAISED && last <= gap.to + RAISED;
             last <= first + RAISED || gaps.iter().any(|gap| covers(&gap))
         })
     }
 
-    /// The moment at which something is missed that came until `end`, when a life was over: where the next clock begins
-    /// before that, and no stamp on disk tells that it was set back, its start is all that the two have in common.
-    pub(crate) fn missed(&self, moment: Moment, end: Instant, next: Option<Instant>) -> Moment {
-        match next.map(|next| self.at(next)) {
+    /// The moment at which something is missed that came until `end`, when a life was over: where the next one begins its
+    /// stamps before that, and nothing on disk tells that the clock was set back, they are all that the two have in common.
+    pub(crate) fn missed(&self, moment: Moment, end: Instant, next: Option<(Instant, u64)>) -> Moment {
+        match next.map(|(from, stamp)| Moment { stamp, ..self.at(from) }) {
             Some(next) if next.line == self.at(end).line => moment.min(next),
             _ => moment,
         }
     }
 
-    /// Whether a moment is behind everything on its line, and what follows says that it is not known when it ended.
-    pub(crate) fn is_behind(&self, moment: Moment, last: u64) -> bool {
-        self.lines[moment.line].ended_by_start && last <= moment.stamp
+    /// Whether a moment is behind everything that the start found which ended its line.
+    pub(crate) fn is_behind(&self, moment: Moment) -> bool {
+        self.lines[moment.line].found.is_some_and(|found| found <= moment.stamp)
     }
 
     /// The line of each event of the tape.

@@ -73,13 +73,15 @@ pub(crate) struct Lived {
     pub(crate) life: Life,
     /// The clocks that made its stamps, one after the other.
     pub(crate) spans: Vec<Span>,
-    /// Its start found stamps ahead of its clock.
-    pub(crate) goes_back: bool,
+    /// Its start found stamps ahead of its clock, this one as the last.
+    pub(crate) ahead: Option<u64>,
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) ended: Ended,
     /// What earlier lives had left was put in order.
     pub(crate) recovered: bool,
+    /// The stamp of its start, where it is on disk.
+    pub(crate) started: Option<u64>,
     pub(crate) sync_failed: bool,
 }
 
@@ -170,7 +172,6 @@ impl World {
         let crash = if let Ended::Crashed(crash) = ended { Some(crash) } else { None };
         let sync_failed = self.disk.sync_failed();
         let tape = Tape::read(&self.disk);
-        let goes_back = goes_back(&tape, pid);
         self.disk.end_life(crash);
         // What was aborted is dropped, and the exchange notices that the socket is gone.
         for _ in 0..100 {
@@ -183,7 +184,10 @@ impl World {
         spans.iter_mut().for_each(|span| span.is_on_record = is_on_record(span, &left));
         // A step of which a power cut has left nothing did not happen, for all that can be known.
         spans.retain(|span| span.from == from || span.is_on_record || self.has_lines_since(span.from, &left));
-        Lived { life, spans, goes_back, from, to, ended, recovered, sync_failed }
+        // A start of which there is nothing did not happen either.
+        let started = start_of(&left, pid).and_then(|index| left.events[index]["ts_recv"].as_u64());
+        let told = if started.is_some() || self.has_lines_since(from, &left) { &tape } else { &left };
+        Lived { life, spans, ahead: last_found(told, pid), from, to, ended, recovered, started, sync_failed }
     }
 
     /// Whether anything that was sent since then is on the tape.
@@ -275,13 +279,18 @@ fn is_on_record(span: &Span, tape: &Tape) -> bool {
     tape.events.iter().any(is_it)
 }
 
-/// Whether the start of a process found stamps ahead of its clock: then a step of the same moment stands before it.
-fn goes_back(tape: &Tape, pid: u32) -> bool {
-    let started = tape.events.iter().position(|event| event["event"] == "started" && event["pid"] == pid);
-    let Some([step, started]) = started.and_then(|index| tape.events.get(index.checked_sub(1)?..=index)) else {
-        return false;
-    };
-    step["event"] == "clock_step" && step["after"].as_u64().map(|after| after + 1) == started["ts_recv"].as_u64()
+/// Where the start of a process stands among the events.
+fn start_of(tape: &Tape, pid: u32) -> Option<usize> {
+    tape.events.iter().position(|event| event["event"] == "started" && event["pid"] == pid)
+}
+
+/// The last stamp that the start of a process found ahead of its clock: then a step of the same moment stands before it.
+fn last_found(tape: &Tape, pid: u32) -> Option<u64> {
+    let started = start_of(tape, pid)?;
+    let [step, started] = tape.events.get(started.checked_sub(1)?..=started)? else { return None };
+    let is_step = step["event"] == "clock_step";
+    let is_of_start = step["after"].as_u64().map(|after| after + 1) == started["ts_recv"].as_u64();
+    step["before"].as_u64().filter(|_| is_step && is_of_start)
 }
 
 /// Runs a host of the disk. What its calls take, it waits for, while everything else goes on.

@@ -205,6 +205,9 @@ fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Rec
 /// else would tell the next one of which line they are.
 fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
     let mut ended: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for (epoch, name) in &recovered.set_aside {
+        ended.entry(*epoch).or_default().push(name.clone());
+    }
     for segment in &recovered.backlog {
         let name = segment.name.plain_name();
         if recovered.history.ended_in(&name).is_none() {

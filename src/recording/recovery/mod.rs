@@ -70,6 +70,8 @@ pub struct Recovered {
     pub torn: Vec<Torn>,
     /// Files that were moved away.
     pub quarantined: Vec<Quarantined>,
+    /// Active segments that cannot be read: their time lines, and their names in the archive.
+    pub set_aside: Vec<(u64, String)>,
     /// Files and directories that are not ours.
     pub foreign: Vec<PathBuf>,
     /// What the processes before this one had to say.
@@ -148,8 +150,9 @@ impl Recovery<'_> {
         for tree in Tree::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =
                 dates[tree as usize].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
-            self.past.read_manifests(self.files, tree, past.into_iter())?;
-            self.past.read_manifests(self.files, tree, ahead.into_iter())?;
+            let newest = (self.found.history.epoch, self.found.history.epoch_start);
+            self.past.read_manifests(self.files, tree, past.into_iter(), newest)?;
+            self.past.read_manifests(self.files, tree, ahead.into_iter(), newest)?;
         }
         for segment in plain {
             self.put_archived_in_order(segment)?;
@@ -269,7 +272,10 @@ impl Recovery<'_> {
         let inspected = inspect(self.files, path).map_err(StorageError::at("read", path));
         let Some(inspected) = self.readable(inspected)? else {
             let name = SegmentName { tree, stream, first: self.now };
-            self.found.quarantined.push(quarantine::set_aside(self.files, name)?);
+            let moved = quarantine::set_aside(self.files, name)?;
+            let kept = moved.kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.found.set_aside.push((self.newest_epoch(), kept));
+            self.found.quarantined.push(moved);
             return Ok(None);
         };
         match inspected {

@@ -1,7 +1,7 @@
 //! How far earlier processes had come: the last stamps of what they left, and their own events.
 //!
 //! ```text
-//! archive/date=*/manifest.jsonl   newest first, until every tree has a stamp ─┐
+//! archive/date=*/manifest.jsonl   newest first, until each tree has a stamp ──┐
 //! active and waiting segments                                                ├──▶ Past: the newest time line counts
 //! recorder.jsonl, and the last segments of it in the archive ──▶ History ─────┘
 //! ```
@@ -12,7 +12,7 @@ use super::history::History;
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
 use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::Tree;
+use crate::recording::naming::layout::{SegmentName, Tree};
 use crate::recording::naming::manifest::Entry;
 use crate::recording::naming::stream_key::StreamKey;
 use std::collections::BTreeMap;
@@ -60,24 +60,28 @@ impl Past {
         self.by_epoch.values().any(|last| last.data[tree as usize].is_some())
     }
 
-    /// Reads manifests, those of `directories` in their order, until one knows a line from the exchange.
+    /// Reads manifests, those of `directories` in their order, until one knows a line from the exchange: of the newest time
+    /// line, whose number and first stamp `epoch` has, or of any where there are only older ones left.
     pub(super) fn read_manifests(
         &mut self,
         files: &dyn Files,
         tree: Tree,
         directories: impl Iterator<Item = PathBuf>,
+        (epoch, since): (u64, Option<Stamp>),
     ) -> Result<(), StorageError> {
+        let first = since.map(|first| SegmentName { tree, stream: StreamKey::misc(), first }.directory());
+        let mut found = None;
         for directory in directories {
-            let mut found = false;
+            let is_older = first.as_ref().is_none_or(|first| directory < *first);
+            if found >= Some(epoch) || (found.is_some() && is_older) {
+                break;
+            }
             for entry in manifest(files, &directory)? {
                 let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
                 if let (Some(stream), Some(last)) = (stream, last) {
-                    found |= is_received(&stream);
+                    found = found.max(Some(entry.epoch).filter(|_| is_received(&stream)));
                     self.note(entry.epoch, tree, &stream, last);
                 }
-            }
-            if found {
-                break;
             }
         }
         Ok(())

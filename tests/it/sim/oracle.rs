@@ -10,10 +10,11 @@
 //! In the end:
 //! * whatever is missing lies inside a gap on record;
 //! * sockets and gaps together cover all time since the directory was made;
-//! * a gap in which nobody listened holds no line: it is no wider than it has to be;
+//! * a gap in which nobody listened holds no line, one of a kill only those of the last moments: none is wider than it has
+//!   to be;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
-use super::disk::{Crash, SimDisk};
+use super::disk::{Crash, Fault, SimDisk};
 use super::exchange::books::{Books, Sent, Side};
 use super::tape::Tape;
 use super::timeline::{Gap, Moment, Timeline};
@@ -98,8 +99,9 @@ impl Oracle {
             let matched = self.match_lines(&tape, books, id);
             let gaps = self.gaps(&tape, id);
             self.check_missing(id, &matched, &gaps);
-            self.check_coverage(id, &matched, (&gaps, beginning(&tape)));
+            self.check_coverage(id, &matched, (&gaps, self.beginning(&tape)));
             self.check_emptiness(id, &tape, &matched);
+            self.check_doubts(id, &tape, &matched);
             self.check_epochs(id, &matched);
             sent += matched.side.sent.len();
             recorded += matched.moments.len();
@@ -173,11 +175,12 @@ impl Oracle {
         let must_be_there = |(index, sent): &(usize, &Sent)| {
             let read = matched.side.read_at(sent);
             // Until a start has had everything synced, what a kill had left is where the kernel has it.
-            let until = if recovered { to } else { self.life_at(sent.at).to };
-            let in_time = read.is_some_and(|read| read + bound <= until);
+            let own = self.life_at(sent.at);
+            let until = if recovered { to } else { own.to };
+            let in_time = read.is_some_and(|read| read + bound <= until) && (recovered || own.life.has_sound_disk());
             let is_old = self.seen[id as usize].contains(index);
             let expected = is_old || is_new(sent);
-            in_time && expected && !self.is_unsure(sent.at)
+            in_time && expected && !own.sync_failed
         };
         let sent = matched.side.sent.iter().enumerate();
         let missing = sent.filter(must_be_there).filter(|(index, _)| !matched.moments.contains_key(index));
@@ -192,11 +195,6 @@ impl Oracle {
             &format!("{id}, after life {number} ({:?}): more is lost than promised", self.lives[number].ended),
             &faults,
         );
-    }
-
-    /// Whether the life at this instant had a failed sync: what it wrote may vanish later.
-    fn is_unsure(&self, at: Instant) -> bool {
-        self.life_at(at).sync_failed
     }
 
     /// Everything that was handed over and is not on disk has its place in a gap.
@@ -220,9 +218,9 @@ impl Oracle {
     }
 
     /// While there was no socket, there is a gap.
-    fn check_coverage(&mut self, id: ConnectionId, matched: &Matched, (gaps, beginning): (&[Gap], u64)) {
+    fn check_coverage(&mut self, id: ConnectionId, matched: &Matched, (gaps, beginning): (&[Gap], Moment)) {
         let (side, mut faults) = (&matched.side, Vec::new());
-        let mut reached = Moment { line: 0, stamp: beginning };
+        let mut reached = beginning;
         for (number, session) in side.sessions.iter().enumerate() {
             // A handshake brings bytes as well: only a socket that brought objects was listened to.
             let own = || side.sent.iter().enumerate().filter(|(_, sent)| sent.session == number);
@@ -259,6 +257,27 @@ impl Oracle {
         self.tell(&format!("{id}: a gap in which there are lines"), &faults);
     }
 
+    /// What had been durable for a while when a process was killed is in no doubt, as far as the next start could read.
+    fn check_doubts(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
+        let killed: Vec<Gap> = self.gap_events(tape, id).filter(|(_, gap)| gap["kind"] == "killed").map(gap).collect();
+        let is_doubted = |(index, moment): &(&usize, &Moment)| {
+            let sent = &matched.side.sent[**index];
+            let mut lives = self.lives.iter().skip_while(|lived| lived.to < sent.at);
+            let (Some(own), Some(next)) = (lives.next(), lives.next()) else { return false };
+            let is_kill = own.life.has_sound_disk() && matches!(own.ended, Ended::Crashed(Crash::Kill));
+            let is_read =
+                next.started.is_some() && next.life.faults.iter().all(|(_, fault)| !matches!(fault, Fault::Fail(_)));
+            let age = matched.side.read_at(sent).map(|read| own.to.saturating_duration_since(read));
+            let is_old = age.is_some_and(|age| age > 2 * self.sync_interval + FLUSH);
+            let is_inside = |gap: &Gap| gap.line == moment.line && gap.from < moment.stamp && moment.stamp < gap.to;
+            is_kill && is_read && is_old && killed.iter().any(is_inside)
+        };
+        let data = matched.moments.iter().filter(|(index, _)| !matched.misc.contains(index));
+        let doubted = data.filter(is_doubted);
+        let faults: Vec<_> = doubted.map(|(index, moment)| format!("object {index} of {moment:?}")).collect();
+        self.tell(&format!("{id}: what was durable is in the gap of a kill"), &faults);
+    }
+
     /// The manifest says how often stamps had gone back.
     fn check_epochs(&mut self, id: ConnectionId, matched: &Matched) {
         let is_wrong = |(index, epoch): &&(usize, u64)| {
@@ -280,10 +299,6 @@ impl Oracle {
 
     /// The gaps of a connection, in order; those that touch or overlap are one.
     fn gaps(&self, tape: &Tape, id: ConnectionId) -> Vec<Gap> {
-        let gap = |(line, gap): (usize, &serde_json::Value)| {
-            let [from, to] = ["from", "to"].map(|key| gap[key].as_u64().unwrap());
-            Gap { line, from, to }
-        };
         let mut own: Vec<Gap> = self.gap_events(tape, id).map(gap).collect();
         own.sort_unstable();
         let mut gaps: Vec<Gap> = Vec::new();
@@ -294,6 +309,12 @@ impl Oracle {
             }
         }
         gaps
+    }
+
+    /// The first sign of life: time begins with it.
+    fn beginning(&self, tape: &Tape) -> Moment {
+        let line = self.time.lines_of(tape).first().copied().unwrap_or_default();
+        Moment { line, stamp: tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap()) }
     }
 
     fn life_at(&self, at: Instant) -> &Lived {
@@ -308,7 +329,7 @@ impl Oracle {
     }
 }
 
-/// The first sign of life: time begins with it.
-fn beginning(tape: &Tape) -> u64 {
-    tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap())
+fn gap((line, gap): (usize, &serde_json::Value)) -> Gap {
+    let [from, to] = ["from", "to"].map(|key| gap[key].as_u64().unwrap());
+    Gap { line, from, to }
 }

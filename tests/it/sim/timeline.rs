@@ -112,8 +112,12 @@ impl Timeline {
             let first = if line == from.line { from.stamp } else { begins };
             let last = if line == to.line { to.stamp } else { ends.or(found).unwrap_or(first) };
             let last = last.min(found.unwrap_or(u64::MAX));
-            let covers = |gap: &&Gap| gap.line == line && gap.from <= first + RAISED && last <= gap.to + RAISED;
-            last <= first + RAISED || gaps.iter().any(|gap| covers(&gap))
+            let mut reached = first;
+            for gap in gaps.iter().filter(|gap| gap.line == line) {
+                let touches = gap.from <= reached + RAISED;
+                reached = if touches { reached.max(gap.to) } else { reached };
+            }
+            last <= reached + RAISED
         })
     }
 

@@ -65,6 +65,7 @@ fn an_active_file_that_cannot_be_read_makes_way() {
         let recovered = scene.recover_without(format!("{name}.jsonl"), Errno::IO).unwrap();
         let kept = segment(name, TODAY + 50).plain();
         assert_eq!((&recovered.quarantined[0].kept, scene.read(&kept)), (&kept, content));
+        assert_eq!(recovered.set_aside, [(0, segment(name, TODAY + 50).plain_name())]);
         assert_eq!(recovered.backlog.len(), 0);
         assert_eq!(scene.recover(TODAY + 60).backlog.len(), 1);
     }

@@ -152,6 +152,17 @@ fn the_last_line_is_found_in_older_days_too() {
 }
 
 #[test]
+fn the_last_line_of_a_time_line_is_found_behind_newer_days_of_the_one_before() {
+    let scene = Scene::new();
+    scene.seal("A-B_trade", TODAY, &line(TODAY), 0);
+    let step = format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 10, TODAY - DAY);
+    scene.write("recorder.jsonl", event(TODAY - DAY, "clock_step", &step) + &started(TODAY - DAY + 1));
+    scene.seal("A-B_trade", TODAY - DAY + 5, &line(TODAY - DAY + 5), 1);
+    scene.mark(TODAY - DAY + 9, 1);
+    assert_eq!(scene.recover(TODAY + 20).reached[0], Some(stamp(TODAY - DAY + 5)));
+}
+
+#[test]
 fn a_process_that_never_had_a_line_is_missed_since_it_began() {
     let scene = Scene::new();
     scene.write("recorder.jsonl", started(TODAY + 7));

@@ -178,10 +178,10 @@ impl History {
             ("gap", Some(tree)) if event.kind.as_deref() == Some("suspected") => {
                 self.suspected[tree as usize].retain(|stream, _| !event.streams.contains(stream));
             }
+            // A start that found stamps ahead of its clock also tells of the time line before.
+            ("gap", Some(_)) if event.to > Some(event.ts_recv) => {}
             ("gap", Some(tree)) => {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
-                // A start that found stamps ahead of its clock also tells of the time line before.
-                let to = to.filter(|to| *to <= stamp);
                 let until = &mut self.gaps_until[tree as usize];
                 *until = (*until).max(to);
                 for since in [&mut self.missing_since[tree as usize], &mut self.lost_since[tree as usize]] {
@@ -324,12 +324,17 @@ mod tests {
 
     #[test]
     fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
+        let begun =
+            r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#;
         let history = history(&[
             r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
-            r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#,
+            begun,
             r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
         ]);
         assert_eq!((history.gaps_until[0], history.missing_since[0]), (None, stamp(51)));
+        // It may have begun at any stamp.
+        let began_lower = r#"{"ts_recv":52,"event":"gap","connection":"public","from":20,"to":100,"kind":"killed"}"#;
+        assert_eq!(self::history(&[begun, began_lower]).missing_since[0], stamp(51));
     }
 
     #[test]

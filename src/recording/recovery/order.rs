@@ -1,7 +1,7 @@
 //! The order in which the recorder's own segments were written: that of their time lines, and of their names within one.
 //!
 //! ```text
-//! sealed        the manifest has its time line
+//! sealed        the manifest has its time line, unless a failing disk has lost it
 //! begins with   started, clock_step ──▶ says it itself
 //! otherwise     a later one tells that it ended: in the same time line, or in the one before where a step has ended it
 //! ```
@@ -14,8 +14,8 @@ use crate::recording::naming::stream_key::StreamKey;
 use crate::recording::rotation::Reason;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
 
 /// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
 /// streams are rotated by hand. Only what is not sealed yet depends on them, and that is never so old.
@@ -26,6 +26,18 @@ const SEGMENTS: usize = 8;
 pub(super) struct RecorderSegment {
     pub(super) name: SegmentName,
     pub(super) is_sealed: bool,
+}
+
+impl RecorderSegment {
+    pub(super) fn path(&self) -> PathBuf {
+        if self.is_sealed { self.name.sealed() } else { self.name.plain() }
+    }
+
+    /// Its events.
+    pub(super) fn open(&self, files: &dyn Files) -> io::Result<Box<dyn Read>> {
+        let file = files.read(&self.path())?;
+        Ok(if self.is_sealed { Box::new(zstd::stream::read::Decoder::new(file)?) } else { Box::new(file) })
+    }
 }
 
 /// The last segments in the order in which they were written. Those up to `reached` and those ahead of it count apart.
@@ -58,20 +70,22 @@ pub(super) fn in_order(
 /// The time lines of segments, as far as anything tells them.
 fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
     let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
-    told.read(files, "recorder.jsonl", &Tree::Public.active(&StreamKey::recorder()));
-    for RecorderSegment { name, is_sealed } in segments {
-        if *is_sealed {
-            let directory = name.directory();
-            if !manifests.contains_key(&directory) {
-                let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
-                manifests.insert(directory.clone(), entries.collect::<BTreeMap<_, _>>());
-            }
-            let sealed = name.sealed();
-            let sealed = sealed.file_name().unwrap_or_default().to_string_lossy();
-            let listed = manifests.get(&directory).and_then(|listed| listed.get(&*sealed).copied());
-            epochs.extend(listed.map(|epoch| (name.clone(), epoch)));
-        } else {
-            told.read(files, &name.plain_name(), &name.plain());
+    // One that cannot be read tells nothing here; the user is told where its events are read.
+    if let Ok(active) = files.read(&Tree::Public.active(&StreamKey::recorder())) {
+        told.read("recorder.jsonl", active);
+    }
+    for segment in segments {
+        let (name, directory) = (&segment.name, segment.name.directory());
+        if segment.is_sealed && !manifests.contains_key(&directory) {
+            let entries = manifest(files, &directory)?.into_iter().map(|entry| (entry.name, entry.epoch));
+            manifests.insert(directory.clone(), entries.collect::<BTreeMap<_, _>>());
+        }
+        let file = segment.path();
+        let sealed = file.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(epoch) = manifests.get(&directory).and_then(|listed| listed.get(&*sealed)) {
+            epochs.insert(name.clone(), *epoch);
+        } else if let Ok(content) = segment.open(files) {
+            told.read(&name.plain_name(), content);
         }
     }
     for RecorderSegment { name, .. } in segments {
@@ -82,7 +96,7 @@ fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<Se
     Ok(epochs)
 }
 
-/// What plain segments tell of themselves and of each other, by their plain names.
+/// What segments tell of themselves and of each other, by their plain names.
 #[derive(Debug, Default)]
 struct Told {
     epochs: BTreeMap<String, u64>,
@@ -102,11 +116,9 @@ struct Event {
 }
 
 impl Told {
-    /// One that cannot be read tells nothing; the user is told where its events are read.
-    fn read(&mut self, files: &dyn Files, name: &str, path: &Path) {
-        let Ok(file) = files.read(path) else { return };
+    fn read(&mut self, name: &str, content: impl Read) {
         let (mut is_first, mut went_back) = (true, false);
-        for line in BufReader::new(file).split(b'\n').map_while(Result::ok) {
+        for line in BufReader::new(content).split(b'\n').map_while(Result::ok) {
             let event = serde_json::from_slice::<Event>(&line).ok();
             let is_first = std::mem::take(&mut is_first);
             let Some(Event { event, epoch, before, after, reason, mut segments }) = event else { continue };

@@ -101,10 +101,9 @@ pub(super) fn read_history(
 ) -> Result<History, StorageError> {
     let mut history = History::default();
     for segment in in_order(files, segments, reached)? {
-        let path = if segment.is_sealed { segment.name.sealed() } else { segment.name.plain() };
-        if let Err(error) = read_segment(files, &segment, &path, &mut history) {
+        if let Err(error) = segment.open(files).and_then(|events| history.read(events)) {
             // What a damaged file would have told is missing then; it must not keep the recorder from recording.
-            tracing::warn!(file = %path.display(), %error, "the recorder's earlier events cannot be read");
+            tracing::warn!(file = %segment.path().display(), %error, "the recorder's earlier events cannot be read");
             history.is_incomplete = true;
         }
     }
@@ -121,11 +120,6 @@ pub(super) fn read_history(
         read => read?,
     }
     Ok(history)
-}
-
-fn read_segment(files: &dyn Files, segment: &RecorderSegment, path: &Path, history: &mut History) -> io::Result<()> {
-    let file = files.read(path)?;
-    if segment.is_sealed { history.read(zstd::stream::read::Decoder::new(file)?) } else { history.read(file) }
 }
 
 /// The entries of a directory's manifest; lines that are none are passed over.

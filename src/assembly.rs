@@ -133,7 +133,10 @@ pub fn assemble<D: Dial>(
     });
     if let (Some(after), Some(last)) = (step, recovered.last) {
         let (before, after_micros) = (last.as_micros(), after.as_micros());
-        supervisor.event_at(after, &Event::ClockStep { before, after: after_micros, epoch });
+        // Should this process die before it has told of them, the next one does.
+        let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == last);
+        let missing_since = untold.map(|gap| (gap.connection.to_string(), gap.from.as_micros())).collect();
+        supervisor.event_at(after, &Event::ClockStep { before, after: after_micros, epoch, missing_since });
     }
     let names = connections.iter().map(|(id, _)| id.to_string()).collect();
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
@@ -185,8 +188,8 @@ fn open_gaps(
     (ledger, since)
 }
 
-/// The gaps that were open in the process before this one and ended with it: those of suspected streams, and all of them
-/// where its time line ended, too.
+/// The gaps that were open in the process before this one and ended with it: those of suspected streams, all of them where
+/// its time line ended, too, and those of the time line before that it did not come to tell of.
 fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Recovered) -> Vec<Gap> {
     let (kind, cause) = reason(recovered);
     let mut ended = Vec::new();
@@ -195,8 +198,11 @@ fn ended_gaps(connections: &[(ConnectionId, &ConnectionConfig)], recovered: &Rec
         let Some(reached) = recovered.reached[tree] else { continue };
         ended.extend(ledger::suspicions(*id, recovered.history.suspected[tree].clone(), reached));
         let rest = recovered.last.filter(|last| recovered.goes_back && reached < *last);
-        let gap = |to| Gap { connection: *id, from: reached, to, kind, cause: cause.to_owned(), only: None };
-        ended.extend(rest.map(gap));
+        let gap =
+            |from, to, kind, cause: &str| Gap { connection: *id, from, to, kind, cause: cause.to_owned(), only: None };
+        let untold = recovered.history.untold.iter().filter(|untold| untold.tree as usize == tree);
+        ended.extend(untold.map(|untold| gap(untold.from, untold.to, Kind::Killed, "the recorder had died")));
+        ended.extend(rest.map(|to| gap(reached, to, kind, cause)));
     }
     ended
 }

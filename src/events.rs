@@ -208,6 +208,9 @@ pub enum Event {
         after: u64,
         /// How often stamps have gone back in this directory.
         epoch: u64,
+        /// At a start: since when each connection was missing when the old time line ended, where a gap is told of it.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        missing_since: BTreeMap<String, u64>,
     },
     /// How the clocks agree, hourly.
     Clock {

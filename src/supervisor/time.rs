@@ -11,6 +11,7 @@ use super::{OUTBOX, Supervisor};
 use crate::clock::{Instant, Stamp, Stamper};
 use crate::events::Event;
 use crate::recording::journal::{Order, Step, Tell};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often time is told to the journal, and the status published.
@@ -75,7 +76,7 @@ impl Supervisor {
         (self.last_step, self.steps_made) = (Some((before, after)), self.steps_made + 1);
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
         let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
-        let event = Event::ClockStep { before, after: micros, epoch }.to_json();
+        let event = Event::ClockStep { before, after: micros, epoch, missing_since: BTreeMap::new() }.to_json();
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
         let (step, rotated): (_, (_, Tell)) = ((after, event), (self.stamper.raise(wall), rotated));
         self.outbox.push_back(Order::Step(Step { epoch, recorder: self.router.recorder(), step, rotated }));

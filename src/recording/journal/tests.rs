@@ -164,7 +164,7 @@ fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
     scene.run();
     let stamp = |micros| Stamp::from_micros(micros).unwrap();
     let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
-    let step = (stamp(1), Event::ClockStep { before: 3, after: 1, epoch: 1 }.to_json());
+    let step = (stamp(1), Event::ClockStep { before: 3, after: 1, epoch: 1, missing_since: BTreeMap::new() }.to_json());
     let recorder = scene.router.recorder();
     scene.orders.push(Order::Step(Step { epoch: 1, recorder, step, rotated: (stamp(2), rotated) }));
     // What was on its way meanwhile finds nothing left to tell.

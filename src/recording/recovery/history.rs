@@ -48,6 +48,8 @@ pub struct History {
     pub epoch: u64,
     /// The first stamp of the time line; `None`: it is the first one, or began before these events.
     pub epoch_start: Option<Stamp>,
+    /// Gaps of earlier time lines that a start found, and died before it told of them.
+    pub untold: Vec<Untold>,
     /// The time line before the last step, and its last stamp.
     epoch_before: u64,
     before_step: Option<Stamp>,
@@ -55,6 +57,17 @@ pub struct History {
     last: Stamp,
     /// In which time line the segments were written that ended since these events begin, by their plain names.
     ended_in: BTreeMap<String, u64>,
+}
+
+/// A gap of an earlier time line, of a whole connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// Whose streams are affected.
+    pub tree: Tree,
+    /// Where it begins.
+    pub from: Stamp,
+    /// The last stamp of its time line.
+    pub to: Stamp,
 }
 
 /// The keys that matter here.
@@ -129,6 +142,9 @@ impl History {
         let Some(stamp) = Stamp::from_micros(event.ts_recv) else { return };
         self.last = stamp;
         let tree = event.connection.as_deref().and_then(tree_of);
+        if event.event == "gap" {
+            self.untold.retain(|untold| (Some(untold.tree), Some(untold.to.as_micros())) != (tree, event.to));
+        }
         match (event.event.as_str(), tree) {
             ("started", _) => {
                 self.end = End::Died;
@@ -198,6 +214,11 @@ impl History {
     fn step(&mut self, stamp: Stamp, event: &Event) {
         self.epoch_before = self.epoch;
         self.before_step = event.before.and_then(Stamp::from_micros);
+        for (connection, since) in &event.missing_since {
+            let (tree, from) = (tree_of(connection), Stamp::from_micros(*since));
+            let ends = from.zip(self.before_step);
+            self.untold.extend(tree.zip(ends).map(|(tree, (from, to))| Untold { tree, from, to }));
+        }
         self.epoch = event.epoch.unwrap_or(self.epoch);
         self.epoch_start = Some(stamp);
         self.missing_since = [None; 2];
@@ -324,17 +345,22 @@ mod tests {
 
     #[test]
     fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
+        let stepped =
+            r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1,"missing_since":{"public":80}}"#;
         let begun =
             r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#;
         let history = history(&[
-            r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
+            stepped,
             begun,
             r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
         ]);
         assert_eq!((history.gaps_until[0], history.missing_since[0]), (None, stamp(51)));
+        assert_eq!(history.untold, []);
         // It may have begun at any stamp.
         let began_lower = r#"{"ts_recv":52,"event":"gap","connection":"public","from":20,"to":100,"kind":"killed"}"#;
         assert_eq!(self::history(&[begun, began_lower]).missing_since[0], stamp(51));
+        let untold = Untold { tree: Tree::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
+        assert_eq!(self::history(&[stepped, begun]).untold, [untold], "it died before it could");
     }
 
     #[test]

@@ -27,7 +27,11 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let event = |micros| Order::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
     let tick = |micros| Order::Tick { stamp: stamp(micros), sync: true };
     let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
-    let stepped = (stamp(50), Event::ClockStep { before: 103, after: 50, epoch: 1 }.to_json());
+    let stepped = (
+        stamp(50),
+        Event::ClockStep { before: 103, after: 50, epoch: 1, missing_since: std::collections::BTreeMap::new() }
+            .to_json(),
+    );
     let step = Step { epoch: 1, recorder, step: stepped, rotated: (stamp(51), rotated) };
     let phases: [Vec<Order>; 3] = [
         opened.chain([event(100), tick(101)]).collect(),

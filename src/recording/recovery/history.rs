@@ -50,8 +50,9 @@ pub struct History {
     pub epoch_start: Option<Stamp>,
     /// Gaps of earlier time lines that a start found, and died before it told of them.
     pub untold: Vec<Untold>,
-    /// The time line before the last step, and its last stamp.
+    /// The time line in which what the last step ended was written.
     epoch_before: u64,
+    /// The last stamp of the time line before.
     before_step: Option<Stamp>,
     /// The stamp of the last event.
     last: Stamp,
@@ -99,12 +100,17 @@ struct Event {
 }
 
 impl History {
-    /// Takes the events of one file in; files come oldest first. Lines that are none are passed over.
-    pub fn read(&mut self, source: impl Read) -> std::io::Result<()> {
+    /// Takes the events of one file in, which are of the time line `epoch` where that is known; files come oldest first.
+    /// Lines that are none are passed over.
+    pub fn read(&mut self, source: impl Read, epoch: Option<u64>) -> std::io::Result<()> {
         let mut source = BufReader::new(source);
-        let mut line = Vec::new();
+        let (mut line, mut is_first) = (Vec::new(), true);
         while source.read_until(b'\n', &mut line)? > 0 {
             if let Ok(event) = serde_json::from_slice::<Event>(&line) {
+                let is_new = epoch.filter(|epoch| std::mem::take(&mut is_first) && *epoch > self.epoch);
+                if let Some(epoch) = is_new.filter(|_| event.event != "clock_step") {
+                    self.miss_step(epoch);
+                }
                 self.add(event);
             }
             line.clear();
@@ -212,15 +218,17 @@ impl History {
 
     /// The stamps before this one are of another time line and mean nothing in this one.
     fn step(&mut self, stamp: Stamp, event: &Event) {
+        let before = event.before.and_then(Stamp::from_micros);
         self.epoch_before = self.epoch;
-        self.before_step = event.before.and_then(Stamp::from_micros);
+        if event.epoch > Some(self.epoch) {
+            (self.before_step, self.epoch_start) = (before, Some(stamp));
+        }
         for (connection, since) in &event.missing_since {
             let (tree, from) = (tree_of(connection), Stamp::from_micros(*since));
-            let ends = from.zip(self.before_step);
+            let ends = from.zip(before);
             self.untold.extend(tree.zip(ends).map(|(tree, (from, to))| Untold { tree, from, to }));
         }
         self.epoch = event.epoch.unwrap_or(self.epoch);
-        self.epoch_start = Some(stamp);
         self.missing_since = [None; 2];
         self.lost_since = self.is_down.map(|is_down| is_down.then_some(stamp));
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
@@ -230,6 +238,13 @@ impl History {
         self.requests.iter_mut().for_each(|requests| {
             requests.last_mut().into_iter().for_each(|(since, _)| *since = (*since).min(stamp));
         });
+    }
+
+    /// Stamps have gone back, and the events that tell of it are not among these: what the ones before tell means nothing.
+    fn miss_step(&mut self, epoch: u64) {
+        (self.epoch_before, self.before_step, self.epoch, self.epoch_start) = (epoch, None, epoch, None);
+        (self.missing_since, self.lost_since, self.gaps_until) = ([None; 2], [None; 2], [None; 2]);
+        (self.wanted_since, self.suspected) = ([None; 2], Default::default());
     }
 
     fn add_ended(&mut self, event: Event) {
@@ -269,7 +284,7 @@ mod tests {
 
     fn history(events: &[&str]) -> History {
         let mut history = History::default();
-        history.read(events.join("\n").as_bytes()).unwrap();
+        history.read(events.join("\n").as_bytes(), None).unwrap();
         history
     }
 
@@ -361,6 +376,27 @@ mod tests {
         assert_eq!(self::history(&[begun, began_lower]).missing_since[0], stamp(51));
         let untold = Untold { tree: Tree::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
         assert_eq!(self::history(&[stepped, begun]).untold, [untold], "it died before it could");
+    }
+
+    #[test]
+    fn a_step_forward_leaves_the_time_line_as_it_is() {
+        let back = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
+        let forward = r#"{"ts_recv":70,"event":"clock_step","before":60,"after":70,"epoch":1}"#;
+        let rotated = r#"{"ts_recv":71,"event":"rotated","reason":"clock","segments":["a"]}"#;
+        let history = history(&[back, forward, rotated]);
+        assert_eq!((history.epoch_start, history.ended_in("a")), (stamp(50), Some(1)));
+        assert!(history.is_before_step([30, 99].map(|micros| stamp(micros).unwrap()), None));
+    }
+
+    #[test]
+    fn what_older_time_lines_tell_means_nothing_where_the_step_is_not_told_of() {
+        let gap = r#"{"ts_recv":95,"event":"gap","connection":"public","from":80,"to":94,"kind":"paused"}"#;
+        let later = r#"{"ts_recv":60,"event":"clock","offset":0,"ahead":0}"#;
+        for (epoch, gaps_until) in [(Some(1), None), (Some(0), stamp(94)), (None, stamp(94))] {
+            let mut history = history(&[gap]);
+            history.read(later.as_bytes(), epoch).unwrap();
+            assert_eq!((history.epoch, history.gaps_until[0]), (epoch.unwrap_or(0), gaps_until));
+        }
     }
 
     #[test]

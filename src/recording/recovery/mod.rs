@@ -92,8 +92,7 @@ pub struct Recovered {
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
     let (past, found, mark) = (Past::default(), Recovered::default(), Mark::read(files));
     let mut recovery = Recovery { files, rotation, now, mark, past, found, has_unreadable: false };
-    // Where the time line of the last process had come to, wherever names of older ones may be.
-    recovery.put_archives_in_order(mark.map_or(now, |mark| mark.durable))?;
+    recovery.put_archives_in_order()?;
     let active = recovery.look_at_active()?;
     recovery.decide(&active);
     for segment in active {
@@ -131,7 +130,7 @@ struct Plain {
 }
 
 impl Recovery<'_> {
-    fn put_archives_in_order(&mut self, reached: Stamp) -> Result<(), StorageError> {
+    fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
         let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
         for tree in Tree::ALL {
             let archive = tree.archive();
@@ -145,6 +144,8 @@ impl Recovery<'_> {
                 }
             }
         }
+        // Where the time line of the last process had come to, wherever names of older ones may be.
+        let reached = self.mark.map_or(self.now, |mark| mark.durable);
         self.found.history = past::read_history(self.files, own, reached)?;
         let today = SegmentName { tree: Tree::Public, stream: StreamKey::misc(), first: self.now }.directory();
         for tree in Tree::ALL {
@@ -303,7 +304,7 @@ impl Recovery<'_> {
 
     /// The time line of active segments: a step ends all of them before it is on record.
     fn newest_epoch(&self) -> u64 {
-        let marked = self.mark.map_or(0, |mark| mark.epoch);
+        let marked = self.mark.filter(|_| self.found.history.is_incomplete).map_or(0, |mark| mark.epoch);
         self.found.history.epoch.max(self.past.newest_epoch()).max(marked)
     }
 
@@ -341,6 +342,8 @@ impl Recovery<'_> {
         let history = &self.found.history;
         let marked = match self.mark {
             Some(mark) if mark.epoch == self.newest_epoch() => mark.durable,
+            // A start that had come to a new one died before it said so; by then everything older was durable.
+            Some(mark) if mark.epoch > self.newest_epoch() => reached,
             // It is of an older time line: nothing of this one is certain.
             Some(_) => history.epoch_start.unwrap_or_default(),
             None => reached.before(UNMARKED),

@@ -40,12 +40,12 @@ impl RecorderSegment {
     }
 }
 
-/// The last segments in the order in which they were written. Those up to `reached` and those ahead of it count apart.
+/// The last segments in the order in which they were written, with their time lines where anything tells them. Those up to `reached` and those ahead of it count apart.
 pub(super) fn in_order(
     files: &dyn Files,
     mut segments: Vec<RecorderSegment>,
     reached: Stamp,
-) -> Result<Vec<RecorderSegment>, StorageError> {
+) -> Result<Vec<(RecorderSegment, Option<u64>)>, StorageError> {
     // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
     segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
     segments.dedup_by(|later, earlier| later.name == earlier.name);
@@ -64,7 +64,11 @@ pub(super) fn in_order(
         epochs.get(&segment.name).copied().or(before.max()).unwrap_or(u64::MAX)
     };
     chosen.sort_by_cached_key(|segment| (epoch_of(segment), segment.name.first));
-    Ok(chosen)
+    let told = |segment: RecorderSegment| {
+        let epoch = epochs.get(&segment.name).copied();
+        (segment, epoch)
+    };
+    Ok(chosen.into_iter().map(told).collect())
 }
 
 /// The time lines of segments, as far as anything tells them.

@@ -100,8 +100,8 @@ pub(super) fn read_history(
     reached: Stamp,
 ) -> Result<History, StorageError> {
     let mut history = History::default();
-    for segment in in_order(files, segments, reached)? {
-        if let Err(error) = segment.open(files).and_then(|events| history.read(events)) {
+    for (segment, epoch) in in_order(files, segments, reached)? {
+        if let Err(error) = segment.open(files).and_then(|events| history.read(events, epoch)) {
             // What a damaged file would have told is missing then; it must not keep the recorder from recording.
             tracing::warn!(file = %segment.path().display(), %error, "the recorder's earlier events cannot be read");
             history.is_incomplete = true;
@@ -110,7 +110,7 @@ pub(super) fn read_history(
     let active = Tree::Public.active(&StreamKey::recorder());
     let read = match files.read(&active) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        file => file.and_then(|file| history.read(file)).map_err(StorageError::at("read", &active)),
+        file => file.and_then(|file| history.read(file, None)).map_err(StorageError::at("read", &active)),
     };
     match read {
         Err(error) if error.is_about_the_file() => {

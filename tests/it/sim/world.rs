@@ -83,6 +83,8 @@ pub(crate) struct Lived {
     /// The stamp of its start, where it is on disk.
     pub(crate) started: Option<u64>,
     pub(crate) sync_failed: bool,
+    /// Its start could not read all that the recorder had told.
+    pub(crate) hid_events: bool,
 }
 
 /// Lets a plan happen, in virtual time and in a runtime of its own.
@@ -150,7 +152,7 @@ impl World {
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
         let spans = Mutex::new(vec![Span { from, clock, is_on_record: true }]);
-        let recovered = assembled.is_ok();
+        let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
             Ok((supervisor, hosts)) => {
                 let recording = self.record(life, (supervisor, hosts), shutdown);
@@ -170,7 +172,7 @@ impl World {
         };
         let ended = crashed.map_or(ended, Ended::Crashed);
         let crash = if let Ended::Crashed(crash) = ended { Some(crash) } else { None };
-        let sync_failed = self.disk.sync_failed();
+        let (sync_failed, hid_events) = (self.disk.sync_failed(), self.disk.hid_events());
         let tape = Tape::read(&self.disk);
         self.disk.end_life(crash);
         // What was aborted is dropped, and the exchange notices that the socket is gone.
@@ -187,7 +189,8 @@ impl World {
         // A start of which there is nothing did not happen either.
         let started = start_of(&left, pid).and_then(|index| left.events[index]["ts_recv"].as_u64());
         let told = if started.is_some() || self.has_lines_since(from, &left) { &tape } else { &left };
-        Lived { life, spans, ahead: last_found(told, pid), from, to, ended, recovered, started, sync_failed }
+        let ahead = last_found(told, pid);
+        Lived { life, spans, ahead, from, to, ended, recovered, started, sync_failed, hid_events }
     }
 
     /// Whether anything that was sent since then is on the tape.

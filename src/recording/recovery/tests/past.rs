@@ -163,6 +163,16 @@ fn the_last_line_of_a_time_line_is_found_behind_newer_days_of_the_one_before() {
 }
 
 #[test]
+fn a_start_that_died_before_its_first_event_has_left_a_mark_of_a_time_line_that_never_began() {
+    let scene = Scene::new();
+    scene.write("recorder.jsonl", started(TODAY + 1) + &stopped(TODAY + 9));
+    scene.write("A-B_trade.jsonl", line(TODAY + 8));
+    scene.mark(TODAY - DAY, 1);
+    let recovered = scene.recover(TODAY + 20);
+    assert_eq!((recovered.epoch, recovered.reached[0], recovered.is_clean), (0, Some(stamp(TODAY + 8)), false));
+}
+
+#[test]
 fn a_process_that_never_had_a_line_is_missed_since_it_began() {
     let scene = Scene::new();
     scene.write("recorder.jsonl", started(TODAY + 7));

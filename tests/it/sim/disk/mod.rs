@@ -45,7 +45,8 @@ impl SimDisk {
     pub(crate) fn begin_life(&self, faults: VecDeque<(u64, Fault)>) -> Arc<dyn Files> {
         let mut state = self.lock();
         state.life += 1;
-        (state.calls, state.faults, state.crash, state.sync_failed) = (0, faults, None, false);
+        (state.calls, state.faults, state.crash) = (0, faults, None);
+        (state.sync_failed, state.hid_events) = (false, false);
         state.debt = Duration::ZERO;
         Arc::new(SimFiles { disk: self.clone(), life: state.life })
     }
@@ -70,6 +71,11 @@ impl SimDisk {
         }
     }
 
+    /// Whether there was such a call.
+    pub(crate) fn has_crashed(&self) -> bool {
+        self.lock().crash.is_some()
+    }
+
     /// From now on the disk takes this many bytes; `None`: any number.
     pub(crate) fn set_room(&self, room: Option<u64>) {
         self.lock().room = room;
@@ -81,6 +87,11 @@ impl SimDisk {
     }
 
     /// Whether a sync has failed in this life.
+    /// Whether a file of the recorder's events could not be read in this life.
+    pub(crate) fn hid_events(&self) -> bool {
+        self.lock().hid_events
+    }
+
     pub(crate) fn sync_failed(&self) -> bool {
         self.lock().sync_failed
     }
@@ -150,6 +161,8 @@ fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Resul
         }
         Some(Fault::Fail(errno)) => {
             state.sync_failed |= matches!(call, Call::Sync | Call::SyncDirectory) && errno != EMFILE;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            state.hid_events |= call == Call::Read && name.starts_with("recorder.");
             return Err(io::Error::from_raw_os_error(errno));
         }
         Some(Fault::Crash(crash)) => {

@@ -69,6 +69,7 @@ pub(super) struct State {
     pub(super) crash: Option<Crash>,
     /// A sync has failed in this life.
     pub(super) sync_failed: bool,
+    pub(super) hid_events: bool,
     pub(super) rng: StdRng,
     pub(super) trace: Sha256,
     pub(super) violations: Vec<String>,
@@ -112,6 +113,7 @@ impl State {
             debt: Duration::ZERO,
             crash: None,
             sync_failed: false,
+            hid_events: false,
             rng: StdRng::seed_from_u64(seed),
             trace: Sha256::new(),
             violations: Vec::new(),

@@ -153,8 +153,10 @@ impl History {
         }
         match (event.event.as_str(), tree) {
             ("started", _) => {
+                if let Some(epoch) = event.epoch.filter(|epoch| *epoch > self.epoch) {
+                    self.miss_step(epoch);
+                }
                 self.end = End::Died;
-                self.epoch = event.epoch.unwrap_or(self.epoch);
                 (self.missing_since, self.lost_since, self.is_down) = ([None; 2], [None; 2], [true; 2]);
                 for (connection, since) in &event.missing_since {
                     if let Some(tree) = tree_of(connection) {
@@ -397,6 +399,9 @@ mod tests {
             history.read(later.as_bytes(), epoch).unwrap();
             assert_eq!((history.epoch, history.gaps_until[0]), (epoch.unwrap_or(0), gaps_until));
         }
+        let started = r#"{"ts_recv":60,"event":"started","connections":["public"],"epoch":1}"#;
+        let history = history(&[gap, started]);
+        assert_eq!((history.epoch, history.gaps_until[0], history.wanted_since[0]), (1, None, stamp(60)));
     }
 
     #[test]

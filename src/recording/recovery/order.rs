@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 /// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
 /// streams are rotated by hand. Only what is not sealed yet depends on them, and that is never so old.
-const SEGMENTS: usize = 8;
+const SEGMENTS: usize = 16;
 
 /// A segment of the recorder's own stream in the archive.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 //! Stamps order what is on one line; a moment is a line and a stamp on it.
 
 use super::tape::Tape;
+use std::collections::BTreeMap;
 use upbit_recorder::clock::{Clock, Instant};
 
 /// The first process id; each life has the next one, by which its `started` event is known.
@@ -138,19 +139,22 @@ impl Timeline {
     /// The line of each event of the tape.
     pub(crate) fn lines_of(&self, tape: &Tape) -> Vec<usize> {
         let mut current = 0;
+        // Where a start ended a line, by the last stamp that it found.
+        let mut found = BTreeMap::new();
         let line_of = |event: &serde_json::Value| {
             let number = |key: &str| event[key].as_u64();
             if event["event"] == "clock_step" {
                 let after = number("after").unwrap();
                 let begins = |line: &usize| self.lines[*line].begins.abs_diff(after) <= RAISED;
                 current = (current..self.lines.len()).find(begins).unwrap_or(current);
+                found.insert(number("before"), current.saturating_sub(1));
             } else if event["event"] == "started" {
                 let life = number("pid").unwrap() - u64::from(FIRST_PID);
                 current = current.max(self.lives[usize::try_from(life).unwrap()]);
             }
-            // What a start tells of the line before it is behind the event itself.
-            let is_of_before = number("to") > number("ts_recv");
-            current.saturating_sub(usize::from(is_of_before))
+            // What a start tells of a line before it is behind the event itself.
+            let before = found.get(&number("to")).filter(|_| number("to") > number("ts_recv"));
+            before.copied().unwrap_or(current)
         };
         tape.events.iter().map(line_of).collect()
     }

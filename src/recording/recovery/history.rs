@@ -54,6 +54,8 @@ pub struct History {
     epoch_before: u64,
     /// The last stamp of the time line before.
     before_step: Option<Stamp>,
+    /// The same, where the last process itself went on behind the step.
+    pub stepped_from: Option<Stamp>,
     /// The stamp of the last event.
     last: Stamp,
     /// In which time line the segments were written that ended since these events begin, by their plain names.
@@ -156,7 +158,7 @@ impl History {
                 if let Some(epoch) = event.epoch.filter(|epoch| *epoch > self.epoch) {
                     self.miss_step(epoch);
                 }
-                self.end = End::Died;
+                (self.end, self.stepped_from) = (End::Died, None);
                 (self.missing_since, self.lost_since, self.is_down) = ([None; 2], [None; 2], [true; 2]);
                 for (connection, since) in &event.missing_since {
                     if let Some(tree) = tree_of(connection) {
@@ -223,7 +225,7 @@ impl History {
         let before = event.before.and_then(Stamp::from_micros);
         self.epoch_before = self.epoch;
         if event.epoch > Some(self.epoch) {
-            (self.before_step, self.epoch_start) = (before, Some(stamp));
+            (self.before_step, self.stepped_from, self.epoch_start) = (before, before, Some(stamp));
         }
         for (connection, since) in &event.missing_since {
             let (tree, from) = (tree_of(connection), Stamp::from_micros(*since));

@@ -39,7 +39,7 @@ use super::rotation::Rotation;
 use super::seal::compare::{Likeness, compare};
 use crate::clock::Stamp;
 use crate::clock::step::STEP;
-use history::{End, History};
+use history::{End, History, Untold};
 use inspect::{Inspected, inspect};
 use mend::Mender;
 pub use mend::Torn;
@@ -335,6 +335,17 @@ impl Recovery<'_> {
             });
         }
         self.found.is_clean = is_clean;
+        self.doubt_the_end_before_a_step();
+    }
+
+    /// What was written before a step and not durable by then is in doubt in its own time line.
+    fn doubt_the_end_before_a_step(&mut self) {
+        let history = &mut self.found.history;
+        let mark = self.mark.filter(|mark| !self.found.is_clean && mark.epoch < history.epoch);
+        let Some((mark, before)) = mark.zip(history.stepped_from) else { return };
+        let wanted = Tree::ALL.into_iter().filter(|tree| history.wanted_since[*tree as usize].is_some());
+        let doubted = wanted.map(|tree| Untold { tree, from: mark.durable, to: before });
+        history.untold.extend(doubted.filter(|doubted| doubted.from < before).collect::<Vec<_>>());
     }
 
     /// Up to where everything was durable when the last process ended.

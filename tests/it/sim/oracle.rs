@@ -213,9 +213,7 @@ impl Oracle {
             } else if sent.end.is_some() {
                 // The earliest stamp it could have got: that of its reading, unless it was never read.
                 let seen = matched.side.read_at(sent).unwrap_or(sent.at);
-                let life = self.lives.iter().rposition(|lived| lived.from <= seen).unwrap_or_default();
-                let next = self.lives[life + 1..].iter().find_map(|next| Some((next.from, next.started?)));
-                let at = self.time.missed(before.max(self.time.at(seen)), self.lives[life].to, next);
+                let at = self.told(before.max(self.time.at(seen)), seen);
                 if !gaps.iter().any(|gap| gap.holds(at)) && !self.time.is_behind(at) {
                     faults.push(format!("object {index} of socket {}, {at:?}", sent.session));
                 }
@@ -234,7 +232,7 @@ impl Oracle {
             if !own().any(|(_, sent)| side.read_at(sent).is_some()) {
                 continue;
             }
-            let opened = self.time.at(session.opened);
+            let opened = self.told(self.time.at(session.opened), session.opened);
             // Where a connection never had a line, events alone tell since when it is missing.
             if reached == beginning && self.lives.iter().any(|lived| lived.hid_events && lived.from <= session.opened) {
                 reached = opened;
@@ -246,7 +244,7 @@ impl Oracle {
             let closed = session.closed.map_or(life.to, |closed| closed.min(life.to));
             // While the recorder is behind, stamps are later than what they are given to.
             let last = own().filter_map(|(index, _)| matched.moments.get(&index)).max();
-            reached = reached.max(self.time.at(closed)).max(last.copied().unwrap_or_default());
+            reached = reached.max(self.told(self.time.at(closed), closed)).max(last.copied().unwrap_or_default());
         }
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
@@ -326,6 +324,13 @@ impl Oracle {
     fn beginning(&self, tape: &Tape) -> Moment {
         let line = self.time.lines_of(tape).first().copied().unwrap_or_default();
         Moment { line, stamp: tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap()) }
+    }
+
+    /// Where a moment lies for those who only know what is on disk; `at`: when it was.
+    fn told(&self, moment: Moment, at: Instant) -> Moment {
+        let life = self.lives.iter().rposition(|lived| lived.from <= at).unwrap_or_default();
+        let next = self.lives[life + 1..].iter().find_map(|next| Some((next.from, next.started?)));
+        self.time.missed(moment, self.lives[life].to, next)
     }
 
     fn life_at(&self, at: Instant) -> &Lived {

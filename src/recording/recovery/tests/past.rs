@@ -173,6 +173,21 @@ fn a_start_that_died_before_its_first_event_has_left_a_mark_of_a_time_line_that_
 }
 
 #[test]
+fn what_was_not_durable_before_a_step_is_in_doubt_in_its_own_time_line() {
+    let scene = Scene::new();
+    let step = format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 90, TODAY + 50);
+    let past = segment("recorder", TODAY + 10);
+    scene.write(past.plain(), started(TODAY + 10).replace("}\n", ",\"epoch\":0}\n"));
+    scene.write("recorder.jsonl", event(TODAY + 50, "clock_step", &step));
+    scene.mark(TODAY + 80, 0);
+    let untold = Untold { tree: Tree::Public, from: stamp(TODAY + 80), to: stamp(TODAY + 90) };
+    assert_eq!(scene.recover(TODAY + 60).history.untold, [untold]);
+    // A sync behind the step has made all of it durable.
+    scene.mark(TODAY + 51, 1);
+    assert_eq!(scene.recover(TODAY + 60).history.untold, []);
+}
+
+#[test]
 fn a_process_that_never_had_a_line_is_missed_since_it_began() {
     let scene = Scene::new();
     scene.write("recorder.jsonl", started(TODAY + 7));

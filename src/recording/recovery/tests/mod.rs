@@ -3,12 +3,14 @@
 mod files;
 mod past;
 
+use super::history::{End, Untold};
 use super::*;
 use crate::recording::files::disk::Disk;
 use crate::recording::files::faulty::{Call, Faulty};
 use crate::recording::seal::Sealer;
 use rustix::io::Errno;
 use std::sync::Arc;
+use std::time::Duration;
 
 const DAY: u64 = 86_400_000_000;
 /// A day's first microsecond, at which these tests play.

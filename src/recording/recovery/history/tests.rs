@@ -1,0 +1,158 @@
+//! What events tell, one by one.
+
+use super::*;
+use crate::recording::naming::stream_key::StreamKey;
+
+const SUBSCRIBED: &str = r#"{"ts_recv":10,"type":"recorder","event":"subscribed","connection":"public","request":"[{\"ticket\":\"a\"},{\"type\":\"orderbook\",\"codes\":[\"KRW-BTC.5\"]},{\"format\":\"SIMPLE\"}]"}"#;
+const STOPPED: &str = r#"{"ts_recv":30,"type":"recorder","event":"stopped","requests":{"public":"[]"}}"#;
+
+fn history(events: &[&str]) -> History {
+    let mut history = History::default();
+    history.read(events.join("\n").as_bytes(), None).unwrap();
+    history
+}
+
+fn stamp(micros: u64) -> Option<Stamp> {
+    Stamp::from_micros(micros)
+}
+
+#[test]
+fn the_last_life_is_read_from_its_events() {
+    let again = SUBSCRIBED.replace(":10,", ":21,").replace("\\\"a\\\"", "\\\"b\\\"");
+    let history = history(&[
+        r#"{"ts_recv":9,"event":"started","connections":["public"]}"#,
+        SUBSCRIBED,
+        r#"{"ts_recv":20,"event":"gap","connection":"public","from":12,"to":19,"kind":"disconnected"}"#,
+        r#"{"ts_recv":21,"event":"stale","connection":"public","streams":["a","b"],"since":12}"#,
+        r#"{"ts_recv":22,"event":"gap","connection":"public","from":12,"to":22,"kind":"suspected","streams":["a"]}"#,
+        &again,
+        "torn",
+    ]);
+    assert_eq!(history.end, End::Died);
+    assert_eq!((history.gaps_until, history.wanted_since), ([stamp(19), None], [stamp(9), None]));
+    assert_eq!(history.suspected[0], BTreeMap::from([("b".to_owned(), stamp(12).unwrap())]));
+    let at = |micros| history.origins_at(Tree::Public, stamp(micros).unwrap());
+    let books = StreamKey::from_stem("KRW-BTC_orderbook").unwrap();
+    let origin = at(15).unwrap().get(&books).cloned().unwrap();
+    assert_eq!(origin.subscription.get(), r#"{"type":"orderbook","codes":["KRW-BTC.5"]}"#);
+    assert!(at(9).is_none());
+    assert_eq!(history.requests[0].len(), 1, "the same request with another ticket is the same request");
+}
+
+#[test]
+fn a_gap_that_no_event_closes_is_known_by_the_loss() {
+    let started = r#"{"ts_recv":9,"event":"started","connections":["public"]}"#;
+    let live = r#"{"ts_recv":11,"event":"live","connection":"public"}"#;
+    let lost = r#"{"ts_recv":20,"event":"lost","connection":"public","last":17}"#;
+    let again = r#"{"ts_recv":25,"event":"lost","connection":"public","last":17}"#;
+    let gap = r#"{"ts_recv":31,"event":"gap","connection":"public","from":17,"to":30,"kind":"disconnected"}"#;
+    let step = r#"{"ts_recv":90,"event":"clock_step","before":32,"after":90,"epoch":0}"#;
+    let since = |events: &[&str]| history(events).lost_since[0];
+    assert_eq!(since(&[started, live, lost, again]), stamp(17));
+    assert_eq!(since(&[started, live, lost, live, gap]), None);
+    assert_eq!(since(&[started, live, lost, gap, step]), stamp(90), "the step ended it, and it goes on");
+    assert_eq!(since(&[started, live, step]), None);
+    assert_eq!(since(&[started, live, lost, started]), None, "the start says itself what is missing");
+    let again = r#"{"ts_recv":40,"event":"started","connections":["public"],"missing_since":{"public":35}}"#;
+    let refused = r#"{"ts_recv":41,"event":"lost","connection":"public","last":null}"#;
+    let closed = r#"{"ts_recv":51,"event":"gap","connection":"public","from":35,"to":50,"kind":"killed"}"#;
+    let lives = [started, live, lost, live, gap, again, refused, live, closed];
+    assert_eq!(since(&lives), None, "it was in the gap that was open since the start");
+}
+
+#[test]
+fn an_orderly_stop_is_known_by_its_event_and_ends_no_gap() {
+    let history = history(&[STOPPED]);
+    assert_eq!((history.end, history.gaps_until), (End::Stopped(stamp(30).unwrap()), [None; 2]));
+}
+
+#[test]
+fn what_could_not_be_synced_is_not_made_sure_by_an_orderly_stop() {
+    let failed = r#"{"ts_recv":29,"event":"sync_failed","durable":25}"#;
+    assert_eq!(history(&[failed, STOPPED]).end, End::SyncFailed(stamp(25)));
+    let started = r#"{"ts_recv":31,"event":"started","connections":[],"epoch":2}"#;
+    assert_eq!(history(&[failed, STOPPED, started]).end, End::Died);
+}
+
+#[test]
+fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
+    let step = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
+    let history = history(&[r#"{"ts_recv":90,"event":"clock"}"#, step, r#"{"ts_recv":51,"event":"rota"#]);
+    let is_before = |ends: [u64; 2]| history.is_before_step(ends.map(|micros| stamp(micros).unwrap()), None);
+    assert!(is_before([60, 99]) && is_before([45, 49]) && !is_before([60, 101]));
+}
+
+#[test]
+fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
+    let stepped =
+        r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1,"missing_since":{"public":80}}"#;
+    let begun = r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#;
+    let history = history(&[
+        stepped,
+        begun,
+        r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
+    ]);
+    assert_eq!((history.gaps_until[0], history.missing_since[0]), (None, stamp(51)));
+    assert_eq!(history.untold, []);
+    // It may have begun at any stamp.
+    let began_lower = r#"{"ts_recv":52,"event":"gap","connection":"public","from":20,"to":100,"kind":"killed"}"#;
+    assert_eq!(self::history(&[begun, began_lower]).missing_since[0], stamp(51));
+    let untold = Untold { tree: Tree::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
+    assert_eq!(self::history(&[stepped, begun]).untold, [untold], "it died before it could");
+}
+
+#[test]
+fn a_step_forward_leaves_the_time_line_as_it_is() {
+    let back = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
+    let forward = r#"{"ts_recv":70,"event":"clock_step","before":60,"after":70,"epoch":1}"#;
+    let rotated = r#"{"ts_recv":71,"event":"rotated","reason":"clock","segments":["a"]}"#;
+    let history = history(&[back, forward, rotated]);
+    assert_eq!((history.epoch_start, history.ended_in("a")), (stamp(50), Some(1)));
+    assert!(history.is_before_step([30, 99].map(|micros| stamp(micros).unwrap()), None));
+}
+
+#[test]
+fn what_older_time_lines_tell_means_nothing_where_the_step_is_not_told_of() {
+    let gap = r#"{"ts_recv":95,"event":"gap","connection":"public","from":80,"to":94,"kind":"paused"}"#;
+    let later = r#"{"ts_recv":60,"event":"clock","offset":0,"ahead":0}"#;
+    for (epoch, gaps_until) in [(Some(1), None), (Some(0), stamp(94)), (None, stamp(94))] {
+        let mut history = history(&[gap]);
+        history.read(later.as_bytes(), epoch).unwrap();
+        assert_eq!((history.epoch, history.gaps_until[0]), (epoch.unwrap_or(0), gaps_until));
+    }
+    let started = r#"{"ts_recv":60,"event":"started","connections":["public"],"epoch":1}"#;
+    let history = history(&[gap, started]);
+    assert_eq!((history.epoch, history.gaps_until[0], history.wanted_since[0]), (1, None, stamp(60)));
+}
+
+#[test]
+fn what_is_far_ahead_of_a_time_line_is_of_the_one_before() {
+    const HOUR: u64 = 3_600_000_000;
+    let history = history(&[
+        &format!(r#"{{"ts_recv":50,"event":"clock_step","before":{},"after":50,"epoch":1}}"#, 3 * HOUR),
+        r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":[]}"#,
+    ]);
+    let last = stamp(HOUR).unwrap();
+    assert!(history.is_before_step([last; 2], stamp(HOUR / 2)));
+    assert!(!history.is_before_step([last; 2], stamp(HOUR - 1)), "the new one may have come as far");
+}
+
+#[test]
+fn a_step_begins_a_time_line() {
+    let history = history(&[
+        r#"{"ts_recv":90,"event":"rotated","reason":"size","segments":["a"]}"#,
+        r#"{"ts_recv":95,"event":"gap","connection":"public","from":80,"to":94,"kind":"paused"}"#,
+        r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
+        r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":["b"]}"#,
+        r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
+        r#"{"ts_recv":53,"event":"rotated","reason":"recovered","segments":["e"],"epoch":0}"#,
+    ]);
+    assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
+    let is_before = |ends: [u64; 2]| history.is_before_step(ends.map(|micros| stamp(micros).unwrap()), None);
+    assert!(!is_before([60, 99]), "it is on record what ended with it");
+    assert!(is_before([49, 99]), "the new time line begins with the step");
+    assert_eq!(
+        ["a", "b", "c", "d", "e"].map(|name| history.ended_in(name)),
+        [Some(0), Some(0), Some(1), None, Some(0)]
+    );
+}

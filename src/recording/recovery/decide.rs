@@ -75,7 +75,7 @@ impl Recovery<'_> {
             // A start that had come to a new one died before it said so; by then everything older was durable.
             Some(mark) if mark.epoch > self.newest_epoch() => reached,
             // It is of an older time line: nothing of this one is certain.
-            Some(_) => history.epoch_start.unwrap_or_default(),
+            Some(_) => history.epoch_start.unwrap_or(reached.before(UNMARKED)),
             None => reached.before(UNMARKED),
         };
         match history.end {

@@ -40,7 +40,8 @@ impl RecorderSegment {
     }
 }
 
-/// The last segments in the order in which they were written, with their time lines where anything tells them. Those up to `reached` and those ahead of it count apart.
+/// The last segments in the order in which they were written, with their time lines where anything tells them. Those up to
+/// `reached` and those ahead of it count apart.
 pub(super) fn in_order(
     files: &dyn Files,
     mut segments: Vec<RecorderSegment>,
@@ -130,7 +131,7 @@ impl Told {
             match (&*event, epoch, reason) {
                 ("started" | "clock_step", Some(epoch), _) if is_first => {
                     self.epochs.insert(name.to_owned(), epoch);
-                    went_back = before >= after;
+                    went_back = event == "clock_step" && before >= after;
                 }
                 ("rotated", Some(epoch), _) => {
                     self.epochs.extend(segments.into_iter().map(|segment| (segment, epoch)));

@@ -13,6 +13,7 @@
 
 mod disk;
 mod exchange;
+mod frozen;
 mod oracle;
 mod plan;
 mod tape;

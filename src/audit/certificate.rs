@@ -7,9 +7,12 @@
 //! It is written as the streams are audited, so that it takes no memory, and it has its name when it is whole.
 
 use super::day::Day;
+use super::figures::decimal;
+use super::finding::Residue;
 use super::stream::StreamAudit;
 use crate::clock::Stamp;
 use crate::recording::naming::layout::{self, Tree};
+use bigdecimal::BigDecimal;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -26,7 +29,7 @@ pub struct Certificate {
 }
 
 /// Over all streams.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// Streams.
     pub streams: usize,
@@ -36,6 +39,12 @@ pub struct Totals {
     pub differs: usize,
     /// Minutes of which the tape has nothing.
     pub no_data: usize,
+    /// The largest of the residues.
+    pub residue: Residue,
+    /// The largest of what any minute could hide, each in its own asset.
+    pub blind_below: BigDecimal,
+    /// Streams with minutes that could hide a trade.
+    pub blind_streams: usize,
 }
 
 impl Totals {
@@ -89,6 +98,11 @@ impl Certificate {
         self.totals.exact += audit.exact;
         self.totals.differs += audit.differs;
         self.totals.no_data += audit.no_data;
+        self.totals.residue.widen(&audit.residue);
+        self.totals.blind_streams += usize::from(!audit.blind_minutes.is_empty());
+        if audit.blind_below > self.totals.blind_below {
+            self.totals.blind_below.clone_from(&audit.blind_below);
+        }
         Ok(())
     }
 
@@ -97,9 +111,11 @@ impl Certificate {
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self) -> Result<PathBuf, CertificateError> {
-        let Totals { exact, differs, no_data, .. } = self.totals;
+        let Totals { exact, differs, no_data, residue, blind_below, .. } = &self.totals;
         let verdict = if self.totals.is_exact() { "exact" } else { "differs" };
-        let end = json!({"exact": exact, "differs": differs, "no_data": no_data, "verdict": verdict}).to_string();
+        let end = json!({"exact": exact, "differs": differs, "no_data": no_data, "residue": residue,
+            "blind_below": decimal::shown(blind_below), "verdict": verdict});
+        let end = end.to_string();
         self.write(format_args!("\n],{}\n", &end[1..]))?;
         self.out.flush().map_err(at(&self.unfinished))?;
         self.out.get_ref().sync_all().map_err(at(&self.unfinished))?;

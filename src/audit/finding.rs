@@ -3,6 +3,8 @@
 use super::figures::candle::Candle;
 use super::figures::decimal;
 use super::figures::sum::{Edge, Sum};
+use super::figures::total::Total;
+use super::precision::{Figure, blind_below};
 use bigdecimal::{BigDecimal, Zero};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -30,6 +32,38 @@ pub struct Difference {
     pub difference: Option<String>,
 }
 
+/// By how much sums are not what was printed, the sign left out. Within bounds, it is what the exchange rounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Residue {
+    /// In the asset.
+    #[serde(serialize_with = "decimal::serialize")]
+    pub volume: BigDecimal,
+    /// In the money.
+    #[serde(serialize_with = "decimal::serialize")]
+    pub value: BigDecimal,
+}
+
+impl Residue {
+    /// Grows to what is larger in another one.
+    pub fn widen(&mut self, other: &Self) {
+        for (largest, other) in [(&mut self.volume, &other.volume), (&mut self.value, &other.value)] {
+            if *other > *largest {
+                largest.clone_from(other);
+            }
+        }
+    }
+}
+
+/// A minute that is exact and could hide a trade nevertheless.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blind {
+    /// When it begins.
+    pub minute: String,
+    /// A trade of more than this, in the asset, would have been told.
+    #[serde(serialize_with = "decimal::serialize")]
+    pub blind_below: BigDecimal,
+}
+
 /// A minute that is not exact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -45,20 +79,60 @@ pub struct Row {
     pub gaps: Vec<u64>,
 }
 
+/// What a comparison found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Comparison {
+    /// How the tape stands to the exchange.
+    pub(super) finding: Finding,
+    /// What is not the same.
+    pub(super) differences: BTreeMap<&'static str, Difference>,
+    /// By how much the sums of a minute that is exact are not what was printed; zero for the others.
+    pub(super) residue: Residue,
+    /// What a minute that is exact could hide, in the asset; zero for the others, which hide nothing.
+    pub(super) blind_below: BigDecimal,
+}
+
 /// Holds one against the other.
-pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> (Finding, BTreeMap<&'static str, Difference>) {
-    let zero = BigDecimal::zero();
-    let mut found = BTreeMap::new();
+pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> Comparison {
     // Of nothing, there is nothing; but it has no price.
-    let volume = [sum.map_or(&zero, |sum| &sum.volume), candle.map_or(&zero, |candle| &candle.volume)];
-    let value = [sum.map_or(&zero, |sum| &sum.value), candle.map_or(&zero, |candle| &candle.value)];
-    for (name, [tape, exchange]) in [("volume", volume), ("value", value)] {
-        note(&mut found, name, (Some(tape), Some(exchange)), tape == exchange);
+    let (nothing, zero) = (Total::default(), BigDecimal::zero());
+    let trades = sum.map_or(0, |sum| sum.trades);
+    let volume = Figure {
+        total: sum.map_or(&nothing, |sum| &sum.volume),
+        printed: candle.map_or(&zero, |candle| &candle.volume),
+        trades,
+        is_on_grid: sum.is_none_or(|sum| sum.volume.off_grid == 0),
+    };
+    let value = Figure {
+        total: sum.map_or(&nothing, |sum| &sum.value),
+        printed: candle.map_or(&zero, |candle| &candle.value),
+        trades,
+        is_on_grid: false,
+    };
+    let mut differences = BTreeMap::new();
+    for (name, figure) in [("volume", &volume), ("value", &value)] {
+        note(&mut differences, name, (Some(&figure.total.sum), Some(figure.printed)), figure.is_same());
     }
+    compare_prices(&mut differences, sum, candle);
+    let finding = match (differences.is_empty(), sum) {
+        (true, _) => Finding::Exact,
+        (false, None) => Finding::NoData,
+        (false, Some(_)) => Finding::Differs,
+    };
+    let (mut residue, mut hidden) = (Residue::default(), BigDecimal::zero());
+    if let (Finding::Exact, Some(candle)) = (finding, candle) {
+        residue = Residue { volume: volume.residue().abs(), value: value.residue().abs() };
+        hidden = blind_below(&volume, &value, &candle.low);
+    }
+    Comparison { finding, differences, residue, blind_below: hidden }
+}
+
+/// Prices are the same to the last digit: nothing is added up in them.
+fn compare_prices(found: &mut BTreeMap<&'static str, Difference>, sum: Option<&Sum>, candle: Option<&Candle>) {
     let high = (sum.map(|sum| &sum.high), candle.map(|candle| &candle.high));
     let low = (sum.map(|sum| &sum.low), candle.map(|candle| &candle.low));
     for (name, both) in [("high", high), ("low", low)] {
-        note(&mut found, name, both, both.0 == both.1);
+        note(found, name, both, both.0 == both.1);
     }
     let open = (sum.map(|sum| &sum.open), candle.map(|candle| &candle.open));
     let close = (sum.map(|sum| &sum.close), candle.map(|candle| &candle.close));
@@ -67,14 +141,8 @@ pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> (Finding, B
             (Some(edge), Some(price)) => edge.may_be(price),
             (edge, price) => edge.is_none() && price.is_none(),
         };
-        note(&mut found, name, (edge.map(|edge: &Edge| &edge.shown), price), is_same);
+        note(found, name, (edge.map(|edge: &Edge| &edge.shown), price), is_same);
     }
-    let finding = match (found.is_empty(), sum) {
-        (true, _) => Finding::Exact,
-        (false, None) => Finding::NoData,
-        (false, Some(_)) => Finding::Differs,
-    };
-    (finding, found)
 }
 
 fn note(
@@ -117,18 +185,20 @@ mod tests {
     }
 
     fn compared(sum: &Option<Sum>, candle: &Option<Candle>) -> (Finding, Vec<(&'static str, Option<String>)>) {
-        let (finding, differences) = compare(sum.as_ref(), candle.as_ref());
+        let Comparison { finding, differences, .. } = compare(sum.as_ref(), candle.as_ref());
         let by = differences.into_iter().map(|(name, difference)| (name, difference.difference)).collect();
         (finding, by)
     }
 
     #[test]
-    fn what_is_equal_is_exact_to_the_last_digit() {
+    fn what_is_equal_is_exact_whatever_its_spelling() {
         let trades = sum(&[(5, "1.16539E8", "0.00000001"), (9, "116540000.0", "0.3"), (7, "116538000", "6E-8")]);
         let exact = |value| candle(["116539000", "116540000", "116538000", "116540000"], "0.30000007", value);
-        assert_eq!(compared(&trades, &exact("34962008.15767000")), (Finding::Exact, vec![]));
-        let (finding, by) = compared(&trades, &exact("34962008.15766999"));
-        assert_eq!((finding, by), (Finding::Differs, vec![("value", Some("0.00000001".to_owned()))]));
+        for value in ["34962008.15767000", "34962008.15767", "3.496200815767E7"] {
+            assert_eq!(compared(&trades, &exact(value)), (Finding::Exact, vec![]), "{value}");
+        }
+        let (finding, by) = compared(&trades, &exact("34962008.15766"));
+        assert_eq!((finding, by), (Finding::Differs, vec![("value", Some("0.00001".to_owned()))]));
         assert_eq!(compared(&None, &None), (Finding::Exact, vec![]));
     }
 

@@ -6,18 +6,22 @@
 //! rest/<code>_candle.1m ──────▶ Candle ┴─▶ Finding ─▶ StreamAudit ─▶ Certificate, and what the command prints
 //! ```
 //!
-//! Numbers are exact decimals of the bytes as sent: what is equal is equal, and what differs differs by so much. One
-//! stream is looked at at a time: 1,440 sums, and the ids of its trades, for each of them counts once.
+//! Numbers are exact decimals of the bytes as sent, and no float decides anything: prices are equal or not, and sums may
+//! differ by what the exchange rounds when it prints them. One stream is looked at at a time: 1,440 sums, and the ids of its trades, for each of them counts once.
 
 mod certificate;
 mod day;
 mod figures;
 mod finding;
 mod gaps;
+mod precision;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use certificate::{Certificate, CertificateError, Totals};
 pub use day::Day;
-pub use finding::{Difference, Finding, Row};
+pub use figures::decimal::shown;
+pub use finding::{Blind, Difference, Finding, Residue, Row};
 pub use gaps::Gaps;
 pub use stream::{AuditError, Auditor, StreamAudit};

@@ -2,13 +2,15 @@
 
 use super::day::Day;
 use super::figures::candle::Candle;
+use super::figures::decimal;
 use super::figures::sum::Sum;
 use super::figures::trade::Trade;
-use super::finding::{Finding, Row, compare};
+use super::finding::{Blind, Comparison, Finding, Residue, Row, compare};
 use super::gaps::{Gaps, stamp};
 use crate::archive::{Line, Tape, TapeError};
 use crate::clock::Stamp;
 use crate::recording::naming::stream_key::StreamKey;
+use bigdecimal::{BigDecimal, Zero};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -68,6 +70,13 @@ pub struct StreamAudit {
     pub differs: usize,
     /// Minutes of which the exchange has a candle, and the tape nothing.
     pub no_data: usize,
+    /// The largest of the residues of the minutes that are the same.
+    pub residue: Residue,
+    /// A trade of more than this would have been told in every minute, in the asset: the largest of `blind_minutes`.
+    #[serde(serialize_with = "decimal::serialize")]
+    pub blind_below: BigDecimal,
+    /// The minutes that are the same and could hide a trade.
+    pub blind_minutes: Vec<Blind>,
     /// Lines that are no trades, as a crash leaves them.
     pub unreadable: u64,
     /// What of the tape could not be read: the first of them.
@@ -80,6 +89,27 @@ impl StreamAudit {
     /// Whether every minute is the same.
     pub fn is_exact(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Counts what was found of a minute.
+    fn count(&mut self, found: Comparison, minute: impl FnOnce() -> Minute) {
+        let Comparison { finding, differences, residue, blind_below } = found;
+        match finding {
+            Finding::Exact => self.exact += 1,
+            Finding::Differs => self.differs += 1,
+            Finding::NoData => self.no_data += 1,
+        }
+        if finding != Finding::Exact {
+            let Minute { begin: minute, trades, gaps } = minute();
+            return self.rows.push(Row { minute, finding, trades, differences, gaps });
+        }
+        self.residue.widen(&residue);
+        if blind_below > self.blind_below {
+            self.blind_below.clone_from(&blind_below);
+        }
+        if !blind_below.is_zero() {
+            self.blind_minutes.push(Blind { minute: minute().begin, blind_below });
+        }
     }
 }
 
@@ -112,23 +142,19 @@ impl Auditor {
             exact: 0,
             differs: 0,
             no_data: 0,
+            residue: Residue::default(),
+            blind_below: BigDecimal::zero(),
+            blind_minutes: Vec::new(),
             unreadable: sums.unreadable,
             faults: sums.faults,
             rows: Vec::new(),
         };
         for (minute, (sum, candle)) in sums.minutes.iter().zip(&candles).enumerate() {
-            let (finding, differences) = compare(sum.as_ref(), candle.as_ref());
-            match finding {
-                Finding::Exact => audit.exact += 1,
-                Finding::Differs => audit.differs += 1,
-                Finding::NoData => audit.no_data += 1,
-            }
-            if finding != Finding::Exact {
-                let start = self.day.start_of(minute);
-                let trades = sum.as_ref().map_or(0, |sum| sum.trades);
-                let gaps = self.gaps.touching(place, start);
-                audit.rows.push(Row { minute: Day::shown(start), finding, trades, differences, gaps });
-            }
+            audit.count(compare(sum.as_ref(), candle.as_ref()), || Minute {
+                begin: Day::shown(self.day.start_of(minute)),
+                trades: sum.as_ref().map_or(0, |sum| sum.trades),
+                gaps: self.gaps.touching(place, self.day.start_of(minute)),
+            });
         }
         Ok(audit)
     }
@@ -150,6 +176,13 @@ impl Auditor {
         }
         Ok(candles)
     }
+}
+
+/// What is told of a minute that is not simply exact.
+struct Minute {
+    begin: String,
+    trades: u64,
+    gaps: Vec<u64>,
 }
 
 /// The trades of a day, summed up by minutes.

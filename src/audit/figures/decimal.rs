@@ -3,6 +3,7 @@
 //! `1.16539E8`, `116539000.0` and `116539000.00000000` are one number, which no float has to be right about.
 
 use bigdecimal::BigDecimal;
+use serde::Serializer;
 use serde_json::value::RawValue;
 use std::str::FromStr;
 
@@ -24,8 +25,13 @@ pub(in crate::audit) fn parse(number: &RawValue) -> Option<BigDecimal> {
 }
 
 /// As it is shown: all digits, no trailing zeros, no power of ten.
-pub(in crate::audit) fn shown(number: &BigDecimal) -> String {
+pub fn shown(number: &BigDecimal) -> String {
     number.normalized().to_plain_string()
+}
+
+/// Writes a number as the text that is shown: JSON numbers are floats to most who read them.
+pub(in crate::audit) fn serialize<S: Serializer>(number: &BigDecimal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&shown(number))
 }
 
 #[cfg(test)]

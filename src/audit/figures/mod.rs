@@ -3,4 +3,5 @@
 pub(super) mod candle;
 pub(super) mod decimal;
 pub(super) mod sum;
+pub(super) mod total;
 pub(super) mod trade;

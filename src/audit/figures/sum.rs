@@ -1,5 +1,6 @@
 //! A minute as its trades sum up to. Pure.
 
+use super::total::Total;
 use super::trade::Trade;
 use bigdecimal::BigDecimal;
 use std::collections::BTreeSet;
@@ -10,9 +11,9 @@ pub(in crate::audit) struct Sum {
     /// How many they are.
     pub(in crate::audit) trades: u64,
     /// Volume, in the asset.
-    pub(in crate::audit) volume: BigDecimal,
+    pub(in crate::audit) volume: Total,
     /// Price times volume, in the money.
-    pub(in crate::audit) value: BigDecimal,
+    pub(in crate::audit) value: Total,
     /// The highest price.
     pub(in crate::audit) high: BigDecimal,
     /// The lowest price.
@@ -36,8 +37,8 @@ pub(in crate::audit) struct Edge {
 impl Sum {
     /// The sum of one trade.
     pub(in crate::audit) fn of(trade: Trade) -> Self {
-        let value = &trade.price * &trade.volume;
-        let Trade { millis, price, volume, .. } = trade;
+        let (volume, value) = (Total::of(&trade.volume), Total::of(&(&trade.price * &trade.volume)));
+        let Trade { millis, price, .. } = trade;
         let edge = Edge { millis, shown: price.clone(), prices: BTreeSet::from([price.clone()]) };
         Self { trades: 1, volume, value, high: price.clone(), low: price, open: edge.clone(), close: edge }
     }
@@ -45,8 +46,8 @@ impl Sum {
     /// Counts a trade; trades come in the order of the tape.
     pub(in crate::audit) fn add(&mut self, trade: Trade) {
         self.trades += 1;
-        self.volume += &trade.volume;
-        self.value += &trade.price * &trade.volume;
+        self.volume.add(&trade.volume);
+        self.value.add(&(&trade.price * &trade.volume));
         if trade.price > self.high {
             self.high = trade.price.clone();
         }

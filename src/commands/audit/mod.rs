@@ -122,7 +122,7 @@ async fn audit(
         certificate.add(&audit)?;
         report.add(&audit);
     }
-    let totals = certificate.totals;
+    let totals = certificate.totals.clone();
     Ok((report, totals, certificate.finish()?))
 }
 

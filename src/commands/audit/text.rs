@@ -1,6 +1,6 @@
-//! An audit for people: totals, then the minutes that are not exact, as many as a screen holds.
+//! An audit for people: totals, then the minutes that are not exact, as many as a screen holds, and how sharp it was.
 
-use crate::audit::{Day, Difference, Finding, Row, StreamAudit, Totals};
+use crate::audit::{Day, Difference, Finding, Row, StreamAudit, Totals, shown};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -15,16 +15,22 @@ pub(super) struct Report {
     exact: usize,
     others: usize,
     lines: Vec<String>,
+    /// What was not sharp enough to find every trade, a line for each stream.
+    blind: Vec<String>,
 }
 
 impl Report {
     /// A report of a day.
     pub(super) fn new(day: Day) -> Self {
-        Self { day, exact: 0, others: 0, lines: Vec::new() }
+        Self { day, exact: 0, others: 0, lines: Vec::new(), blind: Vec::new() }
     }
 
     /// Adds a stream.
     pub(super) fn add(&mut self, audit: &StreamAudit) {
+        if !audit.blind_minutes.is_empty() && self.blind.len() < STREAMS {
+            let (minutes, most) = (audit.blind_minutes.len(), shown(&audit.blind_below));
+            self.blind.push(format!("{}: {minutes} minutes could hide a trade of up to {most}", audit.stream));
+        }
         if audit.is_exact() {
             self.exact += 1;
             return;
@@ -51,16 +57,25 @@ impl Report {
         if let Some(more @ 1..) = self.others.checked_sub(STREAMS) {
             writeln!(out, "and {more} more streams that are not exact")?;
         }
+        for line in &self.blind {
+            writeln!(out, "{line}")?;
+        }
+        if let Some(more @ 1..) = totals.blind_streams.checked_sub(STREAMS) {
+            writeln!(out, "and {more} more streams that could hide a trade")?;
+        }
         if !self.day.is_whole() {
             writeln!(out, "the day is not over: looked at until {}", Day::shown(self.day.until))?;
         }
         let verdict = if totals.is_exact() { "exact" } else { "differs" };
-        let Totals { streams, exact, differs, no_data } = totals;
+        let Totals { streams, exact, differs, no_data, residue, .. } = totals;
         writeln!(
             out,
             "{}: {verdict} · {} of {streams} streams exact · {exact} minutes exact, {differs} differ, {no_data} without data",
             self.day.date, self.exact
         )?;
+        let [volume, value] = [&residue.volume, &residue.value].map(shown);
+        let sharp = if totals.blind_streams == 0 { " · none of them could hide a trade" } else { "" };
+        writeln!(out, "rounded in exact minutes: volume by up to {volume}, value by up to {value}{sharp}")?;
         writeln!(out, "{}", certificate.display())
     }
 }
@@ -87,6 +102,8 @@ fn numbers(found: &Difference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::{Blind, Residue};
+    use bigdecimal::BigDecimal;
     use std::collections::BTreeMap;
 
     fn audit(minutes: usize) -> StreamAudit {
@@ -108,6 +125,9 @@ mod tests {
             exact: 4,
             differs: minutes,
             no_data: 0,
+            residue: Residue::default(),
+            blind_below: BigDecimal::default(),
+            blind_minutes: Vec::new(),
             unreadable: 0,
             faults,
             rows,
@@ -117,12 +137,22 @@ mod tests {
     #[test]
     fn a_report_fits_a_screen_whatever_was_found() {
         let mut report = Report::new(Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap());
-        (0..100).for_each(|_| report.add(&audit(1_000)));
+        let blind = Blind { minute: String::new(), blind_below: 2.into() };
+        (0..100).for_each(|_| {
+            let blind_minutes = vec![blind.clone(); 7];
+            report.add(&StreamAudit { blind_below: 2.into(), blind_minutes, ..audit(1_000) });
+        });
         report.add(&audit(0));
-        let mut text = Vec::new();
-        report.write(&mut text, &Totals::default(), Path::new("audit.json")).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        assert_eq!(text.lines().count(), STREAMS * (MINUTES + 2) + 3);
+        let write = |totals: &Totals| {
+            let mut text = Vec::new();
+            report.write(&mut text, totals, Path::new("audit.json")).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let text = write(&Totals { blind_streams: 100, ..Totals::default() });
+        assert_eq!(text.lines().count(), STREAMS * (MINUTES + 3) + 5);
+        assert!(text.contains("\nKRW-BTC_trade: 7 minutes could hide a trade of up to 2\n"), "{text}");
+        assert!(text.contains("\nand 80 more streams that could hide a trade\n"), "{text}");
+        assert!(!text.contains("none of them") && write(&Totals::default()).contains(" · none of them could hide"));
         assert!(text.contains("  2026-11-22T05:12:00Z differs: volume 1.5 of 2 (-0.5) · gap 17\n"), "{text}");
         assert!(
             text.contains("\nand 80 more streams that are not exact\n") && text.contains("  and 990 more minutes\n")

@@ -153,7 +153,7 @@ proptest! {
 }
 
 #[test]
-fn a_usual_minute_hides_nothing_and_one_of_billions_next_to_nothing() {
+fn a_minute_of_billions_hides_next_to_nothing() {
     let figures = |trades: &[Traded]| {
         let candle = candle(trades, Arithmetic::Once(RoundingMode::HalfUp));
         let found = compared(trades, &candle);
@@ -198,7 +198,7 @@ fn the_eighth_decimal_counts_where_a_double_keeps_it() {
 }
 
 #[test]
-fn what_rounding_took_already_could_have_hidden_a_trade_and_value_helps() {
+fn a_residue_counts_towards_what_a_minute_could_hide() {
     // Twenty billion coins at 1: volume and value may both be off by 0.00091.
     let tape = vec![Traded { price: 100_000_000, volume: 10_000_000_000_000_001 }; 200];
     let whole = candle(&tape, Arithmetic::Once(RoundingMode::HalfUp));

@@ -1,9 +1,10 @@
 //! `docs/FORMAT.md` is held against the code: every event, key, verb, exit code and reason, both ways.
 
+use bigdecimal::BigDecimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use upbit_recorder::audit::{Certificate, Day, Difference, Finding, Row, StreamAudit};
+use upbit_recorder::audit::{Blind, Certificate, Day, Difference, Finding, Residue, Row, StreamAudit};
 use upbit_recorder::cli::Cli;
 use upbit_recorder::clock::Stamp;
 use upbit_recorder::connection::ConnectionId;
@@ -165,9 +166,20 @@ fn the_certificate_is_shown_with_the_keys_it_has_and_each_is_explained() {
         differences: BTreeMap::from([("volume", difference)]),
         gaps: vec![],
     };
-    let (stream, faults, rows) = (String::new(), vec![], vec![row]);
-    let audit =
-        StreamAudit { stream, trades: 0, healed: 0, exact: 0, differs: 0, no_data: 1, unreadable: 0, faults, rows };
+    let audit = StreamAudit {
+        stream: String::new(),
+        trades: 0,
+        healed: 0,
+        exact: 1,
+        differs: 0,
+        no_data: 1,
+        residue: Residue::default(),
+        blind_below: BigDecimal::default(),
+        blind_minutes: vec![Blind { minute: String::new(), blind_below: BigDecimal::default() }],
+        unreadable: 0,
+        faults: vec![],
+        rows: vec![row],
+    };
     let directory = tempfile::tempdir().unwrap();
     let day = Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap();
     let mut certificate = Certificate::begin(directory.path(), &day, Stamp::default()).unwrap();
@@ -175,7 +187,15 @@ fn the_certificate_is_shown_with_the_keys_it_has_and_each_is_explained() {
     let written = std::fs::read(certificate.finish().unwrap()).unwrap();
     let written: Value = serde_json::from_slice(&written).unwrap();
     let (_, explained) = PAGE.split_once("## Certificate").unwrap();
-    for path in ["", "/streams/0", "/streams/0/rows/0", "/streams/0/rows/0/differences/volume"] {
+    for path in [
+        "",
+        "/residue",
+        "/streams/0",
+        "/streams/0/residue",
+        "/streams/0/blind_minutes/0",
+        "/streams/0/rows/0",
+        "/streams/0/rows/0/differences/volume",
+    ] {
         let [shown, written] = [&shown, &written].map(|certificate| keys(certificate.pointer(path).unwrap()));
         assert_eq!(shown, written, "{path}");
         for key in written.iter().filter(|key| !["stream", "volume", "difference"].contains(key)) {

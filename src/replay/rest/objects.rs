@@ -5,7 +5,7 @@
 use crate::replay::market::{
     Book, Candle, DAY_MILLIS, Instrument, Period, Quote, Rolling, SLOT_MILLIS, Trade, previous_close, tick,
 };
-use crate::replay::wire::{Object, Spelling, Time, spell};
+use crate::replay::wire::{Object, Spelling, Time, eight_decimals, kept_by_a_double, spell};
 
 /// A price or a volume as REST spells it.
 const PADDED: Spelling = Spelling::Padded;
@@ -14,6 +14,9 @@ const PADDED: Spelling = Spelling::Padded;
 pub(super) fn candle(instrument: &Instrument, period: Period, start: u64, candle: &Candle) -> String {
     let mut out = String::with_capacity(640);
     let mut object = Object::open(&mut out, false);
+    // Minutes show every digit of their sums; from a day on, large ones have what a double keeps.
+    let is_short = matches!(period, Period::Seconds(seconds) if seconds < 86_400);
+    let sum = |units: u128| if is_short { units } else { kept_by_a_double(units) };
     object
         .name(("market", ""), &instrument.listing.code)
         .formatted(("candle_date_time_utc", ""), format_args!("{}", Time::utc(start)))
@@ -23,8 +26,8 @@ pub(super) fn candle(instrument: &Instrument, period: Period, start: u64, candle
         .number(("low_price", ""), candle.low, PADDED)
         .number(("trade_price", ""), candle.last.price, PADDED)
         .integer(("timestamp", ""), candle.last.millis)
-        .decimal(("candle_acc_trade_price", ""), candle.volumes.value, 16, PADDED)
-        .decimal(("candle_acc_trade_volume", ""), candle.volumes.volume(), 8, PADDED);
+        .decimal(("candle_acc_trade_price", ""), sum(eight_decimals(candle.volumes.value)), 8, PADDED)
+        .decimal(("candle_acc_trade_volume", ""), sum(candle.volumes.volume()), 8, PADDED);
     match period {
         Period::DAY => {
             let previous = previous_close(instrument, start);
@@ -139,10 +142,10 @@ pub(super) fn ticker(instrument: &Instrument, rolling: &Rolling, last: &Trade) -
     let today = rolling.today.map(|today| today.volumes).unwrap_or_default();
     object
         .number(("trade_volume", ""), last.volume, PADDED)
-        .decimal(("acc_trade_price", ""), today.value, 16, PADDED)
-        .decimal(("acc_trade_price_24h", ""), rolling.last_24h.value, 16, PADDED)
-        .decimal(("acc_trade_volume", ""), today.volume(), 8, PADDED)
-        .decimal(("acc_trade_volume_24h", ""), rolling.last_24h.volume(), 8, PADDED);
+        .decimal(("acc_trade_price", ""), kept_by_a_double(eight_decimals(today.value)), 8, PADDED)
+        .decimal(("acc_trade_price_24h", ""), kept_by_a_double(eight_decimals(rolling.last_24h.value)), 8, PADDED)
+        .decimal(("acc_trade_volume", ""), kept_by_a_double(today.volume()), 8, PADDED)
+        .decimal(("acc_trade_volume_24h", ""), kept_by_a_double(rolling.last_24h.volume()), 8, PADDED);
     let (low, high) = instrument.bounds();
     object
         .number(("highest_52_week_price", ""), high, PADDED)

@@ -9,6 +9,6 @@ pub(crate) mod request;
 mod time;
 
 pub(crate) use candle_unit::CandleUnit;
-pub(crate) use number::{Spelling, spell};
+pub(crate) use number::{Spelling, eight_decimals, kept_by_a_double, spell};
 pub(crate) use object::Object;
 pub(crate) use time::Time;

@@ -8,7 +8,8 @@
 //!  Decimal     127                6E-8         as Java prints a BigDecimal without trailing zeros
 //! ```
 //!
-//! Every number is an integer count of 10^-scale, so nothing here ever rounds.
+//! Every number is an integer count of 10^-scale, so spelling never rounds. What is rounded before it is spelt, is
+//! rounded here, too: to eight decimals, or to what a double keeps.
 
 /// A way to print a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +49,23 @@ pub(crate) fn spell(out: &mut String, units: u128, scale: usize, spelling: Spell
             }
         }
     }
+}
+
+/// Units of 10^-16 as the nearest of 10^-8: sums of price times volume are exact, and REST has eight decimals.
+pub(crate) fn eight_decimals(units: u128) -> u128 {
+    const RATIO: u128 = 100_000_000;
+    (units + RATIO / 2) / RATIO
+}
+
+/// A number of units of 10^-8 as it comes back from a double: unchanged with up to 15 digits, with 16 or 17 of them above.
+pub(crate) fn kept_by_a_double(units: u128) -> u128 {
+    let mut text = String::new();
+    spell(&mut text, units, 8, Spelling::Padded);
+    let double: f64 = text.parse().expect("digits and a point are a number");
+    // The shortest digits that name the double are no more than those that were read, so that eight decimals hold them.
+    let shortest = double.to_string();
+    let (whole, decimals) = shortest.split_once('.').unwrap_or((&shortest, ""));
+    format!("{whole}{decimals:0<8}").parse().expect("digits are an integer")
 }
 
 /// Appends an integer.
@@ -146,6 +164,30 @@ mod tests {
         assert_eq!(spelt(113, 8, Spelling::Decimal), "0.00000113");
         assert_eq!(spelt(2_054_761, 8, Spelling::Double), "0.02054761");
         assert_eq!(spelt(8_607_435_307_100_000_000_000, 16, Spelling::Padded), "860743.5307100000000000");
+    }
+
+    #[test]
+    fn sums_are_rounded_once_to_eight_decimals() {
+        // A minute of 2021: 16.70 times 11533.89457699.
+        assert_eq!(eight_decimals(1_670_000_000 * 1_153_389_457_699), 19_261_603_943_573);
+        for (units, rounded) in [(49_999_999, 0), (50_000_000, 1), (100_000_000, 1), (149_999_999, 1)] {
+            assert_eq!(eight_decimals(units), rounded, "{units}");
+        }
+    }
+
+    #[test]
+    fn a_double_keeps_fifteen_digits_and_rounds_the_rest() {
+        // The last are 1,234,567,890,123.12345678 and days that were printed with fewer decimals by the exchange.
+        for (units, kept) in [
+            (0, "0.00000000"),
+            (4_445_416_796_670_993, "44454167.96670993"),
+            (999_999_999_999_999, "9999999.99999999"),
+            (123_456_789_012_312_345_678, "1234567890123.12350000"),
+            (16_336_798_516_301_437_000, "163367985163.01437000"),
+            (9_890_365_932_647_980_000, "98903659326.47980000"),
+        ] {
+            assert_eq!(spelt(kept_by_a_double(units), 8, Spelling::Padded), kept);
+        }
     }
 
     #[test]

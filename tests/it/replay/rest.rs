@@ -94,6 +94,23 @@ fn candles_have_the_keys_of_their_period() {
 }
 
 #[test]
+fn every_price_and_sum_has_eight_decimals() {
+    let replay = Replay::start(&["--codes", "855", "--rate", "8000", "--no-limits"]);
+    within_a_minute(async {
+        for market in ["KRW-DOGE", "BTC-ETH", "USDT-XRP"] {
+            for path in ["candles/minutes/1", "candles/days", "candles/weeks", "trades/ticks"] {
+                let (_, _, body) = replay.get(&format!("/v1/{path}?market={market}&count=20")).await;
+                let fields = body.split(['{', '}', ',']).filter_map(|field| field.split_once(':'));
+                let is_amount = |key: &str| ["price\"", "volume\""].iter().any(|end| key.ends_with(end));
+                let amounts: Vec<&str> = fields.filter(|(key, _)| is_amount(key)).map(|(_, number)| number).collect();
+                let has_eight = |number: &&str| number.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 8);
+                assert!(amounts.len() > 10 && amounts.iter().all(has_eight), "{path} {market}: {body}");
+            }
+        }
+    });
+}
+
+#[test]
 fn ticks_are_paged_by_cursor_and_by_time_and_reach_back_seven_days() {
     let replay = Replay::start(&["--codes", "1", "--no-limits"]);
     within_a_minute(async {

@@ -69,7 +69,7 @@ impl Bound {
     /// nor what was printed is larger than `largest`.
     ///
     /// * Rounded, each number that is off the grid errs by half a unit of the eighth decimal, cut off by a whole one, and
-    ///   then to less. Rounded or cut off once, their sum errs by no more than that.
+    ///   only downwards. Rounded or cut off once, their sum errs by no more than that.
     /// * In doubles, each addition errs by 2^-53 of the sum, and by as much again where its result is rounded and put into
     ///   a double anew; four more such pairs are for price, volume and product, on the tape and at the exchange, and for
     ///   the text of the sum. What is printed of a double with eight decimals errs by half a unit once more.

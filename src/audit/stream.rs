@@ -168,9 +168,12 @@ impl Auditor {
     ) -> Result<Vec<Option<Candle>>, AuditError> {
         let mut candles = vec![None; self.day.minutes()];
         for line in self.fetched.lines(stream, stamps)? {
-            if let Some(candle) = readable(line, faults).as_ref().and_then(Candle::parse)
-                && let Some(minute) = self.day.minute_of(candle.start)
-            {
+            let Some(line) = readable(line, faults) else { continue };
+            let Some(candle) = Candle::parse(&line) else {
+                tell(faults, format!("{stream}: line {} is no candle", line.stamp()));
+                continue;
+            };
+            if let Some(minute) = self.day.minute_of(candle.start) {
                 candles[minute] = Some(candle);
             }
         }
@@ -235,10 +238,80 @@ fn readable(line: Result<Line, TapeError>, faults: &mut Vec<String>) -> Option<L
     match line {
         Ok(line) => Some(line),
         Err(fault) => {
-            if faults.len() < FAULTS_TOLD {
-                faults.push(fault.to_string());
-            }
+            tell(faults, fault.to_string());
             None
         }
+    }
+}
+
+/// The first few say what is wrong; a tape that is all wrong must not fill the memory.
+fn tell(faults: &mut Vec<String>, fault: String) {
+    if faults.len() < FAULTS_TOLD {
+        faults.push(fault);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const BEGIN: i64 = 1_795_305_600_000;
+
+    fn trade(millis: i64, id: u64, rest: &str) -> String {
+        let (stamp, millis) = ((BEGIN + millis) * 1_000 + i64::try_from(id).unwrap(), BEGIN + millis);
+        format!(
+            "{{\"ts_recv\":{stamp},\"type\":\"trade\",\"trade_timestamp\":{millis},\"sequential_id\":{id},{rest}}}\n"
+        )
+    }
+
+    fn audited(trades: &[String], candles: &[&str]) -> StreamAudit {
+        let directory = tempfile::tempdir().unwrap();
+        let [stream, candle_stream] =
+            ["KRW-AHT_trade", "KRW-AHT_candle.1m"].map(|stream| StreamKey::from_stem(stream).unwrap());
+        fs::write(directory.path().join("KRW-AHT_trade.jsonl"), trades.concat()).unwrap();
+        let rest = directory.path().join("rest");
+        fs::create_dir(&rest).unwrap();
+        let candles = candles.iter().zip(0..).map(|(candle, index)| {
+            format!("{{\"ts_recv\":{},\"market\":\"KRW-AHT\",{candle}}}\n", BEGIN * 1_000 + index)
+        });
+        fs::write(rest.join("KRW-AHT_candle.1m.jsonl"), candles.collect::<String>()).unwrap();
+        let day = Day::settled("2026-11-22".parse().unwrap(), BEGIN + 130_000).unwrap();
+        let auditor =
+            Auditor { tape: Tape::new(directory.path()), fetched: Tape::new(rest), day, gaps: Gaps::default() };
+        auditor.audit((&stream, 0), &candle_stream, Stamp::default()..=Stamp::MAX).unwrap()
+    }
+
+    #[test]
+    fn the_first_and_last_millisecond_and_repeats_are_no_difference() {
+        let trades = [
+            trade(-1, 1, r#""trade_price":99.0,"trade_volume":9.0,"stream_type":"SNAPSHOT""#),
+            trade(0, 2, r#""trade_price":1.67E1,"trade_volume":11533.89457699"#),
+            trade(59_999, 3, r#""trade_price":16.70000000,"trade_volume":1E-8"#),
+            trade(59_999, 3, r#""trade_price":16.7,"trade_volume":0.00000001,"stream_type":"SNAPSHOT""#),
+            trade(60_000, 4, r#""trade_price":16.8,"trade_volume":0.5"#),
+            trade(120_000, 5, r#""trade_price":99.0,"trade_volume":9.0"#),
+        ];
+        let prices = |price: &str| {
+            ["opening_price", "high_price", "low_price", "trade_price"]
+                .map(|key| format!("\"{key}\":{price},"))
+                .concat()
+        };
+        let first = format!(
+            r#"{}"candle_date_time_utc":"2026-11-22T00:00:00","candle_acc_trade_price":192616.03943590,"candle_acc_trade_volume":11533.89457700"#,
+            prices("16.70000000")
+        );
+        let second = format!(
+            r#"{}"candle_date_time_utc":"2026-11-22T00:01:00","candle_acc_trade_price":8.40000000,"candle_acc_trade_volume":0.50000000"#,
+            prices("1.68E1")
+        );
+        let audit = audited(&trades, &[&first, &second]);
+        assert_eq!((audit.exact, audit.trades, audit.rows), (2, 3, vec![]));
+        assert_eq!((decimal::shown(&audit.residue.value), audit.blind_minutes), ("0".to_owned(), vec![]));
+        // Without its first trade the minute is not exact, and a candle that cannot be read is told.
+        let audit = audited(&trades[2..], &[&first, &second.replace("8.40000000", "null")]);
+        let found: Vec<Finding> = audit.rows.iter().map(|row| row.finding).collect();
+        assert_eq!((audit.exact, found), (0, vec![Finding::Differs; 2]));
+        assert_eq!(audit.faults, ["KRW-AHT_candle.1m: line 1795305600000001 is no candle"]);
     }
 }

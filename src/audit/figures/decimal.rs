@@ -2,7 +2,7 @@
 //!
 //! `1.16539E8`, `116539000.0` and `116539000.00000000` are one number, which no float has to be right about.
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, ToPrimitive};
 use serde::Serializer;
 use serde_json::value::RawValue;
 use std::str::FromStr;
@@ -22,6 +22,12 @@ pub(in crate::audit) fn parse(number: &RawValue) -> Option<BigDecimal> {
         return None;
     }
     BigDecimal::from_str(text).ok()
+}
+
+/// Reads a JSON number without decimals; `None` where it is none, or has some.
+pub(in crate::audit) fn integer(number: &RawValue) -> Option<i64> {
+    let number = parse(number)?;
+    number.is_integer().then(|| number.to_i64()).flatten()
 }
 
 /// As it is shown: all digits, no trailing zeros, no power of ten.

@@ -33,9 +33,10 @@ struct Fields<'a> {
     trade_price: &'a RawValue,
     #[serde(alias = "tv", borrow)]
     trade_volume: &'a RawValue,
-    #[serde(alias = "ttms")]
-    trade_timestamp: Option<i64>,
-    timestamp: Option<i64>,
+    #[serde(alias = "ttms", borrow)]
+    trade_timestamp: Option<&'a RawValue>,
+    #[serde(borrow)]
+    timestamp: Option<&'a RawValue>,
     #[serde(alias = "sid", borrow)]
     sequential_id: &'a RawValue,
 }
@@ -46,7 +47,7 @@ impl Trade {
         let fields: Fields<'_> = serde_json::from_slice(line.text()).ok()?;
         Some(Self {
             id: fields.sequential_id.get().trim_matches('"').parse().ok()?,
-            millis: fields.trade_timestamp.or(fields.timestamp)?,
+            millis: decimal::integer(fields.trade_timestamp.or(fields.timestamp)?)?,
             price: decimal::parse(fields.trade_price)?,
             volume: decimal::parse(fields.trade_volume)?,
         })
@@ -74,6 +75,23 @@ mod tests {
         );
         assert!(default.is_some() && default == simple && simple == healed, "{default:?} {simple:?} {healed:?}");
         assert_eq!(default.map(|trade| (trade.id, trade.millis)), Some((17_732_400_590_950_000, 1_773_240_059_095)));
+    }
+
+    #[test]
+    fn a_key_that_is_not_used_costs_no_trade() {
+        for (time, millis) in [
+            (r#""ttms":7,"timestamp":"soon""#, Some(7)),
+            (r#""ttms":1.773240059095E12,"timestamp":{}"#, Some(1_773_240_059_095)),
+            (r#""timestamp":7.0"#, Some(7)),
+            (r#""ttms":null,"timestamp":8"#, Some(8)),
+            // When a frame was made is not when the trade happened.
+            (r#""ttms":"soon","timestamp":8"#, None),
+            (r#""ttms":7.5"#, None),
+            (r#""ttms":1E90"#, None),
+        ] {
+            let line = format!(r#"{{"ts_recv":9,"tp":1,"tv":1,"sid":5,"ab":7,"st":null,{time}}}"#);
+            assert_eq!(read(&line).map(|trade| trade.millis), millis, "{time}");
+        }
     }
 
     #[test]

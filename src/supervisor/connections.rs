@@ -122,12 +122,21 @@ fn log_loss(connection: &str, (stage, attempt): (Stage, u32), cause: &str, retry
     }
 }
 
-/// Shows a refusal; a person is needed where the recording itself is refused.
+/// Shows a refusal; a person is needed where the recording itself is refused. When it is tried again stands in the line
+/// of the loss that follows.
 fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Option<&str>) {
     let refused = name_of(objection);
     match objection {
         Objection::Keepalive | Objection::Listing => {
             tracing::warn!(connection, refused, reason, "not known here; it is not said again");
+        }
+        Objection::ServedRequest => {
+            let message =
+                "the exchange refuses again and again what it served before; tried again with the usual pauses";
+            tracing::error!(connection, refused, reason, request, "{message}");
+        }
+        Objection::WorkingCredentials => {
+            tracing::error!(connection, refused, reason, "the exchange refuses keys that it accepted before");
         }
         _ => tracing::error!(connection, refused, reason, request, "the exchange refuses; tried again slowly"),
     }
@@ -136,8 +145,8 @@ fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Op
 /// What is refused, as the event says it.
 fn name_of(objection: Objection) -> &'static str {
     match objection {
-        Objection::Credentials => "credentials",
-        Objection::Request => "request",
+        Objection::Credentials | Objection::WorkingCredentials => "credentials",
+        Objection::Request | Objection::ServedRequest => "request",
         Objection::Limit { .. } => "rate",
         Objection::Keepalive => "keepalive",
         Objection::Listing => "listing",

@@ -28,6 +28,8 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// The header `Date`.
     pub date: Option<String>,
+    /// The header `Location`: where a redirect points.
+    pub location: Option<String>,
     /// The body, as far as it came.
     pub body: Vec<u8>,
 }
@@ -94,6 +96,7 @@ mod tests {
             status,
             retry_after: retry_after.map(str::to_owned),
             date: Some("Wed, 21 Oct 2026 07:28:00 GMT".to_owned()),
+            location: None,
             body: body.as_bytes().to_vec(),
         }
     }

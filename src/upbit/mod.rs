@@ -5,6 +5,8 @@
 
 pub mod auth;
 pub mod codes;
+pub mod error_object;
+pub mod excerpt;
 pub mod limits;
 pub mod listing;
 pub mod message;

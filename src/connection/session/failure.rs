@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! no refusal, or of something beside the request    backoff
+//! an error that is not known to be about us         backoff
+//! a request that was served, keys that worked       backoff, reported once for as long as it stands
 //! keys or request refused                           slow retry, reported once for as long as it stands
 //! 429, 418                                          as long as the exchange says
 //! max_retries in a row                              none
@@ -21,13 +23,28 @@ const SLOW_RETRY: Duration = Duration::from_secs(600);
 /// fill the log.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
+/// The way out where keys may have become too old.
+const EXPIRED: &str = "they were before: API keys expire after a year and cannot be extended, so issue new ones at the \
+                       exchange, put them in the place of these, and restart the recorder";
+
 impl Session {
+    /// A refusal in the light of what was served before.
+    pub(super) fn judged(&mut self, mut refusal: Refusal) -> Refusal {
+        if refusal.kind == Objection::Credentials && refusal.may_have_expired && self.served.keys_worked() {
+            refusal.reason = format!("{}; {EXPIRED}", refusal.reason);
+        }
+        refusal.kind = self.served.judge(refusal.kind);
+        refusal
+    }
+
     /// Reports a refusal that a person must see, once for as long as it stands.
     pub(super) fn report_refusal(&mut self, now: Instant, request: Option<String>) {
         let Some(refusal) = &self.refusal else { return };
         let news = match refusal.kind {
-            Objection::Credentials | Objection::Request => {
-                let known = |(at, reported): &(Instant, Refusal)| reported == refusal || now < *at + REPORT_EVERY;
+            Objection::ServedRequest if !self.served.is_worth_telling() => false,
+            Objection::Credentials | Objection::WorkingCredentials | Objection::Request | Objection::ServedRequest => {
+                let same = |reported: &Refusal| reported.reason == refusal.reason;
+                let known = |(at, reported): &(Instant, Refusal)| same(reported) || now < *at + REPORT_EVERY;
                 let news = !self.reported.as_ref().is_some_and(known);
                 if news {
                     self.reported = Some((now, refusal.clone()));
@@ -55,6 +72,9 @@ impl Session {
             self.refusal = None;
         }
         let cause = match &self.refusal {
+            Some(Refusal { kind: Objection::Unclear, reason, .. }) => {
+                format!("the exchange reported an error ({reason}), {cause}")
+            }
             Some(refusal) => format!("refused by the exchange ({}), {cause}", refusal.reason),
             None => cause,
         };
@@ -80,14 +100,21 @@ impl Session {
         if stage == Stage::Live {
             self.attempt = 0;
         }
-        let refused_request = objection == Some(Objection::Request);
+        let refused_request = matches!(objection, Some(Objection::Request | Objection::ServedRequest));
         self.state = State::Waiting { due: retry_at, refused_request };
     }
 
     fn pause(&mut self, now: Instant, objection: Option<Objection>) -> Duration {
         let backoff = self.backoff.next_pause(&mut self.rng);
         match objection {
-            None | Some(Objection::Keepalive | Objection::Listing | Objection::Unclear) => backoff,
+            None
+            | Some(
+                Objection::Keepalive
+                | Objection::Listing
+                | Objection::Unclear
+                | Objection::ServedRequest
+                | Objection::WorkingCredentials,
+            ) => backoff,
             Some(Objection::Credentials | Objection::Request) => backoff.max(jittered(SLOW_RETRY, &mut self.rng)),
             Some(Objection::Limit { pause }) => {
                 // The public feed is counted by address, so the other connection would be probing too; the private one

@@ -27,6 +27,9 @@ impl Session {
         if let Some(first) = batch.first_data() {
             self.go_live(now, first);
         }
+        if batch.first_data().is_some() {
+            self.served.handle_served(now);
+        }
         self.auxiliaries.handle_seen(batch.seen());
         if batch.seen().error {
             self.handle_errors(now, batch);
@@ -68,9 +71,15 @@ impl Session {
     fn handle_errors(&mut self, now: Instant, batch: &Batch) {
         let Some(object) = batch.controls().filter(|object| Refusal::is_error(object)).last() else { return };
         let mut refusal = Refusal::from_object(object, self.words());
-        if refusal.kind == Objection::Request {
-            refusal.kind = self.auxiliaries.blame(now);
-        }
+        let signed = self.settings.credentials.is_some();
+        refusal.kind = match refusal.kind {
+            Objection::Request => self.auxiliaries.blame(now),
+            Objection::Unclear => self.auxiliaries.suspect(),
+            // Who shows no keys cannot be refused for them.
+            Objection::Credentials if !signed => self.auxiliaries.suspect(),
+            other => other,
+        };
+        let refusal = self.judged(refusal);
         let refused = match refusal.kind {
             Objection::Keepalive => Some("PING".to_owned()),
             Objection::Listing => Some("LIST_SUBSCRIPTIONS".to_owned()),
@@ -100,6 +109,7 @@ impl Session {
             self.backoff.reset();
             self.reported = None;
             self.auxiliaries.handle_live(now);
+            self.served.handle_served(now);
             self.events.push_back((since, Notice::Live { attempt: self.attempt }));
         }
     }

@@ -17,6 +17,7 @@ mod inbound;
 mod interface;
 mod open;
 mod pacing;
+mod served;
 mod watch;
 
 pub use interface::{Command, Inbound, Outgoing, Settings};
@@ -33,6 +34,7 @@ use open::{Keepalive, Open, Quiet};
 use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Reason, Said};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use served::Served;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +58,7 @@ pub struct Session {
     messages: MessageBudget,
     outbox: Outbox,
     auxiliaries: Auxiliaries,
+    served: Served,
     rng: StdRng,
     /// The last error of this attempt or session.
     refusal: Option<Refusal>,
@@ -103,6 +106,7 @@ impl Session {
             messages,
             outbox: Outbox::default(),
             auxiliaries: Auxiliaries::default(),
+            served: Served::default(),
             rng: StdRng::seed_from_u64(seed),
             refusal: None,
             reported: None,
@@ -149,10 +153,10 @@ impl Session {
 
     /// The attempt failed.
     pub fn handle_dial_failed(&mut self, now: Instant, error: &DialError) {
-        let refusal = error.answer.as_ref().and_then(|answer| Refusal::from_answer(answer, self.words()));
         // Who shows no keys cannot be refused for them: then it is a trouble of the exchange's, and worth a quick retry.
-        let keyless = self.settings.credentials.is_none();
-        self.refusal = refusal.filter(|refusal| !(keyless && refusal.kind == Objection::Credentials));
+        let (words, signed) = (self.words(), self.settings.credentials.is_some());
+        let refusal = error.answer.as_ref().and_then(|answer| Refusal::from_answer(answer, words, signed));
+        self.refusal = refusal.map(|refusal| self.judged(refusal));
         self.report_refusal(now, None);
         self.fail(now, error.stage, error.cause.clone());
         self.proceed(now);
@@ -291,7 +295,8 @@ impl Session {
         match self.authorization() {
             Ok(authorization) => self.commands.push_back(Command::Dial { authorization }),
             Err(reason) => {
-                self.refusal = Some(Refusal { kind: Objection::Credentials, reason: reason.clone() });
+                let kind = Objection::Credentials;
+                self.refusal = Some(Refusal { kind, reason: reason.clone(), may_have_expired: false });
                 self.report_refusal(now, None);
                 self.fail(now, Stage::Upgrade, reason);
             }
@@ -345,6 +350,7 @@ impl Session {
     fn standing_request(&mut self, now: Instant, reason: Reason) -> String {
         let ticket = self.uuid().to_string();
         let request = self.request.to_frame(&ticket);
+        self.served.handle_asked(now, &self.request, reason != Reason::Connected);
         if let State::Open(open) = &mut self.state {
             open.watch.handle_requested(now, &self.request, reason);
             if let Some(quiet) = &mut open.quiet {

@@ -5,14 +5,18 @@ use super::wire::Return;
 use crate::clock::{self, Clock};
 use crate::connection::Stage;
 use crate::connection::dial::DialError;
+use crate::upbit::excerpt::excerpt;
 use crate::upbit::limits::Answer;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_tungstenite::tungstenite::handshake::client::Response;
-use tokio_tungstenite::tungstenite::http::header::{CONTENT_LENGTH, DATE, HeaderName, RETRY_AFTER};
+use tokio_tungstenite::tungstenite::http::header::{CONTENT_LENGTH, DATE, HeaderName, LOCATION, RETRY_AFTER};
 
 /// Bytes of a body that are read; a reason is a sentence.
 const BODY_BYTES: usize = 16 * 1024;
+
+/// Characters of an answer that are shown: where it points, or what it says of itself.
+const SHOWN_CHARS: usize = 100;
 
 /// How long the rest of a body may take: it follows the headers at once or is not worth the wait.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,6 +28,7 @@ where
 {
     let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     let (status, retry_after, date) = (response.status(), text(RETRY_AFTER), text(DATE));
+    let location = response.headers().get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(BODY_BYTES).min(BODY_BYTES);
     let mut body = response.into_body().unwrap_or_default();
     if let Some(mut stream) = rest.take() {
@@ -33,10 +38,24 @@ where
             () = clock::sleep_until(Some(clock.now() + BODY_TIMEOUT)) => {}
         }
     }
+    let answer = Answer { status: status.as_u16(), retry_after, date, location, body };
+    // What answers a request with a token may repeat it.
+    let shown = if terms.authorization.is_none() { said_by(&answer) } else { String::new() };
     DialError {
         stage: Stage::Upgrade,
-        cause: format!("{} answered the upgrade with HTTP {status}", terms.url.host),
-        answer: Some(Answer { status: status.as_u16(), retry_after, date, body }),
+        cause: format!("{} answered the upgrade with HTTP {status}{shown}", terms.url.host),
+        answer: Some(answer),
+    }
+}
+
+/// `, which points to https://upbit.com/`, or `: 403 Forbidden CloudFront`.
+fn said_by(answer: &Answer) -> String {
+    match &answer.location {
+        Some(location) => format!(", which points to {}", excerpt(location.as_bytes(), SHOWN_CHARS)),
+        None => Some(excerpt(&answer.body, SHOWN_CHARS))
+            .filter(|text| !text.is_empty())
+            .map(|text| format!(": {text}"))
+            .unwrap_or_default(),
     }
 }
 

@@ -79,7 +79,8 @@ impl Http {
         let mut response = builder.send().await.map_err(|error| cause(&error))?;
         let header = |name: &str| text(response.headers(), name);
         let (retry_after, date, remaining) = (header("retry-after"), header("date"), header("remaining-req"));
-        let mut answer = Answer { status: response.status().as_u16(), retry_after, date, body: Vec::new() };
+        let location = header("location");
+        let mut answer = Answer { status: response.status().as_u16(), retry_after, date, location, body: Vec::new() };
         while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
             if answer.body.len() + chunk.len() > MAX_BODY {
                 return Err(format!("the answer is longer than {MAX_BODY} bytes"));

@@ -28,7 +28,7 @@ use http::Http;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use request::Request;
-use scheduler::{Due, Scheduler, Ticket};
+use scheduler::{Due, Round, Scheduler, Ticket};
 use std::fmt;
 use uuid::Uuid;
 use verdict::{Page, Remaining, Verdict};
@@ -171,7 +171,8 @@ impl Client {
             }
             let Some((ticket, round)) = self.scheduler.take(now) else { break };
             if let Some(round) = round {
-                tracing::info!(count = round.count, ranges = ?round.ranges, "asking again");
+                let Round { count, ranges, cause } = round;
+                tracing::info!(count, ?ranges, "asking again: {cause}");
             }
             self.send(ticket)?;
         }
@@ -193,7 +194,9 @@ impl Client {
     fn handle(&mut self, (ticket, answer): Landed) -> Option<(u64, Result<Page, RestError>)> {
         let now = self.clock.now();
         let (status, remaining, verdict) = match answer {
-            Ok((answer, remaining)) => (Some(answer.status), remaining, Verdict::of(&answer)),
+            Ok((answer, remaining)) => {
+                (Some(answer.status), remaining, Verdict::of(&answer, self.credentials.is_some()))
+            }
             Err(cause) => (None, None, Verdict::Failed(cause)),
         };
         if let Some(remaining) = remaining.as_deref().and_then(Remaining::parse) {
@@ -207,9 +210,9 @@ impl Client {
         let request = ticket.request.describe();
         let (count, cause) = match verdict {
             Verdict::Page(page) => (Some(page.len()), None),
-            Verdict::Later { .. } => {
+            Verdict::Later { reason, .. } => {
                 self.tally.too_many += 1;
-                (None, None)
+                (None, Some(reason))
             }
             Verdict::Failed(cause) => {
                 self.tally.failed += 1;

@@ -37,6 +37,8 @@ pub struct Ticket {
     /// The request.
     pub request: Request,
     failures: u32,
+    /// Why it is asked again.
+    cause: String,
 }
 
 /// When to call [`Scheduler::take`].
@@ -57,6 +59,8 @@ pub struct Round {
     pub count: usize,
     /// What they ask for, the first few.
     pub ranges: Vec<String>,
+    /// Why the first of them is asked again.
+    pub cause: String,
 }
 
 /// Requests of a round that are named in the log; the count says how many there are.
@@ -75,7 +79,7 @@ pub struct Scheduler {
 impl Scheduler {
     /// Adds a request. Of new ones, that with the lowest number goes first: what was begun first is done first.
     pub fn submit(&mut self, id: u64, request: Request) {
-        self.fresh.push_back(Ticket { id, request, failures: 0 });
+        self.fresh.push_back(Ticket { id, request, failures: 0, cause: String::new() });
     }
 
     /// When something may be asked.
@@ -127,12 +131,14 @@ impl Scheduler {
             Verdict::Failed(reason) if ticket.failures + 1 >= MOST_FAILURES => {
                 RestError::Unavailable { attempts: ticket.failures + 1, denial: Denial { what: what(), reason } }
             }
-            Verdict::Failed(_) => {
+            Verdict::Failed(reason) => {
                 ticket.failures += 1;
+                ticket.cause = reason;
                 self.retries.push(now + pause_after(ticket.failures, rng), ticket);
                 return None;
             }
-            Verdict::Later { pause, everything } => {
+            Verdict::Later { pause, everything, reason } => {
+                ticket.cause = reason;
                 match everything {
                     true => self.pacing.hold_everything(now + pause),
                     false => self.pacing.hold(ticket.request.family(), now + pause),
@@ -150,7 +156,8 @@ impl Scheduler {
         let pacing = &self.pacing;
         let may_go = |ticket: &Ticket| pacing.held_until(ticket.request.family(), now).is_none();
         let (ticket, begins) = self.retries.pop(now, may_go)?;
-        Some((ticket, begins.then_some(Round { count, ranges })))
+        let round = begins.then(|| Round { count, ranges, cause: ticket.cause.clone() });
+        Some((ticket, round))
     }
 
     fn take_fresh(&mut self, now: Instant) -> Option<Ticket> {
@@ -219,7 +226,8 @@ mod tests {
         assert!(matches!(scene.scheduler.due(scene.now), Due::At(at) if at > scene.now));
         scene.wait();
         let (again, round) = scene.scheduler.take(scene.now).unwrap();
-        assert_eq!(round.map(|round| round.count), Some(1));
+        let round = round.unwrap();
+        assert_eq!((round.count, &*round.cause), (1, "status 500"), "why is known");
         assert!(matches!(scene.answer(again, Verdict::Page(vec![])), Some((0, Ok(_)))));
         assert_eq!(scene.scheduler.due(scene.now), Due::Never);
     }
@@ -254,7 +262,7 @@ mod tests {
             if ticket.request.family() == "trades" {
                 continue;
             }
-            let verdict = Verdict::Later { pause: Duration::from_secs(2), everything: false };
+            let verdict = Verdict::Later { pause: Duration::from_secs(2), everything: false, reason: String::new() };
             assert!(scene.answer(ticket, verdict).is_none());
         }
         scene.wait();
@@ -267,7 +275,8 @@ mod tests {
         let mut scene = Scene::new(1);
         scene.scheduler.submit(7, Request::new("trades/ticks"));
         let ticket = scene.take();
-        scene.answer(ticket, Verdict::Later { pause: Duration::from_secs(60), everything: true });
+        scene
+            .answer(ticket, Verdict::Later { pause: Duration::from_secs(60), everything: true, reason: String::new() });
         assert_eq!(scene.scheduler.due(scene.now), Due::At(scene.now + Duration::from_secs(60)));
     }
 

@@ -1,12 +1,20 @@
 //! What an answer means: the objects asked for, a wish to be asked later, or a no. Pure.
 //!
 //! ```text
-//! 200 + a list ──▶ Page        429 ──▶ Later: the group       5xx, cut off, no list ──▶ Failed: asked again
-//!                              418 ──▶ Later: everything      any other 4xx ──────────▶ Refused: never asked again
+//! 200 + a list ──▶ Page       {"error":…} by its name, whatever the status:
+//!                               the rate (or 429, 418) ─▶ Later: the group, or everything
+//!                               the exchange itself ────▶ Failed
+//!                               anything else ──────────▶ Refused: never asked again
+//! 5xx, 3xx, a page, cut off, no list, no answer ────────▶ Failed: asked again
 //! ```
+//!
+//! Only an error object is a no: what stands in front of the exchange (a cache, a firewall, a page of maintenance) says
+//! 403 or 404 for reasons of its own, and a refusal that is believed leaves what was asked for out for ever. An answer is
+//! about the credentials only where they were sent.
 
+use crate::upbit::error_object::{About, ErrorObject};
+use crate::upbit::excerpt::excerpt;
 use crate::upbit::limits::Answer;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
@@ -15,6 +23,9 @@ pub type Page = Vec<Box<RawValue>>;
 
 /// How much of a body is repeated in an error: a sentence.
 const SHOWN: usize = 200;
+
+/// How a body begins that was compressed although nothing was said of understanding it.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// What the header `Remaining-Req` says: `group=candles; min=600; sec=9`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +58,8 @@ pub enum Verdict {
         pause: Duration,
         /// All of it, not only this group.
         everything: bool,
+        /// In the exchange's words.
+        reason: String,
     },
     /// It may work another time.
     Failed(String),
@@ -60,41 +73,57 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Judges an answer.
-    pub fn of(answer: &Answer) -> Self {
+    /// Judges the answer to a request that was `signed`, or was not.
+    pub fn of(answer: &Answer, signed: bool) -> Self {
         if let Some(pause) = answer.pause() {
-            return Self::Later { pause, everything: answer.status == 418 };
+            return Self::Later { pause, everything: answer.status == 418, reason: reason(answer) };
         }
-        match answer.status {
-            200..300 => match serde_json::from_slice::<Page>(&answer.body) {
-                Ok(page) => Self::Page(page),
-                Err(_) => Self::Failed(format!("the answer is no list: {}", excerpt(&answer.body))),
-            },
-            408 | 425 | 500.. => Self::Failed(reason(answer)),
-            status => Self::Refused { credentials: matches!(status, 401 | 403), reason: reason(answer) },
+        let is_good = (200..300).contains(&answer.status);
+        match serde_json::from_slice::<Page>(&answer.body) {
+            Ok(page) if is_good => Self::Page(page),
+            _ => Self::of_no_page(answer, signed),
+        }
+    }
+
+    fn of_no_page(answer: &Answer, signed: bool) -> Self {
+        let reason = reason(answer);
+        let Some(error) = ErrorObject::find(&answer.body) else {
+            let is_denied = signed && answer.status == 401;
+            return if is_denied { Self::Refused { credentials: true, reason } } else { Self::Failed(reason) };
+        };
+        match error.about() {
+            About::Rate { pause, blocked } => Self::Later { pause, everything: blocked, reason },
+            About::Exchange | About::Nonce => Self::Failed(reason),
+            _ if matches!(answer.status, 408 | 425 | 500..) => Self::Failed(reason),
+            // Who shows no keys cannot be refused for them.
+            About::Keys { .. } if !signed => Self::Failed(reason),
+            About::Unknown if !signed && answer.status == 401 => Self::Failed(reason),
+            about => {
+                let is_denied = signed && matches!(answer.status, 401 | 403);
+                Self::Refused { credentials: is_denied || matches!(about, About::Keys { .. }), reason }
+            }
         }
     }
 }
 
 /// `404 Code not found`, `jwt_verification 인증에 실패했습니다.`, or the status and what came instead of an error object.
 fn reason(answer: &Answer) -> String {
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let Some(error) = body.as_ref().and_then(|body| body.get("error")) else {
-        return format!("status {}: {}", answer.status, excerpt(&answer.body));
-    };
-    // The name is a number in quotations and text everywhere else.
-    let name = match error.get("name") {
-        Some(Value::String(name)) => name.clone(),
-        Some(name) => name.to_string(),
-        None => answer.status.to_string(),
-    };
-    let message = error.get("message").and_then(Value::as_str).unwrap_or_default();
-    format!("{name} {}", excerpt(message.as_bytes())).trim_end().to_owned()
-}
-
-/// The beginning of a text, without what would disturb a terminal.
-fn excerpt(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).chars().filter(|char| !char.is_control()).take(SHOWN).collect()
+    let status = answer.status;
+    if let Some(ErrorObject { name, message }) = ErrorObject::find(&answer.body) {
+        let name = if name.is_empty() { format!("status {status}") } else { name };
+        return format!("{} {}", excerpt(name.as_bytes(), SHOWN), excerpt(message.as_bytes(), SHOWN))
+            .trim_end()
+            .to_owned();
+    }
+    let body = excerpt(&answer.body, SHOWN);
+    match &answer.location {
+        Some(location) if (300..400).contains(&status) => {
+            format!("status {status}, which points to {}", excerpt(location.as_bytes(), SHOWN))
+        }
+        _ if answer.body.starts_with(&GZIP) => format!("status {status}: compressed, which was not asked for"),
+        _ if (200..300).contains(&status) => format!("the answer is no list: {body}"),
+        _ => format!("status {status}: {body}"),
+    }
 }
 
 #[cfg(test)]
@@ -102,7 +131,19 @@ mod tests {
     use super::*;
 
     fn verdict(status: u16, body: &str) -> Verdict {
-        Verdict::of(&Answer { status, body: body.into(), ..Answer::default() })
+        Verdict::of(&Answer { status, body: body.into(), ..Answer::default() }, false)
+    }
+
+    fn signed(status: u16, body: &str) -> Verdict {
+        Verdict::of(&Answer { status, body: body.into(), ..Answer::default() }, true)
+    }
+
+    /// What an answer is that may be another one next time.
+    fn failed(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Failed(reason) => reason,
+            other => panic!("not failed: {other:?}"),
+        }
     }
 
     #[test]
@@ -115,32 +156,76 @@ mod tests {
     }
 
     #[test]
-    fn names_of_errors_may_be_numbers_or_text_and_bodies_may_be_anything() {
-        for (status, body, expected, wanted) in [
-            (404, r#"{"error":{"name":404,"message":"Code not found"}}"#, false, "404 Code not found"),
-            (401, r#"{"error":{"name":"nonce_used","message":"again"}}"#, true, "nonce_used again"),
-            (400, "<html>\u{1b}[2J", false, "status 400: <html>[2J"),
-        ] {
-            let Verdict::Refused { credentials, reason } = verdict(status, body) else { panic!("{body} is refused") };
-            assert_eq!((credentials, reason.as_str()), (expected, wanted));
+    fn an_error_object_is_a_refusal_whatever_the_status() {
+        for status in [200, 201, 302, 400, 404] {
+            for (error, wanted) in [
+                (r#"{"error":{"name":404,"message":"Code not found"}}"#, "404 Code not found"),
+                (
+                    r#"{"error":{"name":"V1::Exceptions::InvalidParams","message":"x\u001b[2J"}}"#,
+                    "V1::Exceptions::InvalidParams x [2J",
+                ),
+                (r#"{"error":{"message":"Invalid market"}}"#, "Invalid market"),
+            ] {
+                let Verdict::Refused { credentials, reason } = verdict(status, error) else {
+                    panic!("{status} {error}")
+                };
+                assert!(!credentials && reason.ends_with(wanted), "{status} {reason}");
+            }
         }
+    }
+
+    #[test]
+    fn the_credentials_are_blamed_only_where_they_were_sent() {
+        let front = "<html><title>403 Forbidden</title><hr>CloudFront</html>";
+        assert_eq!(failed(verdict(403, front)), "status 403: 403 Forbidden CloudFront");
+        failed(signed(403, front));
+        let address = r#"{"error":{"name":"no_authorization_ip","message":"This is not a verified IP."}}"#;
+        for (status, body) in [(401, ""), (401, address), (403, address), (401, r#"{"error":{"name":"locked"}}"#)] {
+            failed(verdict(status, body));
+            assert!(matches!(signed(status, body), Verdict::Refused { credentials: true, .. }), "{status} {body}");
+        }
+        assert!(matches!(signed(400, address), Verdict::Refused { credentials: true, .. }));
+        failed(signed(401, r#"{"error":{"name":"nonce_used","message":"again"}}"#));
     }
 
     #[test]
     fn what_may_work_another_time_is_no_refusal() {
-        for (status, body) in
-            [(500, "x"), (503, r#"{"error":{"name":503}}"#), (200, "[{]"), (200, "Bad Gateway"), (200, "")]
-        {
-            assert!(matches!(verdict(status, body), Verdict::Failed(_)), "{status} {body}");
+        for (status, body) in [
+            (500, "x"),
+            (503, r#"{"error":{"name":503}}"#),
+            (500, r#"{"error":{"name":"unheard_of"}}"#),
+            (200, r#"{"error":{"name":"INTERNAL_SERVER_ERROR"}}"#),
+            (200, r#"{"error":null}"#),
+            (200, "[{]"),
+            (200, "Bad Gateway"),
+            (200, ""),
+            (404, "<html>no such page</html>"),
+        ] {
+            failed(verdict(status, body));
         }
     }
 
     #[test]
+    fn what_came_instead_is_said_and_fit_to_print() {
+        assert_eq!(failed(verdict(200, "<html>점검\u{1b}[2J중</html>")), "the answer is no list: 점검 [2J중");
+        let location = Some("https://upbit.com/\u{202e}maintenance".to_owned());
+        let moved = Answer { status: 302, location, ..Answer::default() };
+        assert_eq!(failed(Verdict::of(&moved, false)), "status 302, which points to https://upbit.com/maintenance");
+        let compressed = Answer { status: 200, body: b"\x1f\x8b\x08\0".to_vec(), ..Answer::default() };
+        assert_eq!(failed(Verdict::of(&compressed, false)), "status 200: compressed, which was not asked for");
+    }
+
+    #[test]
     fn too_many_holds_the_group_and_a_block_holds_everything() {
-        let Verdict::Later { pause, everything } = verdict(429, "Too many API requests.") else { panic!("later") };
-        assert!(!everything && pause >= Duration::from_secs(1));
-        let Verdict::Later { pause, everything } = verdict(418, "Blocked for 7 seconds.") else { panic!("later") };
-        assert!(everything && pause == Duration::from_secs(8));
+        let later = |status, body| match verdict(status, body) {
+            Verdict::Later { pause, everything, reason } => (pause.as_secs(), everything, reason),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(later(429, "Too many API requests."), (2, false, "status 429: Too many API requests.".to_owned()));
+        assert_eq!(later(418, "Blocked for 7 seconds.").0, 8);
+        assert!(later(418, "").1);
+        assert_eq!(later(200, r#"{"error":{"name":"too_many_requests"}}"#).0, 2);
+        assert!(later(200, r#"{"error":{"name":418,"message":"2초 후"}}"#).1);
     }
 
     #[test]

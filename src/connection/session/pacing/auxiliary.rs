@@ -7,6 +7,7 @@
 //!   the request               refused: a person has to change it
 //!   PING, LIST_SUBSCRIPTIONS  not said again by this process
 //!   none                      a trouble of the exchange's own
+//! an error that nobody knows is a trouble of the exchange's own, unless it answers one of the two three times in a row
 //! ```
 //!
 //! An error ends the connection, and nobody has settled whether every region knows both messages. So each is said only
@@ -20,6 +21,10 @@ use std::time::Duration;
 
 /// How long a message may be objected to before the next one is said. The exchange's errors come after one round trip.
 const SETTLING: Duration = Duration::from_secs(5);
+
+/// So many errors that nobody knows, each in answer to the same one of the two and none of them answered between, are an
+/// objection in words of the venue's own. Fewer are its bad moment, which must not silence us for ever.
+const SUSPECTED_FROM: u32 = 3;
 
 /// A text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub(in crate::connection::session) enum Said {
 pub(in crate::connection::session) struct Auxiliaries {
     keepalive_off: bool,
     listing_off: bool,
+    /// Unknown errors in answer to each, on one socket after the other.
+    suspected: Suspected,
     /// The socket has brought data, or is live without.
     live: bool,
     /// The last message, since when, until it is answered.
@@ -47,12 +54,18 @@ pub(in crate::connection::session) struct Auxiliaries {
     queued: bool,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct Suspected {
+    keepalive: u32,
+    listing: u32,
+}
+
 impl Auxiliaries {
     /// A socket was opened; `PING` is said at `keepalive_at` if nothing comes before.
     pub(in crate::connection::session) fn handle_opened(&mut self, keepalive_at: Instant) {
         let keepalive_at = (!self.keepalive_off).then_some(keepalive_at);
-        *self =
-            Self { keepalive_off: self.keepalive_off, listing_off: self.listing_off, keepalive_at, ..Self::default() };
+        let Self { keepalive_off, listing_off, suspected, .. } = *self;
+        *self = Self { keepalive_off, listing_off, suspected, keepalive_at, ..Self::default() };
     }
 
     /// The socket is live, so the request was taken.
@@ -64,6 +77,8 @@ impl Auxiliaries {
 
     /// Frames came.
     pub(in crate::connection::session) fn handle_seen(&mut self, seen: Seen) {
+        self.suspected.keepalive *= u32::from(!seen.status);
+        self.suspected.listing *= u32::from(!seen.reply);
         self.unanswered.take_if(|(said, _)| match said {
             Said::Request => false,
             Said::Keepalive => seen.status,
@@ -106,22 +121,43 @@ impl Auxiliaries {
         keepalive.into_iter().chain(listing).min().filter(|_| !self.queued)
     }
 
-    /// What an error objects to that came `now` and names nothing; one of the two is not said again.
+    /// What an error is about that came in words that nobody knows.
+    pub(in crate::connection::session) fn suspect(&mut self) -> Objection {
+        let (count, objection) = match self.unanswered {
+            Some((Said::Keepalive, _)) => (&mut self.suspected.keepalive, Objection::Keepalive),
+            Some((Said::Listing, _)) => (&mut self.suspected.listing, Objection::Listing),
+            Some((Said::Request, _)) | None => return Objection::Unclear,
+        };
+        *count += 1;
+        if *count >= SUSPECTED_FROM {
+            return self.silence(objection);
+        }
+        // One message is counted once, however many errors follow; the next socket says it again.
+        self.unanswered = None;
+        Objection::Unclear
+    }
+
+    /// What an error objects to that came `now`, is about a message of ours, and does not name it; one of the two is
+    /// not said again.
     pub(in crate::connection::session) fn blame(&mut self, now: Instant) -> Objection {
         match self.unanswered {
             // The data of the request before it goes on, so nothing but time answers one that replaces another.
             Some((Said::Request, at)) if self.live && now >= at + SETTLING => Objection::Unclear,
             Some((Said::Request, _)) => Objection::Request,
-            Some((Said::Keepalive, _)) => {
-                (self.keepalive_off, self.keepalive_at, self.unanswered) = (true, None, None);
-                Objection::Keepalive
-            }
-            Some((Said::Listing, _)) => {
-                (self.listing_off, self.listing_wanted, self.unanswered) = (true, false, None);
-                Objection::Listing
-            }
+            Some((Said::Keepalive, _)) => self.silence(Objection::Keepalive),
+            Some((Said::Listing, _)) => self.silence(Objection::Listing),
             None => Objection::Unclear,
         }
+    }
+
+    /// Has one of the two not said again.
+    fn silence(&mut self, objection: Objection) -> Objection {
+        match objection {
+            Objection::Keepalive => (self.keepalive_off, self.keepalive_at) = (true, None),
+            _ => (self.listing_off, self.listing_wanted) = (true, false),
+        }
+        self.unanswered = None;
+        objection
     }
 
     /// When the last message has had its time; a first request settles with the first data instead.
@@ -197,6 +233,31 @@ mod tests {
         auxiliaries.handle_said(now, Said::Listing);
         auxiliaries.handle_seen(REPLY);
         assert_eq!(auxiliaries.blame(now), Objection::Unclear);
+    }
+
+    #[test]
+    fn one_odd_error_does_not_silence_us_but_three_in_a_row_do() {
+        for (said, objection, answer) in
+            [(Said::Keepalive, Objection::Keepalive, STATUS), (Said::Listing, Objection::Listing, REPLY)]
+        {
+            let (mut auxiliaries, now) = opened();
+            assert_eq!(auxiliaries.suspect(), Objection::Unclear, "the request is never suspected");
+            let round = |auxiliaries: &mut Auxiliaries, answer: Option<Seen>| {
+                auxiliaries.handle_opened(now);
+                auxiliaries.handle_said(now, Said::Request);
+                auxiliaries.handle_live(now);
+                auxiliaries.handle_said(now, said);
+                if let Some(answer) = answer {
+                    auxiliaries.handle_seen(answer);
+                }
+                [auxiliaries.suspect(), auxiliaries.suspect()]
+            };
+            let unclear = [Objection::Unclear; 2];
+            for answered in [None, None, Some(answer), None, None] {
+                assert_eq!(round(&mut auxiliaries, answered), unclear);
+            }
+            assert_eq!(round(&mut auxiliaries, None), [objection, Objection::Unclear]);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The machine at explicit instants, and under anything that may happen in any order.
 
+mod blame;
 mod storm;
 
 use super::*;
@@ -70,10 +71,10 @@ impl Rig {
         self.act(Session::handle_timeout);
     }
 
-    /// An error ten times a second, each with a name of its own.
+    /// An error ten times a second, each with words of its own.
     fn err_for_a_thousand_reasons(&mut self) {
         for n in 0..1000 {
-            self.data(format!(r#"{{"error":{{"name":"E{n}"}}}}"#).as_bytes());
+            self.data(format!(r#"{{"error":{{"name":"WRONG_FORMAT","message":"{n}"}}}}"#).as_bytes());
             self.now += Duration::from_millis(100);
         }
     }
@@ -158,7 +159,7 @@ fn an_error_that_answers_nothing_of_ours_is_a_loss_like_any_other() {
     rig.act(|session, now| session.handle_closed(now, "closed".into()));
     let lost = rig.events.iter().rev().find(|event| matches!(event, Notice::Lost { .. })).unwrap();
     let Notice::Lost { cause, retry_at, .. } = lost else { unreachable!() };
-    assert_eq!(cause, "refused by the exchange (INTERNAL: maintenance), closed");
+    assert_eq!(cause, "the exchange reported an error (INTERNAL: maintenance), closed");
     assert!(*retry_at <= Some(rig.now + Duration::from_millis(500)));
     assert!(!rig.events.iter().any(|event| matches!(event, Notice::Refused { .. })), "nobody has to change anything");
 }

@@ -49,12 +49,13 @@ pub struct Refusal {
 pub fn request(connection: &ConnectionConfig) -> Request {
     let mut subscriptions: Vec<Subscription> = Vec::new();
     for wanted in &connection.subscribe {
-        let same = |known: &&mut Subscription| options(known) == options(wanted);
+        let wanted = completed(wanted);
+        let same = |known: &&mut Subscription| options(known) == options(&wanted);
         match subscriptions.iter_mut().find(same) {
             // No codes mean all of them.
             Some(known) if known.codes.is_empty() || wanted.codes.is_empty() => known.codes.clear(),
             Some(known) => known.codes.extend_from_slice(&wanted.codes),
-            None => subscriptions.push(wanted.clone()),
+            None => subscriptions.push(wanted),
         }
     }
     for subscription in &mut subscriptions {
@@ -108,6 +109,15 @@ impl Refused {
     }
 }
 
+/// The entry with what is asked for unless it says otherwise: an announcement without its body cannot be completed later.
+fn completed(subscription: &Subscription) -> Subscription {
+    let mut completed = subscription.clone();
+    if completed.kind == "announcement" {
+        completed.options.entry("include_body").or_insert(true.into());
+    }
+    completed
+}
+
 /// Everything but the codes.
 fn options(subscription: &Subscription) -> Subscription {
     Subscription { codes: Vec::new(), ..subscription.clone() }
@@ -125,6 +135,8 @@ fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, sub
     }
     let way_out = if other.contains(&kind) {
         format!("belongs into [[{elsewhere}.subscribe]]")
+    } else if let Some(way_out) = candle_elsewhere(kind) {
+        way_out
     } else if let Some(near) = nearest(kind, own.iter().copied()) {
         format!("is no type of the exchange; did you mean `{near}`?")
     } else {
@@ -132,6 +144,30 @@ fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, sub
     };
     refused.add(index, "type", format!("`{kind}` {way_out}"));
     false
+}
+
+/// The way out for a period of candles that is not streamed, or not by this name.
+fn candle_elsewhere(kind: &str) -> Option<String> {
+    let rest = kind
+        .get(.."candle".len())
+        .filter(|begin| begin.eq_ignore_ascii_case("candle"))
+        .map(|begin| &kind[begin.len()..])?;
+    let period = rest.trim_start_matches(['s', 'S']).trim_start_matches(|char: char| !char.is_ascii_alphanumeric());
+    let unit = period.trim_start_matches(|char: char| char.is_ascii_digit());
+    let count: u32 = period[..period.len() - unit.len()].parse().unwrap_or(1);
+    let history = "is no stream of the exchange: candles of days, weeks, months and years are fetched by \
+                   `upbit-recorder backfill --unit`";
+    match unit.to_ascii_lowercase().trim_end_matches('s') {
+        "m" if unit == "M" => Some(format!("{history}; minutes are written with a small m, such as candle.1m")),
+        "d" | "day" | "w" | "week" | "mo" | "mon" | "month" | "y" | "year" => Some(history.to_owned()),
+        "h" | "hour" => {
+            let minutes = format!("candle.{}m", count.saturating_mul(60));
+            PUBLIC_TYPES
+                .contains(&minutes.as_str())
+                .then(|| format!("is no type of the exchange; did you mean `{minutes}`?"))
+        }
+        _ => None,
+    }
 }
 
 fn check_presence_of_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
@@ -221,16 +257,28 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
     }
 }
 
-/// The same code twice in a type with different options: the answers do not say which request they belong to.
+/// The same code twice in a type with different options, or everything and something of it: the answers do not say which
+/// request they belong to.
 fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
+    let completed: Vec<Subscription> = subscriptions.iter().map(completed).collect();
+    let differ = |earlier: usize, index: usize| options(&completed[earlier]) != options(&completed[index]);
+    let problem = |earlier: usize| {
+        format!("has other options in entry {earlier}, and the frames could not be told apart: ask for it once")
+    };
     let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for (index, subscription) in subscriptions.iter().enumerate() {
+    for (index, subscription) in completed.iter().enumerate() {
         for code in subscription.codes.iter().filter(|code| !code.starts_with('!')) {
             let earlier = *first.entry((&subscription.kind, code)).or_insert(index);
-            if options(&subscriptions[earlier]) != options(subscription) {
-                let problem = format!("has other options in entry {earlier}, and the frames could not be told apart");
-                refused.add(index, "codes", format!("`{code}` {problem}: ask for it once"));
+            if differ(earlier, index) {
+                refused.add(index, "codes", format!("`{code}` {}", problem(earlier)));
             }
+        }
+        let everything = |earlier: &usize| {
+            let other = &completed[*earlier];
+            other.kind == subscription.kind && (other.codes.is_empty() || subscription.codes.is_empty())
+        };
+        if let Some(earlier) = (0..index).find(|earlier| everything(earlier) && differ(*earlier, index)) {
+            refused.add(index, "options", format!("{} {}", subscription.kind, problem(earlier)));
         }
     }
 }
@@ -333,6 +381,63 @@ mod tests {
         assert_eq!((index, key), (Some(1), "codes"));
         assert!(problem.contains("`KRW-BTC`") && problem.contains("entry 0"), "{problem}");
         assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five]), []);
+    }
+
+    #[test]
+    fn candles_that_are_not_streamed_are_pointed_to_where_they_are() {
+        for kind in ["candle.1d", "candle.1w", "candle.day", "candles.days", "candle.1month", "candle.1y", "Candle.1D"]
+        {
+            let problem = refused(entry(kind, &["KRW-BTC"])).1;
+            assert!(problem.contains("backfill --unit") && !problem.contains("did you mean"), "{problem}");
+        }
+        assert!(refused(entry("candle.1M", &["KRW-BTC"])).1.contains("such as candle.1m"));
+        assert!(refused(entry("candle.1h", &["KRW-BTC"])).1.contains("did you mean `candle.60m`?"));
+        assert!(refused(entry("candle.4hours", &["KRW-BTC"])).1.contains("did you mean `candle.240m`?"));
+        assert!(refused(entry("candles.1m", &["KRW-BTC"])).1.contains("did you mean `candle.1m`?"));
+        assert!(!refused(entry("캔들", &["KRW-BTC"])).1.contains("backfill"));
+    }
+
+    fn with_option(key: &str, value: &str, base: Subscription) -> Subscription {
+        let options = [(key.to_owned(), value.into())].into_iter().collect();
+        Subscription { options, ..base }
+    }
+
+    #[test]
+    fn bodies_of_announcements_are_asked_for_unless_it_is_said_otherwise() {
+        let mut config = crate::config::load(&Default::default()).unwrap().config.private;
+        let mut wire = |options: &[(&str, bool)]| {
+            let options = options.iter().map(|&(key, value)| (key.to_owned(), value.into())).collect();
+            config.subscribe = vec![Subscription { options, ..entry("announcement", &[]) }];
+            request(&config).subscriptions.iter().map(Subscription::to_json).collect::<Vec<_>>()
+        };
+        assert_eq!(wire(&[]), [r#"{"type":"announcement","include_body":true}"#]);
+        assert_eq!(wire(&[("include_body", false)]), [r#"{"type":"announcement","include_body":false}"#]);
+        assert_eq!(wire(&[("x", false)]), [r#"{"type":"announcement","include_body":true,"x":false}"#]);
+        config.subscribe = vec![entry("myOrder", &[])];
+        assert_eq!(request(&config).subscriptions, [entry("myOrder", &[])]);
+    }
+
+    #[test]
+    fn entries_with_other_options_stay_apart_or_are_refused_where_they_overlap() {
+        let mut config = crate::config::load(&Default::default()).unwrap().config.public;
+        let (a, b) = (with_option("x", "1", entry("trade", &["KRW-BTC"])), entry("trade", &["KRW-ETH"]));
+        config.subscribe = vec![a.clone(), b.clone(), with_option("x", "1", entry("trade", &["KRW-XRP"]))];
+        let both = Subscription { codes: ["KRW-BTC", "KRW-XRP"].map(str::to_owned).to_vec(), ..a.clone() };
+        assert_eq!(request(&config).subscriptions, [both, b]);
+        let (index, key, problem) = only(ConnectionId::Public, &[a.clone(), entry("trade", &["KRW-BTC"])]);
+        assert!((index, key) == (Some(1), "codes") && problem.contains("in entry 0"), "{problem}");
+        for pair in [
+            [entry("announcement", &[]), with_option("categories", "general", entry("announcement", &[]))],
+            [entry("myOrder", &["KRW-BTC"]), with_option("x", "1", entry("myOrder", &[]))],
+        ] {
+            let (index, key, problem) = only(ConnectionId::Private, &pair);
+            assert!((index, key) == (Some(1), "options") && problem.contains("in entry 0"), "{problem}");
+        }
+        let said = Subscription {
+            options: [("include_body".to_owned(), true.into())].into_iter().collect(),
+            ..entry("announcement", &[])
+        };
+        assert_eq!(refusals(ConnectionId::Private, &[entry("announcement", &[]), said]), []);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::Sources;
 use super::reader::Reader;
 use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use std::fmt;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -52,15 +53,46 @@ impl KeyPlaces {
 impl KeyPlace {
     fn load(&self) -> Result<Secret, KeyError> {
         let text = match self {
-            Self::File(path) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+            Self::File(path) => read_key_file(path),
             Self::Variable(name) => std::env::var(name).map_err(|_| "it is not set, or no text".to_owned()),
         };
-        let key = text.map(|text| Secret::new(&text)).and_then(|key| match key.is_empty() {
-            true => Err("it is empty".to_owned()),
-            false => Ok(key),
+        let key = text.and_then(|text| match key_problem(&text) {
+            Some(problem) => Err(format!("it {problem}")),
+            None => Ok(Secret::new(&text)),
         });
         key.map_err(|problem| KeyError { place: self.clone(), problem })
     }
+}
+
+/// What keeps a text from being a key, without a character of it; white space around one is no harm. The exchange would
+/// only say that it does not accept it.
+fn key_problem(text: &str) -> Option<String> {
+    let key = text.trim();
+    let quotes = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
+    let invisible = |char: char| matches!(char, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    let problem = if key.is_empty() {
+        "is empty"
+    } else if key.starts_with('\u{feff}') {
+        "begins with a byte order mark: save it as plain text without one"
+    } else if key.contains(quotes) {
+        "has quotes in it: it must hold the key alone"
+    } else if key.contains(char::is_whitespace) {
+        "has white space inside the key: it must hold one key and nothing else"
+    } else if key.contains(|char: char| char.is_control() || invisible(char)) {
+        "has a character in it that cannot be seen: type the key in anew, or copy it without what is around it"
+    } else if !key.is_ascii() {
+        "has characters that no key has: it must hold the key alone"
+    } else {
+        return None;
+    };
+    Some(problem.to_owned())
+}
+
+fn read_key_file(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => "it is no plain text: save it as UTF-8 without a byte order mark".to_owned(),
+        _ => error.to_string(),
+    })
 }
 
 /// A key cannot be read.
@@ -119,7 +151,10 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
         }
         return Ok(KeyPlace::File(path));
     }
-    if sources.variable(key.variable).is_some_and(|value| !value.trim().is_empty()) {
+    if let Some(value) = sources.variable(key.variable).filter(|value| !value.trim().is_empty()) {
+        if let Some(problem) = key_problem(value) {
+            reader.refuse_openly(key.setting, format!("it is empty, and {} {problem}", key.variable));
+        }
         return Ok(KeyPlace::Variable(key.variable));
     }
     let Some(directory) = sources.variable("CREDENTIALS_DIRECTORY") else {
@@ -130,7 +165,11 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
     };
     // systemd guards this directory itself, by means that a file's mode does not show.
     let path = Path::new(directory).join(key.credential);
-    let holds_a_key = std::fs::read_to_string(&path).is_ok_and(|text| !text.trim().is_empty());
+    let text = read_key_file(&path);
+    let holds_a_key = !matches!(&text, Ok(text) if text.trim().is_empty()) && path.exists();
+    if let Some(problem) = unusable(&path, text).filter(|_| holds_a_key) {
+        reader.refuse_openly(key.setting, format!("it is empty, {} is not set, and {problem}", key.variable));
+    }
     let places = format!("{} is empty, {} is not set, {} holds no key", key.setting, key.variable, path.display());
     if holds_a_key { Ok(KeyPlace::File(path)) } else { Err(Missing(places)) }
 }
@@ -142,10 +181,15 @@ fn check_file(path: &Path) -> Result<(), String> {
     if mode & 0o077 != 0 {
         return Err(format!("others than its owner may read {shown} (mode {mode:03o}): chmod 600 {shown}"));
     }
-    match std::fs::read_to_string(path) {
-        Ok(text) if text.trim().is_empty() => Err(format!("{shown} is empty")),
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("{shown} cannot be read: {error}")),
+    unusable(path, read_key_file(path)).map_or(Ok(()), Err)
+}
+
+/// Why there is no key in a file that holds `text`.
+fn unusable(path: &Path, text: Result<String, String>) -> Option<String> {
+    let shown = path.display();
+    match text {
+        Ok(text) => key_problem(&text).map(|problem| format!("{shown} {problem}")),
+        Err(error) => Some(format!("{shown} cannot be read: {error}")),
     }
 }
 
@@ -205,6 +249,52 @@ mod tests {
     fn one_key_without_the_other_is_a_fault() {
         let text = load_with(&[("UPBIT_ACCESS_KEY", "hunter2")], &[]).unwrap_err().to_string();
         assert!(text.contains("one key without the other") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn keys_that_the_exchange_would_refuse_are_told_without_a_byte_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("access_key");
+        let path = file.to_str().unwrap();
+        std::fs::write(&file, "k").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(directory.path().join("secret_key"), "k").unwrap();
+        for (text, problem) in [
+            ("\"hunter2\"\n", "has quotes in it"),
+            ("'hunter2'", "has quotes in it"),
+            ("\u{201c}hunter2\u{201d}", "has quotes in it"),
+            ("\u{feff}hunter2", "byte order mark"),
+            ("hunter2 hunter2", "white space inside"),
+            ("hunter2\nhunter2\n", "white space inside"),
+            ("hunter2\u{a0}hunter2", "white space inside"),
+            ("hunter2\u{200b}", "cannot be seen"),
+            ("hunter2\u{7f}", "cannot be seen"),
+            ("hunter2é", "no key has"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let places = [("CREDENTIALS_DIRECTORY", directory.path().to_str().unwrap())];
+            let named = [format!("private.access_key_file={path}")];
+            let own = [("UPBIT_ACCESS_KEY", text), ("UPBIT_SECRET_KEY", "k")];
+            for (loaded, place) in [
+                (load_with(&[("UPBIT_SECRET_KEY", "k")], &named), path),
+                (load_with(&own, &[]), "UPBIT_ACCESS_KEY"),
+                (load_with(&places, &[]), path),
+            ] {
+                let faults = loaded.unwrap_err();
+                let shown = faults.to_string();
+                assert_eq!(faults.0.len(), 1, "{shown}");
+                assert!(shown.contains(problem) && shown.contains(place) && !shown.contains("hunter2"), "{shown}");
+            }
+            let error = KeyPlace::File(file.clone()).load().unwrap_err().to_string();
+            assert!(error.contains(problem) && error.contains(path) && !error.contains("hunter2"), "{error}");
+        }
+        // Saved by an editor that writes two bytes a character.
+        std::fs::write(&file, b"\xff\xfeh\0u\0").unwrap();
+        let named = [format!("private.access_key_file={path}")];
+        let shown = load_with(&[("UPBIT_SECRET_KEY", "k")], &named).unwrap_err().to_string();
+        assert!(shown.contains("no plain text"), "{shown}");
+        std::fs::write(&file, "\n hunter2 \r\n").unwrap();
+        assert_eq!(KeyPlace::File(file).load().unwrap().expose(), "hunter2");
     }
 
     #[test]

@@ -7,11 +7,11 @@ use crate::connection::ConnectionId;
 use crate::desired;
 use crate::upbit::subscription::Subscription;
 use figment::value::{Dict, Value};
-use serde_json::Number;
+use serde_json::{Map, Number, Value as Json};
 use std::collections::BTreeSet;
 
 /// Every key that an entry can have.
-const KEYS: [&str; 6] = ["type", "codes", "count", "level", "only_snapshot", "only_realtime"];
+const KEYS: [&str; 7] = ["type", "codes", "count", "level", "only_snapshot", "only_realtime", "options"];
 
 /// Reads a whole list and has it checked against the exchange's rules.
 pub(super) fn read(reader: &mut Reader<'_>, connection: ConnectionId, enabled: bool) -> Vec<Subscription> {
@@ -60,6 +60,7 @@ fn read_entry(entry: &Value, problems: &mut Problems) -> Subscription {
         problems.push((key.clone(), unknown(key)));
     }
     let mut fields = Fields { entry, problems };
+    let options = fields.read_options();
     let kind = fields.read("type", read_text);
     if kind.is_none() && !entry.contains_key("type") {
         fields.problems.push(("type".into(), "is missing: say what to record, such as \"trade\"".into()));
@@ -71,6 +72,7 @@ fn read_entry(entry: &Value, problems: &mut Problems) -> Subscription {
         level: fields.read("level", read_level),
         only_snapshot: fields.read("only_snapshot", read_flag).unwrap_or_default(),
         only_realtime: fields.read("only_realtime", read_flag).unwrap_or_default(),
+        options,
     }
 }
 
@@ -90,6 +92,61 @@ impl Fields<'_> {
     fn read<T>(&mut self, key: &str, parse: impl Fn(&Value) -> Result<T, String>) -> Option<T> {
         let parsed = parse(self.entry.get(key)?);
         parsed.map_err(|problem| self.problems.push((key.to_owned(), problem))).ok()
+    }
+
+    /// What is handed to the exchange as it is, less what is wrong with it.
+    fn read_options(&mut self) -> Map<String, Json> {
+        let Some(value) = self.entry.get("options") else { return Map::new() };
+        let Some(options) = value.as_dict() else {
+            self.problems.push(("options".into(), expected("a table such as {include_body=true}", value)));
+            return Map::new();
+        };
+        let mut read = Map::new();
+        for (key, value) in options {
+            let json = own_key(key).map_or_else(|| to_json(value), Err);
+            match json {
+                Ok(json) => _ = read.insert(key.clone(), json),
+                Err(problem) => self.problems.push((format!("options.{key}"), problem)),
+            }
+        }
+        read
+    }
+}
+
+/// Why a key cannot be one of the options, where the recorder sends it by itself, in whichever spelling.
+fn own_key(key: &str) -> Option<String> {
+    let letters: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+    let beside = match letters.to_ascii_lowercase().as_str() {
+        "type" | "ty" => "type",
+        "code" | "codes" => "codes",
+        "count" => "count",
+        "level" => "level",
+        "isonlysnapshot" | "onlysnapshot" => "only_snapshot",
+        "isonlyrealtime" | "onlyrealtime" => "only_realtime",
+        "format" => return Some("is a key of the connection: write it in its section, above the list".to_owned()),
+        "ticket" | "method" => return Some("is sent by the recorder itself".to_owned()),
+        _ => return None,
+    };
+    Some(format!("is no option: write {beside} = … beside options, which the recorder sends by itself"))
+}
+
+/// The value that JSON has for one of TOML.
+fn to_json(value: &Value) -> Result<Json, String> {
+    let wanted = "text, a number, true, false, a list or a table (a date as text in quotes)";
+    match value {
+        Value::String(_, text) => Ok(Json::String(text.clone())),
+        Value::Char(_, char) => Ok(Json::String(char.to_string())),
+        Value::Bool(_, flag) => Ok(Json::Bool(*flag)),
+        // Infinity and what is no number are nothing in JSON.
+        Value::Num(..) => match serde_json::to_value(value) {
+            Ok(number @ Json::Number(_)) => Ok(number),
+            _ => Err(expected("a number that JSON can spell", value)),
+        },
+        Value::Array(_, values) => values.iter().map(to_json).collect(),
+        Value::Dict(_, fields) if !fields.keys().any(|key| key.starts_with('$')) => {
+            fields.iter().map(|(key, value)| Ok((key.clone(), to_json(value)?))).collect()
+        }
+        Value::Dict(..) | Value::Empty(..) => Err(expected(wanted, value)),
     }
 }
 
@@ -135,6 +192,62 @@ mod tests {
         let loaded = load(&Sources { assignments, ..Sources::default() }).unwrap();
         let wire = loaded.config.public.subscribe[0].to_json();
         assert_eq!(wire, r#"{"type":"orderbook","codes":["KRW-BTC.15"],"level":0.1,"is_only_realtime":true}"#);
+    }
+
+    #[test]
+    fn options_are_json_as_they_were_written() {
+        let options = "{include_body=false,categories=[\"general\",\"a\"],n=[1,-2,0.5],deep={x={y=true}}}";
+        let entry = format!("{{type=\"trade\",codes=[\"KRW-BTC\"],options={options}}}");
+        let assignments = vec![format!("public.subscribe=[{entry}]")];
+        let by_file = tempfile::tempdir().unwrap();
+        let file = by_file.path().join("recorder.toml");
+        std::fs::write(&file, format!("[public]\nsubscribe = [{entry}]\n")).unwrap();
+        for sources in
+            [Sources { assignments, ..Sources::default() }, Sources { file: Some(file), ..Sources::default() }]
+        {
+            assert_eq!(
+                load(&sources).unwrap().config.public.subscribe[0].to_json(),
+                r#"{"type":"trade","codes":["KRW-BTC"],"categories":["general","a"],"deep":{"x":{"y":true}},"include_body":false,"n":[1,-2,0.5]}"#
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_recorder_sends_by_itself_is_no_option() {
+        for (key, hint) in [
+            ("type", "write type = … beside options"),
+            ("codes", "write codes"),
+            ("level", "write level"),
+            ("count", "write count"),
+            ("is_only_snapshot", "write only_snapshot"),
+            ("isOnlyRealtime", "write only_realtime"),
+            ("format", "in its section"),
+            ("ticket", "by the recorder itself"),
+        ] {
+            let found = faults(&format!("[{{type=\"trade\",codes=[\"KRW-BTC\"],options={{{key}=1,x=1}}}}]"));
+            let [fault] = &found[..] else { panic!("{found:?}") };
+            assert!(
+                fault.starts_with(&format!("public.subscribe[0].options.{key} is ")) && fault.contains(hint),
+                "{fault}"
+            );
+        }
+        let found = faults("[{type=\"trade\",codes=[\"KRW-BTC\"],options=5}]");
+        assert_eq!(
+            found,
+            ["public.subscribe[0].options expected a table such as {include_body=true}, found the number 5"]
+        );
+    }
+
+    #[test]
+    fn what_json_cannot_spell_is_no_option() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("recorder.toml");
+        for value in ["2026-01-01", "inf", "nan", "[1, 2026-01-01T00:00:00Z]"] {
+            let entry = format!("{{ type = \"trade\", codes = [\"KRW-BTC\"], options = {{ x = {value} }} }}");
+            std::fs::write(&file, format!("[public]\nsubscribe = [{entry}]\n")).unwrap();
+            let faults = load(&Sources { file: Some(file.clone()), ..Sources::default() }).unwrap_err().to_string();
+            assert!(faults.contains("public.subscribe[0].options.x: expected"), "{value}: {faults}");
+        }
     }
 
     #[test]

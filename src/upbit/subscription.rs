@@ -8,7 +8,7 @@
 //! Source: docs.upbit.com, "WebSocket guide". The exchange acknowledges nothing: the first answer is data or an error.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Number;
+use serde_json::{Map, Number, Value};
 use std::fmt;
 use std::str::FromStr;
 
@@ -76,6 +76,8 @@ pub struct Subscription {
     pub only_snapshot: bool,
     /// Only realtime frames, no snapshot.
     pub only_realtime: bool,
+    /// Whatever else the exchange takes with this type, handed on as it is.
+    pub options: Map<String, Value>,
 }
 
 impl Subscription {
@@ -97,6 +99,7 @@ impl Subscription {
             level: self.level.as_ref(),
             is_only_snapshot: self.only_snapshot,
             is_only_realtime: self.only_realtime,
+            options: &self.options,
         }
     }
 
@@ -154,6 +157,8 @@ struct ReadEntry {
     is_only_snapshot: bool,
     #[serde(default)]
     is_only_realtime: bool,
+    #[serde(flatten)]
+    options: Map<String, Value>,
 }
 
 impl ReadEntry {
@@ -171,6 +176,7 @@ impl ReadEntry {
             level: self.level,
             only_snapshot: self.is_only_snapshot,
             only_realtime: self.is_only_realtime,
+            options: self.options,
         })
     }
 }
@@ -193,6 +199,8 @@ enum WireEntry<'a> {
         is_only_snapshot: bool,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_only_realtime: bool,
+        #[serde(flatten)]
+        options: &'a Map<String, Value>,
     },
     Format {
         format: &'static str,
@@ -244,6 +252,17 @@ mod tests {
             ..Subscription::default()
         };
         assert_eq!(books.narrowed(Some("KRW-ETH")), r#"{"type":"orderbook","codes":["KRW-ETH.5"]}"#);
+    }
+
+    #[test]
+    fn options_go_over_the_wire_and_come_back_as_they_are() {
+        let options = r#"{"categories":["general","listing"],"depth":{"a":[1,-2,0.1,null]},"include_body":true}"#;
+        let options = serde_json::from_str(options).unwrap();
+        let news = Subscription { kind: "announcement".into(), options, ..Subscription::default() };
+        let wire = r#"{"type":"announcement","categories":["general","listing"],"depth":{"a":[1,-2,0.1,null]},"include_body":true}"#;
+        assert_eq!((news.to_json().as_str(), news.narrowed(None).as_str()), (wire, wire));
+        let request = Request { subscriptions: vec![news], format: Format::Default };
+        assert_eq!(Request::from_frame(&request.to_frame("t")), Some(request));
     }
 
     #[test]

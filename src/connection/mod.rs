@@ -7,7 +7,7 @@
 //!    ▲                │ failed             │ lost                   │ lost
 //!    │                ▼                    ▼                        ▼
 //!    ├── backoff ─────┴────────────────────┴────────────────────────┤
-//!    ├── refused: keys or request ── slow retry ────────────────────┤
+//!    ├── refused: keys or request, never served ── slow retry ──────┤
 //!    └── 429, 418: as long as the exchange says ────────────────────┘
 //!
 //! any ──shutdown──▶ Closing ──answered or timed out──▶ Finished       max_retries failed in a row ──▶ Finished
@@ -103,7 +103,8 @@ pub enum Notice {
         /// The number of the attempt that succeeded.
         attempt: u32,
     },
-    /// The exchange refuses the keys or the request; the next attempt comes slowly. Shown once until something changes.
+    /// The exchange refuses the keys or the request; the next attempt comes slowly, unless it had accepted them before.
+    /// Shown once until something changes.
     /// Or it refuses what was said beside the request, which is then not said again.
     Refused {
         /// What is refused.

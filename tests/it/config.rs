@@ -57,8 +57,11 @@ fn a_misspelt_key_exits_78_with_file_key_and_nearest_key_together_with_every_oth
 #[test]
 fn what_is_printed_is_a_configuration_that_means_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    let entry = "public.subscribe=[{type=\"orderbook\",codes=[\"KRW-BTC\"],count=5,level=0,only_realtime=true}]";
-    let (code, first, err) = run(directory.path(), &["check", "--set", entry, "--set", "data_dir=a \"b\""]);
+    let options = "{\"odd key\"=[1,{a=\"b\"}],x=true}";
+    let entry = format!(
+        "public.subscribe=[{{type=\"orderbook\",codes=[\"KRW-BTC\"],count=5,level=0,only_realtime=true,options={options}}}]"
+    );
+    let (code, first, err) = run(directory.path(), &["check", "--set", &entry, "--set", "data_dir=a \"b\""]);
     assert_eq!((code, err.as_str()), (0, ""));
     std::fs::write(directory.path().join("again.toml"), &first).unwrap();
     let (code, second, err) = run(directory.path(), &["check", "--config", "again.toml"]);
@@ -68,7 +71,7 @@ fn what_is_printed_is_a_configuration_that_means_the_same() {
         settings.map(|line| line.split("  #").next().unwrap().split(" # ").next().unwrap().trim().to_owned()).collect()
     };
     assert_eq!(without_origins(&first), without_origins(&second));
-    let frame = r#"{"type":"orderbook","codes":["KRW-BTC.5"],"level":0,"is_only_realtime":true},{"format":"DEFAULT"}]"#;
+    let frame = r#"{"type":"orderbook","codes":["KRW-BTC.5"],"level":0,"is_only_realtime":true,"odd key":[1,{"a":"b"}],"x":true},{"format":"DEFAULT"}]"#;
     assert!(first.contains(frame) && second.contains(frame), "{first}");
 }
 
@@ -128,6 +131,21 @@ fn nothing_from_the_secret_file_and_no_key_is_ever_printed() {
     assert!(text.contains("# data_dir is not shown: it is secret, from my.secret.toml"), "{text}");
     assert!(text.contains("keys in UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY"), "{text}");
     canary(0, &["check", "--json", "--config", "my.toml", "--set", "public.format=SIMPLE"]);
+}
+
+#[test]
+fn a_key_that_the_exchange_would_refuse_exits_78_and_is_not_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    for verb in ["check", "record"] {
+        let arguments = [verb, "--set", "private.enabled=true", "--set", "public.enabled=false"];
+        let mut command = program(directory.path(), &arguments);
+        command.env("UPBIT_ACCESS_KEY", "\"CANARY\"").env("UPBIT_SECRET_KEY", "CANARY CANARY");
+        let (code, out, err) = finish(command.output().unwrap());
+        assert_eq!(code, 78, "{out}{err}");
+        assert!(err.contains("UPBIT_ACCESS_KEY has quotes in it"), "{err}");
+        assert!(err.contains("UPBIT_SECRET_KEY has white space inside the key"), "{err}");
+        assert!(!out.contains("CANARY") && !err.contains("CANARY"), "{out}{err}");
+    }
 }
 
 #[test]

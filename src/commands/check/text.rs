@@ -46,7 +46,7 @@ fn write_settings(out: &mut dyn Write, settings: &[Setting]) -> io::Result<()> {
 fn write_entries(out: &mut dyn Write, setting: &Setting, entries: &[Value]) -> io::Result<()> {
     for entry in entries.iter().filter_map(Value::as_dict) {
         writeln!(out, "\n{:<ORIGIN_COLUMN$} # {}", format!("[[{}]]", setting.key), setting.origin)?;
-        let in_order = ["type", "codes", "count", "level", "only_snapshot", "only_realtime"];
+        let in_order = ["type", "codes", "count", "level", "only_snapshot", "only_realtime", "options"];
         for (name, value) in in_order.iter().filter_map(|name| entry.get_key_value(*name)) {
             writeln!(out, "{name} = {}", toml(value))?;
         }
@@ -57,7 +57,7 @@ fn write_entries(out: &mut dyn Write, setting: &Setting, entries: &[Value]) -> i
 /// A value as a TOML file spells it.
 fn toml(value: &Value) -> String {
     let dict = |dict: &Dict| {
-        let fields: Vec<String> = dict.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+        let fields: Vec<String> = dict.iter().map(|(name, value)| format!("{} = {}", key(name), toml(value))).collect();
         format!("{{ {} }}", fields.join(", "))
     };
     match value {
@@ -65,6 +65,15 @@ fn toml(value: &Value) -> String {
         Value::Dict(_, values) => dict(values),
         // JSON's strings, numbers and flags are TOML's too.
         plain => serde_json::to_string(plain).unwrap_or_default(),
+    }
+}
+
+/// A key as a TOML file spells it.
+fn key(name: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    match !name.is_empty() && name.bytes().all(is_bare) {
+        true => name.to_owned(),
+        false => serde_json::to_string(name).unwrap_or_default(),
     }
 }
 

@@ -5,6 +5,8 @@
 //! have, with silence: what can be known to be wrong beforehand is refused here. Patterns are refused as far as their
 //! text shows it, and again as the codes that they stand for.
 
+mod candles;
+
 use crate::config::{ConnectionConfig, nearest};
 use crate::connection::ConnectionId;
 use crate::upbit::codes;
@@ -135,7 +137,7 @@ fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, sub
     }
     let way_out = if other.contains(&kind) {
         format!("belongs into [[{elsewhere}.subscribe]]")
-    } else if let Some(way_out) = candle_elsewhere(kind) {
+    } else if let Some(way_out) = candles::way_out(kind) {
         way_out
     } else if let Some(near) = nearest(kind, own.iter().copied()) {
         format!("is no type of the exchange; did you mean `{near}`?")
@@ -144,30 +146,6 @@ fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, sub
     };
     refused.add(index, "type", format!("`{kind}` {way_out}"));
     false
-}
-
-/// The way out for a period of candles that is not streamed, or not by this name.
-fn candle_elsewhere(kind: &str) -> Option<String> {
-    let rest = kind
-        .get(.."candle".len())
-        .filter(|begin| begin.eq_ignore_ascii_case("candle"))
-        .map(|begin| &kind[begin.len()..])?;
-    let period = rest.trim_start_matches(['s', 'S']).trim_start_matches(|char: char| !char.is_ascii_alphanumeric());
-    let unit = period.trim_start_matches(|char: char| char.is_ascii_digit());
-    let count: u32 = period[..period.len() - unit.len()].parse().unwrap_or(1);
-    let history = "is no stream of the exchange: candles of days, weeks, months and years are fetched by \
-                   `upbit-recorder backfill --unit`";
-    match unit.to_ascii_lowercase().trim_end_matches('s') {
-        "m" if unit == "M" => Some(format!("{history}; minutes are written with a small m, such as candle.1m")),
-        "d" | "day" | "w" | "week" | "mo" | "mon" | "month" | "y" | "year" => Some(history.to_owned()),
-        "h" | "hour" => {
-            let minutes = format!("candle.{}m", count.saturating_mul(60));
-            PUBLIC_TYPES
-                .contains(&minutes.as_str())
-                .then(|| format!("is no type of the exchange; did you mean `{minutes}`?"))
-        }
-        _ => None,
-    }
 }
 
 fn check_presence_of_codes(refused: &mut Refused, index: usize, subscription: &Subscription) {
@@ -325,6 +303,7 @@ mod tests {
             "`orderbok` is no type of the exchange; did you mean `orderbook`?"
         );
         assert!(refused(entry("candle.2m", &["KRW-BTC"])).1.contains("did you mean `candle."));
+        assert!(refused(entry("candle.1d", &["KRW-BTC"])).1.starts_with("`candle.1d` is no stream of the exchange"));
         assert!(refused(entry("liquidations", &["KRW-BTC"])).1.contains("known here: trade, "));
     }
 
@@ -381,20 +360,6 @@ mod tests {
         assert_eq!((index, key), (Some(1), "codes"));
         assert!(problem.contains("`KRW-BTC`") && problem.contains("entry 0"), "{problem}");
         assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five]), []);
-    }
-
-    #[test]
-    fn candles_that_are_not_streamed_are_pointed_to_where_they_are() {
-        for kind in ["candle.1d", "candle.1w", "candle.day", "candles.days", "candle.1month", "candle.1y", "Candle.1D"]
-        {
-            let problem = refused(entry(kind, &["KRW-BTC"])).1;
-            assert!(problem.contains("backfill --unit") && !problem.contains("did you mean"), "{problem}");
-        }
-        assert!(refused(entry("candle.1M", &["KRW-BTC"])).1.contains("such as candle.1m"));
-        assert!(refused(entry("candle.1h", &["KRW-BTC"])).1.contains("did you mean `candle.60m`?"));
-        assert!(refused(entry("candle.4hours", &["KRW-BTC"])).1.contains("did you mean `candle.240m`?"));
-        assert!(refused(entry("candles.1m", &["KRW-BTC"])).1.contains("did you mean `candle.1m`?"));
-        assert!(!refused(entry("캔들", &["KRW-BTC"])).1.contains("backfill"));
     }
 
     fn with_option(key: &str, value: &str, base: Subscription) -> Subscription {

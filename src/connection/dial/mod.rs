@@ -53,7 +53,7 @@ pub struct DialError {
     /// What went wrong, for people.
     pub cause: String,
     /// What the exchange answered to the upgrade, where it answered something else than yes.
-    pub answer: Option<Answer>,
+    pub answer: Option<Box<Answer>>,
 }
 
 impl DialError {

@@ -44,7 +44,7 @@ where
     DialError {
         stage: Stage::Upgrade,
         cause: format!("{} answered the upgrade with HTTP {status}{shown}", terms.url.host),
-        answer: Some(answer),
+        answer: Some(Box::new(answer)),
     }
 }
 

@@ -115,7 +115,7 @@ fn an_upgrade_is_refused_for_the_keys_only_where_it_had_some() {
         (502, "Bad Gateway", false),
     ] {
         let answer = Answer { status, body: body.into(), ..Answer::default() };
-        let error = DialError { answer: Some(answer), ..DialError::new(Stage::Upgrade, "HTTP") };
+        let error = DialError { answer: Some(Box::new(answer)), ..DialError::new(Stage::Upgrade, "HTTP") };
         for (mut rig, signed) in [(Rig::private(), true), (Rig::start(), false)] {
             rig.wait();
             rig.act(|session, now| session.handle_dial_failed(now, &error));

@@ -113,7 +113,7 @@ fn refused_keys_are_retried_slowly_and_shown_once() {
     for _ in 0..3 {
         let before = rig.now;
         rig.wait();
-        let error = DialError { answer: Some(answer.clone()), ..DialError::new(Stage::Upgrade, "HTTP 401") };
+        let error = DialError { answer: Some(Box::new(answer.clone())), ..DialError::new(Stage::Upgrade, "HTTP 401") };
         rig.act(|session, now| session.handle_dial_failed(now, &error));
         let due = rig.session.poll_deadline().unwrap();
         assert!(due - before >= Duration::from_secs(300));
@@ -168,7 +168,7 @@ fn an_error_that_answers_nothing_of_ours_is_a_loss_like_any_other() {
 fn a_401_without_keys_is_a_loss_like_any_other() {
     let mut rig = Rig::start();
     rig.wait();
-    let answer = Some(Answer { status: 401, ..Answer::default() });
+    let answer = Some(Box::new(Answer { status: 401, ..Answer::default() }));
     let error = DialError { answer, ..DialError::new(Stage::Upgrade, "HTTP 401") };
     rig.act(|session, now| session.handle_dial_failed(now, &error));
     assert!(rig.session.poll_deadline().unwrap() <= rig.now + Duration::from_millis(500));
@@ -183,7 +183,10 @@ fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
     session.handle_request(now, request("KRW-BTC"));
     session.handle_timeout(now);
     let answer = Answer { status: 418, body: b"blocked for 120 seconds".to_vec(), ..Answer::default() };
-    session.handle_dial_failed(now, &DialError { answer: Some(answer), ..DialError::new(Stage::Upgrade, "HTTP 418") });
+    session.handle_dial_failed(
+        now,
+        &DialError { answer: Some(Box::new(answer)), ..DialError::new(Stage::Upgrade, "HTTP 418") },
+    );
     session.handle_request(now, request("KRW-ETH"));
     assert!(session.poll_deadline().unwrap() >= now + Duration::from_secs(120));
     assert_eq!(connects.take(now + Duration::from_secs(119)), Err(now + Duration::from_secs(121)));
@@ -249,7 +252,7 @@ impl Rig {
             (Happening::Deadline, _) if self.session.poll_deadline().is_some() => self.wait(),
             (Happening::Opened, Line::Dialing) => self.act(|session, now| session.handle_opened(now, "a".into())),
             (Happening::DialFailed(status), Line::Dialing) => {
-                let answer = (*status > 0).then(|| Answer { status: *status, ..Answer::default() });
+                let answer = (*status > 0).then(|| Box::new(Answer { status: *status, ..Answer::default() }));
                 let error = DialError { answer, ..DialError::new(Stage::Upgrade, "no") };
                 self.act(|session, now| session.handle_dial_failed(now, &error));
             }

@@ -41,7 +41,7 @@ impl Client {
                 self.session.handle_dial_failed(now, &DialError::new(Stage::Tcp, "connection refused"));
             }
             Some((_, Fate::NoUpgrade)) => {
-                let answer = Some(Answer { status: 503, ..Answer::default() });
+                let answer = Some(Box::new(Answer { status: 503, ..Answer::default() }));
                 let error = DialError { answer, ..DialError::new(Stage::Upgrade, "HTTP 503") };
                 self.session.handle_dial_failed(now, &error);
             }

@@ -114,8 +114,19 @@ pub enum Event {
         connection: String,
         /// The streams.
         streams: Vec<String>,
-        /// Since when they are not to be relied on.
+        /// Since when the earliest of them is not to be relied on.
         since: u64,
+        /// The last data of each of them, since when it is not to be relied on.
+        last_data: Vec<u64>,
+    },
+    /// Bytes that nobody can read, on this connection. Written when the outbreak is over, or has gone on for an hour.
+    Unreadable {
+        /// Which connection.
+        connection: String,
+        /// When the first of them came.
+        since: u64,
+        /// How many there were.
+        frames: u64,
     },
     /// Reading paused because the disk did not keep up. Lines stamped in between may have arrived earlier.
     Paused {

@@ -260,8 +260,8 @@ impl<D: Dial> Actor<D> {
     }
 
     /// That a session is live stands before its first data; whatever else the data brought about stands behind it.
-    fn on_inbound(&mut self, now: Instant, inbound: Inbound) {
-        self.session.handle_inbound(now, &inbound);
+    fn on_inbound(&mut self, now: Instant, mut inbound: Inbound) {
+        self.session.handle_inbound(now, &mut inbound);
         let mut after = VecDeque::new();
         while let Some((at, notice)) = self.session.poll_event() {
             match notice {

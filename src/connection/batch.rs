@@ -35,7 +35,7 @@ pub struct Batch {
     bytes: Vec<u8>,
     records: Vec<Record>,
     seen: Seen,
-    first_data: Option<Instant>,
+    data: Option<DataSpan>,
     room: Option<OwnedSemaphorePermit>,
 }
 
@@ -78,11 +78,19 @@ pub enum Entry<'a> {
     },
 }
 
+/// Where the data of subscribed streams lie in a batch: which of its entries are the first and the last, counted from 0.
+/// What lies between them may be anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataSpan {
+    /// The first of them.
+    pub first: usize,
+    /// The last of them.
+    pub last: usize,
+}
+
 /// What a frame meant to the session that received it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// It held market data or account events.
-    pub data: bool,
     /// It held a refusal.
     pub error: bool,
     /// It held the answer to a method.
@@ -111,9 +119,19 @@ impl Batch {
         self.seen
     }
 
-    /// When the first frame with data left the socket.
-    pub fn first_data(&self) -> Option<Instant> {
-        self.first_data
+    /// Where the data of subscribed streams lie, as the session has found it; `None`: there are none, whatever else came.
+    pub fn data(&self) -> Option<DataSpan> {
+        self.data
+    }
+
+    /// Notes where the data of subscribed streams lie: what proves that the feed lives.
+    pub fn mark_data(&mut self, data: Option<DataSpan>) {
+        self.data = data;
+    }
+
+    /// When an entry left the socket.
+    pub fn received(&self, entry: usize) -> Option<Instant> {
+        self.records.get(entry).map(|record| record.received)
     }
 
     /// Whether reading should stop here.
@@ -157,14 +175,10 @@ impl Batch {
 
     fn push_part(&mut self, part: &Part<'_>, received: Instant) {
         match part {
-            Part::Data { .. } => {
-                self.seen.data = true;
-                self.first_data.get_or_insert(received);
-            }
             Part::Error { .. } => self.seen.error = true,
             Part::Reply { .. } => self.seen.reply = true,
             Part::Status { .. } => self.seen.status = true,
-            Part::Nameless { .. } | Part::Unreadable { .. } => {}
+            Part::Data { .. } | Part::Nameless { .. } | Part::Unreadable { .. } => {}
         }
         let (body, kind) = match part {
             Part::Data { object, kind, code } => {
@@ -217,9 +231,9 @@ mod tests {
         let now = Clock::anchored(Stamp::MAX).now();
         let mut batch = Batch::default();
         batch.push(br#"[{"ty":"trade","cd":"A-B"},{"ty":"x"}]"#, now);
-        assert_eq!(batch.seen(), Seen { data: true, ..Seen::default() });
+        assert_eq!(batch.seen(), Seen::default());
         batch.push(br#"{"error":{}}"#, now);
-        assert_eq!(batch.seen(), Seen { data: true, error: true, ..Seen::default() });
+        assert_eq!(batch.seen(), Seen { error: true, ..Seen::default() });
         batch.push(b"nonsense", now);
         let entries: Vec<_> = batch.entries().map(|(_, entry)| entry).collect();
         assert_eq!(

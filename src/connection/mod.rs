@@ -129,14 +129,19 @@ pub enum Notice {
     /// Streams that went mute on a living socket, as `CODE_type`, sorted.
     Stale {
         /// The streams.
-        streams: Vec<String>,
-        /// Since when the earliest of them is suspected; nothing of them can be relied on from there.
-        since: Instant,
+        streams: Vec<Suspect>,
     },
     /// Streams that were stale bring frames again, as `CODE_type`, sorted.
     Fresh {
         /// The streams.
         streams: Vec<String>,
+    },
+    /// Bytes came that nobody can read; once for each outbreak, when it is over or has gone on for an hour.
+    Unreadable {
+        /// When the first of them came.
+        since: Instant,
+        /// How many: frames, or elements of a list.
+        frames: u64,
     },
     /// There was no room to read into; frames received in this time are stamped later than they came.
     Paused {
@@ -162,6 +167,15 @@ pub enum Notice {
         /// configuration.
         retry_at: Option<Instant>,
     },
+}
+
+/// A stream that went mute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// As `CODE_type`.
+    pub stream: String,
+    /// Its last data: nothing of it can be relied on from there.
+    pub since: Instant,
 }
 
 /// How far a connection had come when it failed.

@@ -123,14 +123,12 @@ impl Ledger {
         gaps
     }
 
-    /// Streams are mute, and since when.
-    pub fn suspect(&mut self, connection: ConnectionId, streams: Vec<String>, since: Stamp) {
+    /// A stream is mute, and since when.
+    pub fn suspect(&mut self, connection: ConnectionId, stream: String, since: Stamp) {
         let coverage = self.connections.entry(connection).or_default();
         if coverage.open.is_none() {
             let since = since.max(coverage.until);
-            streams.into_iter().for_each(|stream| {
-                coverage.suspected.entry(stream).or_insert(since);
-            });
+            coverage.suspected.entry(stream).or_insert(since);
         }
     }
 

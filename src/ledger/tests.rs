@@ -50,9 +50,9 @@ fn a_loss_behind_a_pause_begins_where_the_pause_ends() {
 #[test]
 fn suspected_streams_have_one_gap_until_they_bring_frames_or_the_connection_is_lost() {
     let mut ledger = Ledger::default();
-    ledger.suspect(PUBLIC, names(&STREAMS[..2]), stamp(10));
-    ledger.suspect(PUBLIC, names(&STREAMS[2..]), stamp(12));
-    ledger.suspect(PUBLIC, names(&STREAMS[..1]), stamp(15));
+    names(&STREAMS[..2]).into_iter().for_each(|stream| ledger.suspect(PUBLIC, stream, stamp(10)));
+    names(&STREAMS[2..]).into_iter().for_each(|stream| ledger.suspect(PUBLIC, stream, stamp(12)));
+    ledger.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(15));
     let cleared = ledger.clear(PUBLIC, &names(&STREAMS[..1]), stamp(20));
     assert_eq!(cleared.iter().map(parts).collect::<Vec<_>>(), [(Kind::Suspected, 10, 20, 1)]);
     let lost = ledger.open(PUBLIC, stamp(30), Kind::Disconnected, "");
@@ -66,7 +66,7 @@ fn suspected_streams_have_one_gap_until_they_bring_frames_or_the_connection_is_l
 #[test]
 fn a_step_ends_what_is_open_and_begins_it_again() {
     let mut ledger = Ledger::default();
-    ledger.suspect(PUBLIC, names(&STREAMS[..1]), stamp(90));
+    ledger.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(90));
     assert_eq!(
         ledger.step(stamp(100), stamp(40)).iter().map(parts).collect::<Vec<_>>(),
         [(Kind::Suspected, 90, 100, 1)]
@@ -174,7 +174,7 @@ impl Truth {
                 let since = self.now;
                 self.mute.insert(*stream);
                 self.pass(length, true);
-                self.ledger.suspect(PUBLIC, names(&[STREAMS[*stream]]), stamp(since));
+                self.ledger.suspect(PUBLIC, STREAMS[*stream].to_owned(), stamp(since));
             }
             Happening::Mute(_) => {}
             Happening::Restart { cleanly: true } => self.restart(None, length),

@@ -18,7 +18,10 @@ pub(super) struct Connection {
     pub(super) sent: String,
     /// How it is, for the status.
     pub(super) link: Link,
-    /// The stamp of its last line from the exchange.
+    /// The stamp of its last line from the exchange, whatever it was.
+    pub(super) last_line: Option<Stamp>,
+    /// The stamp up to which it is proved to have brought what it should: that of its last data, of a subscribed stream.
+    /// The account may be quiet for days, so there any line proves it.
     pub(super) last: Option<Stamp>,
     /// Since when its last session is sure to have listened.
     pub(super) live_since: Option<Stamp>,
@@ -27,7 +30,14 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(id: ConnectionId, request: watch::Receiver<Request>) -> Self {
         let sent = request.borrow().to_frame("not sent");
-        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last: None, live_since: None }
+        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last_line: None, last: None, live_since: None }
+    }
+
+    /// Lines came, up to this stamp, and data of subscribed streams up to that one.
+    pub(super) fn handle_lines(&mut self, last_line: Option<Stamp>, last_data: Option<Stamp>) {
+        self.last_line = last_line.or(self.last_line);
+        let proof = if self.id == ConnectionId::Private { last_line } else { last_data };
+        self.last = proof.or(self.last);
     }
 
     /// What it asks for, per stream.
@@ -93,9 +103,17 @@ impl Connection {
                 );
                 Event::Mismatch { connection, missing, unexpected }
             }
-            Notice::Stale { streams, since } => {
+            Notice::Stale { streams } => {
+                let last_data: Vec<u64> = streams.iter().map(|suspect| micros(suspect.since)).collect();
+                let since = last_data.iter().copied().min().unwrap_or_else(|| micros(at));
+                let streams: Vec<String> = streams.into_iter().map(|suspect| suspect.stream).collect();
                 tracing::warn!(connection, ?streams, "mute on a living connection");
-                Event::Stale { connection, streams, since: micros(since) }
+                Event::Stale { connection, streams, since, last_data }
+            }
+            Notice::Unreadable { since, frames } => {
+                let since = stamp(since);
+                tracing::warn!(connection, frames, %since, "bytes came that nobody can read; they are kept in misc.jsonl");
+                Event::Unreadable { connection, since: since.as_micros(), frames }
             }
             Notice::Fresh { streams } => {
                 tracing::info!(connection, ?streams, "no longer mute");

@@ -28,7 +28,7 @@ mod time;
 
 use crate::clock::step::StepWatch;
 use crate::clock::{self, Clock, Instant, Stamp, Stamper, Wall};
-use crate::connection::batch::{Batch, Entry};
+use crate::connection::batch::Batch;
 use crate::connection::{ConnectionId, Delivery, Notice, What};
 use crate::events::Event;
 use crate::ledger::{Gap, Kind, Ledger};
@@ -265,19 +265,18 @@ impl Supervisor {
     fn handle_batch(&mut self, id: ConnectionId, batch: Batch) {
         let tree = Tree::from(id);
         let mut lines = Vec::with_capacity(batch.entries().len());
-        let mut first_data = None;
         for (received, entry) in batch.entries() {
             let stamp = self.stamper.raise(self.clock.stamp_at(received));
             lines.push((stamp, self.router.route(tree, &entry)));
-            if first_data.is_none() && matches!(entry, Entry::Data { .. }) {
-                first_data = Some(stamp);
-            }
         }
         self.threads.progress.hand_over(batch.len() as u64);
         self.shown.messages += lines.len() as u64;
         self.shown.bytes += batch.len() as u64;
+        let stamp_of = |entry: usize| lines.get(entry).map(|(stamp, _)| *stamp);
+        let [first_data, last_data] = [batch.data().map(|data| data.first), batch.data().map(|data| data.last)]
+            .map(|entry| entry.and_then(stamp_of));
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.last = lines.last().map(|(stamp, _)| *stamp).or(connection.last);
+            connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
         }
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
         self.outbox.push_back(Order::Lines(Routed { batch, lines }));
@@ -320,11 +319,14 @@ impl Supervisor {
             Notice::Lost { cause, .. } => self.ledger.open(id, last, Kind::Disconnected, cause),
             Notice::Paused { from, to } => {
                 // A connection that is lost in the pause may have been dead when the pause began.
+                let last = connection.last_line.max(connection.live_since).unwrap_or(stamp);
                 let ends = [clock.stamp_at(*from).min(last), clock.stamp_at(*to)];
                 self.ledger.record(id, ends, Kind::Paused, "the disk did not keep up, and reading paused")
             }
-            Notice::Stale { streams, since } => {
-                self.ledger.suspect(id, streams.clone(), clock.stamp_at(*since));
+            Notice::Stale { streams } => {
+                for suspect in streams {
+                    self.ledger.suspect(id, suspect.stream.clone(), clock.stamp_at(suspect.since));
+                }
                 Vec::new()
             }
             Notice::Fresh { streams } => self.ledger.clear(id, streams, stamp),

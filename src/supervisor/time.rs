@@ -82,7 +82,7 @@ impl Supervisor {
         self.outbox.push_back(Order::Step(Step { epoch, recorder: self.router.recorder(), step, rotated }));
         self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {
-            connection.last = Some(after);
+            (connection.last_line, connection.last) = (Some(after), Some(after));
             connection.live_since = connection.live_since.map(|_| after);
         }
         self.durable = self.durable.map(|_| after);

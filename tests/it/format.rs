@@ -51,7 +51,8 @@ fn all_events() -> Vec<Event> {
         Event::Refused { connection: text(), refused: "request", reason: text(), request: None },
         Event::Silent { connection: text(), streams: vec![] },
         Event::Mismatch { connection: text(), missing: vec![], unexpected: vec![] },
-        Event::Stale { connection: text(), streams: vec![], since: 1 },
+        Event::Stale { connection: text(), streams: vec![], since: 1, last_data: vec![] },
+        Event::Unreadable { connection: text(), since: 1, frames: 1 },
         Event::Paused { connection: text(), from: 1, to: 2 },
         Event::GivenUp { connection: text(), attempts: 1 },
         Event::gap(gap, Stamp::default(), vec![]),
@@ -80,6 +81,7 @@ fn all_events() -> Vec<Event> {
             | Event::Silent { .. }
             | Event::Mismatch { .. }
             | Event::Stale { .. }
+            | Event::Unreadable { .. }
             | Event::Paused { .. }
             | Event::GivenUp { .. }
             | Event::Gap { .. }

@@ -67,6 +67,8 @@ impl Session {
         if let Some((from, to)) = open.end_pause(now, true) {
             self.events.push_back((now, Notice::Paused { from, to }));
         }
+        self.events.extend(open.watch.handle_lost().map(|notice| (now, notice)));
+        self.watchdog = std::mem::take(&mut open.watch);
         let stage = if open.live { Stage::Live } else { Stage::Subscribing };
         if !open.is_refused(now) {
             self.refusal = None;

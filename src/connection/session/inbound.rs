@@ -1,7 +1,7 @@
 //! What it means that something came: the session is live, refused, or not what was asked for.
 //!
 //! ```text
-//! first data, or a quiet request that stands ──▶ live: the attempts before are forgotten
+//! first data of a subscribed stream, or a quiet request that stands ──▶ live: the attempts before are forgotten
 //! error ──▶ what it objects to               ──▶ refused
 //! data, list of subscriptions                ──▶ watch ──▶ ask, send the request again, make a new connection
 //! ```
@@ -15,16 +15,14 @@ use crate::connection::batch::Batch;
 use crate::desired::PRIVATE_TYPES;
 use crate::upbit::refusal::{Objection, Refusal, Words};
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// Mute streams may cost a connection this often. Each new one interrupts every other stream for a moment, and an
-/// exchange that cannot deliver one of them would otherwise have all of them interrupted for ever.
-const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
 impl Session {
     /// Frames came.
-    pub(super) fn handle_batch(&mut self, now: Instant, batch: &Batch) {
-        if let Some(first) = batch.first_data() {
+    pub(super) fn handle_batch(&mut self, now: Instant, batch: &mut Batch) {
+        let State::Open(open) = &mut self.state else { return };
+        batch.mark_data(open.watch.handle_batch(batch));
+        let first = batch.data().and_then(|data| batch.received(data.first));
+        if let Some(first) = first {
             self.go_live(now, first);
         }
         if batch.first_data().is_some() {
@@ -36,12 +34,11 @@ impl Session {
         }
         let words = self.words();
         if let State::Open(open) = &mut self.state {
-            open.watch.handle_batch(batch);
-            if batch.first_data().is_some() && open.watch.take_question() {
+            if first.is_some() && open.watch.take_question() {
                 self.auxiliaries.want_listing();
             }
             if batch.seen().reply {
-                let notices = batch.controls().filter_map(|object| open.watch.handle_reply(object));
+                let notices = batch.controls().filter_map(|object| open.watch.handle_reply(now, object));
                 self.events.extend(notices.map(|notice| (now, withhold(notice, words))));
             }
             self.look_after_streams(now);
@@ -58,13 +55,8 @@ impl Session {
             None => {}
             Some(Remedy::Ask) => self.auxiliaries.want_listing(),
             Some(Remedy::Resubscribe) => self.outbox.push(Message::Request(Reason::Stale)),
-            Some(Remedy::Reconnect) => {
-                let recently = self.renewed_at.is_some_and(|renewed_at| now < renewed_at + RENEW_EVERY);
-                if !recently {
-                    self.renewed_at = Some(now);
-                    self.lose(now, "streams went mute and stayed so".to_owned());
-                }
-            }
+            Some(Remedy::Reconnect) if open.live => self.lose(now, "streams went mute and stayed so".to_owned()),
+            Some(Remedy::Reconnect) => self.lose(now, "no data of any subscribed stream".to_owned()),
         }
     }
 

@@ -39,7 +39,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
-use watch::Watch;
+use watch::StreamWatchdog;
 
 /// How long the answer to our close frame is waited for, and what comes before it is read. A second is left of the three
 /// that the supervisor gives.
@@ -64,8 +64,8 @@ pub struct Session {
     refusal: Option<Refusal>,
     /// The refusal that was reported and still stands, and since when.
     reported: Option<(Instant, Refusal)>,
-    /// When a connection was last given up because of mute streams.
-    renewed_at: Option<Instant>,
+    /// What is known of the streams, while no socket is open.
+    watchdog: StreamWatchdog,
     /// The last request as it was sent.
     sent: Option<String>,
     commands: VecDeque<Command>,
@@ -96,6 +96,7 @@ impl Session {
         let config = &settings.config;
         let backoff = Backoff::new(config.backoff_min, config.backoff_max);
         let messages = MessageBudget::new(config.messages_per_second, config.messages_per_minute, now);
+        let watchdog = StreamWatchdog::new(config.first_frame_timeout, settings.id == ConnectionId::Public);
         Self {
             settings,
             request: Request::default(),
@@ -110,7 +111,7 @@ impl Session {
             rng: StdRng::seed_from_u64(seed),
             refusal: None,
             reported: None,
-            renewed_at: None,
+            watchdog,
             sent: None,
             commands: VecDeque::new(),
             events: VecDeque::new(),
@@ -144,7 +145,8 @@ impl Session {
         let keepalive = Keepalive::new(config.ping_interval, config.pong_timeout, now);
         let quiet = (self.settings.id == ConnectionId::Private).then(|| Quiet::new(config.first_frame_timeout));
         self.auxiliaries.handle_opened(now + config.ping_interval);
-        self.state = State::Open(Box::new(Open::new(keepalive, Watch::new(config.first_frame_timeout), quiet)));
+        let watchdog = std::mem::take(&mut self.watchdog);
+        self.state = State::Open(Box::new(Open::new(keepalive, watchdog, quiet)));
         self.outbox = Outbox::default();
         self.outbox.push(Message::Request(Reason::Connected));
         self.events.push_back((now, Notice::Connected { attempt: self.attempt, address }));
@@ -162,8 +164,8 @@ impl Session {
         self.proceed(now);
     }
 
-    /// The socket brought something.
-    pub fn handle_inbound(&mut self, now: Instant, inbound: &Inbound) {
+    /// The socket brought something. Where the data of subscribed streams lie is marked in the batch.
+    pub fn handle_inbound(&mut self, now: Instant, inbound: &mut Inbound) {
         if let State::Open(open) = &mut self.state {
             if inbound.heard {
                 open.handle_heard(now, inbound.whole);
@@ -176,7 +178,7 @@ impl Session {
             {
                 self.events.push_back((now, Notice::Paused { from, to }));
             }
-            self.handle_batch(now, &inbound.batch);
+            self.handle_batch(now, &mut inbound.batch);
             self.look_for_life(now);
         }
         if let Some(cause) = &inbound.closed {
@@ -243,6 +245,7 @@ impl Session {
                 if let Some((from, to)) = open.end_pause(now, true) {
                     self.events.push_back((now, Notice::Paused { from, to }));
                 }
+                self.events.extend(open.watch.handle_lost().map(|notice| (now, notice)));
                 let stage = if open.live { Stage::Live } else { Stage::Subscribing };
                 self.state = State::Closing { stage, until: now + CLOSE_TIMEOUT };
                 self.commands.push_back(Command::Close);

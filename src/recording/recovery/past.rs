@@ -39,7 +39,7 @@ impl Past {
     pub(super) fn note(&mut self, epoch: u64, tree: Tree, stream: &StreamKey, last: Stamp) {
         let noted = self.by_epoch.entry(epoch).or_default();
         noted.any = noted.any.max(Some(last));
-        if is_received(stream) {
+        if is_proof(tree, stream) {
             let data = &mut noted.data[tree as usize];
             *data = (*data).max(Some(last));
         }
@@ -79,7 +79,7 @@ impl Past {
             for entry in manifest(files, &directory)? {
                 let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
                 if let (Some(stream), Some(last)) = (stream, last) {
-                    found = found.max(Some(entry.epoch).filter(|_| is_received(&stream)));
+                    found = found.max(Some(entry.epoch).filter(|_| is_proof(tree, &stream)));
                     self.note(entry.epoch, tree, &stream, last);
                 }
             }
@@ -88,9 +88,11 @@ impl Past {
     }
 }
 
-/// Whether lines of a stream came over a connection, and so say that it was listened to.
-fn is_received(stream: &StreamKey) -> bool {
-    *stream != StreamKey::recorder() && !stream.is_healed()
+/// Whether the lines of a stream prove that the feed of its tree lived. A status keeps coming on a connection of which every
+/// stream is mute; of the account, which may be quiet for days, it is all there is.
+fn is_proof(tree: Tree, stream: &StreamKey) -> bool {
+    let is_status = tree == Tree::Public && *stream == StreamKey::misc();
+    *stream != StreamKey::recorder() && !stream.is_healed() && !is_status
 }
 
 /// Reads the recorder's events: the last segments in the archive, then the active file.

@@ -3,7 +3,7 @@
 use super::rig::*;
 use std::time::Duration;
 use upbit_recorder::connection::session::Settings;
-use upbit_recorder::connection::{ConnectionId, Notice, Stage, What};
+use upbit_recorder::connection::{ConnectionId, Notice, Stage, Suspect, What};
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 
 fn rig(kinds: &[&str], codes: &[&str]) -> Rig {
@@ -95,9 +95,10 @@ async fn a_trade_stream_that_goes_mute_is_asked_for_again_and_then_left() {
         let _ = heard_sender.send(moving_ticker(server, clock).await);
     });
 
-    let Notice::Stale { streams, since } = notice(&mut rig).await else { panic!("not stale") };
-    assert_eq!(streams, ["KRW-BTC_trade"]);
-    assert!(since <= begin && (35..=37).contains(&(rig.clock.now() - begin).as_secs()));
+    let Notice::Stale { streams } = notice(&mut rig).await else { panic!("not stale") };
+    let [Suspect { stream, since }] = &streams[..] else { panic!("one stream: {streams:?}") };
+    assert_eq!(stream, "KRW-BTC_trade");
+    assert!(*since <= begin && (35..=37).contains(&(rig.clock.now() - begin).as_secs()));
     assert!(matches!(notice(&mut rig).await, Notice::Subscribed { reason: "stale", .. }));
     let Notice::Lost { stage, cause, retry_at, .. } = notice(&mut rig).await else { panic!("not lost") };
     assert_eq!((stage, &*cause), (Stage::Live, "streams went mute and stayed so"));

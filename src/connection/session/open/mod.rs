@@ -15,7 +15,7 @@ mod quiet;
 pub(super) use keepalive::Keepalive;
 pub(super) use quiet::Quiet;
 
-use super::watch::Watch;
+use super::watch::StreamWatchdog;
 use crate::clock::Instant;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const PAUSE_NOTED: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) keepalive: Keepalive,
-    pub(super) watch: Watch,
+    pub(super) watch: StreamWatchdog,
     /// Data has come, or the request stands without.
     pub(super) live: bool,
     /// On a connection that may be quiet for days.
@@ -57,7 +57,7 @@ struct Pause {
 
 impl Open {
     /// A socket that was just opened.
-    pub(super) fn new(keepalive: Keepalive, watch: Watch, quiet: Option<Quiet>) -> Self {
+    pub(super) fn new(keepalive: Keepalive, watch: StreamWatchdog, quiet: Option<Quiet>) -> Self {
         Self {
             keepalive,
             watch,
@@ -186,7 +186,7 @@ mod tests {
     fn open() -> (Open, Instant) {
         let now = Clock::anchored(Stamp::MAX).now();
         let keepalive = Keepalive::new(Duration::from_secs(15), Duration::from_secs(10), now);
-        (Open::new(keepalive, Watch::new(Duration::from_secs(10)), None), now)
+        (Open::new(keepalive, StreamWatchdog::new(Duration::from_secs(10), true), None), now)
     }
 
     #[test]

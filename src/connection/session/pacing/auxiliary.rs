@@ -173,8 +173,8 @@ mod tests {
     use crate::clock::{Clock, Stamp};
 
     const SECOND: Duration = Duration::from_secs(1);
-    const STATUS: Seen = Seen { status: true, data: false, error: false, reply: false };
-    const REPLY: Seen = Seen { reply: true, data: false, error: false, status: false };
+    const STATUS: Seen = Seen { status: true, error: false, reply: false };
+    const REPLY: Seen = Seen { reply: true, error: false, status: false };
 
     fn opened() -> (Auxiliaries, Instant) {
         let now = Clock::anchored(Stamp::MAX).now();

@@ -82,7 +82,7 @@ impl Rig {
     fn data(&mut self, frame: &[u8]) {
         let mut inbound = Inbound { heard: true, whole: true, drained: true, ..Inbound::default() };
         inbound.batch.push(frame, self.now);
-        self.act(|session, now| session.handle_inbound(now, &inbound));
+        self.act(|session, now| session.handle_inbound(now, &mut inbound));
     }
 
     fn take_commands(&mut self) -> Vec<Command> {
@@ -259,8 +259,8 @@ impl Rig {
             (Happening::Data, Line::Up) => self.data(br#"{"type":"trade","code":"KRW-BTC"}"#),
             (Happening::Error, Line::Up) => self.data(br#"{"error":{"name":"NO_CODES"}}"#),
             (Happening::Half, Line::Up) => {
-                let inbound = Inbound { heard: true, drained: true, ..Inbound::default() };
-                self.act(|session, now| session.handle_inbound(now, &inbound));
+                let mut inbound = Inbound { heard: true, drained: true, ..Inbound::default() };
+                self.act(|session, now| session.handle_inbound(now, &mut inbound));
             }
             (Happening::Closed, Line::Up) => self.act(|session, now| session.handle_closed(now, "reset".into())),
             (Happening::Reading(reading), Line::Up) => {

@@ -52,7 +52,7 @@ impl Client {
                     inbound.batch.push(br#"{"error":{"name":"NO_CODES"}}"#, now);
                 }
                 inbound.closed = Some("closed".into());
-                self.session.handle_inbound(now, &inbound);
+                self.session.handle_inbound(now, &mut inbound);
             }
         }
         let dials = std::iter::from_fn(|| self.session.poll_command()).filter(|it| matches!(it, Command::Dial { .. }));

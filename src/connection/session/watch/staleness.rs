@@ -1,17 +1,15 @@
 //! Trade streams that went mute on a living socket, seen by the ticker of the same code.
 //!
 //! ```text
-//! trade frame ──────────▶ ticker moves ── 30 s without a trade frame ──▶ stale ──▶ ask
-//!              5 s or more                                                 + 10 s still ──▶ request again
-//!                                                                          + 30 s still ──▶ new connection
+//! trade frame ──────────▶ ticker moves ── 30 s without a trade frame ──▶ stale, until a trade frame comes
+//!              5 s or more
 //! ```
 //!
 //! A ticker's accumulated volume only grows by a trade, so a growth that no trade frame explains is a fault and not a
 //! quiet market. The volume also falls, at midnight UTC; that is no trade.
 
-use super::Remedy;
 use crate::clock::Instant;
-use crate::connection::Notice;
+use crate::connection::{Notice, Suspect};
 use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use crate::upbit::ticker;
@@ -25,12 +23,6 @@ const EXPLAINED: Duration = Duration::from_secs(5);
 /// How long the trade that moved a ticker may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the request may take to mend it.
-const AFTER_ASKING: Duration = Duration::from_secs(10);
-
-/// How long the repeated request may take to mend it.
-const AFTER_REQUESTING: Duration = Duration::from_secs(20);
-
 /// The codes of which both trades and tickers are subscribed; bounded by the request.
 #[derive(Debug, Default)]
 pub(super) struct Staleness {
@@ -40,7 +32,6 @@ pub(super) struct Staleness {
     suspects: VecDeque<(Instant, String)>,
     stale: BTreeSet<String>,
     recovered: BTreeSet<String>,
-    remedy: Option<(Instant, Remedy)>,
 }
 
 #[derive(Debug)]
@@ -65,11 +56,6 @@ impl Staleness {
         }
         let gone: Vec<String> = self.stale.iter().filter(|code| !self.codes.contains_key(*code)).cloned().collect();
         gone.iter().for_each(|code| self.recover(code));
-    }
-
-    /// Whether there is nothing to watch.
-    pub(super) fn is_idle(&self) -> bool {
-        self.codes.is_empty()
     }
 
     /// A frame of a stream came: its code and object.
@@ -105,55 +91,45 @@ impl Staleness {
             code.volume = None;
             code.last_trade = code.last_trade.max(now);
         }
-        if let Some((at, _)) = &mut self.remedy {
-            *at = (*at).max(now + AFTER_ASKING);
-        }
     }
 
     /// The streams that turn out to be stale at this instant, or that are no longer.
     pub(super) fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
-        let mut since: Option<Instant> = None;
-        let mut streams = BTreeSet::new();
+        let mut suspects = Vec::new();
         while self.suspects.front().is_some_and(|(moved_at, _)| now >= *moved_at + PATIENCE)
             && let Some((_, code)) = self.suspects.pop_front()
         {
             let Some(known) = self.codes.get(&code) else { continue };
             if known.moved_at.is_some_and(|moved_at| now >= moved_at + PATIENCE) && self.stale.insert(code.clone()) {
-                since = Some(since.map_or(known.last_trade, |since| since.min(known.last_trade)));
-                streams.insert(code);
+                suspects.push(Suspect { stream: stream_name("trade", Some(&code)), since: known.last_trade });
             }
         }
-        if let Some(since) = since {
-            self.remedy.get_or_insert((now, Remedy::Ask));
-            return Some(Notice::Stale { streams: names(streams), since });
+        if !suspects.is_empty() {
+            suspects.sort_unstable_by(|one, other| one.stream.cmp(&other.stream));
+            return Some(Notice::Stale { streams: suspects });
         }
         let recovered = std::mem::take(&mut self.recovered);
         (!recovered.is_empty()).then(|| Notice::Fresh { streams: names(recovered) })
     }
 
-    /// The next step against what is stale, when its time has come.
-    pub(super) fn poll_remedy(&mut self, now: Instant) -> Option<Remedy> {
-        let (_, remedy) = self.remedy.take_if(|(at, _)| now >= *at)?;
-        self.remedy = match remedy {
-            Remedy::Ask => Some((now + AFTER_ASKING, Remedy::Resubscribe)),
-            Remedy::Resubscribe => Some((now + AFTER_REQUESTING, Remedy::Reconnect)),
-            Remedy::Reconnect => None,
-        };
-        Some(remedy)
+    /// Whether a stream is stale.
+    pub(super) fn holds(&self, stream: &str) -> bool {
+        stream.strip_suffix("_trade").is_some_and(|code| self.stale.contains(code))
+    }
+
+    /// Whether no stream is stale.
+    pub(super) fn is_over(&self) -> bool {
+        self.stale.is_empty()
     }
 
     /// When to poll again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let suspect = self.suspects.front().map(|(moved_at, _)| *moved_at + PATIENCE);
-        suspect.into_iter().chain(self.remedy.as_ref().map(|(at, _)| *at)).min()
+        self.suspects.front().map(|(moved_at, _)| *moved_at + PATIENCE)
     }
 
     fn recover(&mut self, code: &str) {
         if let Some(code) = self.stale.take(code) {
             self.recovered.insert(code);
-        }
-        if self.stale.is_empty() {
-            self.remedy = None;
         }
     }
 }
@@ -184,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticker_that_moves_without_trades_is_stale_and_each_remedy_is_tried_in_turn() {
+    fn a_ticker_that_moves_without_trades_is_stale() {
         let (mut staleness, start) = staleness();
         let at = |second| start + Duration::from_secs(second);
         staleness.handle_data(at(1), "trade", ("A-B", b"{}"));
@@ -193,11 +169,9 @@ mod tests {
         }
         assert_eq!(staleness.deadline(), Some(at(36)));
         assert_eq!(staleness.poll_notice(at(35)), None);
-        let stale = Notice::Stale { streams: vec!["A-B_trade".into()], since: at(1) };
-        assert_eq!(staleness.poll_notice(at(36)), Some(stale));
-        let remedies = [36, 45, 46, 65, 66, 500].map(|second| staleness.poll_remedy(at(second)));
-        let expected = [Some(Remedy::Ask), None, Some(Remedy::Resubscribe), None, Some(Remedy::Reconnect), None];
-        assert_eq!(remedies, expected);
+        let suspect = Suspect { stream: "A-B_trade".into(), since: at(1) };
+        assert_eq!(staleness.poll_notice(at(36)), Some(Notice::Stale { streams: vec![suspect] }));
+        assert!(staleness.holds("A-B_trade") && !staleness.holds("A-B_ticker") && !staleness.holds("C-D_trade"));
     }
 
     #[test]
@@ -207,10 +181,9 @@ mod tests {
         ticker(&mut staleness, at(0), 1.0);
         ticker(&mut staleness, at(10), 2.0);
         assert!(staleness.poll_notice(at(40)).is_some());
-        assert_eq!(staleness.poll_remedy(at(40)), Some(Remedy::Ask));
         staleness.handle_data(at(41), "trade", ("A-B", b"{}"));
         assert_eq!(staleness.poll_notice(at(41)), Some(Notice::Fresh { streams: vec!["A-B_trade".into()] }));
-        assert_eq!((staleness.poll_remedy(at(100)), staleness.deadline()), (None, None));
+        assert!(staleness.is_over() && staleness.deadline().is_none());
     }
 
     #[test]

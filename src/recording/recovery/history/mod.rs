@@ -88,6 +88,8 @@ struct Event {
     from: Option<u64>,
     to: Option<u64>,
     since: Option<u64>,
+    #[serde(default)]
+    last_data: Vec<u64>,
     last: Option<u64>,
     before: Option<u64>,
     #[serde(default)]
@@ -196,9 +198,10 @@ impl History {
             ("stale", Some(tree)) => {
                 let since = event.since.and_then(Stamp::from_micros).unwrap_or(stamp);
                 let suspected = &mut self.suspected[tree as usize];
-                event.streams.into_iter().for_each(|stream| {
-                    suspected.entry(stream).or_insert(since);
-                });
+                for (index, stream) in event.streams.into_iter().enumerate() {
+                    let own = event.last_data.get(index).copied().and_then(Stamp::from_micros);
+                    suspected.entry(stream).or_insert(own.unwrap_or(since));
+                }
             }
             // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
             ("gap", Some(tree)) if event.kind.as_deref() == Some("suspected") => {

@@ -230,7 +230,9 @@ async fn a_refused_request_is_shown_once_and_retried_slowly_unless_it_changes() 
     }
     let begin = rig.clock.now();
     rig.requests.send(request(&["KRW-ETH"])).unwrap();
-    rig.live().await;
+    let mut server = rig.subscribed().await;
+    send(&mut server, r#"{"type":"trade","code":"KRW-ETH"}"#).await;
+    assert!(matches!(rig.notice().await, Notice::Live { .. }));
     assert!(rig.clock.now() - begin < Duration::from_secs(1));
 }
 

@@ -92,6 +92,18 @@ fn every_call_may_fail() {
 }
 
 #[test]
+fn a_feed_that_is_mute_on_a_warm_socket_is_a_gap() {
+    let mut seen = [0; 3];
+    for seed in 0..12 {
+        let outcome = world::run(&Plan::mute(seed));
+        assert_eq!(outcome.violations, [""; 0], "seed {seed}");
+        let counts = ["stale", "unreadable", "mismatch"].map(|event| outcome.count(event, "public"));
+        (0..3).for_each(|index| seen[index] += counts[index]);
+    }
+    assert!(seen.iter().all(|count| *count > 0), "each kind of it: {seen:?}");
+}
+
+#[test]
 fn overload_pauses_the_reading_and_leaves_the_other_connection_alone() {
     for seed in 1..3 {
         let outcome = world::run(&Plan::overload(seed));

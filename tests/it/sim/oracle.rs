@@ -10,12 +10,14 @@
 //! In the end:
 //! * whatever is missing lies inside a gap on record;
 //! * sockets and gaps together cover all time since the directory was made;
+//! * streams that bring nothing for more than a minute, on a socket that lives, are in a gap from their last data on;
 //! * a gap in which nobody listened holds no line, one of a kill only those of the last moments: none is wider than it has
 //!   to be;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
 use super::disk::{Crash, Fault, SimDisk};
-use super::exchange::books::{Books, Sent, Side};
+use super::exchange::books::{Books, MuteTime, Sent, Side};
+use super::exchange::is_of;
 use super::tape::Tape;
 use super::timeline::{Gap, Moment, Timeline};
 use super::world::{Ended, Lived};
@@ -29,6 +31,9 @@ const FLUSH: Duration = Duration::from_millis(50);
 
 /// How long an end may take, whatever the disk does.
 const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// How long a feed may be mute before it is noticed, and so much for the way to the disk.
+const NOTICED: Duration = Duration::from_secs(61);
 
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
@@ -51,7 +56,7 @@ struct Matched {
     side: Side,
     /// When each object that is on disk was received, by its line.
     moments: BTreeMap<usize, Moment>,
-    /// Objects that are in `misc`, which goes on while nobody is subscribed.
+    /// Objects that prove nothing: in `misc`, which goes on while nobody is subscribed, or of a stream nobody asked for.
     misc: BTreeSet<usize>,
     /// The epochs of the segments that are sealed, each with an object of its own.
     sealed: Vec<(usize, u64)>,
@@ -104,7 +109,8 @@ impl Oracle {
         let (mut sent, mut recorded) = (0, 0);
         for id in CONNECTIONS {
             let matched = self.match_lines(&tape, books, id);
-            let gaps = self.gaps(&tape, id);
+            let gaps = self.gaps(&tape, id, None);
+            self.check_mute(id, &matched, &tape);
             self.check_missing(id, &matched, &gaps);
             self.check_coverage(id, &matched, (&gaps, self.beginning(&tape)));
             self.check_emptiness(id, &tape, &matched);
@@ -136,7 +142,7 @@ impl Oracle {
                     }
                     indexes.push(index);
                 }
-                if stream == "misc" {
+                if stream == "misc" || stream.ends_with("_ticker") {
                     misc.extend(&indexes);
                 }
                 let first = indexes.first().copied();
@@ -249,6 +255,30 @@ impl Oracle {
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
 
+    /// Streams that were mute for longer than it takes to notice are in a gap, whatever kept their socket warm.
+    fn check_mute(&mut self, id: ConnectionId, matched: &Matched, tape: &Tape) {
+        let mut faults = Vec::new();
+        for MuteTime { session, streams, from, to } in &matched.side.mutes {
+            let life = self.life_at(*from);
+            let ends = [*to, matched.side.sessions[*session].closed, Some(life.to)];
+            let end = ends.into_iter().flatten().min().expect("a life ends");
+            if end.saturating_duration_since(*from) < NOTICED || !life.life.has_sound_disk() {
+                continue;
+            }
+            for stream in streams {
+                let sent = |index: &usize| &matched.side.sent[*index];
+                let own = matched.moments.iter().filter(|(index, _)| sent(index).at <= *from);
+                let last =
+                    own.filter(|(index, _)| is_of(&sent(index).content, stream)).map(|(_, moment)| *moment).max();
+                let (Some(last), until) = (last, self.told(self.time.at(end), end)) else { continue };
+                if !self.time.is_covered(&self.gaps(tape, id, Some(stream)), last, until) {
+                    faults.push(format!("{stream} from {last:?} to {until:?}, on socket {session}"));
+                }
+            }
+        }
+        self.tell(&format!("{id}: mute, and in no gap"), &faults);
+    }
+
     /// Nothing was recorded while nobody listened. Where the doubt is about what was written, there may be lines.
     fn check_emptiness(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
         let data = matched.moments.iter().filter(|(index, _)| !matched.misc.contains(index));
@@ -306,9 +336,13 @@ impl Oracle {
         lines.into_iter().zip(&tape.events).filter(move |(_, event)| is_own(event))
     }
 
-    /// The gaps of a connection, in order; those that touch or overlap are one.
-    fn gaps(&self, tape: &Tape, id: ConnectionId) -> Vec<Gap> {
-        let mut own: Vec<Gap> = self.gap_events(tape, id).map(gap).collect();
+    /// The gaps of a connection, or of a stream of it, in order; those that touch or overlap are one.
+    fn gaps(&self, tape: &Tape, id: ConnectionId, stream: Option<&str>) -> Vec<Gap> {
+        let has = |event: &serde_json::Value| {
+            stream
+                .is_none_or(|stream| event["streams"].as_array().is_some_and(|all| all.iter().any(|one| one == stream)))
+        };
+        let mut own: Vec<Gap> = self.gap_events(tape, id).filter(|(_, event)| has(event)).map(gap).collect();
         own.sort_unstable();
         let mut gaps: Vec<Gap> = Vec::new();
         for gap in own {

@@ -47,6 +47,19 @@ impl Plan {
         let mut lives: Vec<Life> = (0..rng.random_range(2..=5)).map(|_| Life::draw(&mut rng)).collect();
         lives.iter_mut().for_each(|life| life.draw_steps(&mut rng));
         lives.extend([Life::quiet(45), Life::quiet(45)]);
+        // Drawn apart, so that everything else stays what it was.
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6d75_7465);
+        if rng.random_ratio(1, 8) {
+            let place = rng.random_range(0..lives.len() - 1);
+            lives.insert(place, Life::mute(&mut rng));
+        }
+        Self { seed, lives }
+    }
+
+    /// Two lives in which market data ceases on sockets that live, and one in which all is put in order.
+    pub(crate) fn mute(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let lives = vec![Life::mute(&mut rng), Life::mute(&mut rng), Life::quiet(45)];
         Self { seed, lives }
     }
 }
@@ -102,6 +115,12 @@ impl Life {
             jump: 0,
             steps: Vec::new(),
         }
+    }
+
+    /// A life in which market data ceases while its socket lives.
+    fn mute(rng: &mut StdRng) -> Self {
+        let end = [End::Stop, End::Crash(Crash::Kill), End::Crash(Crash::PowerCut)][rng.random_range(0..3)];
+        Self { mood: Mood::Mute, end, ..Self::quiet(rng.random_range(150..500)) }
     }
 
     /// Whether the disk does what it is asked to, until the life ends.

@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::{Clock, Stamp};
 use crate::config::ConnectionConfig;
 use crate::connection::ConnectionId;
+use crate::connection::batch::DataSpan;
 use crate::connection::dial::DialError;
 use crate::upbit::auth::{Credentials, JwtAlgorithm};
 use crate::upbit::limits::Answer;
@@ -122,6 +123,77 @@ fn refused_keys_are_retried_slowly_and_shown_once() {
     assert_eq!(refused, 1);
     rig.act(|session, now| session.handle_request(now, request("KRW-ETH")));
     assert!(rig.session.poll_deadline().unwrap() > rig.now, "another request does not mend the keys");
+}
+
+#[test]
+fn only_data_that_was_asked_for_makes_a_session_live() {
+    let mut rig = Rig::start();
+    for _ in 0..8 {
+        rig.wait();
+        rig.act(|session, now| session.handle_opened(now, "a".into()));
+        for frame in [
+            &br#"{"status":"UP"}"#[..],
+            br#"{"type":"trade","code":"KRW-OTHER"}"#,
+            br#"{"type":"ticker","code":"KRW-BTC"}"#,
+            br#"{"type":"error","error":{"name":"X"}}"#,
+            b"\x78\x9c\xab",
+        ] {
+            rig.data(frame);
+        }
+        rig.act(|session, now| session.handle_closed(now, "closed".into()));
+    }
+    assert!(!rig.events.iter().any(|event| matches!(event, Notice::Live { .. })));
+    let due = rig.session.poll_deadline().unwrap();
+    assert!(due >= rig.now + Duration::from_secs(15), "the backoff is not reset");
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
+    assert!(matches!(rig.events.last(), Some(Notice::Live { attempt: 9 })), "{:?}", rig.events.last());
+}
+
+#[test]
+fn where_the_data_lies_is_marked_in_the_batch() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    let mut inbound = Inbound { heard: true, whole: true, drained: true, ..Inbound::default() };
+    for frame in
+        [&br#"{"status":"UP"}"#[..], br#"{"type":"trade","code":"KRW-BTC"}"#, br#"{"type":"trade","code":"KRW-X"}"#]
+    {
+        inbound.batch.push(frame, rig.now);
+    }
+    rig.session.handle_inbound(rig.now, &mut inbound);
+    assert_eq!(inbound.batch.data(), Some(DataSpan { first: 1, last: 1 }));
+}
+
+/// A frame that cannot be read, and a trade, each second; then the frames alone.
+#[test]
+fn an_unreadable_feed_is_left_and_told_once() {
+    let mut rig = Rig::start();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
+    let end = rig.now + Duration::from_secs(45);
+    while rig.now < end {
+        let next = rig.now + Duration::from_secs(1);
+        while rig.session.poll_deadline().is_some_and(|deadline| deadline <= next) {
+            rig.wait();
+        }
+        rig.now = next;
+        rig.data(&[0xab; 80]);
+    }
+    let names: Vec<&str> = rig
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Notice::Stale { .. } => Some("stale"),
+            Notice::Subscribed { reason: "stale", .. } => Some("again"),
+            Notice::Unreadable { .. } => Some("unreadable"),
+            Notice::Lost { stage: Stage::Live, .. } => Some("lost"),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(names, ["stale", "again", "unreadable", "lost"]);
 }
 
 #[test]

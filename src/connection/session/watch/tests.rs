@@ -120,7 +120,8 @@ impl Feed {
 
     /// Trades at random, `rate` of them an hour at each time, until `length` is over.
     fn trade(&mut self, length: Duration, seed: u64, rate: impl Fn(Duration) -> f64) {
-        let (mut rng, most) = (StdRng::seed_from_u64(seed), (0..48).map(|half| rate(half * HOUR / 2)).fold(0.0, f64::max));
+        let (mut rng, most) =
+            (StdRng::seed_from_u64(seed), (0..48).map(|half| rate(half * HOUR / 2)).fold(0.0, f64::max));
         let begin = self.now;
         loop {
             let gap = HOUR.mul_f64(-(1.0 - rng.random::<f64>()).ln() / most);
@@ -211,7 +212,9 @@ fn a_fast_feed_raises_no_false_alarm_in_days() {
     for seed in 0..3 {
         let mut feed = Feed::trades(Exchange::Answers);
         // From one a second by day to one a minute by night.
-        let rate = |at: Duration| 3600.0 * (-4.1 * (1.0 - (at.as_secs_f64() / 86_400.0 * std::f64::consts::TAU).cos()) / 2.0).exp();
+        let rate = |at: Duration| {
+            3600.0 * (-4.1 * (1.0 - (at.as_secs_f64() / 86_400.0 * std::f64::consts::TAU).cos()) / 2.0).exp()
+        };
         feed.trade(3 * DAY, seed, rate);
         assert!(feed.stale.is_empty(), "seed {seed}: {}", feed.stale.len());
     }
@@ -252,7 +255,8 @@ fn a_mute_feed_is_asked_then_asked_for_again_then_left() {
     let (mut feed, quiet) = steady(Exchange::Mute);
     let last = feed.now;
     feed.wait(Duration::from_secs(80));
-    let tried: Vec<(u64, Remedy)> = feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
+    let tried: Vec<(u64, Remedy)> =
+        feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
     assert_eq!(tried, [(45, Remedy::Ask), (55, Remedy::Resubscribe), (75, Remedy::Reconnect)]);
     let [(_, told)] = &feed.stale[..] else { panic!("{:?}", feed.stale) };
     let since: Vec<Instant> = told.iter().map(|suspect| suspect.since).collect();
@@ -354,7 +358,8 @@ fn a_connection_without_first_data_is_left() {
     feed.frame(br#"{"status":"UP"}"#);
     assert!(feed.remedies.is_empty());
     feed.wait(HOUR);
-    let tried: Vec<(u64, Remedy)> = feed.remedies.iter().map(|(at, remedy)| ((*at - begin).as_secs(), *remedy)).collect();
+    let tried: Vec<(u64, Remedy)> =
+        feed.remedies.iter().map(|(at, remedy)| ((*at - begin).as_secs(), *remedy)).collect();
     let at = [30, 60, 120, 240, 480, 960, 1_920];
     assert_eq!(tried, at.map(|second| (second, Remedy::Reconnect)));
     assert!(feed.stale.is_empty(), "the gap is open anyway");
@@ -391,7 +396,8 @@ fn streams_that_lived_and_are_not_listed_are_suspected() {
         feed.wait(Duration::from_secs(1));
         feed.data("trade", "A-B");
     }
-    let told = [("C-D_ticker", quiet), ("C-D_trade", last)].map(|(stream, since)| Suspect { stream: stream.into(), since });
+    let told =
+        [("C-D_ticker", quiet), ("C-D_trade", last)].map(|(stream, since)| Suspect { stream: stream.into(), since });
     assert_eq!(feed.stale.iter().map(|(_, told)| &told[..]).collect::<Vec<_>>(), [&told[..]]);
     assert_eq!(feed.count(Remedy::Resubscribe), 1);
     for _ in 0..20 {
@@ -448,7 +454,8 @@ fn a_feed_that_becomes_unreadable_is_mute() {
         feed.wait(Duration::from_secs(1));
         feed.frame(&COMPRESSED);
     }
-    let tried: Vec<(u64, Remedy)> = feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
+    let tried: Vec<(u64, Remedy)> =
+        feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
     assert_eq!(tried[..2], [(11, Remedy::Ask), (21, Remedy::Resubscribe)]);
     assert_eq!(feed.stale[0].1[1], Suspect { stream: "A-B_trade".into(), since: last });
     assert_eq!((feed.count(Remedy::Reconnect), &feed.unreadable[..]), (1, &[40][..]));
@@ -490,5 +497,8 @@ fn an_outbreak_is_one_notice_with_its_count() {
     feed.wait(Duration::from_secs(60));
     assert_eq!(feed.unreadable, [60]);
     feed.frame(b"x");
-    assert!(matches!(feed.watchdog.handle_lost(), Some(Notice::Unreadable { frames: 1, .. })), "it ends with the socket");
+    assert!(
+        matches!(feed.watchdog.handle_lost(), Some(Notice::Unreadable { frames: 1, .. })),
+        "it ends with the socket"
+    );
 }

@@ -15,6 +15,17 @@ pub(crate) struct Side {
     pub(crate) sent: Vec<Sent>,
     /// Every socket that was accepted.
     pub(crate) sessions: Vec<Session>,
+    /// When streams brought nothing although their socket lived.
+    pub(crate) mutes: Vec<MuteTime>,
+}
+
+/// A time in which streams brought nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct MuteTime {
+    pub(crate) session: usize,
+    pub(crate) streams: Vec<&'static str>,
+    pub(crate) from: Instant,
+    pub(crate) to: Option<Instant>,
 }
 
 /// An object, or bytes that are none, as the line on disk must give them back.
@@ -66,6 +77,15 @@ impl Books {
 
     pub(crate) fn close(&self, (id, session): (ConnectionId, usize), now: Instant) {
         self.lock()[id as usize].sessions[session].closed.get_or_insert(now);
+    }
+
+    pub(crate) fn begin_mute(&self, (id, session): (ConnectionId, usize), streams: Vec<&'static str>, now: Instant) {
+        self.lock()[id as usize].mutes.push(MuteTime { session, streams, from: now, to: None });
+    }
+
+    pub(crate) fn end_mute(&self, (id, session): (ConnectionId, usize), now: Instant) {
+        let mutes = &mut self.lock()[id as usize].mutes;
+        mutes.iter_mut().filter(|mute| mute.session == session).for_each(|mute| _ = mute.to.get_or_insert(now));
     }
 
     pub(crate) fn note_read(&self, (id, session): (ConnectionId, usize), read: u64, now: Instant) {

@@ -5,15 +5,18 @@
 //! ```
 
 pub(super) mod books;
+pub(super) mod mute;
 mod talk;
 mod wire;
 
 use books::Books;
+use mute::Muteness;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+pub(super) use talk::is_of;
 use talk::serve;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
@@ -40,6 +43,8 @@ pub(crate) enum Mood {
     Kind,
     /// Nothing, but market data comes faster than a slow disk takes it.
     Busy,
+    /// Nothing, but market data ceases while the socket lives.
+    Mute,
     /// Anything.
     Wild,
 }
@@ -79,6 +84,7 @@ struct Script {
     floods: u32,
     ends_after: Duration,
     end: End,
+    mute: Option<Muteness>,
 }
 
 #[derive(Debug)]
@@ -131,7 +137,9 @@ impl Pipe {
         }
         let script = Script::draw(rng, wild);
         let floods = if busy && id == ConnectionId::Public { BUSY_FLOODS } else { script.floods };
-        Ok(Script { floods, ..script })
+        let is_mute = shared.mood == Mood::Mute && id == ConnectionId::Public;
+        let mute = is_mute.then(|| Muteness::draw(script.seed));
+        Ok(Script { floods, mute, ..script })
     }
 }
 
@@ -185,6 +193,7 @@ impl Script {
                 floods: 0,
                 ends_after,
                 end: End::Drop,
+                mute: None,
             };
         }
         let upgrade = match rng.random_range(0..15) {
@@ -205,6 +214,6 @@ impl Script {
             _ => End::Error,
         };
         let ends_after = Duration::from_millis(rng.random_range(0..60_000));
-        Self { seed, upgrade, rate, flood_after, floods, ends_after, end }
+        Self { seed, upgrade, rate, flood_after, floods, ends_after, end, mute: None }
     }
 }

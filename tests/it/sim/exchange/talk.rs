@@ -1,6 +1,7 @@
 //! One socket of the simulated exchange: request, frames, and the end that was drawn for it.
 
 use super::books::Books;
+use super::mute::{Kind, Muteness, list};
 use super::wire::Wire;
 use super::{Call, End, HANG_UP, Script, Upgrade};
 use futures_util::{SinkExt, StreamExt};
@@ -24,8 +25,10 @@ type Socket = WebSocketStream<ServerEnd>;
 /// Serves one socket until one of the two hangs up.
 pub(super) async fn serve(call: Call, books: Books, clock: Clock) {
     let key = (call.id, call.session);
-    let mut talk = Talk { key, books, clock, rng: StdRng::seed_from_u64(call.script.seed), written: Arc::default() };
+    let rng = StdRng::seed_from_u64(call.script.seed);
+    let mut talk = Talk { key, books, clock, rng, written: Arc::default(), mute: None };
     talk.run(call.stream, &call.script).await;
+    talk.books.end_mute(key, clock.now());
     talk.books.close(key, clock.now());
 }
 
@@ -36,10 +39,14 @@ struct Talk {
     clock: Clock,
     rng: StdRng,
     written: Arc<AtomicU64>,
+    /// What is mute now.
+    mute: Option<Muteness>,
 }
 
 enum Turn {
-    Heard(bool),
+    /// `None`: the client is gone.
+    Heard(Option<Message>),
+    Mute(bool),
     Send,
     Flood,
     End,
@@ -74,16 +81,32 @@ impl Talk {
         let end = start + script.ends_after;
         let (mut flood, mut floods) = (start + script.flood_after, script.floods);
         let mut next = start + Duration::from_millis(20);
+        let mut turning = script.mute.map(|mute| start + mute.after);
         loop {
             let turn = tokio::select! {
                 biased;
                 () = sleep_until(Some(end)) => Turn::End,
-                heard = socket.next() => Turn::Heard(matches!(heard, Some(Ok(_)))),
+                heard = socket.next() => Turn::Heard(heard.and_then(Result::ok)),
+                () = sleep_until(turning) => Turn::Mute(self.mute.is_none()),
                 () = sleep_until(Some(flood)), if floods > 0 => Turn::Flood,
                 () = sleep_until(Some(next)) => Turn::Send,
             };
             let alive = match turn {
-                Turn::Heard(alive) => alive,
+                Turn::Heard(None) => false,
+                Turn::Heard(Some(message)) => {
+                    let is_mended = self.mute.is_some_and(|mute| mute.is_forgotten) && is_request(&message);
+                    // What goes mute alone, and behind the list, nothing shows.
+                    let is_too_late = self.mute.is_none() && is_question(&message);
+                    let is_one = matches!(script.mute, Some(Muteness { kind: Kind::One(_), .. }));
+                    turning = turning.filter(|_| !is_mended && !(is_too_late && is_one));
+                    self.set_mute(self.mute.filter(|_| !is_mended));
+                    script.mute.is_none() || self.answer(socket, &message).await
+                }
+                Turn::Mute(begins) => {
+                    self.set_mute(script.mute.filter(|_| begins));
+                    turning = self.mute.map(|mute| self.clock.now() + mute.lasts);
+                    true
+                }
                 Turn::End => return self.end(socket, &script.end).await,
                 Turn::Flood => {
                     (flood, floods) = (self.clock.now() + Duration::from_secs(1), floods - 1);
@@ -142,8 +165,48 @@ impl Talk {
         true
     }
 
+    fn set_mute(&mut self, mute: Option<Muteness>) {
+        let now = self.clock.now();
+        match (&self.mute, &mute) {
+            (None, Some(mute)) => self.books.begin_mute(self.key, mute.streams(), now),
+            (Some(_), None) => self.books.end_mute(self.key, now),
+            _ => {}
+        }
+        self.mute = mute;
+    }
+
+    /// Answers the question what is subscribed.
+    async fn answer(&mut self, socket: &mut Socket, message: &Message) -> bool {
+        if !is_question(message) {
+            return true;
+        }
+        let is_one = self.mute.is_some_and(|mute| matches!(mute.kind, Kind::One(_)));
+        let forgotten = self.mute.filter(|mute| mute.is_forgotten || is_one).map(|mute| mute.streams());
+        let reply = list(&forgotten.unwrap_or_default(), &self.number());
+        self.send(socket, reply.clone().into_bytes(), vec![reply.into_bytes()]).await
+    }
+
     async fn send_some(&mut self, socket: &mut Socket) -> bool {
-        let (frame, contents) = self.frame();
+        let (frame, contents) = match self.mute.map(|mute| mute.kind) {
+            None => self.frame(),
+            Some(Kind::One(stream)) => loop {
+                let (frame, contents) = self.frame();
+                if !contents.iter().any(|object| is_of(object, stream)) {
+                    break (frame, contents);
+                }
+            },
+            Some(Kind::Unreadable) => {
+                let bytes = [&b"\xff\xfe"[..], self.number().as_bytes(), &[0xfe; 60]].concat();
+                (bytes.clone(), vec![bytes])
+            }
+            Some(Kind::Whole) => {
+                let number = self.number();
+                let unasked = format!(r#"{{"type":"ticker","code":"KRW-BTC","n":{number}}}"#);
+                let status = format!(r#"{{"status":"UP","n":{number}}}"#);
+                let text = if self.rng.random() { unasked } else { status };
+                (text.clone().into_bytes(), vec![text.into_bytes()])
+            }
+        };
         self.send(socket, frame, contents).await
     }
 
@@ -210,4 +273,20 @@ impl Talk {
     async fn sleep(&self, length: Duration) {
         sleep_until(Some(self.clock.now() + length)).await;
     }
+}
+
+/// Whether the client asks what is subscribed.
+fn is_question(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if text.contains("LIST_SUBSCRIPTIONS"))
+}
+
+/// Whether the client asks for streams.
+fn is_request(message: &Message) -> bool {
+    matches!(message, Message::Text(text) if text.contains(r#""codes""#))
+}
+
+/// Whether an object is one of a stream, `CODE_type`.
+pub(crate) fn is_of(object: &[u8], stream: &str) -> bool {
+    let (code, kind) = stream.split_once('_').expect("it has both");
+    object.starts_with(format!(r#"{{"type":"{kind}","code":"{code}""#).as_bytes())
 }

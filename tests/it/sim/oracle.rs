@@ -11,6 +11,7 @@
 //! * whatever is missing lies inside a gap on record;
 //! * sockets and gaps together cover all time since the directory was made;
 //! * streams that bring nothing for more than a minute, on a socket that lives, are in a gap from their last data on;
+//! * no gap of market data begins at a status or at something else that is no data;
 //! * a gap in which nobody listened holds no line, one of a kill only those of the last moments: none is wider than it has
 //!   to be;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
@@ -114,6 +115,7 @@ impl Oracle {
             self.check_missing(id, &matched, &gaps);
             self.check_coverage(id, &matched, (&gaps, self.beginning(&tape)));
             self.check_emptiness(id, &tape, &matched);
+            self.check_beginnings(id, &tape, &matched);
             self.check_doubts(id, &tape, &matched);
             self.check_epochs(id, &matched);
             sent += matched.side.sent.len();
@@ -267,7 +269,9 @@ impl Oracle {
             }
             for stream in streams {
                 let sent = |index: &usize| &matched.side.sent[*index];
-                let own = matched.moments.iter().filter(|(index, _)| sent(index).at <= *from);
+                // What an earlier process had received is not known to this one.
+                let is_before = |index: &usize| (life.from..=*from).contains(&sent(index).at);
+                let own = matched.moments.iter().filter(|(index, _)| is_before(index));
                 let last =
                     own.filter(|(index, _)| is_of(&sent(index).content, stream)).map(|(_, moment)| *moment).max();
                 let (Some(last), until) = (last, self.told(self.time.at(end), end)) else { continue };
@@ -294,6 +298,20 @@ impl Oracle {
         let faults: Vec<_> =
             filled.map(|(line, from, to)| format!("the one from {from} to {to} of line {line}")).collect();
         self.tell(&format!("{id}: a gap in which there are lines"), &faults);
+    }
+
+    /// No gap of market data begins at a line that proves nothing: what came before it may be missing as well.
+    fn check_beginnings(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
+        let moments: BTreeSet<Moment> =
+            matched.misc.iter().filter_map(|index| matched.moments.get(index)).copied().collect();
+        let is_judged = |gap: &serde_json::Value| {
+            let by_data = ["disconnected", "stopped", "killed", "suspected"].iter().any(|kind| gap["kind"] == *kind);
+            by_data && id == ConnectionId::Public
+        };
+        let begins = self.gap_events(tape, id).filter(|(_, event)| is_judged(event)).map(gap);
+        let wrong = begins.filter(|gap| moments.contains(&Moment { line: gap.line, stamp: gap.from }));
+        let faults: Vec<_> = wrong.map(|gap| format!("the one from {} to {}", gap.from, gap.to)).collect();
+        self.tell(&format!("{id}: a gap begins at a line that is no data"), &faults);
     }
 
     /// What had been durable for a while when a process was killed is in no doubt, as far as the next start could read.

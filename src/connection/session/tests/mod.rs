@@ -81,7 +81,7 @@ impl Rig {
     }
 
     fn data(&mut self, frame: &[u8]) {
-        let mut inbound = Inbound { heard: true, whole: true, drained: true, ..Inbound::default() };
+        let mut inbound = Inbound { heard: true, whole: true, drained: true, sent: true, ..Inbound::default() };
         inbound.batch.push(frame, self.now);
         self.act(|session, now| session.handle_inbound(now, &mut inbound));
     }

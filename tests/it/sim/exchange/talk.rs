@@ -96,9 +96,9 @@ impl Talk {
                 Turn::Heard(Some(message)) => {
                     let is_mended = self.mute.is_some_and(|mute| mute.is_forgotten) && is_request(&message);
                     // What goes mute alone, and behind the list, nothing shows.
-                    let is_too_late = self.mute.is_none() && is_question(&message);
                     let is_one = matches!(script.mute, Some(Muteness { kind: Kind::One(_), .. }));
-                    turning = turning.filter(|_| !is_mended && !(is_too_late && is_one));
+                    let is_too_late = is_one && self.mute.is_none() && is_question(&message);
+                    turning = turning.filter(|_| !(is_mended || is_too_late));
                     self.set_mute(self.mute.filter(|_| !is_mended));
                     script.mute.is_none() || self.answer(socket, &message).await
                 }

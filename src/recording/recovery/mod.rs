@@ -143,6 +143,7 @@ impl Recovery<'_> {
         // Where the time line of the last process had come to, wherever names of older ones may be.
         let reached = self.mark.map_or(self.now, |mark| mark.durable);
         self.found.history = past::read_history(self.files, own, reached)?;
+        self.past.asked = Tree::ALL.map(|tree| self.found.history.asked(tree));
         let today = SegmentName { tree: Tree::Public, stream: StreamKey::misc(), first: self.now }.directory();
         for tree in Tree::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =

@@ -8,7 +8,7 @@
 //!
 //! Dates later than today are of a clock that was wrong, then or now, so they are looked at as well.
 
-use super::history::History;
+use super::history::{Asked, History};
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
 use crate::recording::files::{Files, StorageError};
@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Default)]
 pub(super) struct Past {
     by_epoch: BTreeMap<u64, Last>,
+    /// What was asked for, per tree; `None`: not known.
+    pub(super) asked: [Option<Asked>; 2],
 }
 
 /// The latest stamps of one time line.
@@ -37,9 +39,10 @@ pub(super) struct Last {
 impl Past {
     /// A line stamped `last` is there.
     pub(super) fn note(&mut self, epoch: u64, tree: Tree, stream: &StreamKey, last: Stamp) {
+        let is_proof = self.is_proof(tree, stream);
         let noted = self.by_epoch.entry(epoch).or_default();
         noted.any = noted.any.max(Some(last));
-        if is_proof(tree, stream) {
+        if is_proof {
             let data = &mut noted.data[tree as usize];
             *data = (*data).max(Some(last));
         }
@@ -79,20 +82,21 @@ impl Past {
             for entry in manifest(files, &directory)? {
                 let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
                 if let (Some(stream), Some(last)) = (stream, last) {
-                    found = found.max(Some(entry.epoch).filter(|_| is_proof(tree, &stream)));
+                    found = found.max(Some(entry.epoch).filter(|_| self.is_proof(tree, &stream)));
                     self.note(entry.epoch, tree, &stream, last);
                 }
             }
         }
         Ok(())
     }
-}
 
-/// Whether the lines of a stream prove that the feed of its tree lived. A status keeps coming on a connection of which every
-/// stream is mute; of the account, which may be quiet for days, it is all there is.
-fn is_proof(tree: Tree, stream: &StreamKey) -> bool {
-    let is_status = tree == Tree::Public && *stream == StreamKey::misc();
-    *stream != StreamKey::recorder() && !stream.is_healed() && !is_status
+    /// Whether the lines of a stream prove that the feed of its tree lived. A status, or a stream that nobody asked for, keeps
+    /// coming on a connection of which every stream is mute; of the account, which may be quiet for days, any line does.
+    fn is_proof(&self, tree: Tree, stream: &StreamKey) -> bool {
+        let is_asked = self.asked[tree as usize].as_ref().is_none_or(|asked| asked.has(stream));
+        let is_data = tree == Tree::Private || (*stream != StreamKey::misc() && is_asked);
+        *stream != StreamKey::recorder() && !stream.is_healed() && is_data
+    }
 }
 
 /// Reads the recorder's events: the last segments in the archive, then the active file.

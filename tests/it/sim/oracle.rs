@@ -300,12 +300,13 @@ impl Oracle {
         self.tell(&format!("{id}: a gap in which there are lines"), &faults);
     }
 
-    /// No gap of market data begins at a line that proves nothing: what came before it may be missing as well.
+    /// No gap of market data begins at a line that proves nothing: what came before it may be missing as well. That of a kill
+    /// begins where the disk is in doubt, which may be anywhere.
     fn check_beginnings(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
         let moments: BTreeSet<Moment> =
             matched.misc.iter().filter_map(|index| matched.moments.get(index)).copied().collect();
         let is_judged = |gap: &serde_json::Value| {
-            let by_data = ["disconnected", "stopped", "killed", "suspected"].iter().any(|kind| gap["kind"] == *kind);
+            let by_data = ["disconnected", "stopped", "suspected"].iter().any(|kind| gap["kind"] == *kind);
             by_data && id == ConnectionId::Public
         };
         let begins = self.gap_events(tape, id).filter(|(_, event)| is_judged(event)).map(gap);

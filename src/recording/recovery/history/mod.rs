@@ -4,9 +4,11 @@ use super::decide::UNMARKED;
 use crate::clock::Stamp;
 use crate::recording::naming::layout::Tree;
 use crate::recording::naming::manifest::Origins;
+use crate::recording::naming::stream_key::StreamKey;
+use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
@@ -60,6 +62,21 @@ pub struct History {
     last: Stamp,
     /// In which time line the segments were written that ended since these events begin, by their plain names.
     ended_in: BTreeMap<String, u64>,
+}
+
+/// The streams that earlier requests asked for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    streams: BTreeSet<String>,
+    /// Types asked for as a whole.
+    whole: BTreeSet<String>,
+}
+
+impl Asked {
+    /// Whether a stream was asked for.
+    pub fn has(&self, stream: &StreamKey) -> bool {
+        self.streams.contains(stream.as_str()) || self.whole.contains(stream.kind())
+    }
 }
 
 /// A gap of an earlier time line, of a whole connection.
@@ -131,6 +148,18 @@ impl History {
     /// What was asked when the events ended.
     pub fn last_origins(&self, tree: Tree) -> Option<Origins> {
         self.requests[tree as usize].last().map(|(_, request)| Origins::of(request))
+    }
+
+    /// What was asked for, as far as these events reach back; `None`: they tell of no request.
+    pub fn asked(&self, tree: Tree) -> Option<Asked> {
+        let requests = &self.requests[tree as usize];
+        let mut asked = Asked::default();
+        for subscription in requests.iter().flat_map(|(_, request)| &request.subscriptions) {
+            let kind = &subscription.kind;
+            asked.streams.extend(subscription.codes.iter().map(|code| stream_name(kind, Some(code))));
+            asked.whole.extend(subscription.codes.is_empty().then(|| kind.clone()));
+        }
+        (!asked.streams.is_empty() || !asked.whole.is_empty()).then_some(asked)
     }
 
     /// In which time line a segment was written that ended; `None`: these events do not tell.
@@ -213,6 +242,10 @@ impl History {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
                 let until = &mut self.gaps_until[tree as usize];
                 *until = (*until).max(to);
+                // What was suspected ended where such a gap began, and where it had just begun there is no gap of it.
+                if matches!(event.kind.as_deref(), Some("disconnected" | "stopped" | "killed")) {
+                    self.suspected[tree as usize].clear();
+                }
                 for since in [&mut self.missing_since[tree as usize], &mut self.lost_since[tree as usize]] {
                     since.take_if(|since| from.is_some_and(|from| from <= *since));
                 }

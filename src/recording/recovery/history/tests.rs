@@ -40,6 +40,30 @@ fn the_last_life_is_read_from_its_events() {
 }
 
 #[test]
+fn what_is_suspected_begins_with_its_own_last_data() {
+    let stale =
+        r#"{"ts_recv":21,"event":"stale","connection":"public","streams":["a","b"],"since":12,"last_data":[15,12]}"#;
+    let suspected = |events: &[&str]| history(events).suspected[0].clone();
+    let both = [("a", 15), ("b", 12)].map(|(stream, since)| (stream.to_owned(), stamp(since).unwrap()));
+    assert_eq!(suspected(&[stale]), BTreeMap::from(both.clone()));
+    // The gap of a stream that begins where that of the connection does is none.
+    let paused = r#"{"ts_recv":31,"event":"gap","connection":"public","from":22,"to":30,"kind":"paused"}"#;
+    let lost = r#"{"ts_recv":41,"event":"gap","connection":"public","from":15,"to":40,"kind":"disconnected"}"#;
+    assert_eq!(suspected(&[stale, paused]), BTreeMap::from(both));
+    assert_eq!(suspected(&[stale, paused, lost]), BTreeMap::new());
+}
+
+#[test]
+fn what_was_asked_for_is_known() {
+    let orders = r#"{"ts_recv":11,"event":"subscribed","connection":"private","request":"[{\"ticket\":\"a\"},{\"type\":\"myOrder\"}]"}"#;
+    let history = history(&[SUBSCRIBED, orders]);
+    let has = |tree, stream| history.asked(tree).unwrap().has(&StreamKey::from_stem(stream).unwrap());
+    assert!(has(Tree::Public, "KRW-BTC_orderbook") && has(Tree::Private, "KRW-BTC_myOrder"));
+    assert!(!has(Tree::Public, "KRW-BTC_ticker") && !has(Tree::Public, "misc") && !has(Tree::Private, "myAsset"));
+    assert!(super::History::default().asked(Tree::Public).is_none());
+}
+
+#[test]
 fn a_gap_that_no_event_closes_is_known_by_the_loss() {
     let started = r#"{"ts_recv":9,"event":"started","connections":["public"]}"#;
     let live = r#"{"ts_recv":11,"event":"live","connection":"public"}"#;

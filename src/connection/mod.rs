@@ -97,7 +97,7 @@ pub enum Notice {
         /// Why it was sent: `connected`, `changed`, or `stale` (again, because streams went mute).
         reason: &'static str,
     },
-    /// The first data frame of this session came; on the private connection also: the request stands although it has
+    /// The first data of a subscribed stream came in this session; on the private connection also: the request stands although it has
     /// brought nothing. Its instant is the one since which the exchange is listened to.
     Live {
         /// The number of the attempt that succeeded.

@@ -7,7 +7,7 @@
 //! both ends known    record(from, to, kind) ──▶ Gap
 //! ```
 //!
-//! A gap begins at the last line before it and ends at the first line after it, so that lines and gaps together cover
+//! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover
 //! all time; where one interval has two reasons, the first has it. Stamps may go back once in a while: [`Ledger::step`]
 //! ends every gap in the old time line and begins it again in the new one. A gap that is open when the process dies is
 //! opened again by the next start, from what is on disk.
@@ -42,10 +42,10 @@ pub struct Gap {
     /// Whose streams are affected.
     #[serde(serialize_with = "as_text")]
     pub connection: ConnectionId,
-    /// The stamp of the last line before it, µs.
+    /// The stamp of the last data before it, µs.
     #[serde(serialize_with = "as_micros")]
     pub from: Stamp,
-    /// The stamp of the first line after it, µs.
+    /// The stamp of the first data after it, µs.
     #[serde(serialize_with = "as_micros")]
     pub to: Stamp,
     /// Why.

@@ -24,8 +24,6 @@ impl Session {
         let first = batch.data().and_then(|data| batch.received(data.first));
         if let Some(first) = first {
             self.go_live(now, first);
-        }
-        if batch.first_data().is_some() {
             self.served.handle_served(now);
         }
         self.auxiliaries.handle_seen(batch.seen());

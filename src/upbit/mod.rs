@@ -13,3 +13,4 @@ pub mod message;
 pub mod refusal;
 pub mod subscription;
 pub mod ticker;
+pub mod venue;

@@ -30,8 +30,9 @@ pub mod walk;
 pub use healer::Healer;
 
 use crate::clock::{Clock, Stamp};
-use crate::config::{Config, Url};
+use crate::config::Config;
 use crate::recording::naming::stream_key::StreamKey;
+use crate::upbit::venue::Agreement;
 use plan::Report;
 use serde_json::value::RawValue;
 use std::io;
@@ -101,15 +102,14 @@ pub fn connect(clock: Clock) -> (Desk, Counter) {
 /// Whether gaps are to be healed. What is recorded and what is asked must be one venue: the exchange has others, with the
 /// same codes.
 pub fn is_wanted(config: &Config) -> bool {
-    let host = |url: &Url| url.host.to_ascii_lowercase();
     let (recorded, asked) = (&config.public.url, &config.rest.url);
     if config.rest.heal_max == 0 || !config.public.enabled {
         return false;
     }
-    let is_same = host(recorded) == host(asked);
+    let is_same = Agreement::of(&recorded.host, &asked.host) == Agreement::Same;
     if !is_same {
         let (recorded, asked) = (&recorded.host, &asked.host);
-        tracing::warn!(recorded, asked, "gaps are not healed: public.url and rest.url are not of one host");
+        tracing::warn!(recorded, asked, "gaps are not healed: public.url and rest.url are not of one venue");
     }
     is_same
 }

@@ -14,7 +14,7 @@ use crate::connection::actor::{Actor, Wiring};
 use crate::connection::dial::Dial;
 use crate::connection::dial::tls::TlsSetupError;
 use crate::connection::session::{ConnectBudget, Settings};
-use crate::desired;
+use crate::desired::{Listed, Wanted};
 use crate::events::Event;
 use crate::ledger::{self, Gap, Kind, Ledger};
 use crate::recording::files::{Files, StorageError};
@@ -47,6 +47,8 @@ pub struct Place {
     pub clock: Clock,
     /// What the clock is compared with while the recorder runs.
     pub wall: Wall,
+    /// The pairs that patterns are resolved by; whoever asks the exchange for them keeps the other end.
+    pub listed: watch::Receiver<Listed>,
     /// The process id, for the record.
     pub pid: u32,
     /// Feeds jitter, tickets and nonces; must differ between processes.
@@ -124,6 +126,7 @@ pub fn assemble<D: Dial>(
         stamper,
         router,
         ledger,
+        listed: place.listed.clone(),
         threads,
         backlog,
         sync_interval: config.storage.sync_interval,
@@ -255,11 +258,10 @@ fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place,
     let per_second = ways_out.iter().map(|(_, connection, ..)| connection.connects_per_second).min().unwrap_or(1);
     let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
     for (id, connection, dial, credentials) in ways_out {
-        let (_, requests) = watch::channel(desired::request(connection));
-        let wiring = |inbox| Wiring {
+        let wiring = |inbox, requests| Wiring {
             inbox,
             room: Arc::new(Semaphore::new(config.storage.buffer_bytes)),
-            requests: requests.clone(),
+            requests,
             shutdown: place.shutdown.clone(),
             clock,
             connects: connects.clone(),
@@ -267,7 +269,8 @@ fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place,
             dial,
         };
         let settings = Settings { id, config: connection.clone(), credentials };
-        supervisor.own(id, requests.clone(), |inbox| Actor::new(settings, wiring(inbox)).run());
+        let wanted = Wanted::of(connection);
+        supervisor.own(id, wanted, |inbox, requests| Actor::new(settings, wiring(inbox, requests)).run());
     }
 }
 

@@ -3,14 +3,17 @@
 //!
 //! Pure. The exchange acknowledges nothing and answers a code that it does not know, or a level that a pair does not
 //! have, with silence: what can be known to be wrong beforehand is refused here. Patterns are refused as far as their
-//! text shows it, and again as the codes that they stand for.
+//! text shows it: what they stand for is known later, and changes while the recorder runs (`resolve`).
 
 mod candles;
+mod resolve;
+
+pub use resolve::{Listed, Resolution, Wanted, resolve};
 
 use crate::config::{ConnectionConfig, nearest};
 use crate::connection::ConnectionId;
-use crate::upbit::codes;
-use crate::upbit::subscription::{Request, Subscription};
+use crate::upbit::codes::{is_pattern, means};
+use crate::upbit::subscription::{Format, Request, Subscription};
 use std::collections::BTreeMap;
 
 /// The pairs of an order book that can be asked for; any other number silently gives 30.
@@ -49,8 +52,12 @@ pub struct Refusal {
 /// The request for everything that is configured: entries with the same type and options become one, and a code stands
 /// in it once.
 pub fn request(connection: &ConnectionConfig) -> Request {
+    merge(&connection.subscribe, connection.format)
+}
+
+fn merge(wanted: &[Subscription], format: Format) -> Request {
     let mut subscriptions: Vec<Subscription> = Vec::new();
-    for wanted in &connection.subscribe {
+    for wanted in wanted {
         let wanted = completed(wanted);
         let same = |known: &&mut Subscription| options(known) == options(&wanted);
         match subscriptions.iter_mut().find(same) {
@@ -64,18 +71,7 @@ pub fn request(connection: &ConnectionConfig) -> Request {
         let mut seen = std::collections::BTreeSet::new();
         subscription.codes.retain(|code| seen.insert(code.clone()));
     }
-    Request { subscriptions, format: connection.format }
-}
-
-/// The entries with every pattern replaced by the `listed` codes that it matches. An entry that means none of them is
-/// left out: without codes it would mean something else, or be refused.
-pub fn resolve(subscriptions: &[Subscription], listed: &[String]) -> Vec<Subscription> {
-    let resolved = subscriptions.iter().map(|entry| {
-        let codes = codes::select(&entry.codes, listed);
-        (entry, Subscription { codes, ..entry.clone() })
-    });
-    let meant = resolved.filter(|(entry, resolved)| entry.codes.is_empty() || !resolved.codes.is_empty());
-    meant.map(|(_, resolved)| resolved).collect()
+    Request { subscriptions, format }
 }
 
 /// How many streams a request asks for. A type that was asked for without codes counts as one: how many codes it will
@@ -122,7 +118,7 @@ fn completed(subscription: &Subscription) -> Subscription {
 
 /// Everything but the codes.
 fn options(subscription: &Subscription) -> Subscription {
-    Subscription { codes: Vec::new(), ..subscription.clone() }
+    subscription.without_codes()
 }
 
 /// Whether the type is one of this connection.
@@ -236,23 +232,32 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
 }
 
 /// The same code twice in a type with different options, or everything and something of it: the answers do not say which
-/// request they belong to.
+/// request they belong to. A pattern that means a code which another entry names is such a case whatever is listed; where
+/// two patterns meet, the list decides, and the first entry has the code.
 fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
-    let completed: Vec<Subscription> = subscriptions.iter().map(completed).collect();
-    let differ = |earlier: usize, index: usize| options(&completed[earlier]) != options(&completed[index]);
-    let problem = |earlier: usize| {
-        format!("has other options in entry {earlier}, and the frames could not be told apart: ask for it once")
+    let options: Vec<Subscription> = subscriptions.iter().map(|entry| options(&completed(entry))).collect();
+    let differ = |earlier: usize, index: usize| options[earlier] != options[index];
+    let problem = |other: usize| {
+        format!("has other options in entry {other}, and the frames could not be told apart: ask for it once")
     };
+    let has_pattern = |entry: &Subscription| entry.codes.iter().any(|code| is_pattern(code));
+    let patterns: Vec<usize> = (0..subscriptions.len()).filter(|&index| has_pattern(&subscriptions[index])).collect();
     let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    for (index, subscription) in completed.iter().enumerate() {
+    for (index, subscription) in subscriptions.iter().enumerate() {
         for code in subscription.codes.iter().filter(|code| !code.starts_with('!')) {
             let earlier = *first.entry((&subscription.kind, code)).or_insert(index);
-            if differ(earlier, index) {
-                refused.add(index, "codes", format!("`{code}` {}", problem(earlier)));
+            let is_named = !is_pattern(code) && means(&subscription.codes, code);
+            let is_met = |&other: &usize| {
+                let entry = &subscriptions[other];
+                is_named && entry.kind == subscription.kind && differ(other, index) && means(&entry.codes, code)
+            };
+            let first = Some(earlier).filter(|&earlier| differ(earlier, index));
+            if let Some(other) = first.or_else(|| patterns.iter().copied().find(is_met)) {
+                refused.add(index, "codes", format!("`{code}` {}", problem(other)));
             }
         }
         let everything = |earlier: &usize| {
-            let other = &completed[*earlier];
+            let other = &subscriptions[*earlier];
             other.kind == subscription.kind && (other.codes.is_empty() || subscription.codes.is_empty())
         };
         if let Some(earlier) = (0..index).find(|earlier| everything(earlier) && differ(*earlier, index)) {
@@ -326,12 +331,10 @@ mod tests {
     }
 
     #[test]
-    fn patterns_are_taken_and_resolved_by_what_is_listed() {
+    fn patterns_are_taken_as_far_as_their_text_shows() {
         let wanted =
             [entry("trade", &["KRW-*", "!KRW-DOGE", "BTC-ETH"]), entry("ticker", &["XYZ-*"]), entry("myOrder", &[])];
         assert_eq!(refusals(ConnectionId::Public, &wanted[..2]), []);
-        let listed = ["KRW-BTC", "KRW-DOGE"].map(str::to_owned);
-        assert_eq!(resolve(&wanted, &listed), [entry("trade", &["KRW-BTC", "BTC-ETH"]), entry("myOrder", &[])]);
         assert!(refused(entry("trade", &["!KRW-DOGE"])).1.contains("out of nothing"));
         let leveled = |code: &str| Subscription { level: Some(0.into()), ..entry("orderbook", &["KRW-*", code]) };
         assert_eq!(refusals(ConnectionId::Public, &[leveled("!BTC-*")]), []);
@@ -359,7 +362,14 @@ mod tests {
         let (index, key, problem) = only(ConnectionId::Public, &[five.clone(), one]);
         assert_eq!((index, key), (Some(1), "codes"));
         assert!(problem.contains("`KRW-BTC`") && problem.contains("entry 0"), "{problem}");
-        assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five]), []);
+        assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five.clone()]), []);
+        let pattern = entry("orderbook", &["KRW-*", "!KRW-ETH"]);
+        for entries in [[five.clone(), pattern.clone()], [pattern.clone(), five]] {
+            let (_, key, problem) = only(ConnectionId::Public, &entries);
+            assert!(key == "codes" && problem.contains("`KRW-BTC`"), "{problem}");
+        }
+        let excluded = Subscription { count: Some(5), ..entry("orderbook", &["KRW-ETH"]) };
+        assert_eq!(refusals(ConnectionId::Public, &[pattern, excluded]), []);
     }
 
     fn with_option(key: &str, value: &str, base: Subscription) -> Subscription {

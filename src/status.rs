@@ -64,6 +64,8 @@ pub enum Link {
         /// When it begins.
         until: Option<Instant>,
     },
+    /// There is nothing to ask for until the exchange says which pairs it has.
+    Unresolved,
     /// An attempt is being made.
     Dialing {
         /// Its number.
@@ -130,6 +132,7 @@ fn describe(id: ConnectionId, link: &Link, now: Instant) -> String {
             format!("{id} NOT RECORDING: {cause} · attempt {attempt} in {left}")
         }
         Link::Waiting { cause, until: None, .. } => format!("{id} given up: {cause}"),
+        Link::Unresolved => format!("{id} NOT RECORDING: its patterns wait for the exchange's list of pairs"),
         Link::Dialing { attempt } => format!("{id} connecting, attempt {attempt}"),
         Link::Subscribing => format!("{id} connected, waiting for the first data"),
         Link::Live => format!("{id} live"),

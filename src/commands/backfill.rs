@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::logging::Logging;
 use crate::rest::FetchError;
 use crate::rest::backfill::{self, BackfillError, Kind, Progress, Span, Summary, Unit, Wanted};
-use crate::rest::markets::Markets;
+use crate::rest::pairs;
 use crate::signals::Signals;
 use crate::status;
 use crate::upbit::codes::{is_pattern, select};
@@ -97,7 +97,7 @@ async fn fetch(
 /// The pairs meant; the exchange is asked only where patterns are among them.
 async fn markets(config: &Config, options: &Options, clock: Clock) -> Result<Vec<String>, FetchError> {
     let listed = match options.markets.iter().any(|code| is_pattern(code)) {
-        true => Markets::fetch_and_keep(config, clock).await?.codes(),
+        true => pairs::ask_once(config, clock).await?.markets.codes(),
         false => Vec::new(),
     };
     Ok(select(&options.markets, &listed))

@@ -1,16 +1,28 @@
 //! `markets`: the pairs that the exchange has.
 
-use crate::clock::Clock;
+use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::rest::markets::{Markets, Pair};
+use crate::rest::FetchError;
+use crate::rest::markets::{Pair, clean};
+use crate::rest::pairs::{self, Asked};
 use crate::signals::Signals;
+use crate::status;
 use crate::upbit::codes::select;
 use clap::Args;
 use std::io::{self, Write};
+use std::pin::pin;
+use std::time::Duration;
 
 /// Shown below the help.
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder markets 'KRW-*' '!KRW-DOGE'";
+
+/// How long an answer may take before it is said what is waited for, and how often it is said again.
+const PATIENCE: Duration = Duration::from_secs(3);
+const REMIND_EVERY: Duration = Duration::from_secs(30);
+
+/// How much of a name is shown; the longest of the exchange's have a third of it.
+const NAME_LENGTH: usize = 100;
 
 /// Which, and how to show them.
 #[derive(Args, Clone, Debug)]
@@ -26,10 +38,10 @@ pub struct Options {
 
 /// Asks the exchange and prints.
 pub async fn run(config: &Config, options: &Options, signals: Signals) -> Exit {
-    let fetched = Markets::fetch_and_keep(config, Clock::start());
-    let Some(fetched) = signals.shutdown.orderly.run_until_cancelled(fetched).await else { return Exit::Success };
-    match fetched {
-        Ok(markets) => super::print(|out| write(out, &markets, options)),
+    let asked = patiently(config, Clock::start());
+    let Some(asked) = signals.shutdown.orderly.run_until_cancelled(asked).await else { return Exit::Success };
+    match asked {
+        Ok(asked) => super::print(|out| write(out, &asked, options)),
         Err(error) => {
             super::complain(&error.to_string());
             error.exit()
@@ -37,19 +49,48 @@ pub async fn run(config: &Config, options: &Options, signals: Signals) -> Exit {
     }
 }
 
-fn write(out: &mut dyn Write, markets: &Markets, options: &Options) -> io::Result<Exit> {
+/// Says what is waited for while it is.
+async fn patiently(config: &Config, clock: Clock) -> Result<Asked, FetchError> {
+    let begin = clock.now();
+    let mut asked = pin!(pairs::ask_once(config, clock));
+    let mut remind_at = begin + PATIENCE;
+    loop {
+        tokio::select! {
+            biased;
+            asked = &mut asked => return asked,
+            () = sleep_until(Some(remind_at)) => {}
+        }
+        let waited = status::duration(clock.now() - begin);
+        super::complain(&format!("waiting for the list of pairs from {} for {waited}", config.rest.url));
+        remind_at += REMIND_EVERY;
+    }
+}
+
+fn write(out: &mut dyn Write, asked: &Asked, options: &Options) -> io::Result<Exit> {
     let mut wanted = options.codes.clone();
     if wanted.iter().all(|code| code.starts_with('!')) {
         wanted.push("*".to_owned());
     }
-    let codes = select(&wanted, &markets.codes());
+    let codes = select(&wanted, &asked.markets.codes());
+    let mut found = false;
     for code in codes {
-        let Some(pair) = markets.pairs.iter().find(|pair| pair.code == code) else { continue };
+        let Some(pair) = asked.markets.pairs.iter().find(|pair| pair.code == code) else { continue };
+        found = true;
         let Pair { code, korean_name, english_name, object } = pair;
         match options.json {
-            true => writeln!(out, "{object}")?,
-            false => writeln!(out, "{code:<12} {english_name} · {korean_name}")?,
+            // Line breaks stand between the parts of an object and mean nothing: within text they are escaped.
+            true => writeln!(out, "{}", object.get().replace(['\n', '\r'], " "))?,
+            false => {
+                let [english, korean] = [english_name, korean_name].map(|name| clean(name, NAME_LENGTH));
+                writeln!(out, "{code:<12} {english} · {korean}")?;
+            }
         }
     }
-    Ok(Exit::Success)
+    if !found {
+        super::complain("no pair of the exchange is meant by these codes");
+    }
+    if asked.is_short {
+        super::complain("the exchange's list is empty or much shorter than known: these are the pairs known before");
+    }
+    Ok(if found && !asked.is_short { Exit::Success } else { Exit::Wrong })
 }

@@ -10,8 +10,11 @@ use crate::logging::{Logging, Screen};
 use crate::recording::files::disk::Disk;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
-use crate::rest::codes::{self, CodesError};
+use crate::rest::codes::{self, VenueError};
 use crate::rest::healing::{self, Healer};
+use crate::rest::markets::Markets;
+use crate::rest::pairs::evidence::ListingEvidence;
+use crate::rest::{self, pairs};
 use crate::signals::Signals;
 use crate::status::{Display, Status};
 use crate::supervisor::{Failure, Supervisor};
@@ -42,10 +45,8 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
     let (status, shown) = watch::channel(Status::default());
     let now = signals.shutdown.now.clone();
     let recording = async {
-        // Asked to stop before it is known what to record: then there is nothing to finish.
-        let resolved = signals.shutdown.orderly.run_until_cancelled(codes::resolve(config, clock)).await;
-        let Some(resolved) = resolved.transpose()? else { return Ok(()) };
-        let (supervisor, _lock) = set_up(&resolved, clock, run_until, status, &signals)?;
+        codes::check_venues(config)?;
+        let (supervisor, _lock) = set_up(config, clock, run_until, status, &signals)?;
         Ok(supervisor.run(signals.shutdown.orderly, signals.requests).await?)
     };
     let screen = logging.screen.clone();
@@ -57,7 +58,6 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
         }
         ended = recording => ended,
         () = display(shown, screen.clone(), clock) => Ok(()),
-        () = codes::watch(config, clock) => Ok(()),
     };
     screen.clear();
     match ended {
@@ -77,7 +77,7 @@ enum RecordError {
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
-    Codes(#[from] CodesError),
+    Venue(#[from] VenueError),
     #[error("cannot start the writing threads: {0}")]
     Threads(io::Error),
     #[error(transparent)]
@@ -90,9 +90,7 @@ impl RecordError {
     fn exit(&self) -> Exit {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
-            Self::Codes(CodesError::NoList(error)) => error.exit(),
-            Self::Codes(CodesError::Nothing(_) | CodesError::Contradiction { .. }) => Exit::Config,
+            Self::Venue(_) | Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
             Self::Assembly(AssemblyError::Recovery(_)) => Exit::Io,
             Self::Directory { .. } | Self::Lock(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,
@@ -129,11 +127,19 @@ fn set_up(
     let files = Arc::new(Disk::open(&config.data_dir).map_err(directory)?);
     let lock = Lock::take(&config.data_dir, clock.stamp())?;
     let shutdown = signals.shutdown.orderly.clone();
-    let place = Place { files, clock, wall: Wall::machine(), pid: std::process::id(), seed: rand::random(), shutdown };
+    let is_needed = codes::has_patterns(config);
+    let kept = Markets::kept(&rest::directory(&config.data_dir));
+    let evidence = ListingEvidence::new(kept, clock.now());
+    let (listing, listed) = watch::channel(evidence.listed());
+    let (wall, pid, seed) = (Wall::machine(), std::process::id(), rand::random());
+    let place = Place { files, clock, wall, listed, pid, seed, shutdown };
     let network =
         |connection: &ConnectionConfig| Ok(Network::new(clock, tls::client_config(connection.tls_ca_file.as_deref())?));
     let (mut supervisor, hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
     threads::spawn(hosts).map_err(RecordError::Threads)?;
+    if is_needed || codes::is_checkable(config) {
+        pairs::spawn(config, clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;
+    }
     if healing::is_wanted(config) {
         let (desk, counter) = healing::connect(clock);
         let healer = Healer::new(config, counter, supervisor.heal_with(desk));

@@ -34,8 +34,10 @@ pub mod transport;
 
 use crate::clock::Instant;
 use crate::upbit::refusal::Objection;
+use crate::upbit::subscription::Request;
 use batch::Batch;
 use std::fmt;
+use std::sync::Arc;
 
 /// Which of the two connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +96,8 @@ pub enum Notice {
     Subscribed {
         /// The frame as sent.
         request: String,
+        /// What it asks for: from here on nothing else comes.
+        standing: Arc<Request>,
         /// Why it was sent: `connected`, `changed`, or `stale` (again, because streams went mute).
         reason: &'static str,
     },

@@ -132,6 +132,21 @@ impl Ledger {
         }
     }
 
+    /// Streams are subscribed that were missed since then, and are suspected until they are cleared. Gaps of the connection
+    /// since then did not name them, so that theirs goes through these. An open one will name them: then theirs ends where
+    /// it begins, and is returned.
+    pub fn join(&mut self, connection: ConnectionId, streams: Vec<String>, since: Stamp) -> Vec<Gap> {
+        let coverage = self.connections.entry(connection).or_default();
+        if let Some(open) = &coverage.open {
+            return suspicions(connection, streams.into_iter().map(|stream| (stream, since)).collect(), open.from);
+        }
+        for stream in streams {
+            let suspected = coverage.suspected.entry(stream).or_insert(since);
+            *suspected = since.min(*suspected);
+        }
+        Vec::new()
+    }
+
     /// Streams bring frames again.
     pub fn clear(&mut self, connection: ConnectionId, streams: &[String], to: Stamp) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
@@ -172,7 +187,7 @@ pub fn suspicions(connection: ConnectionId, suspected: BTreeMap<String, Stamp>, 
         by_beginning.entry(since).or_default().insert(stream);
     }
     let gap = |(from, streams): (Stamp, BTreeSet<String>)| {
-        let (kind, cause) = (Kind::Suspected, "mute on a living connection".to_owned());
+        let (kind, cause) = (Kind::Suspected, "no data on a living connection".to_owned());
         Gap { connection, from, to, kind, cause, only: Some(streams.into_iter().collect()) }
     };
     by_beginning.into_iter().filter(|(from, _)| *from < to).map(gap).collect()

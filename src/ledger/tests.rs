@@ -30,6 +30,22 @@ fn a_gap_keeps_its_first_cause() {
 }
 
 #[test]
+fn streams_that_join_late_were_missed_since_they_were_wanted() {
+    let mut ledger = Ledger::default();
+    ledger.open(PUBLIC, stamp(5), Kind::Disconnected, "");
+    ledger.close(PUBLIC, stamp(9));
+    ledger.suspect(PUBLIC, names(&STREAMS[..1]), stamp(9));
+    // The gap in between names none of them, but the name under which one had waited.
+    assert_eq!(ledger.join(PUBLIC, names(&STREAMS[..2]), stamp(3)), []);
+    let joined = ledger.clear(PUBLIC, &names(&STREAMS), stamp(12));
+    assert_eq!(joined.iter().map(parts).collect::<Vec<_>>(), [(Kind::Suspected, 3, 12, 2)]);
+    ledger.open(PUBLIC, stamp(20), Kind::Disconnected, "");
+    let before = ledger.join(PUBLIC, names(&STREAMS[2..]), stamp(15));
+    assert_eq!(before.iter().map(parts).collect::<Vec<_>>(), [(Kind::Suspected, 15, 20, 1)]);
+    assert_eq!(ledger.clear(PUBLIC, &names(&STREAMS), stamp(25)), [], "the rest is in the gap of the connection");
+}
+
+#[test]
 fn the_connections_have_gaps_of_their_own() {
     let mut ledger = Ledger::default();
     ledger.open(PUBLIC, stamp(1), Kind::Disconnected, "");

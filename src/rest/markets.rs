@@ -1,53 +1,71 @@
-//! Which pairs the exchange has: asked for, and the last answer kept for a start without REST.
+//! Which pairs the exchange has: what an answer says, and the list that is kept for a start without REST.
 //!
 //! ```text
-//! /market/all ──▶ Markets ──keep──▶ rest/markets.json ──kept──▶ Markets
+//! /market/all ──▶ Markets ──evidence──▶ known ──keep──▶ rest/markets.json ──kept──▶ known at the next start
+//!                    └─ odd: entries that name no pair cost themselves and nothing else
 //! ```
 //!
-//! The file is replaced as a whole, by a rename, so that it always holds one answer or the other.
+//! The file is replaced as a whole, by a rename, so that it always holds one list or the other. What an answer is worth
+//! is decided in [`pairs`](super::pairs).
 
-use super::FetchError;
-use super::client::budget::Priority;
 use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
-use crate::clock::Clock;
-use crate::config::Config;
-use serde::Deserialize;
+use crate::upbit::codes::is_code;
+use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The file of the last answer, in the directory of what is fetched.
+/// The file of the list, in the directory of what is fetched.
 pub const FILE: &str = "markets.json";
 
+/// The most pairs that are taken from an answer: ten times what the exchange lists.
+pub const MOST_PAIRS: usize = 10_000;
+
+/// Odd entries of an answer that are shown, and how much of each; the rest is counted.
+const ODD_SHOWN: usize = 3;
+const ODD_LENGTH: usize = 60;
+
 /// The pairs, in the order of the exchange.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Markets {
-    /// Each as the exchange describes it.
+    /// Each as the exchange describes it; no code twice.
     pub pairs: Vec<Pair>,
+    /// Entries that are none.
+    pub odd: Odd,
 }
 
 /// One pair.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pair {
     /// Its code: `KRW-BTC`.
     pub code: String,
-    /// What Koreans call it.
+    /// What Koreans call it; empty where that is not said.
     pub korean_name: String,
-    /// What others call it.
+    /// What others call it; empty where that is not said.
     pub english_name: String,
     /// The object, verbatim.
     pub object: Box<RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Fields {
-    market: String,
-    #[serde(default)]
-    korean_name: String,
-    #[serde(default)]
-    english_name: String,
+/// Entries of an answer that name no pair which could be asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Odd {
+    /// How many.
+    pub count: usize,
+    /// The first of them, cleaned and cut.
+    pub shown: Vec<String>,
+}
+
+impl Odd {
+    fn note(&mut self, object: &RawValue) {
+        self.count += 1;
+        if self.shown.len() < ODD_SHOWN {
+            self.shown.push(clean(object.get(), ODD_LENGTH));
+        }
+    }
 }
 
 impl Markets {
@@ -59,26 +77,14 @@ impl Markets {
         client.get(Request::new("market/all")).await.map(Self::of)
     }
 
-    /// Asks the exchange that is configured, and keeps the answer below its data directory.
-    ///
-    /// # Errors
-    /// There is no answer.
-    pub async fn fetch_and_keep(config: &Config, clock: Clock) -> Result<Self, FetchError> {
-        let markets = Self::fetch(&mut super::connect(config, clock, Priority::History)?).await?;
-        if let Err(error) = markets.keep(&super::directory(&config.data_dir)) {
-            tracing::warn!(%error, file = FILE, "the list of pairs cannot be kept for a start without the exchange");
-        }
-        Ok(markets)
-    }
-
-    /// The last answer that was kept in `directory`; `None` where there is none that can be read.
+    /// The list that was kept in `directory`; `None` where there is none that can be read.
     pub fn kept(directory: &Path) -> Option<Self> {
         let text = fs::read(directory.join(FILE)).ok()?;
         let markets = Self::of(serde_json::from_slice(&text).ok()?);
         (!markets.pairs.is_empty()).then_some(markets)
     }
 
-    /// Keeps this answer in `directory`. One without any pair is a mistake of somebody's and not kept.
+    /// Keeps this list in `directory`. One without any pair is a mistake of somebody's and not kept.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -99,14 +105,48 @@ impl Markets {
         self.pairs.iter().map(|pair| pair.code.clone()).collect()
     }
 
-    /// Objects without a `market` describe no pair.
-    fn of(page: Page) -> Self {
-        let pair = |object: Box<RawValue>| {
-            let Fields { market: code, korean_name, english_name } = serde_json::from_str(object.get()).ok()?;
-            Some(Pair { code, korean_name, english_name, object })
-        };
-        Self { pairs: page.into_iter().filter_map(pair).collect() }
+    /// Reads an answer. Only `market` has to be there and to be a code; all else may be missing or of any type.
+    pub fn of(page: Page) -> Self {
+        let (mut markets, mut seen) = (Self::default(), BTreeSet::new());
+        for object in page {
+            match Pair::of(object) {
+                Ok(pair) if markets.pairs.len() < MOST_PAIRS => {
+                    if seen.insert(pair.code.clone()) {
+                        markets.pairs.push(pair);
+                    }
+                }
+                Ok(Pair { object, .. }) | Err(object) => markets.odd.note(&object),
+            }
+        }
+        markets
     }
+}
+
+impl Pair {
+    fn of(object: Box<RawValue>) -> Result<Self, Box<RawValue>> {
+        let fields: Value = serde_json::from_str(object.get()).unwrap_or_default();
+        let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let code = text("market");
+        if !is_code(&code) {
+            return Err(object);
+        }
+        Ok(Self { code, korean_name: text("korean_name"), english_name: text("english_name"), object })
+    }
+}
+
+/// At most `length` characters of a received text, without those that would disturb a terminal: control characters, line
+/// separators, marks of direction and of no width.
+pub fn clean(text: &str, length: usize) -> String {
+    let disturbs = |char: char| {
+        char.is_control()
+            || matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let mut chars = text.chars().filter(|char| !disturbs(*char));
+    let mut cleaned: String = chars.by_ref().take(length).collect();
+    if chars.next().is_some() {
+        cleaned.push('…');
+    }
+    cleaned
 }
 
 #[cfg(test)]
@@ -133,10 +173,59 @@ mod tests {
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
+    fn read(answer: &str) -> Markets {
+        Markets::of(serde_json::from_str(answer).unwrap())
+    }
+
+    #[test]
+    fn an_odd_entry_costs_itself_alone() {
+        for odd in [
+            r#"{"market":"KRW-wBTC"}"#,
+            r#"{"market":"KRW-A_B"}"#,
+            r#"{"market":"../../etc/x"}"#,
+            r#"{"market":"KRW-"}"#,
+            r#"{"market":"KRW-*"}"#,
+            r#"{"market":"KRW-BTC\u001b[2J"}"#,
+            r#"{"market":"KRW-가"}"#,
+            r#"{"market":7}"#,
+            r#"{"market":null}"#,
+            r#"{"code":"KRW-XRP"}"#,
+            "7",
+            "null",
+            "\"KRW-XRP\"",
+            "[]",
+        ] {
+            let markets = read(&format!(r#"[{{"market":"KRW-BTC"}},{odd},{{"market":"KRW-ETH","korean_name":5}}]"#));
+            assert_eq!((markets.codes().join(" ").as_str(), markets.odd.count), ("KRW-BTC KRW-ETH", 1), "{odd}");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_needed_may_be_anything_and_a_pair_stands_once() {
+        let markets = read(
+            r#"[{"market":"KRW-BTC","korean_name":null,"english_name":[1],"market_event":{"x":1}},{"market":"KRW-BTC"}]"#,
+        );
+        assert_eq!((markets.codes(), markets.odd.count), (vec!["KRW-BTC".to_owned()], 0));
+        assert!(markets.pairs[0].object.get().contains("market_event"));
+    }
+
+    #[test]
+    fn a_list_is_read_to_a_bound() {
+        let entries: Vec<String> = (0..MOST_PAIRS + 5).map(|n| format!(r#"{{"market":"KRW-{n}"}}"#)).collect();
+        let markets = read(&format!("[{}]", entries.join(",")));
+        assert_eq!((markets.pairs.len(), markets.odd.count, markets.odd.shown.len()), (MOST_PAIRS, 5, ODD_SHOWN));
+    }
+
+    #[test]
+    fn what_is_shown_of_strangers_is_clean_and_short() {
+        assert_eq!(clean("a\u{1b}[2J\nb\u{202e}c\u{200b}가", 9), "a[2Jbc가");
+        assert_eq!(clean("abcdef", 3), "abc…");
+    }
+
     #[test]
     fn what_cannot_be_read_counts_as_none() {
         let directory = tempfile::tempdir().unwrap();
-        for text in ["", "[", "[]", "{}"] {
+        for text in ["", "[", "[]", "{}", "[1]", r#"[{"market":"x"}]"#] {
             fs::write(directory.path().join(FILE), text).unwrap();
             assert!(Markets::kept(directory.path()).is_none(), "{text}");
         }

@@ -3,7 +3,8 @@
 //! ```text
 //! client/   asks: signs, keeps to the limits, asks again
 //! quotation what its candles and trades can be asked for
-//! markets   which pairs there are, and the last answer to that, kept on disk
+//! markets   which pairs there are: an answer, and the list kept on disk
+//! pairs/    what an answer is worth; the list followed in the background of the recorder
 //! backfill/ candles and trades of the past
 //! healing/  what was missed in a gap, in the background of the recorder
 //! codes     the configuration's codes and patterns, held against that
@@ -17,6 +18,7 @@ pub mod client;
 pub mod codes;
 pub mod healing;
 pub mod markets;
+pub mod pairs;
 pub mod quotation;
 
 use crate::clock::{Clock, Stamp};
@@ -61,9 +63,9 @@ pub enum FetchError {
     /// It was asked.
     #[error(transparent)]
     Rest(#[from] RestError),
-    /// It takes longer than anybody can wait.
-    #[error("the exchange did not answer in time")]
-    Slow,
+    /// It was asked for its pairs and listed none.
+    #[error("the exchange's list of pairs is empty: it answers so in maintenance")]
+    Empty,
 }
 
 impl FetchError {
@@ -81,7 +83,7 @@ impl FetchError {
             Self::Setup(SetupError::Http(_)) => Exit::Config,
             Self::Setup(SetupError::Directory { .. }) | Self::Rest(RestError::Budget(_)) => Exit::Io,
             Self::Rest(RestError::Credentials(_) | RestError::Signing(_)) => Exit::Refused,
-            Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Slow => Exit::Unavailable,
+            Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Empty => Exit::Unavailable,
         }
     }
 }

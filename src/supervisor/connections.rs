@@ -2,18 +2,32 @@
 
 use crate::clock::{Instant, Stamp};
 use crate::connection::{ConnectionId, Notice, Stage};
+use crate::desired::{Listed, Wanted};
 use crate::events::Event;
 use crate::recording::naming::manifest::Origins;
 use crate::status::{self, Link};
 use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     id: ConnectionId,
-    request: watch::Receiver<Request>,
+    /// What it is to ask for, by the pairs that are known.
+    wanted: Wanted,
+    /// What it asks for with its next request.
+    requests: watch::Sender<Request>,
+    /// What it was asked for last, or is to be first.
+    standing: Arc<Request>,
+    /// Streams that wait for the list of pairs, named by their patterns.
+    pub(super) unresolved: Vec<String>,
+    /// Streams of the last request that the one before did not have, while nothing has come of any.
+    pub(super) joining: Option<Joining>,
+    /// Since when streams are missed that are in the next request and not in the last; within, `None` is the beginning.
+    missed_since: Option<Option<Instant>>,
     /// The last request that was sent.
     pub(super) sent: String,
     /// How it is, for the status.
@@ -28,9 +42,23 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, request: watch::Receiver<Request>) -> Self {
-        let sent = request.borrow().to_frame("not sent");
-        Self { id, request, sent, link: Link::Dialing { attempt: 1 }, last_line: None, last: None, live_since: None }
+    pub(super) fn new(id: ConnectionId, wanted: Wanted, listed: &Listed) -> Self {
+        let (request, unresolved) = (wanted.request(listed), wanted.unresolved(listed));
+        let waits = request.subscriptions.is_empty();
+        Self {
+            id,
+            sent: request.to_frame("not sent"),
+            standing: Arc::new(request.clone()),
+            requests: watch::Sender::new(request),
+            wanted,
+            unresolved,
+            joining: None,
+            missed_since: None,
+            link: if waits { Link::Unresolved } else { Link::Dialing { attempt: 1 } },
+            last_line: None,
+            last: None,
+            live_since: None,
+        }
     }
 
     /// Lines came, up to this stamp, and data of subscribed streams up to that one.
@@ -40,9 +68,53 @@ impl Connection {
         self.last = proof.or(self.last);
     }
 
-    /// What it asks for, per stream.
+    /// What it is to have standing.
+    pub(super) fn requests(&self) -> watch::Receiver<Request> {
+        self.requests.subscribe()
+    }
+
+    /// What it was asked for, per stream.
     pub(super) fn origins(&self) -> Origins {
-        Origins::of(&self.request.borrow())
+        Origins::of(&self.standing)
+    }
+
+    /// The streams that it is asked for, and those that wait.
+    pub(super) fn streams(&self) -> Vec<String> {
+        let mut names = self.origins().names();
+        names.extend(self.unresolved.iter().cloned());
+        names
+    }
+
+    /// The list of pairs is another: makes the request of it. Returns the streams that had waited and turn out to be none.
+    pub(super) fn resolve(&mut self, listed: &Listed) -> Vec<String> {
+        let request = self.wanted.request(listed);
+        // What is subscribed does no harm where nothing of it is listed any more, and a connection needs a request.
+        let is_nothing = request.subscriptions.is_empty();
+        let has_changed = !is_nothing && *self.requests.borrow() != request;
+        if has_changed {
+            let since = self.missed_since.map_or(listed.complete_at, |earlier| earlier.min(listed.complete_at));
+            self.missed_since = Some(since);
+            self.requests.send_replace(request);
+        }
+        let waits = !self.wanted.unresolved(listed).is_empty() || self.missed_since.is_some();
+        if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) }
+    }
+
+    /// A request was handed to the socket; returns how it differs from the one before, where it does.
+    pub(super) fn stand(&mut self, standing: &Arc<Request>) -> Option<Change> {
+        if *standing == self.standing {
+            return None;
+        }
+        let before: BTreeSet<String> = self.origins().names().into_iter().collect();
+        self.standing = standing.clone();
+        let after: BTreeSet<String> = self.origins().names().into_iter().collect();
+        let mut added: Vec<String> = after.difference(&before).cloned().collect();
+        added.append(&mut self.unresolved);
+        let since = match *self.requests.borrow() == **standing {
+            true => self.missed_since.take(),
+            false => self.missed_since,
+        };
+        Some(Change { added, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
     }
 
     /// Takes a notice of the moment `at` in; returns the event that puts it on record. `stamp` gives an instant its
@@ -60,7 +132,7 @@ impl Connection {
                 tracing::info!(connection, attempt, address, "connected");
                 Event::Connected { connection, attempt, address }
             }
-            Notice::Subscribed { request, reason } => {
+            Notice::Subscribed { request, reason, .. } => {
                 self.sent.clone_from(&request);
                 tracing::debug!(connection, reason, request, "subscribed");
                 Event::Subscribed { connection, reason, request }
@@ -127,6 +199,25 @@ impl Connection {
     }
 }
 
+/// Streams of which the first data is awaited, since they came into the request of a connection.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) streams: BTreeSet<String>,
+    /// When they count as joined, whatever came.
+    pub(super) until: Instant,
+}
+
+/// How a request differs from the one before.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// Streams that it adds, and the names under which some of them had waited.
+    pub(super) added: Vec<String>,
+    /// Streams that it leaves out.
+    pub(super) removed: Vec<String>,
+    /// Since when the added ones were missed; `None`: since the process began.
+    pub(super) since: Option<Instant>,
+}
+
 /// Shows a loss, with the wait until the next attempt; there is none after a stop or when the connection is given up.
 fn log_loss(connection: &str, (stage, attempt): (Stage, u32), cause: &str, retry_in: Option<String>) {
     match (stage, retry_in) {
@@ -169,5 +260,76 @@ fn name_of(objection: Objection) -> &'static str {
         Objection::Keepalive => "keepalive",
         Objection::Listing => "listing",
         Objection::Unclear => "unclear",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::{ConnectionConfig, Sources, load};
+    use crate::upbit::subscription::Subscription;
+    use std::time::Duration;
+
+    /// Trades of one pair, tickers of all that are listed.
+    fn connection(named: &[&str], listed: &Listed) -> Connection {
+        let entry = |kind: &str, codes: &[&str]| Subscription {
+            kind: kind.into(),
+            codes: codes.iter().map(|&code| code.into()).collect(),
+            ..Subscription::default()
+        };
+        let defaults = load(&Sources::default()).unwrap().config.public;
+        let mut subscribe = vec![entry("ticker", &["KRW-*"])];
+        if !named.is_empty() {
+            subscribe.insert(0, entry("trade", named));
+        }
+        Connection::new(ConnectionId::Public, Wanted::of(&ConnectionConfig { subscribe, ..defaults }), listed)
+    }
+
+    fn listed(codes: &[&str], complete_at: Option<Instant>) -> Listed {
+        let codes: Vec<String> = codes.iter().map(|&code| code.to_owned()).collect();
+        Listed { codes: Some(codes.into()), complete_at }
+    }
+
+    fn stand(connection: &mut Connection) -> Change {
+        let standing = Arc::new(connection.requests().borrow().clone());
+        connection.stand(&standing).unwrap()
+    }
+
+    #[test]
+    fn patterns_join_under_their_streams_names() {
+        let mut connection = connection(&["KRW-BTC"], &Listed::default());
+        assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"]);
+        assert_eq!(connection.resolve(&listed(&["KRW-ETH", "BTC-ETH"], None)), [""; 0]);
+        assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"], "the request is not sent yet");
+        let change = stand(&mut connection);
+        assert_eq!((change.added, change.since), (vec!["KRW-ETH_ticker".into(), "KRW-*_ticker".into()], None));
+        assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-ETH_ticker"]);
+    }
+
+    #[test]
+    fn a_request_is_never_emptied_and_patterns_that_mean_nothing_wait_no_more() {
+        let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
+        let standing = connection.requests().borrow().clone();
+        connection.resolve(&listed(&["BTC-ETH"], None));
+        assert_eq!(*connection.requests().borrow(), standing);
+        let mut waiting = self::connection(&["KRW-BTC"], &Listed::default());
+        assert_eq!(waiting.resolve(&listed(&["BTC-ETH"], None)), ["KRW-*_ticker"]);
+        assert_eq!(waiting.streams(), ["KRW-BTC_trade"]);
+    }
+
+    #[test]
+    fn what_is_listed_later_was_missed_since_the_list_was_complete() {
+        let now = Clock::anchored(Stamp::default()).now();
+        let [early, late] = [60, 3600].map(|seconds| now + Duration::from_secs(seconds));
+        let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
+        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW"], Some(early)));
+        // Before it is sent there is yet another.
+        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late)));
+        let change = stand(&mut connection);
+        assert_eq!(change.since, Some(early));
+        assert_eq!(change.added, ["KRW-NEW_ticker", "KRW-XRP_ticker"]);
+        connection.resolve(&listed(&["KRW-NEW", "KRW-XRP"], Some(late)));
+        assert_eq!(stand(&mut connection).removed, ["KRW-ETH_ticker"]);
     }
 }

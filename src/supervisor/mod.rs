@@ -13,6 +13,7 @@
 //! | `connections` | what a connection is here, and what its notices mean on record |
 //! | `reports` | what the disk tells |
 //! | `time` | the tick; clocks that disagree |
+//! | `listing` | the list of pairs, and the requests that follow from it |
 //! | `healing` | what was missed and fetched later |
 //! | `ending` | the way from the stop to the exit |
 //!
@@ -23,6 +24,7 @@ mod connections;
 mod ending;
 mod healing;
 mod inbox;
+mod listing;
 mod reports;
 mod time;
 
@@ -30,6 +32,7 @@ use crate::clock::step::StepWatch;
 use crate::clock::{self, Clock, Instant, Stamp, Stamper, Wall};
 use crate::connection::batch::Batch;
 use crate::connection::{ConnectionId, Delivery, Notice, What};
+use crate::desired::{Listed, Wanted};
 use crate::events::Event;
 use crate::ledger::{Gap, Kind, Ledger};
 use crate::recording::journal::{Object, Order, Routed};
@@ -73,6 +76,8 @@ pub struct Supervisor {
     ledger: Ledger,
     connections: BTreeMap<ConnectionId, Connection>,
     tasks: JoinSet<()>,
+    /// The pairs that patterns are resolved by, as long as somebody asks for them.
+    listed: Option<watch::Receiver<Listed>>,
     inbox: Inbox,
     threads: Threads,
     /// To and from the healer, where there is one.
@@ -115,6 +120,8 @@ pub struct Setup {
     pub router: Router,
     /// Holds the gap since the last process.
     pub ledger: Ledger,
+    /// The pairs that patterns are resolved by.
+    pub listed: watch::Receiver<Listed>,
     /// Writer, syncer and sealer.
     pub threads: Threads,
     /// Segments that earlier processes left to be sealed.
@@ -146,6 +153,7 @@ impl Supervisor {
             ledger: setup.ledger,
             connections: BTreeMap::new(),
             tasks: JoinSet::new(),
+            listed: Some(setup.listed),
             inbox: Inbox::default(),
             threads: setup.threads,
             desk: None,
@@ -168,18 +176,20 @@ impl Supervisor {
         }
     }
 
-    /// Takes a connection in: what it is to have standing, and the task that it is, which delivers into the queue that it
-    /// is given.
+    /// Takes a connection in: what is wanted of it, and the task that it is, which delivers into the queue that it is
+    /// given and has standing what it is told.
     pub fn own<T: Future<Output = ()> + Send + 'static>(
         &mut self,
         id: ConnectionId,
-        request: watch::Receiver<Request>,
-        task: impl FnOnce(mpsc::Sender<Delivery>) -> T,
+        wanted: Wanted,
+        task: impl FnOnce(mpsc::Sender<Delivery>, watch::Receiver<Request>) -> T,
     ) {
-        let connection = Connection::new(id, request);
+        let listed = self.listed.as_ref().map(|listed| listed.borrow().clone()).unwrap_or_default();
+        let connection = Connection::new(id, wanted, &listed);
+        let requests = connection.requests();
         self.outbox.push_back(Order::Describe(id.into(), Arc::new(connection.origins())));
         self.connections.insert(id, connection);
-        self.tasks.spawn(task(self.inbox.open()));
+        self.tasks.spawn(task(self.inbox.open(), requests));
     }
 
     /// Records an event, now.
@@ -205,6 +215,7 @@ impl Supervisor {
                 () = clock::sleep_until(Some(self.next_tick)) => self.tick(),
                 () = has_room(&self.threads.orders), if !self.outbox.is_empty() => {}
                 Some(report) = self.threads.reports.recv(), if takes_reports => self.handle_report(report, &shutdown),
+                listed = listing::next(&mut self.listed), if takes_reports => self.handle_listed(listed),
                 Some(request) = requests.recv(), if takes_reports => self.handle_request(request),
                 Some(ended) = self.tasks.join_next() => self.handle_end(ended, &shutdown),
                 delivery = self.inbox.recv(), if takes_deliveries => self.handle_delivery(delivery, &shutdown),
@@ -279,6 +290,7 @@ impl Supervisor {
             connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
         }
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
+        self.look_for_joined(id, &batch, &lines);
         self.outbox.push_back(Order::Lines(Routed { batch, lines }));
         if let Some(to) = first_data {
             self.close_gap(id, to);
@@ -286,15 +298,17 @@ impl Supervisor {
     }
 
     fn close_gap(&mut self, id: ConnectionId, to: Stamp) {
-        let gap = self.ledger.close(id, to);
-        self.record_gaps(gap);
+        if let Some(gap) = self.ledger.close(id, to) {
+            self.record_gaps([gap]);
+            self.suspect_unresolved(id, to);
+        }
     }
 
     /// Puts gaps on record that are closed.
     pub fn record_gaps(&mut self, gaps: impl IntoIterator<Item = Gap>) {
         for gap in gaps {
             let connection = self.connections.get(&gap.connection);
-            let all = connection.map(|connection| connection.origins().names()).unwrap_or_default();
+            let all = connection.map(Connection::streams).unwrap_or_default();
             let stamp = self.stamper.raise(self.clock.stamp());
             let (connection, length) = (gap.connection, status::duration(gap.length()));
             tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
@@ -330,9 +344,11 @@ impl Supervisor {
                 Vec::new()
             }
             Notice::Fresh { streams } => self.ledger.clear(id, streams, stamp),
+            Notice::Subscribed { standing, .. } => self.handle_standing(id, standing, stamp),
             _ => Vec::new(),
         };
-        if let Some(event) = connection.handle(notice, at, &|instant| clock.stamp_at(instant)) {
+        let connection = self.connections.get_mut(&id);
+        if let Some(event) = connection.and_then(|own| own.handle(notice, at, &|instant| clock.stamp_at(instant))) {
             self.event_at(stamp, &event);
         }
         self.record_gaps(known);

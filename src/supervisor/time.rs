@@ -39,6 +39,7 @@ impl Supervisor {
             let stamp = self.stamper.raise(self.clock.stamp_at(now));
             self.outbox.push_back(Order::Tick { stamp, sync });
         }
+        self.end_overdue_joining(now);
         self.look_after_the_end(now);
         self.shown.streams = self.router.streams();
         self.shown.at = self.clock.stamp_at(now);

@@ -9,6 +9,16 @@
 
 use std::collections::BTreeSet;
 
+/// The longest currency or asset of a code: three times the longest that the exchange lists.
+const LONGEST_PART: usize = 32;
+
+/// Whether `text` is a market code that can be subscribed: `KRW-BTC`. The exchange answers anything else with silence.
+pub fn is_code(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let is_part = |part: &str| (1..=LONGEST_PART).contains(&part.len()) && part.bytes().all(fits);
+    text.split_once('-').is_some_and(|(currency, asset)| is_part(currency) && is_part(asset))
+}
+
 /// Whether `code` is a pattern and needs the list of pairs to be understood.
 pub fn is_pattern(code: &str) -> bool {
     code.starts_with('!') || code.contains(['*', '?'])
@@ -16,13 +26,23 @@ pub fn is_pattern(code: &str) -> bool {
 
 /// The codes meant by `wanted`, each once: those that patterns match in the order of `listed`, where the pattern stands.
 pub fn select(wanted: &[String], listed: &[String]) -> Vec<String> {
-    let excluded = |code: &str| wanted.iter().filter_map(|text| text.strip_prefix('!')).any(|text| matches(text, code));
+    let excluded = |code: &str| is_excluded(wanted, code);
     let included = wanted.iter().filter(|text| !text.starts_with('!'));
     let found = included.flat_map(|text| -> Vec<&String> {
         if is_pattern(text) { listed.iter().filter(|code| matches(text, code)).collect() } else { vec![text] }
     });
     let mut seen = BTreeSet::new();
     found.filter(|code| !excluded(code) && seen.insert(code.as_str())).cloned().collect()
+}
+
+/// Whether `code` is one of those meant by `wanted`, where it is listed.
+pub fn means(wanted: &[String], code: &str) -> bool {
+    let is_included = |text: &String| if is_pattern(text) { matches(text, code) } else { text == code };
+    wanted.iter().filter(|text| !text.starts_with('!')).any(is_included) && !is_excluded(wanted, code)
+}
+
+fn is_excluded(wanted: &[String], code: &str) -> bool {
+    wanted.iter().filter_map(|text| text.strip_prefix('!')).any(|text| matches(text, code))
 }
 
 /// The codes of `wanted` that are not listed; patterns are none.
@@ -72,6 +92,31 @@ mod tests {
         assert_eq!(select(&["*-BTC"]), "KRW-BTC USDT-BTC");
         assert_eq!(select(&["KRW-?TH", "KRW-NEW"]), "KRW-ETH KRW-NEW");
         assert_eq!(select(&["XYZ-*"]), "");
+    }
+
+    #[test]
+    fn a_code_is_meant_where_it_would_be_selected() {
+        let listed = texts(&["KRW-BTC", "BTC-ETH", "KRW-DOGE", "USDT-BTC"]);
+        for wanted in [texts(&["KRW-*", "!KRW-DOGE", "BTC-ETH"]), texts(&["*-BTC", "!USDT-*"]), texts(&["!KRW-*"])] {
+            let selected = select(&wanted, &listed);
+            for code in &listed {
+                assert_eq!(means(&wanted, code), selected.contains(code), "{wanted:?} {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_two_parts_of_capitals_and_digits() {
+        for code in ["KRW-BTC", "USDT-1INCH", "BTC-0X"] {
+            assert!(is_code(code), "{code}");
+        }
+        let long = "X".repeat(33);
+        for text in
+            ["", "KRW-", "-BTC", "KRW", "KRW-wBTC", "KRW-A_B", "../x", "KRW-BTC-X", "KRW-BTC ", "KRW-가", "KRW-*"]
+        {
+            assert!(!is_code(text), "{text}");
+        }
+        assert!(!is_code(&format!("KRW-{long}")) && is_code(&format!("KRW-{}", &long[1..])));
     }
 
     #[test]

@@ -89,7 +89,20 @@ impl Subscription {
     /// The entry narrowed to one of its codes, as it would go over the wire.
     pub fn narrowed(&self, code: Option<&str>) -> String {
         let codes = code.map(str::to_owned).into_iter().collect();
-        Self { codes, ..self.clone() }.to_json()
+        Self { codes, ..self.without_codes() }.to_json()
+    }
+
+    /// The entry without its codes, of which there may be thousands.
+    pub fn without_codes(&self) -> Self {
+        Self {
+            kind: self.kind.clone(),
+            codes: Vec::new(),
+            count: self.count,
+            level: self.level.clone(),
+            only_snapshot: self.only_snapshot,
+            only_realtime: self.only_realtime,
+            options: self.options.clone(),
+        }
     }
 
     fn wire(&self) -> WireEntry<'_> {

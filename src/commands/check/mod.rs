@@ -40,13 +40,11 @@ pub fn run(sources: &Sources, options: &Options, out: &mut dyn Write) -> io::Res
     match config::load(sources) {
         Ok(mut loaded) => {
             // Offline, so by what the last start was told.
-            match codes::resolve_kept(&loaded.config) {
-                Ok(resolved) => loaded.config = resolved,
-                Err(error) => {
-                    complain(&error.to_string());
-                    return Ok(Exit::Config);
-                }
+            if let Err(error) = codes::check_venues(&loaded.config) {
+                complain(&error.to_string());
+                return Ok(Exit::Config);
             }
+            loaded.config = codes::resolve_kept(&loaded.config);
             let report = Report::of(&loaded, Machine::look(&loaded.config.data_dir));
             if options.json {
                 write_json(out, &report)?

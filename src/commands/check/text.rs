@@ -89,7 +89,7 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
         writeln!(out, "#   {}", shown.frame.as_deref().unwrap_or("a request that is not shown"))?;
     }
     if crate::rest::codes::has_patterns(config) {
-        writeln!(out, "# Its patterns are replaced at the start by the pairs that {} lists.", config.rest.url)?;
+        writeln!(out, "# Its patterns are replaced by the pairs that {} lists.", config.rest.url)?;
     }
     for (connection, _) in connections(config).into_iter().filter(|(_, settings)| !settings.enabled) {
         writeln!(out, "# The {connection} connection is off ({connection}.enabled).")?;

@@ -363,7 +363,9 @@ impl Session {
             }
         }
         self.sent = Some(request.clone());
-        self.events.push_back((now, Notice::Subscribed { request: request.clone(), reason: reason.as_str() }));
+        let standing = Arc::new(self.request.clone());
+        self.events
+            .push_back((now, Notice::Subscribed { request: request.clone(), standing, reason: reason.as_str() }));
         request
     }
 }

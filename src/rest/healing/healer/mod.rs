@@ -22,6 +22,8 @@ use crate::recording::naming::stream_key::StreamKey;
 use crate::recording::writer::Progress;
 use crate::rest::FetchError;
 use crate::rest::client::Client;
+use crate::upbit::codes::means;
+use crate::upbit::subscription::Subscription;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -47,8 +49,8 @@ pub struct Healer {
     clock: Clock,
     client: Option<Client>,
     plan: Plan,
-    /// Streams that were asked for snapshots only: they are not meant to hold everything.
-    samples: BTreeSet<StreamKey>,
+    /// What was asked for snapshots only: it is not meant to hold everything.
+    samples: Samples,
     /// Gaps that need nothing more.
     done: BTreeSet<u64>,
     /// When processes began, this one last.
@@ -91,7 +93,7 @@ impl Healer {
             clock,
             client: None,
             plan: Plan::default(),
-            samples: samples(config),
+            samples: Samples::of(config),
             done: BTreeSet::new(),
             starts: Vec::new(),
             read_to: Stamp::default(),
@@ -192,9 +194,35 @@ impl Healer {
     }
 }
 
-/// The streams of which snapshots alone are recorded.
-fn samples(config: &Config) -> BTreeSet<StreamKey> {
-    let entries = config.public.subscribe.iter().filter(|entry| entry.only_snapshot);
-    let names = entries.flat_map(|entry| entry.codes.iter().map(|code| format!("{code}_{}", entry.kind)));
-    names.filter_map(|name| StreamKey::from_stem(&name)).collect()
+/// The entries of which snapshots alone are recorded.
+#[derive(Debug)]
+struct Samples(Vec<Subscription>);
+
+impl Samples {
+    fn of(config: &Config) -> Self {
+        Self(config.public.subscribe.iter().filter(|entry| entry.only_snapshot).cloned().collect())
+    }
+
+    /// Whether a stream is one of theirs, be it by a pattern.
+    fn contains(&self, stream: &StreamKey) -> bool {
+        let is_meant = |entry: &Subscription| {
+            entry.kind == stream.kind() && stream.code().is_some_and(|code| means(&entry.codes, code))
+        };
+        self.0.iter().any(is_meant)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_known_by_their_patterns_too() {
+        let codes = ["KRW-*", "!KRW-DOGE", "BTC-ETH"].map(str::to_owned).into();
+        let entry = Subscription { kind: "trade".into(), codes, only_snapshot: true, ..Subscription::default() };
+        let samples = Samples(vec![entry]);
+        let sampled = |stem: &str| samples.contains(&StreamKey::from_stem(stem).unwrap());
+        assert!(sampled("KRW-BTC_trade") && sampled("BTC-ETH_trade"));
+        assert!(!sampled("KRW-DOGE_trade") && !sampled("KRW-BTC_ticker") && !sampled("BTC-XRP_trade"));
+    }
 }

@@ -1,0 +1,258 @@
+//! Which pairs the exchange has, followed while the recorder runs: asked for, weighed, kept, and handed to whoever makes
+//! requests of them.
+//!
+//! ```text
+//! kept ──▶ evidence (pure) ──listed──▶ supervisor: patterns become codes on the living connection
+//!             ▲ ask             └─keep──▶ rest/markets.json
+//!          Lister: the exchange and the directory
+//! ```
+//!
+//! It has a thread of its own: a list is kept with a sync, and a disk that hangs must not keep the connections from being
+//! read.
+
+pub mod evidence;
+mod told;
+
+use super::FetchError;
+use super::client::Client;
+use super::client::budget::Priority;
+use super::markets::{FILE, Markets};
+use crate::clock::{Clock, sleep_until};
+use crate::config::Config;
+use crate::desired::Listed;
+use crate::status;
+use evidence::ListingEvidence;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::watch;
+use told::Told;
+
+/// How often a command that ends asks again before it says what is wrong with an answer, and the pause before it does.
+const ONCE: u32 = 3;
+const ONCE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Who says which pairs there are, and where what is known of them is kept.
+pub trait Lister {
+    /// An answer, or why there is none.
+    fn ask(&mut self) -> impl Future<Output = Result<Markets, String>>;
+
+    /// Keeps what is known for a start without an answer.
+    fn keep(&mut self, known: &Markets);
+}
+
+/// The exchange that is configured, asked over REST, and its data directory.
+struct Exchange {
+    config: Config,
+    clock: Clock,
+    client: Option<Client>,
+}
+
+impl Lister for Exchange {
+    async fn ask(&mut self) -> Result<Markets, String> {
+        let connect = || super::connect(&self.config, self.clock, Priority::History);
+        let mut client = self.client.take().map_or_else(connect, Ok).map_err(|error| error.to_string())?;
+        let answer = Markets::fetch(&mut client).await.map_err(|error| error.to_string())?;
+        // After a failure what is left of it may be in the middle of a conversation: it is made anew the next time.
+        self.client = Some(client);
+        Ok(answer)
+    }
+
+    fn keep(&mut self, known: &Markets) {
+        keep(known, &super::directory(&self.config.data_dir));
+    }
+}
+
+/// See the module.
+pub struct Follower<L> {
+    lister: L,
+    clock: Clock,
+    evidence: ListingEvidence,
+    listed: watch::Sender<Listed>,
+    told: Told,
+    /// Nothing is asked any more once an answer left nothing open.
+    is_once: bool,
+}
+
+impl<L: Lister> Follower<L> {
+    /// Follows what `lister` answers, from what `evidence` knows. `listed` holds what the evidence lists.
+    pub fn new(lister: L, clock: Clock, evidence: ListingEvidence, listed: watch::Sender<Listed>) -> Self {
+        Self { lister, clock, evidence, listed, told: Told::default(), is_once: false }
+    }
+
+    /// Goes on until nobody listens any more.
+    pub async fn run(mut self) {
+        self.told.codes(self.evidence.known());
+        while !self.listed.is_closed() {
+            if self.evidence.take_question(self.clock.now()) {
+                self.ask().await;
+            }
+            self.tell();
+            if self.is_once && self.evidence.is_settled() {
+                return;
+            }
+            sleep_until(self.evidence.poll_deadline()).await;
+            self.evidence.handle_timeout(self.clock.now());
+        }
+    }
+
+    async fn ask(&mut self) {
+        let (clock, evidence, told) = (self.clock, &mut self.evidence, &mut self.told);
+        let answer = {
+            let mut answer = pin!(self.lister.ask());
+            loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut answer => break answer,
+                    () = sleep_until(evidence.poll_deadline()) => evidence.handle_timeout(clock.now()),
+                }
+                std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| told.finding(finding, clock.now()));
+            }
+        };
+        let now = clock.now();
+        match answer {
+            Err(cause) => evidence.handle_failure(now, cause),
+            Ok(answer) => {
+                if let Some(known) = evidence.handle_answer(now, answer) {
+                    told.codes(known);
+                    self.lister.keep(known);
+                    let listed = evidence.listed();
+                    self.listed.send_replace(listed);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self) {
+        while let Some(finding) = self.evidence.poll_finding() {
+            self.told.finding(finding, self.clock.now());
+        }
+    }
+}
+
+/// Asks the exchange in the background, on a thread of its own that ends with the process. With `is_needed` patterns wait
+/// for the list; without, it is asked for until it is sure which of the codes are not listed.
+///
+/// # Errors
+/// The system has no thread.
+pub fn spawn(
+    config: &Config,
+    clock: Clock,
+    (evidence, listed): (ListingEvidence, watch::Sender<Listed>),
+    is_needed: bool,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let exchange = Exchange { config: config.clone(), clock, client: None };
+    let mut follower = Follower::new(exchange, clock, evidence, listed);
+    follower.told = Told::of(config, is_needed);
+    follower.is_once = !is_needed;
+    std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
+}
+
+/// What a command that ends was told.
+#[derive(Debug)]
+pub struct Asked {
+    /// The pairs: those of the answer, or what is known where it is not to be relied on.
+    pub markets: Markets,
+    /// The answer lacked too much of what is known, and did so when it was asked again.
+    pub is_short: bool,
+}
+
+/// Asks the exchange that is configured, once, and keeps what may be kept of the answer below its data directory.
+///
+/// # Errors
+/// There is no answer, or it lists nothing and nothing is known.
+pub async fn ask_once(config: &Config, clock: Clock) -> Result<Asked, FetchError> {
+    let directory = super::directory(&config.data_dir);
+    let mut client = super::connect(config, clock, Priority::History)?;
+    let mut evidence = ListingEvidence::new(Markets::kept(&directory), clock.now());
+    let told = Told::default();
+    for round in 1..=ONCE {
+        let answer = Markets::fetch(&mut client).await?;
+        let listed = answer.clone();
+        let changed = evidence.handle_answer(clock.now(), answer).cloned();
+        std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| told.finding(finding, clock.now()));
+        if let Some(known) = changed {
+            keep(&known, &directory);
+            return Ok(Asked { markets: listed, is_short: false });
+        }
+        if round < ONCE {
+            let pause = ONCE_PAUSE * round;
+            let (pairs, again_in) = (listed.pairs.len(), status::duration(pause));
+            tracing::warn!(pairs, again_in, "the list of pairs is empty or much shorter than known: asking again");
+            sleep_until(Some(clock.now() + pause)).await;
+        }
+    }
+    let markets = evidence.known().clone();
+    if markets.pairs.is_empty() { Err(FetchError::Empty) } else { Ok(Asked { markets, is_short: true }) }
+}
+
+fn keep(known: &Markets, directory: &Path) {
+    if let Err(error) = known.keep(directory) {
+        tracing::warn!(%error, file = FILE, "the list of pairs cannot be kept for a start without the exchange");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    fn markets(count: usize) -> Markets {
+        let entries: Vec<String> = (0..count).map(|number| format!(r#"{{"market":"KRW-{number}"}}"#)).collect();
+        Markets::of(serde_json::from_str(&format!("[{}]", entries.join(","))).unwrap())
+    }
+
+    /// Answers with so many pairs, or not at all, and notes how many were kept.
+    struct Script {
+        answers: VecDeque<Option<usize>>,
+        kept: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Lister for Script {
+        async fn ask(&mut self) -> Result<Markets, String> {
+            match self.answers.pop_front() {
+                Some(answer) => answer.map(markets).ok_or_else(|| "503".to_owned()),
+                None => std::future::pending().await,
+            }
+        }
+
+        fn keep(&mut self, known: &Markets) {
+            self.kept.lock().unwrap().push(known.pairs.len());
+        }
+    }
+
+    /// Has the answers followed for an hour; returns how many pairs were kept each time, and are listed in the end.
+    async fn follow(known: Option<usize>, answers: &[Option<usize>]) -> (Vec<usize>, Option<usize>) {
+        let clock = Clock::anchored(Stamp::default());
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let script = Script { answers: answers.iter().copied().collect(), kept: kept.clone() };
+        let evidence = ListingEvidence::new(known.map(markets), clock.now());
+        let (sender, listed) = watch::channel(evidence.listed());
+        tokio::select! {
+            () = Follower::new(script, clock, evidence, sender).run() => panic!("somebody listens"),
+            () = sleep_until(Some(clock.now() + Duration::from_secs(3500))) => {}
+        }
+        let kept = kept.lock().unwrap().clone();
+        (kept, listed.borrow().codes.as_ref().map(|codes| codes.len()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn wrong_lists_are_neither_kept_nor_handed_on() {
+        assert_eq!(follow(Some(40), &[Some(0), Some(3), None, Some(40)]).await, (vec![40], Some(40)));
+        assert_eq!(follow(Some(40), &[Some(3), Some(3), Some(3)]).await, (vec![], Some(40)));
+        assert_eq!(follow(Some(40), &[Some(0); 30]).await, (vec![], Some(40)));
+        assert_eq!(follow(Some(40), &[Some(3); 30]).await.1, Some(3), "until they have agreed for long enough");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_list_the_first_that_comes_is_used() {
+        assert_eq!(follow(None, &[None, Some(0), None]).await, (vec![], None));
+        assert_eq!(follow(None, &[None, Some(0), Some(3), Some(40)]).await, (vec![3, 40], Some(40)));
+        assert_eq!(follow(Some(40), &[None, Some(39)]).await, (vec![40], Some(40)));
+    }
+}

@@ -1,0 +1,115 @@
+//! What people are told about the list of pairs, each thing once until it changes.
+
+use super::evidence::Finding;
+use crate::clock::Instant;
+use crate::config::Config;
+use crate::desired::{Resolution, resolve};
+use crate::rest::markets::{Markets, Odd};
+use crate::status;
+use crate::upbit::codes::unlisted;
+use crate::upbit::subscription::Subscription;
+use std::collections::BTreeSet;
+
+/// How many names a line of the log holds; the rest is counted.
+const SHOWN: usize = 20;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Patterns wait for the list.
+    is_needed: bool,
+    public: Vec<Subscription>,
+    private: Vec<Subscription>,
+    unlisted: BTreeSet<String>,
+    unmatched: BTreeSet<String>,
+    contested: BTreeSet<String>,
+}
+
+impl Told {
+    pub(super) fn of(config: &Config, is_needed: bool) -> Self {
+        let entries = |enabled: bool, entries: &[Subscription]| if enabled { entries.to_vec() } else { Vec::new() };
+        Self {
+            is_needed,
+            public: entries(config.public.enabled, &config.public.subscribe),
+            private: entries(config.private.enabled, &config.private.subscribe),
+            ..Self::default()
+        }
+    }
+
+    /// What the configuration's codes and patterns come to, by what is known.
+    pub(super) fn codes(&mut self, known: &Markets) {
+        if known.pairs.is_empty() {
+            return;
+        }
+        let listed = known.codes();
+        let wanted = self.public.iter().flat_map(|entry| &entry.codes);
+        let codes = unlisted(wanted, &listed).into_iter().map(str::to_owned).collect();
+        if changed(&mut self.unlisted, codes) {
+            let codes = &self.unlisted;
+            tracing::warn!(?codes, "the exchange does not list these pairs, and will be silent about them");
+        }
+        let resolutions = [&self.public, &self.private].map(|entries| resolve(entries, Some(&listed)));
+        let all = |part: fn(&Resolution) -> &BTreeSet<String>| resolutions.iter().flat_map(part).cloned().collect();
+        if changed(&mut self.unmatched, all(|resolution| &resolution.unmatched)) {
+            let patterns = &self.unmatched;
+            tracing::warn!(?patterns, "these match no pair of the exchange now; they do as soon as one is listed");
+        }
+        if changed(&mut self.contested, all(|resolution| &resolution.contested)) {
+            let count = self.contested.len();
+            let first: Vec<&String> = self.contested.iter().take(SHOWN).collect();
+            tracing::warn!(count, ?first, "patterns of several entries mean these: the first entry's options count");
+        }
+    }
+
+    pub(super) fn finding(&self, finding: Finding, now: Instant) {
+        match finding {
+            Finding::Waiting { since, known, cause } => self.waiting(status::duration(now - since), known, cause),
+            Finding::Odd(Odd { count, shown }) => {
+                tracing::warn!(count, first = ?shown, "entries of the list of pairs name no pair, and are left out");
+            }
+            Finding::Lacking { listed, known, lacking, is_short: true } => tracing::warn!(
+                listed,
+                known,
+                first = ?lacking,
+                "the exchange's list of pairs is empty or much shorter than known: it is not believed, and asked for again"
+            ),
+            Finding::Lacking { listed, known, lacking, is_short: false } => tracing::info!(
+                listed,
+                known,
+                first = ?lacking,
+                "the exchange's list lacks pairs that are known: they are recorded until it has done so for a while"
+            ),
+            Finding::New { count, first } => tracing::info!(count, ?first, "the exchange lists new pairs"),
+            Finding::Delisted(codes) => {
+                let (count, first) = (codes.len(), &codes[..codes.len().min(SHOWN)]);
+                tracing::warn!(count, ?first, "delisted: the exchange's answers agree on it");
+            }
+        }
+    }
+
+    fn waiting(&self, waited: String, known: usize, cause: Option<String>) {
+        match known {
+            _ if !self.is_needed => {
+                tracing::info!(waited, cause, "the codes are not checked: the list of pairs cannot be read");
+            }
+            0 => tracing::warn!(
+                waited,
+                cause,
+                "the exchange does not say which pairs it has: what is named in full is recorded, and patterns wait"
+            ),
+            known => tracing::warn!(
+                waited,
+                cause,
+                known,
+                "the exchange does not say which pairs it has: patterns are resolved by its last answer"
+            ),
+        }
+    }
+}
+
+/// Replaces what was told; returns whether there is something else to tell.
+fn changed(told: &mut BTreeSet<String>, now: BTreeSet<String>) -> bool {
+    let is_news = *told != now && !now.is_empty();
+    *told = now;
+    is_news
+}

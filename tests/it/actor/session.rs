@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use futures_util::{SinkExt, StreamExt};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,8 @@ async fn it_connects_asks_and_is_live_with_the_first_data() {
     assert!(asked.ends_with(r#"},{"type":"trade","codes":["KRW-BTC"]},{"format":"DEFAULT"}]"#), "{asked}");
     assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });
     assert_eq!(rig.notice().await, Notice::Connected { attempt: 1, address: "pipe".into() });
-    assert_eq!(rig.notice().await, Notice::Subscribed { request: asked, reason: "connected" });
+    let standing = Arc::new(request(&["KRW-BTC"]));
+    assert_eq!(rig.notice().await, Notice::Subscribed { request: asked, standing, reason: "connected" });
 
     server.send(Message::text(r#"{"status":"UP"}"#)).await.unwrap();
     assert_eq!(rig.objects().await, [r#"{"status":"UP"}"#]);

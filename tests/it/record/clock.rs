@@ -16,6 +16,7 @@ use upbit_recorder::clock::{Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::connection::dial::network::Network;
 use upbit_recorder::connection::dial::tls;
+use upbit_recorder::desired::Listed;
 use upbit_recorder::recording::files::disk::Disk;
 use upbit_recorder::recording::threads;
 use upbit_recorder::rest::healing::{self, Healer};
@@ -57,7 +58,8 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, shutdown: CancellationToken) {
     });
     let clock = Clock::anchored(wall.read());
     let files = Arc::new(Disk::open(&config.data_dir).unwrap());
-    let place = Place { files, clock, wall, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
+    let (_, listed) = watch::channel(Listed::default());
+    let place = Place { files, clock, wall, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
     let ending = Ending { run_until: None, status: watch::channel(Default::default()).0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,17 +1,30 @@
 //! The exchange's pairs: listed, and put in the place of patterns.
 
-use crate::support::{Exchange, Tape};
+use super::lister::Lister;
+use crate::support::{Exchange, Program, Tape, eventually};
+use rustix::process::Signal;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs a verb to its end, against this stream and this REST interface.
 fn run(directory: &Path, verb: &[&str], ports: [u16; 2]) -> Output {
+    command(directory, verb, ports).output().unwrap()
+}
+
+fn command(directory: &Path, verb: &[&str], ports: [u16; 2]) -> Command {
     let [stream, rest] = ports;
     let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
     command.args(verb).env_clear().current_dir(directory);
     command.args(["--set", &format!("public.url=ws://127.0.0.1:{stream}/websocket/v1")]);
     command.args(["--set", &format!("rest.url=http://127.0.0.1:{rest}/v1")]);
-    command.output().unwrap()
+    command
+}
+
+/// Lists pairs by their codes.
+fn list(codes: &[&str]) -> String {
+    let entries: Vec<String> = codes.iter().map(|code| format!(r#"{{"market":"{code}"}}"#)).collect();
+    format!("[{}]", entries.join(","))
 }
 
 fn text(bytes: Vec<u8>) -> String {
@@ -40,16 +53,16 @@ const PATTERNS: &str = "public.subscribe=[{type=\"trade\",codes=[\"KRW-*\",\"!KR
 const RESOLVED: &str = "\"codes\":[\"KRW-BTC\",\"KRW-XRP\",\"KRW-NOPE\"]";
 
 #[test]
-fn patterns_are_resolved_at_the_start_and_without_rest_by_the_last_answer() {
+fn patterns_are_resolved_at_the_start_and_without_rest_by_the_kept_list() {
     let exchange = Exchange::start(0, &["--codes", "3"]);
     let directory = tempfile::tempdir().unwrap();
-    let record = ["record", "--set", PATTERNS, "--for", "1s"];
+    let tape = Tape { path: directory.path().join("data") };
     let check = || text(run(directory.path(), &["check", "--set", PATTERNS], [1, 1]).stdout);
-    assert!(check().contains("# Its patterns are replaced at the start"));
+    assert!(check().contains("# Its patterns are replaced by the pairs"));
     // The second time nobody listens where REST should be.
-    for rest in [exchange.port(), 1] {
-        let verb: Vec<&str> = record.iter().map(|part| if rest == 1 && *part == "1s" { "7s" } else { part }).collect();
-        let output = run(directory.path(), &verb, [exchange.port(), rest]);
+    for (rest, length) in [(exchange.port(), "2s"), (1, "7s")] {
+        let record = ["record", "--set", PATTERNS, "--for", length];
+        let output = run(directory.path(), &record, [exchange.port(), rest]);
         let log = text(output.stderr);
         assert!(output.status.success(), "{log}");
         assert_eq!(
@@ -58,11 +71,153 @@ fn patterns_are_resolved_at_the_start_and_without_rest_by_the_last_answer() {
             "{log}"
         );
         assert_eq!(log.contains("last answer"), rest == 1, "{log}");
+        let last = tape.events("subscribed").pop().unwrap();
+        assert!(last["request"].as_str().unwrap().contains(RESOLVED), "{last}");
     }
-    let subscribed = Tape { path: directory.path().join("data") }.events("subscribed");
-    assert_eq!(subscribed.len(), 2);
-    assert!(subscribed.iter().all(|event| event["request"].as_str().unwrap().contains(RESOLVED)), "{subscribed:?}");
+    assert_eq!(tape.events("subscribed").last().unwrap()["reason"], "connected", "the kept list is used at once");
     assert!(check().contains(RESOLVED));
+}
+
+const BOTH: &str = "public.subscribe=[{type=\"trade\",codes=[\"KRW-BTC\"]},{type=\"ticker\",codes=[\"KRW-*\"]}]";
+
+#[test]
+fn what_is_named_is_recorded_at_once_and_patterns_join_later() {
+    let (exchange, lister) =
+        (Exchange::start(0, &["--codes", "3"]), Lister::start(503, "<html>서버 점검 중입니다</html>"));
+    let directory = tempfile::tempdir().unwrap();
+    let recorder =
+        Program::spawn(&mut command(directory.path(), &["record", "--set", BOTH], [exchange.port(), lister.port()]));
+    let tape = Tape { path: directory.path().join("data") };
+    let is_recorded = |stream: &str| tape.path.join(format!("{stream}.jsonl")).exists();
+    eventually("what is named in full is recorded", || is_recorded("KRW-BTC_trade"));
+    assert!(!is_recorded("KRW-ETH_ticker"));
+    lister.answer(200, &list(&["KRW-BTC", "KRW-ETH"]));
+    eventually("the pattern has joined", || is_recorded("KRW-ETH_ticker"));
+    recorder.signal(Signal::USR1);
+    let sealed = || tape.archived("manifest.jsonl").first().map(|path| std::fs::read_to_string(path).unwrap());
+    eventually("it is sealed", || sealed().is_some_and(|manifest| manifest.contains("KRW-ETH_ticker")));
+    assert!(recorder.terminate().success());
+    let reasons: Vec<_> = tape.events("subscribed").into_iter().map(|event| event["reason"].clone()).collect();
+    assert_eq!(reasons, ["connected", "changed"]);
+    assert_eq!(tape.events("connected").len(), 1, "it is the same connection");
+    let joined = tape.events("gap").pop().unwrap();
+    assert_eq!(joined["streams"], serde_json::json!(["KRW-*_ticker", "KRW-BTC_ticker", "KRW-ETH_ticker"]), "{joined}");
+    assert_eq!(joined["kind"], "suspected");
+    assert_eq!(joined["from"], tape.events("started")[0]["ts_recv"], "{joined}");
+    let stale = tape.events("stale").pop().unwrap();
+    assert_eq!(stale["streams"], serde_json::json!(["KRW-*_ticker"]), "the next start has to know");
+    let (manifest, asked) = (sealed().unwrap(), r#""subscription":{"type":"ticker","codes":["KRW-ETH"]}"#);
+    assert!(manifest.lines().any(|line| line.contains("KRW-ETH_ticker") && line.contains(asked)), "{manifest}");
+}
+
+#[test]
+fn patterns_alone_wait_and_say_for_what_and_end_when_told_to() {
+    let (exchange, lister) = (Exchange::start(0, &["--codes", "3"]), Lister::start(200, "[]"));
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let mut command = command(directory.path(), &["record", "--set", PATTERNS_ALONE], [exchange.port(), lister.port()]);
+    let recorder = Program::spawn(command.stderr(File::create(&log).unwrap()));
+    let text = || std::fs::read_to_string(&log).unwrap();
+    eventually("it says what it waits for", || text().contains("patterns wait"));
+    assert!(text().contains("lists no pair at all"), "{}", text());
+    lister.answer(401, r#"{"error":{"name":"no_authorization_ip","message":"This is not a verified IP."}}"#);
+    let asked = lister.asked();
+    eventually("it asks again", || lister.asked() > asked);
+    recorder.signal(Signal::TERM);
+    assert!(recorder.terminate().success(), "{}", text());
+    assert_eq!(text().matches("patterns wait").count(), 1, "{}", text());
+    let tape = Tape { path: directory.path().join("data") };
+    let gap = tape.events("gap").pop().unwrap();
+    assert_eq!(gap["streams"], serde_json::json!(["KRW-*_trade"]), "{gap}");
+}
+
+const PATTERNS_ALONE: &str = "public.subscribe=[{type=\"trade\",codes=[\"KRW-*\"]}]";
+
+#[test]
+fn wrong_lists_neither_end_a_start_nor_replace_what_is_kept() {
+    let (exchange, lister) =
+        (Exchange::start(0, &["--codes", "3"]), Lister::start(200, &list(&["KRW-BTC", "KRW-ETH", "KRW-XRP"])));
+    let directory = tempfile::tempdir().unwrap();
+    let tape = Tape { path: directory.path().join("data") };
+    let record = || {
+        run(directory.path(), &["record", "--set", PATTERNS_ALONE, "--for", "1500ms"], [exchange.port(), lister.port()])
+    };
+    assert!(record().status.success());
+    let kept = || std::fs::read_to_string(tape.path.join("rest/markets.json")).unwrap();
+    let first = kept();
+    for body in ["[]", &list(&["KRW-BTC"]), r#"[1,{"market":"KRW-wBTC"},{"market":"../x"},{"market":null}]"#] {
+        lister.answer(200, body);
+        let output = record();
+        let log = text(output.stderr);
+        assert!(output.status.success(), "{body}: {log}");
+        assert!(log.contains("not believed"), "{body}: {log}");
+        assert_eq!(kept(), first, "{body}");
+        let last = tape.events("subscribed").pop().unwrap();
+        assert!(
+            last["request"].as_str().unwrap().contains(r#""codes":["KRW-BTC","KRW-ETH","KRW-XRP"]"#),
+            "{body}: {last}"
+        );
+    }
+}
+
+#[test]
+fn an_odd_entry_of_the_list_costs_itself_alone() {
+    for odd in
+        [r#""KRW-wBTC""#, r#""KRW-A_B""#, r#""../../etc/x""#, r#""KRW-BTC\u001b[2J""#, "\"KRW-\u{202e}\"", "7", "{}"]
+    {
+        let exchange = Exchange::start(0, &["--codes", "3"]);
+        let lister =
+            Lister::start(200, &format!(r#"[{{"market":"KRW-BTC"}},{{"market":"KRW-ETH"}},{{"market":{odd}}}]"#));
+        let directory = tempfile::tempdir().unwrap();
+        let output = run(
+            directory.path(),
+            &["record", "--set", PATTERNS_ALONE, "--for", "1s"],
+            [exchange.port(), lister.port()],
+        );
+        let log = text(output.stderr);
+        assert!(output.status.success(), "{odd}: {log}");
+        assert_eq!(log.matches("name no pair").count(), 1, "{odd}: {log}");
+        assert!(!log.contains(['\u{1b}', '\u{202e}']), "{odd}: {log}");
+        let last = Tape { path: directory.path().join("data") }.events("subscribed").pop().unwrap();
+        assert!(last["request"].as_str().unwrap().contains(r#""codes":["KRW-BTC","KRW-ETH"]}"#), "{odd}: {last}");
+    }
+}
+
+#[test]
+fn what_the_list_of_pairs_is_worth_is_told_by_the_verb() {
+    let lister = Lister::start(200, "[]");
+    let directory = tempfile::tempdir().unwrap();
+    let markets = |arguments: &[&str]| {
+        let output = run(directory.path(), &[&["markets"], arguments].concat(), [1, lister.port()]);
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, shown, told) = markets(&[]);
+    assert!(code == Some(69) && shown.is_empty() && told.contains("list of pairs is empty"), "{code:?} {told}");
+    lister.answer(
+        200,
+        &format!(r#"[{{"market":"KRW-BTC","english_name":"Bit\u001b[2Jcoin"}},{}"#, &list(&["KRW-ETH", "KRW-wX"])[1..]),
+    );
+    let (code, shown, told) = markets(&[]);
+    assert_eq!((code, shown.as_str()), (Some(0), "KRW-BTC      Bit[2Jcoin · \nKRW-ETH       · \n"), "{told}");
+    assert!(told.contains("name no pair") && told.contains("KRW-wX"), "{told}");
+    assert_eq!(markets(&["XYZ-*"]).0, Some(1));
+    lister.answer(200, &list(&["KRW-BTC"]));
+    let (code, shown, told) = markets(&["--json", "KRW-ETH"]);
+    assert_eq!((code, shown.as_str()), (Some(1), "{\"market\":\"KRW-ETH\"}\n"), "{told}");
+    assert!(told.contains("shorter than known"), "{told}");
+    lister.hang();
+    let (code, _, told) = markets_for(directory.path(), lister.port());
+    assert!(code == Some(0) && told.contains("waiting for the list of pairs from http://127.0.0.1"), "{told}");
+}
+
+/// The verb, told to end when it has said that it waits.
+fn markets_for(directory: &Path, rest: u16) -> (Option<i32>, String, String) {
+    let log = directory.join("log");
+    let mut command = command(directory, &["markets"], [1, rest]);
+    let program = Program::spawn(command.stderr(File::create(&log).unwrap()));
+    let text = || std::fs::read_to_string(&log).unwrap();
+    eventually("it says what it waits for", || text().contains("waiting"));
+    (program.terminate().code(), String::new(), text())
 }
 
 #[test]
@@ -77,17 +232,35 @@ fn codes_that_the_exchange_does_not_list_are_named_once_without_delaying_the_sta
 }
 
 #[test]
-fn patterns_that_mean_nothing_or_too_much_are_a_fault_of_the_configuration() {
+fn only_what_the_file_shows_is_a_fault_of_the_configuration() {
     let exchange = Exchange::start(0, &["--codes", "3"]);
     let directory = tempfile::tempdir().unwrap();
-    for (codes, expected) in [
-        ("[{type=\"trade\",codes=[\"XYZ-*\"]}]", "no pair of the exchange"),
-        ("[{type=\"orderbook\",codes=[\"KRW-*\"]},{type=\"orderbook\",codes=[\"KRW-BTC\"],count=5}]", "other options"),
+    let other_venue = "rest.url=https://sg-api.upbit.com/v1";
+    let here = format!("rest.url=http://127.0.0.1:{}/v1", exchange.port());
+    for (codes, setting, code, expected) in [
+        ("[{type=\"trade\",codes=[\"XYZ-*\"]}]", here.as_str(), 0, "match no pair"),
+        (
+            "[{type=\"orderbook\",codes=[\"KRW-*\"]},{type=\"orderbook\",codes=[\"KRW-BTC\"],count=5}]",
+            here.as_str(),
+            78,
+            "other options",
+        ),
+        (
+            "[{type=\"orderbook\",codes=[\"KRW-*\"]},{type=\"orderbook\",codes=[\"*-BTC\"],count=5}]",
+            here.as_str(),
+            0,
+            "first entry",
+        ),
+        ("[{type=\"trade\",codes=[\"KRW-*\"]}]", other_venue, 78, "upbit-sg"),
     ] {
         let codes = format!("public.subscribe={codes}");
-        let output = run(directory.path(), &["record", "--set", &codes, "--for", "1s"], [exchange.port(); 2]);
+        let mut command = command(directory.path(), &["record", "--set", &codes, "--for", "1s"], [exchange.port(); 2]);
+        if code == 78 && setting == other_venue {
+            command.args(["--set", "public.url=wss://api.upbit.com/websocket/v1"]);
+        }
+        let output = command.args(["--set", setting]).output().unwrap();
         let log = text(output.stderr);
-        assert_eq!(output.status.code(), Some(78), "{log}");
+        assert_eq!(output.status.code(), Some(code), "{log}");
         assert!(log.contains(expected), "{log}");
     }
 }

@@ -3,4 +3,5 @@
 mod audit;
 mod backfill;
 mod client;
+mod lister;
 mod markets;

@@ -14,6 +14,7 @@
 mod disk;
 mod exchange;
 mod frozen;
+mod listing;
 mod oracle;
 mod plan;
 mod tape;

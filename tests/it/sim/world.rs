@@ -11,6 +11,7 @@
 use super::disk::{Crash, SimDisk};
 use super::exchange::books::Books;
 use super::exchange::{Pipe, exchange};
+use super::listing::Listing;
 use super::oracle::Oracle;
 use super::plan::{End, Life, Plan};
 use super::tape::Tape;
@@ -29,7 +30,10 @@ use upbit_recorder::assembly::{self, Ending, Place};
 use upbit_recorder::clock::{Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources, Url};
 use upbit_recorder::connection::ConnectionId;
+use upbit_recorder::desired::Listed;
 use upbit_recorder::recording::threads::Hosts;
+use upbit_recorder::rest::pairs::Follower;
+use upbit_recorder::rest::pairs::evidence::ListingEvidence;
 use upbit_recorder::status::Status;
 use upbit_recorder::supervisor::{Failure, Supervisor};
 use upbit_recorder::upbit::subscription::Subscription;
@@ -93,6 +97,17 @@ pub(crate) fn run(plan: &Plan) -> Outcome {
     runtime.block_on(async { World::new(plan).run(plan).await })
 }
 
+/// As [`run`], with patterns in the configuration and a list of pairs to resolve them by.
+pub(crate) fn run_with(plan: &Plan, listing: Listing) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(plan);
+        listing.configure(&mut world.config);
+        world.listing = Some(listing);
+        world.run(plan).await
+    })
+}
+
 struct World {
     config: Config,
     disk: SimDisk,
@@ -103,6 +118,8 @@ struct World {
     clock: Clock,
     /// How far the wall clock is ahead of it, µs.
     ahead: Arc<AtomicI64>,
+    /// Answers the question which pairs there are, where patterns need it.
+    listing: Option<Listing>,
     lives: u32,
     oracle: Oracle,
 }
@@ -116,7 +133,7 @@ impl World {
         outside.spawn(exchange.run());
         let config = config();
         let oracle = Oracle::new(config.storage.sync_interval);
-        Self { config, disk, books, pipe, outside, clock, ahead: Arc::default(), lives: 0, oracle }
+        Self { config, disk, books, pipe, outside, clock, ahead: Arc::default(), listing: None, lives: 0, oracle }
     }
 
     async fn run(mut self, plan: &Plan) -> Outcome {
@@ -147,7 +164,9 @@ impl World {
         let files = self.disk.begin_life(life.faults.clone());
         let pid = FIRST_PID + self.lives;
         self.lives += 1;
-        let place = Place { files, clock, wall: Wall::new(read), pid, seed, shutdown: shutdown.clone() };
+        let (listing, listed) = watch::channel(Listed::default());
+        let follower = follow(self.listing.clone(), self.clock, listing);
+        let place = Place { files, clock, wall: Wall::new(read), listed, pid, seed, shutdown: shutdown.clone() };
         let (status, shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
@@ -159,6 +178,7 @@ impl World {
                 tokio::select! {
                     biased;
                     ended = recording => ended,
+                    () = follower => unreachable!("it goes on while there is a recorder"),
                     () = watch_clock(shown, &spans) => unreachable!("the status is published until the end"),
                 }
             }
@@ -258,6 +278,20 @@ impl World {
                 std::future::pending().await
             }
         }
+    }
+}
+
+/// Has the list of pairs followed, where there is one.
+fn follow(listing: Option<Listing>, clock: Clock, listed: watch::Sender<Listed>) -> impl Future<Output = ()> {
+    let evidence = listing.as_ref().map(|listing| ListingEvidence::new(listing.kept(), clock.now()));
+    if let Some(evidence) = &evidence {
+        listed.send_replace(evidence.listed());
+    }
+    async move {
+        if let Some((listing, evidence)) = listing.zip(evidence) {
+            Follower::new(listing, clock, evidence, listed).run().await;
+        }
+        std::future::pending().await
     }
 }
 

@@ -34,7 +34,7 @@ fn streams_that_join_late_were_missed_since_they_were_wanted() {
     let mut ledger = Ledger::default();
     ledger.open(PUBLIC, stamp(5), Kind::Disconnected, "");
     ledger.close(PUBLIC, stamp(9));
-    ledger.suspect(PUBLIC, names(&STREAMS[..1]), stamp(9));
+    ledger.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(9));
     // The gap in between names none of them, but the name under which one had waited.
     assert_eq!(ledger.join(PUBLIC, names(&STREAMS[..2]), stamp(3)), []);
     let joined = ledger.clear(PUBLIC, &names(&STREAMS), stamp(12));

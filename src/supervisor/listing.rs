@@ -102,8 +102,12 @@ impl Supervisor {
     pub(super) fn suspect_unresolved(&mut self, id: ConnectionId, since: Stamp) {
         let streams = self.connections.get(&id).map(|connection| connection.unresolved.clone()).unwrap_or_default();
         if !streams.is_empty() {
-            self.ledger.suspect(id, streams.clone(), since);
-            self.event(&Event::Stale { connection: id.to_string(), streams, since: since.as_micros() });
+            for stream in &streams {
+                self.ledger.suspect(id, stream.clone(), since);
+            }
+            let since = since.as_micros();
+            let last_data = vec![since; streams.len()];
+            self.event(&Event::Stale { connection: id.to_string(), streams, since, last_data });
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One socket of the simulated exchange: request, frames, and the end that was drawn for it.
 
 use super::books::Books;
-use super::mute::{Kind, Muteness, list};
+use super::mute::{Kind, Muteness, STREAMS, list};
 use super::wire::Wire;
 use super::{Call, End, HANG_UP, Script, Upgrade};
 use futures_util::{SinkExt, StreamExt};
@@ -16,6 +16,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use upbit_recorder::clock::{Clock, sleep_until};
 use upbit_recorder::connection::ConnectionId;
+use upbit_recorder::recording::naming::manifest::Origins;
+use upbit_recorder::upbit::subscription::Request;
 
 const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];
 
@@ -26,7 +28,7 @@ type Socket = WebSocketStream<ServerEnd>;
 pub(super) async fn serve(call: Call, books: Books, clock: Clock) {
     let key = (call.id, call.session);
     let rng = StdRng::seed_from_u64(call.script.seed);
-    let mut talk = Talk { key, books, clock, rng, written: Arc::default(), mute: None };
+    let mut talk = Talk { key, books, clock, rng, written: Arc::default(), asked: Vec::new(), mute: None };
     talk.run(call.stream, &call.script).await;
     talk.books.end_mute(key, clock.now());
     talk.books.close(key, clock.now());
@@ -39,6 +41,8 @@ struct Talk {
     clock: Clock,
     rng: StdRng,
     written: Arc<AtomicU64>,
+    /// The public streams of the request that stands.
+    asked: Vec<&'static str>,
     /// What is mute now.
     mute: Option<Muteness>,
 }
@@ -68,7 +72,7 @@ impl Talk {
         let Ok(mut socket) = tokio_tungstenite::accept_async(end).await else { return };
         loop {
             match socket.next().await {
-                Some(Ok(Message::Text(text))) if text.starts_with('[') => break,
+                Some(Ok(Message::Text(text))) if text.starts_with('[') => break self.asked = asked_by(&text),
                 Some(Ok(_)) => {}
                 _ => return,
             }
@@ -100,6 +104,9 @@ impl Talk {
                     let is_too_late = is_one && self.mute.is_none() && is_question(&message);
                     turning = turning.filter(|_| !(is_mended || is_too_late));
                     self.set_mute(self.mute.filter(|_| !is_mended));
+                    if let (true, Ok(text)) = (is_request(&message), message.to_text()) {
+                        self.asked = asked_by(text);
+                    }
                     script.mute.is_none() || self.answer(socket, &message).await
                 }
                 Turn::Mute(begins) => {
@@ -212,6 +219,14 @@ impl Talk {
 
     /// Hands a frame over; `false`: the client is gone, or reads nothing.
     async fn send(&mut self, socket: &mut Socket, frame: Vec<u8>, contents: Vec<Vec<u8>>) -> bool {
+        // What was drawn of a stream that was not asked for stays away, with the list that it is in.
+        let is_unasked = |object: &Vec<u8>| {
+            let stream = STREAMS.iter().find(|stream| is_of(object, stream));
+            stream.is_some_and(|stream| !self.asked.contains(stream))
+        };
+        if contents.iter().any(is_unasked) {
+            return true;
+        }
         let first = self.books.begin(self.key, contents, self.clock.now());
         let deadline = self.clock.now() + HANG_UP;
         let sent = tokio::select! {
@@ -283,6 +298,12 @@ fn is_question(message: &Message) -> bool {
 /// Whether the client asks for streams.
 fn is_request(message: &Message) -> bool {
     matches!(message, Message::Text(text) if text.contains(r#""codes""#))
+}
+
+/// The public streams that a request asks for.
+fn asked_by(request: &str) -> Vec<&'static str> {
+    let names = Request::from_frame(request).map(|request| Origins::of(&request).names()).unwrap_or_default();
+    STREAMS.into_iter().filter(|stream| names.iter().any(|name| name == stream)).collect()
 }
 
 /// Whether an object is one of a stream, `CODE_type`.

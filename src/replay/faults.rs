@@ -8,6 +8,8 @@
 //!  hold=CODE           its trades are in REST and tickers only   │ huge=BYTES  one frame of this size      ┘
 //!  flood=N             N frames a second on top                  │ slow=N      N bytes a second
 //!  deny                the private stream answers 401            │ 429, 418=SECONDS   upgrades and REST are refused
+//!  empty[=CODE]        candles and trades (of CODE) are `[]`     │ shuffle     lists of REST are in no order
+//!  other[=CODE]        asked for candles or trades of any pair (of CODE), REST gives those of another
 //! ```
 //!
 //! Written `NAME[=VALUE][@AFTER][+FOR]`, for example `silence=KRW-BTC_trade@5s+30s`. Without `@` it begins at once,
@@ -52,6 +54,12 @@ pub enum Fault {
     TooMany,
     /// Upgrades and REST requests are answered 418, with this block time in seconds.
     Blocked(u32),
+    /// REST shows nothing of the past, of any pair or of this one.
+    Empty(Option<String>),
+    /// REST shows the past of another pair, as a cache does that ignores the query.
+    Other(Option<String>),
+    /// REST lists what it shows in no order.
+    Shuffle,
 }
 
 /// How far a client gets before the exchange hangs.
@@ -150,6 +158,34 @@ impl Faults {
     }
 }
 
+/// What is wrong with a list of the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wrongs {
+    /// It has nothing.
+    pub(crate) is_empty: bool,
+    /// It is of another pair.
+    pub(crate) is_another: bool,
+    /// It is in no order.
+    pub(crate) is_shuffled: bool,
+}
+
+impl Faults {
+    /// What is wrong with the candles and trades of a code.
+    pub(crate) fn wrongs(&self, now: Stamp, code: Option<&str>) -> Wrongs {
+        let mut wrongs = Wrongs::default();
+        let is_meant = |of: &Option<String>| of.is_none() || of.as_deref() == code;
+        for fault in self.active(now) {
+            match fault {
+                Fault::Empty(of) => wrongs.is_empty |= is_meant(of),
+                Fault::Other(of) => wrongs.is_another |= is_meant(of),
+                Fault::Shuffle => wrongs.is_shuffled = true,
+                _ => {}
+            }
+        }
+        wrongs
+    }
+}
+
 impl Fault {
     fn happens_once(&self) -> bool {
         matches!(self, Self::Drop | Self::Close(_) | Self::Half | Self::Garbage | Self::Huge(_))
@@ -179,6 +215,9 @@ impl Fault {
             "deny" => Self::Deny,
             "429" => Self::TooMany,
             "418" => Self::Blocked(number()?),
+            "empty" => Self::Empty(text()),
+            "other" => Self::Other(text()),
+            "shuffle" => Self::Shuffle,
             _ => return Err("no fault has this name"),
         })
     }
@@ -270,6 +309,19 @@ mod tests {
         assert!(!faults.silences(at(0), "ticker", Some("KRW-BTC")));
         assert!(!faults.silences(at(0), "trade", Some("KRW-XRP")));
         assert!(planned(&["silence=myAsset"]).silences(at(0), "myAsset", None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_past_can_be_of_one_pair() {
+        let faults = planned(&["empty=KRW-BTC", "other=KRW-ETH", "shuffle@5s"]);
+        let wrongs = |seconds, code| {
+            let Wrongs { is_empty, is_another, is_shuffled } = faults.wrongs(at(seconds), Some(code));
+            [is_empty, is_another, is_shuffled]
+        };
+        assert_eq!(wrongs(0, "KRW-BTC"), [true, false, false]);
+        assert_eq!(wrongs(0, "KRW-ETH"), [false, true, false]);
+        assert_eq!(wrongs(5, "KRW-XRP"), [false, false, true]);
+        assert!(planned(&["empty"]).wrongs(at(0), None).is_empty);
     }
 
     #[test]

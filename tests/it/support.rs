@@ -111,6 +111,12 @@ impl Exchange {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn clear_faults(&self) {
+        let answer = self.http("DELETE /_faults HTTP/1.1", "");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// A list that it answers with.
     pub(crate) fn list(&self, path: &str) -> Vec<Box<RawValue>> {
         let answer = self.http(&format!("GET /v1/{path} HTTP/1.1"), "");

@@ -19,6 +19,7 @@ pub use auth::Keys;
 pub(crate) use query::Query;
 pub(crate) use visitors::{Visitors, blocked, too_many};
 
+use super::faults::Wrongs;
 use super::market::Market;
 use crate::clock::Stamp;
 use std::net::IpAddr;
@@ -39,6 +40,15 @@ pub(crate) struct Request<'a> {
     pub(crate) has_origin: bool,
 }
 
+/// What answers are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Shown<'a> {
+    /// The market; recorded frames have none.
+    pub(crate) market: Option<&'a Market>,
+    /// What is wrong with its past.
+    pub(crate) wrongs: Wrongs,
+}
+
 /// What is remembered from request to request.
 pub(crate) struct Desk {
     /// How often who came; `None`: nobody counts.
@@ -49,7 +59,7 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// Answers a GET request.
-    pub(crate) fn answer(&mut self, now: Stamp, market: Option<&Market>, request: &Request<'_>) -> Answer {
+    pub(crate) fn answer(&mut self, now: Stamp, shown: Shown<'_>, request: &Request<'_>) -> Answer {
         let Some(path) = request.path.strip_prefix("/v1/") else {
             return Answer::not_found();
         };
@@ -62,10 +72,16 @@ impl Desk {
             Ok(left) => left,
             Err(refusal) => return refusal,
         };
-        self.admitted(now, market, request, path).with("Remaining-Req", remaining(group, left))
+        self.admitted(now, shown, request, path).with("Remaining-Req", remaining(group, left))
     }
 
-    fn admitted(&mut self, now: Stamp, market: Option<&Market>, request: &Request<'_>, path: &str) -> Answer {
+    fn admitted(
+        &mut self,
+        now: Stamp,
+        Shown { market, wrongs }: Shown<'_>,
+        request: &Request<'_>,
+        path: &str,
+    ) -> Answer {
         // Quotations may be asked unsigned, but a signature that is there has to be right.
         let is_signed = request.authorization.is_some() || path == "accounts";
         if is_signed && let Err(error) = self.auth.check(request.authorization, &request.query.decoded()) {
@@ -73,7 +89,7 @@ impl Desk {
         }
         match market {
             _ if path == "accounts" => Answer::json(200, "[]".into()),
-            Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query),
+            Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query, wrongs),
             // Recorded frames have no market to ask about.
             None => Answer::not_found(),
         }

@@ -3,6 +3,7 @@
 use super::answer::Answer;
 use super::objects;
 use super::query::Query;
+use crate::replay::faults::Wrongs;
 use crate::replay::market::{
     DAY_MILLIS, Instrument, Market, Period, Quote, Rolling, SLOT_MILLIS, candles_before, millis_of, tick, trades_before,
 };
@@ -30,16 +31,16 @@ pub(super) fn group(path: &str) -> Option<&'static str> {
 }
 
 /// Answers a request to a path (behind `/v1/`) at `now`, in milliseconds since the epoch.
-pub(super) fn answer(market: &Market, now: u64, path: &str, query: &Query) -> Answer {
+pub(super) fn answer(market: &Market, now: u64, path: &str, query: &Query, wrongs: Wrongs) -> Answer {
     let answer = match path {
         "market/all" => Ok(markets(market, query)),
-        "trades/ticks" => ticks(market, now, query),
+        "trades/ticks" => ticks(market, now, query, wrongs),
         "ticker" => named(market, query).map(|pairs| tickers(now, pairs.into_iter())),
         "ticker/all" => Ok(quoted(market, now, query)),
         "orderbook" => books(market, now, query),
         "orderbook/instruments" => named(market, query).map(|pairs| groupings(now, &pairs)),
         _ => match path.strip_prefix("candles/").and_then(period) {
-            Some(period) => candles(market, now, period, query),
+            Some(period) => candles(market, now, period, query, wrongs),
             None => Err(Answer::not_found()),
         },
     };
@@ -60,8 +61,8 @@ fn period(path: &str) -> Option<Period> {
     })
 }
 
-fn candles(market: &Market, now: u64, period: Period, query: &Query) -> Outcome {
-    let instrument = one(market, query)?;
+fn candles(market: &Market, now: u64, period: Period, query: &Query, wrongs: Wrongs) -> Outcome {
+    let instrument = meant(market, query, wrongs)?;
     let to = match query.get("to") {
         None => now,
         Some(text) => moment(text).ok_or_else(|| Answer::numbered(400, "Invalid parameter: to"))?.min(now),
@@ -71,11 +72,12 @@ fn candles(market: &Market, now: u64, period: Period, query: &Query) -> Outcome 
         _ => market.listed(),
     };
     let candles = candles_before(instrument, period, (from, to, now), count(query, MAX_CANDLES)?);
-    Ok(list(candles.iter().map(|(start, candle)| objects::candle(instrument, period, *start, candle))))
+    let candles = candles.iter().map(|(start, candle)| objects::candle(instrument, period, *start, candle));
+    Ok(past(candles, wrongs))
 }
 
-fn ticks(market: &Market, now: u64, query: &Query) -> Outcome {
-    let instrument = one(market, query)?;
+fn ticks(market: &Market, now: u64, query: &Query, wrongs: Wrongs) -> Outcome {
+    let instrument = meant(market, query, wrongs)?;
     let today = now - now % DAY_MILLIS;
     let day = match query.get("days_ago").or(query.get("daysAgo")).map(str::parse::<u64>) {
         None => today,
@@ -99,7 +101,7 @@ fn ticks(market: &Market, now: u64, query: &Query) -> Outcome {
         is_behind
     });
     let trades = behind_cursor.take(count(query, MAX_TICKS)?);
-    Ok(list(trades.map(|trade| objects::tick_object(instrument, &trade))))
+    Ok(past(trades.map(|trade| objects::tick_object(instrument, &trade)), wrongs))
 }
 
 fn books(market: &Market, now: u64, query: &Query) -> Outcome {
@@ -151,6 +153,23 @@ fn groupings(now: u64, pairs: &[&Instrument]) -> Answer {
 fn one<'a>(market: &'a Market, query: &Query) -> Result<&'a Instrument, Answer> {
     let code = query.get("market").ok_or_else(|| Answer::numbered(400, "Missing request parameter: market"))?;
     known(market, code)
+}
+
+/// The pair that is shown: the one that was asked for, or the next.
+fn meant<'a>(market: &'a Market, query: &Query, wrongs: Wrongs) -> Result<&'a Instrument, Answer> {
+    let asked = one(market, query)?;
+    let others = market.instruments().iter().filter(|other| other.listing.code != asked.listing.code);
+    Ok(others.into_iter().next().filter(|_| wrongs.is_another).unwrap_or(asked))
+}
+
+/// A list of the past, with what is wrong with it.
+fn past(objects: impl Iterator<Item = String>, wrongs: Wrongs) -> Answer {
+    let mut objects: Vec<String> = objects.filter(|_| !wrongs.is_empty).collect();
+    if wrongs.is_shuffled {
+        let count = objects.len();
+        (0..count).for_each(|index| objects.swap(index, index * 31 % count));
+    }
+    list(objects.into_iter())
 }
 
 /// The pairs that `markets` lists; one that is unknown fails them all.

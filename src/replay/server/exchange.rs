@@ -4,7 +4,7 @@ use super::sent::SentLog;
 use crate::clock::{Clock, Stamp};
 use crate::replay::faults::{Fault, Faults, NoPlan, Plan, Stage};
 use crate::replay::market::Market;
-use crate::replay::rest::{Answer, Auth, Desk, Keys, Request, Visitors, blocked, too_many};
+use crate::replay::rest::{Answer, Auth, Desk, Keys, Request, Shown, Visitors, blocked, too_many};
 use crate::replay::session::{Habits, Session, Source};
 use crate::replay::wire::request::Seat;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,7 +106,8 @@ impl Exchange {
             Source::Market(market) => Some(market),
             Source::Recorded { .. } => None,
         };
-        self.desk().answer(now, market, request)
+        let wrongs = self.faults.borrow().wrongs(now, request.query.get("market"));
+        self.desk().answer(now, Shown { market, wrongs }, request)
     }
 
     /// The faults as they are planned, one in a line.

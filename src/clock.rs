@@ -38,6 +38,11 @@ impl Stamp {
         self.0
     }
 
+    /// Milliseconds since the epoch, as the exchange counts them.
+    pub fn as_millis(self) -> i64 {
+        i64::try_from(self.0 / 1_000).unwrap_or(i64::MAX)
+    }
+
     /// The time since `earlier`; zero where that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

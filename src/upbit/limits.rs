@@ -13,8 +13,16 @@ const BUSY: Duration = Duration::from_secs(2);
 /// After a 418 without a stated time: a block grows with each attempt that comes too early.
 const BLOCKED: Duration = Duration::from_secs(600);
 
-/// The longest pause that is believed; a longer one is a misunderstanding.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// The longest pause that is believed of a 429. The exchange counts by the second; a gateway that states hours means
+/// something else, and to ask once a minute is far below every limit.
+const LONGEST_BUSY: Duration = Duration::from_secs(60);
+
+/// The longest pause that is believed of a 418, and of a text that speaks of a block. Blocks are of seconds to minutes. A
+/// day that is stated by mistake would be a day that is lost, and one that is meant costs six requests an hour.
+const LONGEST_BLOCK: Duration = Duration::from_secs(600);
+
+/// No number and no date states more, in any unit.
+const ENDLESS: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// The part of a body that is searched; a sentence is shorter.
 const SEARCHED: usize = 4096;
@@ -37,30 +45,44 @@ pub struct Answer {
 impl Answer {
     /// How long to stay away; `None` where the status is neither 429 nor 418.
     pub fn pause(&self) -> Option<Duration> {
-        let unstated = match self.status {
-            429 => BUSY,
-            418 => BLOCKED,
-            _ => return None,
-        };
-        let stated = self.retry_after().or_else(|| stated_in(&String::from_utf8_lossy(&self.body)));
-        Some(stated.map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(LONGEST)))
+        let (unstated, longest) = self.pauses()?;
+        Some(self.stated().map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(longest)))
+    }
+
+    /// What it states where that is longer than is believed.
+    pub fn unbelieved(&self) -> Option<Duration> {
+        let (_, longest) = self.pauses()?;
+        self.stated().filter(|stated| *stated >= longest)
+    }
+
+    /// The pause where nothing is stated, and the longest one.
+    fn pauses(&self) -> Option<(Duration, Duration)> {
+        match self.status {
+            429 => Some((BUSY, LONGEST_BUSY)),
+            418 => Some((BLOCKED, LONGEST_BLOCK)),
+            _ => None,
+        }
+    }
+
+    fn stated(&self) -> Option<Duration> {
+        self.retry_after().or_else(|| stated_in(&String::from_utf8_lossy(&self.body)))
     }
 
     fn retry_after(&self) -> Option<Duration> {
         let value = self.retry_after.as_deref()?.trim();
         if let Ok(seconds) = value.parse() {
-            return Some(Duration::from_secs(seconds).min(LONGEST));
+            return Some(Duration::from_secs(seconds).min(ENDLESS));
         }
         let until = rfc2822::parse(value).ok()?.timestamp();
         let sent = rfc2822::parse(self.date.as_deref()?).ok()?.timestamp();
-        Some(Duration::try_from(until.duration_since(sent)).unwrap_or_default().min(LONGEST))
+        Some(Duration::try_from(until.duration_since(sent)).unwrap_or_default().min(ENDLESS))
     }
 }
 
 /// How long an error frame asks us to stay away: `blocked` where it speaks of a block, a moment otherwise.
 pub fn pause_in(message: &str, blocked: bool) -> Duration {
-    let unstated = if blocked { BLOCKED } else { BUSY };
-    stated_in(message).map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(LONGEST))
+    let (unstated, longest) = if blocked { (BLOCKED, LONGEST_BLOCK) } else { (BUSY, LONGEST_BUSY) };
+    stated_in(message).map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(longest))
 }
 
 /// The first number with a unit of time behind it.
@@ -80,7 +102,7 @@ fn stated_in(text: &str) -> Option<Duration> {
         };
         if let Some(seconds) = seconds {
             let number: u64 = rest.parse().unwrap_or(u64::MAX);
-            return Some(Duration::from_secs(number.saturating_mul(seconds)).min(LONGEST));
+            return Some(Duration::from_secs(number.saturating_mul(seconds)).min(ENDLESS));
         }
         rest = unit;
     }
@@ -118,14 +140,27 @@ mod tests {
     fn what_is_not_stated_has_a_pause_too() {
         assert_eq!(seconds(&answer(429, None, "Too Many Requests")), Some(2));
         assert_eq!(seconds(&answer(418, Some("soon"), "blocked")), Some(600));
-        assert_eq!(seconds(&answer(418, Some("99999999999999"), "")), Some(86_400));
         assert_eq!(answer(503, Some("7"), "").pause(), None);
+    }
+
+    #[test]
+    fn a_pause_of_a_day_costs_minutes_and_is_told_as_such() {
+        let day = Some(Duration::from_secs(86_400));
+        for (status, most) in [(429, 60), (418, 600)] {
+            let answer = |stated: &str| answer(status, Some(stated), "");
+            assert_eq!((seconds(&answer("86400")), answer("86400").unbelieved()), (Some(most), day));
+            assert_eq!(seconds(&answer("99999999999999999999")), Some(if status == 429 { 2 } else { 600 }));
+            assert_eq!(answer("Thu, 22 Oct 2026 07:28:00 GMT").unbelieved(), day);
+            assert_eq!((seconds(&answer("7")), answer("7").unbelieved()), (Some(8), None));
+        }
+        assert_eq!(pause_in("blocked for 24 hours", true), LONGEST_BLOCK);
+        assert_eq!(pause_in("wait 24 hours", false), LONGEST_BUSY);
     }
 
     proptest! {
         #[test]
         fn no_body_can_break_it(body: String, number: u64) {
-            prop_assert!(answer(418, None, &body).pause().is_some_and(|pause| pause <= LONGEST));
+            prop_assert!(answer(418, None, &body).pause().is_some_and(|pause| pause <= LONGEST_BLOCK));
             let numbered = format!("{body} {number} sec");
             prop_assert!(answer(418, None, &numbered).pause().is_some());
         }

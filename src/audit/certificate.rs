@@ -13,6 +13,7 @@ use super::stream::StreamAudit;
 use crate::clock::Stamp;
 use crate::recording::naming::layout::{self, Tree};
 use bigdecimal::BigDecimal;
+use serde::Serialize;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -26,6 +27,16 @@ pub struct Certificate {
     out: BufWriter<File>,
     /// What was found so far.
     pub totals: Totals,
+    unaudited: Vec<Unaudited>,
+}
+
+/// A stream that could not be audited.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unaudited {
+    /// Its name.
+    pub stream: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Over all streams.
@@ -45,12 +56,23 @@ pub struct Totals {
     pub blind_below: BigDecimal,
     /// Streams with minutes that could hide a trade.
     pub blind_streams: usize,
+    /// Streams that could not be audited.
+    pub unaudited: usize,
 }
 
 impl Totals {
     /// Whether every minute of every stream is the same. An audit of nothing has found nothing to be right.
     pub fn is_exact(&self) -> bool {
-        self.exact > 0 && self.differs == 0 && self.no_data == 0
+        self.exact > 0 && self.differs == 0 && self.no_data == 0 && self.unaudited == 0
+    }
+
+    /// In a word. What was not looked at is neither.
+    pub fn verdict(&self) -> &'static str {
+        match self {
+            _ if self.is_exact() => "exact",
+            Self { differs: 0, no_data: 0, unaudited: 1.., .. } => "unaudited",
+            _ => "differs",
+        }
     }
 }
 
@@ -74,7 +96,7 @@ impl Certificate {
         let unfinished = directory.join(format!("{}.{}.tmp", layout::CERTIFICATE, std::process::id()));
         let begun = fs::create_dir_all(&directory).and_then(|()| File::create(&unfinished));
         let out = BufWriter::new(begun.map_err(at(&unfinished))?);
-        let mut certificate = Self { path, unfinished, out, totals: Totals::default() };
+        let mut certificate = Self { path, unfinished, out, totals: Totals::default(), unaudited: Vec::new() };
         certificate.write(format_args!(
             "{{\"date\":\"{}\",\"from\":\"{}\",\"until\":\"{}\",\"whole\":{},\"audited\":{now},\"version\":\"{}\",\"streams\":[",
             day.date,
@@ -106,15 +128,21 @@ impl Certificate {
         Ok(())
     }
 
+    /// Names a stream that could not be audited.
+    pub fn leave_out(&mut self, stream: Unaudited) {
+        self.totals.unaudited += 1;
+        self.unaudited.push(stream);
+    }
+
     /// Writes the verdict, makes it all durable, and gives it its name, in place of an earlier one. Returns the path.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self) -> Result<PathBuf, CertificateError> {
         let Totals { exact, differs, no_data, residue, blind_below, .. } = &self.totals;
-        let verdict = if self.totals.is_exact() { "exact" } else { "differs" };
-        let end = json!({"exact": exact, "differs": differs, "no_data": no_data, "residue": residue,
-            "blind_below": decimal::shown(blind_below), "verdict": verdict});
+        let (verdict, unaudited) = (self.totals.verdict(), &self.unaudited);
+        let end = json!({"unaudited": unaudited, "exact": exact, "differs": differs, "no_data": no_data,
+            "residue": residue, "blind_below": decimal::shown(blind_below), "verdict": verdict});
         let end = end.to_string();
         self.write(format_args!("\n],{}\n", &end[1..]))?;
         self.out.flush().map_err(at(&self.unfinished))?;

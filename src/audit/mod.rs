@@ -19,7 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{Certificate, CertificateError, Totals};
+pub use certificate::{Certificate, CertificateError, Totals, Unaudited};
 pub use day::Day;
 pub use figures::decimal::shown;
 pub use finding::{Blind, Difference, Finding, Residue, Row};

@@ -69,7 +69,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
             } else {
                 writeln!(out, "{summary}")?
             }
-            Ok(Exit::Success)
+            Ok(summary.exit())
         }),
         Some(Err(error)) => {
             tracing::error!("{error}");

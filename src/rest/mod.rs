@@ -3,6 +3,7 @@
 //! ```text
 //! client/   asks: signs, keeps to the limits, asks again
 //! quotation what its candles and trades can be asked for
+//! answer    holds an answer against its question
 //! markets   which pairs there are: an answer, and the list kept on disk
 //! pairs/    what an answer is worth; the list followed in the background of the recorder
 //! backfill/ candles and trades of the past
@@ -13,6 +14,7 @@
 //! What is fetched is kept verbatim: numbers are never parsed and printed again. All of it lies in `rest/` below the
 //! data directory.
 
+pub mod answer;
 pub mod backfill;
 pub mod client;
 pub mod codes;

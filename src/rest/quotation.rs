@@ -8,6 +8,8 @@
 //! Both answer newest first, and `to` is exclusive. Times are milliseconds since the epoch. Source: docs.upbit.com,
 //! "Candles" and "Recent trades".
 
+use super::answer::{Question, Scope};
+use super::backfill::Unit;
 use super::client::request::Request;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -25,29 +27,64 @@ pub const TRADE_DAYS: i64 = 7;
 /// A day; the exchange's days are those of UTC.
 pub const DAY: i64 = 86_400_000;
 
-/// The candles at `path` before `to`.
-pub fn candles(path: String, market: &str, to: i64) -> Request {
-    Request::new(path)
-        .with("market", market)
-        .with("to", moment(to).strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
-        .with("count", CANDLES_PER_PAGE.to_string())
+/// The candles of a unit before `to`.
+pub fn candles(unit: Unit, market: &str, to: i64) -> Request {
+    candles_of(unit, market, CandlePage { to: Some(to), count: CANDLES_PER_PAGE })
 }
 
-/// The trades of the day that begins at `day`, asked for on the day that begins at `today`: before `to` where that lies
-/// on the day, and behind `cursor`, the id of the last trade of the page before.
-pub fn trades(market: &str, (day, today): (i64, i64), to: i64, cursor: Option<u64>) -> Request {
-    let mut request = Request::new("trades/ticks").with("market", market).with("count", TRADES_PER_PAGE.to_string());
-    let days_ago = (today - day) / DAY;
+/// Which candles of a pair.
+#[derive(Clone, Copy, Debug)]
+pub struct CandlePage {
+    /// Those before this; `None`: the newest.
+    pub to: Option<i64>,
+    /// At most so many.
+    pub count: usize,
+}
+
+/// Some candles of a unit. The answer is held against this.
+pub fn candles_of(unit: Unit, market: &str, CandlePage { to, count }: CandlePage) -> Request {
+    let scope = Scope::Candles { unit, to: to.unwrap_or(i64::MAX) };
+    let request = Request::new(unit.path()).with("market", market);
+    let request = match to {
+        Some(to) => request.with("to", moment(to).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        None => request,
+    };
+    request.with("count", count.to_string()).expecting(Question { market: market.to_owned(), scope })
+}
+
+/// Which trades of a pair.
+#[derive(Clone, Copy, Debug)]
+pub struct TradePage {
+    /// When the day begins that they are of.
+    pub day: i64,
+    /// When the day begins on which it is asked.
+    pub asked_on: i64,
+    /// Those before this, where it lies on the day; whole seconds are asked for.
+    pub to: i64,
+    /// Those behind this trade, by its id.
+    pub cursor: Option<u64>,
+    /// At most so many.
+    pub count: usize,
+}
+
+/// Some trades of a day. The answer is held against this.
+pub fn trades(market: &str, page: TradePage) -> Request {
+    let TradePage { day, asked_on, to, cursor, count } = page;
+    let mut request = Request::new("trades/ticks").with("market", market).with("count", count.to_string());
+    let days_ago = (asked_on - day) / DAY;
     if days_ago > 0 {
         request = request.with("days_ago", days_ago.to_string());
     }
-    if day_of(to) == day {
+    let is_on_day = day_of(to) == day;
+    if is_on_day {
         request = request.with("to", moment(to).strftime("%H%M%S").to_string());
     }
-    match cursor {
-        Some(cursor) => request.with("cursor", cursor.to_string()),
-        None => request,
+    if let Some(cursor) = cursor {
+        request = request.with("cursor", cursor.to_string());
     }
+    let to = if is_on_day { to } else { i64::MAX };
+    let scope = Scope::Trades { day, asked_on, to, is_behind_cursor: cursor.is_some() };
+    request.expecting(Question { market: market.to_owned(), scope })
 }
 
 /// When the day of a moment begins.

@@ -3,7 +3,7 @@
 mod text;
 
 use crate::archive::{Tape, TapeError};
-use crate::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals};
+use crate::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals, Unaudited};
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -15,7 +15,7 @@ use crate::signals::Signals;
 use crate::upbit::codes::select;
 use clap::Args;
 use jiff::civil::Date;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -48,6 +48,8 @@ enum Failure {
     TooEarly(Date),
     #[error("there are no trades of these pairs to audit")]
     Nothing,
+    #[error("none of these pairs can be audited; of the first: {reason}")]
+    NoCandles { reason: String, exit: Exit },
     #[error(transparent)]
     Candles(#[from] BackfillError),
     #[error(transparent)]
@@ -69,6 +71,7 @@ impl Failure {
         match self {
             Self::TooEarly(_) => Exit::Usage,
             Self::Candles(error) => error.exit(),
+            Self::NoCandles { exit, .. } => *exit,
             Self::Audit(_) | Self::Certificate(_) => Exit::Io,
             // No verdict must not be taken for a good one.
             Self::Nothing | Self::Stopped => Exit::Wrong,
@@ -106,14 +109,20 @@ async fn audit(
     let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(&config.data_dir);
     let streams = streams(&tape, options)?;
-    let candles = candles(config, (&streams, &day), (clock, shutdown), logging).await?;
+    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), logging).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { tape, fetched: Tape::new(rest::directory(&config.data_dir)), day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
     let mut report = Report::new(day);
-    for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(candles)) {
+    for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(found)) {
         if shutdown.is_cancelled() {
             return Err(Failure::Stopped);
+        }
+        if let Some(reason) = stream.code().and_then(|code| unaudited.get(code)) {
+            let unaudited = Unaudited { stream: stream.to_string(), reason: reason.clone() };
+            report.leave_out(&unaudited);
+            certificate.leave_out(unaudited);
+            continue;
         }
         let audit = auditor.audit((stream, place), &candle_stream, fetched.stamps)?;
         for fault in &audit.faults {
@@ -144,13 +153,21 @@ fn streams(tape: &Tape, options: &Options) -> Result<Vec<StreamKey>, Failure> {
     Ok(markets.iter().map(stream).collect::<Result<Vec<_>, _>>()?)
 }
 
+/// What the trades are held against.
+struct Candles {
+    /// The stream of candles of each stream of trades, and where they lie.
+    found: Vec<(StreamKey, Fetched)>,
+    /// Pairs of which they are not all there, and why.
+    unaudited: BTreeMap<String, String>,
+}
+
 /// The candles of each stream and where they lie. What was not fetched before is fetched now.
 async fn candles(
     config: &Config,
     (streams, day): (&[StreamKey], &Day),
     (clock, shutdown): (Clock, &CancellationToken),
     logging: &Logging,
-) -> Result<Vec<(StreamKey, Fetched)>, Failure> {
+) -> Result<Candles, Failure> {
     let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
     let span = Span { from: day.from, to: day.until };
     let markets = || streams.iter().filter_map(StreamKey::code);
@@ -159,7 +176,7 @@ async fn candles(
         let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
         Ok((stream, fetched))
     };
-    let mut missing = Vec::new();
+    let (mut missing, mut unaudited) = (Vec::new(), BTreeMap::new());
     for market in markets() {
         if !look(market)?.1.is_whole {
             missing.push(market.to_owned());
@@ -170,9 +187,16 @@ async fn candles(
         let begin = clock.now();
         let mut show = |progress: &Progress| logging.screen.show(&super::backfill::bar(progress, clock.now() - begin));
         let fetched = backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await?;
-        fetched.ok_or(Failure::Stopped)?;
+        let summary = fetched.ok_or(Failure::Stopped)?;
+        let exit = summary.exit();
+        unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
+        unaudited.extend(summary.refused);
+        // What was certified before is not replaced by nothing.
+        if let (true, Some(reason)) = (unaudited.len() == streams.len(), unaudited.values().next()) {
+            return Err(Failure::NoCandles { reason: reason.clone(), exit });
+        }
     }
-    Ok(markets().map(look).collect::<Result<Vec<_>, _>>()?)
+    Ok(Candles { found: markets().map(look).collect::<Result<Vec<_>, _>>()?, unaudited })
 }
 
 fn stream_of(market: &str, kind: Kind) -> Result<StreamKey, BackfillError> {

@@ -1,6 +1,6 @@
 //! An audit for people: totals, then the minutes that are not exact, as many as a screen holds, and how sharp it was.
 
-use crate::audit::{Day, Difference, Finding, Row, StreamAudit, Totals, shown};
+use crate::audit::{Day, Difference, Finding, Row, StreamAudit, Totals, Unaudited, shown};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -14,6 +14,7 @@ pub(super) struct Report {
     day: Day,
     exact: usize,
     others: usize,
+    unaudited: usize,
     lines: Vec<String>,
     /// What was not sharp enough to find every trade, a line for each stream.
     blind: Vec<String>,
@@ -22,7 +23,7 @@ pub(super) struct Report {
 impl Report {
     /// A report of a day.
     pub(super) fn new(day: Day) -> Self {
-        Self { day, exact: 0, others: 0, lines: Vec::new(), blind: Vec::new() }
+        Self { day, exact: 0, others: 0, unaudited: 0, lines: Vec::new(), blind: Vec::new() }
     }
 
     /// Adds a stream.
@@ -49,6 +50,14 @@ impl Report {
         }
     }
 
+    /// Names a stream that could not be audited.
+    pub(super) fn leave_out(&mut self, Unaudited { stream, reason }: &Unaudited) {
+        self.unaudited += 1;
+        if self.unaudited <= STREAMS {
+            self.lines.push(format!("{stream} could not be audited: {reason}"));
+        }
+    }
+
     /// Prints it all.
     pub(super) fn write(&self, out: &mut dyn Write, totals: &Totals, certificate: &Path) -> io::Result<()> {
         for line in &self.lines {
@@ -63,10 +72,13 @@ impl Report {
         if let Some(more @ 1..) = totals.blind_streams.checked_sub(STREAMS) {
             writeln!(out, "and {more} more streams that could hide a trade")?;
         }
+        if let Some(more @ 1..) = self.unaudited.checked_sub(STREAMS) {
+            writeln!(out, "and {more} more streams that could not be audited")?;
+        }
         if !self.day.is_whole() {
             writeln!(out, "the day is not over: looked at until {}", Day::shown(self.day.until))?;
         }
-        let verdict = if totals.is_exact() { "exact" } else { "differs" };
+        let verdict = totals.verdict();
         let Totals { streams, exact, differs, no_data, residue, .. } = totals;
         writeln!(
             out,
@@ -143,16 +155,19 @@ mod tests {
             report.add(&StreamAudit { blind_below: 2.into(), blind_minutes, ..audit(1_000) });
         });
         report.add(&audit(0));
+        let unaudited = Unaudited { stream: "KRW-GONE_trade".into(), reason: "404 Code not found".into() };
+        (0..100).for_each(|_| report.leave_out(&unaudited));
         let write = |totals: &Totals| {
             let mut text = Vec::new();
             report.write(&mut text, totals, Path::new("audit.json")).unwrap();
             String::from_utf8(text).unwrap()
         };
         let text = write(&Totals { blind_streams: 100, ..Totals::default() });
-        assert_eq!(text.lines().count(), STREAMS * (MINUTES + 3) + 5);
+        assert_eq!(text.lines().count(), STREAMS * (MINUTES + 4) + 6);
         assert!(text.contains("\nKRW-BTC_trade: 7 minutes could hide a trade of up to 2\n"), "{text}");
         assert!(text.contains("\nand 80 more streams that could hide a trade\n"), "{text}");
         assert!(!text.contains("none of them") && write(&Totals::default()).contains(" · none of them could hide"));
+        assert!(text.contains("\nKRW-GONE_trade could not be audited: 404 Code not found\n"), "{text}");
         assert!(text.contains("  2026-11-22T05:12:00Z differs: volume 1.5 of 2 (-0.5) · gap 17\n"), "{text}");
         assert!(
             text.contains("\nand 80 more streams that are not exact\n") && text.contains("  and 990 more minutes\n")

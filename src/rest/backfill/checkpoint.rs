@@ -4,14 +4,18 @@
 //! rest/KRW-BTC_candle.1m.checkpoint
 //! {"listed":"2017-09-01T00:00:00Z"}
 //! {"from":"2026-03-01T00:00:00Z","to":"2026-03-01T03:20:00Z","objects":200,"last":1795324324113204}
+//! {"doubted":"2026-02-01T00:00:00Z","objects":0,"answered":1795324330113204}
 //! ```
 //!
 //! A line is written when the objects of its interval are on disk and synced. `last` is the stamp of the last of them:
 //! lines of the stream with later stamps were written by a process that died before its checkpoint. Those are a
 //! beginning of one piece, in order, so that everything from the first of them to the last is there; `ids` are what is
 //! there of the last one's very time. `listed` is since when the exchange has something of the pair: it is asked once.
+//! `doubted` is an answer that contradicts this file: when asked for what is before, the exchange gave `objects` and no
+//! more. An interval with objects before that makes it void.
 
 use super::coverage::{Coverage, Span};
+use super::doubt::{AGREEING, AGREEING_FOR, Claim};
 use crate::clock::Stamp;
 use crate::recording::files::{Files, StorageError, append_all};
 use crate::recording::naming::stream_key::StreamKey;
@@ -30,15 +34,25 @@ pub(super) struct Checkpoint {
     pub(super) coverage: Coverage,
     /// Objects beside the covered intervals that are on disk already.
     pub(super) ids: BTreeSet<u64>,
-    /// Since when the exchange has something, where that is known: milliseconds since the epoch.
+    /// The day since which the exchange has something, where that is known: milliseconds since the epoch.
     pub(super) listed: Option<i64>,
     /// The stamp of the last line that is accounted for.
     pub(super) last: Stamp,
     /// The intervals in the order in which they were fetched, each with the stamp of its last line. One of a year of
     /// minutes takes some kilobytes.
-    pieces: Vec<(Span, Stamp)>,
+    pieces: Vec<Piece>,
+    /// Answers that nothing has disproved: a run adds a few at most.
+    doubted: Vec<Doubted>,
     /// Ends a line that a crash tore off.
     needs_break: bool,
+}
+
+/// An interval that is complete, and the stamp of its last line.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    span: Span,
+    objects: usize,
+    last: Stamp,
 }
 
 /// A line.
@@ -46,7 +60,16 @@ pub(super) struct Checkpoint {
 #[serde(untagged)]
 enum Line {
     Listed { listed: Timestamp },
+    Doubted(Doubted),
     Fetched(Entry),
+}
+
+/// An answer that contradicts what is known.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Doubted {
+    doubted: Timestamp,
+    objects: usize,
+    answered: u64,
 }
 
 /// An interval that is complete.
@@ -73,8 +96,8 @@ impl Checkpoint {
             read => read.map(drop).map_err(StorageError::at("read", &path))?,
         }
         let needs_break = text.last().is_some_and(|byte| *byte != b'\n');
-        let (coverage, ids, listed, last, pieces) = Default::default();
-        let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, needs_break };
+        let (coverage, ids, listed, last, pieces, doubted) = Default::default();
+        let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, doubted, needs_break };
         for line in text.split(|byte| *byte == b'\n') {
             if let Ok(line) = serde_json::from_slice(line) {
                 checkpoint.take(line);
@@ -106,6 +129,29 @@ impl Checkpoint {
         self.append(files, Line::Listed { listed: moment(listed) })
     }
 
+    /// Puts on record what the exchange said at `now` against what is known.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn note_doubt(&mut self, files: &dyn Files, claim: Claim, now: Stamp) -> Result<(), StorageError> {
+        let Claim { to, objects, .. } = claim;
+        self.append(files, Line::Doubted(Doubted { doubted: moment(to), objects, answered: now.as_micros() }))
+    }
+
+    /// Whether the exchange has said this often enough, and now once more.
+    pub(super) fn is_believed(&self, claim: Claim, now: Stamp) -> bool {
+        let agrees = |doubt: &&Doubted| claim.agrees_with(doubt.doubted.as_millisecond(), doubt.objects);
+        let agreeing: Vec<u64> = self.doubted.iter().filter(agrees).map(|doubt| doubt.answered).collect();
+        let begin = agreeing.iter().min().and_then(|begin| Stamp::from_micros(*begin)).unwrap_or(now);
+        agreeing.len() + 1 >= AGREEING && now.since(begin) >= AGREEING_FOR
+    }
+
+    /// A time before which something of the stream has come, of intervals that begin within `since`.
+    pub(super) fn exists_before(&self, since: i64) -> Option<i64> {
+        let found = self.pieces.iter().filter(|piece| piece.objects > 0 && piece.span.length() > 0);
+        found.filter(|piece| piece.span.from >= since).map(|piece| piece.span.to).min()
+    }
+
     fn append(&mut self, files: &dyn Files, line: Line) -> Result<(), StorageError> {
         let json = serde_json::to_string(&line).expect("times and numbers always serialise");
         let text = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
@@ -121,11 +167,11 @@ impl Checkpoint {
     pub(super) fn stamps_of(&self, span: Span) -> RangeInclusive<Stamp> {
         let mut begin = Stamp::default();
         let (mut first, mut last) = (Stamp::MAX, Stamp::default());
-        for (piece, end) in &self.pieces {
-            if piece.from <= span.to && span.from <= piece.to {
-                (first, last) = (first.min(begin), last.max(*end));
+        for piece in &self.pieces {
+            if piece.span.from <= span.to && span.from <= piece.span.to {
+                (first, last) = (first.min(begin), last.max(piece.last));
             }
-            begin = *end;
+            begin = piece.last;
         }
         first..=last
     }
@@ -136,12 +182,19 @@ impl Checkpoint {
                 self.listed = Some(listed.as_millisecond());
                 return;
             }
+            Line::Doubted(doubted) => {
+                self.doubted.push(doubted);
+                return;
+            }
             Line::Fetched(entry) => entry,
         };
         let span = Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() };
         let last = Stamp::from_micros(entry.last).unwrap_or_default();
         self.coverage.add(span);
-        self.pieces.push((span, last));
+        if entry.objects > 0 {
+            self.doubted.retain(|doubt| doubt.doubted < entry.to);
+        }
+        self.pieces.push(Piece { span, objects: entry.objects, last });
         self.ids.extend(entry.ids);
         self.last = self.last.max(last);
     }
@@ -178,5 +231,27 @@ mod tests {
         assert_eq!(checkpoint.stamps_of(Span { from: 60_001, to: 60_002 }), stamp(5)..=stamp(9));
         let Checkpoint { last, ids, listed, .. } = checkpoint;
         assert_eq!((last, ids, listed), (stamp(9), BTreeSet::from([7]), Some(7_000)));
+    }
+
+    #[test]
+    fn three_answers_over_ten_minutes_are_believed_and_objects_disprove_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path()).unwrap();
+        let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
+        let read = || Checkpoint::read(&disk, &stream).unwrap();
+        let at = |minute: u64| Stamp::from_micros(minute * 60_000_000).unwrap();
+        let claim = |to, objects| Claim { to, objects, before: to };
+        read().note_doubt(&disk, claim(5_000, 0), at(1)).unwrap();
+        assert!(!read().is_believed(claim(5_000, 0), at(99)), "two answers");
+        read().note_doubt(&disk, claim(6_000, 0), at(2)).unwrap();
+        assert!(!read().is_believed(claim(5_000, 0), at(10)), "nine minutes");
+        assert!(read().is_believed(claim(5_000, 0), at(11)));
+        assert!(!read().is_believed(claim(5_000, 7), at(11)), "another answer");
+        assert!(!read().is_believed(claim(5_500, 0), at(11)), "one of them says less");
+        read().add(&disk, Span { from: 0, to: 5_500 }, (0, at(12)), BTreeSet::new()).unwrap();
+        assert_eq!((read().is_believed(claim(5_000, 0), at(11)), read().exists_before(0)), (true, None));
+        read().add(&disk, Span { from: 0, to: 5_500 }, (1, at(13)), BTreeSet::new()).unwrap();
+        assert!(!read().is_believed(claim(5_000, 0), at(11)), "something was before one of them");
+        assert_eq!([0, 1].map(|since| read().exists_before(since)), [Some(5_500), None]);
     }
 }

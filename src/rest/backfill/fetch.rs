@@ -2,9 +2,11 @@
 
 use super::checkpoint::Checkpoint;
 use super::coverage::Span;
+use super::facts::Facts;
 use super::store::Store;
 use super::summary::{Progress, Summary};
 use super::{Wanted, stream_of};
+use crate::archive::Tape;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -85,13 +87,17 @@ pub async fn fetch(
     let path = rest::directory(&config.data_dir);
     let files = Arc::new(open(&path)?);
     let _lock = Lock::take(&path, clock.stamp())?;
-    let stream = |market: &String| stream_of(market, wanted.kind).ok_or_else(|| BackfillError::Market(market.clone()));
-    let streams = wanted.markets.iter().map(stream).collect::<Result<Vec<_>, _>>()?;
-    let mut store = Store::open(files, &config.storage, clock, (wanted.kind, streams))?;
-    let run = super::run(&mut client, &mut store, (wanted, clock), show);
+    // One that cannot be asked for is refused, and the others are fetched.
+    let streams: Vec<_> = wanted.markets.iter().filter_map(|market| stream_of(market, wanted.kind)).collect();
+    if let (true, Some(market)) = (streams.is_empty(), wanted.markets.first()) {
+        return Err(BackfillError::Market(market.clone()));
+    }
+    let store = Store::open(files, &config.storage, clock, (wanted.kind, streams))?;
+    let mut facts = Facts { store, tape: Tape::new(&config.data_dir) };
+    let run = super::run(&mut client, &mut facts, (wanted, clock), show);
     let ended = shutdown.run_until_cancelled(run).await;
     // Also after a failure: what was committed is whole.
-    store.finish()?;
+    facts.store.finish()?;
     ended.transpose()
 }
 

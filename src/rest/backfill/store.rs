@@ -9,8 +9,8 @@
 
 use super::checkpoint::Checkpoint;
 use super::coverage::Span;
+use super::doubt::Claim;
 use super::unit::Kind;
-use super::walk::Item;
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::recording::files::{Files, StorageError};
@@ -23,6 +23,7 @@ use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::seal::{SealError, Sealer};
 use crate::recording::sync::{SyncError, Syncer};
+use crate::rest::answer::{self, Item};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -79,12 +80,17 @@ impl Store {
         Ok(store)
     }
 
+    /// What the clock shows that stamps the lines.
+    pub(super) fn now(&self) -> Stamp {
+        self.clock.stamp()
+    }
+
     /// The parts of `wanted` that a stream has not.
     pub(super) fn missing(&self, stream: &StreamKey, wanted: Span) -> Vec<Span> {
         self.streams.get(stream).map(|(_, checkpoint)| checkpoint.coverage.missing(wanted)).unwrap_or_default()
     }
 
-    /// Since when the exchange has something of a stream, where that is known: milliseconds since the epoch.
+    /// The day since which the exchange has something of a stream, where that is known: milliseconds since the epoch.
     pub(super) fn listed(&self, stream: &StreamKey) -> Option<i64> {
         self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.listed)
     }
@@ -100,6 +106,29 @@ impl Store {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A time before which something of a stream has come, of intervals that begin within `since`.
+    pub(super) fn exists_before(&self, stream: &StreamKey, since: i64) -> Option<i64> {
+        self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.exists_before(since))
+    }
+
+    /// Keeps what the exchange said against what is known of a stream.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn note_doubt(&mut self, stream: &StreamKey, claim: Claim) -> Result<(), SealError> {
+        let now = self.clock.stamp();
+        match self.streams.get_mut(stream) {
+            Some((_, checkpoint)) => Ok(checkpoint.note_doubt(&*self.files, claim, now)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the exchange has said this often enough and over long enough.
+    pub(super) fn is_believed(&self, stream: &StreamKey, claim: Claim) -> bool {
+        let now = self.clock.stamp();
+        self.streams.get(stream).is_some_and(|(_, checkpoint)| checkpoint.is_believed(claim, now))
     }
 
     /// Writes a whole piece, durably; returns how many objects were new.
@@ -167,7 +196,7 @@ fn count_what_was_left(
             // A line that is no UTF-8 was torn.
             let Ok(text) = text else { continue };
             let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
-            left.extend(stamp.zip(Item::key(kind, &text)));
+            left.extend(stamp.zip(answer::key(kind, &text)));
         }
     }
     let (Some(first), Some(last)) = (left.iter().map(|(_, key)| key.0).min(), left.iter().map(|(_, key)| key.0).max())

@@ -2,7 +2,9 @@
 
 use super::Wanted;
 use super::coverage::Span;
+use super::doubt::Claim;
 use super::unit::Kind;
+use crate::exit::Exit;
 use crate::rest::client::Tally;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -36,6 +38,10 @@ pub struct Summary {
     pub streams: BTreeMap<String, StreamSummary>,
     /// What was asked for and lies before what the exchange still has.
     pub gone: Option<Span>,
+    /// Pairs of which nothing more could be had, and why.
+    pub refused: BTreeMap<String, String>,
+    /// Pairs of which the exchange said what contradicts what is known.
+    pub incomplete: BTreeMap<String, Incomplete>,
     /// Requests, and how many of them were refused or failed.
     pub client: Tally,
     kind: Kind,
@@ -52,12 +58,26 @@ pub struct StreamSummary {
     pub begins: Option<i64>,
 }
 
+/// What of a stream is not on record as complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incomplete {
+    /// From the first to the last moment of it.
+    pub span: Span,
+    /// Why.
+    pub reason: String,
+}
+
+/// How to go on.
+const GO_ON: &str = "what is refused or not complete is asked for again by the next run; an answer that is the same three \
+    times over ten minutes is believed";
+
 impl Summary {
     pub(super) fn new(wanted: &Wanted, now: i64) -> Self {
         let streams = wanted.markets.iter().map(|market| (market.clone(), StreamSummary::default())).collect();
         let reach = wanted.kind.reach(now).filter(|reach| wanted.span.from < *reach);
         let gone = reach.map(|reach| Span { from: wanted.span.from, to: reach.min(wanted.span.to) });
-        Self { progress: Progress::default(), streams, gone, client: Tally::default(), kind: wanted.kind }
+        let (progress, refused, incomplete, client) = Default::default();
+        Self { progress, streams, gone, refused, incomplete, client, kind: wanted.kind }
     }
 
     pub(super) fn begins(&mut self, market: &str, begins: Option<i64>) {
@@ -92,6 +112,39 @@ impl Summary {
         *gone = Span { from: gone.from.min(span.from), to: gone.to.max(span.to) };
     }
 
+    /// A pair of which nothing more can be had.
+    pub(super) fn refuse(&mut self, market: &str, reason: String) {
+        tracing::warn!(market, reason, "no more can be had of this pair, and the others are fetched");
+        self.refused.entry(market.to_owned()).or_insert(reason);
+    }
+
+    /// A part of a stream of which the exchange says what contradicts what is known.
+    pub(super) fn doubt(&mut self, market: &str, span: Span, reason: String) {
+        tracing::warn!(market, from = moment(span.from), to = moment(span.to), reason, "not complete");
+        let incomplete = self.incomplete.entry(market.to_owned()).or_insert(Incomplete { span, reason });
+        let Span { from, to } = incomplete.span;
+        incomplete.span = Span { from: from.min(span.from), to: to.max(span.to) };
+    }
+
+    /// The exchange has said the same so often and so long that it is believed, whatever speaks against it.
+    pub(super) fn believe(&self, market: &str, claim: Claim) {
+        tracing::warn!(market, %claim, "believed after three answers over ten minutes, though more was known");
+    }
+
+    /// A part that this run does not fetch any more.
+    pub(super) fn leave_out(&mut self, span: Span) {
+        self.progress.done += span.length();
+    }
+
+    /// How a command that fetched this ends.
+    pub fn exit(&self) -> Exit {
+        match (self.refused.len(), self.incomplete.is_empty()) {
+            (0, true) => Exit::Success,
+            (refused, _) if refused > 0 && refused == self.streams.len() => Exit::Unavailable,
+            _ => Exit::Wrong,
+        }
+    }
+
     /// For programs.
     pub fn to_json(&self) -> String {
         let streams = self.streams.iter().map(|(market, stream)| {
@@ -102,8 +155,17 @@ impl Summary {
         let gone = self.gone.map(|span| serde_json::json!({"from": moment(span.from), "to": moment(span.to)}));
         let Tally { sent, too_many, failed } = self.client;
         let streams: Vec<serde_json::Value> = streams.collect();
-        serde_json::json!({"streams": streams, "gone": gone, "requests": sent, "too_many": too_many, "failed": failed})
-            .to_string()
+        let refused = self.refused.iter();
+        let refused: Vec<serde_json::Value> =
+            refused.map(|(market, reason)| serde_json::json!({"market": market, "reason": reason})).collect();
+        let incomplete = self.incomplete.iter().map(|(market, Incomplete { span, reason })| {
+            let [from, to] = [moment(span.from), moment(span.to)];
+            serde_json::json!({"market": market, "from": from, "to": to, "reason": reason})
+        });
+        let incomplete: Vec<serde_json::Value> = incomplete.collect();
+        serde_json::json!({"streams": streams, "gone": gone, "refused": refused, "incomplete": incomplete,
+            "requests": sent, "too_many": too_many, "failed": failed})
+        .to_string()
     }
 }
 
@@ -124,10 +186,51 @@ impl fmt::Display for Summary {
             writeln!(f, "the exchange no longer has what was before {}", moment(span.to))?;
         }
         let Tally { sent, too_many, failed } = self.client;
-        write!(f, "{sent} requests, {too_many} of them too many, {failed} failed")
+        write!(f, "{sent} requests, {too_many} of them too many, {failed} failed")?;
+        if self.exit() != Exit::Success {
+            write!(f, "\n{GO_ON}")?;
+        }
+        for (market, Incomplete { span, reason }) in &self.incomplete {
+            write!(f, "\nnot complete: {market} from {} to {}: {reason}", moment(span.from), moment(span.to))?;
+        }
+        for (market, reason) in &self.refused {
+            write!(f, "\nrefused: {market}: {reason}")?;
+        }
+        Ok(())
     }
 }
 
 fn moment(millis: i64) -> String {
     Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_tells_what_is_refused_or_not_complete() {
+        let kind = Kind::Candles("1m".parse().unwrap());
+        let markets = vec!["KRW-BTC".to_owned(), "KRW-GONE".to_owned()];
+        let mut summary = Summary::new(&Wanted { markets, kind, span: Span { from: 0, to: 9 } }, 9);
+        assert_eq!(summary.exit(), Exit::Success);
+        summary.doubt("KRW-BTC", Span { from: 0, to: 1_000 }, "one".into());
+        summary.doubt("KRW-BTC", Span { from: 60_000, to: 61_000 }, "two".into());
+        assert_eq!(summary.exit(), Exit::Wrong);
+        summary.refuse("KRW-GONE", "404 Code not found".into());
+        assert_eq!(summary.exit(), Exit::Wrong);
+        let text = summary.to_string();
+        assert!(
+            text.contains("not complete: KRW-BTC from 1970-01-01T00:00:00Z to 1970-01-01T00:01:01Z: one\n"),
+            "{text}"
+        );
+        assert!(text.contains(GO_ON) && text.ends_with("\nrefused: KRW-GONE: 404 Code not found"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&summary.to_json()).unwrap();
+        assert_eq!(
+            (&json["refused"][0]["market"], &json["incomplete"][0]["reason"]),
+            (&"KRW-GONE".into(), &"one".into())
+        );
+        summary.refuse("KRW-BTC", "404 Code not found".into());
+        assert_eq!(summary.exit(), Exit::Unavailable);
+    }
 }

@@ -5,6 +5,7 @@ use crate::rest::quotation::{self, DAY, TRADE_DAYS, day_of};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
+use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 
@@ -62,6 +63,11 @@ impl fmt::Display for Unit {
 }
 
 impl Unit {
+    /// Candles of a day.
+    pub const DAY: Self = Self("1d");
+    /// Candles of a month.
+    pub const MONTH: Self = Self("1M");
+
     /// The path of its endpoint.
     pub fn path(self) -> String {
         match self.0 {
@@ -82,6 +88,29 @@ impl Unit {
             "1w" => Some(7 * DAY),
             "1M" | "1y" => None,
             minutes => minutes.trim_end_matches('m').parse::<i64>().ok().map(|minutes| minutes * 60_000),
+        }
+    }
+
+    /// The next coarser unit of those whose candles do not tell theirs; `None`: candles of minutes do.
+    pub fn coarser(self) -> Option<Self> {
+        match self.0 {
+            "1s" => Some(Self("1m")),
+            "1d" => Some(Self("1w")),
+            "1M" => Some(Self("1y")),
+            _ => None,
+        }
+    }
+
+    /// Whether these fields of a candle say that it is of another unit: `unit` is the number of minutes, and the first
+    /// day of a period is told of weeks, months and years. Without them, or with something else in them, they say nothing.
+    pub fn is_denied_by(self, unit: &Value, first_day_of_period: &Value) -> bool {
+        match self.0 {
+            "1w" | "1M" | "1y" => false,
+            "1d" => first_day_of_period.is_string(),
+            _ => unit
+                .as_i64()
+                .zip(self.length())
+                .is_some_and(|(found, length)| length > 1_000 && found.checked_mul(60_000) != Some(length)),
         }
     }
 

@@ -4,78 +4,49 @@
 //! from                                  to
 //! ├───────────────┼───────┼─────────────┤
 //!   …    page 3     page 2    page 1          each ends where the oldest of the one before begins
+//!
+//! page ─▶ older objects ─▶ More ─▶ … ─▶ back at the start ──────────────▶ Done
+//!     └─▶ none, or fewer than a page holds ─▶ Ends ─judge─▶ Again ─▶ … ─▶ Done, or Doubted
 //! ```
 //!
-//! A piece is whole when a page is empty or reaches back to its start; only then is it handed on, oldest first.
+//! A piece is whole when a page reaches back to its start, or when the exchange has said twice, asked in different ways,
+//! that there is nothing before; only then is it handed on, oldest first. Nothing relies on the order of objects within a
+//! page or of their identifiers: what came before is dropped.
 
 use super::coverage::Span;
+use super::doubt::{Claim, Judgement, PAUSES};
 use super::unit::Kind;
+use crate::rest::answer::{Item, Mismatch, Question, is_near_midnight};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use crate::rest::quotation::{self, DAY, day_of};
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use crate::rest::quotation::{self, CANDLES_PER_PAGE, CandlePage, DAY, TRADES_PER_PAGE, TradePage, day_of};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-/// So close to midnight the exchange's clock may show another day than ours.
-const NEAR_MIDNIGHT: i64 = 10_000;
+/// The exchange's order of trades is that of time but for so much, in milliseconds.
+const DISORDER: i64 = 2_000;
 
-/// A candle or a trade.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
-    /// When its period began, or when it happened: milliseconds since the epoch.
-    pub(super) time: i64,
-    /// What tells it from others of the same time.
-    pub(super) id: u64,
-    /// The object, verbatim.
-    pub(super) object: Box<RawValue>,
-}
+/// So many trades more come again for each answer that is to be confirmed.
+const OVERLAP: usize = 20;
 
-#[derive(Deserialize)]
-struct Candle {
-    candle_date_time_utc: DateTime,
-}
-
-#[derive(Deserialize)]
-struct Trade {
-    timestamp: i64,
-    sequential_id: u64,
-}
-
-impl Item {
-    /// Reads as much of an object as is needed; `None` where it is not what was asked for, or could not stand in a line.
-    pub(super) fn parse(kind: Kind, object: Box<RawValue>) -> Option<Self> {
-        let (time, id) = Self::key(kind, object.get())?;
-        (!object.get().contains('\n')).then_some(Self { time, id, object })
-    }
-
-    /// Time and id of an object.
-    pub(super) fn key(kind: Kind, object: &str) -> Option<(i64, u64)> {
-        match kind {
-            Kind::Candles(_) => {
-                let candle: Candle = serde_json::from_str(object).ok()?;
-                let time = Offset::UTC.to_timestamp(candle.candle_date_time_utc).ok()?.as_millisecond();
-                Some((time, u64::try_from(time).ok()?))
-            }
-            Kind::Trades => {
-                let trade: Trade = serde_json::from_str(object).ok()?;
-                Some((trade.timestamp, trade.sequential_id))
-            }
-        }
-    }
-}
+/// A candle of a week, a month or a year begins within so much more, in milliseconds.
+const LONG: i64 = 31 * DAY;
 
 /// What came of a page.
 #[derive(Debug)]
 pub(super) enum Step {
     /// Ask on.
     More,
+    /// Ask after a pause.
+    Again(Duration),
+    /// The answer says that there is nothing more: to be judged by what is known.
+    Ends(Claim),
     /// The piece is whole; oldest first.
     Done(Vec<Item>),
+    /// The exchange says again and again what cannot be. What is newer than its claim is whole; oldest first.
+    Doubted(Claim, Span, Vec<Item>),
     /// The answer is not one to this question.
-    Strange,
+    Strange(Mismatch),
     /// The exchange has it no longer: a day began meanwhile.
     Gone,
 }
@@ -86,29 +57,62 @@ pub(super) struct Walk {
     market: String,
     kind: Kind,
     span: Span,
-    /// Where the next page ends.
+    /// Everything from here on has come; the next page is of what is before.
     to: i64,
     /// Pages that held something.
     pages: i64,
-    /// The oldest trade so far.
+    /// The trade behind which the next page begins.
     cursor: Option<u64>,
+    /// What was asked last, and for how many objects.
+    question: Option<Question>,
+    count: usize,
     /// The day on which the last request was made: `days_ago` counts from there.
     asked_on: i64,
     /// Newest first.
     items: Vec<Item>,
     seen: BTreeSet<(i64, u64)>,
+    /// Answers in a row that said that nothing more is there.
+    ends: usize,
+    /// A page that is judged.
+    judged: Vec<Item>,
+    /// A page that ended before this was short, and what is before it is not certain yet.
+    short_from: Option<i64>,
+    /// It turned out that short pages say nothing here.
+    gives_short_pages: bool,
 }
 
 impl Walk {
     /// A piece of `market`'s history.
     pub(super) fn new(market: String, kind: Kind, span: Span) -> Self {
-        let (items, seen) = Default::default();
-        Self { market, kind, span, to: span.to, pages: 0, cursor: None, asked_on: 0, items, seen }
+        let (items, seen, judged) = Default::default();
+        let (cursor, question, short_from) = Default::default();
+        Self {
+            market,
+            kind,
+            span,
+            to: span.to,
+            pages: 0,
+            cursor,
+            question,
+            count: 0,
+            asked_on: 0,
+            items,
+            seen,
+            ends: 0,
+            judged,
+            short_from,
+            gives_short_pages: false,
+        }
     }
 
     /// What it is a piece of.
     pub(super) fn market(&self) -> &str {
         &self.market
+    }
+
+    /// What of it is walked.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Which piece it is.
@@ -131,65 +135,150 @@ impl Walk {
         (self.pages > 0).then(|| (self.span.to - self.to) / self.pages)
     }
 
-    /// The next request, made at `now` (milliseconds since the epoch).
+    /// The next request, made at `now` (milliseconds since the epoch). Where an answer is to be confirmed it is another
+    /// question, which overlaps with what has come: a cache would give the same answer again.
     pub(super) fn request(&mut self, now: i64) -> Request {
-        match self.kind {
-            Kind::Candles(unit) => quotation::candles(unit.path(), &self.market, self.to),
-            Kind::Trades => self.trades(now),
-        }
+        let request = match self.kind {
+            Kind::Candles(unit) => {
+                self.count = CANDLES_PER_PAGE - self.ends;
+                let again = i64::try_from(self.ends).unwrap_or(i64::MAX);
+                let to = Some(self.to + again * unit.length().unwrap_or(LONG));
+                quotation::candles_of(unit, &self.market, CandlePage { to, count: self.count })
+            }
+            Kind::Trades => {
+                self.count = TRADES_PER_PAGE - self.ends;
+                self.asked_on = day_of(now);
+                let (day, asked_on, count) = (day_of(self.span.from), self.asked_on, self.count);
+                let (to, cursor) = (self.span.to, self.overlapping_cursor());
+                quotation::trades(&self.market, TradePage { day, asked_on, to, cursor, count })
+            }
+        };
+        self.question.clone_from(&request.question);
+        request
+    }
+
+    /// Behind the oldest trade, or, to confirm that nothing is there, behind one that came a little before it.
+    fn overlapping_cursor(&self) -> Option<u64> {
+        let before = self.items.len().checked_sub(1 + self.ends * OVERLAP).and_then(|at| self.items.get(at));
+        before.map(|item| item.id).filter(|_| self.ends > 0).or(self.cursor)
     }
 
     /// Takes the page that was asked for, at `now`.
     pub(super) fn handle(&mut self, page: Page, now: i64) -> Step {
-        let is_candle = self.kind != Kind::Trades;
         if self.is_gone(now) {
             return Step::Gone;
         }
-        if !is_candle && day_of(now) != self.asked_on {
+        if self.kind == Kind::Trades && day_of(now) != self.asked_on {
             // Midnight passed, and `days_ago` meant another day when it was answered.
             return Step::More;
         }
-        let is_end = page.is_empty();
-        let Some(items) = page.into_iter().map(|object| Item::parse(self.kind, object)).collect::<Option<Vec<_>>>()
-        else {
-            return Step::Strange;
+        let Some(question) = self.question.take() else { return Step::More };
+        let items = match question.items(page, now) {
+            Ok(items) => items,
+            Err(mismatch) => return Step::Strange(mismatch),
         };
-        if !is_candle && !self.is_of_the_day(&items, now) {
-            return if is_near_midnight(now) { Step::More } else { Step::Strange };
+        match self.kind {
+            Kind::Candles(_) => self.handle_candles(items),
+            Kind::Trades if self.is_of_another_day(&items, now) => Step::More,
+            Kind::Trades => self.handle_trades(items),
         }
-        let Some((oldest, last)) = items.iter().map(|item| item.time).min().zip(items.last().map(|item| item.id))
-        else {
-            return if is_end { self.finish() } else { Step::Strange };
+    }
+
+    /// Goes on with what the answer said of which [`Step::Ends`] told.
+    pub(super) fn judge(&mut self, claim: Claim, judgement: Judgement) -> Step {
+        let items = std::mem::take(&mut self.judged);
+        match judgement {
+            Judgement::Contradicted => {
+                self.ends += 1;
+                match PAUSES.get(self.ends - 1) {
+                    Some(pause) => Step::Again(*pause),
+                    None => self.doubt(claim),
+                }
+            }
+            Judgement::Believed => {
+                self.take(items);
+                self.finish()
+            }
+            Judgement::Plausible if claim.before < self.to => {
+                self.short_from = Some(self.to);
+                self.take(items);
+                (self.to, self.pages) = (claim.before, self.pages + 1);
+                if self.to <= self.span.from { self.finish() } else { self.confirm(1) }
+            }
+            Judgement::Plausible => self.confirm(self.ends + 1),
+        }
+    }
+
+    /// So many answers in a row said that nothing is before; the second one is to another question than the first.
+    fn confirm(&mut self, ends: usize) -> Step {
+        self.ends = ends;
+        if ends > 1 { self.finish() } else { Step::Again(PAUSES[0]) }
+    }
+
+    fn handle_candles(&mut self, items: Vec<Item>) -> Step {
+        let older = items.iter().filter(|item| item.time < self.to);
+        let (objects, oldest) = (older.clone().count(), older.map(|item| item.time).min());
+        let Some(oldest) = oldest else { return Step::Ends(Claim { to: self.to, objects: 0, before: self.to }) };
+        if self.short_from.is_none() && !self.gives_short_pages && items.len() < self.count {
+            self.judged = items;
+            return Step::Ends(Claim { to: self.to, objects, before: oldest });
+        }
+        self.take(items);
+        (self.to, self.pages, self.ends) = (oldest, self.pages + 1, 0);
+        if let Some(from) = self.short_from.take() {
+            // The short page had said that nothing was before it, and something may be missing within it as well.
+            (self.to, self.gives_short_pages) = (from, true);
+            return Step::More;
+        }
+        if oldest <= self.span.from { self.finish() } else { Step::More }
+    }
+
+    fn handle_trades(&mut self, items: Vec<Item>) -> Step {
+        let is_full = items.len() >= self.count;
+        let oldest = items.iter().min_by_key(|item| item.time).map(|item| (item.time, item.id));
+        let last = items.last().map(|item| item.id);
+        let Some((oldest, id)) = oldest.filter(|_| self.take(items)) else {
+            if is_full && self.ends == 0 && last != self.cursor {
+                // Behind the oldest trade came only such as were known: the exchange has another order.
+                self.cursor = last;
+                return Step::More;
+            }
+            return Step::Ends(Claim { to: self.to, objects: 0, before: self.to });
         };
-        if is_candle && oldest >= self.to {
-            return Step::Strange;
-        }
-        self.pages += 1;
-        let known = self.seen.len();
+        (self.to, self.cursor) = (oldest.min(self.to), Some(id));
+        (self.pages, self.ends) = (self.pages + 1, 0);
+        if oldest < self.span.from - DISORDER { self.finish() } else { Step::More }
+    }
+
+    /// Whether there was anything new among these, but for what is newer. What is not of the piece is not kept.
+    fn take(&mut self, items: Vec<Item>) -> bool {
+        let mut has_news = false;
         for item in items {
-            if (self.span.from..self.span.to).contains(&item.time) && self.seen.insert((item.time, item.id)) {
-                self.items.push(item);
+            if item.time < self.span.to && self.seen.insert((item.time, item.id)) {
+                has_news = true;
+                if item.time >= self.span.from {
+                    self.items.push(item);
+                }
             }
         }
-        let is_stuck = !is_candle && self.cursor == Some(last) && self.seen.len() == known;
-        (self.to, self.cursor) = (oldest, Some(last));
-        if oldest <= self.span.from && (is_candle || oldest < self.span.from) || is_stuck {
-            return self.finish();
-        }
-        Step::More
+        has_news
     }
 
-    /// Whether an answer can be one about the day that was meant. Around midnight it takes trades of that day to show it.
-    fn is_of_the_day(&self, items: &[Item], now: i64) -> bool {
-        let of = day_of(self.span.from);
-        let is_later = items.iter().any(|item| item.time >= of + DAY);
-        let is_shown = !items.is_empty() && items.iter().all(|item| day_of(item.time) == of);
-        !is_later && (!is_near_midnight(now) || is_shown)
+    /// Around midnight it takes trades of the day that was meant to show that it was understood.
+    fn is_of_another_day(&self, items: &[Item], now: i64) -> bool {
+        let day = day_of(self.span.from);
+        is_near_midnight(now) && (items.is_empty() || items.iter().any(|item| day_of(item.time) != day))
     }
 
-    fn trades(&mut self, now: i64) -> Request {
-        self.asked_on = day_of(now);
-        quotation::trades(&self.market, (day_of(self.span.from), self.asked_on), self.span.to, self.cursor)
+    /// What is newer than the claim. Of the oldest millisecond of trades there may be more.
+    fn doubt(&mut self, claim: Claim) -> Step {
+        let begin = match self.kind {
+            Kind::Trades if self.to < self.span.to => self.to + 1,
+            _ => self.to,
+        };
+        let Step::Done(mut items) = self.finish() else { return Step::More };
+        items.retain(|item| item.time >= begin);
+        Step::Doubted(claim, Span { from: begin, to: self.span.to }, items)
     }
 
     /// Oldest first; of one millisecond, in the order opposite to the exchange's.
@@ -201,107 +290,5 @@ impl Walk {
     }
 }
 
-fn is_near_midnight(now: i64) -> bool {
-    now - day_of(now) < NEAR_MIDNIGHT || day_of(now) + DAY - now < NEAR_MIDNIGHT
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rest::quotation::moment;
-
-    const MINUTE: i64 = 60_000;
-
-    fn page(minutes: &[i64]) -> Page {
-        let object = |minute: &i64| {
-            let time = moment(minute * MINUTE).strftime("%Y-%m-%dT%H:%M:%S");
-            RawValue::from_string(format!("{{\"candle_date_time_utc\":\"{time}\"}}")).unwrap()
-        };
-        minutes.iter().map(object).collect()
-    }
-
-    fn walk(from: i64, to: i64) -> Walk {
-        let kind = Kind::Candles("1m".parse().unwrap());
-        Walk::new("KRW-BTC".into(), kind, Span { from: from * MINUTE, to: to * MINUTE })
-    }
-
-    fn minutes(step: Step) -> Vec<i64> {
-        let Step::Done(items) = step else { panic!("not done: {step:?}") };
-        items.iter().map(|item| item.time / MINUTE).collect()
-    }
-
-    #[test]
-    fn a_piece_is_walked_backwards_and_handed_on_oldest_first() {
-        let mut walk = walk(10, 20);
-        assert_eq!(walk.request(0).query.plain(), "market=KRW-BTC&to=1970-01-01T00:20:00Z&count=200");
-        assert!(matches!(walk.handle(page(&[19, 17, 15]), 0), Step::More));
-        assert_eq!(walk.request(0).query.plain(), "market=KRW-BTC&to=1970-01-01T00:15:00Z&count=200");
-        assert_eq!(minutes(walk.handle(page(&[12, 9, 3]), 0)), [12, 15, 17, 19]);
-        assert_eq!(walk.per_page(), Some(17 * MINUTE / 2));
-    }
-
-    #[test]
-    fn the_start_of_history_ends_a_piece_and_an_answer_to_another_question_is_noticed() {
-        assert_eq!(minutes(walk(10, 20).handle(page(&[]), 0)), [0; 0]);
-        assert!(matches!(walk(10, 20).handle(page(&[25, 20]), 0), Step::Strange));
-        let nonsense = vec![RawValue::from_string("{\"x\":1}".into()).unwrap()];
-        assert!(matches!(walk(10, 20).handle(nonsense, 0), Step::Strange));
-    }
-
-    const TODAY: i64 = 100 * DAY;
-    const HOUR: i64 = 60 * MINUTE;
-
-    fn trades(times: &[i64]) -> Page {
-        let object = |time: &i64| format!("{{\"timestamp\":{time},\"sequential_id\":{time}}}");
-        times.iter().map(|time| RawValue::from_string(object(time)).unwrap()).collect()
-    }
-
-    /// The last hour but one of so many days ago.
-    fn hour_of(days: i64) -> Walk {
-        let from = TODAY - days * DAY + 22 * HOUR;
-        Walk::new("KRW-BTC".into(), Kind::Trades, Span { from, to: from + HOUR })
-    }
-
-    #[test]
-    fn trades_are_asked_for_by_day_and_hour_and_midnight_is_noticed() {
-        let (mut walk, noon) = (hour_of(1), TODAY + 12 * HOUR);
-        let from = walk.span().from;
-        assert_eq!(walk.request(noon).query.plain(), "market=KRW-BTC&count=500&days_ago=1&to=230000");
-        assert!(matches!(walk.handle(trades(&[from + 5]), noon + DAY), Step::More));
-        assert_eq!(walk.request(noon + DAY).query.plain(), "market=KRW-BTC&count=500&days_ago=2&to=230000");
-        assert!(matches!(walk.handle(trades(&[from + 5]), noon + DAY), Step::More));
-        assert!(walk.request(noon + DAY).query.plain().ends_with(&format!("&cursor={}", from + 5)));
-        let Step::Done(items) = walk.handle(trades(&[from - 1]), noon + DAY) else { panic!("not done") };
-        assert_eq!((items.len(), walk.per_page()), (1, Some((HOUR + 1) / 2)));
-    }
-
-    #[test]
-    fn what_the_exchange_forgets_at_midnight_is_gone_and_no_error() {
-        let mut walk = hour_of(7);
-        let before = TODAY + DAY - MINUTE;
-        assert!(walk.request(before).query.plain().contains("days_ago=7"));
-        assert!(matches!(walk.handle(trades(&[walk.span().from + 5]), before), Step::More));
-        walk.request(before);
-        assert!(matches!(walk.handle(trades(&[]), TODAY + DAY + 1), Step::Gone));
-    }
-
-    #[test]
-    fn around_midnight_only_an_answer_that_shows_its_day_is_believed() {
-        for now in [TODAY + 1, TODAY + DAY - 1] {
-            let mut walk = hour_of(1);
-            let from = walk.span().from;
-            // The exchange's clock showed the day before, or after.
-            for other in [vec![], vec![from + DAY], vec![from - DAY]] {
-                walk.request(now);
-                assert!(matches!(walk.handle(trades(&other), now), Step::More), "{other:?}");
-            }
-            assert!(!walk.request(now).query.plain().contains("cursor"));
-            let Step::Done(items) = walk.handle(trades(&[from + 5, from - 5]), now) else { panic!("not done") };
-            assert_eq!(items.len(), 1);
-        }
-        let mut walk = hour_of(1);
-        let noon = TODAY + 12 * HOUR;
-        walk.request(noon);
-        assert!(matches!(walk.handle(trades(&[walk.span().from + DAY]), noon), Step::Strange));
-    }
-}
+mod tests;

@@ -25,16 +25,21 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
 use http::Http;
+use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use request::Request;
 use scheduler::{Due, Round, Scheduler, Ticket};
 use std::fmt;
+use std::time::Duration;
 use uuid::Uuid;
 use verdict::{Page, Remaining, Verdict};
 
 /// Requests under way at a time: at ten a second, answers may take one and a half seconds without slowing us down.
 pub const MAX_IN_FLIGHT: usize = 16;
+
+/// From this length on a pause is told: somebody who waits may wonder.
+const PAUSE_TOLD: Duration = Duration::from_secs(5);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +104,8 @@ pub struct Client {
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
     rng: StdRng,
     tally: Tally,
+    /// A pause was told, and no page has come since.
+    is_pause_told: bool,
 }
 
 impl Client {
@@ -106,7 +113,17 @@ impl Client {
     pub fn new(http: Http, clock: Clock, budget: Budget, seed: u64) -> Self {
         let (scheduler, flights) = (Scheduler::default(), FuturesUnordered::new());
         let rng = StdRng::seed_from_u64(seed);
-        Self { http, clock, budget, credentials: None, scheduler, flights, rng, tally: Tally::default() }
+        Self {
+            http,
+            clock,
+            budget,
+            credentials: None,
+            scheduler,
+            flights,
+            rng,
+            tally: Tally::default(),
+            is_pause_told: false,
+        }
     }
 
     /// Signs every request from here on.
@@ -123,6 +140,11 @@ impl Client {
     /// Adds a request; its answer comes with the same number. The owner bounds how many wait.
     pub fn submit(&mut self, id: u64, request: Request) {
         self.scheduler.submit(id, request);
+    }
+
+    /// Adds a request that is not made before so long has passed.
+    pub fn submit_after(&mut self, pause: Duration, id: u64, request: Request) {
+        self.scheduler.submit_later(id, request, self.clock.now() + pause);
     }
 
     /// The next request that is done, with or without success; `None`: none is under way or waits.
@@ -195,15 +217,49 @@ impl Client {
         let now = self.clock.now();
         let (status, remaining, verdict) = match answer {
             Ok((answer, remaining)) => {
-                (Some(answer.status), remaining, Verdict::of(&answer, self.credentials.is_some()))
+                let verdict = Verdict::of(&answer, self.credentials.is_some());
+                self.tell_of_a_pause(&answer, &verdict);
+                (Some(answer.status), remaining, verdict)
             }
             Err(cause) => (None, None, Verdict::Failed(cause)),
         };
         if let Some(remaining) = remaining.as_deref().and_then(Remaining::parse) {
             self.scheduler.note(&ticket, &remaining, now);
         }
+        let mismatch = self.mismatch(&ticket.request, &verdict);
+        let verdict = mismatch.clone().map_or(verdict, Verdict::Failed);
         self.log(&ticket, status, remaining.as_deref(), &verdict);
-        self.scheduler.handle(ticket, verdict, now, &mut self.rng)
+        match mismatch {
+            Some(reason) => self.scheduler.handle_mismatch(ticket, reason, now, &mut self.rng),
+            None => self.scheduler.handle(ticket, verdict, now, &mut self.rng),
+        }
+    }
+
+    /// Why a page does not answer its question.
+    fn mismatch(&self, request: &Request, verdict: &Verdict) -> Option<String> {
+        let (Verdict::Page(page), Some(question)) = (verdict, &request.question) else { return None };
+        let mismatch = question.check(page, self.clock.stamp().as_millis()).err()?;
+        Some(format!("the answer is not one to this question: {mismatch}"))
+    }
+
+    /// Says once why nothing is asked, and until when. A pause of a second or two needs no words.
+    fn tell_of_a_pause(&mut self, answer: &Answer, verdict: &Verdict) {
+        let Verdict::Later { pause, .. } = verdict else {
+            self.is_pause_told &= !matches!(verdict, Verdict::Page(_));
+            return;
+        };
+        if *pause < PAUSE_TOLD || std::mem::replace(&mut self.is_pause_told, true) {
+            return;
+        }
+        let until = Timestamp::from_millisecond(self.clock.stamp().after(*pause).as_millis()).unwrap_or_default();
+        let status = answer.status;
+        match answer.unbelieved() {
+            Some(stated) => {
+                let stated = crate::status::duration(stated);
+                tracing::error!(status, stated, %until, "the exchange asks to be left alone for longer than is believed");
+            }
+            None => tracing::warn!(status, %until, "the exchange asks to be left alone for a while"),
+        }
     }
 
     fn log(&mut self, ticket: &Ticket, status: Option<u16>, remaining: Option<&str>, verdict: &Verdict) {

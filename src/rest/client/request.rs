@@ -5,6 +5,7 @@
 //! market=KRW-BTC&to=2026-01-01T00%3A00%3A00Z      encoded: what is sent
 //! ```
 
+use crate::rest::answer::Question;
 use std::fmt::Write;
 
 /// A question.
@@ -14,17 +15,25 @@ pub struct Request {
     pub path: String,
     /// Its query.
     pub query: Query,
+    /// What its answer is held against; `None`: whatever comes is one.
+    pub question: Option<Question>,
 }
 
 impl Request {
     /// A question without a query.
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), query: Query::default() }
+        Self { path: path.into(), query: Query::default(), question: None }
     }
 
     /// With one more parameter.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.query.0.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// An answer that is none to this question counts as failed.
+    pub fn expecting(mut self, question: Question) -> Self {
+        self.question = Some(question);
         self
     }
 

@@ -1,7 +1,7 @@
 //! What is asked next: new requests and retries, within what the exchange allows. Pure.
 //!
 //! ```text
-//!  submit ──▶ fresh ───┐
+//!  submit ──▶ fresh ───┐                (submit_later: fresh when it is due)
 //!                      ├─ in turn ─▶ take ─▶ (the exchange) ─▶ handle ─▶ done
 //!  handle ──▶ retries ─┘                                         └─ later, failed ─▶ retries
 //! ```
@@ -23,6 +23,10 @@ use std::time::Duration;
 /// answer.
 pub const MOST_FAILURES: u32 = 9;
 
+/// Answers to another question before a request is given up. Some seconds go by; a cache that is wrong for longer is wrong
+/// for minutes, and the caller has others to ask.
+pub const MOST_MISMATCHES: u32 = 5;
+
 /// The pause after a first failure; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -39,6 +43,15 @@ pub struct Ticket {
     failures: u32,
     /// Why it is asked again.
     cause: String,
+}
+
+/// A request that has ended: the caller's number for it, and what came of it.
+pub type Done = (u64, Result<Page, RestError>);
+
+/// Why a request has to be asked again, and how often at most.
+struct Failure {
+    reason: String,
+    most: u32,
 }
 
 /// When to call [`Scheduler::take`].
@@ -71,6 +84,8 @@ const RANGES_SHOWN: usize = 4;
 pub struct Scheduler {
     fresh: VecDeque<Ticket>,
     retries: RetryQueue<Ticket>,
+    /// New requests whose time has not come.
+    later: RetryQueue<Ticket>,
     pacing: Pacing,
     /// The last one taken was a retry, so a new one has the next turn.
     is_fresh_turn: bool,
@@ -82,12 +97,17 @@ impl Scheduler {
         self.fresh.push_back(Ticket { id, request, failures: 0, cause: String::new() });
     }
 
+    /// Adds a request that is not made before `due`.
+    pub fn submit_later(&mut self, id: u64, request: Request, due: Instant) {
+        self.later.push(due, Ticket { id, request, failures: 0, cause: String::new() });
+    }
+
     /// When something may be asked.
     pub fn due(&self, now: Instant) -> Due {
         let held = |ticket: &Ticket| self.pacing.held_until(ticket.request.family(), now).unwrap_or(now);
         let fresh = self.fresh.iter().map(held);
-        let retries = self.retries.iter().map(|(due, ticket)| due.max(held(ticket)));
-        match fresh.chain(retries).min() {
+        let waiting = self.retries.iter().chain(self.later.iter()).map(|(due, ticket)| due.max(held(ticket)));
+        match fresh.chain(waiting).min() {
             None => Due::Never,
             Some(at) if at <= now => Due::Now,
             Some(at) => Due::At(at),
@@ -96,6 +116,9 @@ impl Scheduler {
 
     /// Takes what may be asked now; with the first of a round of retries, the round.
     pub fn take(&mut self, now: Instant) -> Option<(Ticket, Option<Round>)> {
+        while let Some((ticket, _)) = self.later.pop(now, |_| true) {
+            self.fresh.push_back(ticket);
+        }
         if !self.is_fresh_turn
             && let Some(taken) = self.take_retry(now)
         {
@@ -116,26 +139,14 @@ impl Scheduler {
     }
 
     /// Ends a request, or has it asked again later (`None`).
-    pub fn handle(
-        &mut self,
-        mut ticket: Ticket,
-        verdict: Verdict,
-        now: Instant,
-        rng: &mut impl Rng,
-    ) -> Option<(u64, Result<Page, RestError>)> {
+    pub fn handle(&mut self, mut ticket: Ticket, verdict: Verdict, now: Instant, rng: &mut impl Rng) -> Option<Done> {
         let what = || ticket.request.describe();
         let denied = match verdict {
             Verdict::Page(page) => return Some((ticket.id, Ok(page))),
             Verdict::Refused { credentials: true, reason } => RestError::Credentials(Denial { what: what(), reason }),
             Verdict::Refused { reason, .. } => RestError::Refused(Denial { what: what(), reason }),
-            Verdict::Failed(reason) if ticket.failures + 1 >= MOST_FAILURES => {
-                RestError::Unavailable { attempts: ticket.failures + 1, denial: Denial { what: what(), reason } }
-            }
             Verdict::Failed(reason) => {
-                ticket.failures += 1;
-                ticket.cause = reason;
-                self.retries.push(now + pause_after(ticket.failures, rng), ticket);
-                return None;
+                return self.handle_failure(ticket, Failure { reason, most: MOST_FAILURES }, now, rng);
             }
             Verdict::Later { pause, everything, reason } => {
                 ticket.cause = reason;
@@ -148,6 +159,34 @@ impl Scheduler {
             }
         };
         Some((ticket.id, Err(denied)))
+    }
+
+    /// Has a request asked again whose answer is none to its question, or gives it up.
+    pub fn handle_mismatch(
+        &mut self,
+        ticket: Ticket,
+        reason: String,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Option<Done> {
+        self.handle_failure(ticket, Failure { reason, most: MOST_MISMATCHES }, now, rng)
+    }
+
+    fn handle_failure(
+        &mut self,
+        mut ticket: Ticket,
+        Failure { reason, most }: Failure,
+        now: Instant,
+        rng: &mut impl Rng,
+    ) -> Option<Done> {
+        ticket.failures += 1;
+        if ticket.failures >= most {
+            let denial = Denial { what: ticket.request.describe(), reason };
+            return Some((ticket.id, Err(RestError::Unavailable { attempts: ticket.failures, denial })));
+        }
+        ticket.cause = reason;
+        self.retries.push(now + pause_after(ticket.failures, rng), ticket);
+        None
     }
 
     fn take_retry(&mut self, now: Instant) -> Option<(Ticket, Option<Round>)> {
@@ -233,6 +272,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_later_waits_for_its_time_and_is_no_retry() {
+        let mut scene = Scene::new(0);
+        let due = scene.now + Duration::from_secs(4);
+        scene.scheduler.submit_later(3, Request::new("candles/days"), due);
+        assert!(scene.scheduler.take(scene.now).is_none());
+        assert_eq!(scene.scheduler.due(scene.now), Due::At(due));
+        scene.now = due;
+        let (ticket, round) = scene.scheduler.take(scene.now).unwrap();
+        assert_eq!((ticket.id, round), (3, None));
+        assert_eq!(scene.scheduler.due(scene.now), Due::Never);
+    }
+
+    #[test]
     fn what_was_begun_first_is_done_first() {
         let mut scene = Scene::new(3);
         assert_eq!(scene.take().id, 0);
@@ -293,6 +345,13 @@ mod tests {
         };
         assert!(matches!(error, RestError::Unavailable { attempts: MOST_FAILURES, .. }), "{error}");
         assert!((30..150).contains(&(scene.now - begin).as_secs()));
+        let mut scene = Scene::new(1);
+        for attempt in 1..=MOST_MISMATCHES {
+            scene.wait();
+            let ticket = scene.take();
+            let ended = scene.scheduler.handle_mismatch(ticket, "another market".into(), scene.now, &mut scene.rng);
+            assert_eq!(ended.is_some(), attempt == MOST_MISMATCHES);
+        }
         let mut scene = Scene::new(1);
         let ticket = scene.take();
         let refused = Verdict::Refused { credentials: true, reason: "jwt_verification".into() };

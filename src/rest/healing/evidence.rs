@@ -13,6 +13,7 @@
 use super::record::{Fetched, Record};
 use crate::clock::Stamp;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Records kept of the time before a gap: more than come out of order, even in a crash of the market.
@@ -150,6 +151,11 @@ impl Evidence {
     /// Whether this is on disk.
     pub fn knows(&self, id: u64) -> bool {
         self.known.contains_key(&id)
+    }
+
+    /// Whether anything on disk is of this time: the exchange has it, too.
+    pub fn knows_within(&self, times: Range<i64>) -> bool {
+        self.known.values().any(|time| times.contains(time))
     }
 
     /// From now on this is on disk. What is newer than `newest` does not come up again, and is forgotten when there is

@@ -34,7 +34,6 @@ use crate::config::Config;
 use crate::recording::naming::stream_key::StreamKey;
 use crate::upbit::venue::Agreement;
 use plan::Report;
-use serde_json::value::RawValue;
 use std::io;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -126,9 +125,4 @@ pub fn spawn(healer: Healer) -> io::Result<()> {
         runtime.block_on(healer.run());
     };
     std::thread::Builder::new().name("healer".to_owned()).spawn(work).map(drop)
-}
-
-/// Whether an object can stand in a line behind a stamp and the id of a gap.
-fn fits_a_line(object: &RawValue) -> bool {
-    object.get().starts_with('{') && !object.get().contains(['\n', '\r'])
 }

@@ -45,6 +45,14 @@ const MOST_LOOKS: u32 = 3;
 /// The pause after such a look: the disk or the limit of descriptors may be the reason.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
+/// The pauses before an answer is asked for again that the tape contradicts: a fault of a moment is over after the first,
+/// and at the end four answers over more than ten minutes agree.
+const DOUBTED: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(300), Duration::from_secs(300)];
+
+/// The pause of a task that got no answer while others do; it doubles with each further one, up to the longest.
+const UNANSWERED: Duration = Duration::from_secs(60);
+const LONGEST_UNANSWERED: Duration = Duration::from_secs(1_800);
+
 /// What became of a gap. Names are those of streams; types where they are impossible.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -82,6 +90,10 @@ pub struct Task {
     /// Requests made so far.
     pub requests: u64,
     failed_looks: u32,
+    /// Answers in a row that the tape contradicts.
+    doubts: usize,
+    /// Times that the exchange gave no answer to it.
+    failures: u32,
 }
 
 /// How a task ended.
@@ -260,6 +272,25 @@ impl Plan {
         self.put(task, State::Look(at));
     }
 
+    /// The exchange gave no answer to this task: others come first.
+    pub fn put_aside(&mut self, mut task: Task, now: Stamp) {
+        let pause = UNANSWERED.saturating_mul(1 << task.failures.min(10)).min(LONGEST_UNANSWERED);
+        task.failures += 1;
+        self.put(task, State::Look(now.after(pause)));
+    }
+
+    /// The tape contradicts the answer: it is asked for again, `true`, or believed to be all that can be had, `false`. Then
+    /// some may still be missing.
+    pub fn doubt(&mut self, mut task: Task, written: &Written, now: Stamp) -> bool {
+        let pause = DOUBTED.get(task.doubts);
+        task.doubts += 1;
+        match pause {
+            Some(pause) => self.put(task, State::Look(now.after(*pause))),
+            None => self.done(&task, End::Partial, written),
+        }
+        pause.is_some()
+    }
+
     /// A task has ended.
     pub fn done(&mut self, task: &Task, end: End, written: &Written) {
         for (index, gap) in task.gaps.iter().enumerate() {
@@ -297,7 +328,16 @@ impl Plan {
             None => {
                 self.tasks_made += 1;
                 let (number, gaps) = (self.tasks_made, vec![span]);
-                Task { number, stream: stream.clone(), healable, gaps, requests: 0, failed_looks: 0 }
+                Task {
+                    number,
+                    stream: stream.clone(),
+                    healable,
+                    gaps,
+                    requests: 0,
+                    failed_looks: 0,
+                    doubts: 0,
+                    failures: 0,
+                }
             }
         };
         let state = look(&task);

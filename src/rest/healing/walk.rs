@@ -6,22 +6,32 @@
 //!  … page 3   page 2      page 1
 //! ```
 //!
-//! The walk ends with the page that reaches behind the floor, or where the exchange keeps nothing more. What is missing
-//! is handed on page by page, oldest first within it: a long gap is never in memory as a whole.
+//! The walk ends with the page that reaches behind the floor, or where the exchange keeps nothing more. That it does not is
+//! believed when it says so twice, asked in two ways, and nothing on the tape speaks against it: what the stream brought of
+//! that time would have to be there. What is missing is handed on page by page, oldest first within it: a long gap is never
+//! in memory as a whole.
 
 use super::evidence::Evidence;
 use super::record::{Fetched, Healable};
+use crate::rest::answer::{Item, Question, is_near_midnight};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use crate::rest::quotation::{self, DAY, TRADE_DAYS, day_of};
+use crate::rest::quotation::{self, DAY, TRADE_DAYS, TRADES_PER_PAGE, TradePage, day_of};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// A page may repeat the millisecond of the one before, and none that is older comes up again.
 const OVERLAP: i64 = 60_000;
 
 /// Pages of a walk are taken to be in the order of time but for so much.
 const DISORDER: i64 = 2_000;
+
+/// So many trades come again where an answer is to be confirmed.
+const AGAIN: usize = 20;
+
+/// The pause before an answer that ends a walk is confirmed: a fault of a moment is over.
+pub const CONFIRM: Duration = Duration::from_secs(2);
 
 /// An object that was missing.
 #[derive(Clone, Debug)]
@@ -37,6 +47,10 @@ pub struct Missing {
 pub enum Step {
     /// Ask on.
     More,
+    /// Ask on after [`CONFIRM`]: there seems to be nothing more.
+    Again,
+    /// The exchange says that there is nothing where the tape has something.
+    Doubted,
     /// Everything that was missing was handed on.
     Done,
     /// The exchange keeps nothing that is older, and it did not reach far enough back.
@@ -94,6 +108,13 @@ pub struct Walk {
     cursor: Option<u64>,
     /// The day on which the last request was made: `days_ago` counts from there.
     asked_on: i64,
+    question: Option<Question>,
+    /// The oldest time of this day that came.
+    reached: i64,
+    /// The identifiers of the last page, in its order.
+    last: Vec<u64>,
+    /// The answer that nothing more is there is being confirmed.
+    is_confirming: bool,
 }
 
 impl Walk {
@@ -102,7 +123,10 @@ impl Walk {
         let ceiling = evidence.ceiling().unwrap_or(i64::MAX).min(resume.unwrap_or(i64::MAX));
         // Where our clock is slow, something may have happened tomorrow.
         let day = day_of(ceiling.min(now));
-        Self { market: market.to_owned(), floor: evidence.floor(), ceiling, day, cursor: None, asked_on: day }
+        let (market, floor) = (market.to_owned(), evidence.floor());
+        let (cursor, question, last) = Default::default();
+        let (reached, is_confirming) = (i64::MAX, false);
+        Self { market, floor, ceiling, day, cursor, asked_on: day, question, reached, last, is_confirming }
     }
 
     /// Nothing newer than this is looked for, now that it is known.
@@ -116,15 +140,21 @@ impl Walk {
         if self.asked_on - self.day > TRADE_DAYS * DAY {
             return None;
         }
-        // Exclusive, to the second: the next one after the ceiling.
-        let to = self.ceiling.saturating_add(2_000);
-        Some(quotation::trades(&self.market, (self.day, self.asked_on), to, self.cursor))
+        let (day, asked_on, to) = (self.day, self.asked_on, self.to());
+        let (cursor, count) = match self.is_confirming {
+            // A cache would give the same answer to the same question.
+            true => (self.last.iter().rev().nth(AGAIN).copied().or(self.cursor), TRADES_PER_PAGE - 1),
+            false => (self.cursor, TRADES_PER_PAGE),
+        };
+        let request = quotation::trades(&self.market, TradePage { day, asked_on, to, cursor, count });
+        self.question.clone_from(&request.question);
+        Some(request)
     }
 
     /// Whether a page holds anything that is not on disk as far as `evidence` goes.
     pub fn has_news(&self, page: &Page, evidence: &Evidence) -> bool {
         let fetched = page.iter().filter_map(|object| Fetched::parse(Healable::Trades, object.get().as_bytes()));
-        fetched.into_iter().any(|fetched| self.is_missing(fetched, evidence))
+        fetched.into_iter().any(|fetched| self.is_missing(fetched.id, fetched.time, evidence))
     }
 
     /// Takes the page that was asked for, at `now`. What was missing is put into `missing`, and counts as on disk from
@@ -134,51 +164,73 @@ impl Walk {
             // Midnight passed, and `days_ago` may have meant another day when it was answered.
             return Step::More;
         }
-        let Some(page) = page.into_iter().map(parse).collect::<Option<Vec<_>>>() else { return Step::Astray };
-        let times = || page.iter().map(|(fetched, _)| fetched.time);
-        let Some((oldest, newest)) = times().min().zip(times().max()) else { return self.day_before() };
-        if newest >= self.day + DAY || (newest < self.day && self.cursor.is_none()) {
+        let Some(question) = self.question.take() else { return Step::More };
+        let Ok(items) = question.items(page, now) else { return Step::Astray };
+        let of_day = items.iter().filter(|item| day_of(item.time) == self.day).count();
+        let is_later = items.iter().any(|item| item.time >= self.day + DAY);
+        if is_near_midnight(now) && (is_later || of_day == 0 && self.cursor.is_none()) {
+            // The exchange's day may not be ours.
             return Step::Astray;
         }
-        let last = page.last().map(|(fetched, _)| fetched.id);
-        let is_stuck = self.cursor == last;
+        let is_full = items.len() >= TRADES_PER_PAGE - usize::from(self.is_confirming);
+        let has_news = items.iter().any(|item| !self.last.contains(&item.id));
+        let oldest = items.iter().min_by_key(|item| item.time).map(|item| (item.time, item.id));
+        let Some((oldest, id)) = oldest.filter(|_| has_news) else {
+            if is_full && !self.is_confirming && self.cursor != self.last.last().copied() {
+                // Behind the oldest trade came only such as were known: the exchange has another order.
+                self.cursor = self.last.last().copied();
+                return Step::More;
+            }
+            return self.end_of_day(evidence);
+        };
+        self.last = items.iter().map(|item| item.id).collect();
+        (self.cursor, self.reached, self.is_confirming) = (Some(id), self.reached.min(oldest), false);
+        self.pick(items, oldest, (evidence, missing));
+        if oldest < self.floor { Step::Done } else { Step::More }
+    }
+
+    fn pick(&self, items: Vec<Item>, oldest: i64, (evidence, missing): (&mut Evidence, &mut Vec<Missing>)) {
         let begin = missing.len();
-        for (fetched, object) in page {
-            if self.is_missing(fetched, evidence) {
-                evidence.wrote(fetched.id, fetched.time, oldest.saturating_add(OVERLAP));
-                missing.push(Missing { time: fetched.time, object });
+        for Item { time, id, object } in items {
+            if self.is_missing(id, time, evidence) {
+                evidence.wrote(id, time, oldest.saturating_add(OVERLAP));
+                missing.push(Missing { time, object });
             }
         }
         missing[begin..].reverse();
         missing[begin..].sort_by_key(|missing| missing.time);
-        if oldest < self.floor {
-            return Step::Done;
-        }
-        if is_stuck {
-            return self.day_before();
-        }
-        self.cursor = last;
-        Step::More
     }
 
-    fn is_missing(&self, fetched: Fetched, evidence: &Evidence) -> bool {
-        (self.floor..=self.ceiling).contains(&fetched.time) && !evidence.knows(fetched.id)
+    /// Exclusive, to the second: the next one after the ceiling.
+    fn to(&self) -> i64 {
+        self.ceiling.saturating_add(2_000)
     }
 
-    /// There is nothing more of this day.
+    fn is_missing(&self, id: u64, time: i64, evidence: &Evidence) -> bool {
+        (self.floor..=self.ceiling).contains(&time) && !evidence.knows(id)
+    }
+
+    /// The exchange says that there is nothing more of this day.
+    fn end_of_day(&mut self, evidence: &Evidence) -> Step {
+        let to = self.reached.min(self.ceiling).min(self.day + DAY);
+        if evidence.knows_within(self.day..to) {
+            return Step::Doubted;
+        }
+        if !self.is_confirming {
+            self.is_confirming = true;
+            return Step::Again;
+        }
+        self.day_before()
+    }
+
     fn day_before(&mut self) -> Step {
         if self.day <= self.floor {
             return Step::Done;
         }
-        (self.day, self.cursor) = (self.day - DAY, None);
+        (self.day, self.cursor, self.reached, self.is_confirming) = (self.day - DAY, None, i64::MAX, false);
+        self.last.clear();
         if self.asked_on - self.day > TRADE_DAYS * DAY { Step::Gone } else { Step::More }
     }
-}
-
-/// An object and what is needed of it; `None` where it is no trade or could not stand in a line.
-fn parse(object: Box<RawValue>) -> Option<(Fetched, Box<RawValue>)> {
-    let fetched = Fetched::parse(Healable::Trades, object.get().as_bytes())?;
-    super::fits_a_line(&object).then_some((fetched, object))
 }
 
 #[cfg(test)]

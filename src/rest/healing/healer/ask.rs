@@ -5,14 +5,14 @@ use super::way::Way;
 use super::{Healer, Interrupted};
 use crate::archive::TapeError;
 use crate::clock::Stamp;
-use crate::rest;
 use crate::rest::client::budget::Priority;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
 use crate::rest::client::{Denial, RestError};
 use crate::rest::healing::Said;
 use crate::rest::healing::plan::{End, SETTLE, Task, Written};
-use crate::rest::healing::walk::{Missing, Step};
+use crate::rest::healing::walk::{CONFIRM, Missing, Step};
+use crate::rest::{self, FetchError};
 use crate::status;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -49,10 +49,33 @@ impl Healer {
             }
             Err(Interrupted::Stopped) => return Err(Interrupted::Stopped),
             Err(Interrupted::Tape(error)) => self.handle_fault(task, &error),
-            Err(Interrupted::Rest(error)) => self.hold(task, &error.to_string(), error.until()),
-            Err(Interrupted::Astray) => self.hold(task, "its answers are not to our questions", None),
+            Err(Interrupted::Rest(error)) => self.handle_silence(task, &error),
+            // Around midnight, where the exchange's day is not ours.
+            Err(Interrupted::Astray) => self.plan.put_aside(task, self.clock.stamp()),
+            Err(Interrupted::Doubted) => self.doubt(task, &written),
         }
         Ok(())
+    }
+
+    /// One stream that gets no answer keeps no other waiting; a second one in a row is no answer to anything.
+    fn handle_silence(&mut self, task: Task, error: &FetchError) {
+        let is_first = self.failures == 0 && matches!(error, FetchError::Rest(RestError::Unavailable { .. }));
+        if !is_first {
+            return self.hold(task, &error.to_string(), error.until());
+        }
+        self.failures += 1;
+        tracing::info!(stream = %task.stream, cause = %error, "healing of this stream waits, and others are healed");
+        self.plan.put_aside(task, self.clock.stamp());
+    }
+
+    /// The exchange says that there is nothing where the tape has something.
+    fn doubt(&mut self, task: Task, written: &Written) {
+        self.failures = 0;
+        let stream = task.stream.clone();
+        match self.plan.doubt(task, written, self.clock.stamp()) {
+            true => tracing::info!(%stream, "the exchange does not show what was recorded: it is asked again"),
+            false => tracing::warn!(%stream, "the exchange does not show what was recorded: gaps stay partial"),
+        }
     }
 
     /// The exchange cannot be asked now: nothing is lost by that but time.
@@ -102,6 +125,8 @@ impl Healer {
             self.hand_on(task, missing, written).await?;
             match step {
                 Step::More => {}
+                Step::Again => self.pause(CONFIRM).await,
+                Step::Doubted => return Err(Interrupted::Doubted),
                 Step::Done => return Ok(End::Complete),
                 Step::Gone => return Ok(End::Partial),
                 Step::Astray => return Err(Interrupted::Astray),

@@ -75,8 +75,10 @@ enum Interrupted {
     Tape(TapeError),
     /// The exchange cannot be asked now.
     Rest(FetchError),
-    /// The exchange's answers are not to our questions.
+    /// The exchange's day is not ours.
     Astray,
+    /// The tape contradicts the exchange's answers.
+    Doubted,
 }
 
 impl Healer {

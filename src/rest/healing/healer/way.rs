@@ -60,7 +60,7 @@ impl Way {
     ) -> Step {
         match self {
             Self::Trades(walk) => walk.handle(page, now, (evidence, missing)),
-            Self::Candles(walk) => walk.handle(page, evidence, missing),
+            Self::Candles(walk) => walk.handle(page, now, (evidence, missing)),
         }
     }
 }

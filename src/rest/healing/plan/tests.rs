@@ -199,3 +199,44 @@ fn gaps_in_hand_are_bounded() {
     let lengths: Vec<Duration> = plan.tasks.values().map(|(_, task)| task.to().since(task.from())).collect();
     assert!(lengths.len() > 1 && lengths.iter().all(|length| *length <= LONGEST));
 }
+
+#[test]
+fn a_doubted_answer_is_asked_for_again_over_ten_minutes_and_stays_partial() {
+    let gap = gap(0, 10, &["KRW-BTC_trade"]);
+    let mut plan = plan(std::slice::from_ref(&gap));
+    let mut now = at(15);
+    let mut asked = Vec::new();
+    loop {
+        let task = look(&mut plan, now);
+        let shown = evidence(&task, 3, Some((at(10), false)));
+        plan.looked(task, &shown, now);
+        let task = ask(&mut plan, now);
+        asked.push(now);
+        if !plan.doubt(task, &Written::from([(gap.id, 7)]), now) {
+            break;
+        }
+        let Next::Wait(Some(until)) = plan.next(now) else { panic!("it is asked at once") };
+        now = until;
+    }
+    assert!(asked.len() >= 3 && now.since(asked[0]) >= Duration::from_secs(600), "{asked:?}");
+    let partial = BTreeMap::from([("KRW-BTC_trade".to_owned(), 7)]);
+    assert_eq!(report(&mut plan, now), (gap.id, Report { partial, ..Report::default() }));
+}
+
+#[test]
+fn a_stream_without_an_answer_is_put_aside_and_others_are_asked_about() {
+    let mut plan = plan(&[gap(0, 10, &["A-BUSY_trade", "B-SLOW_trade"])]);
+    for before in [30, 3] {
+        let task = look(&mut plan, at(16));
+        let shown = evidence(&task, before, Some((at(11), false)));
+        plan.looked(task, &shown, at(16));
+    }
+    let busy = ask(&mut plan, at(16));
+    plan.put_aside(busy, at(16));
+    assert_eq!(ask(&mut plan, at(16)).stream.as_str(), "B-SLOW_trade");
+    let Next::Wait(Some(first)) = plan.next(at(16)) else { panic!("it is asked at once") };
+    let busy = look(&mut plan, first);
+    plan.put_aside(busy, first);
+    let Next::Wait(Some(second)) = plan.next(first) else { panic!("it is asked at once") };
+    assert_eq!((first.since(at(16)), second.since(first)), (UNANSWERED, UNANSWERED * 2));
+}

@@ -102,9 +102,11 @@ fn live(
             written.push(Fetched::parse(Healable::Trades, missing.object.get().as_bytes()).unwrap());
         }
         match step {
-            Step::More => {}
+            Step::More | Step::Again => {}
             Step::Done => return true,
-            Step::Gone | Step::Astray => panic!("{step:?} at {walk:?}"),
+            // Around midnight: later it is asked again.
+            Step::Astray => *now += 20_000,
+            Step::Gone | Step::Doubted => panic!("{step:?} at {walk:?}"),
         }
     }
 }
@@ -177,32 +179,57 @@ fn page(times: &[i64]) -> Page {
     times.iter().map(|time| object(&Trade { id: u64::try_from(*time).unwrap(), time: *time, latency: 0 })).collect()
 }
 
+/// What was asked for, and what comes of an answer to it.
+fn ask(walk: &mut Walk, times: &[i64], now: i64, with: (&mut Evidence, &mut Vec<Missing>)) -> (String, Step) {
+    let asked = walk.request(now).unwrap().query.plain();
+    (asked, walk.handle(page(times), now, with))
+}
+
 #[test]
 fn requests_name_the_day_and_the_second_and_go_on_by_the_cursor() {
     let noon = MIDNIGHT + DAY / 2;
-    let mut evidence = evidence(Some(noon + 1_000));
+    let (mut evidence, mut missing) = (evidence(Some(noon + 1_000)), Vec::new());
     let mut walk = Walk::new("KRW-BTC", &evidence, (None, noon + DAY));
-    let mut missing = Vec::new();
-    let plain = |walk: &mut Walk| walk.request(noon + DAY).unwrap().query.plain();
-    assert_eq!(plain(&mut walk), "market=KRW-BTC&count=500&days_ago=1&to=120004");
-    assert_eq!(
-        walk.handle(page(&[noon + 1_000, noon, noon - 7]), noon + DAY, (&mut evidence, &mut missing)),
-        Step::More
-    );
+    let mut ask = |times: &[i64]| ask(&mut walk, times, noon + DAY, (&mut evidence, &mut missing));
+    let (asked, step) = ask(&[noon, noon - 7, noon + 1_000]);
+    assert_eq!((asked.as_str(), step), ("market=KRW-BTC&count=500&days_ago=1&to=120004", Step::More));
+    let (asked, step) = ask(&[]);
+    let expected = format!("market=KRW-BTC&count=500&days_ago=1&to=120004&cursor={}", noon - 7);
+    assert_eq!((asked, step), (expected, Step::Again));
+    let (asked, step) = ask(&[noon - 7]);
+    let expected = format!("market=KRW-BTC&count=499&days_ago=1&to=120004&cursor={}", noon - 7);
+    assert_eq!((asked, step), (expected, Step::More));
+    let before = MIDNIGHT - DAY / 2 - 500;
+    let (asked, step) = ask(&[before]);
+    assert_eq!((asked.as_str(), step), ("market=KRW-BTC&count=500&days_ago=2", Step::More));
+    assert_eq!([ask(&[]).1, ask(&[]).1], [Step::Again, Step::Done]);
     assert_eq!(missing.iter().map(|missing| missing.time - noon).collect::<Vec<_>>(), [-7, 0]);
-    assert_eq!(plain(&mut walk), format!("market=KRW-BTC&count=500&days_ago=1&to=120004&cursor={}", noon - 7));
-    assert_eq!(walk.handle(page(&[]), noon + DAY, (&mut evidence, &mut missing)), Step::More);
-    assert_eq!(plain(&mut walk), "market=KRW-BTC&count=500&days_ago=2");
-    assert_eq!(walk.handle(page(&[]), noon + DAY, (&mut evidence, &mut missing)), Step::Done);
+}
+
+#[test]
+fn an_end_before_what_the_tape_has_is_doubted() {
+    let noon = MIDNIGHT + DAY / 2;
+    let (mut evidence, mut missing) = (evidence(Some(noon)), Vec::new());
+    let mut doubted = |days: &[&[i64]]| {
+        let mut walk = Walk::new("KRW-BTC", &evidence, (None, noon + DAY));
+        let steps = days.iter().map(|times| ask(&mut walk, times, noon + DAY, (&mut evidence, &mut missing)).1);
+        steps.last().unwrap()
+    };
+    assert_eq!(doubted(&[&[]]), Step::Doubted, "the first trade after the gap was on that day");
+    assert_eq!(doubted(&[&[noon], &[], &[], &[]]), Step::Doubted, "the last trade before the gap was on that day");
+    assert_eq!(doubted(&[&[noon], &[], &[], &[MIDNIGHT - 5], &[]]), Step::Doubted, "and was not reached");
 }
 
 #[test]
 fn what_the_exchange_keeps_no_longer_is_gone() {
-    let now = MIDNIGHT + 7 * DAY + 5;
-    let mut evidence = evidence(Some(MIDNIGHT + DAY / 2));
+    let now = MIDNIGHT + 7 * DAY + 60_000;
+    let noon = MIDNIGHT + DAY / 2;
+    let (mut evidence, mut missing) = (evidence(Some(noon)), Vec::new());
     let mut walk = Walk::new("KRW-BTC", &evidence, (None, now));
-    assert!(walk.request(now).unwrap().query.plain().contains("days_ago=7"));
-    assert_eq!(walk.handle(page(&[]), now, (&mut evidence, &mut Vec::new())), Step::Gone);
+    let (asked, step) = ask(&mut walk, &[noon], now, (&mut evidence, &mut missing));
+    assert!(asked.contains("days_ago=7") && step == Step::More);
+    let mut end = || ask(&mut walk, &[], now, (&mut evidence, &mut missing)).1;
+    assert_eq!([end(), end()], [Step::Again, Step::Gone]);
     assert!(Walk::new("KRW-BTC", &evidence, (None, now + DAY)).request(now + DAY).is_none());
 }
 
@@ -211,15 +238,20 @@ fn an_answer_about_another_day_is_noticed_and_one_from_around_midnight_is_asked_
     let noon = MIDNIGHT + DAY / 2;
     let mut evidence = evidence(Some(noon));
     let mut walk = Walk::new("KRW-BTC", &evidence, (None, noon));
-    let mut handle =
-        |walk: &mut Walk, times: &[i64], now| walk.handle(page(times), now, (&mut evidence, &mut Vec::new()));
+    let mut ask = |times: &[i64], now| ask(&mut walk, times, now, (&mut evidence, &mut Vec::new()));
+    assert_eq!(ask(&[noon + DAY], noon).1, Step::Astray);
+    assert_eq!(ask(&[noon - DAY + 9], noon).1, Step::Astray);
+    for times in [&[][..], &[MIDNIGHT - 1], &[MIDNIGHT + DAY]] {
+        assert_eq!(ask(times, MIDNIGHT + 5).1, Step::Astray, "{times:?}: the exchange's day may not be ours");
+    }
+    assert_eq!(ask(&[noon - 1], noon).1, Step::More);
     walk.request(noon).unwrap();
-    assert_eq!(handle(&mut walk, &[noon + DAY], noon), Step::Astray);
-    assert_eq!(handle(&mut walk, &[noon - DAY + 9], noon), Step::Astray);
-    assert_eq!(handle(&mut walk, &[noon - 1], noon + DAY), Step::More);
+    let mut handle = |page, now| walk.handle(page, now, (&mut super::tests::evidence(None), &mut Vec::new()));
+    assert_eq!(handle(page(&[noon - 2]), noon + DAY), Step::More, "midnight passed");
     assert!(walk.request(noon + DAY).unwrap().query.plain().contains("days_ago=1"));
     let nonsense = vec![RawValue::from_string("{\"x\":1}".into()).unwrap()];
-    assert_eq!(walk.handle(nonsense, noon + DAY, (&mut super::tests::evidence(None), &mut Vec::new())), Step::Astray);
+    let mut handle = |page, now| walk.handle(page, now, (&mut super::tests::evidence(None), &mut Vec::new()));
+    assert_eq!(handle(nonsense, noon + DAY), Step::Astray);
 }
 
 #[test]

@@ -1,0 +1,312 @@
+//! An answer held against its question: the one place that says what is an answer to what was asked. Pure.
+//!
+//! ```text
+//! Question ─(rides on the request)─▶ client: check ──another market, unit or time──▶ failed, asked again
+//!                                      └──▶ walk: items ──▶ time, id, object
+//! ```
+//!
+//! A cache or a proxy in between can give another question's answer with status 200. Of an object only the fields are
+//! required that are used: its time, and the id of a trade. `market` and `unit` speak against it where they are there
+//! and differ; missing, `null` or of another type they say nothing.
+
+use super::backfill::{Kind, Unit};
+use super::client::verdict::Page;
+use super::quotation::{DAY, day_of};
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// So close to midnight the exchange's clock may show another day than ours, in milliseconds.
+const NEAR_MIDNIGHT: i64 = 10_000;
+
+/// A trade may be so much later than the second that was asked for, in milliseconds: its time of day is printed to the
+/// second, and neither is said to be the exact one.
+const LATER: i64 = 2_000;
+
+/// So many candles that all begin where those of a coarser unit do are such: of candles of seconds one in 60^8 would.
+const COARSE: usize = 8;
+
+/// Letters of a wrong market that are shown.
+const SHOWN: usize = 24;
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The pair.
+    pub market: String,
+    /// What of it.
+    pub scope: Scope,
+}
+
+/// What of a pair was asked for. Times are milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Candles of a unit that begin before `to`.
+    Candles {
+        /// The unit.
+        unit: Unit,
+        /// Exclusive; `i64::MAX` where all were asked for.
+        to: i64,
+    },
+    /// Trades of a day.
+    Trades {
+        /// When the day begins.
+        day: i64,
+        /// The day on which it was asked: `days_ago` counts from there.
+        asked_on: i64,
+        /// Exclusive; `i64::MAX` where it is not on the day.
+        to: i64,
+        /// It goes on behind a trade of an earlier page, where another day may begin.
+        is_behind_cursor: bool,
+    },
+}
+
+/// A candle or a trade.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// When its period began, or when it happened: milliseconds since the epoch.
+    pub time: i64,
+    /// What tells it from others of the same time.
+    pub id: u64,
+    /// The object, verbatim.
+    pub object: Box<RawValue>,
+}
+
+/// Why an answer is not one to its question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// Another market's.
+    #[error("it is about `{0}`")]
+    Market(String),
+    /// Candles of another unit.
+    #[error("its candles are of another unit")]
+    Unit,
+    /// Times that were not asked for.
+    #[error("it is about another time")]
+    Time,
+    /// An object without a time or an id, or one that cannot stand in a line.
+    #[error("it holds something else than {0}")]
+    Object(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Candle {
+    candle_date_time_utc: DateTime,
+    #[serde(default)]
+    market: Value,
+    #[serde(default)]
+    unit: Value,
+    #[serde(default)]
+    first_day_of_period: Value,
+}
+
+#[derive(Deserialize)]
+struct Trade {
+    timestamp: i64,
+    sequential_id: u64,
+    #[serde(default)]
+    market: Value,
+}
+
+impl Question {
+    /// Whether a page that came at `now` answers this.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn check(&self, page: &Page, now: i64) -> Result<(), Mismatch> {
+        self.keys(page, now).map(drop)
+    }
+
+    /// What a page that came at `now` holds, in its own order.
+    ///
+    /// # Errors
+    /// It does not answer this.
+    pub fn items(&self, page: Page, now: i64) -> Result<Vec<Item>, Mismatch> {
+        let keys = self.keys(&page, now)?;
+        let item = |((time, id), object)| Item { time, id, object };
+        Ok(keys.into_iter().zip(page).map(item).collect())
+    }
+
+    fn keys(&self, page: &Page, now: i64) -> Result<Vec<(i64, u64)>, Mismatch> {
+        let keys = page.iter().map(|object| self.key(object)).collect::<Result<Vec<_>, _>>()?;
+        let times = || keys.iter().map(|(time, _)| *time);
+        match self.scope {
+            Scope::Candles { unit, to } => {
+                let is_of = |unit: Unit| times().all(|time| unit.start_of(time) == time);
+                let is_coarse = keys.len() >= COARSE && unit.coarser().is_some_and(is_of);
+                if is_coarse || !is_of(unit) {
+                    return Err(Mismatch::Unit);
+                }
+                if times().any(|time| time >= to) {
+                    return Err(Mismatch::Time);
+                }
+            }
+            Scope::Trades { day, asked_on, to, is_behind_cursor } => {
+                // Around midnight, and where it passed, `days_ago` may have meant another day: the walk asks again.
+                let is_certain = asked_on == day_of(now) && !is_near_midnight(now);
+                let last = day.saturating_add(DAY).min(to.saturating_add(LATER));
+                let is_later = times().any(|time| time >= last);
+                let is_earlier = !is_behind_cursor && times().max().is_some_and(|newest| newest < day);
+                if is_certain && (is_later || is_earlier) {
+                    return Err(Mismatch::Time);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn key(&self, object: &RawValue) -> Result<(i64, u64), Mismatch> {
+        let text = object.get();
+        let is_line = text.starts_with('{') && !text.contains(['\n', '\r']);
+        let (key, market) = match self.scope {
+            Scope::Candles { unit, .. } => {
+                let candle = serde_json::from_str::<Candle>(text).ok().filter(|_| is_line);
+                let candle = candle.ok_or(Mismatch::Object("candles"))?;
+                if unit.is_denied_by(&candle.unit, &candle.first_day_of_period) {
+                    return Err(Mismatch::Unit);
+                }
+                (candle.key().ok_or(Mismatch::Time)?, candle.market)
+            }
+            Scope::Trades { .. } => {
+                let trade = serde_json::from_str::<Trade>(text).ok().filter(|_| is_line);
+                let trade = trade.ok_or(Mismatch::Object("trades"))?;
+                ((trade.timestamp, trade.sequential_id), trade.market)
+            }
+        };
+        match market.as_str().filter(|market| *market != self.market) {
+            Some(other) => Err(Mismatch::Market(shown(other))),
+            None => Ok(key),
+        }
+    }
+}
+
+impl Candle {
+    fn key(&self) -> Option<(i64, u64)> {
+        let time = Offset::UTC.to_timestamp(self.candle_date_time_utc).ok()?.as_millisecond();
+        Some((time, u64::try_from(time).ok()?))
+    }
+}
+
+/// Time and id of an object, or of the line that it stands in; `None` where it is none.
+pub fn key(kind: Kind, text: &str) -> Option<(i64, u64)> {
+    match kind {
+        Kind::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
+        Kind::Trades => {
+            let trade: Trade = serde_json::from_str(text).ok()?;
+            Some((trade.timestamp, trade.sequential_id))
+        }
+    }
+}
+
+/// Whether the exchange may count another day than we do.
+pub fn is_near_midnight(now: i64) -> bool {
+    now - day_of(now) < NEAR_MIDNIGHT || day_of(now) + DAY - now < NEAR_MIDNIGHT
+}
+
+/// As much of a text as can be a market code.
+fn shown(text: &str) -> String {
+    text.chars().filter(|char| char.is_ascii_alphanumeric() || "-._".contains(*char)).take(SHOWN).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+    const NOON: i64 = 100 * DAY + DAY / 2;
+
+    fn page(objects: &[&str]) -> Page {
+        objects.iter().map(|object| RawValue::from_string((*object).to_owned()).unwrap()).collect()
+    }
+
+    fn candles(unit: &str, to: i64) -> Question {
+        Question { market: "KRW-BTC".into(), scope: Scope::Candles { unit: unit.parse().unwrap(), to } }
+    }
+
+    fn trades(day: i64, is_behind_cursor: bool) -> Question {
+        let scope = Scope::Trades { day, asked_on: 100 * DAY, to: i64::MAX, is_behind_cursor };
+        Question { market: "KRW-BTC".into(), scope }
+    }
+
+    fn check(question: &Question, objects: &[&str]) -> Result<(), Mismatch> {
+        question.check(&page(objects), NOON)
+    }
+
+    #[test]
+    fn only_the_fields_that_are_used_are_required() {
+        let question = candles("1m", 9 * MINUTE);
+        for extra in ["", r#","market":null,"unit":null"#, r#","market":7,"unit":"x""#, r#","opening_price":[{}]"#] {
+            let object = format!(r#"{{"candle_date_time_utc":"1970-01-01T00:08:00"{extra}}}"#);
+            let items = question.items(page(&[&object]), NOON).unwrap();
+            assert_eq!((items[0].time, items[0].id, items[0].object.get()), (8 * MINUTE, 480_000, object.as_str()));
+        }
+        for extra in ["", r#","market":null,"trade_price":"x""#] {
+            let object = format!(r#"{{"timestamp":{NOON},"sequential_id":17732400590950000{extra}}}"#);
+            assert_eq!(check(&trades(100 * DAY, false), &[&object]), Ok(()), "{extra}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_another_market_or_unit_is_none() {
+        let question = candles("1m", 9 * MINUTE);
+        let of = |extra: &str| format!(r#"{{"candle_date_time_utc":"1970-01-01T00:08:00",{extra}}}"#);
+        assert_eq!(check(&question, &[&of(r#""market":"KRW-BTC","unit":1"#)]), Ok(()));
+        let other = check(&question, &[&of(r#""unit":1"#), &of(r#""market":"KRW-ETH\u001b[2J""#)]);
+        assert_eq!(other, Err(Mismatch::Market("KRW-ETH2J".into())));
+        assert_eq!(check(&question, &[&of(r#""unit":3"#)]), Err(Mismatch::Unit));
+        let off = r#"{"candle_date_time_utc":"1970-01-01T00:08:01"}"#;
+        assert_eq!(check(&question, &[off]), Err(Mismatch::Unit));
+        let trade = format!(r#"{{"timestamp":{NOON},"sequential_id":1,"market":"KRW-ETH"}}"#);
+        assert_eq!(check(&trades(100 * DAY, false), &[&trade]), Err(Mismatch::Market("KRW-ETH".into())));
+    }
+
+    #[test]
+    fn candles_of_a_coarser_unit_without_a_unit_are_noticed() {
+        let minutes = |count: i64| -> Vec<String> {
+            let second = |minute| super::super::quotation::moment(minute * MINUTE).strftime("%FT%T").to_string();
+            (0..count).map(|minute| format!(r#"{{"candle_date_time_utc":"{}"}}"#, second(minute))).collect()
+        };
+        let check = |unit: &str, objects: &[String]| {
+            let objects: Vec<&str> = objects.iter().map(String::as_str).collect();
+            check(&candles(unit, DAY), &objects)
+        };
+        assert_eq!(check("1s", &minutes(7)), Ok(()));
+        assert_eq!(check("1s", &minutes(8)), Err(Mismatch::Unit));
+        assert_eq!(check("1m", &minutes(8)), Ok(()));
+        let week = r#"{"candle_date_time_utc":"1970-01-05T00:00:00","first_day_of_period":"1970-01-05"}"#;
+        let question = |unit| candles(unit, NOON);
+        assert_eq!(question("1d").check(&page(&[week]), NOON), Err(Mismatch::Unit));
+        assert_eq!(question("1w").check(&page(&[week]), NOON), Ok(()));
+    }
+
+    #[test]
+    fn rows_of_another_time_and_things_that_are_no_rows_are_noticed() {
+        let late = r#"{"candle_date_time_utc":"1970-01-01T00:09:00"}"#;
+        assert_eq!(check(&candles("1m", 9 * MINUTE), &[late]), Err(Mismatch::Time));
+        let ancient = r#"{"candle_date_time_utc":"1969-01-01T00:09:00"}"#;
+        assert_eq!(check(&candles("1m", 9 * MINUTE), &[ancient]), Err(Mismatch::Time));
+        for object in ["7", "null", "{}", "{\"candle_date_time_utc\":\n\"1970-01-01T00:08:00\"}"] {
+            assert_eq!(check(&candles("1m", 9 * MINUTE), &[object]), Err(Mismatch::Object("candles")), "{object}");
+        }
+        let trade = |time: i64| format!(r#"{{"timestamp":{time},"sequential_id":1}}"#);
+        let yesterday = 99 * DAY;
+        assert_eq!(check(&trades(yesterday, false), &[&trade(100 * DAY)]), Err(Mismatch::Time));
+        assert_eq!(check(&trades(yesterday, false), &[&trade(yesterday - 1)]), Err(Mismatch::Time));
+        assert_eq!(check(&trades(yesterday, true), &[&trade(yesterday - 1)]), Ok(()));
+        assert_eq!(check(&trades(yesterday, false), &[&trade(yesterday), &trade(yesterday - 1)]), Ok(()));
+        let mut until = trades(yesterday, false);
+        until.scope = Scope::Trades { day: yesterday, asked_on: 100 * DAY, to: yesterday + 5, is_behind_cursor: false };
+        assert_eq!(check(&until, &[&trade(yesterday + 5 + LATER)]), Err(Mismatch::Time));
+    }
+
+    #[test]
+    fn around_midnight_the_day_of_trades_is_left_to_the_walk() {
+        let trade = page(&[&format!(r#"{{"timestamp":{},"sequential_id":1}}"#, 98 * DAY)]);
+        for now in [100 * DAY + 1, 101 * DAY - 1, 101 * DAY + DAY / 2] {
+            assert_eq!(trades(99 * DAY, false).check(&trade, now), Ok(()), "{now}");
+        }
+        assert_eq!(trades(99 * DAY, false).check(&trade, NOON), Err(Mismatch::Time));
+    }
+}

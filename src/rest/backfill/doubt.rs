@@ -1,0 +1,66 @@
+//! What an answer says by what it does not hold, and whether to believe that. Pure.
+//!
+//! ```text
+//!                    ┌─ nothing known speaks against it ──▶ confirmed by one more answer to another question
+//!  "nothing before" ─┤
+//!                    └─ something known does ──▶ asked again ──▶ doubted: not complete ──3 answers, 10 min──▶ believed
+//! ```
+//!
+//! `to=T` means the newest before T, however old. So an empty page says that there is nothing before T at all, and one
+//! that is shorter than it could be, that there is nothing before its oldest object.
+
+use jiff::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// The pauses before an answer is asked for again. A fault of a moment is over by then, and a run is held up by no more
+/// than a quarter of a minute.
+pub(super) const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// So many answers that agree, over at least so long, are believed whatever speaks against them.
+pub(super) const AGREEING: usize = 3;
+pub(super) const AGREEING_FOR: Duration = Duration::from_secs(600);
+
+/// What an answer says of the time before it. Times are milliseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// What was asked for: everything before this.
+    pub(super) to: i64,
+    /// So many objects came.
+    pub(super) objects: usize,
+    /// The time of the oldest of them, or `to`: nothing is said to be before.
+    pub(super) before: i64,
+}
+
+/// What to make of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    /// Nothing that is known speaks against it.
+    Plausible,
+    /// Something is known to be there.
+    Contradicted,
+    /// Something is known to have been there, and the exchange has said often and long enough that it is not any more.
+    Believed,
+}
+
+/// For people.
+impl fmt::Display for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [to, before] = [self.to, self.before].map(|millis| Timestamp::from_millisecond(millis).unwrap_or_default());
+        match self.objects {
+            0 => write!(f, "the exchange says that there is nothing before {to}, and there was"),
+            objects => write!(
+                f,
+                "asked for what is before {to}, the exchange gives {objects} objects and nothing before {before}, and there was"
+            ),
+        }
+    }
+}
+
+impl Claim {
+    /// Whether an earlier answer, of which `to` and the number of objects were kept, said the same.
+    pub(super) fn agrees_with(&self, to: i64, objects: usize) -> bool {
+        // Where nothing was before a later time, nothing was before this one.
+        objects == self.objects && (to == self.to || objects == 0 && to >= self.to)
+    }
+}

@@ -1,0 +1,190 @@
+//! Since when the exchange has something of a pair: two answers that have to agree. Pure.
+//!
+//! ```text
+//! months ──the oldest──▶ days of that month ──the oldest──▶ listed since that day
+//!   ▲ └ none                └ none, or one of an earlier month
+//!   └────── after a pause ──────┴──▶ doubted: not written down
+//! ```
+//!
+//! To ask for every piece of the years before would be thousands of requests for nothing; to believe a list that lacks
+//! its end would leave out what lies before for ever. The two questions go to different endpoints, and the days have to
+//! show what the months say.
+
+use super::doubt::PAUSES;
+use super::unit::Unit;
+use crate::rest::answer::Mismatch;
+use crate::rest::client::request::Request;
+use crate::rest::client::verdict::Page;
+use crate::rest::quotation::{CANDLES_PER_PAGE, CandlePage, candles_of};
+use jiff::ToSpan;
+use jiff::tz::Offset;
+use std::time::Duration;
+
+/// What came of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Ask on.
+    More,
+    /// Ask again after a pause.
+    Again(Duration),
+    /// Since this day; `None`: there are more months than an answer holds.
+    Known(Option<i64>),
+    /// The answers contradict each other or what is known; at least since this month, by what they show.
+    Doubted(Option<i64>),
+}
+
+/// See the module. Times are milliseconds since the epoch.
+#[derive(Debug)]
+pub(super) struct Listing {
+    market: String,
+    /// Something is known to be before this.
+    exists_before: Option<i64>,
+    /// The month that is looked into.
+    month: Option<i64>,
+    /// The earliest time that any answer showed.
+    earliest: Option<i64>,
+    /// Answers that contradicted each other or what is known.
+    doubts: usize,
+}
+
+impl Listing {
+    /// Of a pair.
+    pub(super) fn new(market: String, exists_before: Option<i64>) -> Self {
+        Self { market, exists_before, month: None, earliest: None, doubts: 0 }
+    }
+
+    /// The next request, made at `now`.
+    pub(super) fn request(&self, now: i64) -> Request {
+        // A cache that holds the answer to another question shall not be asked that question.
+        let count = CANDLES_PER_PAGE - self.doubts;
+        match self.month {
+            None => candles_of(Unit::MONTH, &self.market, CandlePage { to: None, count }),
+            Some(month) => {
+                let to = Some(end_of_month(month).min(now));
+                candles_of(Unit::DAY, &self.market, CandlePage { to, count })
+            }
+        }
+    }
+
+    /// Takes the page that was asked for at `now`.
+    ///
+    /// # Errors
+    /// It is no answer.
+    pub(super) fn handle(&mut self, page: Page, now: i64) -> Result<Step, Mismatch> {
+        let request = self.request(now);
+        let is_full = page.len() >= CANDLES_PER_PAGE - self.doubts;
+        let items = match &request.question {
+            Some(question) => question.items(page, now)?,
+            None => Vec::new(),
+        };
+        let oldest = items.iter().map(|item| item.time).min();
+        let month = oldest.map(|time| Unit::MONTH.start_of(time));
+        self.earliest = self.earliest.into_iter().chain(month).min();
+        let Some((oldest, month)) = oldest.zip(month) else { return Ok(self.doubt()) };
+        if self.exists_before.is_some_and(|before| oldest >= before) {
+            return Ok(self.doubt());
+        }
+        match self.month {
+            None if is_full => Ok(Step::Known(None)),
+            None => {
+                self.month = Some(month);
+                Ok(Step::More)
+            }
+            Some(wanted) if month == wanted => Ok(Step::Known(Some(oldest))),
+            Some(_) => Ok(self.doubt()),
+        }
+    }
+
+    /// The exchange refuses to show the days: what the months say stands alone.
+    pub(super) fn handle_refusal(&self) -> Option<Step> {
+        self.month.map(|month| Step::Doubted(Some(month)))
+    }
+
+    fn doubt(&mut self) -> Step {
+        self.month = None;
+        self.doubts += 1;
+        PAUSES.get(self.doubts - 1).map_or(Step::Doubted(self.earliest), |pause| Step::Again(*pause))
+    }
+}
+
+fn end_of_month(month: i64) -> i64 {
+    let date = crate::rest::quotation::moment(month);
+    let next = date.checked_add(1.month()).ok();
+    next.and_then(|next| Offset::UTC.to_timestamp(next).ok()).map_or(month, |next| next.as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::RawValue;
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    fn page(dates: &[&str]) -> Page {
+        let object = |date: &&str| format!(r#"{{"candle_date_time_utc":"{date}T00:00:00","market":"KRW-BTC"}}"#);
+        dates.iter().map(|date| RawValue::from_string(object(date)).unwrap()).collect()
+    }
+
+    fn millis(date: &str) -> i64 {
+        format!("{date}T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_millisecond()
+    }
+
+    /// What comes of some answers, one after another.
+    fn ask(listing: &mut Listing, answers: &[&[&str]]) -> Step {
+        let steps = answers.iter().map(|answer| listing.handle(page(answer), NOW).unwrap());
+        steps.last().unwrap()
+    }
+
+    fn listing() -> Listing {
+        Listing::new("KRW-BTC".into(), None)
+    }
+
+    #[test]
+    fn months_and_days_have_to_agree() {
+        let mut listing = listing();
+        assert_eq!(listing.request(NOW).describe(), "candles/months?market=KRW-BTC&count=200");
+        assert_eq!(ask(&mut listing, &[&["2026-05-01", "2026-03-01"]]), Step::More);
+        let days = "candles/days?market=KRW-BTC&to=2026-04-01T00:00:00Z&count=200";
+        assert_eq!(listing.request(NOW).describe(), days);
+        assert_eq!(ask(&mut listing, &[&["2026-03-31", "2026-03-17"]]), Step::Known(Some(millis("2026-03-17"))));
+    }
+
+    #[test]
+    fn a_list_of_months_that_lacks_its_end_is_noticed_by_the_days() {
+        let mut listing = listing();
+        let step = ask(&mut listing, &[&["2026-05-01", "2026-03-01"], &["2026-03-02", "2026-02-27"]]);
+        assert_eq!(step, Step::Again(PAUSES[0]));
+        assert!(listing.request(NOW).describe().ends_with("count=199"), "another question than before");
+        let whole: [&[&str]; 2] = [&["2026-02-01", "2025-11-01"], &["2025-11-09"]];
+        assert_eq!(ask(&mut listing, &whole), Step::Known(Some(millis("2025-11-09"))));
+    }
+
+    #[test]
+    fn empty_answers_are_asked_for_again_and_never_become_knowledge() {
+        let mut empty = listing();
+        let pauses: Vec<Step> = (0..4).map(|_| ask(&mut empty, &[&[]])).collect();
+        let expected = [PAUSES[0], PAUSES[1], PAUSES[2]].map(Step::Again);
+        assert_eq!((&pauses[..3], pauses[3]), (&expected[..], Step::Doubted(None)));
+        let mut without_days = listing();
+        let round: [&[&str]; 2] = [&["2026-03-01"], &[]];
+        let last = (0..4).map(|_| ask(&mut without_days, &round)).last();
+        assert_eq!(last.unwrap(), Step::Doubted(Some(millis("2026-03-01"))));
+    }
+
+    #[test]
+    fn what_is_known_to_be_earlier_speaks_against_both() {
+        let mut listing = Listing::new("KRW-BTC".into(), Some(millis("2026-02-02")));
+        assert_eq!(ask(&mut listing, &[&["2026-05-01", "2026-03-01"]]), Step::Again(PAUSES[0]));
+    }
+
+    #[test]
+    fn more_months_than_a_page_holds_say_nothing_and_refused_days_leave_a_doubt() {
+        let many: Vec<String> = (0..200).map(|n| format!("{}-{:02}-01", 2000 + n / 12, n % 12 + 1)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(ask(&mut listing(), &[&many]), Step::Known(None));
+        let mut listing = listing();
+        assert_eq!(listing.handle_refusal(), None);
+        ask(&mut listing, &[&["2026-03-01"]]);
+        assert_eq!(listing.handle_refusal(), Some(Step::Doubted(Some(millis("2026-03-01")))));
+    }
+}

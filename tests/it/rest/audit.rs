@@ -190,6 +190,21 @@ fn a_day_that_has_not_begun_and_pairs_that_are_not_there_have_no_verdict() {
     );
 }
 
+#[test]
+fn a_pair_without_candles_is_not_audited_and_the_others_are() {
+    let exchange = Exchange::start(0, &["--codes", "2", "--no-limits", "--fault", "empty=KRW-ETH"]);
+    let directory = tempfile::tempdir().unwrap();
+    let date = &time(1, 0)[..10];
+    let output = audit(&exchange, directory.path(), date, &["--markets", "KRW-ETH"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!directory.path().join(format!("archive/date={date}/audit.json")).exists(), "nothing was audited");
+    let output = audit(&exchange, directory.path(), date, &["--markets", "KRW-BTC,KRW-ETH", "--json"]);
+    let certificate: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(certificate["unaudited"][0]["stream"], "KRW-ETH_trade", "{certificate}");
+    assert_eq!(certificate["streams"].as_array().unwrap().len(), 1);
+}
+
 /// What an audit found of a minute, for each stream, and the gaps it names.
 fn found(certificate: &Value, minute: u64) -> Vec<(String, Value)> {
     let minute = jiff::Timestamp::from_millisecond((minute * MINUTE) as i64).unwrap().to_string();

@@ -1,8 +1,8 @@
 //! History: everything once, whatever happens, at the pace that is allowed.
 
 use super::client::{client, runtime};
-use crate::support::{Exchange, Program, Tape, pause, split};
-use serde_json::Value;
+use crate::support::{Exchange, Program, Tape, eventually, pause, split};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
@@ -108,12 +108,12 @@ fn thirty_days_of_five_markets_killed_twenty_times_are_equal_to_an_uninterrupted
     println!(
         "uninterrupted: {whole} requests; 20 kills: {all} requests, {last} of them after the last kill ({kills:?} ms)"
     );
-    assert!(whole <= 5 * 217 && all < whole + 20 * 10, "{all} requests instead of {whole}");
+    assert!(whole <= 5 * 218 && all < whole + 20 * 10, "{all} requests instead of {whole}");
 }
 
 /// `cargo test --test it rest::backfill::a_market_month -- --nocapture` shows the rate.
 #[test]
-fn a_market_month_takes_217_requests_and_one_in_a_hundred_is_refused_at_most() {
+fn a_market_month_takes_218_requests_and_one_in_a_hundred_is_refused_at_most() {
     let exchange = Exchange::start(0, &["--codes", "1", "--rate", "200"]);
     let directory = tempfile::tempdir().unwrap();
     let options = ["--markets", "KRW-BTC", "--from", &time(31, 0), "--to", &time(1, 0)];
@@ -126,7 +126,7 @@ fn a_market_month_takes_217_requests_and_one_in_a_hundred_is_refused_at_most() {
     let minutes = stream["written"].as_i64().unwrap() + stream["without_candle"].as_i64().unwrap();
     assert_eq!(minutes, 43_200, "{summary}");
     let [requests, refused] = ["requests", "too_many"].map(|key| summary[key].as_u64().unwrap());
-    assert!(requests <= 217 && refused * 100 <= requests, "{summary}");
+    assert!(requests <= 218 && refused * 100 <= requests, "{summary}");
     let rate = requests as f64 / elapsed;
     println!("{requests} requests in {elapsed:.1} s: {rate:.2}/s of the 8/s that are allowed, {refused} refused");
 }
@@ -220,4 +220,77 @@ fn what_the_exchange_no_longer_has_is_said_and_what_it_never_had_is_an_error() {
     let output = run(&exchange, directory.path(), &["--markets", "KRW-NOPE", "--from", &time(1, 0)]);
     assert_eq!(output.status.code(), Some(69));
     assert!(String::from_utf8_lossy(&output.stderr).contains("404 Code not found"));
+}
+
+/// What a run without faults fetches of some pairs.
+fn reference(exchange: &Exchange, directory: &Path, options: &[&str]) -> BTreeMap<String, Vec<Value>> {
+    let data_dir = directory.join("reference");
+    summary(exchange, &data_dir, options);
+    fetched(&data_dir)
+}
+
+#[test]
+fn a_pair_that_is_refused_does_not_end_the_others() {
+    let exchange = Exchange::start(0, &["--codes", "3", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--unit", "5m", "--from", &time(3, 0), "--to", &time(2, 0)];
+    let pairs = |pairs| [&["--markets", pairs][..], &options].concat();
+    let reference = reference(&exchange, directory.path(), &pairs("KRW-BTC,KRW-ETH"));
+    let output = run(&exchange, directory.path(), &pairs("KRW-BTC,KRW-GONE,KRW-ETH"));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), summary["refused"].as_array().unwrap().len()), (Some(1), 1), "{summary}");
+    assert_eq!(summary["refused"][0]["market"], "KRW-GONE");
+    assert!(summary["refused"][0]["reason"].as_str().unwrap().contains("404 Code not found"), "{summary}");
+    assert!(reference.len() == 2 && fetched(directory.path()) == reference);
+}
+
+#[test]
+fn wrong_answers_of_a_moment_change_nothing() {
+    let exchange = Exchange::start(0, &["--codes", "3", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let options = ["--markets", "KRW-BTC,KRW-ETH", "--unit", "5m", "--from", &time(3, 0), "--to", &time(2, 0)];
+    let reference = reference(&exchange, directory.path(), &options);
+    for fault in ["empty+3s", "other=KRW-BTC+3s", "shuffle"] {
+        let data_dir = directory.path().join(fault);
+        exchange.fault(fault);
+        let summary = summary(&exchange, &data_dir, &options);
+        assert!(fetched(&data_dir) == reference, "{fault}: {summary}");
+    }
+}
+
+#[test]
+fn an_empty_answer_against_what_is_known_is_never_complete() {
+    let exchange = Exchange::start(0, &["--codes", "3", "--no-limits"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (early, middle, late) = (time(4, 0), time(3, 0), time(2, 0));
+    let options = |from, to| ["--markets", "KRW-BTC", "--unit", "5m", "--from", from, "--to", to];
+    let reference = reference(&exchange, directory.path(), &options(&early, &late));
+    summary(&exchange, directory.path(), &options(&early, &middle));
+    exchange.fault("empty");
+    let output = run(&exchange, directory.path(), &options(&early, &late));
+    let doubted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &doubted["streams"][0]["written"]), (Some(1), &0.into()), "{doubted}");
+    let incomplete = &doubted["incomplete"][0];
+    assert_eq!((&incomplete["from"], &incomplete["to"]), (&json!(middle), &json!(late)), "{doubted}");
+    exchange.clear_faults();
+    summary(&exchange, directory.path(), &options(&early, &late));
+    assert!(fetched(directory.path()) == reference);
+}
+
+#[test]
+fn a_block_of_a_day_is_told_once_with_its_end() {
+    let exchange = Exchange::start(0, &["--codes", "1", "--fault", "418=86400"]);
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let options = ["--markets", "KRW-BTC", "--from", &time(3, 0), "--set", "log.format=text"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+    command.args(arguments(&exchange, directory.path(), &options)).env_clear();
+    let program = Program::spawn(command.stderr(File::create(&log).unwrap()));
+    let told = || std::fs::read_to_string(&log).unwrap_or_default();
+    eventually("it is told", || told().contains("longer than is believed"));
+    pause(Duration::from_secs(1));
+    program.kill();
+    let told = told();
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains("ERROR")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("until=") && lines[0].contains("status=418"), "{told}");
 }

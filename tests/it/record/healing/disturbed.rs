@@ -114,3 +114,34 @@ fn nothing_is_asked_where_healing_is_off() {
     assert!(recorder.terminate().success());
     assert_eq!((scene.tape.events("healed").len(), requests(&scene)), (0, 0));
 }
+
+#[test]
+fn an_exchange_that_shows_nothing_for_a_moment_ends_no_healing() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
+    let recorder = record(&scene, &exchange, &[]);
+    scene.await_event(&recorder, "healed", 1);
+    cut(&scene, &exchange, 1_500);
+    exchange.fault("empty+8s");
+    eventually("every gap is healed", || is_healed(&scene));
+    assert!(recorder.terminate().success());
+    let last = events(&scene, "healed").pop().unwrap();
+    assert_eq!(last["partial"].as_object().unwrap().len(), 0, "{last}");
+    assert_whole(&scene, &exchange, &exchange.codes());
+}
+
+#[test]
+fn a_stream_whose_answers_are_of_another_pair_keeps_no_other_waiting() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits", "--fault", "other=KRW-ETH"]);
+    let recorder = record(&scene, &exchange, &[]);
+    scene.await_event(&recorder, "gap", 1);
+    pause(Duration::from_secs(1));
+    cut(&scene, &exchange, 1_500);
+    let codes: Vec<String> = exchange.codes().into_iter().filter(|code| code != "KRW-ETH").collect();
+    eventually("the others are healed", || {
+        codes.iter().all(|code| healed_trades(&scene, std::slice::from_ref(code)) > 0)
+    });
+    assert_eq!(healed_trades(&scene, &["KRW-ETH".to_owned()]), 0, "nothing of another pair is written");
+    assert!(recorder.terminate().success());
+}

@@ -138,13 +138,19 @@ fn the_candles_of_the_periods_in_the_gap_are_fetched() {
         let micros = i64::try_from(gap[end].as_u64().unwrap()).unwrap();
         jiff::Timestamp::from_microsecond(micros).unwrap().strftime("%FT%T").to_string()
     };
+    // The first record after the gap may be a snapshot of the second before: what the stream shows need not be fetched.
+    let records = lines["KRW-BTC_candle.1s"].iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let shown: BTreeSet<String> = records
+        .filter(|record| record["ts_recv"].as_u64() >= gap["to"].as_u64())
+        .map(|record| record["candle_date_time_utc"].as_str().unwrap().to_owned())
+        .collect();
     let expected: BTreeSet<String> = exchange
         .list("candles/seconds?market=KRW-BTC&count=200")
         .iter()
         .map(|candle| {
             serde_json::from_str::<Value>(candle.get()).unwrap()["candle_date_time_utc"].as_str().unwrap().to_owned()
         })
-        .filter(|time| (second("from")..second("to")).contains(time))
+        .filter(|time| (second("from")..second("to")).contains(time) && !shown.contains(time))
         .collect();
     let healed: Vec<Value> =
         lines["KRW-BTC_candle.1s.healed"].iter().map(|line| serde_json::from_str(line).unwrap()).collect();

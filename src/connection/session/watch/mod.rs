@@ -25,7 +25,7 @@ use super::pacing::Reason;
 use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::connection::batch::{Batch, DataSpan, Entry};
-use crate::upbit::listing::{Listing, stream_name};
+use crate::upbit::listing::{Difference, Listing, stream_name};
 use crate::upbit::subscription::Request;
 use escalation::{AFTER_ASKING, Escalation};
 use pace::Pace;
@@ -38,6 +38,10 @@ use unreadable::Unreadable;
 
 /// How long a stream that the list leaves out may take to prove the list wrong. What was on its way comes within a second.
 const UNLISTED: Duration = Duration::from_secs(5);
+
+/// How often the list is asked for on a connection that brings data: a stream that is dropped from it is found in this time,
+/// at the cost of one of the five hundred messages that may be sent meanwhile.
+const ASK_EVERY: Duration = Duration::from_secs(300);
 
 /// How long a new connection may bring nothing, where snapshots are due: three times what the slowest was seen to take.
 const FIRST_DATA: Duration = Duration::from_secs(30);
@@ -68,6 +72,9 @@ pub(in crate::connection::session) struct StreamWatchdog {
     staleness: Staleness,
     wanted: Listing,
     listing: Asking,
+    /// How the list differed when it last came, and when it is asked for again.
+    difference: Difference,
+    ask_at: Option<Instant>,
     paused: bool,
     /// Since when silence counts: the last data, the request, or the end of a pause.
     quiet_since: Option<Instant>,
@@ -124,7 +131,8 @@ impl StreamWatchdog {
             move_unless(suspected, &names, &mut self.fresh);
         }
         self.wanted = Listing::of(request);
-        (self.listing, self.unlisted_at) = (Asking::Unasked, None);
+        (self.listing, self.unlisted_at, self.ask_at) = (Asking::Unasked, None, None);
+        self.difference = Difference::default();
         self.streams.each().for_each(|stream| stream.is_unlisted = false);
         self.pace.handle_interrupted();
         self.quiet_since = Some(now);
@@ -174,7 +182,7 @@ impl StreamWatchdog {
             return None;
         }
         let subscribed = Listing::from_reply(object)?;
-        self.listing = Asking::Compared;
+        (self.listing, self.ask_at) = (Asking::Compared, Some(now + ASK_EVERY));
         let difference = self.wanted.compare(&subscribed);
         for name in &difference.missing {
             let stream = self.streams.named(name).filter(|stream| stream.last.is_some() && !stream.list_is_wrong);
@@ -184,8 +192,11 @@ impl StreamWatchdog {
             }
         }
         move_unless(&mut self.missing, &difference.missing, &mut self.fresh);
-        let same = difference.missing.is_empty() && difference.unexpected.is_empty();
-        (!same).then_some(Notice::Mismatch { missing: difference.missing, unexpected: difference.unexpected })
+        // Told once for as long as it stays the same.
+        let is_known = std::mem::replace(&mut self.difference, difference.clone()) == difference;
+        let Difference { missing, unexpected } = difference;
+        let same = missing.is_empty() && unexpected.is_empty();
+        (!same && !is_known).then_some(Notice::Mismatch { missing, unexpected })
     }
 
     /// The recorder has no room to read: its own silence is not the exchange's.
@@ -255,7 +266,8 @@ impl StreamWatchdog {
             self.is_late = true;
             self.escalation.begin(now, Remedy::Reconnect);
         }
-        let wanted = (self.listing == Asking::Wanted).then_some(Remedy::Ask);
+        let is_due = self.ask_at.take_if(|at| now >= *at).is_some();
+        let wanted = (self.listing == Asking::Wanted || is_due).then_some(Remedy::Ask);
         let remedy = wanted.or_else(|| self.escalation.poll(now))?;
         if remedy == Remedy::Ask {
             // Asked again by a request of its own, the answer is compared again as well.
@@ -271,7 +283,7 @@ impl StreamWatchdog {
             Mute::At(at) => Some(at),
             Mute::Told => None,
         };
-        let own = [mute, self.late_at, self.unlisted_at];
+        let own = [mute, self.late_at, self.unlisted_at, self.ask_at];
         let parts = [
             self.silence.deadline(),
             self.staleness.deadline(),

@@ -37,7 +37,7 @@ impl Muteness {
             2 => Kind::One(STREAMS[rng.random_range(0..STREAMS.len())]),
             _ => Kind::Unreadable,
         };
-        // One stream alone is found by the list, which is asked for once.
+        // One stream alone is found by the list, which is asked for at once and then every five minutes.
         let after = if let Kind::One(_) = kind { 4_000..4_500 } else { 90_000..150_000 };
         let after = Duration::from_millis(rng.random_range(after));
         let lasts = Duration::from_millis(rng.random_range(20_000..200_000));

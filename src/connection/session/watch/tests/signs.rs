@@ -25,6 +25,41 @@ fn streams_that_lived_and_are_not_listed_are_suspected() {
 }
 
 #[test]
+fn a_stream_that_is_dropped_later_is_found_by_a_later_list() {
+    let (mut feed, _) = steady(Exchange::Mute);
+    assert!(feed.watchdog.take_question());
+    let all = r#"[{"type":"trade","codes":["A-B","C-D"]},{"type":"ticker","codes":["A-B","C-D"]}]"#;
+    assert_eq!(feed.reply(all), None);
+    let asks = |feed: &Feed| feed.count(Remedy::Ask);
+    let go_on = |feed: &mut Feed, seconds: u64| {
+        for _ in 0..seconds {
+            feed.wait(Duration::from_secs(1));
+            feed.data("trade", "A-B");
+        }
+    };
+    go_on(&mut feed, 299);
+    assert_eq!(asks(&feed), 0);
+    go_on(&mut feed, 2);
+    assert_eq!(asks(&feed), 1);
+    let without = r#"[{"type":"trade","codes":["A-B"]},{"type":"ticker","codes":["A-B","C-D"]}]"#;
+    assert!(matches!(feed.reply(without), Some(Notice::Mismatch { missing, .. }) if missing == ["C-D_trade"]));
+    go_on(&mut feed, 6);
+    let told: Vec<&str> = feed.stale.iter().flat_map(|(_, told)| told).map(|suspect| &*suspect.stream).collect();
+    assert_eq!(told, ["C-D_trade"]);
+}
+
+#[test]
+fn a_list_that_stays_different_is_told_once() {
+    let mut feed = Feed::new(request(&["trade"], &["A-B", "KRW-NOPE"]), Exchange::Mute);
+    feed.data("trade", "A-B");
+    assert!(feed.watchdog.take_question());
+    let listed = r#"[{"type":"trade","codes":["A-B"]}]"#;
+    assert!(feed.reply(listed).is_some());
+    feed.wait(Duration::from_secs(301));
+    assert_eq!((feed.count(Remedy::Ask), feed.reply(listed)), (1, None));
+}
+
+#[test]
 fn what_never_came_is_not_suspected_because_no_list_has_it() {
     let mut feed = Feed::new(request(&["trade"], &["A-B", "KRW-NOPE"]), Exchange::Mute);
     feed.data("trade", "A-B");

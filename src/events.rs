@@ -11,6 +11,7 @@
 use crate::clock::Stamp;
 use crate::connection::ConnectionId;
 use crate::ledger::Gap;
+use crate::recording::journal::displaced::{Displaced, Displacement};
 use crate::recording::naming::manifest::Entry;
 use crate::recording::recovery::Torn;
 use crate::recording::recovery::quarantine::Quarantined;
@@ -18,6 +19,7 @@ use crate::recording::rotation::Reason;
 use crate::rest::healing::plan::Report;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Something that happened to the recorder. Times are stamps, µs.
 #[derive(Debug, Serialize)]
@@ -211,6 +213,21 @@ pub enum Event {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A file, or the data directory, was taken away or changed by somebody else while it was written.
+    Displaced {
+        /// Where it was; `.`: the data directory.
+        file: String,
+        /// What happened to it.
+        what: Displacement,
+        /// The segment that has its lines now.
+        saved: Option<String>,
+        /// Where that is which had its name.
+        kept: Option<String>,
+        /// The stamp of the first line that it held.
+        from: Option<u64>,
+        /// The stamp of the last line that it held.
+        to: Option<u64>,
+    },
     /// The wall clock was set: the first line of a new time line, the one place where stamps may go back.
     ClockStep {
         /// What the old time line showed at this moment.
@@ -275,6 +292,15 @@ impl From<Torn> for Event {
     fn from(torn: Torn) -> Self {
         let Torn { file, offset, length, sha256 } = torn;
         Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
+    }
+}
+
+impl From<&Displaced> for Event {
+    fn from(displaced: &Displaced) -> Self {
+        let Displaced { file, what, saved, kept, held, .. } = displaced;
+        let [from, to] = held.map_or([None; 2], |held| held.map(|stamp| Some(stamp.as_micros())));
+        let text = |path: &PathBuf| path.display().to_string();
+        Self::Displaced { file: text(file), what: *what, saved: saved.clone(), kept: kept.as_ref().map(text), from, to }
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Reason {
     Requested,
     /// The clock was set, and its stamps begin again elsewhere.
     Clock,
+    /// Its file was taken away or changed by somebody else, and was saved.
+    Displaced,
     /// An earlier process left it behind and it could not be continued.
     Recovered,
 }

@@ -107,10 +107,13 @@ impl Syncer {
             self.files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
         }
         for directory in &job.directories {
-            self.files
-                .sync_directory(directory)
-                .map_err(StorageError::at("sync the directory", directory))
-                .map_err(|error| if is_unopened(&error) { SyncError::Unopened(error) } else { error.into() })?;
+            match self.files.sync_directory(directory) {
+                // Somebody took it away, and with it all names that could be made durable.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                synced => synced,
+            }
+            .map_err(StorageError::at("sync the directory", directory))
+            .map_err(|error| if is_unopened(&error) { SyncError::Unopened(error) } else { error.into() })?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use super::connections::Connection;
 use crate::clock::{self, Instant, Stamp};
 use crate::events::Event;
 use crate::ledger::{Gap, Kind};
+use crate::recording::journal::Order;
 use crate::recording::threads::{Report, Threads};
 use crate::status;
 use std::time::Duration;
@@ -92,7 +93,7 @@ impl Finished {
 
 impl Supervisor {
     pub(super) fn is_done(&self) -> bool {
-        let is_sealed = self.unsealed == 0 || self.has_passed(SEALED) || self.failure.is_some();
+        let is_sealed = (self.unsealed == 0 && self.has_looked) || self.has_passed(SEALED) || self.failure.is_some();
         self.threads.orders.is_closed() || (self.phase == Phase::Sealing && is_sealed)
     }
 
@@ -116,6 +117,8 @@ impl Supervisor {
     pub(super) fn seal_the_rest(&mut self) {
         (self.phase, self.next_tick) = (Phase::Sealing, self.clock.now());
         self.tasks.abort_all();
+        // What was displaced has to be on record before the last event.
+        self.outbox.push_back(Order::Look);
         self.threads.hurry.set();
     }
 

@@ -86,6 +86,8 @@ pub struct Supervisor {
     outbox: VecDeque<Order>,
     /// Segments that ended and are not sealed yet.
     unsealed: usize,
+    /// The names of all files were looked at before the end.
+    has_looked: bool,
     durable: Option<Stamp>,
     /// Since when what was written may be lost, while a sync finds no room.
     unsure_since: Option<Stamp>,
@@ -159,6 +161,7 @@ impl Supervisor {
             desk: None,
             outbox: VecDeque::new(),
             unsealed: setup.backlog,
+            has_looked: false,
             durable: None,
             unsure_since: None,
             min_free_bytes: setup.min_free_bytes,

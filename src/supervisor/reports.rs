@@ -2,9 +2,13 @@
 
 use super::{Failure, Supervisor};
 use crate::clock::Stamp;
+use crate::connection::ConnectionId;
 use crate::events::Event;
+use crate::ledger::{Gap, Kind};
 use crate::recording::files::Free;
 use crate::recording::journal::Object;
+use crate::recording::journal::displaced::{Displaced, Doubt};
+use crate::recording::naming::stream_key::StreamKey;
 use crate::recording::rotation::Reason;
 use crate::recording::threads::Report;
 use crate::status::Space;
@@ -42,6 +46,14 @@ impl Supervisor {
                     "a segment could not be sealed; its plain file is intact"
                 );
             }
+            Report::Displaced(displaced) => self.handle_displaced(&displaced),
+            Report::Looked => self.has_looked = true,
+            Report::Gone(finished) => {
+                self.unsealed = self.unsealed.saturating_sub(1);
+                let displaced = Displaced::of_unsealed(&finished);
+                tracing::warn!(file = %displaced.file.display(), "a segment was taken away before it was sealed");
+                self.handle_displaced(&displaced);
+            }
             Report::Quarantined(moved) => self.event(&Event::from(moved)),
             Report::Synced { up_to, epoch } if epoch == self.epoch => self.durable = Some(up_to),
             // Of an earlier time line: it says nothing of this one.
@@ -70,6 +82,27 @@ impl Supervisor {
             Report::WriteFailed(error) => self.fail(Failure::Storage(error.to_string()), shutdown),
             Report::AllWritten | Report::AllSynced => {}
         }
+    }
+
+    fn handle_displaced(&mut self, displaced: &Displaced) {
+        self.event(&Event::from(displaced));
+        let Some(((tree, stream), doubt)) = displaced.stream.as_ref().zip(displaced.doubt) else { return };
+        let (file, Doubt { from, to, is_lost }) = (displaced.file.display(), doubt);
+        let happened = displaced.what;
+        if *stream == StreamKey::recorder() {
+            // Gaps may have been told there, of any stream; nothing else is missing with it.
+            if is_lost {
+                self.record_unsure(from, to, &format!("{file} was {happened}, and what it told is lost"));
+            }
+            return;
+        }
+        let cause = if is_lost {
+            format!("{file} was {happened}, and a part of it is lost")
+        } else {
+            format!("{file} was {happened}; it is saved, and others had it in hand")
+        };
+        let (connection, only) = (ConnectionId::from(*tree), Some(vec![stream.to_string()]));
+        self.record_gaps([Gap { connection, from, to, kind: Kind::Unsure, cause, only }]);
     }
 
     /// The kernel may have dropped what it found no room for, and a sync that succeeds later says nothing of it.

@@ -11,6 +11,7 @@ use upbit_recorder::connection::ConnectionId;
 use upbit_recorder::events::Event;
 use upbit_recorder::exit::Exit;
 use upbit_recorder::ledger::{Gap, Kind};
+use upbit_recorder::recording::journal::displaced::Displacement;
 use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
 use upbit_recorder::recording::naming::manifest::Entry;
 use upbit_recorder::recording::naming::stream_key::StreamKey;
@@ -61,6 +62,7 @@ fn all_events() -> Vec<Event> {
         Event::Rotated { reason: Reason::Recovered, segments: vec![], epoch: Some(0) },
         Event::from(entry()),
         Event::Quarantined { file: text(), kept: text(), reason: "x" },
+        Event::Displaced { file: text(), what: Displacement::Removed, saved: None, kept: None, from: None, to: None },
         Event::ClockStep { before: 2, after: 1, epoch: 1, missing_since: BTreeMap::new() },
         Event::ClockStep { before: 2, after: 1, epoch: 1, missing_since: BTreeMap::from([(text(), 1)]) },
         Event::Clock { offset: -1, ahead: 0 },
@@ -90,6 +92,7 @@ fn all_events() -> Vec<Event> {
             | Event::Sealed { .. }
             | Event::Recovered { .. }
             | Event::Quarantined { .. }
+            | Event::Displaced { .. }
             | Event::ClockStep { .. }
             | Event::Clock { .. }
             | Event::DiskFull { .. }
@@ -224,8 +227,19 @@ fn every_verb_exit_code_kind_and_reason_is_explained() {
     for exit in codes {
         assert!(PAGE.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
     }
-    let reasons =
-        [Reason::Size, Reason::Interval, Reason::Subscription, Reason::Requested, Reason::Clock, Reason::Recovered];
+    let reasons = [
+        Reason::Size,
+        Reason::Interval,
+        Reason::Subscription,
+        Reason::Requested,
+        Reason::Clock,
+        Reason::Displaced,
+        Reason::Recovered,
+    ];
+    for what in ["removed", "renamed", "replaced", "truncated", "grown"] {
+        serde_json::from_value::<Displacement>(what.into()).unwrap();
+        assert!(PAGE.contains(&format!("`{what}`")), "{what}");
+    }
     let kinds = [Kind::Disconnected, Kind::Stopped, Kind::Killed, Kind::Paused, Kind::Unsure, Kind::Suspected];
     let names = reasons.iter().map(|reason| serde_json::to_value(reason).unwrap());
     for name in names.chain(kinds.iter().map(|kind| serde_json::to_value(kind).unwrap())) {

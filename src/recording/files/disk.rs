@@ -1,28 +1,38 @@
 //! The real disk: a directory of the operating system.
 
-use super::{AppendFile, Files, Free, Listed, ReadFile, append_all};
+use super::{AppendFile, FileId, Files, Free, Identity, Listed, ReadFile, Root, append_all};
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+/// How often a directory is made again that somebody removes while it is written to: each time costs a descriptor, and
+/// whoever does that a hundred times will not stop.
+const REMOVALS: usize = 100;
 
 /// A data directory. It is held open, so that it stays the same one however its path is renamed.
 #[derive(Debug)]
 pub struct Disk {
-    root: OwnedFd,
+    root: Held,
     path: PathBuf,
+}
+
+/// A directory that is held open, and those that were made in its place when it was removed: the last one counts.
+#[derive(Debug)]
+struct Held {
+    directory: OwnedFd,
+    next: OnceLock<Box<Held>>,
 }
 
 impl Disk {
     /// Opens a data directory, making it where it is not there.
     pub fn open(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).create(path)?;
-        let root = fs::openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { root, path: path.to_owned() })
+        Ok(Self { root: Held::open(path)?, path: path.to_owned() })
     }
 
     /// The path it was opened by.
@@ -52,12 +62,13 @@ impl Disk {
 
 impl Files for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        // Read as well: what was taken away while it is written can be had through the descriptor alone.
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
         Ok(Arc::new(self.open_at(path, flags)?))
     }
 
     fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
         Ok(Arc::new(self.open_at(path, flags)?))
     }
 
@@ -92,6 +103,25 @@ impl Files for Disk {
             }
         }
         Ok(())
+    }
+
+    fn identify(&self, path: &Path) -> io::Result<Option<Identity>> {
+        match fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(identity(&stat))),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn look_at_root(&self) -> io::Result<Root> {
+        let held = identity(&fs::fstat(&self.root)?);
+        if held.links == 0 {
+            DirBuilder::new().recursive(true).create(&self.path)?;
+            self.root.replace(Held::open(&self.path)?)?;
+            return Ok(Root::MadeAgain);
+        }
+        let named = fs::stat(&self.path).ok().map(|stat| identity(&stat).file);
+        Ok(if named == Some(held.file) { Root::InPlace } else { Root::Elsewhere })
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
@@ -152,6 +182,49 @@ impl AppendFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+
+    fn identify(&self) -> io::Result<Identity> {
+        Ok(identity(&fs::fstat(self)?))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+}
+
+impl Held {
+    fn open(path: &Path) -> io::Result<Self> {
+        let directory = fs::openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { directory, next: OnceLock::new() })
+    }
+
+    fn chain(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |held| held.next.get().map(|next| &**next))
+    }
+
+    fn replace(&self, with: Self) -> io::Result<()> {
+        let is_free = |held: &&Self| held.next.get().is_none();
+        let last = self.chain().take(REMOVALS).find(is_free).ok_or(io::ErrorKind::NotFound)?;
+        // Where another thread was faster, its directory counts.
+        let _ = last.next.set(Box::new(with));
+        Ok(())
+    }
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.chain().last().unwrap_or(self).directory.as_fd()
+    }
+}
+
+#[expect(
+    clippy::unnecessary_cast,
+    clippy::cast_sign_loss,
+    reason = "the types differ between platforms; sizes are not negative"
+)]
+fn identity(stat: &fs::Stat) -> Identity {
+    let file = FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 };
+    Identity { file, links: stat.st_nlink as u64, bytes: stat.st_size as u64 }
 }
 
 /// Files of the private tree are for their owner alone.

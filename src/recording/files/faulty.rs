@@ -1,7 +1,7 @@
 //! For tests: a real disk on which calls fail as the test wants, and which takes half of what it is given to write.
 
 use super::disk::Disk;
-use super::{AppendFile, Files, Listed, ReadFile};
+use super::{AppendFile, Files, Identity, Listed, ReadFile, Root};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,6 +69,12 @@ impl Files for Faulty {
         (self.fate)(Call::MakeDirectory, path)?;
         self.disk.make_directory(path)
     }
+    fn identify(&self, path: &Path) -> io::Result<Option<Identity>> {
+        self.disk.identify(path)
+    }
+    fn look_at_root(&self) -> io::Result<Root> {
+        self.disk.look_at_root()
+    }
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         self.disk.list(path)
     }
@@ -87,6 +93,12 @@ impl AppendFile for FaultyFile {
     }
     fn sync(&self) -> io::Result<()> {
         self.file.sync()
+    }
+    fn identify(&self) -> io::Result<Identity> {
+        self.file.identify()
+    }
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read_at(offset, buffer)
     }
 }
 

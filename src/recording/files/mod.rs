@@ -33,6 +33,14 @@ pub trait Files: Debug + Send + Sync {
     /// Makes a directory and those above it, durably, where they are not there.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
+    /// What bears a name, links not followed; `None`: nothing does.
+    fn identify(&self, path: &Path) -> io::Result<Option<Identity>>;
+
+    /// Where the directory itself is; one that was removed is made again at its path, empty.
+    fn look_at_root(&self) -> io::Result<Root> {
+        Ok(Root::InPlace)
+    }
+
     /// What a directory holds, in the order of the names; empty where there is no such directory.
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>>;
 
@@ -64,6 +72,37 @@ pub trait Files: Debug + Send + Sync {
     }
 }
 
+/// Which file it is, whatever its name, and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The device and the inode: no other file has them as long as this one is open.
+    pub file: FileId,
+    /// Its names; 0: it was removed, and is there for those alone who hold it open.
+    pub links: u64,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A file among all files of the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// Of the file system.
+    pub device: u64,
+    /// Within it.
+    pub inode: u64,
+}
+
+/// Where the directory is that everything is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// At its path.
+    InPlace,
+    /// It was renamed or unmounted, and is written to all the same: its path leads elsewhere, or nowhere.
+    Elsewhere,
+    /// It had been removed, and there is another one at its path now.
+    MadeAgain,
+}
+
 /// What is left of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
@@ -80,6 +119,12 @@ pub trait AppendFile: Debug + Send + Sync {
 
     /// Makes the content durable.
     fn sync(&self) -> io::Result<()>;
+
+    /// Which file it is, and how long by now.
+    fn identify(&self) -> io::Result<Identity>;
+
+    /// Reads what is there from `offset` on, whatever has become of its name; 0: the end.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 /// A file being read.
@@ -139,6 +184,12 @@ impl StorageError {
     /// Whether waiting can help, without anybody looking after the disk.
     pub fn is_passing(&self) -> bool {
         self.is_full() || self.is_out_of_descriptors()
+    }
+
+    /// Whether a file, or the directory it was to be in, is not where it was: somebody took it away.
+    pub fn is_gone(&self) -> bool {
+        use io::ErrorKind::{NotADirectory, NotFound, StaleNetworkFileHandle};
+        matches!(self.source.kind(), NotFound | NotADirectory | StaleNetworkFileHandle)
     }
 
     /// Whether it is about this one file, and trying again soon will not change it: rights, or a part of the disk that

@@ -1,7 +1,7 @@
 //! When active segments end, and how: the file moves into the archive, and is sealed once it is durable.
 
 use super::line;
-use super::segment::Segment;
+use super::segment::{Finished, Segment};
 use super::{Journal, Step};
 use crate::clock::Stamp;
 use crate::recording::files::StorageError;
@@ -73,6 +73,9 @@ impl Journal {
 
     pub(super) fn rotate(&mut self, id: StreamId, reason: Reason) -> Result<(), StorageError> {
         self.write_out_stream(id)?;
+        if self.is_displaced(id)? {
+            return Ok(());
+        }
         let Some(segment) = &self.streams[id.index()].segment else {
             self.due.remove(&id);
             return Ok(());
@@ -89,10 +92,14 @@ impl Journal {
         self.sync.add_directory(root);
         self.sync.add_directory(directory);
         segment.take_unsynced().into_iter().for_each(|unsynced| self.sync.add_file(unsynced));
-        let finished = segment.finish();
+        self.end(reason, segment.finish());
+        Ok(())
+    }
+
+    /// A segment is in the archive, and waits for the sync and for its compression.
+    pub(super) fn end(&mut self, reason: Reason, finished: Finished) {
         self.ended.entry(reason).or_default().push(finished.name.plain_name());
         *self.ended_since.entry(reason).or_default() += 1;
         self.sync.finished.push(finished);
-        Ok(())
     }
 }

@@ -7,9 +7,11 @@
 //! Every step can fail because the disk is full, and be called again: it goes on exactly where it stopped, so that no
 //! line is lost, doubled or glued to another.
 
+pub mod displaced;
 mod ending;
 pub mod line;
 mod order;
+mod salvage;
 pub mod segment;
 
 pub use order::{Object, Order, Routed, Step, Tell};
@@ -23,8 +25,9 @@ use super::router::{NewStream, StreamId};
 use super::sync::SyncJob;
 use crate::clock::Stamp;
 use crate::connection::batch::Entry;
+use displaced::Displaced;
 use segment::{Finished, Segment};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,6 +66,13 @@ pub struct Journal {
     ended_since: BTreeMap<Reason, usize>,
     directories: BTreeSet<PathBuf>,
     spare: Vec<Vec<u8>>,
+    /// What was displaced and is not on record yet: once a segment.
+    displaced: VecDeque<Displaced>,
+    /// Whose name was looked at last, and when that was, of all in turn.
+    turn: usize,
+    looked_at: Stamp,
+    /// The data directory was renamed or unmounted, and that was told.
+    is_elsewhere: bool,
 }
 
 /// How far an order is carried out.
@@ -105,6 +115,10 @@ impl Journal {
             ended_since: BTreeMap::new(),
             directories: BTreeSet::new(),
             spare: Vec::new(),
+            displaced: VecDeque::new(),
+            turn: 0,
+            looked_at: Stamp::default(),
+            is_elsewhere: false,
         }
     }
 
@@ -191,6 +205,7 @@ impl Journal {
             Order::Describe(tree, origins) => self.describe(*tree, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
+            Order::Look => return self.look_at_all(),
             Order::Step(step) => return self.begin_time_line(step, &mut done.lines),
         }
         Ok(())
@@ -239,6 +254,10 @@ impl Journal {
         bytes: &[u8],
         done: &mut usize,
     ) -> Result<(), StorageError> {
+        if *done > 0 && self.streams[self.target(id).index()].segment.is_none() {
+            // Its file was taken away: what was saved of it has whole lines alone.
+            *done = 0;
+        }
         let id = if *done == 0 { self.prepare(id, stamp)? } else { self.target(id) };
         loop {
             if *done > 0 {
@@ -309,6 +328,9 @@ impl Journal {
                 Err(error) => return Err(error),
             }
         }
+        if let Some(segment) = &mut self.streams[id.index()].segment {
+            segment.reach(stamp);
+        }
         Ok(id)
     }
 
@@ -317,7 +339,7 @@ impl Journal {
         let (tree, key) = (stream.tree, stream.key.clone());
         let origin = self.origins[tree as usize].get(&key).cloned();
         let name = SegmentName { tree, stream: key, first };
-        let about = Finished { name, origin, epoch: self.epoch };
+        let about = Finished { name, origin, epoch: self.epoch, last: first };
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
         match Segment::create(&*self.files, about.clone()) {

@@ -30,6 +30,8 @@ pub enum Order {
     },
     /// Every stream is rotated.
     Rotate,
+    /// Every name is looked at, before the end.
+    Look,
     /// Every stream is rotated, and only then it is written why: the stamps that follow are of another time line. So
     /// whoever finds that after a crash knows that every active file is of that line, and which segments are not.
     Step(Step),

@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! line ──▶ pending ──write_out──▶ file      a short write resumes where it stopped: a fresh line would glue
+//!                                   └─look──▶ is it still what its name means, and as long as was written?
 //! ```
 
-use crate::recording::files::{AppendFile, Files, StorageError};
+use super::displaced::Displacement;
+use crate::clock::Stamp;
+use crate::recording::files::{AppendFile, FileId, Files, StorageError};
 use crate::recording::naming::layout::SegmentName;
 use crate::recording::naming::manifest::Origin;
+use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,11 +21,26 @@ pub struct Segment {
     about: Finished,
     /// `None` while it is closed to save a descriptor.
     file: Option<Arc<dyn AppendFile>>,
-    /// Bytes of lines taken in, written or not.
+    /// Which file it is; `None` until one that is continued was looked at.
+    id: Option<FileId>,
+    /// The stamp of its first line, which may not be the one in its name.
+    began: Stamp,
+    /// Bytes of lines taken in, written or not, and the stamp of the last line.
     bytes: u64,
+    last: Stamp,
     pending: Vec<u8>,
     written: usize,
     unsynced: bool,
+    seen: Seen,
+}
+
+/// How far a segment had come when it was last found in its place and as long as was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its length.
+    pub bytes: u64,
+    /// The stamp of its last line.
+    pub last: Stamp,
 }
 
 /// A segment whose last line is written, under its final name.
@@ -33,6 +52,8 @@ pub struct Finished {
     pub origin: Option<Origin>,
     /// How often stamps had gone back in the directory when it began.
     pub epoch: u64,
+    /// The stamp of its last line.
+    pub last: Stamp,
 }
 
 impl Segment {
@@ -40,12 +61,16 @@ impl Segment {
     pub fn create(files: &dyn Files, about: Finished) -> Result<Self, StorageError> {
         let path = about.name.tree.active(&about.name.stream);
         let file = files.create(&path).map_err(StorageError::at("create", &path))?;
-        Ok(Self { file: Some(file), ..Self::resume(about, 0) })
+        let id = Some(file.identify().map_err(StorageError::at("look at", &path))?.file);
+        Ok(Self { file: Some(file), id, ..Self::resume(about, 0) })
     }
 
     /// Continues a segment of `bytes` that an earlier process left in order.
     pub fn resume(about: Finished, bytes: u64) -> Self {
-        Self { about, file: None, bytes, pending: Vec::new(), written: 0, unsynced: false }
+        let (began, last) = (about.name.first, about.last);
+        let seen = Seen { bytes, last };
+        let (pending, written, unsynced) = (Vec::new(), 0, false);
+        Self { about, file: None, id: None, began, bytes, last, pending, written, unsynced, seen }
     }
 
     /// What its lines answer to.
@@ -61,6 +86,65 @@ impl Segment {
     /// Its size in bytes, lines not yet written included.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The stamp of its first line.
+    pub fn began(&self) -> Stamp {
+        self.began
+    }
+
+    /// The stamp of its last line.
+    pub fn last(&self) -> Stamp {
+        self.last
+    }
+
+    /// A line of this stamp follows.
+    pub fn reach(&mut self, stamp: Stamp) {
+        self.last = stamp;
+    }
+
+    /// How far it had come when it was last found in its place.
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// The file that was written to, wherever it is now; `None`: it was closed, and does not have its name any more.
+    pub fn source(&self, files: &dyn Files) -> Option<Arc<dyn AppendFile>> {
+        let is_own = |file: &Arc<dyn AppendFile>| file.identify().is_ok_and(|own| Some(own.file) == self.id);
+        let reopened = || {
+            let named = files.identify(&self.path()).ok().flatten().is_some_and(|named| Some(named.file) == self.id);
+            named.then(|| files.append(&self.path()).ok().filter(is_own)).flatten()
+        };
+        self.file.clone().or_else(reopened)
+    }
+
+    /// What waits to be written.
+    pub fn unwritten(&self) -> &[u8] {
+        &self.pending[self.written..]
+    }
+
+    /// Whether its name still means the file that is written to, and that is as long as was written; `None`: it does. Where
+    /// the system does not say, nothing is known to have changed. One call to the system, while all is well.
+    pub fn look(&mut self, files: &dyn Files) -> Option<Displacement> {
+        let Ok(named) = files.identify(&self.path()) else { return None };
+        let expected = self.on_disk();
+        let Some(named) = named else {
+            let links = self.file.as_ref().and_then(|file| file.identify().ok()).map_or(0, |own| own.links);
+            return Some(if links == 0 { Displacement::Removed } else { Displacement::Renamed });
+        };
+        if *self.id.get_or_insert(named.file) != named.file {
+            return Some(Displacement::Replaced);
+        }
+        match named.bytes.cmp(&expected) {
+            Ordering::Less => Some(Displacement::Truncated),
+            Ordering::Greater => Some(Displacement::Grown),
+            Ordering::Equal => {
+                if !self.has_pending() {
+                    self.seen = Seen { bytes: expected, last: self.last };
+                }
+                None
+            }
+        }
     }
 
     /// Lets `write` append lines, in memory; `buffer` is used where there is none yet.
@@ -106,7 +190,12 @@ impl Segment {
 
     /// What the sealer needs to know of it, once it is archived.
     pub fn finish(self) -> Finished {
-        self.about
+        Finished { last: self.last, ..self.about }
+    }
+
+    /// Bytes that are in the file, as far as nobody else has changed it.
+    pub fn on_disk(&self) -> u64 {
+        self.bytes - (self.pending.len() - self.written) as u64
     }
 
     /// Closes the file where nothing waits for it, to save a descriptor.
@@ -131,11 +220,16 @@ impl Segment {
             return Ok(file.clone());
         }
         let path = self.path();
+        // Opening would make a file where there is none, and take another one for this.
+        if self.look(files).is_some() {
+            return Err(self.error("open", io::ErrorKind::NotFound.into()));
+        }
         let file = files.append(&path).map_err(StorageError::at("open", &path))?;
         Ok(self.file.insert(file).clone())
     }
 
-    fn path(&self) -> PathBuf {
+    /// Its path while it is active.
+    pub fn path(&self) -> PathBuf {
         self.about.name.tree.active(&self.about.name.stream)
     }
 

@@ -53,6 +53,15 @@ impl From<ConnectionId> for Tree {
     }
 }
 
+impl From<Tree> for ConnectionId {
+    fn from(tree: Tree) -> Self {
+        match tree {
+            Tree::Public => Self::Public,
+            Tree::Private => Self::Private,
+        }
+    }
+}
+
 impl Tree {
     /// Both trees.
     pub const ALL: [Self; 2] = [Self::Public, Self::Private];

@@ -158,7 +158,8 @@ impl Recovery<'_> {
         for tree in Tree::ALL {
             for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
                 let told = self.found.history.ended_in(&name.plain_name());
-                self.push_to_backlog(name.clone(), told.unwrap_or_else(|| self.epoch_of([name.first; 2])));
+                let epoch = told.unwrap_or_else(|| self.epoch_of([name.first; 2]));
+                self.push_to_backlog(name.clone(), epoch, name.first);
             }
         }
         Ok(())
@@ -240,7 +241,7 @@ impl Recovery<'_> {
             let torn = self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?;
             self.found.torn.push(torn);
         }
-        self.push_to_backlog(segment.name, epoch);
+        self.push_to_backlog(segment.name, epoch, segment.last);
         Ok(())
     }
 
@@ -293,25 +294,25 @@ impl Recovery<'_> {
     }
 
     fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
-        let Plain { name, bytes, torn, .. } = segment;
+        let Plain { name, last, bytes, torn } = segment;
         let runs = !self.found.goes_back && !self.rotation.is_over(name.first, self.now);
         if self.found.is_clean && runs && torn.is_empty() {
             let origins = self.found.history.last_origins(name.tree);
             let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
-            self.found.resumable.push(Segment::resume(Finished { name, origin, epoch: self.found.epoch }, bytes));
+            self.found.resumable.push(Segment::resume(Finished { name, origin, epoch: self.found.epoch, last }, bytes));
             return Ok(());
         }
         let epoch = self.newest_epoch();
         let (name, torn) = self.mender().close(name, (bytes, &torn))?;
         self.found.torn.extend(torn);
-        self.push_to_backlog(name, epoch);
+        self.push_to_backlog(name, epoch, last);
         Ok(())
     }
 
-    fn push_to_backlog(&mut self, name: SegmentName, epoch: u64) {
+    fn push_to_backlog(&mut self, name: SegmentName, epoch: u64, last: Stamp) {
         let origins = self.found.history.origins_at(name.tree, name.first);
         let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
-        self.found.backlog.push(Finished { name, origin, epoch });
+        self.found.backlog.push(Finished { name, origin, epoch, last });
     }
 
     fn move_away(&mut self, tree: Tree, path: &Path, reason: &'static str) -> Result<(), StorageError> {

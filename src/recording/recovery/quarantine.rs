@@ -18,13 +18,20 @@ pub struct Quarantined {
     pub reason: &'static str,
 }
 
-/// Moves a file into the quarantine of its tree, beside any of the same name that is there already.
+/// Moves a file into the quarantine of its tree, and says so.
 pub fn quarantine(
     files: &dyn Files,
     tree: Tree,
     file: &Path,
     reason: &'static str,
 ) -> Result<Quarantined, StorageError> {
+    let moved = keep(files, tree, file, reason)?;
+    tracing::warn!(file = %file.display(), kept = %moved.kept.display(), reason, "quarantined");
+    Ok(moved)
+}
+
+/// Moves a file into the quarantine of its tree, beside any of the same name that is there already.
+pub fn keep(files: &dyn Files, tree: Tree, file: &Path, reason: &'static str) -> Result<Quarantined, StorageError> {
     /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
     const COPIES: u32 = 1000;
     let directory = tree.quarantine();
@@ -36,7 +43,6 @@ pub fn quarantine(
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             moved => {
                 moved.map_err(StorageError::at("move to the quarantine", file))?;
-                tracing::warn!(file = %file.display(), kept = %kept.display(), reason, "quarantined");
                 return Ok(Quarantined { file: file.to_owned(), kept, reason });
             }
         }

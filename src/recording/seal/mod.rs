@@ -58,6 +58,9 @@ pub enum SealError {
     /// What was written does not decode to what was read.
     #[error("{} does not decode to its source: the memory or the disk of this machine is faulty", .0.display())]
     Mismatch(PathBuf),
+    /// Somebody took it away: there is neither a plain nor a sealed file.
+    #[error("{} was taken away before it was sealed", .0.display())]
+    Gone(PathBuf),
     /// The recorder is stopping; the next start seals it.
     #[error("stopped before it was sealed")]
     Stopped,
@@ -129,6 +132,10 @@ impl Sealer {
     }
 
     fn write_unfinished(&self, name: &SegmentName, unfinished: &Path) -> Result<Figures, SealError> {
+        // Before a name is taken for what is not there.
+        if self.files.identify(&name.plain()).is_ok_and(|plain| plain.is_none()) {
+            return Err(SealError::Gone(name.plain()));
+        }
         match self.files.remove(unfinished) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed.map_err(StorageError::at("remove", unfinished))?,
@@ -181,7 +188,10 @@ impl Sealer {
 
     fn read_source(&self, name: &SegmentName, each: &mut Each<'_>) -> Result<(), SealError> {
         let path = name.plain();
-        let mut source = self.files.read(&path).map_err(StorageError::at("read", &path))?;
+        let mut source = match self.files.read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SealError::Gone(path)),
+            source => source.map_err(StorageError::at("read", &path))?,
+        };
         self.read_all(&mut *source, &path, each)
     }
 

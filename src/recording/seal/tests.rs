@@ -27,7 +27,7 @@ impl Scene {
             let line = format!("{{\"ts_recv\":{},\"n\":{micros}}}\n", 1_795_324_324_000_000u64 + micros);
             append_all(&*file, line.as_bytes()).unwrap();
         }
-        Self { _directory: directory, disk, finished: Finished { name, origin: None, epoch: 0 } }
+        Self { _directory: directory, disk, finished: Finished { last: name.first, name, origin: None, epoch: 0 } }
     }
 
     fn sealer(&self) -> Sealer {

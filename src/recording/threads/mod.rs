@@ -15,6 +15,7 @@ pub use sealer::SealerHost;
 pub use syncer::SyncerHost;
 
 use super::files::{Files, Free, StorageError};
+use super::journal::displaced::Displaced;
 use super::journal::segment::{Finished, Segment};
 use super::journal::{Journal, Order};
 use super::naming::manifest::Entry;
@@ -61,6 +62,12 @@ pub enum Report {
         /// Whether this process tries again.
         retried: bool,
     },
+    /// A file was taken away or changed while it was written.
+    Displaced(Box<Displaced>),
+    /// All names were looked at, and what was displaced was reported before.
+    Looked,
+    /// A segment was taken away before it was sealed: it is gone.
+    Gone(Box<Finished>),
     /// A file that bore the name of a segment and was none was moved away.
     Quarantined(Quarantined),
     /// Everything up to here survives a power cut.

@@ -82,6 +82,7 @@ impl SealerHost {
                 (Report::Sealed(Box::new(sealed.entry)), true)
             }
             Err(SealError::Stopped) => return true,
+            Err(SealError::Gone(_)) => (Report::Gone(Box::new(finished.clone())), true),
             Err(SealError::Storage(error)) if error.is_passing() && !is_last_try => {
                 (Report::NotSealed { name: name(), cause: error.to_string(), retried: true }, false)
             }

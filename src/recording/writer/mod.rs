@@ -9,6 +9,8 @@
 //! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
 //! loses no more than that.
 //!
+//! Before each sync the names of the files that were written to are looked at: see [`displaced`](super::journal::displaced).
+//!
 //! A full disk is waited out. Meanwhile batches wait in the backlog and keep their room in the connections' budgets, so
 //! that the connections stop reading when `buffer_bytes` are used up, and go on when the lines are written.
 
@@ -113,6 +115,8 @@ pub struct Writer {
     taken: u64,
     /// Everything stamped up to here is in its file, and the time line of that.
     written: Option<(Stamp, u64)>,
+    /// All names were looked at, as the supervisor asked, and it does not know yet.
+    has_looked: bool,
     clock: Clock,
 }
 
@@ -136,6 +140,7 @@ impl Writer {
             steps: 0,
             taken: 0,
             written: None,
+            has_looked: false,
             clock,
         }
     }
@@ -151,7 +156,7 @@ impl Writer {
 
     async fn write(mut self) -> Result<(), StorageError> {
         self.reserve.renew();
-        let mut due = None;
+        let (mut due, mut look) = (None, None);
         loop {
             let is_rotating = self.persist(Journal::rotate_one).await?;
             if !self.take(is_rotating).await {
@@ -161,6 +166,7 @@ impl Writer {
                 let Some(order) = self.backlog.pop_front() else { break };
                 if let Order::Tick { stamp, sync: true } = order {
                     due = Some((stamp, self.journal.epoch()));
+                    look = Some(stamp);
                 }
                 self.note(&order);
                 self.journal.accept(order);
@@ -170,6 +176,10 @@ impl Writer {
                 }
             }
             self.write_out().await?;
+            if let Some(stamp) = look.take() {
+                self.persist(|journal| journal.look_at_written(stamp)).await?;
+            }
+            self.report_displaced();
             // One report of a rotation of all streams: a report each would be an event each, and frames wait behind them.
             if !is_rotating {
                 self.report_rotated();
@@ -216,6 +226,7 @@ impl Writer {
                 self.reached = step.rotated.0;
                 self.steps += 1;
             }
+            Order::Look => self.has_looked = true,
             Order::Open(_) | Order::Describe(..) | Order::Rotate => {}
         }
     }
@@ -247,6 +258,17 @@ impl Writer {
         }
     }
 
+    /// What was displaced is told once there is room: what is in doubt must get on record.
+    fn report_displaced(&mut self) {
+        while let Ok(slot) = self.channels.reports.try_reserve() {
+            match self.journal.take_displaced() {
+                Some(displaced) => slot.send(Report::Displaced(Box::new(displaced))),
+                None if std::mem::take(&mut self.has_looked) => slot.send(Report::Looked),
+                None => return,
+            }
+        }
+    }
+
     /// Reports that cannot be delivered are dropped: the log has them, and the supervisor must never be waited for.
     fn report(&self, report: Report) {
         let _ = self.channels.reports.try_send(report);
@@ -256,10 +278,15 @@ impl Writer {
     async fn finish(&mut self) -> Result<(), StorageError> {
         self.write_out().await?;
         while self.persist(Journal::rotate_one).await? {}
+        self.persist(Journal::look_at_all).await?;
+        // Nothing can be put on record any more, but an old mark has the next start do it.
+        let displaced = std::iter::from_fn(|| self.journal.take_displaced()).filter_map(|displaced| displaced.doubt);
+        let certain = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
+        let up_to = certain.map_or(self.reached, |certain| certain.min(self.reached));
         // Whether the syncer is done with its last job or not: what is written is not lost with the process.
         let _ = self.channels.reports.send(Report::AllWritten).await;
         let mut job = self.journal.take_sync_job().unwrap_or_default();
-        (job.up_to, job.epoch, job.is_last) = (self.reached, self.journal.epoch(), true);
+        (job.up_to, job.epoch, job.is_last) = (up_to, self.journal.epoch(), true);
         // The syncer is gone only after an error of its own, which it has reported.
         let _ = self.channels.sync_jobs.send(job).await;
         Ok(())
@@ -270,15 +297,27 @@ impl Writer {
 impl Writer {
     /// Carries out a step of the journal, waiting where the disk is full.
     async fn persist<T>(&mut self, step: impl Fn(&mut Journal) -> Result<T, StorageError>) -> Result<T, StorageError> {
-        let mut is_full = false;
+        let (mut is_full, mut has_looked) = (false, false);
         loop {
             match step(&mut self.journal) {
-                Err(error) if error.is_passing() && !self.stop.is_set() => {
+                // Files or directories were taken away: once they are saved and made again, it may work.
+                Err(error) if error.is_gone() && !std::mem::replace(&mut has_looked, true) => {
+                    tracing::debug!(%error, "looking at all names");
+                    if let Err(error) = self.journal.look_at_all() {
+                        tracing::debug!(%error, "not all could be saved yet");
+                    }
+                }
+                Err(error) if (error.is_passing() || error.is_gone()) && !self.stop.is_set() => {
                     if !std::mem::replace(&mut is_full, true) {
-                        tracing::error!(%error, "nothing can be written: lines wait in memory until there is room");
+                        tracing::error!(%error, "nothing can be written: lines wait in memory until it can");
                         self.report(Report::DiskFull(error.to_string()));
                     }
-                    self.wait_for_room().await;
+                    has_looked = false;
+                    if error.is_gone() {
+                        self.collect_until(self.clock.now() + FULL_RETRY).await;
+                    } else {
+                        self.wait_for_room().await;
+                    }
                 }
                 result => {
                     if is_full && result.is_ok() {

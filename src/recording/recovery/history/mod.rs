@@ -236,6 +236,8 @@ impl History {
             ("gap", Some(tree)) if event.kind.as_deref() == Some("suspected") => {
                 self.suspected[tree as usize].retain(|stream, _| !event.streams.contains(stream));
             }
+            // A file that was displaced has the lines of one stream.
+            ("gap", Some(tree)) if event.kind.as_deref() == Some("unsure") && self.is_about_some(tree, &event) => {}
             // A start that found stamps ahead of its clock also tells of the time line before.
             ("gap", Some(_)) if event.to > Some(event.ts_recv) => {}
             ("gap", Some(tree)) => {
@@ -254,6 +256,12 @@ impl History {
             ("clock_step", _) => self.step(stamp, &event),
             _ => {}
         }
+    }
+
+    /// Whether a gap has streams of a connection that others are missing beside.
+    fn is_about_some(&self, tree: Tree, event: &Event) -> bool {
+        let all = self.last_origins(tree).map(|origins| origins.names()).unwrap_or_default();
+        all.iter().any(|name| !event.streams.contains(name))
     }
 
     /// The stamps before this one are of another time line and mean nothing in this one.

@@ -20,6 +20,7 @@ use crate::ledger::{self, Gap, Kind, Ledger};
 use crate::recording::files::{Files, StorageError};
 use crate::recording::mark::Mark;
 use crate::recording::naming::layout::Tree;
+use crate::recording::naming::manifest::TornLine;
 use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
 use crate::recording::rotation::{Reason, Rotation};
@@ -278,8 +279,8 @@ fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place,
 fn report(recovered: &Recovered, data_dir: &Path) {
     let data_dir = data_dir.display();
     for torn in &recovered.torn {
-        let file = torn.file.display();
-        tracing::warn!(%file, torn.offset, torn.length, "ended a line that was torn when the last process died");
+        let (file, TornLine { offset, length, .. }) = (torn.file.display(), &torn.line);
+        tracing::warn!(%file, offset, length, "ended a line that was torn when the last process died");
     }
     if !recovered.foreign.is_empty() {
         let files: Vec<_> = recovered.foreign.iter().map(|path| path.display().to_string()).collect();

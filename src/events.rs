@@ -12,7 +12,7 @@ use crate::clock::Stamp;
 use crate::connection::ConnectionId;
 use crate::ledger::Gap;
 use crate::recording::journal::displaced::{Displaced, Displacement};
-use crate::recording::naming::manifest::Entry;
+use crate::recording::naming::manifest::{Entry, TornLine};
 use crate::recording::recovery::Torn;
 use crate::recording::recovery::quarantine::Quarantined;
 use crate::recording::rotation::Reason;
@@ -290,7 +290,7 @@ impl Event {
 
 impl From<Torn> for Event {
     fn from(torn: Torn) -> Self {
-        let Torn { file, offset, length, sha256 } = torn;
+        let Torn { file, line: TornLine { offset, length, sha256 } } = torn;
         Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
     }
 }

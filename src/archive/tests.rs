@@ -47,7 +47,9 @@ impl Scene {
     fn seal(&self, name: &SegmentName) {
         let files: Arc<dyn Files> = Arc::new(Disk::open(self.directory.path()).unwrap());
         let sealer = Sealer::new(files, 3, Stamp::default(), Arc::default());
-        sealer.step(&Finished { name: name.clone(), origin: None, epoch: 0, last: name.first }).unwrap();
+        sealer
+            .step(&Finished { name: name.clone(), origin: None, epoch: 0, last: name.first, torn: Vec::new() })
+            .unwrap();
     }
 
     fn active(&self, text: &[u8]) {

@@ -116,6 +116,7 @@ fn entry() -> Entry {
         last: 0,
         lines: 0,
         bytes: 0,
+        torn: vec![],
         zst_bytes: 0,
         sha256: String::new(),
     }

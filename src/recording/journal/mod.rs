@@ -122,6 +122,11 @@ impl Journal {
         }
     }
 
+    /// Segments of earlier processes that are sealed after the next sync, when what is told of them is durable.
+    pub fn seal_after_sync(&mut self, finished: Vec<Finished>) {
+        self.sync.finished.extend(finished);
+    }
+
     /// Takes the next order in hand; [`work`](Self::work) carries it out.
     pub fn accept(&mut self, order: Order) {
         debug_assert!(self.current.is_none(), "an order was accepted before the last one was done");
@@ -339,7 +344,7 @@ impl Journal {
         let (tree, key) = (stream.tree, stream.key.clone());
         let origin = self.origins[tree as usize].get(&key).cloned();
         let name = SegmentName { tree, stream: key, first };
-        let about = Finished { name, origin, epoch: self.epoch, last: first };
+        let about = Finished { name, origin, epoch: self.epoch, last: first, torn: Vec::new() };
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
         match Segment::create(&*self.files, about.clone()) {

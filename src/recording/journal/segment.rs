@@ -9,7 +9,7 @@ use super::displaced::Displacement;
 use crate::clock::Stamp;
 use crate::recording::files::{AppendFile, FileId, Files, StorageError};
 use crate::recording::naming::layout::SegmentName;
-use crate::recording::naming::manifest::Origin;
+use crate::recording::naming::manifest::{Origin, TornLine};
 use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,8 @@ pub struct Finished {
     pub epoch: u64,
     /// The stamp of its last line.
     pub last: Stamp,
+    /// Lines that a crash tore, in order.
+    pub torn: Vec<TornLine>,
 }
 
 impl Segment {

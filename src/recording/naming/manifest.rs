@@ -68,6 +68,17 @@ impl Origins {
     }
 }
 
+/// A line that a crash tore. The sealed file is without it; a copy is in quarantine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TornLine {
+    /// Where it began in the plain file.
+    pub offset: u64,
+    /// Its length in bytes, without the line break that ended it.
+    pub length: u64,
+    /// Its SHA-256, lower-case hex.
+    pub sha256: String,
+}
+
 /// A finished file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Entry {
@@ -89,6 +100,9 @@ pub struct Entry {
     pub first: u64,
     /// The stamp of its last line, µs.
     pub last: u64,
+    /// Lines that a crash tore and that were left out, in the order of the plain file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub torn: Vec<TornLine>,
     /// Lines.
     pub lines: u64,
     /// Bytes before compression.

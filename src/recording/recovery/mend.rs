@@ -4,7 +4,9 @@
 use crate::recording::files::{Files, StorageError, append_all};
 use crate::recording::journal::segment::free_name;
 use crate::recording::naming::layout::SegmentName;
+use crate::recording::naming::manifest::TornLine;
 use crate::recording::seal::tally::Checksum;
+use crate::recording::seal::torn::copy_path;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,12 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Torn {
     /// The segment it is in, under its new name.
     pub file: PathBuf,
-    /// Where it begins.
-    pub offset: u64,
-    /// Its length in bytes, without the line break that now ends it.
-    pub length: u64,
-    /// Its SHA-256.
-    pub sha256: String,
+    /// Where in it, and what.
+    pub line: TornLine,
 }
 
 pub(super) struct Mender<'a> {
@@ -55,14 +53,12 @@ impl Mender<'_> {
         let directory = name.tree.quarantine();
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         let file = name.plain();
-        let segment = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let offset = bytes - torn.len() as u64;
-        self.keep(&directory.join(format!("{segment}.torn-{offset}")), torn)?;
+        self.keep(&copy_path(name, offset), torn)?;
         self.append_durably(path, b"\n")?;
         let mut checksum = Checksum::default();
         checksum.update(torn);
-        let (length, sha256) = (checksum.bytes, checksum.sha256());
-        Ok(Torn { file, offset, length, sha256 })
+        Ok(Torn { file, line: TornLine { offset, length: checksum.bytes, sha256: checksum.sha256() } })
     }
 
     /// A copy that a crash cut short is of an attempt that ended no line: it is made again.

@@ -39,6 +39,7 @@ use super::naming::layout::{self, Archived, SegmentName, Tree};
 use super::naming::stream_key::StreamKey;
 use super::rotation::Rotation;
 use super::seal::compare::{Likeness, compare};
+use super::seal::torn::{self, Source};
 use crate::clock::Stamp;
 use history::History;
 use inspect::{Inspected, inspect};
@@ -47,7 +48,7 @@ pub use mend::Torn;
 use order::RecorderSegment;
 use past::Past;
 use quarantine::Quarantined;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -87,7 +88,8 @@ pub struct Recovered {
 /// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
     let (past, found, mark) = (Past::default(), Recovered::default(), Mark::read(files));
-    let mut recovery = Recovery { files, rotation, now, mark, past, found, has_unreadable: false };
+    let copies = copies(files)?;
+    let mut recovery = Recovery { files, rotation, now, mark, past, found, copies, has_unreadable: false };
     recovery.put_archives_in_order()?;
     let active = recovery.look_at_active()?;
     recovery.decide(&active);
@@ -113,6 +115,8 @@ struct Recovery<'a> {
     mark: Option<Mark>,
     past: Past,
     found: Recovered,
+    /// Where torn lines begin of which there is a copy, by tree and plain name.
+    copies: BTreeMap<(Tree, String), Vec<u64>>,
     /// There is a file of which nothing is known.
     has_unreadable: bool,
 }
@@ -159,7 +163,8 @@ impl Recovery<'_> {
             for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
                 let told = self.found.history.ended_in(&name.plain_name());
                 let epoch = told.unwrap_or_else(|| self.epoch_of([name.first; 2]));
-                self.push_to_backlog(name.clone(), epoch, name.first);
+                let last = name.first;
+                self.push_to_backlog(Finished { name, origin: None, epoch, last, torn: Vec::new() });
             }
         }
         Ok(())
@@ -237,17 +242,35 @@ impl Recovery<'_> {
         let told = self.found.history.ended_in(&segment.name.plain_name());
         let epoch = told.unwrap_or_else(|| self.epoch_of([segment.name.first, segment.last]));
         self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
-        if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name) {
-            let torn = self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?;
-            self.found.torn.push(torn);
+        // An earlier start ended them, and may not have come to tell of them.
+        let begin = segment.bytes - segment.torn.len() as u64;
+        let mut torn = self.torn_before(&segment.name, if segment.torn.is_empty() { u64::MAX } else { begin })?;
+        if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name)? {
+            torn.push(self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?);
         }
-        self.push_to_backlog(segment.name, epoch, segment.last);
+        let lines = torn.iter().map(|torn| torn.line.clone()).collect();
+        self.found.torn.extend(torn);
+        let Plain { name, last, .. } = segment;
+        self.push_to_backlog(Finished { name, origin: None, epoch, last, torn: lines });
         Ok(())
     }
 
+    /// The torn lines of a segment that begin before `end` and of which there is a copy.
+    fn torn_before(&self, name: &SegmentName, end: u64) -> Result<Vec<Torn>, StorageError> {
+        let file = name.plain();
+        let offsets = self.copies.get(&(name.tree, name.plain_name())).into_iter().flatten();
+        let mut lines = Vec::new();
+        for offset in offsets.filter(|offset| **offset < end) {
+            let kept = torn::kept(self.files, name, *offset).map_err(StorageError::at("read", &file))?;
+            lines.extend(kept.map(|line| Torn { file: file.clone(), line }));
+        }
+        Ok(lines)
+    }
+
     /// Whether a segment's sealed file goes on where the plain one is torn: then the plain one only came back.
-    fn is_whole_in_sealed(&self, name: &SegmentName) -> bool {
-        matches!(compare(self.files, name, &AtomicBool::new(false)), Ok(Likeness::Holds(_)))
+    fn is_whole_in_sealed(&self, name: &SegmentName) -> Result<bool, StorageError> {
+        let torn: Vec<_> = self.torn_before(name, u64::MAX)?.into_iter().map(|torn| torn.line).collect();
+        Ok(matches!(compare(self.files, Source { name, torn: &torn }, &AtomicBool::new(false)), Ok(Likeness::Holds(_))))
     }
 
     fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
@@ -299,20 +322,25 @@ impl Recovery<'_> {
         if self.found.is_clean && runs && torn.is_empty() {
             let origins = self.found.history.last_origins(name.tree);
             let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
-            self.found.resumable.push(Segment::resume(Finished { name, origin, epoch: self.found.epoch, last }, bytes));
+            self.found.resumable.push(Segment::resume(
+                Finished { name, origin, epoch: self.found.epoch, last, torn: Vec::new() },
+                bytes,
+            ));
             return Ok(());
         }
         let epoch = self.newest_epoch();
         let (name, torn) = self.mender().close(name, (bytes, &torn))?;
+        let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
-        self.push_to_backlog(name, epoch, last);
+        self.push_to_backlog(Finished { name, origin: None, epoch, last, torn: lines });
         Ok(())
     }
 
-    fn push_to_backlog(&mut self, name: SegmentName, epoch: u64, last: Stamp) {
-        let origins = self.found.history.origins_at(name.tree, name.first);
-        let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
-        self.found.backlog.push(Finished { name, origin, epoch, last });
+    /// Leaves a segment to the sealer, which is told what its lines answer to.
+    fn push_to_backlog(&mut self, ended: Finished) {
+        let origins = self.found.history.origins_at(ended.name.tree, ended.name.first);
+        let origin = origins.and_then(|origins| origins.get(&ended.name.stream).cloned());
+        self.found.backlog.push(Finished { origin, ..ended });
     }
 
     fn move_away(&mut self, tree: Tree, path: &Path, reason: &'static str) -> Result<(), StorageError> {
@@ -339,6 +367,20 @@ impl Recovery<'_> {
     fn list(&self, path: &Path) -> Result<Vec<Listed>, StorageError> {
         self.files.list(path).map_err(StorageError::at("list", path))
     }
+}
+
+/// Where torn lines begin of which there is a copy, in order.
+fn copies(files: &dyn Files) -> Result<BTreeMap<(Tree, String), Vec<u64>>, StorageError> {
+    let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
+    for tree in Tree::ALL {
+        let quarantine = tree.quarantine();
+        let listed = files.list(&quarantine).map_err(StorageError::at("list", &quarantine))?;
+        for (segment, offset) in listed.iter().filter_map(|entry| torn::parse_copy(entry.name.to_str()?)) {
+            copies.entry((tree, segment.to_owned())).or_default().push(offset);
+        }
+    }
+    copies.values_mut().for_each(|offsets| offsets.sort_unstable());
+    Ok(copies)
 }
 
 fn is_date(entry: &Listed) -> bool {

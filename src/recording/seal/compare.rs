@@ -7,8 +7,8 @@
 
 use super::SealError;
 use super::tally::{Checksum, Measured, Tally};
+use super::torn::{LessTorn, Source};
 use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::SegmentName;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,18 +37,19 @@ pub struct Figures {
     pub file: Checksum,
 }
 
-/// Compares the two files of a segment; a plain file that is gone counts as empty. An error means that one of them could
+/// Compares the two files of a segment, the plain one without its `torn` lines; a plain file that is gone counts as empty. An error means that one of them could
 /// not be read, which proves nothing.
-pub fn compare(files: &dyn Files, name: &SegmentName, stop: &AtomicBool) -> Result<Likeness, SealError> {
+pub fn compare(files: &dyn Files, Source { name, torn }: Source<'_>, stop: &AtomicBool) -> Result<Likeness, SealError> {
     let (plain, sealed) = (name.plain(), name.sealed());
     let file = match files.read(&sealed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Likeness::Missing),
         opened => opened.map_err(StorageError::at("read", &sealed))?,
     };
-    let mut source: Box<dyn Read> = match files.read(&plain) {
+    let source: Box<dyn Read> = match files.read(&plain) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
         opened => Box::new(opened.map_err(StorageError::at("read", &plain))?),
     };
+    let mut source = LessTorn::new(source, torn);
     let mut file = Measured::new(file);
     let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(StorageError::at("decode", &sealed))?;
     let (mut content, mut holds) = (Tally::default(), true);
@@ -65,7 +66,7 @@ pub fn compare(files: &dyn Files, name: &SegmentName, stop: &AtomicBool) -> Resu
             Err(_) => return Ok(Likeness::Damaged),
             Ok(()) => {}
         }
-        fill(&mut *source, &mut expected).map_err(StorageError::at("read", &plain))?;
+        fill(&mut source, &mut expected).map_err(StorageError::at("read", &plain))?;
         holds &= decoded.starts_with(&expected);
         content.update(&decoded);
         if decoded.is_empty() {

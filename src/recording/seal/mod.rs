@@ -1,7 +1,7 @@
 //! Turns a finished segment into a sealed one: compressed, checksummed, proved, listed.
 //!
 //! ```text
-//! x.jsonl ──compress──▶ x.jsonl.zst.tmp ──fsync, decode, compare──▶ x.jsonl.zst ──▶ manifest line ──▶ x.jsonl is removed
+//! x.jsonl less torn lines ──compress──▶ x.jsonl.zst.tmp ──fsync, decode, compare──▶ x.jsonl.zst ──▶ manifest line ──▶ x.jsonl is removed
 //! ```
 //!
 //! Wherever it is interrupted, doing it again ends the same: the source goes last, and a sealed file that is already
@@ -10,11 +10,11 @@
 pub mod compare;
 pub mod listing;
 pub mod tally;
+pub mod torn;
 
 use super::files::{AppendFile, Files, StorageError};
 use super::journal::segment::Finished;
-use super::naming::layout::SegmentName;
-use super::naming::manifest::Entry;
+use super::naming::manifest::{Entry, TornLine};
 use super::recovery::quarantine::{Quarantined, quarantine};
 use crate::clock::Stamp;
 use compare::{Figures, Likeness, compare};
@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tally::{Checksum, Measured, Tally};
+use torn::{LessTorn, Source};
 use zeekstd::{EncodeOptions, FrameSizePolicy};
 
 /// Content per zstd frame: a reader that seeks decodes at most this much too much.
@@ -76,14 +77,15 @@ impl Sealer {
     /// Seals one segment.
     pub fn step(&self, finished: &Finished) -> Result<Sealed, SealError> {
         let name = &finished.name;
-        let likeness = compare(&*self.files, name, &self.stop)?;
+        let torn = self.left_out(finished)?;
+        let likeness = compare(&*self.files, Source { name, torn: &torn }, &self.stop)?;
         let was_interrupted = !matches!(likeness, Likeness::Missing);
-        let (figures, quarantined) = self.settle(name, likeness)?;
+        let (figures, quarantined) = self.settle(Source { name, torn: &torn }, likeness)?;
         let listed = if was_interrupted { listing::find(&*self.files, name, &figures.file)? } else { None };
         let entry = match listed {
             Some(listed) => listed,
             None => {
-                let entry = self.entry(finished, &figures);
+                let entry = Entry { torn, ..self.entry(finished, &figures) };
                 listing::append(&*self.files, &name.manifest(), &entry)?;
                 entry
             }
@@ -97,29 +99,47 @@ impl Sealer {
         Ok(Sealed { entry, quarantined })
     }
 
+    /// The torn lines of a segment whose copies are there still; the others stay in.
+    fn left_out(&self, finished: &Finished) -> Result<Vec<TornLine>, StorageError> {
+        let name = &finished.name;
+        let mut left_out = Vec::new();
+        for torn in &finished.torn {
+            let kept = torn::kept(&*self.files, name, torn.offset).map_err(StorageError::at("read", &name.plain()))?;
+            if kept.as_ref() == Some(torn) {
+                left_out.extend(kept);
+            } else {
+                let segment = name.plain_name();
+                tracing::warn!(segment, torn.offset, "a torn line stays in: quarantine/ has no copy of it any more");
+            }
+        }
+        Ok(left_out)
+    }
+
     /// Sees to it that there is a sealed file which holds its source. Returns the one of the two that had to go as well.
-    fn settle(&self, name: &SegmentName, likeness: Likeness) -> Result<(Figures, Option<Quarantined>), SealError> {
+    fn settle(&self, source: Source<'_>, likeness: Likeness) -> Result<(Figures, Option<Quarantined>), SealError> {
+        let name = source.name;
         let move_away = |path: &Path, reason| quarantine(&*self.files, name.tree, path, reason).map(Some);
         Ok(match likeness {
-            Likeness::Missing => (self.write_sealed(name)?, None),
+            Likeness::Missing => (self.write_sealed(source)?, None),
             Likeness::Holds(figures) => (*figures, None),
             // What is listed was proved when its source was whole.
             Likeness::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
                 (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)
             }
             Likeness::Differs(_) | Likeness::Damaged => {
-                let source = name.plain();
+                let plain = name.plain();
                 // Without a source there is nothing to make another one of.
-                drop(self.files.read(&source).map_err(StorageError::at("read", &source))?);
+                drop(self.files.read(&plain).map_err(StorageError::at("read", &plain))?);
                 let moved = move_away(&name.sealed(), "it does not decode to the segment of its name")?;
-                (self.write_sealed(name)?, moved)
+                (self.write_sealed(source)?, moved)
             }
         })
     }
 
-    fn write_sealed(&self, name: &SegmentName) -> Result<Figures, SealError> {
+    fn write_sealed(&self, source: Source<'_>) -> Result<Figures, SealError> {
+        let name = source.name;
         let (unfinished, sealed) = (name.unfinished(), name.sealed());
-        let result = self.write_unfinished(name, &unfinished);
+        let result = self.write_unfinished(source, &unfinished);
         if result.is_err() {
             // What made it fail is the error to report; a leftover is removed by the next try or the next start.
             let _ = self.files.remove(&unfinished);
@@ -131,25 +151,25 @@ impl Sealer {
         Ok(proved)
     }
 
-    fn write_unfinished(&self, name: &SegmentName, unfinished: &Path) -> Result<Figures, SealError> {
+    fn write_unfinished(&self, source: Source<'_>, unfinished: &Path) -> Result<Figures, SealError> {
         // Before a name is taken for what is not there.
-        if self.files.identify(&name.plain()).is_ok_and(|plain| plain.is_none()) {
-            return Err(SealError::Gone(name.plain()));
+        if self.files.identify(&source.name.plain()).is_ok_and(|plain| plain.is_none()) {
+            return Err(SealError::Gone(source.name.plain()));
         }
         match self.files.remove(unfinished) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             removed => removed.map_err(StorageError::at("remove", unfinished))?,
         }
         let file = self.files.create(unfinished).map_err(StorageError::at("create", unfinished))?;
-        let content = self.compress(name, &*file, unfinished)?;
+        let content = self.compress(source, &*file, unfinished)?;
         file.sync().map_err(StorageError::at("sync", unfinished))?;
         let file = self.prove(unfinished, &content)?;
         Ok(Figures { content, file })
     }
 
-    fn compress(&self, name: &SegmentName, file: &dyn AppendFile, path: &Path) -> Result<Tally, SealError> {
+    fn compress(&self, source: Source<'_>, file: &dyn AppendFile, path: &Path) -> Result<Tally, SealError> {
         let mut sink = Sink { file, failed: None };
-        let content = self.compress_into(&mut sink, name, path);
+        let content = self.compress_into(&mut sink, source, path);
         // The encoder wraps the disk's own answer, which decides whether the disk is full or broken.
         match sink.failed {
             Some(error) => Err(StorageError::at("write", path)(error).into()),
@@ -157,13 +177,13 @@ impl Sealer {
         }
     }
 
-    fn compress_into(&self, sink: &mut Sink<'_>, name: &SegmentName, path: &Path) -> Result<Tally, SealError> {
+    fn compress_into(&self, sink: &mut Sink<'_>, source: Source<'_>, path: &Path) -> Result<Tally, SealError> {
         let failed = |error| StorageError::at("compress", path)(io::Error::other(error));
         let policy = FrameSizePolicy::Uncompressed(FRAME_BYTES);
         let options = EncodeOptions::new().checksum_flag(true).compression_level(self.level).frame_size_policy(policy);
         let mut encoder = options.into_encoder(sink).map_err(failed)?;
         let mut content = Tally::default();
-        self.read_source(name, &mut |chunk| {
+        self.read_source(source, &mut |chunk| {
             content.update(chunk);
             encoder.write_all(chunk)
         })?;
@@ -186,13 +206,13 @@ impl Sealer {
         if is_same { Ok(file.into_checksum()) } else { Err(SealError::Mismatch(path.to_owned())) }
     }
 
-    fn read_source(&self, name: &SegmentName, each: &mut Each<'_>) -> Result<(), SealError> {
+    fn read_source(&self, Source { name, torn }: Source<'_>, each: &mut Each<'_>) -> Result<(), SealError> {
         let path = name.plain();
-        let mut source = match self.files.read(&path) {
+        let source = match self.files.read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SealError::Gone(path)),
             source => source.map_err(StorageError::at("read", &path))?,
         };
-        self.read_all(&mut *source, &path, each)
+        self.read_all(&mut LessTorn::new(source, torn), &path, each)
     }
 
     fn read_all(&self, source: &mut dyn Read, path: &Path, each: &mut Each<'_>) -> Result<(), SealError> {
@@ -221,6 +241,7 @@ impl Sealer {
             format: origin.map(|origin| origin.format.to_string()),
             subscription: origin.map(|origin| (*origin.subscription).to_owned()),
             epoch: finished.epoch,
+            torn: Vec::new(),
             first: content.first.unwrap_or(name.first).as_micros(),
             last: content.last.unwrap_or(name.first).as_micros(),
             lines: content.lines,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::recording::files::append_all;
 use crate::recording::files::disk::Disk;
-use crate::recording::naming::layout::Tree;
+use crate::recording::naming::layout::{SegmentName, Tree};
 use crate::recording::naming::stream_key::StreamKey;
 
 struct Scene {
@@ -27,7 +27,11 @@ impl Scene {
             let line = format!("{{\"ts_recv\":{},\"n\":{micros}}}\n", 1_795_324_324_000_000u64 + micros);
             append_all(&*file, line.as_bytes()).unwrap();
         }
-        Self { _directory: directory, disk, finished: Finished { last: name.first, name, origin: None, epoch: 0 } }
+        Self {
+            _directory: directory,
+            disk,
+            finished: Finished { last: name.first, name, origin: None, epoch: 0, torn: Vec::new() },
+        }
     }
 
     fn sealer(&self) -> Sealer {
@@ -166,4 +170,65 @@ fn stopping_leaves_the_source_alone() {
     assert!(matches!(sealer.step(&scene.finished), Err(SealError::Stopped)));
     let left = scene.disk.list(&scene.finished.name.directory()).unwrap();
     assert_eq!(left.len(), 1);
+}
+
+/// A segment of three lines, the second one torn, and the copy of that in quarantine.
+fn torn_scene() -> (Scene, String, TornLine) {
+    let scene = Scene::new();
+    let [first, torn, last] =
+        ["{\"ts_recv\":1795324324000000,\"n\":1}", "{\"ts_recv\":17953", "{\"ts_recv\":1795324324000009,\"n\":2}"];
+    let (name, offset) = (&scene.finished.name, first.len() as u64 + 1);
+    let write = |path: &Path, content: &str| {
+        let path = scene.disk.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    write(&name.plain(), &format!("{first}\n{torn}\n{last}\n"));
+    write(&torn::copy_path(name, offset), torn);
+    let line = torn::kept(&*scene.disk, name, offset).unwrap().unwrap();
+    let finished = Finished { torn: vec![line.clone()], ..scene.finished.clone() };
+    (Scene { finished, ..scene }, format!("{first}\n{last}\n"), line)
+}
+
+#[test]
+fn a_torn_line_is_left_out_and_the_manifest_says_so() {
+    let (scene, whole, line) = torn_scene();
+    let name = scene.finished.name.clone();
+    let plain = scene.bytes(&name.plain());
+    let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+    assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), whole.as_bytes());
+    assert_eq!((entry.lines, entry.bytes, entry.torn), (2, whole.len() as u64, vec![line.clone()]));
+    assert_eq!((line.offset, line.length), (whole.find('\n').unwrap() as u64 + 1, 16));
+    let listed: Entry = serde_json::from_slice(&scene.bytes(&name.manifest())).unwrap();
+    assert_eq!(listed.torn, [line]);
+    // Its source came back, or a part of it: the sealed file holds all but the torn line.
+    for kept in [plain.len(), plain.len() - 3, whole.find('\n').unwrap() + 9] {
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &plain[..kept]).unwrap();
+        let again = scene.sealer().step(&scene.finished).unwrap();
+        assert_eq!((again.quarantined, again.entry.torn.len(), scene.manifest_lines()), (None, 1, 1), "{kept}");
+    }
+}
+
+#[test]
+fn a_torn_line_without_its_copy_stays_in() {
+    for copy in [None, Some("{\"ts_recv\":17"), Some("{\"ts_recv\":17954"), Some("")] {
+        let (scene, whole, line) = torn_scene();
+        let name = &scene.finished.name;
+        let plain = scene.bytes(&name.plain());
+        let path = scene.disk.path().join(torn::copy_path(name, line.offset));
+        std::fs::remove_file(&path).unwrap();
+        copy.into_iter().for_each(|copy| std::fs::write(&path, copy).unwrap());
+        let entry = scene.sealer().step(&scene.finished).unwrap().entry;
+        assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), plain, "{copy:?}");
+        assert_eq!((entry.torn.len(), entry.lines, whole.len() < plain.len()), (0, 3, true));
+    }
+}
+
+#[test]
+fn a_segment_that_was_taken_away_is_told_as_gone() {
+    let scene = Scene::new();
+    scene.disk.remove(&scene.finished.name.plain()).unwrap();
+    assert!(matches!(scene.sealer().step(&scene.finished), Err(SealError::Gone(_))));
+    std::fs::remove_dir_all(scene.disk.path().join("archive")).unwrap();
+    assert!(matches!(scene.sealer().step(&scene.finished), Err(SealError::Gone(_))));
 }

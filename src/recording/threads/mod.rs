@@ -170,6 +170,8 @@ pub struct Ground {
 /// Connects the hosts with each other and with the supervisor; nothing runs yet.
 pub fn prepare(settings: &Settings, ground: Ground) -> (Threads, Hosts) {
     let Ground { files, resumable, backlog } = ground;
+    // Left out of a sealed file is what an event names: that has to be durable first.
+    let (torn, backlog): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|finished| !finished.torn.is_empty());
     let (orders, order_queue) = mpsc::channel(ORDERS);
     let (reports, report_queue) = mpsc::channel(REPORTS);
     let (sync_jobs, sync_queue) = mpsc::channel(1);
@@ -194,7 +196,8 @@ pub fn prepare(settings: &Settings, ground: Ground) -> (Threads, Hosts) {
         clock: settings.clock,
         stop: stop_waiting.clone(),
     };
-    let journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
+    let mut journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
+    journal.seal_after_sync(torn);
     let channels = writer::Channels { orders: order_queue, sync_jobs, reports };
     let writer = Writer::new((journal, files), channels, (stop_waiting.clone(), progress.clone()), settings.clock);
     let threads = Threads { orders, reports: report_queue, hurry, stop_sealing, stop_waiting, progress };

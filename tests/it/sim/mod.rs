@@ -21,7 +21,7 @@ mod tape;
 mod timeline;
 mod world;
 
-use disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
+use disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
 use plan::Plan;
 use std::ops::Range;
 use std::time::Duration;
@@ -156,6 +156,23 @@ fn a_lack_of_descriptors_is_waited_out_and_is_no_failed_sync() {
     let unsure = |event: &serde_json::Value| event["event"] == "gap" && event["kind"] == "unsure";
     assert!(!outcome.events.iter().any(unsure));
     assert!(outcome.recorded > 10_000);
+}
+
+#[test]
+fn files_taken_away_are_saved_and_what_is_cut_off_is_in_a_gap() {
+    let kept = [Displace::Unlink, Displace::Rename, Displace::Replace];
+    let lossy = [Displace::Truncate(0), Displace::Truncate(500), Displace::Truncate(999), Displace::Grow];
+    for (seed, how) in kept.into_iter().chain(lossy).enumerate() {
+        let outcome = world::run(&Plan::displaced(seed as u64, how));
+        assert_eq!(outcome.violations, [""; 0], "{how:?}");
+        let events = |name: &str| outcome.events.iter().filter(|event| event["event"] == name).collect::<Vec<_>>();
+        let displaced = events("displaced");
+        assert!(displaced.len() > 3, "{how:?}: {}", displaced.len());
+        assert!(displaced.iter().all(|event| how.is_lossy() || event["saved"].is_string()), "{how:?}");
+        let doubted = events("gap").iter().filter(|gap| gap["cause"].as_str().unwrap().ends_with("is lost")).count();
+        assert_eq!(doubted > 0, how.is_lossy(), "{how:?}");
+        assert_eq!(events("stopped").len(), 2, "{how:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What will happen in a world: drawn from its seed before it begins, so that a failure can be read and replayed.
 
-use super::disk::{Crash, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
+use super::disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 use super::exchange::Mood;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -25,6 +25,8 @@ pub(crate) struct Life {
     pub(crate) faults: VecDeque<(u64, Fault)>,
     /// When the disk has only this many bytes left, and for how long.
     pub(crate) full: Option<(Duration, Duration, u64)>,
+    /// When others lay hands on an active file, and what they do.
+    pub(crate) displaced: Vec<(Duration, Displace)>,
     /// Until the next life begins.
     pub(crate) pause: Duration,
     /// How far the wall clock is set forward in that time, or back, µs.
@@ -53,6 +55,9 @@ impl Plan {
             let place = rng.random_range(0..lives.len() - 1);
             lives.insert(place, Life::mute(&mut rng));
         }
+        let mut rng = StdRng::seed_from_u64(seed ^ u64::MAX);
+        let last = lives.len() - 1;
+        lives[..last].iter_mut().for_each(|life| life.draw_displaced(&mut rng));
         Self { seed, lives }
     }
 
@@ -94,6 +99,13 @@ impl Plan {
         Self { seed, lives: vec![starved, Life::quiet(20)] }
     }
 
+    /// A life in which others do this to an active file every few seconds, and one in which all is put in order.
+    pub(crate) fn displaced(seed: u64, how: Displace) -> Self {
+        let displaced = (1..9).map(|number| (Duration::from_millis(number * 5_300), how)).collect();
+        let disturbed = Life { displaced, ..Life::quiet(45) };
+        Self { seed, lives: vec![disturbed, Life::quiet(20)] }
+    }
+
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
     pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
         let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
@@ -111,6 +123,7 @@ impl Life {
             end: End::Stop,
             faults: VecDeque::new(),
             full: None,
+            displaced: Vec::new(),
             pause: Duration::from_secs(3),
             jump: 0,
             steps: Vec::new(),
@@ -126,13 +139,41 @@ impl Life {
     /// Whether the disk does what it is asked to, until the life ends.
     pub(crate) fn has_sound_disk(&self) -> bool {
         let is_harmless = |fault: &Fault| matches!(fault, Fault::Short | Fault::Fail(EINTR) | Fault::Crash(_));
-        self.full.is_none() && self.faults.iter().all(|(_, fault)| is_harmless(fault))
+        self.is_left_alone() && self.full.is_none() && self.faults.iter().all(|(_, fault)| is_harmless(fault))
     }
 
     /// Whether the disk does so at last, however slowly.
     pub(crate) fn has_honest_disk(&self) -> bool {
         let is_refusal = |fault: &Fault| matches!(fault, Fault::Fail(errno) if *errno != EINTR);
-        self.full.is_none() && !self.faults.iter().any(|(_, fault)| is_refusal(fault))
+        let is_lossy = self.displaced.iter().any(|(_, how)| how.is_lossy());
+        !is_lossy && self.full.is_none() && !self.faults.iter().any(|(_, fault)| is_refusal(fault))
+    }
+
+    fn is_left_alone(&self) -> bool {
+        self.displaced.is_empty()
+    }
+
+    /// Has others lay hands on the files of every second life that ends in order on an honest disk: what is taken away in
+    /// the moment before a crash is nobody's to save.
+    fn draw_displaced(&mut self, rng: &mut StdRng) {
+        let is_crash = |(_, fault): &(u64, Fault)| matches!(fault, Fault::Crash(_));
+        let ends_in_order = self.end == End::Stop && !self.faults.iter().any(is_crash);
+        if !ends_in_order || !self.has_honest_disk() || !self.steps.is_empty() || rng.random() {
+            return;
+        }
+        let end = u64::try_from(self.length.as_millis()).unwrap();
+        for _ in 0..rng.random_range(1..6) {
+            let how = match rng.random_range(0..6) {
+                0 => Displace::Unlink,
+                1 => Displace::Rename,
+                2 => Displace::Replace,
+                3 => Displace::Truncate(0),
+                4 => Displace::Truncate(rng.random_range(1..1000)),
+                _ => Displace::Grow,
+            };
+            self.displaced.push((Duration::from_millis(rng.random_range(0..end)), how));
+        }
+        self.displaced.sort_by_key(|(after, _)| *after);
     }
 
     fn draw(rng: &mut StdRng) -> Self {
@@ -163,7 +204,7 @@ impl Life {
         });
         let jump = if rng.random_ratio(1, 4) { rng.random_range(0..100_000_000_000) } else { 0 };
         let (faults, pause) = (faults.into(), millis(rng, 0..20_000));
-        Self { mood: Mood::Wild, length, end, faults, full, pause, jump, steps: Vec::new() }
+        Self { mood: Mood::Wild, length, end, faults, full, displaced: Vec::new(), pause, jump, steps: Vec::new() }
     }
 
     /// Has the wall clock set, in every third life or so, and between lives.

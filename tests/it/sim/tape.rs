@@ -86,7 +86,8 @@ impl Tape {
                     }
                 }
                 // The end of a source that a power cut brought back may be lost; its sealed file was durable before.
-                if files.get(&path.with_extension("")).is_some_and(|plain| !content.starts_with(plain)) {
+                let source = files.get(&path.with_extension("")).map(|plain| less_torn(plain, &place, &torn));
+                if source.is_some_and(|plain| !content.starts_with(&plain)) {
                     tape.corrupt.push(format!("{} does not hold its source", path.display()));
                 }
             } else if files.contains_key(&sealed_beside(path)) {
@@ -114,7 +115,8 @@ impl Tape {
             match Line::parse(line) {
                 Some(line) if place.stream == "recorder" => self.events.push(line.event()),
                 Some(line) => lines.push(line),
-                None if torn.iter().any(|(file, offset)| *offset == begin && place.was_named(file)) => {}
+                None if !place.is_sealed
+                    && torn.iter().any(|(file, offset)| *offset == begin && place.was_named(file)) => {}
                 None => {
                     let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
                     self.broken.push(format!("{} at {begin}: {text}", place.plain));
@@ -185,6 +187,18 @@ fn quarantined(files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeSet<(String, usize)> 
     let names = files.keys().filter(|path| path.parent().is_some_and(|parent| parent.ends_with("quarantine")));
     let names = names.filter_map(|path| path.file_name()?.to_str()?.rsplit_once(".torn-"));
     names.filter_map(|(file, offset)| Some((file.to_owned(), offset.parse().ok()?))).collect()
+}
+
+/// A plain segment without the lines that are kept in quarantine.
+fn less_torn(plain: &[u8], place: &Place<'_>, torn: &BTreeSet<(String, usize)>) -> Vec<u8> {
+    let (mut offset, mut rest) = (0, Vec::new());
+    for line in plain.split_inclusive(|byte| *byte == b'\n') {
+        if !torn.contains(&(place.plain.clone(), offset)) {
+            rest.extend_from_slice(line);
+        }
+        offset += line.len();
+    }
+    rest
 }
 
 fn sealed_beside(path: &Path) -> PathBuf {

@@ -249,6 +249,7 @@ impl World {
             biased;
             crash = self.happen_to_disk(life, shutdown) => crash,
             () = self.set_clock(&life.steps) => unreachable!("it never ends"),
+            () = self.displace(life) => unreachable!("it never ends"),
         }
     }
 
@@ -257,6 +258,15 @@ impl World {
         for (after, micros) in steps {
             sleep_until(Some(start + *after)).await;
             self.ahead.fetch_add(*micros, Ordering::Relaxed);
+        }
+        std::future::pending().await
+    }
+
+    async fn displace(&self, life: &Life) {
+        let start = self.clock.now();
+        for (after, how) in &life.displaced {
+            sleep_until(Some(start + *after)).await;
+            self.disk.displace(*how);
         }
         std::future::pending().await
     }

@@ -123,7 +123,7 @@ fn torn_empty_foreign_and_unfinished_files_each_go_their_way() {
     let recovered = scene.recover(TODAY + 100);
     assert_eq!(recovered.backlog.len(), 1);
     assert_eq!(scene.read(name("A-B_trade").plain()), line(TODAY + 5) + "{\"ts_re\n");
-    assert_eq!((recovered.torn.len(), recovered.torn[0].length), (1, 7));
+    assert_eq!((recovered.torn.len(), recovered.torn[0].line.length), (1, 7));
     let mut moved: Vec<_> = recovered.quarantined.iter().map(|moved| moved.file.clone()).collect();
     moved.sort();
     assert_eq!(moved, [name("E-F_trade").plain(), name("G-H_trade").unfinished()]);
@@ -135,5 +135,28 @@ fn torn_empty_foreign_and_unfinished_files_each_go_their_way() {
     }
     // Starting again finds nothing more to do.
     let again = scene.recover(TODAY + 200);
-    assert_eq!((again.torn.len(), again.quarantined.len(), again.backlog.len()), (0, 0, 1));
+    assert_eq!((again.quarantined.len(), again.backlog.len()), (0, 1));
+    // But that the line is left out is told until it is.
+    assert_eq!((&again.torn[0].line, &again.backlog[0].torn[0]), (&recovered.torn[0].line, &recovered.torn[0].line));
+}
+
+#[test]
+fn a_torn_line_is_left_out_also_by_a_start_that_did_not_end_it() {
+    let scene = Scene::new();
+    let (name, torn) = (segment("A-B_trade", TODAY + 5), "{\"ts_recv\":17");
+    scene.write("A-B_trade.jsonl", line(TODAY + 5) + torn);
+    // The first start dies before anything is sealed or told; a later one goes on writing nothing to it.
+    for now in [50, 60] {
+        let recovered = scene.recover(TODAY + now);
+        let [told] = &recovered.torn[..] else { panic!("{:?}", recovered.torn) };
+        let offset = line(TODAY + 5).len() as u64;
+        assert_eq!((&told.file, told.line.offset, told.line.length), (&name.plain(), offset, torn.len() as u64));
+        assert_eq!(recovered.backlog[0].torn, std::slice::from_ref(&told.line));
+    }
+    // What has the name of a copy and is none says nothing.
+    scene.write(torn::copy_path(&name, 3), "something else");
+    assert_eq!(scene.recover(TODAY + 70).torn.len(), 1);
+    let sealer = Sealer::new(scene.disk.clone(), 1, Stamp::default(), Arc::default());
+    sealer.step(&scene.recover(TODAY + 80).backlog[0]).unwrap();
+    assert_eq!(scene.recover(TODAY + 90).torn.len(), 0);
 }

@@ -10,7 +10,7 @@
 
 mod state;
 
-pub(crate) use state::{Crash, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
+pub(crate) use state::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 
 use rand::RngExt;
 use sha2::Digest;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
-use upbit_recorder::recording::files::{AppendFile, Files, Free, Listed, ReadFile, append_all};
+use upbit_recorder::recording::files::{AppendFile, Files, Free, Identity, Listed, ReadFile, append_all};
 
 /// The disk, as the world holds it; it outlives every life of the recorder.
 #[derive(Clone, Debug)]
@@ -79,6 +79,11 @@ impl SimDisk {
     /// From now on the disk takes this many bytes; `None`: any number.
     pub(crate) fn set_room(&self, room: Option<u64>) {
         self.lock().room = room;
+    }
+
+    /// Somebody lays hands on an active file.
+    pub(crate) fn displace(&self, how: Displace) {
+        self.lock().displace(how);
     }
 
     /// The time that calls have taken since this was last asked.
@@ -265,6 +270,12 @@ impl Files for SimFiles {
         Ok(())
     }
 
+    /// What says nothing proves nothing, so it meets no fault.
+    fn identify(&self, path: &Path) -> io::Result<Option<Identity>> {
+        let state = self.disk.lock();
+        Ok(state.names.get(path).map(|inode| state.identify(*inode)))
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         let (state, _) = self.enter(Call::Read, path)?;
         let name = |entry: &PathBuf| OsString::from(entry.file_name().unwrap_or_default());
@@ -391,5 +402,17 @@ impl AppendFile for SimFile {
             state.sync_inode(self.inode);
         }
         Ok(())
+    }
+    fn identify(&self) -> io::Result<Identity> {
+        Ok(self.disk.lock().identify(self.inode))
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let (state, _) = enter(&self.disk, self.life, Call::Read, Path::new("-"))?;
+        let data = &state.inodes[self.inode].data;
+        let rest = data.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
     }
 }

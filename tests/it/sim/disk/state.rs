@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
+use upbit_recorder::recording::files::{FileId, Identity};
 
 /// What ends a life from one instant to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,27 @@ pub(crate) enum Fault {
     Stall(Duration),
     /// It happens in part, or not at all, and then nothing happens any more.
     Crash(Crash),
+}
+
+/// What others do to an active file behind the recorder's back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Displace {
+    Unlink,
+    /// Beside its name, under one that is nobody's.
+    Rename,
+    /// By a copy of itself, as an editor does it.
+    Replace,
+    /// To this many thousandths of its length.
+    Truncate(u64),
+    /// By bytes that are no line.
+    Grow,
+}
+
+impl Displace {
+    /// Whether it may cost lines.
+    pub(crate) fn is_lossy(self) -> bool {
+        matches!(self, Self::Truncate(_) | Self::Grow)
+    }
 }
 
 /// What a call does to the disk; decides which faults it can meet.
@@ -129,6 +151,49 @@ impl State {
     pub(super) fn change(&mut self, change: Change) {
         apply(&mut self.names, &change);
         self.journal.push(change);
+    }
+
+    /// Does it to one of the active files, which chance decides; what it costs must not be the recorder's own events.
+    pub(super) fn displace(&mut self, how: Displace) {
+        let is_active = |path: &&PathBuf| {
+            let is_in_root =
+                path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.ends_with("private"));
+            let is_own = path.file_name().is_some_and(|name| name == "recorder.jsonl");
+            is_in_root && path.extension().is_some_and(|ending| ending == "jsonl") && !(is_own && how.is_lossy())
+        };
+        let active: Vec<PathBuf> = self.names.keys().filter(is_active).cloned().collect();
+        if active.is_empty() {
+            return;
+        }
+        let path = active[self.rng.random_range(0..active.len())].clone();
+        let inode = self.names[&path];
+        self.trace.update(format!("{how:?} {}\n", path.display()));
+        match how {
+            Displace::Unlink => self.change(Change::Unlink(path)),
+            Displace::Rename => {
+                let other = format!("{}.{}", path.display(), self.calls);
+                self.change(Change::Rename(path, other.into()));
+            }
+            Displace::Replace => {
+                let data = self.inodes[inode].data.clone();
+                self.inodes.push(Inode { synced: data.len(), data, ..Inode::default() });
+                self.change(Change::Link(path, self.inodes.len() - 1));
+            }
+            Displace::Truncate(thousandths) => {
+                let inode = &mut self.inodes[inode];
+                inode.data.truncate(inode.data.len() * usize::try_from(thousandths).unwrap() / 1000);
+                inode.synced = inode.synced.min(inode.data.len());
+            }
+            Displace::Grow => self.inodes[inode].data.extend_from_slice(&[0; 100]),
+        }
+    }
+
+    pub(super) fn identify(&self, inode: usize) -> Identity {
+        Identity {
+            file: FileId { device: 1, inode: inode as u64 },
+            links: self.names.values().filter(|named| **named == inode).count() as u64,
+            bytes: self.inodes[inode].data.len() as u64,
+        }
     }
 
     pub(super) fn commit(&mut self) {

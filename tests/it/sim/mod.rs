@@ -176,6 +176,17 @@ fn files_taken_away_are_saved_and_what_is_cut_off_is_in_a_gap() {
 }
 
 #[test]
+fn what_is_taken_away_just_before_the_end_is_on_record() {
+    for (seed, how) in [Displace::Unlink, Displace::Truncate(0)].into_iter().enumerate() {
+        let outcome = world::run(&Plan::displaced_at_the_end(seed as u64, how));
+        assert_eq!(outcome.violations, [""; 0], "{how:?}");
+        let names = outcome.events.iter().map(|event| event["event"].as_str().unwrap());
+        let told: Vec<_> = names.filter(|name| ["displaced", "stopped"].contains(name)).collect();
+        assert_eq!(told, ["displaced", "stopped", "stopped"], "{how:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_twice_gives_the_same_bytes() {
     for seed in [3, 4, 5] {
         let [first, second] = [(); 2].map(|()| world::run(&Plan::draw(seed)).fingerprint);

@@ -106,6 +106,13 @@ impl Plan {
         Self { seed, lives: vec![disturbed, Life::quiet(20)] }
     }
 
+    /// A life in which others do this to an active file in its last moment, and one in which all is put in order.
+    pub(crate) fn displaced_at_the_end(seed: u64, how: Displace) -> Self {
+        let displaced = vec![(Duration::from_millis(9_999), how)];
+        let disturbed = Life { displaced, ..Life::quiet(10) };
+        Self { seed, lives: vec![disturbed, Life::quiet(20)] }
+    }
+
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
     pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
         let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };

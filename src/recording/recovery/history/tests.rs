@@ -180,3 +180,22 @@ fn a_step_begins_a_time_line() {
         [Some(0), Some(0), Some(1), None, Some(0)]
     );
 }
+
+#[test]
+fn a_gap_of_one_stream_closes_none_of_the_connection() {
+    let request = r#"[{\"ticket\":\"a\"},{\"type\":\"trade\",\"codes\":[\"A-B\",\"C-D\"]}]"#;
+    let subscribed = format!(r#"{{"ts_recv":10,"event":"subscribed","connection":"public","request":"{request}"}}"#);
+    let lost = r#"{"ts_recv":20,"event":"lost","connection":"public","last":17}"#;
+    let gap = |streams: &str| {
+        format!(
+            r#"{{"ts_recv":31,"event":"gap","connection":"public","from":12,"to":25,"kind":"unsure","streams":{streams}}}"#
+        )
+    };
+    let since = |streams: &str| {
+        let history = history(&[&subscribed, lost, &gap(streams)]);
+        (history.lost_since[0], history.gaps_until[0])
+    };
+    assert_eq!(since(r#"["A-B_trade"]"#), (stamp(17), None));
+    assert_eq!(since(r#"["misc"]"#), (stamp(17), None));
+    assert_eq!(since(r#"["A-B_trade","C-D_trade"]"#), (None, stamp(25)));
+}

@@ -158,12 +158,12 @@ class Tape:
                 self.faults.append(f"{path.name} cannot be decoded: {decoded.stderr.decode()}")
                 return
             content = decoded.stdout
-        name = path.name.removesuffix(".zst")
-        stem = name.removesuffix(".jsonl")
+        stem = path.name.removesuffix(".zst").removesuffix(".jsonl")
         stream = stem if path.parent == self.data_dir else stem.rsplit(".", 2)[0]
         offset = 0
         for line in content.splitlines(keepends=True):
-            self.add(stream, (name, offset), line)
+            # A torn line stays in its plain file alone.
+            self.add(stream, (path.name, offset), line)
             offset += len(line)
 
     def add(self, stream, place, line):

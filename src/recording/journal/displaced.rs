@@ -105,6 +105,21 @@ impl Displaced {
         }
     }
 
+    /// Says it once: with the data directory, which was told of, all its files went.
+    fn log(&self, with_all: bool) {
+        let (file, what, saved) = (self.file.display(), self.what, self.saved.as_deref());
+        let kept = self.kept.as_ref().map(|kept| kept.display().to_string());
+        match self.doubt.filter(|doubt| doubt.is_lost) {
+            None if with_all => tracing::debug!(%file, %what, saved, "saved"),
+            None => {
+                tracing::warn!(%file, %what, saved, kept, "not in its place while it is written: all of it is saved, and a new file goes on")
+            }
+            Some(Doubt { from, to, .. }) => {
+                tracing::warn!(%file, %what, saved, kept, %from, %to, "not in its place while it is written: a part is lost, and a new file goes on");
+            }
+        }
+    }
+
     fn of_root(what: Displacement) -> Self {
         let file = PathBuf::from(".");
         Self { stream: None, file, what, saved: None, kept: None, held: None, doubt: None }
@@ -115,6 +130,7 @@ impl Journal {
     /// Looks at the names of the files that were written to since the last sync, and at a share of all. `now` tells how
     /// large that is.
     pub fn look_at_written(&mut self, now: Stamp) -> Result<(), StorageError> {
+        self.is_made_again = false;
         if self.look_at_root() {
             return self.look_at_all();
         }
@@ -159,6 +175,7 @@ impl Journal {
     fn look_at_root(&mut self) -> bool {
         let root = self.files.look_at_root().unwrap_or(Root::InPlace);
         let was_elsewhere = std::mem::replace(&mut self.is_elsewhere, root == Root::Elsewhere);
+        self.is_made_again |= root == Root::MadeAgain;
         match root {
             Root::InPlace => {}
             Root::Elsewhere if was_elsewhere => {}
@@ -193,9 +210,10 @@ impl Journal {
         };
         let is_saved = salvaged.bytes > 0;
         let saved = is_saved.then(|| name.plain_name());
-        log(&path, what, (saved.as_deref(), kept.as_deref()), doubt.filter(|doubt| doubt.is_lost));
         let stream = Some((name.tree, name.stream.clone()));
-        self.displaced.push_back(Displaced { stream, file: path, what, saved, kept, held: Some(held), doubt });
+        let displaced = Displaced { stream, file: path, what, saved, kept, held: Some(held), doubt };
+        displaced.log(self.is_made_again);
+        self.displaced.push_back(displaced);
         if is_saved {
             let mut finished = segment.finish();
             finished.name = name;
@@ -245,18 +263,6 @@ impl Journal {
         self.sync.add_directory(tree.root().to_owned());
         self.sync.add_directory(tree.quarantine());
         Some(moved.kept)
-    }
-}
-
-fn log(file: &Path, what: Displacement, (saved, kept): (Option<&str>, Option<&Path>), lost: Option<Doubt>) {
-    let (file, kept) = (file.display(), kept.map(|kept| kept.display().to_string()));
-    match lost {
-        None => {
-            tracing::warn!(%file, %what, saved, kept, "taken away while it was written; nothing is lost, and a new file goes on")
-        }
-        Some(Doubt { from, to, .. }) => {
-            tracing::warn!(%file, %what, saved, kept, %from, %to, "taken away while it was written; a part is lost, and a new file goes on")
-        }
     }
 }
 

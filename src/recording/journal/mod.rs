@@ -73,6 +73,8 @@ pub struct Journal {
     looked_at: Stamp,
     /// The data directory was renamed or unmounted, and that was told.
     is_elsewhere: bool,
+    /// It was removed and made again since the last look, and that was told.
+    is_made_again: bool,
 }
 
 /// How far an order is carried out.
@@ -119,6 +121,7 @@ impl Journal {
             turn: 0,
             looked_at: Stamp::default(),
             is_elsewhere: false,
+            is_made_again: false,
         }
     }
 

@@ -33,7 +33,7 @@ fn killed_and_started_again_every_line_is_there_once_and_the_gap_is_on_record() 
 }
 
 #[test]
-fn a_torn_line_is_ended_kept_and_told() {
+fn a_torn_line_is_ended_kept_told_and_not_sealed() {
     let scene = Scene::new();
     std::fs::create_dir(&scene.tape.path).unwrap();
     let torn = r#"{"ts_recv":1795324324113205,"type":"tra"#;
@@ -53,7 +53,7 @@ fn a_torn_line_is_ended_kept_and_told() {
     assert_eq!(std::fs::read_to_string(kept).unwrap(), torn);
     let sealed = scene.tape.archived(".zst").into_iter().find(|path| path.to_str().unwrap().contains("KRW-XRP_trade"));
     let text = zstd::stream::decode_all(&*std::fs::read(sealed.unwrap()).unwrap()).unwrap();
-    assert_eq!(String::from_utf8(text).unwrap(), format!("{whole}\n{torn}\n"));
+    assert_eq!(String::from_utf8(text).unwrap(), format!("{whole}\n"), "a sealed file has whole lines alone");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod account;
 mod canary;
 mod clock;
 mod crash;
+mod displaced;
 mod ending;
 mod formats;
 mod full;

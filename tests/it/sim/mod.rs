@@ -176,6 +176,15 @@ fn files_taken_away_are_saved_and_what_is_cut_off_is_in_a_gap() {
 }
 
 #[test]
+fn what_is_taken_away_before_it_is_sealed_is_in_a_gap() {
+    let outcome = world::run(&Plan::waiting_removed(1));
+    assert_eq!(outcome.violations, [""; 0]);
+    let events = |name: &str| outcome.events.iter().filter(|event| event["event"] == name).count();
+    assert!(events("displaced") > 3, "{}", events("displaced"));
+    assert_eq!(events("stopped"), 2);
+}
+
+#[test]
 fn what_is_taken_away_just_before_the_end_is_on_record() {
     for (seed, how) in [Displace::Unlink, Displace::Truncate(0)].into_iter().enumerate() {
         let outcome = world::run(&Plan::displaced_at_the_end(seed as u64, how));

@@ -106,6 +106,13 @@ impl Plan {
         Self { seed, lives: vec![disturbed, Life::quiet(20)] }
     }
 
+    /// A life in which others remove what waits to be sealed, all the time, and one in which all is put in order.
+    pub(crate) fn waiting_removed(seed: u64) -> Self {
+        let displaced = (1..450).map(|number| (Duration::from_millis(number * 100), Displace::UnlinkWaiting)).collect();
+        let disturbed = Life { mood: Mood::Busy, displaced, ..Life::quiet(45) };
+        Self { seed, lives: vec![disturbed, Life::quiet(20)] }
+    }
+
     /// A life in which others do this to an active file in its last moment, and one in which all is put in order.
     pub(crate) fn displaced_at_the_end(seed: u64, how: Displace) -> Self {
         let displaced = vec![(Duration::from_millis(9_999), how)];

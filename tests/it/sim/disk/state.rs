@@ -42,12 +42,14 @@ pub(crate) enum Displace {
     Truncate(u64),
     /// By bytes that are no line.
     Grow,
+    /// A segment of the exchange's that waits to be sealed, where there is one.
+    UnlinkWaiting,
 }
 
 impl Displace {
     /// Whether it may cost lines.
     pub(crate) fn is_lossy(self) -> bool {
-        matches!(self, Self::Truncate(_) | Self::Grow)
+        matches!(self, Self::Truncate(_) | Self::Grow | Self::UnlinkWaiting)
     }
 }
 
@@ -155,21 +157,26 @@ impl State {
 
     /// Does it to one of the active files, which chance decides; what it costs must not be the recorder's own events.
     pub(super) fn displace(&mut self, how: Displace) {
-        let is_active = |path: &&PathBuf| {
+        let is_waiting = how == Displace::UnlinkWaiting;
+        let is_meant = |path: &&PathBuf| {
             let is_in_root =
                 path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.ends_with("private"));
-            let is_own = path.file_name().is_some_and(|name| name == "recorder.jsonl");
-            is_in_root && path.extension().is_some_and(|ending| ending == "jsonl") && !(is_own && how.is_lossy())
+            let is_own = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("recorder."));
+            let is_manifest = path.ends_with("manifest.jsonl") || path.starts_with("quarantine");
+            is_in_root != is_waiting
+                && !is_manifest
+                && path.extension().is_some_and(|ending| ending == "jsonl")
+                && !(is_own && how.is_lossy())
         };
-        let active: Vec<PathBuf> = self.names.keys().filter(is_active).cloned().collect();
-        if active.is_empty() {
+        let meant: Vec<PathBuf> = self.names.keys().filter(is_meant).cloned().collect();
+        if meant.is_empty() {
             return;
         }
-        let path = active[self.rng.random_range(0..active.len())].clone();
+        let path = meant[self.rng.random_range(0..meant.len())].clone();
         let inode = self.names[&path];
         self.trace.update(format!("{how:?} {}\n", path.display()));
         match how {
-            Displace::Unlink => self.change(Change::Unlink(path)),
+            Displace::Unlink | Displace::UnlinkWaiting => self.change(Change::Unlink(path)),
             Displace::Rename => {
                 let other = format!("{}.{}", path.display(), self.calls);
                 self.change(Change::Rename(path, other.into()));

@@ -130,3 +130,18 @@ impl From<StorageError> for SyncError {
         if error.is_full() { Self::Full(error) } else { Self::Failed(error) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::files::disk::Disk;
+
+    #[test]
+    fn a_directory_that_was_taken_away_fails_no_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let syncer = Syncer::new(Arc::new(Disk::open(directory.path()).unwrap()));
+        let mut job = SyncJob::default();
+        job.add_directory("archive/date=2026-11-22".into());
+        syncer.step(&job).unwrap();
+    }
+}

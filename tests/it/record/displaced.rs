@@ -60,3 +60,19 @@ fn a_data_directory_that_is_removed_is_made_again() {
     assert_eq!(missing, BTreeSet::new());
     assert_eq!(scene.tape.events("displaced")[0]["file"], ".");
 }
+
+#[test]
+fn an_archive_that_is_removed_is_made_again() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "2", "--rate", "500"]);
+    let recorder = scene.record(&exchange.url, &["storage.sync_interval=200ms"]);
+    let archive = scene.tape.path.join("archive");
+    for _ in 0..2 {
+        eventually("something is written", || scene.recorded() > 100);
+        recorder.signal(Signal::USR1);
+        eventually("it is sealed", || scene.tape.archived(".zst").len() > 3 && scene.tape.unsealed().is_empty());
+        fs::remove_dir_all(&archive).unwrap();
+    }
+    assert!(recorder.terminate().success());
+    assert_eq!(scene.tape.events("disk_full").len(), 0);
+}

@@ -48,7 +48,14 @@ impl Scene {
         let files: Arc<dyn Files> = Arc::new(Disk::open(self.directory.path()).unwrap());
         let sealer = Sealer::new(files, 3, Stamp::default(), Arc::default());
         sealer
-            .step(&Finished { name: name.clone(), origin: None, epoch: 0, last: name.first, torn: Vec::new() })
+            .step(&Finished {
+                name: name.clone(),
+                origin: None,
+                epoch: 0,
+                last: name.first,
+                bytes: None,
+                torn: Vec::new(),
+            })
             .unwrap();
     }
 

@@ -91,6 +91,14 @@ pub struct Doubt {
 }
 
 impl Displaced {
+    /// An ended segment that was cut before it was sealed; `last` is the last line that was left.
+    pub fn of_cut(finished: &Finished, last: Option<Stamp>) -> Self {
+        let gone = Self::of_unsealed(finished);
+        let from = last.unwrap_or(finished.name.first.before(MICROSECOND));
+        let doubt = gone.doubt.map(|doubt| Doubt { from, ..doubt });
+        Self { what: Displacement::Truncated, saved: Some(finished.name.plain_name()), doubt, ..gone }
+    }
+
     /// An ended segment that is gone before it was sealed.
     pub fn of_unsealed(finished: &Finished) -> Self {
         let (name, last) = (&finished.name, finished.last);
@@ -216,7 +224,7 @@ impl Journal {
         self.displaced.push_back(displaced);
         if is_saved {
             let mut finished = segment.finish();
-            finished.name = name;
+            (finished.name, finished.bytes) = (name, Some(salvaged.bytes));
             self.end(Reason::Displaced, finished);
         }
         Ok(())

@@ -347,7 +347,7 @@ impl Journal {
         let (tree, key) = (stream.tree, stream.key.clone());
         let origin = self.origins[tree as usize].get(&key).cloned();
         let name = SegmentName { tree, stream: key, first };
-        let about = Finished { name, origin, epoch: self.epoch, last: first, torn: Vec::new() };
+        let about = Finished { name, origin, epoch: self.epoch, last: first, bytes: None, torn: Vec::new() };
         self.make_directory(tree.root().to_owned())?;
         self.sync.add_directory(tree.root().to_owned());
         match Segment::create(&*self.files, about.clone()) {

@@ -54,6 +54,8 @@ pub struct Finished {
     pub epoch: u64,
     /// The stamp of its last line.
     pub last: Stamp,
+    /// Its length; `None`: it is not known, as that of one that an earlier process left.
+    pub bytes: Option<u64>,
     /// Lines that a crash tore, in order.
     pub torn: Vec<TornLine>,
 }
@@ -192,7 +194,7 @@ impl Segment {
 
     /// What the sealer needs to know of it, once it is archived.
     pub fn finish(self) -> Finished {
-        Finished { last: self.last, ..self.about }
+        Finished { last: self.last, bytes: Some(self.bytes), ..self.about }
     }
 
     /// Bytes that are in the file, as far as nobody else has changed it.

@@ -164,7 +164,7 @@ impl Recovery<'_> {
                 let told = self.found.history.ended_in(&name.plain_name());
                 let epoch = told.unwrap_or_else(|| self.epoch_of([name.first; 2]));
                 let last = name.first;
-                self.push_to_backlog(Finished { name, origin: None, epoch, last, torn: Vec::new() });
+                self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: Vec::new() });
             }
         }
         Ok(())
@@ -251,7 +251,7 @@ impl Recovery<'_> {
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
         let Plain { name, last, .. } = segment;
-        self.push_to_backlog(Finished { name, origin: None, epoch, last, torn: lines });
+        self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: lines });
         Ok(())
     }
 
@@ -323,7 +323,7 @@ impl Recovery<'_> {
             let origins = self.found.history.last_origins(name.tree);
             let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
             self.found.resumable.push(Segment::resume(
-                Finished { name, origin, epoch: self.found.epoch, last, torn: Vec::new() },
+                Finished { name, origin, epoch: self.found.epoch, last, bytes: None, torn: Vec::new() },
                 bytes,
             ));
             return Ok(());
@@ -332,7 +332,7 @@ impl Recovery<'_> {
         let (name, torn) = self.mender().close(name, (bytes, &torn))?;
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
-        self.push_to_backlog(Finished { name, origin: None, epoch, last, torn: lines });
+        self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: lines });
         Ok(())
     }
 

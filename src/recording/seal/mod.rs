@@ -13,6 +13,7 @@ pub mod tally;
 pub mod torn;
 
 use super::files::{AppendFile, Files, StorageError};
+use super::journal::displaced::Displaced;
 use super::journal::segment::Finished;
 use super::naming::manifest::{Entry, TornLine};
 use super::recovery::quarantine::{Quarantined, quarantine};
@@ -48,6 +49,8 @@ pub struct Sealed {
     pub entry: Entry,
     /// The one of the two files of that name that went, because it could not be what it should.
     pub quarantined: Option<Quarantined>,
+    /// Somebody had cut it since it ended.
+    pub cut: Option<Displaced>,
 }
 
 /// Why a segment was not sealed. Its plain file is still there, untouched.
@@ -96,7 +99,9 @@ impl Sealer {
             Err(error) if error.kind() == io::ErrorKind::NotFound && was_interrupted => {}
             removed => removed.map_err(StorageError::at("remove", &source))?,
         }
-        Ok(Sealed { entry, quarantined })
+        let is_cut = finished.bytes.is_some_and(|bytes| figures.content.checksum.bytes < bytes);
+        let cut = is_cut.then(|| Displaced::of_cut(finished, figures.content.last));
+        Ok(Sealed { entry, quarantined, cut })
     }
 
     /// The torn lines of a segment whose copies are there still; the others stay in.

@@ -30,7 +30,7 @@ impl Scene {
         Self {
             _directory: directory,
             disk,
-            finished: Finished { last: name.first, name, origin: None, epoch: 0, torn: Vec::new() },
+            finished: Finished { last: name.first, name, origin: None, epoch: 0, bytes: None, torn: Vec::new() },
         }
     }
 
@@ -222,6 +222,22 @@ fn a_torn_line_without_its_copy_stays_in() {
         assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), plain, "{copy:?}");
         assert_eq!((entry.torn.len(), entry.lines, whole.len() < plain.len()), (0, 3, true));
     }
+}
+
+#[test]
+fn a_segment_that_was_cut_before_it_was_sealed_is_told() {
+    let scene = Scene::new();
+    let (name, source) = (&scene.finished.name, scene.bytes(&scene.finished.name.plain()));
+    let last = Stamp::from_micros(1_795_324_324_049_999).unwrap();
+    let finished = Finished { bytes: Some(source.len() as u64), last, ..scene.finished.clone() };
+    let whole = source.iter().take(1000).rposition(|byte| *byte == b'\n').unwrap() + 1;
+    std::fs::write(scene.disk.path().join(name.plain()), &source[..whole]).unwrap();
+    let sealed = scene.sealer().step(&finished).unwrap();
+    let doubt = sealed.cut.unwrap().doubt.unwrap();
+    assert_eq!((doubt.from.as_micros(), doubt.to, doubt.is_lost), (sealed.entry.last, last.next(), true));
+    std::fs::remove_file(scene.disk.path().join(name.sealed())).unwrap();
+    std::fs::write(scene.disk.path().join(name.plain()), &source).unwrap();
+    assert_eq!(scene.sealer().step(&finished).unwrap().cut, None);
 }
 
 #[test]

@@ -79,6 +79,10 @@ impl SealerHost {
                 if let Some(moved) = sealed.quarantined {
                     let _ = self.reports.send(Report::Quarantined(moved)).await;
                 }
+                if let Some(cut) = sealed.cut {
+                    tracing::warn!(file = %cut.file.display(), "a segment was cut before it was sealed: a part is lost");
+                    let _ = self.reports.send(Report::Displaced(Box::new(cut))).await;
+                }
                 (Report::Sealed(Box::new(sealed.entry)), true)
             }
             Err(SealError::Stopped) => return true,

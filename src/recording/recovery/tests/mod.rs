@@ -62,7 +62,7 @@ impl Scene {
         let name = segment(stream, first);
         self.write(name.plain(), lines);
         let sealer = Sealer::new(self.disk.clone(), 1, Stamp::default(), Arc::default());
-        sealer.step(&Finished { last: name.first, name, origin: None, epoch, torn: Vec::new() }).unwrap();
+        sealer.step(&Finished { last: name.first, name, origin: None, epoch, bytes: None, torn: Vec::new() }).unwrap();
     }
 }
 

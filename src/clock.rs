@@ -3,14 +3,18 @@
 //! ```text
 //!  wall clock ──anchor──▶ Clock ──stamp_at(instant)──▶ Stamp ──Stamper──▶ strictly increasing
 //!  monotonic  ──────────▶ Clock::now() ──────────────▶ Instant (deadlines, durations)
+//!  boot time  ──────────▶ Boot::suspended() ──resumed──▶ Clock, as far ahead as the machine was suspended
 //! ```
 //!
 //! Everything else gets instants and stamps as arguments, so that it can be tested at explicit times. Under tokio's
 //! paused clock [`Clock::now`] follows the virtual time. Where the wall clock is set while the process runs, [`step`]
-//! decides whether the anchor moves.
+//! decides whether the anchor moves. While the machine is suspended the monotonic clock stands still: [`Boot`] tells for
+//! how long, and [`Clock::resumed`] makes stamps right again without a new time line, for they only go forward.
 
+pub mod heartbeat;
 pub mod step;
 
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -83,27 +87,67 @@ impl fmt::Display for Stamp {
     }
 }
 
+/// An instant, and what the monotonic clock had left out by then: what has a stamp of its own, wherever the machine was
+/// suspended since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// On the monotonic clock.
+    pub at: Instant,
+    /// For how long the machine had been suspended since it booted.
+    pub suspended: Duration,
+}
+
+impl Moment {
+    /// The time since `earlier`, suspended or not; zero where that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.at.saturating_duration_since(earlier.at) + self.suspended_since(earlier)
+    }
+
+    /// How much of it the machine was suspended.
+    pub fn suspended_since(self, earlier: Self) -> Duration {
+        self.suspended.saturating_sub(earlier.suspended)
+    }
+}
+
 /// The monotonic clock, and the wall clock that it was anchored to when it was made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     anchor: Instant,
     anchor_stamp: Stamp,
+    /// For how long the machine had been suspended, as far as stamps know of it.
+    suspended: Duration,
 }
 
 impl Clock {
     /// A clock anchored to the machine's wall clock now.
     pub fn start() -> Self {
-        Self::anchored(wall())
+        Self::anchored(wall()).beside(&Boot::machine())
     }
 
-    /// A clock for which the wall clock shows `stamp` now.
+    /// A clock for which the wall clock shows `stamp` now, on a machine that was never suspended.
     pub fn anchored(stamp: Stamp) -> Self {
-        Self { anchor: monotonic(), anchor_stamp: stamp }
+        Self { anchor: monotonic(), anchor_stamp: stamp, suspended: Duration::ZERO }
+    }
+
+    /// The same clock, anchored when the machine had been suspended for as long as `boot` says.
+    pub fn beside(self, boot: &Boot) -> Self {
+        Self { suspended: boot.suspended(), ..self }
     }
 
     /// The same clock, for which the wall clock shows `stamp` at `instant`.
     pub fn moved(self, instant: Instant, stamp: Stamp) -> Self {
-        Self { anchor: instant, anchor_stamp: stamp }
+        Self { anchor: instant, anchor_stamp: stamp, ..self }
+    }
+
+    /// The same clock on a machine that has been `suspended` for so long: stamps are ahead by what is new of it.
+    pub fn resumed(self, suspended: Duration) -> Self {
+        let anchor_stamp = self.anchor_stamp.after(suspended.saturating_sub(self.suspended));
+        Self { anchor_stamp, suspended: suspended.max(self.suspended), ..self }
+    }
+
+    /// For how long the machine had been suspended, as far as stamps know of it.
+    pub fn suspended(&self) -> Duration {
+        self.suspended
     }
 
     /// This instant.
@@ -118,6 +162,12 @@ impl Clock {
         let before = micros(self.anchor.saturating_duration_since(instant));
         let stamp = self.anchor_stamp.0.saturating_add(since).saturating_sub(before);
         Stamp(stamp.min(Stamp::MAX.0))
+    }
+
+    /// The stamp of a moment: unlike [`Self::stamp_at`] also of one before the machine was suspended.
+    pub fn stamp_of(&self, moment: Moment) -> Stamp {
+        let stamp = self.stamp_at(moment.at).before(self.suspended.saturating_sub(moment.suspended));
+        stamp.after(moment.suspended.saturating_sub(self.suspended))
     }
 
     /// The stamp of this instant.
@@ -150,6 +200,34 @@ impl Wall {
 impl fmt::Debug for Wall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Wall").field(&self.read()).finish()
+    }
+}
+
+/// The clock since boot, which runs on while the machine is suspended, beside the monotonic one: the machine's, or one
+/// that a test sets.
+#[derive(Clone)]
+pub struct Boot(Arc<dyn Fn() -> Duration + Send + Sync>);
+
+impl Boot {
+    /// The machine's.
+    pub fn machine() -> Self {
+        Self::new(suspended)
+    }
+
+    /// One by which the machine has been suspended for as long as `read` says; it never says less than before.
+    pub fn new(read: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// For how long the machine has been suspended since it booted: how far this clock is ahead of the monotonic one.
+    pub fn suspended(&self) -> Duration {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Boot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Boot").field(&self.suspended()).finish()
     }
 }
 
@@ -197,9 +275,34 @@ fn monotonic() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// Boot time is read first: a delay between the two makes the result too small, never too great, and the next look
+/// corrects it.
+fn suspended() -> Duration {
+    let [boot, monotonic] = [ClockId::Boottime, ClockId::Monotonic].map(clock_gettime).map(since_zero);
+    boot.saturating_sub(monotonic)
+}
+
+fn since_zero(time: Timespec) -> Duration {
+    Duration::try_from(time).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_machine_slept_is_in_the_stamps_behind_it_alone() {
+        let second = Duration::from_secs(1);
+        let clock = Clock::anchored(Stamp(1_000_000)).resumed(second);
+        let moment = |suspended| Moment { at: clock.anchor + second, suspended };
+        let resumed = clock.resumed(600 * second);
+        assert_eq!(resumed.stamp_at(clock.anchor + second), Stamp(602_000_000));
+        assert_eq!(resumed.stamp_of(moment(600 * second)), Stamp(602_000_000));
+        assert_eq!(resumed.stamp_of(moment(second)), Stamp(3_000_000), "before it was suspended");
+        assert_eq!(clock.stamp_of(moment(600 * second)), Stamp(602_000_000), "before the clock was told");
+        assert_eq!(resumed.resumed(second), resumed, "it never goes back");
+        assert_eq!(moment(600 * second).since(moment(second)), 599 * second);
+    }
 
     #[test]
     fn stamps_follow_the_monotonic_clock_from_the_anchor() {

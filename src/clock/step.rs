@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Small corrections are left alone, since the order of the lines is worth more than a second of absolute time; a
-//! difference has to stay for a while, since a clock that is being set can jump more than once.
+//! difference has to stay for a while, since a clock that is being set can jump more than once. Time in which nobody looked
+//! does not count: what the process missed while it did not run is to be on record before the time line ends.
 
 use super::{Instant, Stamp};
 use std::time::Duration;
@@ -17,17 +18,24 @@ pub const STEP: Duration = Duration::from_secs(2);
 /// How long the difference has to stay.
 pub const STEADY: Duration = Duration::from_secs(5);
 
+/// Looks further apart than this are the first ones again. They are a second apart where the process runs.
+const UNSEEN: Duration = Duration::from_secs(3);
+
 /// Watches the difference of the two clocks.
 #[derive(Debug, Default)]
 pub struct StepWatch {
     since: Option<Instant>,
+    looked: Option<Instant>,
 }
 
 impl StepWatch {
     /// Looks at both clocks at `now`; `true`: the anchor has to move.
     pub fn handle(&mut self, now: Instant, ours: Stamp, wall: Stamp) -> bool {
-        if ours.distance(wall) < STEP {
+        let is_first = self.looked.replace(now).is_none_or(|looked| now >= looked + UNSEEN);
+        if is_first || ours.distance(wall) < STEP {
             self.since = None;
+        }
+        if ours.distance(wall) < STEP {
             return false;
         }
         let since = *self.since.get_or_insert(now);
@@ -58,6 +66,15 @@ mod tests {
             let steps: Vec<_> = looks.enumerate().filter(|(_, is_due)| *is_due).map(|(second, _)| second).collect();
             assert_eq!(steps, [5, 11], "again only after another 5 s, if the caller did not move the anchor");
         }
+    }
+
+    #[test]
+    fn time_in_which_nobody_looked_does_not_count() {
+        let start = Clock::anchored(stamp(0)).now();
+        let mut watch = StepWatch::default();
+        let mut look = |second| watch.handle(start + Duration::from_secs(second), stamp(100), stamp(200));
+        assert!(![0, 1, 601, 602, 605].into_iter().any(&mut look));
+        assert!(![606, 607, 608, 609].into_iter().any(&mut look) && look(610));
     }
 
     #[test]

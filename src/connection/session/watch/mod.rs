@@ -303,7 +303,8 @@ impl StreamWatchdog {
         stream.list_is_wrong |= std::mem::take(&mut stream.is_unlisted);
         (self.quiet_since, self.has_data, self.late_at, self.is_late) = (Some(received), true, None, false);
         self.unreadable.handle_data();
-        if self.has_pace {
+        // What had waited in a pause says nothing about the feed's pace.
+        if self.has_pace && !self.paused {
             self.pace.handle_data(received);
         }
         if !self.missing.is_empty() {

@@ -324,6 +324,18 @@ fn the_recorders_own_pause_is_no_silence_of_the_feed() {
 }
 
 #[test]
+fn a_pause_is_not_learnt_as_a_silence_of_the_feed() {
+    let (mut feed, _) = steady(Exchange::Answers);
+    feed.watchdog.handle_paused();
+    feed.now += HOUR;
+    feed.data("trade", "A-B");
+    feed.watchdog.handle_resumed(feed.now, true);
+    feed.data("trade", "A-B");
+    feed.wait(Duration::from_secs(61));
+    assert!(!feed.remedies.is_empty(), "missed within a minute, as before");
+}
+
+#[test]
 fn a_stream_that_is_asked_for_no_longer_is_suspected_no_longer() {
     let (mut feed, _) = steady(Exchange::Mute);
     feed.wait(Duration::from_secs(56));

@@ -7,7 +7,7 @@
 //! Disk, network, time and randomness are given, so that `record` and the simulated world of the tests run the same
 //! recorder. It holds no lock, and starts neither thread nor task: the caller does.
 
-use crate::clock::{Clock, Instant, Stamp, Stamper, Wall};
+use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces};
 use crate::connection::ConnectionId;
 use crate::connection::actor::{Actor, Wiring};
@@ -48,6 +48,8 @@ pub struct Place {
     pub clock: Clock,
     /// What the clock is compared with while the recorder runs.
     pub wall: Wall,
+    /// Tells how long the machine was suspended.
+    pub boot: Boot,
     /// The pairs that patterns are resolved by; whoever asks the exchange for them keeps the other end.
     pub listed: watch::Receiver<Listed>,
     /// The process id, for the record.
@@ -123,6 +125,7 @@ pub fn assemble<D: Dial>(
     let mut supervisor = Supervisor::new(Setup {
         clock,
         wall: place.wall.clone(),
+        boot: place.boot.clone(),
         epoch,
         stamper,
         router,
@@ -265,6 +268,7 @@ fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place,
             requests,
             shutdown: place.shutdown.clone(),
             clock,
+            boot: place.boot.clone(),
             connects: connects.clone(),
             seed: place.seed.wrapping_add(id as u64),
             dial,

@@ -130,7 +130,7 @@ pub enum Event {
         /// How many there were.
         frames: u64,
     },
-    /// Reading paused because the disk did not keep up. Lines stamped in between may have arrived earlier.
+    /// Nothing was read for a while. Lines stamped in between may have arrived earlier.
     Paused {
         /// Which connection.
         connection: String,
@@ -138,6 +138,8 @@ pub enum Event {
         from: u64,
         /// When everything that had waited was read.
         to: u64,
+        /// Why.
+        cause: &'static str,
     },
     /// A connection made its last attempt.
     GivenUp {

@@ -1,7 +1,7 @@
 //! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
 
 use crate::assembly::{self, AssemblyError, Ending, Place};
-use crate::clock::{Clock, Instant, Wall};
+use crate::clock::{Boot, Clock, Instant, Wall};
 use crate::config::{Config, ConnectionConfig, parse_duration};
 use crate::connection::dial::network::Network;
 use crate::connection::dial::tls;
@@ -131,8 +131,9 @@ fn set_up(
     let kept = Markets::kept(&rest::directory(&config.data_dir));
     let evidence = ListingEvidence::new(kept, clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
-    let (wall, pid, seed) = (Wall::machine(), std::process::id(), rand::random());
-    let place = Place { files, clock, wall, listed, pid, seed, shutdown };
+    let (wall, boot) = (Wall::machine(), Boot::machine());
+    let (pid, seed) = (std::process::id(), rand::random());
+    let place = Place { files, clock, wall, boot, listed, pid, seed, shutdown };
     let network =
         |connection: &ConnectionConfig| Ok(Network::new(clock, tls::client_config(connection.tls_ca_file.as_deref())?));
     let (mut supervisor, hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;

@@ -18,7 +18,7 @@ use super::dial::{self, Dial, DialError};
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
 use super::{ConnectionId, Delivery, Notice, Stage, What};
-use crate::clock::{self, Clock, Instant};
+use crate::clock::{self, Boot, Clock, Instant, Moment};
 use crate::config::ConnectionConfig;
 use crate::upbit::auth::Secret;
 use crate::upbit::subscription::Request;
@@ -46,6 +46,8 @@ pub struct Wiring<D> {
     pub shutdown: CancellationToken,
     /// The time.
     pub clock: Clock,
+    /// What the time leaves out: the machine being suspended.
+    pub boot: Boot,
     /// The connects that all connections share.
     pub connects: Arc<ConnectBudget>,
     /// Feeds jitter, tickets and nonces; must differ between processes and connections.
@@ -78,6 +80,7 @@ pub struct Actor<D: Dial> {
     /// `None` once it was heard.
     shutdown: Option<CancellationToken>,
     clock: Clock,
+    boot: Boot,
     dial: Arc<D>,
     /// An attempt that begins as soon as everything before it was delivered.
     next_attempt: Option<Option<Secret>>,
@@ -108,7 +111,8 @@ impl<D: Dial> Actor<D> {
     /// A connection that begins with the first poll of [`Self::run`].
     pub fn new(settings: Settings, wiring: Wiring<D>) -> Self {
         let (id, config) = (settings.id, settings.config.clone());
-        let session = Session::new(settings, wiring.connects, wiring.seed, wiring.clock.now());
+        let now = Moment { at: wiring.clock.now(), suspended: wiring.boot.suspended() };
+        let session = Session::new(settings, wiring.connects, wiring.seed, now);
         Self {
             id,
             config,
@@ -120,6 +124,7 @@ impl<D: Dial> Actor<D> {
             requests: Some(wiring.requests),
             shutdown: Some(wiring.shutdown),
             clock: wiring.clock,
+            boot: wiring.boot,
             dial: Arc::new(wiring.dial),
             next_attempt: None,
             line: Line::Down,
@@ -220,7 +225,7 @@ impl<D: Dial> Actor<D> {
     }
 
     async fn wake(&mut self, reading: bool) -> Wake<D::Stream> {
-        let deadline = self.session.poll_deadline();
+        let deadline = [self.session.poll_deadline(), self.session.poll_beat()].into_iter().flatten().min();
         let waits_for_room = matches!(self.line, Line::Up(_)) && self.reserved.is_none();
         let takes_requests = self.outbox.len() < OUTBOX;
         let Self { inbox, outbox, room, config, requests, shutdown, line, .. } = self;
@@ -237,6 +242,12 @@ impl<D: Dial> Actor<D> {
 
     fn on(&mut self, wake: Wake<D::Stream>) {
         let now = self.clock.now();
+        let is_settled = self.session.handle_awake(Moment { at: now, suspended: self.boot.suspended() });
+        if let Line::Up(transport) = &mut self.line
+            && is_settled
+        {
+            transport.tell_when_drained();
+        }
         match wake {
             Wake::Shutdown => {
                 self.shutdown = None;

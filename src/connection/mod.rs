@@ -32,7 +32,7 @@ pub mod dial;
 pub mod session;
 pub mod transport;
 
-use crate::clock::Instant;
+use crate::clock::{Instant, Moment};
 use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
 use batch::Batch;
@@ -147,12 +147,14 @@ pub enum Notice {
         /// How many: frames, or elements of a list.
         frames: u64,
     },
-    /// There was no room to read into; frames received in this time are stamped later than they came.
+    /// Nothing was read for a while; frames received in this time are stamped later than they came.
     Paused {
-        /// When reading stopped.
-        from: Instant,
+        /// When reading stopped, or was last sure to go on.
+        from: Moment,
         /// When everything that had waited was read, or the connection was lost.
-        to: Instant,
+        to: Moment,
+        /// Why.
+        cause: PauseCause,
     },
     /// The configured number of attempts failed in a row; there will be no other.
     GivenUp {
@@ -180,6 +182,28 @@ pub struct Suspect {
     pub stream: String,
     /// Its last data: nothing of it can be relied on from there.
     pub since: Instant,
+}
+
+/// Why nothing was read for a while. Where there is more than one reason, the later one in this list counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseCause {
+    /// There was no room for what would be read.
+    Disk,
+    /// The process was not let run: stopped by a signal, frozen, or starved.
+    Process,
+    /// As for the process, most of the time because the machine was suspended.
+    Machine,
+}
+
+impl PauseCause {
+    /// The `cause` of the event and of its gap.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disk => "the disk did not keep up, and reading paused",
+            Self::Process => "the process did not run",
+            Self::Machine => "the process did not run, since the machine was suspended",
+        }
+    }
 }
 
 /// How far a connection had come when it failed.

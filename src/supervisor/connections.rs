@@ -1,6 +1,6 @@
 //! What a connection is to the supervisor, and what its notices mean on record.
 
-use crate::clock::{Instant, Stamp};
+use crate::clock::{Clock, Instant, Stamp};
 use crate::connection::{ConnectionId, Notice, Stage};
 use crate::desired::{Listed, Wanted};
 use crate::events::Event;
@@ -117,11 +117,10 @@ impl Connection {
         Some(Change { added, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
     }
 
-    /// Takes a notice of the moment `at` in; returns the event that puts it on record. `stamp` gives an instant its
-    /// time.
-    pub(super) fn handle(&mut self, notice: Notice, at: Instant, stamp: &dyn Fn(Instant) -> Stamp) -> Option<Event> {
+    /// Takes a notice of the instant `at` in; returns the event that puts it on record.
+    pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
         let connection = self.id.to_string();
-        let micros = |instant| stamp(instant).as_micros();
+        let micros = |instant| clock.stamp_at(instant).as_micros();
         Some(match notice {
             Notice::Dialing { attempt } => {
                 self.link = Link::Dialing { attempt };
@@ -183,7 +182,7 @@ impl Connection {
                 Event::Stale { connection, streams, since, last_data }
             }
             Notice::Unreadable { since, frames } => {
-                let since = stamp(since);
+                let since = clock.stamp_at(since);
                 tracing::warn!(connection, frames, %since, "bytes came that nobody can read; they are kept in misc.jsonl");
                 Event::Unreadable { connection, since: since.as_micros(), frames }
             }
@@ -191,9 +190,11 @@ impl Connection {
                 tracing::info!(connection, ?streams, "no longer mute");
                 return None;
             }
-            Notice::Paused { from, to } => {
-                tracing::warn!(connection, "reading paused while the disk did not keep up");
-                Event::Paused { connection, from: micros(from), to: micros(to) }
+            Notice::Paused { from, to, cause } => {
+                let (length, cause) = (status::duration(to.since(from)), cause.as_str());
+                tracing::warn!(connection, length, cause, "nothing was read for a while");
+                let [from, to] = [from, to].map(|end| clock.stamp_of(end).as_micros());
+                Event::Paused { connection, from, to, cause }
             }
         })
     }

@@ -187,6 +187,7 @@ impl Supervisor {
 
     /// Ends all gaps that are open, and says what ended.
     fn record_the_end(&mut self) {
+        self.follow_boot();
         let end = self.stamper.raise(self.clock.stamp());
         let last = |connection: &Connection| connection.last.max(connection.live_since).unwrap_or(end);
         let ends: Vec<_> = self.connections.iter().map(|(id, connection)| (*id, last(connection))).collect();

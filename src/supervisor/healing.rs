@@ -26,6 +26,7 @@ impl Supervisor {
     }
 
     pub(super) fn handle_healing(&mut self, said: Said) {
+        self.follow_boot();
         match said {
             Said::Missing { stream, objects, stamped } => {
                 let id = self.router.register(Tree::Public, stream);
@@ -56,6 +57,13 @@ impl Supervisor {
     pub(super) fn tell_healer(&self, stamp: Stamp) {
         if let Some(desk) = &self.desk {
             desk.told.send_modify(|told| told.last = stamp);
+        }
+    }
+
+    /// The machine was suspended, and stamps go on behind it.
+    pub(super) fn tell_healer_of_resume(&self) {
+        if let Some(desk) = &self.desk {
+            desk.told.send_modify(|told| told.clock = self.clock);
         }
     }
 

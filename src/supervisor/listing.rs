@@ -35,6 +35,7 @@ impl Supervisor {
             self.listed = None;
             return;
         };
+        self.follow_boot();
         let stamp = self.stamper.raise(self.clock.stamp());
         let mut gaps = Vec::new();
         for (id, connection) in &mut self.connections {

@@ -28,8 +28,9 @@ mod listing;
 mod reports;
 mod time;
 
+use crate::clock::heartbeat::Heartbeat;
 use crate::clock::step::StepWatch;
-use crate::clock::{self, Clock, Instant, Stamp, Stamper, Wall};
+use crate::clock::{self, Boot, Clock, Instant, Moment, Stamp, Stamper, Wall};
 use crate::connection::batch::Batch;
 use crate::connection::{ConnectionId, Delivery, Notice, What};
 use crate::desired::{Listed, Wanted};
@@ -63,6 +64,7 @@ const OUTBOX: usize = 64;
 pub struct Supervisor {
     clock: Clock,
     wall: Wall,
+    boot: Boot,
     steps: StepWatch,
     /// The last step: where the time line before ended, and where this one began; and how many there were.
     last_step: Option<(Stamp, Stamp)>,
@@ -70,6 +72,11 @@ pub struct Supervisor {
     /// How often stamps have gone back in this directory.
     epoch: u64,
     stamper: Stamper,
+    heartbeat: Heartbeat,
+    /// Until then a freeze may not be on record.
+    frozen_until: Instant,
+    /// Up to here nothing is missing that is not on record, or in the orders that were given.
+    certain: Stamp,
     /// The first stamp of this process, which may be ahead of the clock.
     begun: Stamp,
     router: Router,
@@ -114,6 +121,8 @@ pub struct Setup {
     pub clock: Clock,
     /// What the anchor of the clock is compared with.
     pub wall: Wall,
+    /// Tells how long the machine was suspended.
+    pub boot: Boot,
     /// How often stamps have gone back in this directory.
     pub epoch: u64,
     /// Makes the stamps; the first one is the `started` event's.
@@ -145,11 +154,15 @@ impl Supervisor {
         Self {
             clock: setup.clock,
             wall: setup.wall,
+            boot: setup.boot,
             steps: StepWatch::default(),
             last_step: None,
             steps_made: 0,
             epoch: setup.epoch,
             begun: setup.stamper.last(),
+            certain: setup.stamper.last(),
+            heartbeat: Heartbeat::new(Moment { at: now, suspended: setup.clock.suspended() }),
+            frozen_until: now,
             stamper: setup.stamper,
             router: setup.router,
             ledger: setup.ledger,
@@ -263,6 +276,7 @@ impl Supervisor {
     }
 
     fn handle_delivery(&mut self, delivery: Option<Delivery>, shutdown: &CancellationToken) {
+        self.follow_boot();
         match delivery {
             Some(Delivery { connection, at, what: What::Notice(notice) }) => self.handle_notice(connection, at, notice),
             Some(Delivery { connection, what: What::Batch(batch), .. }) => self.handle_batch(connection, batch),
@@ -334,11 +348,11 @@ impl Supervisor {
             // A connection that ends because we stop has recorded up to its end; the next start opens the gap.
             Notice::Lost { .. } if self.phase != Phase::Running => Vec::new(),
             Notice::Lost { cause, .. } => self.ledger.open(id, last, Kind::Disconnected, cause),
-            Notice::Paused { from, to } => {
+            Notice::Paused { from, to, cause } => {
                 // A connection that is lost in the pause may have been dead when the pause began.
                 let last = connection.last_line.max(connection.live_since).unwrap_or(stamp);
-                let ends = [clock.stamp_at(*from).min(last), clock.stamp_at(*to)];
-                self.ledger.record(id, ends, Kind::Paused, "the disk did not keep up, and reading paused")
+                let ends = [clock.stamp_of(*from).min(last), clock.stamp_of(*to)];
+                self.ledger.record(id, ends, Kind::Paused, cause.as_str())
             }
             Notice::Stale { streams } => {
                 for suspect in streams {
@@ -351,7 +365,7 @@ impl Supervisor {
             _ => Vec::new(),
         };
         let connection = self.connections.get_mut(&id);
-        if let Some(event) = connection.and_then(|own| own.handle(notice, at, &|instant| clock.stamp_at(instant))) {
+        if let Some(event) = connection.and_then(|own| own.handle(notice, at, &clock)) {
             self.event_at(stamp, &event);
         }
         self.record_gaps(known);

@@ -22,6 +22,7 @@ pub(super) const UNSURE: &str = "the disk was full when what was written was to 
 
 impl Supervisor {
     pub(super) fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {
+        self.follow_boot();
         match report {
             Report::Rotated(ended) => {
                 for (reason, segments) in ended {

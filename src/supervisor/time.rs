@@ -4,18 +4,29 @@
 //! old time line … line, gaps that end with it │ clock_step, gaps that go on, line … new time line
 //!                                             └ every stream is rotated before its next line
 //! ```
+//!
+//! A machine that was suspended ends no time line: what is stamped after it is later by as long, and in the right order.
 
 use super::ending::{CLOSING_TICK, Phase};
 use super::reports::{UNSURE, rotated};
 use super::{OUTBOX, Supervisor};
-use crate::clock::{Instant, Stamp, Stamper};
+use crate::clock::step::StepWatch;
+use crate::clock::{Instant, Moment, Stamp, Stamper};
 use crate::events::Event;
 use crate::recording::journal::{Order, Step, Tell};
+use crate::status;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What the machine was suspended for; less is the noise of reading two clocks.
+const SUSPENDED: Duration = Duration::from_millis(100);
+
 /// How often time is told to the journal, and the status published.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long after a freeze nothing behind it counts as certain: by then the connections have told what it may have cost,
+/// and a process that dies before leaves its gap to the next one.
+const TOLD: Duration = Duration::from_secs(1);
 
 /// How often the agreement of the clocks is put on record.
 pub(super) const COMPARE: Duration = Duration::from_secs(3600);
@@ -24,20 +35,40 @@ pub(super) const COMPARE: Duration = Duration::from_secs(3600);
 const MICROSECOND: Duration = Duration::from_micros(1);
 
 impl Supervisor {
+    /// Has the stamps go on by as long as the machine was suspended. It comes before anything is stamped: what was read
+    /// since it runs again must not get a stamp of the time before.
+    pub(super) fn follow_boot(&mut self) {
+        let suspended = self.boot.suspended();
+        let length = suspended.saturating_sub(self.clock.suspended());
+        if length >= SUSPENDED {
+            self.clock = self.clock.resumed(suspended);
+            self.steps = StepWatch::default();
+            tracing::warn!(length = status::duration(length), "the machine was suspended: stamps go on behind it");
+            self.tell_healer_of_resume();
+        }
+    }
+
     pub(super) fn tick(&mut self) {
+        self.follow_boot();
         let now = self.clock.now();
         let is_running = self.phase == Phase::Running;
+        if self.heartbeat.handle_awake(Moment { at: now, suspended: self.clock.suspended() }).is_some() {
+            self.frozen_until = now + TOLD;
+        }
         self.next_tick = now + if is_running { TICK.min(self.sync_interval) } else { CLOSING_TICK };
         if is_running {
             self.compare_clocks(now);
         }
         if self.outbox.len() < OUTBOX {
-            let sync = now >= self.next_sync || !is_running;
-            if sync {
+            let is_due = now >= self.next_sync || !is_running;
+            if is_due {
                 self.next_sync = now + self.sync_interval;
             }
             let stamp = self.stamper.raise(self.clock.stamp_at(now));
-            self.outbox.push_back(Order::Tick { stamp, sync });
+            if now >= self.frozen_until {
+                self.certain = stamp;
+            }
+            self.outbox.push_back(Order::Tick { stamp, sync: is_due.then_some(self.certain) });
         }
         self.end_overdue_joining(now);
         self.look_after_the_end(now);
@@ -86,6 +117,7 @@ impl Supervisor {
             (connection.last_line, connection.last) = (Some(after), Some(after));
             connection.live_since = connection.live_since.map(|_| after);
         }
+        self.certain = after;
         self.durable = self.durable.map(|_| after);
         self.unsure_since = self.unsure_since.map(|_| after);
     }

@@ -54,7 +54,7 @@ fn all_events() -> Vec<Event> {
         Event::Mismatch { connection: text(), missing: vec![], unexpected: vec![] },
         Event::Stale { connection: text(), streams: vec![], since: 1, last_data: vec![] },
         Event::Unreadable { connection: text(), since: 1, frames: 1 },
-        Event::Paused { connection: text(), from: 1, to: 2 },
+        Event::Paused { connection: text(), from: 1, to: 2, cause: "x" },
         Event::GivenUp { connection: text(), attempts: 1 },
         Event::gap(gap, Stamp::default(), vec![]),
         Event::Healed { gap: 1, report: Report::default() },

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
-use upbit_recorder::clock::Clock;
+use upbit_recorder::clock::{Boot, Clock};
 use upbit_recorder::config::{ConnectionConfig, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
 use upbit_recorder::connection::dial::{network::Network, tls};
@@ -60,6 +60,7 @@ fn start(url: Url, ca_file: Option<PathBuf>, tasks: &mut JoinSet<()>) -> mpsc::R
         requests,
         shutdown: CancellationToken::new(),
         clock,
+        boot: Boot::machine(),
         connects: Arc::new(ConnectBudget::new(5, clock.now())),
         seed: 1,
         dial: Network::new(clock, tls::client_config(config.tls_ca_file.as_deref()).unwrap()),

@@ -63,10 +63,8 @@ impl Session {
 
     /// The open socket is lost, or left.
     pub(super) fn lose(&mut self, now: Instant, cause: String) {
+        self.end_pause(now, true);
         let State::Open(open) = &mut self.state else { return };
-        if let Some((from, to)) = open.end_pause(now, true) {
-            self.events.push_back((now, Notice::Paused { from, to }));
-        }
         self.events.extend(open.watch.handle_lost().map(|notice| (now, notice)));
         self.watchdog = std::mem::take(&mut open.watch);
         let stage = if open.live { Stage::Live } else { Stage::Subscribing };
@@ -130,6 +128,7 @@ impl Session {
     }
 
     pub(super) fn finish(&mut self, now: Instant, stage: Stage) {
+        self.end_pause(now, true);
         let cause = "closed by the recorder".to_owned();
         self.events.push_back((now, Notice::Lost { stage, cause, attempt: self.attempt, retry_at: None }));
         self.commands.push_back(Command::Disconnect);

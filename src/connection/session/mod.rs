@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! handle_opened  handle_dial_failed  handle_inbound  handle_closed  handle_reading
-//! handle_request  handle_timeout  handle_shutdown
+//! handle_awake  handle_request  handle_timeout  handle_shutdown
 //!        │
 //!        ▼
 //!    [ Session ] ──poll_command──▶ dial, send, close, disconnect
 //!                ──poll_event────▶ notices, each with its instant
 //!                ──poll_deadline─▶ when to call handle_timeout
+//!                ──poll_beat─────▶ when to call handle_awake, which comes before all others at each wake
 //! ```
 //!
 //! After every `handle_*` both polls are drained to `None`. The diagram of the states is in [`super`].
@@ -25,12 +26,13 @@ pub use pacing::ConnectBudget;
 
 use super::dial::DialError;
 use super::{ConnectionId, Notice, Stage};
-use crate::clock::Instant;
+use crate::clock::heartbeat::Heartbeat;
+use crate::clock::{Instant, Moment};
 use crate::upbit::auth::Secret;
 use crate::upbit::listing;
 use crate::upbit::refusal::{Objection, Refusal, Words};
 use crate::upbit::subscription::Request;
-use open::{Keepalive, Open, Quiet};
+use open::{Keepalive, Open, Pause, Quiet};
 use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Reason, Said};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -50,6 +52,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Session {
     settings: Settings,
     request: Request,
+    heartbeat: Heartbeat,
     state: State,
     /// The number of this attempt since the last live session.
     attempt: u32,
@@ -85,6 +88,8 @@ enum State {
     Closing {
         stage: Stage,
         until: Instant,
+        /// What waited in it may still be read.
+        pause: Option<Pause>,
     },
     Finished,
 }
@@ -92,14 +97,15 @@ enum State {
 impl Session {
     /// A connection that wants to be made `now`; `seed` feeds jitter, tickets and nonces and must differ between
     /// processes.
-    pub fn new(settings: Settings, connects: Arc<ConnectBudget>, seed: u64, now: Instant) -> Self {
+    pub fn new(settings: Settings, connects: Arc<ConnectBudget>, seed: u64, now: Moment) -> Self {
         let config = &settings.config;
         let backoff = Backoff::new(config.backoff_min, config.backoff_max);
-        let messages = MessageBudget::new(config.messages_per_second, config.messages_per_minute, now);
+        let messages = MessageBudget::new(config.messages_per_second, config.messages_per_minute, now.at);
         let watchdog = StreamWatchdog::new(config.first_frame_timeout, settings.id == ConnectionId::Public);
         Self {
             settings,
             request: Request::default(),
+            heartbeat: Heartbeat::new(now),
             state: State::Waiting { due: None, refused_request: false },
             attempt: 0,
             backoff,
@@ -116,6 +122,17 @@ impl Session {
             commands: VecDeque::new(),
             events: VecDeque::new(),
         }
+    }
+
+    /// The shell is awake, for whatever reason. `true`: the process was not let run for a while, and the next read that
+    /// finds nothing more tells that all that had waited is read.
+    pub fn handle_awake(&mut self, now: Moment) -> bool {
+        let ran = self.heartbeat.handle_awake(now);
+        let State::Open(open) = &mut self.state else { return false };
+        if let Some(ran) = ran {
+            open.handle_frozen(now, ran);
+        }
+        open.take_settled(now.at)
     }
 
     /// What should stand on the connection from now on; while the socket is down it waits, and the latest wins.
@@ -173,11 +190,11 @@ impl Session {
             if inbound.sent {
                 open.handle_sent();
             }
-            if inbound.drained
-                && let Some((from, to)) = open.end_pause(now, false)
-            {
-                self.events.push_back((now, Notice::Paused { from, to }));
-            }
+        }
+        if inbound.drained {
+            self.end_pause(now, false);
+        }
+        if matches!(self.state, State::Open(_)) {
             self.handle_batch(now, &mut inbound.batch);
             self.look_for_life(now);
         }
@@ -206,6 +223,7 @@ impl Session {
 
     /// The shell reads from the socket (`true`), or cannot because there is no room for what it would read.
     pub fn handle_reading(&mut self, now: Instant, reading: bool) {
+        let now = self.heartbeat.moment(now);
         if let State::Open(open) = &mut self.state {
             open.handle_reading(now, reading);
         }
@@ -229,7 +247,7 @@ impl Session {
                     self.look_after_streams(now);
                 }
             }
-            State::Closing { stage, until } if now >= *until => {
+            State::Closing { stage, until, .. } if now >= *until => {
                 let stage = *stage;
                 self.finish(now, stage);
             }
@@ -242,12 +260,10 @@ impl Session {
     pub fn handle_shutdown(&mut self, now: Instant) {
         match &mut self.state {
             State::Open(open) => {
-                if let Some((from, to)) = open.end_pause(now, true) {
-                    self.events.push_back((now, Notice::Paused { from, to }));
-                }
                 self.events.extend(open.watch.handle_lost().map(|notice| (now, notice)));
                 let stage = if open.live { Stage::Live } else { Stage::Subscribing };
-                self.state = State::Closing { stage, until: now + CLOSE_TIMEOUT };
+                let pause = open.take_pause();
+                self.state = State::Closing { stage, until: now + CLOSE_TIMEOUT, pause };
                 self.commands.push_back(Command::Close);
             }
             State::Dialing => {
@@ -282,6 +298,12 @@ impl Session {
         }
     }
 
+    /// When the shell has to be awake at the latest, with an open socket; without one there is a gap anyway.
+    pub fn poll_beat(&self) -> Option<Instant> {
+        let State::Open(open) = &self.state else { return None };
+        open.settles_at().into_iter().chain([self.heartbeat.due()]).min()
+    }
+
     /// Whether nothing will ever happen again.
     pub fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished)
@@ -303,6 +325,19 @@ impl Session {
                 self.report_refusal(now, None);
                 self.fail(now, Stage::Upgrade, reason);
             }
+        }
+    }
+
+    /// Reports a pause in reading that is over, or ends because the connection is `lost`.
+    fn end_pause(&mut self, now: Instant, lost: bool) {
+        let to = self.heartbeat.moment(now);
+        let ended = match &mut self.state {
+            State::Open(open) => open.end_pause(to, lost),
+            State::Closing { pause, .. } => pause.take().filter(|pause| pause.is_noted(to)),
+            State::Waiting { .. } | State::Dialing | State::Finished => None,
+        };
+        if let Some(pause) = ended {
+            self.events.push_back((now, Notice::Paused { from: pause.from, to, cause: pause.cause }));
         }
     }
 

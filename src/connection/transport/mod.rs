@@ -142,6 +142,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         .await
     }
 
+    /// What is read from now on has waited: [`Self::recv`] tells when there is nothing more.
+    pub fn tell_when_drained(&mut self) {
+        self.behind = true;
+    }
+
     fn start(&mut self, message: Message) {
         self.unsent = true;
         if let Err(error) = Pin::new(&mut self.socket).start_send(message) {

@@ -25,8 +25,8 @@ pub enum Order {
     Tick {
         /// The time.
         stamp: Stamp,
-        /// It is time for a sync, too.
-        sync: bool,
+        /// It is time for a sync, too: with it everything up to here is certain.
+        sync: Option<Stamp>,
     },
     /// Every stream is rotated.
     Rotate,

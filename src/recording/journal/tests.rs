@@ -147,7 +147,7 @@ fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
 fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
     let mut scene = Scene::new(0, 1 << 20);
     scene.frame(1, &trade(0));
-    scene.orders.push(Order::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: false });
+    scene.orders.push(Order::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: None });
     scene.run();
     assert!(!scene.path("KRW-BTC_trade.jsonl").exists());
     assert_eq!(scene.lines("KRW-BTC_trade").1, 1);

@@ -164,8 +164,8 @@ impl Writer {
             }
             for _ in 0..self.backlog.len().min(ORDERS) {
                 let Some(order) = self.backlog.pop_front() else { break };
-                if let Order::Tick { stamp, sync: true } = order {
-                    due = Some((stamp, self.journal.epoch()));
+                if let Order::Tick { stamp, sync: Some(certain) } = order {
+                    due = Some((certain, self.journal.epoch()));
                     look = Some(stamp);
                 }
                 self.note(&order);
@@ -370,7 +370,7 @@ impl Writer {
             // Of the time that passes meanwhile only the latest is of interest.
             (Order::Tick { stamp: later, sync: syncs }, Some(Order::Tick { stamp, sync })) => {
                 *stamp = later;
-                *sync |= syncs;
+                *sync = syncs.or(*sync);
             }
             (order, _) => {
                 let is_event = matches!(order, Order::Event(..));

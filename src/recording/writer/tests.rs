@@ -25,7 +25,7 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let recorder = router.recorder();
     let opened = router.take_fresh().into_iter().map(Order::Open);
     let event = |micros| Order::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
-    let tick = |micros| Order::Tick { stamp: stamp(micros), sync: true };
+    let tick = |micros| Order::Tick { stamp: stamp(micros), sync: Some(stamp(micros)) };
     let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
     let stepped = (
         stamp(50),

@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
-use upbit_recorder::clock::{Clock, Instant, Stamp, sleep_until};
+use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, sleep_until};
 use upbit_recorder::config::{self, ConnectionConfig, Sources, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
 use upbit_recorder::connection::batch::Entry;
@@ -58,6 +58,8 @@ impl Dial for Pipe {
 /// An actor, and everything around it in the test's hands.
 pub(crate) struct Rig {
     pub(crate) clock: Clock,
+    /// For how long the machine was suspended, ms.
+    pub(crate) suspended: Arc<AtomicU64>,
     pub(crate) inbox: mpsc::Receiver<Delivery>,
     pub(crate) servers: mpsc::Receiver<DuplexStream>,
     pub(crate) refusals: Arc<AtomicU32>,
@@ -87,19 +89,23 @@ impl Rig {
         let room = Arc::new(Semaphore::new(8 * room_needed(&config) as usize));
         let (refusals, shutdown) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
         let connects = Arc::new(ConnectBudget::new(config.connects_per_second, clock.now()));
+        let suspended = Arc::new(AtomicU64::new(0));
+        let read = Arc::clone(&suspended);
+        let boot = Boot::new(move || Duration::from_millis(read.load(Ordering::Relaxed)));
         let wiring = Wiring {
             inbox: inbox_sender,
             room: Arc::clone(&room),
             requests: requests_receiver,
             shutdown: shutdown.clone(),
             clock,
+            boot,
             connects,
             seed: 7,
             dial: Pipe { servers: servers_sender, refusals: Arc::clone(&refusals) },
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(Actor::new(settings, wiring).run());
-        Self { clock, inbox, servers, refusals, requests, room, shutdown, tasks }
+        Self { clock, suspended, inbox, servers, refusals, requests, room, shutdown, tasks }
     }
 
     pub(crate) async fn delivery(&mut self) -> Delivery {

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use upbit_recorder::clock::{Clock, Stamp, sleep_until};
 use upbit_recorder::config::ConnectionConfig;
-use upbit_recorder::connection::{Notice, Stage, What};
+use upbit_recorder::connection::{Notice, PauseCause, Stage, What};
 use upbit_recorder::upbit::refusal::Objection;
 
 #[tokio::test(start_paused = true)]
@@ -100,8 +100,9 @@ async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_d
 
     drop(unwritten);
     assert_eq!(rig.objects().await, [TRADE]);
-    let Notice::Paused { from, to } = rig.notice().await else { panic!("expected the pause") };
-    assert!(to - from >= Duration::from_secs(600));
+    let Notice::Paused { from, to, cause } = rig.notice().await else { panic!("expected the pause") };
+    assert!(to.since(from) >= Duration::from_secs(600));
+    assert_eq!(cause, PauseCause::Disk);
 }
 
 #[tokio::test(start_paused = true)]

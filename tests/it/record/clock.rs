@@ -9,10 +9,11 @@ use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::assembly::{self, Ending, Place};
-use upbit_recorder::clock::{Clock, Stamp, Wall};
+use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::connection::dial::network::Network;
 use upbit_recorder::connection::dial::tls;
@@ -32,6 +33,11 @@ struct Recorder {
 impl Recorder {
     /// Starts it; its wall clock is `ahead` of this machine's, µs, from the start on.
     fn start(scene: &Scene, url: &str, ahead: &Arc<AtomicI64>) -> Self {
+        Self::start_on(scene, url, ahead, Boot::new(|| Duration::ZERO))
+    }
+
+    /// Starts it on a machine that is suspended now and then.
+    fn start_on(scene: &Scene, url: &str, ahead: &Arc<AtomicI64>, boot: Boot) -> Self {
         let rest = url.replace("ws://", "http://").replace("/websocket", "");
         let sets = [
             format!("data_dir={}", scene.tape.path.display()),
@@ -41,7 +47,7 @@ impl Recorder {
         let config = config::load(&Sources { assignments: sets.to_vec(), ..Sources::default() }).unwrap().config;
         let shutdown = CancellationToken::new();
         let (token, ahead) = (shutdown.clone(), ahead.clone());
-        Self { shutdown, thread: std::thread::spawn(move || run(&config, ahead, token)) }
+        Self { shutdown, thread: std::thread::spawn(move || run(&config, (ahead, boot), token)) }
     }
 
     fn stop(self) {
@@ -50,7 +56,7 @@ impl Recorder {
     }
 }
 
-fn run(config: &Config, ahead: Arc<AtomicI64>, shutdown: CancellationToken) {
+fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: CancellationToken) {
     let machine = Wall::machine();
     let wall = Wall::new(move || {
         let micros = machine.read().as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed));
@@ -59,7 +65,8 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, shutdown: CancellationToken) {
     let clock = Clock::anchored(wall.read());
     let files = Arc::new(Disk::open(&config.data_dir).unwrap());
     let (_, listed) = watch::channel(Listed::default());
-    let place = Place { files, clock, wall, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
+    let place =
+        Place { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
     let ending = Ending { run_until: None, status: watch::channel(Default::default()).0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -194,4 +201,30 @@ fn a_gap_is_not_healed_while_stamps_are_where_they_had_been_before() {
     assert_eq!((&healed["gap"], &healed["requests"]), (&gap["id"], &0.into()));
     let partial: Vec<&String> = healed["partial"].as_object().unwrap().keys().collect();
     assert_eq!(partial, ["KRW-BTC_trade", "KRW-ETH_trade", "KRW-XRP_trade"]);
+}
+
+#[test]
+fn a_suspended_machine_has_one_gap_that_is_healed_at_once() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
+    let ahead = Arc::new(AtomicI64::new(0));
+    let behind = ahead.clone();
+    // What the wall clock is ahead by here, this machine was suspended for.
+    let boot = Boot::new(move || Duration::from_micros(u64::try_from(behind.load(Ordering::Relaxed)).unwrap()));
+    let recorder = Recorder::start_on(&scene, &exchange.url, &ahead, boot);
+    await_event(&scene, "healed");
+    ahead.store(HOUR, Ordering::Relaxed);
+    let is_told = |event: &Value| event["event"] == "gap" && event["kind"] == "paused";
+    eventually("the gap is on record", || active(&scene).iter().any(is_told));
+    let gap = active(&scene).into_iter().find(is_told).unwrap();
+    // By its own clock the healer would wait for an hour.
+    eventually("it is healed", || active(&scene).iter().any(|event| event["gap"] == gap["id"]));
+    recorder.stop();
+    exchange.terminate();
+    assert_eq!(gap["cause"], "the process did not run, since the machine was suspended");
+    let length = gap["to"].as_i64().unwrap() - gap["from"].as_i64().unwrap();
+    assert!((HOUR..HOUR + 30_000_000).contains(&length), "{length}");
+    let is_loss = |event: &Value| event["event"] == "lost" && event["cause"] != "closed by the recorder";
+    assert!(!events(&scene).iter().any(|event| event["event"] == "clock_step" || is_loss(event)));
+    scene.tape.assert_stamps_increase();
 }

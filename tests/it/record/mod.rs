@@ -7,6 +7,7 @@ mod crash;
 mod displaced;
 mod ending;
 mod formats;
+mod frozen;
 mod full;
 mod healing;
 mod hostile;

@@ -15,6 +15,7 @@ mod disk;
 mod exchange;
 mod frozen;
 mod listing;
+mod machine;
 mod oracle;
 mod plan;
 mod tape;
@@ -137,6 +138,45 @@ fn assert_private_unharmed(outcome: &world::Outcome, number: u64) {
     };
     assert_eq!((causes("paused").len(), causes("gap").len()), (0, 2), "{number}: {:?}", causes("gap"));
     assert!(causes("lost").iter().all(|cause| *cause == "closed by the recorder"), "{number}");
+}
+
+#[test]
+fn a_process_that_did_not_run_loses_no_connection_and_says_so() {
+    for seed in 0..6 {
+        let is_suspended = seed % 2 == 1;
+        let outcome = world::run(&Plan::frozen(seed, is_suspended));
+        assert_eq!(outcome.violations, [""; 0], "seed {seed}");
+        let cause = if is_suspended {
+            "the process did not run, since the machine was suspended"
+        } else {
+            "the process did not run"
+        };
+        for connection in ["public", "private"] {
+            let own = |event: &&serde_json::Value| event["connection"] == connection && event["cause"] == cause;
+            let told = outcome.events.iter().filter(own).map(|event| event["event"].as_str().unwrap());
+            assert_eq!(told.collect::<Vec<_>>(), ["paused", "gap", "paused", "gap"], "seed {seed}");
+            assert_eq!(outcome.count("lost", connection), 2, "at the end of each life");
+        }
+        assert!(!outcome.events.iter().any(|event| event["event"] == "clock_step"));
+    }
+}
+
+#[test]
+fn a_process_killed_behind_a_freeze_leaves_its_gap_to_the_next() {
+    for (millis, is_suspended) in (0..120).step_by(3).flat_map(|millis| [(millis, false), (millis, true)]) {
+        let outcome = world::run(&Plan::killed_behind_a_freeze(millis, is_suspended));
+        assert_eq!(outcome.violations, [""; 0], "{millis} ms, {is_suspended}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_steps_behind_the_gap_of_a_freeze() {
+    for (second, is_suspended) in (11..19).flat_map(|second| [(second, false), (second, true)]) {
+        let outcome = world::run(&Plan::frozen_and_set(second, is_suspended));
+        assert_eq!(outcome.violations, [""; 0], "{second}, {is_suspended}");
+        let steps = outcome.events.iter().filter(|event| event["event"] == "clock_step");
+        assert_eq!((steps.count(), outcome.count("paused", "public")), (1, 1), "{second}, {is_suspended}");
+    }
 }
 
 #[test]

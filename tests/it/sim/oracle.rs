@@ -10,6 +10,7 @@
 //! In the end:
 //! * whatever is missing lies inside a gap on record;
 //! * sockets and gaps together cover all time since the directory was made;
+//! * time in which the process did not run is in a gap, and no line is stamped before it was read;
 //! * streams that bring nothing for more than a minute, on a socket that lives, are in a gap from their last data on;
 //! * no gap of market data begins at a status or at something else that is no data;
 //! * a gap in which nobody listened holds no line, one of a kill only those of the last moments: none is wider than it has
@@ -19,6 +20,7 @@
 use super::disk::{Crash, Fault, SimDisk};
 use super::exchange::books::{Books, MuteTime, Sent, Side};
 use super::exchange::is_of;
+use super::machine;
 use super::tape::Tape;
 use super::timeline::{Gap, Moment, Timeline};
 use super::world::{Ended, Lived};
@@ -89,8 +91,9 @@ impl Oracle {
             let broken: Vec<String> = tape.broken.iter().filter(|broken| !is_set_aside(broken)).cloned().collect();
             self.tell(&format!("after life {number}: a line is none, and not kept"), &broken);
         }
-        if !matches!(lived.ended, Ended::Crashed(_)) && lived.to > lived.from + lived.life.length + SHUTDOWN {
-            let took = lived.to - lived.from - lived.life.length;
+        let ran = machine::ran(&lived.frozen, lived.from, lived.to);
+        if !matches!(lived.ended, Ended::Crashed(_)) && ran > lived.life.length + SHUTDOWN {
+            let took = ran - lived.life.length;
             self.tell(&format!("life {number}: the end took too long"), &[format!("{took:?}")]);
         }
         self.time.add_life(&lived.spans, lived.ahead, lived.started.is_some());
@@ -114,6 +117,8 @@ impl Oracle {
             self.check_mute(id, &matched, &tape);
             self.check_missing(id, &matched, &gaps);
             self.check_coverage(id, &matched, (&gaps, self.beginning(&tape)));
+            self.check_frozen(id, &gaps, self.beginning(&tape));
+            self.check_stamps(id, &matched);
             self.check_emptiness(id, &tape, &matched);
             self.check_beginnings(id, &tape, &matched);
             self.check_doubts(id, &tape, &matched);
@@ -192,7 +197,8 @@ impl Oracle {
             // Until a start has had everything synced, what a kill had left is where the kernel has it.
             let own = self.life_at(sent.at);
             let until = if recovered { to } else { own.to };
-            let in_time = read.is_some_and(|read| read + bound <= until) && (recovered || own.life.has_sound_disk());
+            let in_time = read.is_some_and(|read| read <= until && bound <= self.ran(read, until));
+            let in_time = in_time && (recovered || own.life.has_sound_disk());
             let is_old = self.seen[id as usize].contains(index);
             let expected = is_old || is_new(sent);
             in_time && expected && !own.sync_failed
@@ -257,6 +263,37 @@ impl Oracle {
         self.tell(&format!("{id}: time that is in no gap"), &faults);
     }
 
+    /// While the process did not run, there is a gap.
+    fn check_frozen(&mut self, id: ConnectionId, gaps: &[Gap], beginning: Moment) {
+        let mut faults = Vec::new();
+        for frozen in self.lives.iter().flat_map(|lived| &lived.frozen) {
+            let suspended = u64::try_from(frozen.suspended.as_micros()).unwrap();
+            let begin = self.time.at(frozen.from);
+            let begin = self.told(Moment { stamp: begin.stamp - suspended, ..begin }, frozen.from).max(beginning);
+            let end = self.told(self.time.at(frozen.to), frozen.to);
+            if begin < end && !self.time.is_covered(gaps, begin, end) {
+                faults.push(format!("{frozen:?}, from {begin:?} to {end:?}"));
+            }
+        }
+        self.tell(&format!("{id}: the process did not run, and no gap tells"), &faults);
+    }
+
+    /// A line may have waited until it was read, and is never stamped before.
+    fn check_stamps(&mut self, id: ConnectionId, matched: &Matched) {
+        let is_early = |(index, moment): &(&usize, &Moment)| {
+            let read = matched.side.read_on(&matched.side.sent[**index]).map(|read| self.time.on(read));
+            read.is_some_and(|read| read.line == moment.line && moment.stamp < read.stamp)
+        };
+        let early = matched.moments.iter().filter(is_early);
+        let faults: Vec<_> = early.map(|(index, moment)| format!("object {index} at {moment:?}")).collect();
+        self.tell(&format!("{id}: a line is stamped before it was read"), &faults);
+    }
+
+    /// How long the process was let run between two instants.
+    fn ran(&self, from: Instant, to: Instant) -> Duration {
+        machine::ran(self.lives.iter().flat_map(|lived| &lived.frozen), from, to)
+    }
+
     /// Streams that were mute for longer than it takes to notice are in a gap, whatever kept their socket warm.
     fn check_mute(&mut self, id: ConnectionId, matched: &Matched, tape: &Tape) {
         let mut faults = Vec::new();
@@ -264,7 +301,9 @@ impl Oracle {
             let life = self.life_at(*from);
             let ends = [*to, matched.side.sessions[*session].closed, Some(life.to)];
             let end = ends.into_iter().flatten().min().expect("a life ends");
-            if end.saturating_duration_since(*from) < NOTICED || !life.life.has_sound_disk() {
+            // Behind a freeze the watch over the streams begins anew.
+            let is_frozen = life.frozen.iter().any(|frozen| frozen.from <= end && *from <= frozen.to);
+            if end.saturating_duration_since(*from) < NOTICED || !life.life.has_sound_disk() || is_frozen {
                 continue;
             }
             for stream in streams {
@@ -325,7 +364,7 @@ impl Oracle {
             let is_kill = own.life.has_sound_disk() && matches!(own.ended, Ended::Crashed(Crash::Kill));
             let is_read =
                 next.started.is_some() && next.life.faults.iter().all(|(_, fault)| !matches!(fault, Fault::Fail(_)));
-            let age = matched.side.read_at(sent).map(|read| own.to.saturating_duration_since(read));
+            let age = matched.side.read_at(sent).map(|read| self.ran(read, own.to));
             let is_old = age.is_some_and(|age| age > 2 * self.sync_interval + FLUSH);
             let is_inside = |gap: &Gap| gap.line == moment.line && gap.from < moment.stamp && moment.stamp < gap.to;
             is_kill && is_read && is_old && killed.iter().any(is_inside)

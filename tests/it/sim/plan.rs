@@ -2,6 +2,7 @@
 
 use super::disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 use super::exchange::Mood;
+use super::machine::Freeze;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -33,6 +34,8 @@ pub(crate) struct Life {
     pub(crate) jump: i64,
     /// When it is set while the recorder runs, and how far.
     pub(crate) steps: Vec<(Duration, i64)>,
+    /// When the recorder does not run for a while, in order.
+    pub(crate) freezes: Vec<Freeze>,
 }
 
 /// How a life ends when its time is over, unless a fault ends it before.
@@ -48,6 +51,7 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut lives: Vec<Life> = (0..rng.random_range(2..=5)).map(|_| Life::draw(&mut rng)).collect();
         lives.iter_mut().for_each(|life| life.draw_steps(&mut rng));
+        lives.iter_mut().for_each(|life| life.draw_freezes(&mut rng));
         lives.extend([Life::quiet(45), Life::quiet(45)]);
         // Drawn apart, so that everything else stays what it was.
         let mut rng = StdRng::seed_from_u64(seed ^ 0x6d75_7465);
@@ -76,6 +80,36 @@ impl Plan {
         let faults = (1..100).map(|number| (number * 20, slow)).collect();
         let busy = Life { mood: Mood::Busy, faults, ..Life::quiet(60) };
         Self { seed, lives: vec![busy, Life::quiet(20)] }
+    }
+
+    /// A life in which the recorder does not run twice, for some seconds and for minutes, and one in which all is put in
+    /// order.
+    pub(crate) fn frozen(seed: u64, is_suspended: bool) -> Self {
+        let freeze = |after, seconds| Freeze {
+            after: Duration::from_millis(after),
+            length: Duration::from_secs(seconds),
+            is_suspended,
+        };
+        let freezes = vec![freeze(5_000 + 37 * seed, 3), freeze(20_000, 600)];
+        Self { seed, lives: vec![Life { freezes, ..Life::quiet(30) }, Life::quiet(20)] }
+    }
+
+    /// A life that is killed just behind a freeze, and one in which all is put in order.
+    pub(crate) fn killed_behind_a_freeze(millis: u64, is_suspended: bool) -> Self {
+        let (after, length) = (Duration::from_secs(5), Duration::from_secs(30));
+        let freezes = vec![Freeze { after, length, is_suspended }];
+        let length = after + Duration::from_millis(millis);
+        let killed = Life { freezes, length, end: End::Crash(Crash::Kill), ..Life::quiet(0) };
+        Self { seed: millis, lives: vec![killed, Life::quiet(20)] }
+    }
+
+    /// A life in which the wall clock is set and, just before a second ends behind it, the recorder does not run for a
+    /// while, and one in which all is put in order.
+    pub(crate) fn frozen_and_set(second: u64, is_suspended: bool) -> Self {
+        let (after, length) = (Duration::from_millis(second * 1_000 - 5), Duration::from_secs(8));
+        let steps = vec![(Duration::from_millis(10_500), 3_600_000_000)];
+        let freezes = vec![Freeze { after, length, is_suspended }];
+        Self { seed: second, lives: vec![Life { steps, freezes, ..Life::quiet(30) }, Life::quiet(20)] }
     }
 
     /// A life in which the call hangs, in the midst of market data, and then returns, and one in which all is put in order.
@@ -141,6 +175,7 @@ impl Life {
             pause: Duration::from_secs(3),
             jump: 0,
             steps: Vec::new(),
+            freezes: Vec::new(),
         }
     }
 
@@ -218,7 +253,18 @@ impl Life {
         });
         let jump = if rng.random_ratio(1, 4) { rng.random_range(0..100_000_000_000) } else { 0 };
         let (faults, pause) = (faults.into(), millis(rng, 0..20_000));
-        Self { mood: Mood::Wild, length, end, faults, full, displaced: Vec::new(), pause, jump, steps: Vec::new() }
+        Self {
+            mood: Mood::Wild,
+            length,
+            end,
+            faults,
+            full,
+            displaced: Vec::new(),
+            pause,
+            jump,
+            steps: Vec::new(),
+            freezes: Vec::new(),
+        }
     }
 
     /// Has the wall clock set, in every third life or so, and between lives.
@@ -238,6 +284,24 @@ impl Life {
         if rng.random_ratio(1, 5) {
             self.jump = step(rng);
         }
+    }
+}
+
+impl Life {
+    /// Has the process stopped, or the machine suspended, in every third life or so, for seconds or minutes.
+    fn draw_freezes(&mut self, rng: &mut StdRng) {
+        let count = if rng.random_ratio(1, 3) { rng.random_range(1..4) } else { 0 };
+        let end = u64::try_from(self.length.as_millis()).unwrap();
+        for _ in 0..count {
+            let longest = if rng.random() { 20_000 } else { 600_000 };
+            let (after, length) = (rng.random_range(0..end), rng.random_range(3_000..longest));
+            self.freezes.push(Freeze {
+                after: Duration::from_millis(after),
+                length: Duration::from_millis(length),
+                is_suspended: rng.random(),
+            });
+        }
+        self.freezes.sort_unstable_by_key(|freeze| freeze.after);
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::tape::Tape;
 use std::collections::BTreeMap;
-use upbit_recorder::clock::{Clock, Instant};
+use upbit_recorder::clock::{self, Clock, Instant};
 
 /// The first process id; each life has the next one, by which its `started` event is known.
 pub(crate) const FIRST_PID: u32 = 4711;
@@ -25,13 +25,15 @@ pub(crate) struct Moment {
     pub(crate) stamp: u64,
 }
 
-/// A time during which one clock made the stamps.
+/// A time during which one clock made the stamps. It begins with a life, with a line, or where the machine was suspended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) from: Instant,
     pub(crate) clock: Clock,
     /// The event of the step with which it began survived the end of the life.
     pub(crate) is_on_record: bool,
+    /// The line goes on in it.
+    pub(crate) is_resumed: bool,
 }
 
 /// All lines so far.
@@ -60,6 +62,10 @@ impl Timeline {
     /// something of it on disk.
     pub(crate) fn add_life(&mut self, spans: &[Span], ahead: Option<u64>, is_on_record: bool) {
         for (number, span) in spans.iter().enumerate() {
+            if span.is_resumed {
+                self.spans.push((self.lines.len() - 1, *span));
+                continue;
+            }
             let begins = span.clock.stamp_at(span.from).as_micros();
             let (is_set, is_first) = (number > 0, self.lines.is_empty());
             if is_set || ahead.is_some() || is_first {
@@ -87,6 +93,12 @@ impl Timeline {
     pub(crate) fn at(&self, instant: Instant) -> Moment {
         let (line, span) = self.spans.iter().rev().find(|(_, span)| span.from <= instant).unwrap_or(&self.spans[0]);
         Moment { line: *line, stamp: span.clock.stamp_at(instant).as_micros() }
+    }
+
+    /// The same, where it is known on which side of a suspension it was.
+    pub(crate) fn on(&self, moment: clock::Moment) -> Moment {
+        let (line, span) = self.spans.iter().rev().find(|(_, span)| span.from <= moment.at).unwrap_or(&self.spans[0]);
+        Moment { line: *line, stamp: span.clock.stamp_of(moment).as_micros() }
     }
 
     /// The first moment of a stamp that is later than `after` and not on an earlier line than `read`; `None`: there is

@@ -12,6 +12,7 @@ use super::disk::{Crash, SimDisk};
 use super::exchange::books::Books;
 use super::exchange::{Pipe, exchange};
 use super::listing::Listing;
+use super::machine::{Frozen, Machine};
 use super::oracle::Oracle;
 use super::plan::{End, Life, Plan};
 use super::tape::Tape;
@@ -27,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::assembly::{self, Ending, Place};
-use upbit_recorder::clock::{Clock, Instant, Stamp, Wall, sleep_until};
+use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources, Url};
 use upbit_recorder::connection::ConnectionId;
 use upbit_recorder::desired::Listed;
@@ -89,6 +90,8 @@ pub(crate) struct Lived {
     pub(crate) sync_failed: bool,
     /// Its start could not read all that the recorder had told.
     pub(crate) hid_events: bool,
+    /// When it was not let run.
+    pub(crate) frozen: Vec<Frozen>,
 }
 
 /// Lets a plan happen, in virtual time and in a runtime of its own.
@@ -116,10 +119,11 @@ struct World {
     outside: JoinSet<()>,
     /// Begins with the world and is never set.
     clock: Clock,
-    /// How far the wall clock is ahead of it, µs.
+    /// How far the wall clock is set ahead of it, µs.
     ahead: Arc<AtomicI64>,
     /// Answers the question which pairs there are, where patterns need it.
     listing: Option<Listing>,
+    machine: Machine,
     lives: u32,
     oracle: Oracle,
 }
@@ -128,12 +132,25 @@ impl World {
     fn new(plan: &Plan) -> Self {
         let clock = Clock::anchored(Stamp::from_micros(BEGINNING).unwrap());
         let (disk, books) = (SimDisk::new(plan.seed), Books::default());
-        let (pipe, exchange) = exchange(plan.seed, &books, clock);
+        let machine = Machine::default();
+        let (pipe, exchange) = exchange(plan.seed, &books, clock, &machine);
         let mut outside = JoinSet::new();
         outside.spawn(exchange.run());
         let config = config();
         let oracle = Oracle::new(config.storage.sync_interval);
-        Self { config, disk, books, pipe, outside, clock, ahead: Arc::default(), listing: None, lives: 0, oracle }
+        Self {
+            config,
+            disk,
+            books,
+            pipe,
+            outside,
+            clock,
+            ahead: Arc::default(),
+            machine,
+            listing: None,
+            lives: 0,
+            oracle,
+        }
     }
 
     async fn run(mut self, plan: &Plan) -> Outcome {
@@ -153,12 +170,15 @@ impl World {
 
     async fn live(&mut self, life: &Life, seed: u64) -> Lived {
         let from = self.clock.now();
-        let (base, ahead) = (self.clock, self.ahead.clone());
+        let (base, ahead, machine) = (self.clock, self.ahead.clone(), self.machine.clone());
         let read = move || {
-            let wall = base.stamp().as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed));
-            Stamp::from_micros(wall).unwrap()
+            let wall = base.stamp().after(machine.suspended());
+            Stamp::from_micros(wall.as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed))).unwrap()
         };
-        let clock = Clock::anchored(read());
+        let machine = self.machine.clone();
+        let boot = Boot::new(move || machine.suspended());
+        let clock = Clock::anchored(read()).beside(&boot);
+        self.machine.begin_life(from, &life.freezes);
         self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
         let files = self.disk.begin_life(life.faults.clone());
@@ -166,11 +186,11 @@ impl World {
         self.lives += 1;
         let (listing, listed) = watch::channel(Listed::default());
         let follower = follow(self.listing.clone(), self.clock, listing);
-        let place = Place { files, clock, wall: Wall::new(read), listed, pid, seed, shutdown: shutdown.clone() };
+        let place = Place { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() };
         let (status, shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
-        let spans = Mutex::new(vec![Span { from, clock, is_on_record: true }]);
+        let spans = Mutex::new(vec![Span { from, clock, is_on_record: true, is_resumed: false }]);
         let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
             Ok((supervisor, hosts)) => {
@@ -179,7 +199,7 @@ impl World {
                     biased;
                     ended = recording => ended,
                     () = follower => unreachable!("it goes on while there is a recorder"),
-                    () = watch_clock(shown, &spans) => unreachable!("the status is published until the end"),
+                    () = watch_clock(shown, &self.machine, &spans) => unreachable!("the status is published until the end"),
                 }
             }
             Err(_) => Ended::Failed,
@@ -195,6 +215,7 @@ impl World {
         let (sync_failed, hid_events) = (self.disk.sync_failed(), self.disk.hid_events());
         let tape = Tape::read(&self.disk);
         self.disk.end_life(crash);
+        let frozen = self.machine.end_life();
         // What was aborted is dropped, and the exchange notices that the socket is gone.
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -210,7 +231,8 @@ impl World {
         let started = start_of(&left, pid).and_then(|index| left.events[index]["ts_recv"].as_u64());
         let told = if started.is_some() || self.has_lines_since(from, &left) { &tape } else { &left };
         let ahead = last_found(told, pid);
-        Lived { life, spans, ahead, from, to, ended, recovered, started, sync_failed, hid_events }
+        resume(&mut spans, &frozen);
+        Lived { life, spans, ahead, from, to, ended, recovered, started, sync_failed, hid_events, frozen }
     }
 
     /// Whether anything that was sent since then is on the tape.
@@ -250,6 +272,7 @@ impl World {
             crash = self.happen_to_disk(life, shutdown) => crash,
             () = self.set_clock(&life.steps) => unreachable!("it never ends"),
             () = self.displace(life) => unreachable!("it never ends"),
+            () = self.freeze() => unreachable!("it never ends"),
         }
     }
 
@@ -271,8 +294,22 @@ impl World {
         std::future::pending().await
     }
 
+    /// Freezes the machine where no socket is there to do it.
+    async fn freeze(&self) {
+        while let Some(next) = self.machine.next() {
+            sleep_until(Some(next.max(self.clock.now()) + Duration::from_millis(500))).await;
+            if self.machine.next() == Some(next)
+                && let Some(freeze) = self.machine.take_due(self.clock.now())
+            {
+                self.machine.freeze(self.clock.now(), freeze).await;
+            }
+        }
+        std::future::pending().await
+    }
+
     async fn happen_to_disk(&self, life: &Life, shutdown: &CancellationToken) -> Crash {
-        let end = self.clock.now() + life.length;
+        let start = self.clock.now();
+        let end = start + life.length;
         if let Some((after, length, room)) = life.full {
             let full = self.clock.now() + after;
             sleep_until(Some(full.min(end))).await;
@@ -280,7 +317,12 @@ impl World {
             sleep_until(Some((full + length).min(end))).await;
             self.disk.set_room(None);
         }
-        sleep_until(Some(end)).await;
+        // Time in which it does not run is none of the life's.
+        while let ran = self.machine.ran(start, self.clock.now())
+            && ran < life.length
+        {
+            sleep_until(Some(self.clock.now() + (life.length - ran))).await;
+        }
         match life.end {
             End::Crash(crash) => crash,
             End::Stop => {
@@ -306,17 +348,29 @@ fn follow(listing: Option<Listing>, clock: Clock, listed: watch::Sender<Listed>)
 }
 
 /// Notes when the recorder's clock moves.
-async fn watch_clock(mut shown: watch::Receiver<Status>, spans: &Mutex<Vec<Span>>) {
+async fn watch_clock(mut shown: watch::Receiver<Status>, machine: &Machine, spans: &Mutex<Vec<Span>>) {
     while shown.changed().await.is_ok() {
         let at = shown.borrow_and_update().at;
         let mut spans = spans.lock().unwrap();
-        let clock = spans.last().unwrap().clock;
+        let clock = spans.last().unwrap().clock.resumed(machine.suspended());
         let now = clock.now();
         if clock.stamp_at(now) != at {
-            spans.push(Span { from: now, clock: clock.moved(now, at), is_on_record: true });
+            spans.push(Span { from: now, clock: clock.moved(now, at), is_on_record: true, is_resumed: false });
         }
     }
     std::future::pending().await
+}
+
+/// Stamps go on behind the time in which the machine was suspended, from that moment on.
+fn resume(spans: &mut Vec<Span>, frozen: &[Frozen]) {
+    for frozen in frozen.iter().filter(|frozen| !frozen.suspended.is_zero()) {
+        let suspended = frozen.suspended_in_all;
+        let is_before = |span: &Span| span.from <= frozen.from && span.clock.suspended() < suspended;
+        let index = spans.partition_point(is_before);
+        let Some(before) = index.checked_sub(1).map(|index| spans[index]) else { continue };
+        let clock = before.clock.resumed(suspended);
+        spans.insert(index, Span { from: frozen.from, clock, is_resumed: true, ..before });
+    }
 }
 
 /// Whether a step is on disk.

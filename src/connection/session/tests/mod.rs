@@ -23,6 +23,11 @@ fn request(code: &str) -> Request {
     Request { subscriptions: vec![trade], format: Format::Default }
 }
 
+/// An instant of a machine that was never suspended.
+fn awake(at: Instant) -> Moment {
+    Moment { at, suspended: Duration::ZERO }
+}
+
 /// A session and the time it lives in.
 struct Rig {
     session: Session,
@@ -49,7 +54,7 @@ impl Rig {
 
     fn with(settings: Settings, now: Instant) -> Self {
         let connects = Arc::new(ConnectBudget::new(settings.config.connects_per_second, now));
-        let mut session = Session::new(settings, connects, 3, now);
+        let mut session = Session::new(settings, connects, 3, awake(now));
         session.handle_request(now, request("KRW-BTC"));
         let mut rig = Self { session, now, commands: Vec::new(), events: Vec::new() };
         rig.drain();
@@ -251,7 +256,7 @@ fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
     let now = Clock::anchored(Stamp::MAX).now();
     let connects = Arc::new(ConnectBudget::new(5, now));
     let settings = Settings { id: ConnectionId::Public, config: config(), credentials: None };
-    let mut session = Session::new(settings, Arc::clone(&connects), 1, now);
+    let mut session = Session::new(settings, Arc::clone(&connects), 1, awake(now));
     session.handle_request(now, request("KRW-BTC"));
     session.handle_timeout(now);
     let answer = Answer { status: 418, body: b"blocked for 120 seconds".to_vec(), ..Answer::default() };

@@ -147,6 +147,10 @@ impl Healer {
             self.overlap = told.last.before(MICROSECOND)..=self.clock.stamp().after(WRITTEN_WITHIN);
             (self.steps, self.clock, self.client, self.handed_on) = (told.steps, told.clock, None, told.last);
         }
+        if told.clock != self.clock {
+            // The machine was suspended: its stamps are of the same time line.
+            (self.clock, self.client) = (told.clock, None);
+        }
         self.handed_on = self.handed_on.max(told.last);
         self.has_unread = true;
     }

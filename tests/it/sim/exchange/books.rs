@@ -1,7 +1,7 @@
 //! What the exchange knows of itself: the truth that a recording is held against.
 
 use std::sync::{Arc, Mutex, MutexGuard};
-use upbit_recorder::clock::Instant;
+use upbit_recorder::clock::{Instant, Moment};
 use upbit_recorder::connection::ConnectionId;
 
 /// Shared by the exchange's sessions and read by the oracle.
@@ -45,12 +45,12 @@ pub(crate) struct Session {
     pub(crate) opened: Instant,
     pub(crate) closed: Option<Instant>,
     /// How many bytes the recorder had read, and since when.
-    pub(crate) reads: Vec<(u64, Instant)>,
+    pub(crate) reads: Vec<(u64, Moment)>,
 }
 
 impl Session {
     /// When the recorder had read up to `end`.
-    fn read_at(&self, end: u64) -> Option<Instant> {
+    fn read_at(&self, end: u64) -> Option<Moment> {
         let index = self.reads.partition_point(|(read, _)| *read < end);
         self.reads.get(index).map(|(_, at)| *at)
     }
@@ -59,6 +59,11 @@ impl Session {
 impl Side {
     /// When the recorder read the last byte of an object; `None`: never.
     pub(crate) fn read_at(&self, sent: &Sent) -> Option<Instant> {
+        self.read_on(sent).map(|moment| moment.at)
+    }
+
+    /// The same, with what the monotonic clock leaves out.
+    pub(crate) fn read_on(&self, sent: &Sent) -> Option<Moment> {
         self.sessions[sent.session].read_at(sent.end?)
     }
 }
@@ -88,7 +93,7 @@ impl Books {
         mutes.iter_mut().filter(|mute| mute.session == session).for_each(|mute| _ = mute.to.get_or_insert(now));
     }
 
-    pub(crate) fn note_read(&self, (id, session): (ConnectionId, usize), read: u64, now: Instant) {
+    pub(crate) fn note_read(&self, (id, session): (ConnectionId, usize), read: u64, now: Moment) {
         self.lock()[id as usize].sessions[session].reads.push((read, now));
     }
 

@@ -9,6 +9,7 @@ pub(super) mod mute;
 mod talk;
 mod wire;
 
+use super::machine::Machine;
 use books::Books;
 use mute::Muteness;
 use rand::rngs::StdRng;
@@ -21,7 +22,7 @@ use talk::serve;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use upbit_recorder::clock::{Clock, Instant};
+use upbit_recorder::clock::{Clock, Instant, Moment};
 use upbit_recorder::config::Url;
 use upbit_recorder::connection::dial::{Dial, DialError, Opened};
 use upbit_recorder::connection::{ConnectionId, Stage};
@@ -57,6 +58,7 @@ pub(crate) struct Pipe {
     shared: Arc<Mutex<Shared>>,
     books: Books,
     clock: Clock,
+    machine: Machine,
     calls: mpsc::Sender<Call>,
 }
 
@@ -107,15 +109,16 @@ enum End {
 pub(crate) struct Exchange {
     books: Books,
     clock: Clock,
+    machine: Machine,
     calls: mpsc::Receiver<Call>,
 }
 
-/// An exchange, and the way to it.
-pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock) -> (Pipe, Exchange) {
+/// An exchange, and the way to it from a machine.
+pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock, machine: &Machine) -> (Pipe, Exchange) {
     let (sender, calls) = mpsc::channel(4);
     let shared = Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind }));
-    let pipe = Pipe { shared, books: books.clone(), clock, calls: sender };
-    (pipe, Exchange { books: books.clone(), clock, calls })
+    let pipe = Pipe { shared, books: books.clone(), clock, machine: machine.clone(), calls: sender };
+    (pipe, Exchange { books: books.clone(), clock, machine: machine.clone(), calls })
 }
 
 impl Pipe {
@@ -155,8 +158,11 @@ impl Dial for Pipe {
         };
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let session = self.books.open(id, self.clock.now());
-        let (books, clock) = (self.books.clone(), self.clock);
-        let on_read = move |read| books.note_read((id, session), read, clock.now());
+        let (books, clock, machine) = (self.books.clone(), self.clock, self.machine.clone());
+        let on_read = move |read| {
+            let moment = Moment { at: clock.now(), suspended: machine.suspended() };
+            books.note_read((id, session), read, moment);
+        };
         let call = Call { id, session, stream: theirs, script };
         self.calls.send(call).await.map_err(|_| DialError::new(Stage::Tcp, "the world has ended"))?;
         Ok(Opened { stream: Wire::new(ours, Box::new(on_read)), address: "192.0.2.1:443".into() })
@@ -170,7 +176,7 @@ impl Exchange {
             tokio::select! {
                 biased;
                 call = self.calls.recv() => match call {
-                    Some(call) => drop(sessions.spawn(serve(call, self.books.clone(), self.clock))),
+                    Some(call) => drop(sessions.spawn(serve(call, self.books.clone(), self.clock, self.machine.clone()))),
                     None => return,
                 },
                 Some(ended) = sessions.join_next() => ended.unwrap(),

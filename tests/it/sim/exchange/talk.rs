@@ -1,5 +1,6 @@
 //! One socket of the simulated exchange: request, frames, and the end that was drawn for it.
 
+use super::super::machine::Machine;
 use super::books::Books;
 use super::mute::{Kind, Muteness, STREAMS, list};
 use super::wire::Wire;
@@ -25,10 +26,10 @@ type ServerEnd = Wire<fn(u64)>;
 type Socket = WebSocketStream<ServerEnd>;
 
 /// Serves one socket until one of the two hangs up.
-pub(super) async fn serve(call: Call, books: Books, clock: Clock) {
+pub(super) async fn serve(call: Call, books: Books, clock: Clock, machine: Machine) {
     let key = (call.id, call.session);
     let rng = StdRng::seed_from_u64(call.script.seed);
-    let mut talk = Talk { key, books, clock, rng, written: Arc::default(), asked: Vec::new(), mute: None };
+    let mut talk = Talk { key, books, clock, machine, rng, written: Arc::default(), asked: Vec::new(), mute: None };
     talk.run(call.stream, &call.script).await;
     talk.books.end_mute(key, clock.now());
     talk.books.close(key, clock.now());
@@ -39,6 +40,7 @@ struct Talk {
     key: (ConnectionId, usize),
     books: Books,
     clock: Clock,
+    machine: Machine,
     rng: StdRng,
     written: Arc<AtomicU64>,
     /// The public streams of the request that stands.
@@ -53,6 +55,7 @@ enum Turn {
     Mute(bool),
     Send,
     Flood,
+    Freeze,
     End,
 }
 
@@ -91,6 +94,7 @@ impl Talk {
                 biased;
                 () = sleep_until(Some(end)) => Turn::End,
                 heard = socket.next() => Turn::Heard(heard.and_then(Result::ok)),
+                () = sleep_until(self.machine.next()) => Turn::Freeze,
                 () = sleep_until(turning) => Turn::Mute(self.mute.is_none()),
                 () = sleep_until(Some(flood)), if floods > 0 => Turn::Flood,
                 () = sleep_until(Some(next)) => Turn::Send,
@@ -119,6 +123,7 @@ impl Talk {
                     (flood, floods) = (self.clock.now() + Duration::from_secs(1), floods - 1);
                     self.flood(socket).await
                 }
+                Turn::Freeze => self.freeze(socket).await,
                 Turn::Send => {
                     next = self.clock.now() + Duration::from_millis(self.rng.random_range(0..=2_000 / script.rate));
                     self.send_some(socket).await
@@ -170,6 +175,17 @@ impl Talk {
             }
         }
         true
+    }
+
+    /// Freezes the recorder's machine with something on the way to it.
+    async fn freeze(&mut self, socket: &mut Socket) -> bool {
+        let Some(freeze) = self.machine.take_due(self.clock.now()) else { return true };
+        let mut alive = true;
+        for _ in 0..self.rng.random_range(0..20) {
+            alive = alive && self.send_some(socket).await;
+        }
+        self.machine.freeze(self.clock.now(), freeze).await;
+        alive
     }
 
     fn set_mute(&mut self, mute: Option<Muteness>) {

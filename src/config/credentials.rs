@@ -2,11 +2,10 @@
 //! they are needed, and never stand in a `Config`.
 
 use super::Sources;
+use super::files::{self, Guard};
 use super::reader::Reader;
 use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use std::fmt;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The places of both keys, and how tokens are signed.
@@ -53,7 +52,8 @@ impl KeyPlaces {
 impl KeyPlace {
     fn load(&self) -> Result<Secret, KeyError> {
         let text = match self {
-            Self::File(path) => read_key_file(path),
+            // Who may read it was asked when the configuration was checked.
+            Self::File(path) => read_key_file(path, Guard::Owner),
             Self::Variable(name) => std::env::var(name).map_err(|_| "it is not set, or no text".to_owned()),
         };
         let key = text.and_then(|text| match key_problem(&text) {
@@ -88,11 +88,8 @@ fn key_problem(text: &str) -> Option<String> {
     Some(problem.to_owned())
 }
 
-fn read_key_file(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => "it is no plain text: save it as UTF-8 without a byte order mark".to_owned(),
-        _ => error.to_string(),
-    })
+fn read_key_file(path: &Path, guard: Guard) -> Result<String, String> {
+    files::read(path, files::MOST_SECRET, guard)?.ok_or_else(files::missing)
 }
 
 /// A key cannot be read.
@@ -165,7 +162,7 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
     };
     // systemd guards this directory itself, by means that a file's mode does not show.
     let path = Path::new(directory).join(key.credential);
-    let text = read_key_file(&path);
+    let text = read_key_file(&path, Guard::Owner);
     let holds_a_key = !matches!(&text, Ok(text) if text.trim().is_empty()) && path.exists();
     if let Some(problem) = unusable(&path, text).filter(|_| holds_a_key) {
         reader.refuse_openly(key.setting, format!("it is empty, {} is not set, and {problem}", key.variable));
@@ -175,13 +172,7 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
 }
 
 fn check_file(path: &Path) -> Result<(), String> {
-    let shown = path.display();
-    let file = std::fs::metadata(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    let mode = file.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(format!("others than its owner may read {shown} (mode {mode:03o}): chmod 600 {shown}"));
-    }
-    unusable(path, read_key_file(path)).map_or(Ok(()), Err)
+    unusable(path, read_key_file(path, Guard::OwnerAlone)).map_or(Ok(()), Err)
 }
 
 /// Why there is no key in a file that holds `text`.
@@ -189,7 +180,7 @@ fn unusable(path: &Path, text: Result<String, String>) -> Option<String> {
     let shown = path.display();
     match text {
         Ok(text) => key_problem(&text).map(|problem| format!("{shown} {problem}")),
-        Err(error) => Some(format!("{shown} cannot be read: {error}")),
+        Err(problem) => Some(format!("{shown}: {problem}")),
     }
 }
 

@@ -9,12 +9,10 @@
 //! fault and left out, so that the faults of the others are found in the same run.
 
 use super::faults::{Fault, Origin};
+use super::files::{self, Guard};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The shipped file: documentation and defaults in one.
@@ -116,29 +114,17 @@ fn collect<T>(result: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
 
 fn read_file(path: &Path) -> Result<Layer, Fault> {
     let origin = Origin::open(path.display().to_string());
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse_toml(&text, origin),
-        Err(error) => Err(whole(&origin, format!("cannot be read: {error}"))),
+    match files::read(path, files::MOST_CONFIG, Guard::None) {
+        Ok(Some(text)) => parse_toml(&text, origin),
+        Ok(None) => Err(whole(&origin, files::missing())),
+        Err(problem) => Err(whole(&origin, problem)),
     }
 }
 
-/// The permissions are asked of the open file, so that they are those of the bytes that are read.
 fn read_secret_file(path: &Path) -> Result<Option<Layer>, Fault> {
     let origin = Origin::secret(path.display().to_string());
-    let unreadable = |error: std::io::Error| whole(&origin, format!("cannot be read: {error}"));
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        let way_out = format!("chmod 600 {}", path.display());
-        return Err(whole(&origin, format!("others than its owner may read it (mode {mode:03o}): {way_out}")));
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
-    parse_toml(&text, origin).map(Some)
+    let text = files::read(path, files::MOST_SECRET, Guard::OwnerAlone).map_err(|problem| whole(&origin, problem))?;
+    text.map(|text| parse_toml(&text, origin)).transpose()
 }
 
 fn parse_toml(text: &str, origin: Origin) -> Result<Layer, Fault> {

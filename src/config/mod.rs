@@ -10,6 +10,7 @@
 
 mod credentials;
 mod faults;
+mod files;
 mod layers;
 mod reader;
 mod sections;

@@ -2,6 +2,7 @@
 //! agree on.
 
 use super::credentials;
+use super::files;
 use super::layers::Sources;
 use super::reader::Reader;
 use super::subscribe;
@@ -65,7 +66,7 @@ fn read_connection(
         max_message_bytes: to_usize(reader.size(&key("max_message_bytes"), 4 * KIB..=64 * MIB)),
         tls_ca_file: reader.optional(&key("tls_ca_file"), |text| {
             let path = PathBuf::from(text);
-            std::fs::File::open(&path).map(|_| path).map_err(|error| format!("`{text}` cannot be read: {error}"))
+            files::check_certificates(&path).map(|()| path).map_err(|problem| format!("`{text}`: {problem}"))
         }),
         subscribe: Vec::new(),
     };

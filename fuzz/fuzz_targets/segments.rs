@@ -18,9 +18,10 @@ static PLACE: LazyLock<(TempDir, Disk)> = LazyLock::new(|| {
 fuzz_target!(|content: &[u8]| {
     let (directory, disk) = &*PLACE;
     std::fs::write(directory.path().join("segment.jsonl"), content).expect("there is room");
-    match inspect(disk, Path::new("segment.jsonl")).expect("it can be read") {
+    match inspect(disk, Path::new("segment.jsonl"), 1024).expect("it can be read") {
         Inspected::Empty => assert!(content.is_empty()),
         Inspected::Foreign => assert!(!content.is_empty()),
+        Inspected::Damaged => assert!(content.len() > 1024),
         Inspected::Segment { bytes, torn, .. } => {
             assert_eq!(bytes, content.len() as u64);
             assert!(content.ends_with(&torn) && !torn.contains(&b'\n'));

@@ -19,6 +19,8 @@ pub use line::Line;
 pub use lines::Lines;
 
 use crate::clock::Stamp;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::open::Obstacle;
 use crate::recording::naming::stream_key::StreamKey;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -28,7 +30,8 @@ use std::path::{Path, PathBuf};
 /// A directory with a recording: `data_dir`, its `private/`, or its `rest/`. All have the same layout.
 #[derive(Clone, Debug)]
 pub struct Tape {
-    root: PathBuf,
+    data_dir: PathBuf,
+    below: PathBuf,
 }
 
 /// The last lines of a stream.
@@ -89,8 +92,13 @@ impl TapeError {
 
 impl Tape {
     /// The tape in a directory; one that is not there is empty.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self::below(data_dir, "")
+    }
+
+    /// The tape in a directory of a data directory.
+    pub fn below(data_dir: impl Into<PathBuf>, below: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), below: below.into() }
     }
 
     /// The streams that have a segment.
@@ -98,7 +106,7 @@ impl Tape {
     /// # Errors
     /// A directory cannot be read.
     pub fn streams(&self) -> Result<BTreeSet<StreamKey>, TapeError> {
-        segments::streams(&self.root)
+        self.open()?.map_or_else(|| Ok(BTreeSet::new()), |disk| segments::streams(&disk))
     }
 
     /// The lines of `stream` whose stamps lie in `stamps`, oldest segment first; in the order of their stamps, but where
@@ -108,7 +116,8 @@ impl Tape {
     /// # Errors
     /// The archive cannot be listed. What cannot be read later on is an item, and the next segment follows.
     pub fn lines(&self, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<Lines, TapeError> {
-        Ok(Lines::new(segments::list(&self.root, stream, &stamps)?, stamps))
+        let Some(disk) = self.open()? else { return Ok(Lines::new(Vec::new(), stamps)) };
+        Ok(Lines::new(segments::list(&disk, stream, &stamps)?, stamps))
     }
 
     /// The last `count` lines of `stream` with stamps before `before`. Reads the newest segments first and no more of
@@ -120,13 +129,14 @@ impl Tape {
         let mut last = LastLines::default();
         let mut newer = VecDeque::new();
         let mut end = before;
+        let Some(disk) = self.open()? else { return Ok(last) };
         // Date by date, since an archive can have thousands. What was there before the oldest of them comes last.
-        for begin in segments::dates_back(&self.root)?.into_iter().chain([Stamp::default()]) {
+        for begin in segments::dates_back(&disk)?.into_iter().chain([Stamp::default()]) {
             let Some(until) = end.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { break };
             if begin > until || newer.len() == count {
                 continue;
             }
-            let mut segments = segments::list(&self.root, stream, &(begin..=until))?;
+            let mut segments = segments::list(&disk, stream, &(begin..=until))?;
             while let Some(segment) = segments.pop()
                 && newer.len() < count
             {
@@ -139,6 +149,17 @@ impl Tape {
         }
         last.lines = newer.into();
         Ok(last)
+    }
+}
+
+impl Tape {
+    /// The directory; `None` where there is none of ours.
+    fn open(&self) -> Result<Option<Disk>, TapeError> {
+        let disk = Disk::existing(&self.data_dir).and_then(|disk| disk.beneath(&self.below));
+        match disk {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
+            disk => disk.map(Some).map_err(TapeError::at("open", &self.data_dir.join(&self.below))),
+        }
     }
 }
 

@@ -13,6 +13,11 @@
 use super::TapeError;
 use super::source::Source;
 use crate::clock::Stamp;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::lines::{LONGEST_OWN, Lines};
+use crate::recording::files::open::{Access, Obstacle};
+use crate::recording::files::{AppendFile, Files};
+use crate::recording::journal::line;
 use crate::recording::naming::layout::{self, Archived, SegmentName, Tree};
 use crate::recording::naming::manifest::Entry;
 use crate::recording::naming::stream_key::StreamKey;
@@ -20,9 +25,8 @@ use jiff::civil::{Date, Time};
 use jiff::tz::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::ops::RangeInclusive;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,117 +41,123 @@ const NAMED_LATER: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) enum Segment {
     /// One in the archive, by its name below the root; the length of its content, where the manifest tells.
-    Archived { root: PathBuf, name: SegmentName, listed: Option<u64> },
+    Archived { disk: Disk, name: SegmentName, listed: Option<u64> },
     /// The one that was active, held open.
-    Active { path: PathBuf, file: File },
+    Active { stream: StreamKey, path: PathBuf, file: File },
 }
 
 impl Segment {
     /// Opens it where its lines from `begin` on are, or before; `None` where it is gone since it was listed: pruned.
     pub(super) fn open(self, begin: Stamp) -> Result<Option<Source>, TapeError> {
-        let (root, name, listed) = match self {
-            Self::Active { path, file } => return Source::plain(path, file, begin).map(Some),
-            Self::Archived { root, name, listed } => (root, name, listed),
+        let (disk, name, listed) = match self {
+            Self::Active { stream, path, file } => {
+                return Source::plain(path, file, line::longest(&stream), begin).map(Some);
+            }
+            Self::Archived { disk, name, listed } => (disk, name, listed),
         };
-        let (plain, sealed) = (root.join(name.plain()), root.join(name.sealed()));
+        let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));
+        let shown = |path: &Path| disk.path().join(path);
         // What is sealed is proved. A plain file beside it may be what a power cut left of its source.
-        if let Some(file) = open(&sealed)? {
-            return Ok(Some(Source::sealed(sealed, file, listed)));
+        if let Some(file) = open(&disk, &sealed)? {
+            return Ok(Some(Source::sealed(shown(&sealed), file, longest, listed)));
         }
-        if let Some(file) = open(&plain)? {
-            return Source::plain(plain, file, begin).map(Some);
+        if let Some(file) = open(&disk, &plain)? {
+            return Source::plain(shown(&plain), file, longest, begin).map(Some);
         }
         // The plain file goes when the sealed one is there.
-        Ok(open(&sealed)?.map(|file| Source::sealed(sealed, file, listed)))
+        Ok(open(&disk, &sealed)?.map(|file| Source::sealed(shown(&sealed), file, longest, listed)))
     }
 }
 
 /// The segments of `stream` that can have lines in `stamps`, oldest first.
-pub(super) fn list(root: &Path, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<Vec<Segment>, TapeError> {
-    let path = root.join(Tree::Public.active(stream));
+pub(super) fn list(disk: &Disk, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<Vec<Segment>, TapeError> {
+    let path = Tree::Public.active(stream);
     for _ in 0..LOOKS {
-        let active = open(&path)?;
+        // Where another thing has the name, whoever records writes to `misc`.
+        let active = open_unless_in_the_way(disk, &path)?;
         let mut segments = Vec::new();
-        for date in dates(root, stamps)? {
-            segments.append(&mut archived(root, (&date, stream), stamps)?);
+        for date in dates(disk, stamps)? {
+            segments.append(&mut archived(disk, (&date, stream), stamps)?);
         }
-        if is_still(&path, active.as_ref())? {
-            segments.extend(active.map(|file| Segment::Active { path, file }));
+        if is_still(disk, &path, active.as_ref())? {
+            let (stream, path) = (stream.clone(), disk.path().join(path));
+            segments.extend(active.map(|file| Segment::Active { stream, path, file }));
             return Ok(segments);
         }
     }
-    Err(TapeError::Restless { path })
+    Err(TapeError::Restless { path: disk.path().join(path) })
 }
 
 /// When the dates begin that have a directory, newest first.
-pub(super) fn dates_back(root: &Path) -> Result<Vec<Stamp>, TapeError> {
-    let dates = dates(root, &(Stamp::default()..=Stamp::MAX))?;
+pub(super) fn dates_back(disk: &Disk) -> Result<Vec<Stamp>, TapeError> {
+    let dates = dates(disk, &(Stamp::default()..=Stamp::MAX))?;
     Ok(dates.iter().rev().filter_map(|date| span_of(date)).map(|(begin, _)| begin).collect())
 }
 
-/// The streams that have a segment below `root`.
-pub(super) fn streams(root: &Path) -> Result<BTreeSet<StreamKey>, TapeError> {
-    let mut streams: BTreeSet<StreamKey> = names(root)?.iter().filter_map(|name| layout::parse_active(name)).collect();
-    let archive = root.join(Tree::Public.archive());
-    for date in names(&archive)?.into_iter().filter(|name| layout::is_date_directory(name)) {
-        let archived = names(&archive.join(&date))?;
+/// The streams that have a segment.
+pub(super) fn streams(disk: &Disk) -> Result<BTreeSet<StreamKey>, TapeError> {
+    let mut streams: BTreeSet<StreamKey> =
+        names(disk, Path::new(""))?.iter().filter_map(|name| layout::parse_active(name)).collect();
+    let archive = Tree::Public.archive();
+    for date in names(disk, &archive)?.into_iter().filter(|name| layout::is_date_directory(name)) {
+        let archived = names(disk, &archive.join(&date))?;
         streams.extend(archived.iter().filter_map(|name| segment(&date, name)).map(|segment| segment.stream));
     }
     Ok(streams)
 }
 
 /// The directories of the dates that `stamps` touches, in order.
-fn dates(root: &Path, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>, TapeError> {
+fn dates(disk: &Disk, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>, TapeError> {
     let touches = |name: &String| {
         // No segment spans two dates.
         span_of(name).is_some_and(|(begin, end)| begin <= *stamps.end() && *stamps.start() < end)
     };
-    Ok(names(&root.join(Tree::Public.archive()))?.into_iter().filter(touches).collect())
+    Ok(names(disk, &Tree::Public.archive())?.into_iter().filter(touches).collect())
 }
 
 /// A stream's segments in the directory of a date, as far as they can have lines in `stamps`; with what the manifest
 /// says of them.
 fn archived(
-    root: &Path,
+    disk: &Disk,
     (date, stream): (&str, &StreamKey),
     stamps: &RangeInclusive<Stamp>,
 ) -> Result<Vec<Segment>, TapeError> {
-    let directory = root.join(Tree::Public.archive()).join(date);
+    let directory = Tree::Public.archive().join(date);
     let begin = format!("{stream}.");
     let mut found = BTreeSet::new();
     for _ in 0..2 {
-        let own = names(&directory)?.into_iter().filter(|name| name.starts_with(&begin));
+        let own = names(disk, &directory)?.into_iter().filter(|name| name.starts_with(&begin));
         found.extend(own.filter_map(|name| segment(date, &name)).filter(|segment| segment.stream == *stream));
     }
     found.retain(|name: &SegmentName| name.first.before(NAMED_LATER) <= *stamps.end());
     let Some(manifest) = found.first().map(SegmentName::manifest) else { return Ok(Vec::new()) };
-    let entries = read_manifest(&root.join(manifest), stream)?;
+    let entries = read_manifest(disk, &manifest, stream)?;
     let segments = found.into_iter().filter_map(|name| {
         let file = name.sealed().file_name()?.to_str()?.to_owned();
         let entry = entries.get(&file);
         let ends_too_early = entry.is_some_and(|entry| entry.last < stamps.start().as_micros());
         let listed = entry.map(|entry| entry.bytes);
-        (!ends_too_early).then(|| Segment::Archived { root: root.to_owned(), name, listed })
+        (!ends_too_early).then(|| Segment::Archived { disk: disk.clone(), name, listed })
     });
     Ok(segments.collect())
 }
 
 /// The entries of one stream, by the names of the files. Lines that are none are passed over.
-fn read_manifest(path: &Path, stream: &StreamKey) -> Result<BTreeMap<String, Entry>, TapeError> {
+fn read_manifest(disk: &Disk, path: &Path, stream: &StreamKey) -> Result<BTreeMap<String, Entry>, TapeError> {
     let mut entries = BTreeMap::new();
-    let Some(file) = open(path)? else { return Ok(entries) };
+    // What is in the way of it lists nothing, and what is sealed says enough itself.
+    let Some(file) = open_unless_in_the_way(disk, path)? else { return Ok(entries) };
     // A day of the whole exchange has thousands of entries: most need not be understood.
     let begin = format!("{{\"name\":\"{stream}.");
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).map_err(TapeError::at("read", path))? > 0 {
+    let mut lines = Lines::new(file, LONGEST_OWN);
+    while let Some(line) = lines.next_line().map_err(at(disk, "read", path))? {
         if line.starts_with(begin.as_bytes())
-            && let Ok(entry) = serde_json::from_slice::<Entry>(&line)
+            && let Ok(entry) = serde_json::from_slice::<Entry>(line)
         {
             entries.insert(entry.name.clone(), entry);
         }
-        line.clear();
     }
+    lines.tell(path);
     Ok(entries)
 }
 
@@ -170,31 +180,36 @@ fn segment(directory: &str, name: &str) -> Option<SegmentName> {
 }
 
 /// Whether the active file is the one that is held open, or there is still none.
-fn is_still(path: &Path, held: Option<&File>) -> Result<bool, TapeError> {
-    let now = match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        metadata => Some(metadata.map_err(TapeError::at("look at", path))?),
-    };
-    let held = held.map(File::metadata).transpose().map_err(TapeError::at("look at", path))?;
-    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    Ok(now.map(identity) == held.map(identity))
+fn is_still(disk: &Disk, path: &Path, held: Option<&File>) -> Result<bool, TapeError> {
+    let Some(held) = held else { return Ok(open_unless_in_the_way(disk, path)?.is_none()) };
+    let now = disk.identify(path).map_err(at(disk, "look at", path))?;
+    let held = held.identify().map_err(at(disk, "look at", path))?;
+    Ok(now.is_some_and(|now| now.file == held.file))
+}
+
+/// `None` where there is none, or another thing has its name.
+fn open_unless_in_the_way(disk: &Disk, path: &Path) -> Result<Option<File>, TapeError> {
+    match disk.file(path, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
+        file => file.map(Some).map_err(at(disk, "open", path)),
+    }
 }
 
 /// `None` where it is not there.
-fn open(path: &Path) -> Result<Option<File>, TapeError> {
-    match File::open(path) {
+fn open(disk: &Disk, path: &Path) -> Result<Option<File>, TapeError> {
+    match disk.file(path, Access::Read) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        file => file.map(Some).map_err(TapeError::at("open", path)),
+        file => file.map(Some).map_err(at(disk, "open", path)),
     }
 }
 
 /// The names in a directory that are text; none where there is no such directory.
-fn names(path: &Path) -> Result<Vec<String>, TapeError> {
-    let entries = match std::fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(TapeError::at("list", path))?,
-    };
-    let names = entries.map(|entry| entry.map(|entry| entry.file_name().into_string()));
-    let names = names.collect::<Result<Vec<_>, _>>().map_err(TapeError::at("list", path))?;
-    Ok(names.into_iter().flatten().collect())
+fn names(disk: &Disk, path: &Path) -> Result<Vec<String>, TapeError> {
+    let names = disk.names(path).map_err(at(disk, "list", path))?;
+    Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
+}
+
+fn at(disk: &Disk, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TapeError {
+    let path = disk.path().join(path);
+    move |source| TapeError::Io { action, path, source }
 }

@@ -12,10 +12,6 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
-/// The longest line that the recorder can write: the longest message that can be configured, 64 MiB, kept as a string in
-/// which every byte takes six, and what stands around it.
-const LONGEST: usize = 6 * 64 * 1024 * 1024 + 64;
-
 /// Read at a time.
 const CHUNK: usize = 128 * 1024;
 
@@ -33,15 +29,16 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A plain file, whose lines before `begin` are passed over as far as that costs less than reading them.
-    pub(super) fn plain(path: PathBuf, mut file: File, begin: Stamp) -> Result<Self, TapeError> {
+    /// A plain file of lines up to `longest` bytes; those before `begin` are passed over as far as that costs less than
+    /// reading them.
+    pub(super) fn plain(path: PathBuf, mut file: File, longest: usize, begin: Stamp) -> Result<Self, TapeError> {
         seek::before(&mut file, begin).map_err(TapeError::at("read", &path))?;
-        Ok(Self::new(path, Box::new(file), None))
+        Ok(Self::new(path, Box::new(file), longest, None))
     }
 
     /// A sealed file; `listed` is the length of its content by the manifest.
-    pub(super) fn sealed(path: PathBuf, file: File, listed: Option<u64>) -> Self {
-        Self::new(path, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), listed)
+    pub(super) fn sealed(path: PathBuf, file: File, longest: usize, listed: Option<u64>) -> Self {
+        Self::new(path, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), longest, listed)
     }
 
     /// The next line that has a stamp; after an error perhaps another.
@@ -60,9 +57,9 @@ impl Source {
         None
     }
 
-    fn new(path: PathBuf, content: Box<dyn Read + Send>, listed: Option<u64>) -> Self {
+    fn new(path: PathBuf, content: Box<dyn Read + Send>, longest: usize, listed: Option<u64>) -> Self {
         let reader = BufReader::with_capacity(CHUNK, content);
-        Self { path, reader, longest: LONGEST, found: 0, listed, is_within_line: false, is_over: false }
+        Self { path, reader, longest, found: 0, listed, is_within_line: false, is_over: false }
     }
 
     /// The next line without its line break; `None` at the end.
@@ -125,8 +122,7 @@ mod tests {
     fn a_line_that_is_too_long_is_an_error_and_the_next_one_follows() {
         let text =
             [b"{\"ts_recv\":1,".to_vec(), vec![b'x'; 300], b"\n{\"ts_recv\":2,}\n{\"ts_recv\":3,".to_vec()].concat();
-        let mut source = Source::new("x".into(), Box::new(io::Cursor::new(text)), None);
-        source.longest = 100;
+        let mut source = Source::new("x".into(), Box::new(io::Cursor::new(text)), 100, None);
         assert!(matches!(source.next(), Some(Err(TapeError::TooLong { most: 100, .. }))));
         assert_eq!(source.next().unwrap().unwrap().stamp().as_micros(), 2);
         assert!(source.next().is_none());

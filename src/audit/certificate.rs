@@ -11,17 +11,22 @@ use super::figures::decimal;
 use super::finding::Residue;
 use super::stream::StreamAudit;
 use crate::clock::Stamp;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::open::Access;
+use crate::recording::files::{EntryKind, Files};
 use crate::recording::naming::layout::{self, Tree};
+use crate::recording::recovery::quarantine::{clear, clear_directories};
 use bigdecimal::BigDecimal;
 use serde::Serialize;
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// See the module. Dropped before it is finished it leaves nothing.
 #[derive(Debug)]
 pub struct Certificate {
+    disk: Disk,
     path: PathBuf,
     unfinished: PathBuf,
     out: BufWriter<File>,
@@ -85,18 +90,30 @@ pub struct CertificateError {
 }
 
 impl Certificate {
-    /// Begins the certificate of a day; `now` is the stamp of the audit.
+    /// Begins the certificate of a day; `now` is the stamp of the audit. What is in its way goes to the quarantine.
     ///
     /// # Errors
     /// The directory or the file cannot be made.
     pub fn begin(data_dir: &Path, day: &Day, now: Stamp) -> Result<Self, CertificateError> {
-        let directory = data_dir.join(layout::date_directory(Tree::Public, day.date));
+        let disk = Disk::open(data_dir).map_err(at(data_dir))?;
+        let directory = layout::date_directory(Tree::Public, day.date);
         let path = directory.join(layout::CERTIFICATE);
         // Two audits of one day may run at the same time.
         let unfinished = directory.join(format!("{}.{}.tmp", layout::CERTIFICATE, std::process::id()));
-        let begun = fs::create_dir_all(&directory).and_then(|()| File::create(&unfinished));
-        let out = BufWriter::new(begun.map_err(at(&unfinished))?);
-        let mut certificate = Self { path, unfinished, out, totals: Totals::default(), unaudited: Vec::new() };
+        let begin = || {
+            clear_directories(&disk, &directory).map_err(|error| error.source)?;
+            disk.make_directory(&directory)?;
+            for file in [&path, &unfinished] {
+                clear(&disk, Tree::Public, file, EntryKind::File).map_err(|error| error.source)?;
+            }
+            match disk.remove(&unfinished) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                // One of the same number left it behind.
+                _ => disk.file(&unfinished, Access::Create),
+            }
+        };
+        let out = BufWriter::new(begin().map_err(at(&data_dir.join(&unfinished)))?);
+        let mut certificate = Self { disk, path, unfinished, out, totals: Totals::default(), unaudited: Vec::new() };
         certificate.write(format_args!(
             "{{\"date\":\"{}\",\"from\":\"{}\",\"until\":\"{}\",\"whole\":{},\"audited\":{now},\"version\":\"{}\",\"streams\":[",
             day.date,
@@ -145,23 +162,22 @@ impl Certificate {
             "residue": residue, "blind_below": decimal::shown(blind_below), "verdict": verdict});
         let end = end.to_string();
         self.write(format_args!("\n],{}\n", &end[1..]))?;
-        self.out.flush().map_err(at(&self.unfinished))?;
-        self.out.get_ref().sync_all().map_err(at(&self.unfinished))?;
-        fs::rename(&self.unfinished, &self.path).map_err(at(&self.path))?;
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(at(directory))?;
-        Ok(self.path.clone())
+        let shown = |path: &Path| self.disk.path().join(path);
+        let written = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
+        written.map_err(at(&shown(&self.unfinished)))?;
+        self.disk.replace(&self.unfinished, &self.path).map_err(at(&shown(&self.path)))?;
+        Ok(shown(&self.path))
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), CertificateError> {
-        self.out.write_fmt(text).map_err(at(&self.unfinished))
+        self.out.write_fmt(text).map_err(at(&self.disk.path().join(&self.unfinished)))
     }
 }
 
 impl Drop for Certificate {
     fn drop(&mut self) {
         // Fails where it was finished, and then there is nothing to remove.
-        let _ = fs::remove_file(&self.unfinished);
+        let _ = self.disk.remove(&self.unfinished);
     }
 }
 

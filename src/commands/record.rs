@@ -13,8 +13,8 @@ use crate::recording::threads;
 use crate::rest::codes::{self, VenueError};
 use crate::rest::healing::{self, Healer};
 use crate::rest::markets::Markets;
+use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
-use crate::rest::{self, pairs};
 use crate::signals::Signals;
 use crate::status::{Display, Status};
 use crate::supervisor::{Failure, Supervisor};
@@ -115,7 +115,7 @@ fn set_up(
     run_until: Option<Instant>,
     status: watch::Sender<Status>,
     signals: &Signals,
-) -> Result<(Supervisor, Lock), RecordError> {
+) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
         tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
     }
@@ -125,10 +125,10 @@ fn set_up(
     }
     let directory = |source| RecordError::Directory { path: config.data_dir.display().to_string(), source };
     let files = Arc::new(Disk::open(&config.data_dir).map_err(directory)?);
-    let lock = Lock::take(&config.data_dir, clock.stamp())?;
+    let lock = Arc::new(Lock::take(&files, clock.stamp())?);
     let shutdown = signals.shutdown.orderly.clone();
     let is_needed = codes::has_patterns(config);
-    let kept = Markets::kept(&rest::directory(&config.data_dir));
+    let kept = Markets::kept(&config.data_dir);
     let evidence = ListingEvidence::new(kept, clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
     let (wall, boot) = (Wall::machine(), Boot::machine());
@@ -136,7 +136,8 @@ fn set_up(
     let place = Place { files, clock, wall, boot, listed, pid, seed, shutdown };
     let network =
         |connection: &ConnectionConfig| Ok(Network::new(clock, tls::client_config(connection.tls_ca_file.as_deref())?));
-    let (mut supervisor, hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
+    let (mut supervisor, mut hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
+    hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
     if is_needed || codes::is_checkable(config) {
         pairs::spawn(config, clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;

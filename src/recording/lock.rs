@@ -1,21 +1,47 @@
-//! One recorder per directory: an flock on `.lock`, which also says who holds it.
+//! One recorder per directory: an flock on the directory itself, and one on `.lock`, which also says who holds it.
 //!
-//! The kernel gives the lock back when the process ends, however it ends, so there is never a stale one.
+//! ```text
+//! data_dir   flock, for as long as the process runs      whatever becomes of the names in it
+//! .lock      flock, {"host":…,"pid":…,"started":…}       made anew where somebody has taken it away
+//! ```
+//!
+//! The kernel gives the locks back when the process ends, however it ends, so there is never a stale one.
 
-use super::naming::layout::LOCK;
+use super::files::disk::Disk;
+use super::files::open::{Access, Obstacle};
+use super::files::{AppendFile, EntryKind, FileId, Files, StorageError};
+use super::naming::layout::{LOCK, Tree};
+use super::recovery::quarantine::{clear, quarantine};
 use crate::clock::Stamp;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// More than a holder needs; a file that is longer says nothing.
+const MOST_BYTES: u64 = 4096;
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    disk: Disk,
+    text: String,
+    held: Mutex<Held>,
+}
+
+/// What is locked, and whether it was told that its name no longer leads to it.
+#[derive(Debug)]
+struct Held {
+    /// Which directory, and its lock: none where the file system has no locks for directories.
+    id: FileId,
+    directory: Option<OwnedFd>,
+    file: File,
+    is_told: bool,
 }
 
 /// The process that holds a lock.
@@ -51,33 +77,121 @@ pub enum LockError {
         /// The system's answer.
         source: io::Error,
     },
+    /// What is in the way of the file could not be moved away.
+    #[error(transparent)]
+    InTheWay(#[from] StorageError),
 }
 
 impl Lock {
     /// Locks a data directory for this process, which was started at `started`.
-    pub fn take(directory: &Path, started: Stamp) -> Result<Self, LockError> {
-        let path = directory.join(LOCK);
-        let failed = |source| LockError::Io { path: path.clone(), source };
-        let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = open.map_err(failed)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
-                let holder = serde_json::from_str(&text).ok();
-                return Err(LockError::Held { directory: directory.to_owned(), holder });
-            }
-            locked => locked.map_err(|errno| failed(errno.into()))?,
-        }
+    ///
+    /// # Errors
+    /// Another process has it, or the file system says no.
+    pub fn take(disk: &Disk, started: Stamp) -> Result<Self, LockError> {
+        let id = disk.id().map_err(Self::failed(disk))?;
+        let directory = lock_directory(disk)?;
+        let Some(file) = open(disk)? else { return Err(held_by_another(disk)) };
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let holder = Holder { host, pid: std::process::id(), started: started.as_micros() };
         let text = serde_json::to_string(&holder).expect("strings and numbers always serialise");
-        // The lock is held either way: on a full disk the next process is only not told by whom.
-        if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{text}")) {
-            tracing::warn!(file = %path.display(), %error, "cannot note who holds the lock");
-        }
-        Ok(Self { _file: file })
+        note(&file, &text);
+        let held = Mutex::new(Held { id, directory, file, is_told: false });
+        Ok(Self { disk: disk.clone(), text, held })
     }
+
+    /// Looks whether the directory is still the one that is locked, and `.lock` still ours; what is not is locked anew.
+    pub fn look(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.renew(&mut held) {
+            Ok(true) => held.is_told = false,
+            Ok(false) if !held.is_told => {
+                held.is_told = true;
+                tracing::error!(
+                    "somebody has taken .lock away, and another process has locked the one that is there now"
+                );
+            }
+            Err(error) if !held.is_told => {
+                held.is_told = true;
+                tracing::warn!(%error, "somebody has taken .lock away, and it cannot be made anew");
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether all is locked that has to be.
+    fn renew(&self, held: &mut Held) -> Result<bool, LockError> {
+        let failed = || Self::failed(&self.disk);
+        let id = self.disk.id().map_err(failed())?;
+        if id != held.id {
+            (held.id, held.directory) = (id, lock_directory(&self.disk)?);
+        }
+        let named = self.disk.identify(Path::new(LOCK)).map_err(failed())?;
+        let own = held.file.identify().map_err(failed())?;
+        if named.is_some_and(|named| named.file == own.file) {
+            return Ok(true);
+        }
+        let Some(file) = open(&self.disk)? else { return Ok(false) };
+        tracing::warn!("somebody has taken .lock away: it was made anew, and the directory was locked all the time");
+        note(&file, &self.text);
+        held.file = file;
+        Ok(true)
+    }
+
+    fn failed(disk: &Disk) -> impl FnOnce(io::Error) -> LockError {
+        let path = disk.path().join(LOCK);
+        move |source| LockError::Io { path, source }
+    }
+}
+
+/// A lock of the directory itself; `None` where the file system has none for directories.
+fn lock_directory(disk: &Disk) -> Result<Option<OwnedFd>, LockError> {
+    let directory = disk.directory().map_err(Lock::failed(disk))?;
+    match try_flock(&directory) {
+        Ok(true) => Ok(Some(directory)),
+        Ok(false) => Err(held_by_another(disk)),
+        // Such as NFS, which has locks for files that are open for writing alone.
+        Err(errno) => {
+            let (path, error) = (disk.path().display(), io::Error::from(errno));
+            tracing::warn!(directory = %path, %error, "directories cannot be locked here: .lock alone keeps a second recorder away");
+            Ok(None)
+        }
+    }
+}
+
+/// The file, locked; `None` where another process has the lock. What is in its way is none of ours and moved away.
+fn open(disk: &Disk) -> Result<Option<File>, LockError> {
+    let path = Path::new(LOCK);
+    clear(disk, Tree::Public, path, EntryKind::File)?;
+    let file = match disk.file(path, Access::Update) {
+        Err(error) if Obstacle::of(&error) == Some(Obstacle::Shared) => {
+            quarantine(disk, Tree::Public, path, "it has other names")?;
+            disk.file(path, Access::Update)
+        }
+        file => file,
+    };
+    let file = file.map_err(Lock::failed(disk))?;
+    let is_ours = try_flock(&file).map_err(|errno| Lock::failed(disk)(errno.into()))?;
+    Ok(is_ours.then_some(file))
+}
+
+/// Whether the lock is ours now; `false`: somebody else has it.
+fn try_flock(file: impl AsFd) -> Result<bool, Errno> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        locked => locked.map(|()| true),
+    }
+}
+
+/// The lock is held either way: on a full disk the next process is only not told by whom.
+fn note(mut file: &File, text: &str) {
+    if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{text}")) {
+        tracing::warn!(%error, "cannot note in .lock who holds the directory");
+    }
+}
+
+fn held_by_another(disk: &Disk) -> LockError {
+    let text = disk.read_all(Path::new(LOCK), MOST_BYTES).unwrap_or_default();
+    LockError::Held { directory: disk.path().to_owned(), holder: serde_json::from_slice(&text).ok() }
 }
 
 impl fmt::Display for Holder {
@@ -97,16 +211,109 @@ fn describe(holder: Option<&Holder>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::files::Root;
+    use std::os::unix::fs::symlink;
+
+    const STARTED: u64 = 1_795_324_324_113_204;
+
+    struct Scene {
+        directory: tempfile::TempDir,
+        disk: Disk,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let disk = Disk::open(directory.path()).unwrap();
+            Self { directory, disk }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.directory.path().join(name)
+        }
+
+        fn take(&self) -> Result<Lock, LockError> {
+            Lock::take(&self.disk, Stamp::from_micros(STARTED).unwrap())
+        }
+
+        fn holder(&self) -> Holder {
+            serde_json::from_slice(&std::fs::read(self.path(LOCK)).unwrap()).unwrap()
+        }
+    }
 
     #[test]
     fn a_second_lock_names_the_holder() {
-        let directory = tempfile::tempdir().unwrap();
-        let started = Stamp::from_micros(1_795_324_324_113_204).unwrap();
-        let lock = Lock::take(directory.path(), started).unwrap();
-        let error = Lock::take(directory.path(), started).unwrap_err().to_string();
+        let scene = Scene::new();
+        let lock = scene.take().unwrap();
+        let error = scene.take().unwrap_err().to_string();
         assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
         assert!(error.contains("started 2026-11-22T05:12:04Z"), "{error}");
         drop(lock);
-        Lock::take(directory.path(), started).unwrap();
+        scene.take().unwrap();
+    }
+
+    #[test]
+    fn the_directory_stays_locked_without_its_file() {
+        let scene = Scene::new();
+        let _lock = scene.take().unwrap();
+        std::fs::remove_file(scene.path(LOCK)).unwrap();
+        assert!(matches!(scene.take(), Err(LockError::Held { .. })));
+    }
+
+    #[test]
+    fn a_file_that_was_taken_away_is_made_anew() {
+        let scene = Scene::new();
+        let lock = scene.take().unwrap();
+        std::fs::remove_file(scene.path(LOCK)).unwrap();
+        lock.look();
+        assert_eq!(scene.holder().started, STARTED);
+        std::fs::remove_file(scene.path(LOCK)).unwrap();
+        std::fs::write(scene.path(LOCK), "another one").unwrap();
+        lock.look();
+        assert_eq!(scene.holder().started, STARTED);
+        // An older version locks the file alone.
+        let file = File::open(scene.path(LOCK)).unwrap();
+        assert_eq!(try_flock(&file), Ok(false));
+        assert!(!scene.path("quarantine").exists());
+    }
+
+    #[test]
+    fn a_directory_that_was_made_again_is_locked_too() {
+        let scene = Scene::new();
+        let lock = scene.take().unwrap();
+        std::fs::remove_dir_all(scene.directory.path()).unwrap();
+        assert_eq!(scene.disk.look_at_root().unwrap(), Root::MadeAgain);
+        lock.look();
+        assert_eq!(scene.holder().started, STARTED);
+        let another = Disk::open(scene.directory.path()).unwrap();
+        std::fs::remove_file(scene.path(LOCK)).unwrap();
+        assert!(matches!(Lock::take(&another, Stamp::default()), Err(LockError::Held { .. })));
+    }
+
+    #[test]
+    fn what_is_in_its_way_is_moved_and_never_written() {
+        for kind in ["link", "hard link", "directory", "pipe"] {
+            let scene = Scene::new();
+            let (lock, victim) = (scene.path(LOCK), scene.path("victim"));
+            std::fs::write(&victim, "not ours").unwrap();
+            match kind {
+                "link" => symlink(&victim, &lock).unwrap(),
+                "hard link" => std::fs::hard_link(&victim, &lock).unwrap(),
+                "directory" => std::fs::create_dir(&lock).unwrap(),
+                _ => rustix::fs::mkfifoat(rustix::fs::CWD, &lock, rustix::fs::Mode::RWXU).unwrap(),
+            }
+            let _lock = scene.take().unwrap();
+            assert_eq!(scene.holder().started, STARTED, "{kind}");
+            assert_eq!(std::fs::read(&victim).unwrap(), b"not ours", "{kind}");
+            assert!(std::fs::symlink_metadata(scene.path("quarantine/.lock")).is_ok(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_file_locked_by_an_older_version_is_respected() {
+        let scene = Scene::new();
+        let file = File::create(scene.path(LOCK)).unwrap();
+        assert_eq!(try_flock(&file), Ok(true));
+        assert!(matches!(scene.take(), Err(LockError::Held { holder: None, .. })));
     }
 }

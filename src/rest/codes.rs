@@ -47,7 +47,7 @@ pub fn check_venues(config: &Config) -> Result<(), VenueError> {
 /// The configuration with its patterns resolved by the list that an earlier start kept, as far as it has one.
 pub fn resolve_kept(config: &Config) -> Config {
     let mut resolved = config.clone();
-    let Some(markets) = Markets::kept(&super::directory(&config.data_dir)).filter(|_| has_patterns(config)) else {
+    let Some(markets) = Markets::kept(&config.data_dir).filter(|_| has_patterns(config)) else {
         return resolved;
     };
     let listed = markets.codes();

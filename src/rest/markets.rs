@@ -10,19 +10,24 @@
 
 use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
+use crate::recording::files::EntryKind;
+use crate::recording::naming::layout::Tree;
+use crate::recording::recovery::quarantine::clear;
 use crate::upbit::codes::is_code;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file of the list, in the directory of what is fetched.
 pub const FILE: &str = "markets.json";
 
 /// The most pairs that are taken from an answer: ten times what the exchange lists.
 pub const MOST_PAIRS: usize = 10_000;
+
+/// A file that is longer is none: an answer has 4 MiB at the most.
+const MOST_BYTES: u64 = 8 << 20;
 
 /// Odd entries of an answer that are shown, and how much of each; the rest is counted.
 const ODD_SHOWN: usize = 3;
@@ -77,27 +82,27 @@ impl Markets {
         client.get(Request::new("market/all")).await.map(Self::of)
     }
 
-    /// The list that was kept in `directory`; `None` where there is none that can be read.
-    pub fn kept(directory: &Path) -> Option<Self> {
-        let text = fs::read(directory.join(FILE)).ok()?;
+    /// The list that was kept below a data directory; `None` where there is none that can be read.
+    pub fn kept(data_dir: &Path) -> Option<Self> {
+        let text = super::existing(data_dir)?.read_all(Path::new(FILE), MOST_BYTES).ok()?;
         let markets = Self::of(serde_json::from_slice(&text).ok()?);
         (!markets.pairs.is_empty()).then_some(markets)
     }
 
-    /// Keeps this list in `directory`. One without any pair is a mistake of somebody's and not kept.
+    /// Keeps this list below a data directory. One without any pair is a mistake of somebody's and not kept.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn keep(&self, directory: &Path) -> io::Result<()> {
+    pub fn keep(&self, data_dir: &Path) -> io::Result<()> {
         if self.pairs.is_empty() {
             return Ok(());
         }
         let objects: Vec<&str> = self.pairs.iter().map(|pair| pair.object.get()).collect();
+        let disk = super::open(data_dir).map_err(io::Error::other)?;
+        clear(&disk, Tree::Public, Path::new(FILE), EntryKind::File).map_err(|error| error.source)?;
         // Two programs of one directory may write at the same time.
-        let unfinished = directory.join(format!("{FILE}.{}.tmp", std::process::id()));
-        fs::write(&unfinished, format!("[{}]\n", objects.join(",\n")))?;
-        fs::File::open(&unfinished)?.sync_all()?;
-        fs::rename(&unfinished, directory.join(FILE))
+        let unfinished = PathBuf::from(format!("{FILE}.{}.tmp", std::process::id()));
+        disk.put(&unfinished, Path::new(FILE), format!("[{}]\n", objects.join(",\n")).as_bytes())
     }
 
     /// The codes alone.
@@ -170,7 +175,7 @@ mod tests {
         };
         assert_eq!(objects(&kept), objects(&markets));
         assert_eq!((kept.pairs[0].korean_name.as_str(), kept.pairs[1].english_name.as_str()), ("비트코인", ""));
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(directory.path().join("rest")).unwrap().count(), 1);
     }
 
     fn read(answer: &str) -> Markets {
@@ -225,9 +230,13 @@ mod tests {
     #[test]
     fn what_cannot_be_read_counts_as_none() {
         let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("rest")).unwrap();
         for text in ["", "[", "[]", "{}", "[1]", r#"[{"market":"x"}]"#] {
-            fs::write(directory.path().join(FILE), text).unwrap();
+            std::fs::write(directory.path().join("rest").join(FILE), text).unwrap();
             assert!(Markets::kept(directory.path()).is_none(), "{text}");
         }
+        let long = format!("{ANSWER}{}", " ".repeat(usize::try_from(MOST_BYTES).unwrap()));
+        std::fs::write(directory.path().join("rest").join(FILE), long).unwrap();
+        assert!(Markets::kept(directory.path()).is_none(), "it is too long");
     }
 }

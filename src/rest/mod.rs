@@ -26,6 +26,10 @@ pub mod quotation;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::{EntryKind, Files, StorageError};
+use crate::recording::naming::layout::Tree;
+use crate::recording::recovery::quarantine::clear;
 use client::budget::{Budget, BudgetError, Priority};
 use client::http::{Http, HttpSetupError};
 use client::{Client, RestError};
@@ -43,14 +47,17 @@ pub fn directory(data_dir: &Path) -> PathBuf {
 /// Why the exchange cannot even be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The directory of what is fetched cannot be made.
-    #[error("cannot make the directory {}: {source}", path.display())]
+    /// The data directory cannot be opened, or made.
+    #[error("cannot open the directory {}: {source}", path.display())]
     Directory {
         /// Which.
         path: PathBuf,
         /// The system's answer.
         source: io::Error,
     },
+    /// The directory of what is fetched cannot be made below it.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     /// The HTTP client cannot be made.
     #[error(transparent)]
     Http(#[from] HttpSetupError),
@@ -83,11 +90,31 @@ impl FetchError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Setup(SetupError::Http(_)) => Exit::Config,
-            Self::Setup(SetupError::Directory { .. }) | Self::Rest(RestError::Budget(_)) => Exit::Io,
+            Self::Setup(SetupError::Directory { .. } | SetupError::Storage(_)) | Self::Rest(RestError::Budget(_)) => {
+                Exit::Io
+            }
             Self::Rest(RestError::Credentials(_) | RestError::Signing(_)) => Exit::Refused,
             Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Empty => Exit::Unavailable,
         }
     }
+}
+
+/// Opens the directory of what is fetched, making it where it is not there. What is in its way goes to the quarantine of
+/// the data directory.
+///
+/// # Errors
+/// It cannot be made or opened.
+pub fn open(data_dir: &Path) -> Result<Disk, SetupError> {
+    let name = Path::new(DIRECTORY);
+    let disk = Disk::open(data_dir).map_err(|source| SetupError::Directory { path: data_dir.to_owned(), source })?;
+    clear(&disk, Tree::Public, name, EntryKind::Directory)?;
+    disk.make_directory(name).map_err(StorageError::at("make the directory", name))?;
+    Ok(disk.beneath(name).map_err(StorageError::at("open", name))?)
+}
+
+/// The directory of what is fetched, to read what is there; `None` where there is none that can be read.
+pub fn existing(data_dir: &Path) -> Option<Disk> {
+    Disk::existing(data_dir).and_then(|disk| disk.beneath(Path::new(DIRECTORY))).ok()
 }
 
 /// A client of the exchange that is configured. It trusts what the market data connection trusts.
@@ -95,9 +122,8 @@ impl FetchError {
 /// # Errors
 /// The directory or the client cannot be made.
 pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
-    let path = directory(&config.data_dir);
-    std::fs::create_dir_all(&path).map_err(|source| SetupError::Directory { path: path.clone(), source })?;
+    let disk = open(&config.data_dir)?;
     let http = Http::new(&config.rest.url, config.public.tls_ca_file.as_deref())?;
-    let budget = Budget::new(&path, config.rest.requests_per_second, priority);
+    let budget = Budget::new(disk, config.rest.requests_per_second, priority);
     Ok(Client::new(http, clock, budget, rand::random()))
 }

@@ -8,6 +8,8 @@ use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::logging::Logging;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::open::Access;
 use crate::recording::naming::stream_key::StreamKey;
 use crate::rest;
 use crate::rest::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
@@ -18,7 +20,7 @@ use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use text::Report;
 use tokio_util::sync::CancellationToken;
 
@@ -87,7 +89,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, logging: 
     match audited {
         Ok((report, totals, certificate)) => super::print(|out| {
             match options.json {
-                true => drop(io::copy(&mut File::open(&certificate)?, out)?),
+                true => drop(io::copy(&mut open(config, &certificate)?, out)?),
                 false => report.write(out, &totals, &certificate)?,
             }
             Ok(if totals.is_exact() { Exit::Success } else { Exit::Wrong })
@@ -111,7 +113,7 @@ async fn audit(
     let streams = streams(&tape, options)?;
     let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), logging).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
-    let auditor = Auditor { tape, fetched: Tape::new(rest::directory(&config.data_dir)), day, gaps };
+    let auditor = Auditor { tape, fetched: Tape::below(&config.data_dir, rest::DIRECTORY), day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
     let mut report = Report::new(day);
     for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(found)) {
@@ -133,6 +135,12 @@ async fn audit(
     }
     let totals = certificate.totals.clone();
     Ok((report, totals, certificate.finish()?))
+}
+
+/// Opens what was just written, below the data directory.
+fn open(config: &Config, certificate: &Path) -> io::Result<File> {
+    let path = certificate.strip_prefix(&config.data_dir).map_err(io::Error::other)?;
+    Disk::existing(&config.data_dir)?.file(path, Access::Read)
 }
 
 /// The trade streams of the pairs that are meant; the places of so many fit the exchange seventy times.

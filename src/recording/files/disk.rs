@@ -1,12 +1,15 @@
 //! The real disk: a directory of the operating system.
 
-use super::{AppendFile, FileId, Files, Free, Identity, Listed, ReadFile, Root, append_all};
+use super::open::{self, Access, Obstacle};
+use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, Listed, ReadFile, Root, append_all};
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use std::ffi::{CStr, OsStr, OsString};
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -14,10 +17,11 @@ use std::sync::{Arc, OnceLock};
 /// whoever does that a hundred times will not stop.
 const REMOVALS: usize = 100;
 
-/// A data directory. It is held open, so that it stays the same one however its path is renamed.
-#[derive(Debug)]
+/// A data directory. It is held open, so that it stays the same one however its path is renamed. What is below it is
+/// opened without following links; the path of the directory itself may lead over some, for that is the user's own word.
+#[derive(Clone, Debug)]
 pub struct Disk {
-    root: Held,
+    root: Arc<Held>,
     path: PathBuf,
 }
 
@@ -31,8 +35,19 @@ struct Held {
 impl Disk {
     /// Opens a data directory, making it where it is not there.
     pub fn open(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).create(path)?;
-        Ok(Self { root: Held::open(path)?, path: path.to_owned() })
+        make(path)?;
+        Self::existing(path)
+    }
+
+    /// Opens a data directory that is there.
+    pub fn existing(path: &Path) -> io::Result<Self> {
+        Ok(Self { root: Arc::new(Held::open(path)?), path: path.to_owned() })
+    }
+
+    /// A directory below this one, with the same layout in it.
+    pub fn beneath(&self, path: &Path) -> io::Result<Self> {
+        let root = Held { directory: self.open_directory(path)?, next: OnceLock::new() };
+        Ok(Self { root: Arc::new(root), path: self.path.join(path) })
     }
 
     /// The path it was opened by.
@@ -40,55 +55,166 @@ impl Disk {
         &self.path
     }
 
-    fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<File> {
-        let file = fs::openat(&self.root, path, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, file_mode(path))?;
-        Ok(File::from(file))
+    /// A descriptor of its own for the directory itself, to hold a lock with.
+    pub fn directory(&self) -> io::Result<OwnedFd> {
+        open::directory(self.root.as_fd(), Path::new(""))
+    }
+
+    /// Opens a regular file; an [`Obstacle`] where the name is another thing's.
+    pub fn file(&self, path: &Path, access: Access) -> io::Result<File> {
+        open::file(self.root.as_fd(), path, access, file_mode(path))
+    }
+
+    /// All of a file that has `most` bytes at the most; of a longer one an error of kind `InvalidData`.
+    pub fn read_all(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+        let mut content = Vec::new();
+        self.file(path, Access::Read)?.take(most + 1).read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is longer than {most} bytes")));
+        }
+        Ok(content)
+    }
+
+    /// Moves a file that is whole in place of the one before, if there is one, and makes that durable.
+    pub fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let ((from_root, from), (to_root, to_name)) = (self.place(from)?, self.place(to)?);
+        fs::renameat(&from_root, from, &to_root, to_name)?;
+        Ok(fs::fsync(self.open_directory(to.parent().unwrap_or(Path::new("")))?)?)
+    }
+
+    /// Puts a small file in place of the one before, if there is one; `unfinished` is its name until it is whole.
+    pub fn put(&self, unfinished: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+        match self.remove(unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = self.file(unfinished, Access::Create)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        self.replace(unfinished, path)
+    }
+
+    /// Which directory this is now: it was made again if somebody has removed it.
+    pub fn id(&self) -> io::Result<FileId> {
+        Ok(identity(&fs::fstat(&*self.root)?).file)
+    }
+
+    /// The names in a directory, in no order; none where there is no such directory.
+    pub fn names(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        self.each_name(path, |_, name| {
+            names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
+    /// The directory that a path is in, and its name there: most calls that take a path follow links in it.
+    fn place<'a>(&self, path: &'a Path) -> io::Result<(Above<'_>, &'a OsStr)> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        match path.parent() {
+            Some(above) if !above.as_os_str().is_empty() => Ok((Above::Opened(self.open_directory(above)?), name)),
+            _ => Ok((Above::Root(self.root.as_fd()), name)),
+        }
+    }
+
+    /// What has this name; `None` where there is nothing, or no directory that it could be in.
+    fn stat(&self, path: &Path) -> io::Result<Option<fs::Stat>> {
+        let is_nowhere =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+        let (root, name) = match self.place(path) {
+            Err(error) if is_nowhere(&error) => return Ok(None),
+            place => place?,
+        };
+        match fs::statat(&root, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            stat => Ok(Some(stat?)),
+        }
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<OwnedFd> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(fs::openat(&self.root, path, flags, Mode::empty())?)
+        open::directory(self.root.as_fd(), path)
     }
 
-    fn listed(&self, directory: &OwnedFd, entry: &fs::DirEntry) -> io::Result<Listed> {
-        use std::os::unix::ffi::OsStrExt;
-        let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()).to_owned();
-        let stat = fs::statat(directory, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
-        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        Ok(Listed { name, is_file, bytes: u64::try_from(stat.st_size).unwrap_or_default() })
+    fn each_name(&self, path: &Path, mut each: impl FnMut(&OwnedFd, &CStr) -> io::Result<()>) -> io::Result<()> {
+        let directory = match self.open_directory(path) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for entry in fs::Dir::read_from(&directory)? {
+            let entry = entry?;
+            if ![".", ".."].map(str::as_bytes).contains(&entry.file_name().to_bytes()) {
+                each(&directory, entry.file_name())?;
+            }
+        }
+        Ok(())
     }
+
+    /// Gives a name whose file has others, too, a file of its own with the same content: the others keep what it was.
+    fn unshare(&self, path: &Path) -> io::Result<()> {
+        let mut copy = path.as_os_str().to_owned();
+        copy.push(".unshared.tmp");
+        let copy = PathBuf::from(copy);
+        match self.remove(&copy) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            // A crash left it behind.
+            _ => {}
+        }
+        let mut unshared = self.file(&copy, Access::Create)?;
+        io::copy(&mut self.file(path, Access::Read)?, &mut unshared)?;
+        unshared.sync_all()?;
+        self.replace(&copy, path)?;
+        tracing::warn!(file = %path.display(), "has other names (hard links): it goes on in a copy, and they keep what it was");
+        Ok(())
+    }
+}
+
+fn listed(name: &OsStr, stat: &fs::Stat) -> Listed {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => EntryKind::File,
+        FileType::Directory => EntryKind::Directory,
+        FileType::Symlink => EntryKind::Link,
+        _ => EntryKind::Special,
+    };
+    let mode = Mode::from_raw_mode(stat.st_mode).bits();
+    Listed { name: name.to_owned(), kind, bytes: u64::try_from(stat.st_size).unwrap_or_default(), mode }
 }
 
 impl Files for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
-        // Read as well: what was taken away while it is written can be had through the descriptor alone.
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
-        Ok(Arc::new(self.open_at(path, flags)?))
+        Ok(Arc::new(self.file(path, Access::Create)?))
     }
 
     fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
-        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
-        Ok(Arc::new(self.open_at(path, flags)?))
+        match self.file(path, Access::Append) {
+            Err(error) if Obstacle::of(&error) == Some(Obstacle::Shared) => {
+                self.unshare(path)?;
+                Ok(Arc::new(self.file(path, Access::Append)?))
+            }
+            file => Ok(Arc::new(file?)),
+        }
     }
 
     fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
-        Ok(Box::new(self.open_at(path, OFlags::RDONLY)?))
+        Ok(Box::new(self.file(path, Access::Read)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        match fs::renameat_with(&self.root, from, &self.root, to, RenameFlags::NOREPLACE) {
+        let ((from_root, from), (to_root, to)) = (self.place(from)?, self.place(to)?);
+        match fs::renameat_with(&from_root, from, &to_root, to, RenameFlags::NOREPLACE) {
             // Some network file systems cannot refuse to replace; our names never repeat, so asking first is enough.
-            Err(Errno::INVAL | Errno::NOSYS) => match fs::statat(&self.root, to, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::INVAL | Errno::NOSYS) => match fs::statat(&to_root, to, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => Err(Errno::EXIST.into()),
-                Err(_) => Ok(fs::renameat(&self.root, from, &self.root, to)?),
+                Err(_) => Ok(fs::renameat(&from_root, from, &to_root, to)?),
             },
             other => Ok(other?),
         }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        Ok(fs::unlinkat(&self.root, path, AtFlags::empty())?)
+        let (root, name) = self.place(path)?;
+        Ok(fs::unlinkat(&root, name, AtFlags::empty())?)
     }
 
     fn make_directory(&self, path: &Path) -> io::Result<()> {
@@ -96,9 +222,10 @@ impl Files for Disk {
         for component in path.components() {
             let parent = made.clone();
             made.push(component);
-            match fs::mkdirat(&self.root, &made, directory_mode(path)) {
+            let (root, name) = self.place(&made)?;
+            match fs::mkdirat(&root, name, directory_mode(path)) {
                 Ok(()) => self.sync_directory(&parent)?,
-                Err(Errno::EXIST) => {}
+                Err(Errno::EXIST) => drop(self.open_directory(&made)?),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -106,17 +233,13 @@ impl Files for Disk {
     }
 
     fn identify(&self, path: &Path) -> io::Result<Option<Identity>> {
-        match fs::statat(&self.root, path, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(identity(&stat))),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.stat(path)?.map(|stat| identity(&stat)))
     }
 
     fn look_at_root(&self) -> io::Result<Root> {
-        let held = identity(&fs::fstat(&self.root)?);
+        let held = identity(&fs::fstat(&*self.root)?);
         if held.links == 0 {
-            DirBuilder::new().recursive(true).create(&self.path)?;
+            make(&self.path)?;
             self.root.replace(Held::open(&self.path)?)?;
             return Ok(Root::MadeAgain);
         }
@@ -125,20 +248,38 @@ impl Files for Disk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
-        let directory = match self.open_directory(path) {
-            Ok(directory) => directory,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
-        let mut listed = Vec::new();
-        for entry in fs::Dir::read_from(&directory)? {
-            let entry = entry?;
-            if ![".", ".."].map(str::as_bytes).contains(&entry.file_name().to_bytes()) {
-                listed.push(self.listed(&directory, &entry)?);
+        let mut entries = Vec::new();
+        self.each_name(path, |directory, name| {
+            match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                // It went since it was named.
+                Err(Errno::NOENT) => {}
+                stat => entries.push(listed(OsStr::from_bytes(name.to_bytes()), &stat?)),
             }
+            Ok(())
+        })?;
+        entries.sort();
+        Ok(entries)
+    }
+
+    fn look(&self, path: &Path) -> io::Result<Option<Listed>> {
+        let name = path.file_name().unwrap_or_default();
+        Ok(self.stat(path)?.map(|stat| listed(name, &stat)))
+    }
+
+    fn restrict(&self, path: &Path) -> io::Result<()> {
+        let file = open::anything(self.root.as_fd(), path)?;
+        let stat = fs::fstat(&file)?;
+        let us = rustix::process::geteuid().as_raw();
+        if stat.st_uid != us {
+            return Err(Obstacle::Owner { owner: stat.st_uid, us }.into());
         }
-        listed.sort();
-        Ok(listed)
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let owned = Mode::from_raw_mode(if is_directory { 0o700 } else { 0o600 });
+        fs::fchmod(&file, Mode::from_raw_mode(stat.st_mode) & owned)?;
+        match fs::fstat(&file)?.st_mode & 0o077 {
+            0 => Ok(()),
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, "this file system does not keep modes")),
+        }
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
@@ -146,15 +287,23 @@ impl Files for Disk {
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        Ok(fs::syncfs(&self.root)?)
+        Ok(fs::syncfs(&*self.root)?)
     }
 
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.open_at(path, OFlags::WRONLY | OFlags::CREATE)?.write_all_at(bytes, 0)
+        let file = match self.file(path, Access::Update) {
+            // The others keep it, and this name gets one of its own.
+            Err(error) if Obstacle::of(&error) == Some(Obstacle::Shared) => {
+                self.remove(path)?;
+                self.file(path, Access::Update)?
+            }
+            file => file?,
+        };
+        file.write_all_at(bytes, 0)
     }
 
     fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
-        let file = self.open_at(path, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL)?;
+        let file = self.file(path, Access::Create)?;
         let allocated = match fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64) {
             // Not every file system can set room aside; then it is taken by writing.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => append_all(&file, &vec![0; bytes]),
@@ -168,7 +317,7 @@ impl Files for Disk {
     }
 
     fn free(&self) -> io::Result<Free> {
-        let stat = fs::fstatvfs(&self.root)?;
+        let stat = fs::fstatvfs(&*self.root)?;
         let inodes = if stat.f_files == 0 { u64::MAX } else { stat.f_favail };
         Ok(Free { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), inodes })
     }
@@ -227,13 +376,37 @@ fn identity(stat: &fs::Stat) -> Identity {
     Identity { file, links: stat.st_nlink as u64, bytes: stat.st_size as u64 }
 }
 
+/// The directory that a name is in.
+enum Above<'a> {
+    Root(BorrowedFd<'a>),
+    Opened(OwnedFd),
+}
+
+impl AsFd for Above<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Root(root) => root.as_fd(),
+            Self::Opened(directory) => directory.as_fd(),
+        }
+    }
+}
+
+/// Makes a data directory where it is not there.
+fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE.bits()).create(path)
+}
+
+/// What others may do with new files and directories, less the umask: nobody but their owner changes them.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+
 /// Files of the private tree are for their owner alone.
 fn file_mode(path: &Path) -> Mode {
-    Mode::from_raw_mode(if is_private(path) { 0o600 } else { 0o666 })
+    if is_private(path) { Mode::from_raw_mode(0o600) } else { FILE_MODE }
 }
 
 fn directory_mode(path: &Path) -> Mode {
-    Mode::from_raw_mode(if is_private(path) { 0o700 } else { 0o777 })
+    if is_private(path) { Mode::from_raw_mode(0o700) } else { DIRECTORY_MODE }
 }
 
 fn is_private(path: &Path) -> bool {
@@ -241,55 +414,4 @@ fn is_private(path: &Path) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn disk() -> (tempfile::TempDir, Disk) {
-        let directory = tempfile::tempdir().unwrap();
-        let disk = Disk::open(&directory.path().join("data")).unwrap();
-        (directory, disk)
-    }
-
-    #[test]
-    fn a_taken_name_is_never_replaced() {
-        let (_guard, disk) = disk();
-        for name in ["a", "b"] {
-            super::super::append_all(&*disk.create(Path::new(name)).unwrap(), name.as_bytes()).unwrap();
-        }
-        let kind = |result: io::Result<()>| result.unwrap_err().kind();
-        assert_eq!(kind(disk.rename(Path::new("a"), Path::new("b"))), io::ErrorKind::AlreadyExists);
-        assert_eq!(kind(disk.create(Path::new("a")).map(drop)), io::ErrorKind::AlreadyExists);
-        let names: Vec<_> = disk.list(Path::new("")).unwrap().into_iter().map(|listed| listed.name).collect();
-        assert_eq!(names, ["a", "b"]);
-    }
-
-    #[test]
-    fn private_files_are_for_their_owner_alone() {
-        let (_guard, disk) = disk();
-        disk.make_directory(Path::new("private/archive")).unwrap();
-        disk.create(Path::new("private/x")).unwrap();
-        let mode = |path: &str| std::fs::metadata(disk.path().join(path)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("private"), mode("private/archive"), mode("private/x")), (0o700, 0o700, 0o600));
-    }
-
-    #[test]
-    fn a_small_file_is_replaced_in_place_and_room_is_really_set_aside() {
-        use std::os::unix::fs::MetadataExt;
-        let (_guard, disk) = disk();
-        for content in ["one", "two"] {
-            disk.overwrite(Path::new("mark"), content.as_bytes()).unwrap();
-            assert_eq!(std::fs::read_to_string(disk.path().join("mark")).unwrap(), content);
-        }
-        disk.reserve(Path::new("reserve"), 1 << 20).unwrap();
-        assert!(std::fs::metadata(disk.path().join("reserve")).unwrap().blocks() * 512 >= 1 << 20);
-        assert_eq!(disk.reserve(Path::new("reserve"), 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert!(disk.free().unwrap().bytes > 0);
-    }
-
-    #[test]
-    fn a_missing_directory_is_an_empty_one() {
-        let (_guard, disk) = disk();
-        assert_eq!(disk.list(Path::new("archive")).unwrap(), []);
-    }
-}
+mod tests;

@@ -20,6 +20,8 @@ pub(crate) enum Call {
     MakeDirectory,
     /// Appending to a file that was created.
     Write,
+    /// Taking permissions from others.
+    Restrict,
 }
 
 /// Decides for each call what becomes of it.
@@ -77,6 +79,10 @@ impl Files for Faulty {
     }
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         self.disk.list(path)
+    }
+    fn restrict(&self, path: &Path) -> io::Result<()> {
+        (self.fate)(Call::Restrict, path)?;
+        self.disk.restrict(path)
     }
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.disk.sync_directory(path)

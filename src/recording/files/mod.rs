@@ -1,12 +1,15 @@
 //! The disk, as the recorder uses it: the one seam between it and the file system.
 //!
-//! Paths are relative to `data_dir`. The real disk is [`disk::Disk`]; tests put one in its place that forgets what was
-//! not synced.
+//! Paths are relative to `data_dir`. The real disk is [`disk::Disk`], which opens everything in one way, [`mod@open`]; tests
+//! put one in its place that forgets what was not synced. Lines are read by [`lines`], to a bound.
 
 pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
+pub mod lines;
+pub mod open;
 
+use open::Obstacle;
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::io::{self, Read, Seek};
@@ -18,7 +21,8 @@ pub trait Files: Debug + Send + Sync {
     /// Makes a file for appending; an error of kind `AlreadyExists` where the name is taken.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>>;
 
-    /// Opens a file for appending, making it where it is not there.
+    /// Opens a file for appending, making it where it is not there. One that has other names (hard links) is replaced by
+    /// a copy first, since nothing is written through them.
     fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>>;
 
     /// Opens a file for reading.
@@ -43,6 +47,16 @@ pub trait Files: Debug + Send + Sync {
 
     /// What a directory holds, in the order of the names; empty where there is no such directory.
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>>;
+
+    /// What has this name; `None`: nothing.
+    fn look(&self, path: &Path) -> io::Result<Option<Listed>> {
+        let entries = self.list(path.parent().unwrap_or(Path::new("")))?;
+        Ok(entries.into_iter().find(|entry| Some(&*entry.name) == path.file_name()))
+    }
+
+    /// Takes from everybody but its owner what they may do with a file or a directory; an
+    /// [`Obstacle`](open::Obstacle) where it is another user's.
+    fn restrict(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
@@ -137,10 +151,37 @@ impl<T: Read + Seek + Send> ReadFile for T {}
 pub struct Listed {
     /// Its name.
     pub name: OsString,
-    /// Whether it is a regular file.
-    pub is_file: bool,
+    /// What it is.
+    pub kind: EntryKind,
     /// Its length in bytes.
     pub bytes: u64,
+    /// Who may do what with it: the nine permission bits and those above them.
+    pub mode: u32,
+}
+
+impl Listed {
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.kind == EntryKind::File
+    }
+
+    /// Whether others than its owner may do anything with it.
+    pub fn is_exposed(&self) -> bool {
+        self.mode & 0o077 != 0
+    }
+}
+
+/// What an entry of a directory is. Links are not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A pipe, a socket or a device.
+    Special,
 }
 
 /// Appends all of `bytes`.
@@ -192,12 +233,13 @@ impl StorageError {
         matches!(self.source.kind(), NotFound | NotADirectory | StaleNetworkFileHandle)
     }
 
-    /// Whether it is about this one file, and trying again soon will not change it: rights, or a part of the disk that
-    /// cannot be read.
+    /// Whether it is about this one file, and trying again soon will not change it: rights, a part of the disk that
+    /// cannot be read, content that is damaged, or another thing in its place.
     pub fn is_about_the_file(&self) -> bool {
         use rustix::io::Errno;
         let errnos = [Errno::ACCESS, Errno::PERM, Errno::IO];
-        errnos.iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
+        let is_damaged = self.source.kind() == io::ErrorKind::InvalidData || Obstacle::of(&self.source).is_some();
+        is_damaged || errnos.iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
     }
 
     /// Whether the process or the system has no file left to open: the disk is well, and another try may find one.

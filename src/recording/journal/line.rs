@@ -7,6 +7,8 @@
 //! ```
 
 use crate::clock::Stamp;
+use crate::recording::files::lines::LONGEST_OWN;
+use crate::recording::naming::stream_key::StreamKey;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use std::io::Write;
 
@@ -16,6 +18,24 @@ pub const PREFIX: &str = "{\"ts_recv\":";
 /// How much of a message that is no object is taken at a time; a multiple of three, so that base64 is padded at its end
 /// alone.
 const RAW_BYTES: usize = 48 * 1024;
+
+/// The longest message that can be configured, `max_message_bytes`.
+const LONGEST_MESSAGE: usize = 64 << 20;
+
+/// What stands around a message: the stamp, and in a healed stream the gap.
+const AROUND: usize = 64;
+
+/// The longest line that the recorder can write to a stream, without its line break. Objects stand there as they were
+/// received; in `misc` any message may be kept as a string, in which a control character takes six bytes.
+pub fn longest(stream: &StreamKey) -> usize {
+    if *stream == StreamKey::recorder() {
+        LONGEST_OWN
+    } else if *stream == StreamKey::misc() {
+        6 * LONGEST_MESSAGE + AROUND
+    } else {
+        LONGEST_MESSAGE + AROUND
+    }
+}
 
 /// Appends the line of an object that has at least one key and no line break.
 pub fn object(line: &mut Vec<u8>, stamp: Stamp, object: &[u8]) {
@@ -125,6 +145,24 @@ mod tests {
             };
             assert!(back == bytes && portions >= 2 && longest < 7 * RAW_BYTES, "{portions} portions, {longest} bytes");
         }
+    }
+
+    #[test]
+    fn no_line_is_longer_than_the_longest_message_makes_it() {
+        use crate::config::{Sources, load};
+        let with = |bytes: usize| {
+            let assignments = vec![
+                format!("public.max_message_bytes={bytes}"),
+                "public.subscribe=[{type=\"trade\",codes=[\"KRW-BTC\"]}]".to_owned(),
+                "storage.buffer_bytes=1GiB".to_owned(),
+            ];
+            load(&Sources { assignments, ..Sources::default() })
+        };
+        assert!(with(LONGEST_MESSAGE).is_ok() && with(LONGEST_MESSAGE + 1).is_err());
+        let line = written(|line, stamp| assert_eq!(raw(line, stamp, &[1; 100], 0), 100));
+        assert!(line.len() - 600 < AROUND && line.len() > 600, "{line}");
+        let healed = written(|line, stamp| object(line, stamp, format!("{{\"gap\":{}}}", Stamp::MAX).as_bytes()));
+        assert!(healed.len() < AROUND, "{healed}");
     }
 
     #[test]

@@ -16,10 +16,12 @@ pub mod segment;
 
 pub use order::{Object, Order, Routed, Step, Tell};
 
+use super::files::open::Obstacle;
 use super::files::{Files, StorageError};
 use super::naming::layout::{SegmentName, Tree};
 use super::naming::manifest::Origins;
 use super::naming::stream_key::StreamKey;
+use super::recovery::quarantine::clear_directories;
 use super::rotation::{Reason, Rotation};
 use super::router::{NewStream, StreamId};
 use super::sync::SyncJob;
@@ -405,6 +407,10 @@ impl Journal {
         match make() {
             Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
+                make()?;
+            }
+            Err(error) if Obstacle::of(&error.source).is_some() => {
+                clear_directories(&*self.files, &path)?;
                 make()?;
             }
             made => made?,

@@ -30,6 +30,12 @@ pub const RESERVE: &str = ".reserve";
 /// The file beside a manifest that says how far its day agrees with the exchange's candles.
 pub const CERTIFICATE: &str = "audit.json";
 
+/// The file in the directory of a date that lists what is sealed there.
+const MANIFEST: &str = "manifest.jsonl";
+
+/// The files in the directory of a date that are no segments.
+pub const BESIDE_SEGMENTS: [&str; 3] = [MANIFEST, "day.json", CERTIFICATE];
+
 const ACTIVE: &str = ".jsonl";
 const SEALED: &str = ".jsonl.zst";
 const UNFINISHED: &str = ".jsonl.zst.tmp";
@@ -136,7 +142,7 @@ impl SegmentName {
 
     /// The manifest of its directory.
     pub fn manifest(&self) -> PathBuf {
-        self.directory().join("manifest.jsonl")
+        self.directory().join(MANIFEST)
     }
 
     fn with_ending(&self, ending: &str) -> PathBuf {

@@ -6,13 +6,13 @@
 //! ```
 
 use crate::clock::Stamp;
-use crate::recording::files::Files;
+use crate::recording::files::{Files, ReadFile};
 use crate::recording::journal::line;
-use std::io::{self, Read, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// The first look at a file's end; doubled until it holds a whole line.
-const WINDOW: u64 = 64 * 1024;
+/// Read at a time, backwards from a file's end.
+const CHUNK: u64 = 64 * 1024;
 
 /// Enough of a line's beginning to hold its stamp.
 const LINE_HEAD: u64 = 40;
@@ -24,6 +24,8 @@ pub enum Inspected {
     Empty,
     /// The recorder cannot have written it.
     Foreign,
+    /// It begins as a segment does, and ends in something that is longer than any line.
+    Damaged,
     /// A segment.
     Segment {
         /// The stamp of its first line.
@@ -37,16 +39,14 @@ pub enum Inspected {
     },
 }
 
-/// Looks at a file.
-pub fn inspect(files: &dyn Files, path: &Path) -> io::Result<Inspected> {
+/// Looks at a file of a stream whose lines have `longest` bytes at the most. No more than that of it is in memory.
+pub fn inspect(files: &dyn Files, path: &Path, longest: usize) -> io::Result<Inspected> {
     let mut file = files.read(path)?;
     let bytes = file.seek(SeekFrom::End(0))?;
     if bytes == 0 {
         return Ok(Inspected::Empty);
     }
-    file.seek(SeekFrom::Start(0))?;
-    let mut head = Vec::new();
-    (&mut *file).take(LINE_HEAD).read_to_end(&mut head)?;
+    let head = part(&mut *file, 0, LINE_HEAD)?;
     let is_cut_short = head.starts_with(line::PREFIX.as_bytes()) || line::PREFIX.as_bytes().starts_with(&head);
     let first = match line::stamp(&head) {
         Some(first) => first,
@@ -54,29 +54,78 @@ pub fn inspect(files: &dyn Files, path: &Path) -> io::Result<Inspected> {
         None if is_cut_short && !head.contains(&b'\n') => Stamp::default(),
         None => return Ok(Inspected::Foreign),
     };
-    let mut window = WINDOW;
-    loop {
-        let start = bytes.saturating_sub(window);
-        file.seek(SeekFrom::Start(start))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail)?;
-        if let Some((last, torn)) = last_line(&tail, start == 0) {
-            let (last, torn) = (last.unwrap_or(first), torn.to_vec());
-            return Ok(Inspected::Segment { first, last, bytes, torn });
-        }
-        window *= 2;
-    }
+    let mut breaks = Breaks { file: &mut *file, chunk: Vec::new(), start: 0 };
+    let end = match breaks.before(bytes, longest as u64)? {
+        Break::At(at) => at + 1,
+        Break::None => 0,
+        Break::TooFar => return Ok(Inspected::Damaged),
+    };
+    let Some(last) = breaks.last_stamp(first, end, longest as u64)? else { return Ok(Inspected::Damaged) };
+    let torn = part(breaks.file, end, bytes - end)?;
+    Ok(Inspected::Segment { first, last, bytes, torn })
 }
 
-/// The stamp of the last whole line with a stamp, and what is behind the last line break; `None`: look further back.
-fn last_line(tail: &[u8], is_whole: bool) -> Option<(Option<Stamp>, &[u8])> {
-    let Some(end) = tail.iter().rposition(|byte| *byte == b'\n') else {
-        return is_whole.then_some((None, tail));
-    };
-    let (lines, torn) = (&tail[..end], &tail[end + 1..]);
-    let starts = lines.split(|byte| *byte == b'\n').rev();
-    let stamp = starts.into_iter().find_map(line::stamp);
-    (stamp.is_some() || is_whole).then_some((stamp, torn))
+fn part(file: &mut dyn ReadFile, from: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut part = Vec::new();
+    file.seek(SeekFrom::Start(from))?;
+    file.take(length).read_to_end(&mut part)?;
+    Ok(part)
+}
+
+/// The line breaks of a file, last first.
+struct Breaks<'a> {
+    file: &'a mut dyn ReadFile,
+    chunk: Vec<u8>,
+    /// Where the chunk lies in the file.
+    start: u64,
+}
+
+/// Where the next line break is.
+enum Break {
+    At(u64),
+    /// There is none before.
+    None,
+    /// There is none as near as a line is long.
+    TooFar,
+}
+
+impl Breaks<'_> {
+    /// The last line break before `end`, if it is among the `most` bytes there.
+    fn before(&mut self, mut end: u64, most: u64) -> io::Result<Break> {
+        let floor = end.saturating_sub(most.saturating_add(1));
+        while end > floor {
+            if end <= self.start || self.start + (self.chunk.len() as u64) < end {
+                self.start = end.saturating_sub(CHUNK);
+                self.chunk = part(self.file, self.start, end - self.start)?;
+            }
+            let length = usize::try_from(end - self.start).unwrap_or(usize::MAX).min(self.chunk.len());
+            match memchr::memrchr(b'\n', &self.chunk[..length]) {
+                Some(at) if self.start + at as u64 >= floor => return Ok(Break::At(self.start + at as u64)),
+                Some(_) => return Ok(Break::TooFar),
+                None => end = self.start,
+            }
+        }
+        Ok(if floor == 0 { Break::None } else { Break::TooFar })
+    }
+
+    /// The stamp of the last line before `end` that has one, or else `first`, that of the file; `None`: what is there is
+    /// no line, or for too long none with a stamp.
+    fn last_stamp(&mut self, first: Stamp, mut end: u64, longest: u64) -> io::Result<Option<Stamp>> {
+        let floor = end.saturating_sub(longest.saturating_mul(2));
+        while end > floor {
+            let begin = match self.before(end - 1, longest)? {
+                Break::At(at) => at + 1,
+                Break::None => 0,
+                Break::TooFar => return Ok(None),
+            };
+            let head = part(self.file, begin, LINE_HEAD.min(end - begin))?;
+            if let Some(stamp) = line::stamp(&head) {
+                return Ok(Some(stamp));
+            }
+            end = begin;
+        }
+        Ok((floor == 0).then_some(first))
+    }
 }
 
 #[cfg(test)]
@@ -85,11 +134,14 @@ mod tests {
     use crate::recording::files::append_all;
     use crate::recording::files::disk::Disk;
 
+    /// Longer than the lines of these tests, but for those that are too long.
+    const LONGEST: usize = 400_000;
+
     fn inspected(content: &[u8]) -> Inspected {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::open(directory.path()).unwrap();
         append_all(&*disk.create(Path::new("x")).unwrap(), content).unwrap();
-        inspect(&disk, Path::new("x")).unwrap()
+        inspect(&disk, Path::new("x"), LONGEST).unwrap()
     }
 
     fn segment(first: u64, last: u64, bytes: usize, torn: &[u8]) -> Inspected {
@@ -116,6 +168,19 @@ mod tests {
         let content = format!("{{\"ts_recv\":1,\"a\":0}}\n{{\"ts_recv\":2,\"a\":\"{long}\"}}\n{{\"ts_recv\":3,{long}");
         let torn = format!("{{\"ts_recv\":3,{long}");
         assert_eq!(inspected(content.as_bytes()), segment(1, 2, content.len(), torn.as_bytes()));
+    }
+
+    #[test]
+    fn what_is_longer_than_a_line_is_damage_wherever_it_is() {
+        let (first, long) = ("{\"ts_recv\":1,\"a\":0}\n", "x".repeat(LONGEST + 1));
+        for damaged in [format!("{first}{long}"), format!("{first}{long}\n"), format!("{first}{long}\n{{\"ts_")] {
+            assert!(inspected(damaged.as_bytes()) == Inspected::Damaged, "{} bytes", damaged.len());
+        }
+        let without_stamps = format!("{first}{}", "torn\n".repeat(LONGEST));
+        assert!(inspected(without_stamps.as_bytes()) == Inspected::Damaged);
+        let longest = format!("{{\"ts_recv\":2,{}", &long[..LONGEST - 13]);
+        let content = format!("{first}{longest}\n");
+        assert!(inspected(content.as_bytes()) == segment(1, 2, content.len(), b""));
     }
 
     #[test]

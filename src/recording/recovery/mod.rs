@@ -9,6 +9,7 @@
 //! in the archive under one of our names, and not written by us ──▶ quarantine/
 //! misc.jsonl, recorder.jsonl, not written by us ──▶ quarantine/: nothing can be recorded without these names
 //! cannot be read          ──▶ stays where it is, for the next start; an active file moves into the archive
+//! a link, a pipe, … at a name of ours, a line that is longer than any ──▶ quarantine/
 //! anything else           ──▶ never touched, mentioned once
 //! ```
 //!
@@ -20,6 +21,7 @@
 //! | `past` | how far earlier processes had come |
 //! | `decide` | what of all that is certain |
 //! | `unlisted` | sealed files without a line in the manifest |
+//! | `obstacles` | what is in the way of our names, and modes that let others in |
 //! | `mend` | ending torn lines, moving files |
 //! | [`mod@quarantine`] | where damaged files go |
 
@@ -27,12 +29,14 @@ mod decide;
 pub mod history;
 pub mod inspect;
 mod mend;
+mod obstacles;
 mod order;
 mod past;
 pub mod quarantine;
 mod unlisted;
 
-use super::files::{Files, Listed, StorageError};
+use super::files::{EntryKind, Files, Listed, StorageError};
+use super::journal::line;
 use super::journal::segment::{Finished, Segment};
 use super::mark::Mark;
 use super::naming::layout::{self, Archived, SegmentName, Tree};
@@ -45,6 +49,7 @@ use history::History;
 use inspect::{Inspected, inspect};
 use mend::Mender;
 pub use mend::Torn;
+use obstacles::{NO_DIRECTORY, NO_FILE};
 use order::RecorderSegment;
 use past::Past;
 use quarantine::Quarantined;
@@ -55,6 +60,9 @@ use std::sync::atomic::AtomicBool;
 
 /// Why a file is moved away that bears one of our names.
 const NOT_OURS: &str = "its first line is none that the recorder writes";
+
+/// The same of one that is ours, up to there.
+const DAMAGED: &str = "what it ends in is longer than any line of its stream";
 
 /// What the start found.
 #[derive(Debug, Default)]
@@ -87,9 +95,11 @@ pub struct Recovered {
 
 /// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
-    let (past, found, mark) = (Past::default(), Recovered::default(), Mark::read(files));
-    let copies = copies(files)?;
-    let mut recovery = Recovery { files, rotation, now, mark, past, found, copies, has_unreadable: false };
+    let (past, found, copies) = (Past::default(), Recovered::default(), BTreeMap::new());
+    let mut recovery = Recovery { files, rotation, now, mark: None, past, found, copies, has_unreadable: false };
+    recovery.clear_the_way()?;
+    recovery.mark = Mark::read(files);
+    recovery.copies = copies_of_torn(files)?;
     recovery.put_archives_in_order()?;
     let active = recovery.look_at_active()?;
     recovery.decide(&active);
@@ -136,11 +146,13 @@ impl Recovery<'_> {
             let archive = tree.archive();
             for date in self.list(&archive)? {
                 let directory = archive.join(&date.name);
-                if is_date(&date) {
-                    self.put_date_in_order(tree, &directory, (&mut plain, &mut own))?;
-                    dates[tree as usize].push(directory);
-                } else {
-                    self.found.foreign.push(directory);
+                match date.name.to_str().is_some_and(layout::is_date_directory) {
+                    true if date.kind != EntryKind::Directory => self.move_away(tree, &directory, NO_DIRECTORY)?,
+                    true => {
+                        self.put_date_in_order(tree, &directory, (&mut plain, &mut own))?;
+                        dates[tree as usize].push(directory);
+                    }
+                    false => self.found.foreign.push(directory),
                 }
             }
         }
@@ -182,8 +194,12 @@ impl Recovery<'_> {
         let is_there = |path: &Path| path.file_name().is_some_and(|name| names.contains(name));
         for entry in listed {
             let path = directory.join(&entry.name);
-            let named = entry.name.to_str().filter(|_| entry.is_file);
-            let archived = named.and_then(|name| layout::parse_archived(tree, &date, name));
+            let archived = entry.name.to_str().and_then(|name| layout::parse_archived(tree, &date, name));
+            let is_beside = layout::BESIDE_SEGMENTS.iter().any(|own| entry.name == *own);
+            if !entry.is_file() && (is_beside || archived.is_some()) {
+                self.move_away(tree, &path, NO_FILE)?;
+                continue;
+            }
             let is_own = |name: &SegmentName| tree == Tree::Public && name.stream == StreamKey::recorder();
             match archived {
                 Some(Archived::Unfinished(name)) => {
@@ -199,7 +215,7 @@ impl Recovery<'_> {
                 }
                 Some(Archived::Sealed(name)) if is_own(&name) => own.push(RecorderSegment { name, is_sealed: true }),
                 Some(Archived::Sealed(_)) => {}
-                None if ["manifest.jsonl", "day.json", layout::CERTIFICATE].iter().any(|own| entry.name == *own) => {}
+                None if is_beside => {}
                 None => self.found.foreign.push(path),
             }
         }
@@ -218,8 +234,8 @@ impl Recovery<'_> {
     /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
     fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, StorageError> {
         let path = name.plain();
-        let Some(inspected) = self.readable(inspect(self.files, &path).map_err(StorageError::at("read", &path)))?
-        else {
+        let inspected = inspect(self.files, &path, line::longest(&name.stream));
+        let Some(inspected) = self.readable(inspected.map_err(StorageError::at("read", &path)))? else {
             return Ok(None);
         };
         match inspected {
@@ -229,8 +245,9 @@ impl Recovery<'_> {
                 self.files.remove(&path).map_err(StorageError::at("remove", &path))?;
                 Ok(None)
             }
-            Inspected::Foreign => {
-                self.move_away(name.tree, &path, NOT_OURS)?;
+            Inspected::Foreign | Inspected::Damaged => {
+                let reason = if inspected == Inspected::Damaged { DAMAGED } else { NOT_OURS };
+                self.move_away(name.tree, &path, reason)?;
                 Ok(None)
             }
             Inspected::Segment { last, bytes, torn, .. } => Ok(Some(Plain { name, last, bytes, torn })),
@@ -279,8 +296,7 @@ impl Recovery<'_> {
             for entry in self.list(tree.root())? {
                 let path = tree.root().join(&entry.name);
                 let stream = entry.name.to_str().and_then(layout::parse_active);
-                match stream.filter(|stream| entry.is_file || layout::is_needed(tree, stream)) {
-                    Some(_) if !entry.is_file => self.move_away(tree, &path, "it is no file")?,
+                match stream.filter(|_| entry.is_file()) {
                     Some(stream) => active.extend(self.look_at_stream(tree, stream, &path)?),
                     None if is_own(tree, &entry) => {}
                     None => self.found.foreign.push(path),
@@ -291,7 +307,7 @@ impl Recovery<'_> {
     }
 
     fn look_at_stream(&mut self, tree: Tree, stream: StreamKey, path: &Path) -> Result<Option<Plain>, StorageError> {
-        let inspected = inspect(self.files, path).map_err(StorageError::at("read", path));
+        let inspected = inspect(self.files, path, line::longest(&stream)).map_err(StorageError::at("read", path));
         let Some(inspected) = self.readable(inspected)? else {
             let name = SegmentName { tree, stream, first: self.now };
             let moved = quarantine::set_aside(self.files, name)?;
@@ -306,6 +322,7 @@ impl Recovery<'_> {
             // Without these two names nothing can be recorded.
             Inspected::Foreign if layout::is_needed(tree, &stream) => self.move_away(tree, path, NOT_OURS)?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
+            Inspected::Damaged => self.move_away(tree, path, DAMAGED)?,
             Inspected::Segment { first, last, bytes, torn } => {
                 self.past.note(self.newest_epoch(), tree, &stream, last);
                 // A first line torn within its stamp has no time of its own.
@@ -370,7 +387,7 @@ impl Recovery<'_> {
 }
 
 /// Where torn lines begin of which there is a copy, in order.
-fn copies(files: &dyn Files) -> Result<BTreeMap<(Tree, String), Vec<u64>>, StorageError> {
+fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Tree, String), Vec<u64>>, StorageError> {
     let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for tree in Tree::ALL {
         let quarantine = tree.quarantine();
@@ -383,13 +400,9 @@ fn copies(files: &dyn Files) -> Result<BTreeMap<(Tree, String), Vec<u64>>, Stora
     Ok(copies)
 }
 
-fn is_date(entry: &Listed) -> bool {
-    !entry.is_file && entry.name.to_str().is_some_and(layout::is_date_directory)
-}
-
 /// Whether an entry of a tree's root that is no stream is one of ours.
 fn is_own(tree: Tree, entry: &Listed) -> bool {
-    let own = if entry.is_file { layout::own_files(tree) } else { layout::own_directories(tree) };
+    let own = if entry.is_file() { layout::own_files(tree) } else { layout::own_directories(tree) };
     own.iter().any(|name| entry.name == *name)
 }
 

@@ -8,13 +8,14 @@
 
 use super::past::manifest;
 use crate::clock::Stamp;
+use crate::recording::files::lines::{LONGEST_OWN, Lines};
 use crate::recording::files::{Files, StorageError};
 use crate::recording::naming::layout::{SegmentName, Tree};
 use crate::recording::naming::stream_key::StreamKey;
 use crate::recording::rotation::Reason;
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
@@ -123,8 +124,9 @@ struct Event {
 impl Told {
     fn read(&mut self, name: &str, content: impl Read) {
         let (mut is_first, mut went_back) = (true, false);
-        for line in BufReader::new(content).split(b'\n').map_while(Result::ok) {
-            let event = serde_json::from_slice::<Event>(&line).ok();
+        let mut lines = Lines::new(content, LONGEST_OWN);
+        while let Ok(Some(line)) = lines.next_line() {
+            let event = serde_json::from_slice::<Event>(line).ok();
             let is_first = std::mem::take(&mut is_first);
             let Some(Event { event, epoch, before, after, reason, mut segments }) = event else { continue };
             segments.retain(|segment| segment.starts_with("recorder."));

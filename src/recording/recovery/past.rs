@@ -11,12 +11,13 @@
 use super::history::{Asked, History};
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
+use crate::recording::files::lines::{LONGEST_OWN, Lines};
 use crate::recording::files::{Files, StorageError};
 use crate::recording::naming::layout::{SegmentName, Tree};
 use crate::recording::naming::manifest::Entry;
 use crate::recording::naming::stream_key::StreamKey;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The last stamps, by time line.
@@ -142,8 +143,10 @@ pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>
         },
     };
     let mut entries = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
-        entries.extend(serde_json::from_slice(&line.map_err(StorageError::at("read", &path))?).ok());
+    let mut lines = Lines::new(file, LONGEST_OWN);
+    while let Some(line) = lines.next_line().map_err(StorageError::at("read", &path))? {
+        entries.extend(serde_json::from_slice(line).ok());
     }
+    lines.tell(&path);
     Ok(entries)
 }

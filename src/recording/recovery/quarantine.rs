@@ -1,7 +1,7 @@
 //! Where files go that bear one of our names and do not hold what it says: moved, never changed, never removed. Those that
 //! cannot be read go where the next start will try again.
 
-use crate::recording::files::{Files, StorageError};
+use crate::recording::files::{EntryKind, Files, StorageError};
 use crate::recording::journal::segment::free_name;
 use crate::recording::naming::layout::{SegmentName, Tree};
 use std::io;
@@ -34,10 +34,16 @@ pub fn quarantine(
 pub fn keep(files: &dyn Files, tree: Tree, file: &Path, reason: &'static str) -> Result<Quarantined, StorageError> {
     /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
     const COPIES: u32 = 1000;
-    let directory = tree.quarantine();
-    files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+    let mut directory = tree.quarantine();
+    let mut copies = 0..COPIES;
+    if file == directory {
+        // What is in the way of the quarantine itself stays beside it.
+        (directory, copies) = (tree.root().to_owned(), 1..COPIES);
+    } else {
+        make(files, tree, &directory)?;
+    }
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for copy in 0..COPIES {
+    for copy in copies {
         let kept = directory.join(if copy == 0 { name.clone() } else { format!("{name}.{copy}") });
         match files.rename(file, &kept) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -48,6 +54,41 @@ pub fn keep(files: &dyn Files, tree: Tree, file: &Path, reason: &'static str) ->
         }
     }
     Err(StorageError::at("find a free name in the quarantine for", file)(io::ErrorKind::AlreadyExists.into()))
+}
+
+fn make(files: &dyn Files, tree: Tree, directory: &Path) -> Result<(), StorageError> {
+    clear(files, tree, directory, EntryKind::Directory)?;
+    files.make_directory(directory).map_err(StorageError::at("make the directory", directory))
+}
+
+/// Sees to it that a name of ours is free, or what it should be: what is in its way goes to the quarantine.
+pub fn clear(
+    files: &dyn Files,
+    tree: Tree,
+    path: &Path,
+    wanted: EntryKind,
+) -> Result<Option<Quarantined>, StorageError> {
+    let found = files.look(path).map_err(StorageError::at("look at", path))?;
+    let Some(found) = found.filter(|found| found.kind != wanted) else { return Ok(None) };
+    let reason = match (wanted, found.kind) {
+        (EntryKind::Directory, _) => "it is no directory",
+        (_, EntryKind::Link) => "it is a link",
+        _ => "it is no file",
+    };
+    quarantine(files, tree, path, reason).map(Some)
+}
+
+/// The same of a directory and those above it.
+pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), StorageError> {
+    let mut above: Vec<&Path> = directory.ancestors().filter(|above| !above.as_os_str().is_empty()).collect();
+    above.reverse();
+    let private = Tree::Private.root();
+    for path in above {
+        // What is in the way of the account's tree cannot go into it.
+        let tree = if path.starts_with(private) && path != private { Tree::Private } else { Tree::Public };
+        clear(files, tree, path, EntryKind::Directory)?;
+    }
+    Ok(())
 }
 
 /// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the

@@ -29,7 +29,7 @@ pub(super) fn unlisted(
         let date = directory.file_name().unwrap_or_default().to_string_lossy();
         // One that cannot be listed was mentioned already.
         for entry in files.list(directory).unwrap_or_default() {
-            let name = entry.name.to_str().filter(|name| entry.is_file && !listed.contains(*name));
+            let name = entry.name.to_str().filter(|name| entry.is_file() && !listed.contains(*name));
             match name.and_then(|name| layout::parse_archived(tree, &date, name)) {
                 Some(Archived::Sealed(name)) if is_alone(files, &name.plain()) => found.push(name),
                 _ => {}

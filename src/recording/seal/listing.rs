@@ -1,10 +1,11 @@
 //! Appending to the manifest of an archive directory.
 
+use crate::recording::files::lines::{LONGEST_OWN, Lines, ends_with_break};
 use crate::recording::files::{Files, StorageError, append_all};
 use crate::recording::naming::layout::SegmentName;
 use crate::recording::naming::manifest::Entry;
 use crate::recording::seal::tally::Checksum;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 /// Appends an entry, durably.
@@ -21,14 +22,18 @@ pub fn append(files: &dyn Files, manifest: &Path, entry: &Entry) -> Result<(), S
 /// interruption.
 pub fn find(files: &dyn Files, name: &SegmentName, file: &Checksum) -> Result<Option<Entry>, StorageError> {
     let (manifest, sealed, sha256) = (name.manifest(), name.sealed(), file.sha256());
-    let mut text = Vec::new();
-    match files.read(&manifest).and_then(|mut file| file.read_to_end(&mut text)) {
+    let file = match files.read(&manifest) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(StorageError::at("read", &manifest))?,
+        file => file.map_err(StorageError::at("read", &manifest))?,
     };
-    let entries = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Entry>(line).ok());
     let is_it = |entry: &Entry| sealed.ends_with(&entry.name) && entry.sha256 == sha256;
-    Ok(entries.into_iter().find(is_it))
+    let mut lines = Lines::new(file, LONGEST_OWN);
+    while let Some(line) = lines.next_line().map_err(StorageError::at("read", &manifest))? {
+        if let Some(entry) = serde_json::from_slice::<Entry>(line).ok().filter(is_it) {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
 }
 
 fn is_torn(files: &dyn Files, manifest: &Path) -> io::Result<bool> {
@@ -36,11 +41,5 @@ fn is_torn(files: &dyn Files, manifest: &Path) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         file => file?,
     };
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
-    }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != *b"\n")
+    ends_with_break(&mut *file).map(|ends| !ends)
 }

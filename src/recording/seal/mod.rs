@@ -12,11 +12,11 @@ pub mod listing;
 pub mod tally;
 pub mod torn;
 
-use super::files::{AppendFile, Files, StorageError};
+use super::files::{AppendFile, EntryKind, Files, StorageError};
 use super::journal::displaced::Displaced;
 use super::journal::segment::Finished;
 use super::naming::manifest::{Entry, TornLine};
-use super::recovery::quarantine::{Quarantined, quarantine};
+use super::recovery::quarantine::{Quarantined, clear, quarantine};
 use crate::clock::Stamp;
 use compare::{Figures, Likeness, compare};
 use std::io::{self, Read, Write};
@@ -80,6 +80,7 @@ impl Sealer {
     /// Seals one segment.
     pub fn step(&self, finished: &Finished) -> Result<Sealed, SealError> {
         let name = &finished.name;
+        clear(&*self.files, name.tree, &name.manifest(), EntryKind::File)?;
         let torn = self.left_out(finished)?;
         let likeness = compare(&*self.files, Source { name, torn: &torn }, &self.stop)?;
         let was_interrupted = !matches!(likeness, Likeness::Missing);

@@ -195,6 +195,7 @@ pub fn prepare(settings: &Settings, ground: Ground) -> (Threads, Hosts) {
         reports: reports.clone(),
         clock: settings.clock,
         stop: stop_waiting.clone(),
+        lock: None,
     };
     let mut journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
     journal.seal_after_sync(torn);

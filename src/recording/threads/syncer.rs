@@ -4,9 +4,11 @@ use super::{Report, Stop};
 use crate::clock::{self, Clock};
 use crate::recording::files::StorageError;
 use crate::recording::journal::segment::Finished;
+use crate::recording::lock::Lock;
 use crate::recording::mark::Mark;
 use crate::recording::sync::{SyncError, SyncJob, Syncer};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -26,9 +28,16 @@ pub struct SyncerHost {
     pub(super) clock: Clock,
     /// Set when there is no time left to wait for a full disk.
     pub(super) stop: Stop,
+    /// The lock of the directory, looked after here since looking can block.
+    pub(super) lock: Option<Arc<Lock>>,
 }
 
 impl SyncerHost {
+    /// Has it look after a lock, behind each job.
+    pub fn watch(&mut self, lock: Arc<Lock>) {
+        self.lock = Some(lock);
+    }
+
     /// Syncs until there are no more jobs, or a sync has failed.
     pub async fn run(mut self) {
         while let Some(mut job) = self.jobs.recv().await {
@@ -42,6 +51,7 @@ impl SyncerHost {
             if let Ok(free) = self.syncer.files().free() {
                 let _ = self.reports.try_send(Report::Space(free));
             }
+            self.lock.iter().for_each(|lock| lock.look());
             self.waiting.extend(job.finished.drain(..));
             self.hand_over();
         }

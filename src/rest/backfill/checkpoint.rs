@@ -17,12 +17,13 @@
 use super::coverage::{Coverage, Span};
 use super::doubt::{AGREEING, AGREEING_FOR, Claim};
 use crate::clock::Stamp;
+use crate::recording::files::lines::{LONGEST_OWN, Lines, ends_with_break};
 use crate::recording::files::{Files, StorageError, append_all};
 use crate::recording::naming::stream_key::StreamKey;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::io::{self, Read};
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
@@ -89,21 +90,28 @@ impl Checkpoint {
     /// # Errors
     /// The file cannot be read.
     pub(super) fn read(files: &dyn Files, stream: &StreamKey) -> Result<Self, StorageError> {
-        let path = PathBuf::from(format!("{stream}.checkpoint"));
-        let mut text = Vec::new();
-        match files.read(&path).and_then(|mut file| file.read_to_end(&mut text)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            read => read.map(drop).map_err(StorageError::at("read", &path))?,
-        }
-        let needs_break = text.last().is_some_and(|byte| *byte != b'\n');
+        let path = Self::path(stream);
         let (coverage, ids, listed, last, pieces, doubted) = Default::default();
-        let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, doubted, needs_break };
-        for line in text.split(|byte| *byte == b'\n') {
+        let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, doubted, needs_break: false };
+        let path = checkpoint.path.clone();
+        let mut file = match files.read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(checkpoint),
+            file => file.map_err(StorageError::at("read", &path))?,
+        };
+        checkpoint.needs_break = !ends_with_break(&mut *file).map_err(StorageError::at("read", &path))?;
+        let mut lines = Lines::new(file, LONGEST_OWN);
+        while let Some(line) = lines.next_line().map_err(StorageError::at("read", &path))? {
             if let Ok(line) = serde_json::from_slice(line) {
                 checkpoint.take(line);
             }
         }
+        lines.tell(&path);
         Ok(checkpoint)
+    }
+
+    /// The file of a stream.
+    pub(super) fn path(stream: &StreamKey) -> PathBuf {
+        PathBuf::from(format!("{stream}.checkpoint"))
     }
 
     /// Puts on record that everything of `span`, `objects` of them up to the stamp `last`, is on disk.

@@ -10,14 +10,12 @@ use crate::archive::Tape;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::recording::files::disk::Disk;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::naming::stream_key::StreamKey;
 use crate::recording::seal::SealError;
 use crate::rest::client::RestError;
 use crate::rest::client::budget::Priority;
 use crate::rest::{self, FetchError, SetupError};
-use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,14 +30,6 @@ pub enum BackfillError {
     /// A name that no stream can have.
     #[error("`{0}` is no pair that could be asked for")]
     Market(String),
-    /// The directory of what is fetched cannot be opened.
-    #[error("cannot open {path}: {source}")]
-    Directory {
-        /// Which.
-        path: String,
-        /// The system's answer.
-        source: io::Error,
-    },
     /// Another program fetches into it, or it cannot be locked.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -67,7 +57,7 @@ impl BackfillError {
             Self::Fetch(error) => error.exit(),
             Self::Market(_) => Exit::Usage,
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Lock(_) | Self::Directory { .. } | Self::Storage(_) => Exit::Io,
+            Self::Lock(_) | Self::Storage(_) => Exit::Io,
         }
     }
 }
@@ -84,17 +74,20 @@ pub async fn fetch(
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Option<Summary>, BackfillError> {
     let mut client = rest::connect(config, clock, Priority::History)?;
-    let path = rest::directory(&config.data_dir);
-    let files = Arc::new(open(&path)?);
-    let _lock = Lock::take(&path, clock.stamp())?;
+    let disk = rest::open(&config.data_dir)?;
+    let lock = Lock::take(&disk, clock.stamp())?;
     // One that cannot be asked for is refused, and the others are fetched.
     let streams: Vec<_> = wanted.markets.iter().filter_map(|market| stream_of(market, wanted.kind)).collect();
     if let (true, Some(market)) = (streams.is_empty(), wanted.markets.first()) {
         return Err(BackfillError::Market(market.clone()));
     }
-    let store = Store::open(files, &config.storage, clock, (wanted.kind, streams))?;
+    let store = Store::open(Arc::new(disk), &config.storage, clock, (wanted.kind, streams))?;
     let mut facts = Facts { store, tape: Tape::new(&config.data_dir) };
-    let run = super::run(&mut client, &mut facts, (wanted, clock), show);
+    let mut show = |progress: &Progress| {
+        lock.look();
+        show(progress);
+    };
+    let run = super::run(&mut client, &mut facts, (wanted, clock), &mut show);
     let ended = shutdown.run_until_cancelled(run).await;
     // Also after a failure: what was committed is whole.
     facts.store.finish()?;
@@ -115,15 +108,13 @@ pub struct Fetched {
 /// # Errors
 /// The checkpoint cannot be read.
 pub fn fetched(data_dir: &Path, stream: &StreamKey, span: Span) -> Result<Fetched, BackfillError> {
-    let path = rest::directory(data_dir);
-    if !path.exists() {
-        return Ok(Fetched { is_whole: false, stamps: Stamp::MAX..=Stamp::default() });
-    }
-    let checkpoint = Checkpoint::read(&open(&path)?, stream).map_err(SealError::from)?;
+    let nothing = Fetched { is_whole: false, stamps: Stamp::MAX..=Stamp::default() };
+    let Some(disk) = rest::existing(data_dir) else { return Ok(nothing) };
+    let checkpoint = match Checkpoint::read(&disk, stream) {
+        // What is in the way of it is moved when the stream is fetched.
+        Err(error) if error.is_about_the_file() => return Ok(nothing),
+        checkpoint => checkpoint.map_err(SealError::from)?,
+    };
     let is_whole = checkpoint.coverage.missing(span).is_empty();
     Ok(Fetched { is_whole, stamps: checkpoint.stamps_of(span) })
-}
-
-fn open(path: &Path) -> Result<Disk, BackfillError> {
-    Disk::open(path).map_err(|source| BackfillError::Directory { path: path.display().to_string(), source })
 }

@@ -13,11 +13,13 @@ use super::doubt::Claim;
 use super::unit::Kind;
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
-use crate::recording::files::{Files, StorageError};
-use crate::recording::journal::segment::Finished;
+use crate::recording::files::lines::Lines;
+use crate::recording::files::{EntryKind, Files, StorageError};
+use crate::recording::journal::segment::{Finished, Segment};
 use crate::recording::journal::{Journal, Order, line};
 use crate::recording::naming::layout::{self, Archived, Tree};
 use crate::recording::naming::stream_key::StreamKey;
+use crate::recording::recovery::quarantine::{clear, quarantine};
 use crate::recording::recovery::recover;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
@@ -25,7 +27,6 @@ use crate::recording::seal::{SealError, Sealer};
 use crate::recording::sync::{SyncError, Syncer};
 use crate::rest::answer::{self, Item};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,14 +55,16 @@ impl Store {
         clock: Clock,
         (kind, streams): (Kind, Vec<StreamKey>),
     ) -> Result<Self, SealError> {
+        let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
+        // Nothing is sealed before it is counted: recovery only moves what is there.
+        let recovered = recover(&*files, rotation, clock.stamp())?;
         let mut checkpoints = BTreeMap::new();
         for (index, stream) in streams.into_iter().enumerate() {
+            make_way(&*files, &stream, &recovered.resumable)?;
             let mut checkpoint = Checkpoint::read(&*files, &stream)?;
             count_what_was_left(&*files, kind, &stream, &mut checkpoint)?;
             checkpoints.insert(stream, (StreamId::at(index), checkpoint));
         }
-        let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
-        let recovered = recover(&*files, rotation, clock.stamp())?;
         let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
         let mut stamper = Stamper::after(recovered.last.max(accounted).unwrap_or_default());
         let run = stamper.raise(clock.stamp());
@@ -179,6 +182,17 @@ fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Re
     Ok(())
 }
 
+/// What is in the way of a stream's two names goes to the quarantine: there is no other stream that could take its lines.
+fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), StorageError> {
+    clear(files, Tree::Public, &Checkpoint::path(stream), EntryKind::File)?;
+    let active = Tree::Public.active(stream);
+    let is_ours = resumable.iter().any(|segment| segment.name().stream == *stream);
+    if !is_ours && files.look(&active).map_err(StorageError::at("look at", &active))?.is_some() {
+        quarantine(files, Tree::Public, &active, "it is none that this program has written")?;
+    }
+    Ok(())
+}
+
 /// Lines behind the checkpoint become an entry of their own.
 fn count_what_was_left(
     files: &dyn Files,
@@ -192,12 +206,14 @@ fn count_what_was_left(
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             file => file.map_err(StorageError::at("read", &path))?,
         };
-        for text in BufReader::new(file).lines() {
+        let mut lines = Lines::new(file, line::longest(stream));
+        while let Some(text) = lines.next_line().map_err(StorageError::at("read", &path))? {
             // A line that is no UTF-8 was torn.
-            let Ok(text) = text else { continue };
+            let Ok(text) = std::str::from_utf8(text) else { continue };
             let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
-            left.extend(stamp.zip(answer::key(kind, &text)));
+            left.extend(stamp.zip(answer::key(kind, text)));
         }
+        lines.tell(&path);
     }
     let (Some(first), Some(last)) = (left.iter().map(|(_, key)| key.0).min(), left.iter().map(|(_, key)| key.0).max())
     else {

@@ -11,6 +11,10 @@
 //! its lock back. Nothing is synced, for after a power cut the last second is over.
 
 use crate::clock::Stamp;
+use crate::recording::files::disk::Disk;
+use crate::recording::files::open::{Access, Obstacle};
+use crate::recording::naming::layout::Tree;
+use crate::recording::recovery::quarantine::quarantine;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -52,7 +56,7 @@ pub enum Priority {
 /// The budget as one program sees it.
 #[derive(Clone, Debug)]
 pub struct Budget {
-    path: PathBuf,
+    disk: Disk,
     per_second: usize,
     priority: Priority,
 }
@@ -77,9 +81,9 @@ pub enum BudgetError {
 }
 
 impl Budget {
-    /// `directory` is that of what is fetched, and is there.
-    pub fn new(directory: &Path, per_second: u32, priority: Priority) -> Self {
-        Self { path: directory.join(FILE), per_second: per_second as usize, priority }
+    /// `disk` is the directory of what is fetched.
+    pub fn new(disk: Disk, per_second: u32, priority: Priority) -> Self {
+        Self { disk, per_second: per_second as usize, priority }
     }
 
     /// Takes one request at `now`, by the wall clock, which all programs share; otherwise how long to wait (`Some`).
@@ -91,12 +95,24 @@ impl Budget {
             Ok(Answer::Taken) => Ok(None),
             Ok(Answer::Wait(wait)) => Ok(Some(wait)),
             Ok(Answer::Spent) => Err(BudgetError::Spent { until: now.period_start(DAY).after(DAY) }),
-            Err(source) => Err(BudgetError::File { path: self.path.clone(), source }),
+            Err(source) => Err(BudgetError::File { path: self.disk.path().join(FILE), source }),
+        }
+    }
+
+    /// What is in the way of the file is none of ours: it goes to the quarantine, and is not written.
+    fn open(&self) -> io::Result<File> {
+        let path = Path::new(FILE);
+        match self.disk.file(path, Access::Update) {
+            Err(error) if Obstacle::of(&error).is_some() => {
+                quarantine(&self.disk, Tree::Public, path, "it is no file of ours").map_err(|error| error.source)?;
+                self.disk.file(path, Access::Update)
+            }
+            file => file,
         }
     }
 
     fn take_from_file(&self, now: Stamp) -> io::Result<Answer> {
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&self.path)?;
+        let mut file = self.open()?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => return Ok(Answer::Wait(LOCKED)),
             locked => locked?,
@@ -179,6 +195,10 @@ mod tests {
         Stamp::from_micros(micros).unwrap()
     }
 
+    fn disk(directory: &tempfile::TempDir) -> Disk {
+        Disk::open(directory.path()).unwrap()
+    }
+
     proptest! {
         #[test]
         fn no_second_holds_more_than_the_limit_and_waiting_as_told_is_enough(
@@ -204,7 +224,7 @@ mod tests {
     #[test]
     fn several_programs_share_one_budget() {
         let directory = tempfile::tempdir().unwrap();
-        let budgets = [(); 3].map(|()| Budget::new(directory.path(), 8, Priority::History));
+        let budgets = [(); 3].map(|()| Budget::new(disk(&directory), 8, Priority::History));
         let taken =
             (0..30).filter(|index| budgets[index % 3].take(stamp(1_000_000 + *index as u64)).unwrap().is_none());
         assert_eq!(taken.count(), 8);
@@ -215,8 +235,8 @@ mod tests {
     fn healing_goes_first() {
         const BEGIN: u64 = 1_795_324_324_000_000;
         let directory = tempfile::tempdir().unwrap();
-        let history = Budget::new(directory.path(), 1, Priority::History);
-        let healing = Budget::new(directory.path(), 1, Priority::Healing { per_day: 10 });
+        let history = Budget::new(disk(&directory), 1, Priority::History);
+        let healing = Budget::new(disk(&directory), 1, Priority::Healing { per_day: 10 });
         assert_eq!(history.take(stamp(BEGIN)).unwrap(), None);
         assert!(healing.take(stamp(BEGIN + 900_000)).unwrap().is_some());
         let free = BEGIN + micros(WINDOW);
@@ -228,8 +248,8 @@ mod tests {
     fn healing_has_a_budget_of_the_day_that_others_do_not_touch() {
         let begin = 20_779 * micros(DAY);
         let directory = tempfile::tempdir().unwrap();
-        let healing = |per_day| Budget::new(directory.path(), 10, Priority::Healing { per_day });
-        let history = Budget::new(directory.path(), 10, Priority::History);
+        let healing = |per_day| Budget::new(disk(&directory), 10, Priority::Healing { per_day });
+        let history = Budget::new(disk(&directory), 10, Priority::History);
         assert_eq!(healing(2).take(stamp(begin)).unwrap(), None);
         assert_eq!(history.take(stamp(begin)).unwrap(), None);
         assert_eq!(healing(2).take(stamp(begin)).unwrap(), None);
@@ -244,10 +264,30 @@ mod tests {
     #[test]
     fn what_cannot_be_read_or_lies_in_the_future_holds_nobody_up() {
         let directory = tempfile::tempdir().unwrap();
-        let budget = Budget::new(directory.path(), 1, Priority::History);
+        let budget = Budget::new(disk(&directory), 1, Priority::History);
         for text in ["", "{\"sent\":[", "{\"sent\":[9000000000000000],\"healing\":9000000000000000}"] {
             std::fs::write(directory.path().join(FILE), text).unwrap();
             assert_eq!(budget.take(stamp(1_795_324_324_000_000)).unwrap(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_its_way_is_moved_and_never_written() {
+        for kind in ["link", "hard link", "directory", "pipe"] {
+            let directory = tempfile::tempdir().unwrap();
+            let (file, victim) = (directory.path().join(FILE), directory.path().join("victim"));
+            std::fs::write(&victim, "not ours").unwrap();
+            match kind {
+                "link" => std::os::unix::fs::symlink(&victim, &file).unwrap(),
+                "hard link" => std::fs::hard_link(&victim, &file).unwrap(),
+                "directory" => std::fs::create_dir(&file).unwrap(),
+                _ => rustix::fs::mkfifoat(rustix::fs::CWD, &file, rustix::fs::Mode::RWXU).unwrap(),
+            }
+            let budget = Budget::new(disk(&directory), 1, Priority::History);
+            assert_eq!(budget.take(stamp(1_795_324_324_000_000)).unwrap(), None, "{kind}");
+            assert!(budget.take(stamp(1_795_324_324_000_001)).unwrap().is_some(), "{kind}");
+            assert_eq!(std::fs::read(&victim).unwrap(), b"not ours", "{kind}");
+            assert!(std::fs::symlink_metadata(directory.path().join("quarantine/.requests")).is_ok(), "{kind}");
         }
     }
 }

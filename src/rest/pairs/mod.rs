@@ -61,7 +61,7 @@ impl Lister for Exchange {
     }
 
     fn keep(&mut self, known: &Markets) {
-        keep(known, &super::directory(&self.config.data_dir));
+        keep(known, &self.config.data_dir);
     }
 }
 
@@ -165,9 +165,8 @@ pub struct Asked {
 /// # Errors
 /// There is no answer, or it lists nothing and nothing is known.
 pub async fn ask_once(config: &Config, clock: Clock) -> Result<Asked, FetchError> {
-    let directory = super::directory(&config.data_dir);
     let mut client = super::connect(config, clock, Priority::History)?;
-    let mut evidence = ListingEvidence::new(Markets::kept(&directory), clock.now());
+    let mut evidence = ListingEvidence::new(Markets::kept(&config.data_dir), clock.now());
     let told = Told::default();
     for round in 1..=ONCE {
         let answer = Markets::fetch(&mut client).await?;
@@ -175,7 +174,7 @@ pub async fn ask_once(config: &Config, clock: Clock) -> Result<Asked, FetchError
         let changed = evidence.handle_answer(clock.now(), answer).cloned();
         std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| told.finding(finding, clock.now()));
         if let Some(known) = changed {
-            keep(&known, &directory);
+            keep(&known, &config.data_dir);
             return Ok(Asked { markets: listed, is_short: false });
         }
         if round < ONCE {
@@ -189,8 +188,8 @@ pub async fn ask_once(config: &Config, clock: Clock) -> Result<Asked, FetchError
     if markets.pairs.is_empty() { Err(FetchError::Empty) } else { Ok(Asked { markets, is_short: true }) }
 }
 
-fn keep(known: &Markets, directory: &Path) {
-    if let Err(error) = known.keep(directory) {
+fn keep(known: &Markets, data_dir: &Path) {
+    if let Err(error) = known.keep(data_dir) {
         tracing::warn!(%error, file = FILE, "the list of pairs cannot be kept for a start without the exchange");
     }
 }

@@ -26,6 +26,7 @@ use disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
 use plan::Plan;
 use std::ops::Range;
 use std::time::Duration;
+use upbit_recorder::recording::files::EntryKind;
 
 /// After this many failures the rest would tell nothing new.
 const FAILURES: usize = 3;
@@ -232,6 +233,17 @@ fn what_is_taken_away_just_before_the_end_is_on_record() {
         let names = outcome.events.iter().map(|event| event["event"].as_str().unwrap());
         let told: Vec<_> = names.filter(|name| ["displaced", "stopped"].contains(name)).collect();
         assert_eq!(told, ["displaced", "stopped", "stopped"], "{how:?}");
+    }
+}
+
+#[test]
+fn what_is_in_the_way_is_moved_and_modes_are_put_right() {
+    for (seed, kind) in (1..).zip([EntryKind::Link, EntryKind::Special, EntryKind::File]) {
+        let outcome = world::run(&Plan::obstructed(seed, kind));
+        assert_eq!(outcome.violations, [""; 0], "{kind:?}");
+        let moved = outcome.events.iter().filter(|event| event["event"] == "quarantined").count();
+        // What is in the way of the quarantine stays beside it; what has another name is copied, or is none of ours.
+        assert!(moved >= 3, "{kind:?}: {moved}");
     }
 }
 

@@ -5,6 +5,7 @@
 //! * an orderly end misses nothing that was read, however slow the disk; on a sound disk a kill misses at most the last
 //!   50 ms of it, a power cut at most one `sync_interval`;
 //! * the process that ends itself does so within 10 s;
+//! * what was in the way of our names is in quarantine, no file of others was written, and nobody else reads the account's;
 //! * no sealed file fails a full decode; no line is torn that is not kept in quarantine.
 //!
 //! In the end:
@@ -80,6 +81,18 @@ impl Oracle {
     pub(crate) fn look(&mut self, disk: &SimDisk, books: &Books, lived: Lived) {
         let tape = Tape::read(disk);
         let number = self.lives.len();
+        if lived.recovered {
+            let exposed: Vec<String> = disk.exposed().iter().map(|path| path.display().to_string()).collect();
+            self.tell(&format!("after life {number}: others may read"), &exposed);
+        }
+        if !disk.has_unharmed_strangers() {
+            self.violations.push(format!("after life {number}: a file of somebody else's was written"));
+        }
+        let in_the_way = disk.obstacles().into_iter().map(|path| path.display().to_string());
+        let in_the_way: Vec<String> = in_the_way.filter(|path| !path.contains("quarantine")).collect();
+        if lived.recovered {
+            self.tell(&format!("after life {number}: still in the way"), &in_the_way);
+        }
         self.tell(&format!("after life {number}: a sealed file is damaged"), &tape.corrupt);
         if lived.recovered && !matches!(lived.ended, Ended::Crashed(_)) {
             // What a start could not read is mended by the next one.

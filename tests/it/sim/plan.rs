@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::time::Duration;
+use upbit_recorder::recording::files::EntryKind;
 
 /// A world's history.
 #[derive(Clone, Debug)]
@@ -28,6 +29,9 @@ pub(crate) struct Life {
     pub(crate) full: Option<(Duration, Duration, u64)>,
     /// When others lay hands on an active file, and what they do.
     pub(crate) displaced: Vec<(Duration, Displace)>,
+    /// What is in the way of names of ours when it begins, and whether everything can be read by others then.
+    pub(crate) obstacles: Vec<(&'static str, EntryKind)>,
+    pub(crate) has_lost_modes: bool,
     /// Until the next life begins.
     pub(crate) pause: Duration,
     /// How far the wall clock is set forward in that time, or back, µs.
@@ -154,6 +158,17 @@ impl Plan {
         Self { seed, lives: vec![disturbed, Life::quiet(20)] }
     }
 
+    /// A life that begins among links and pipes, one on what a copy without modes has left of it, and a third.
+    pub(crate) fn obstructed(seed: u64, kind: EntryKind) -> Self {
+        let names =
+            [".durable", ".reserve", "archive", "quarantine", "recorder.jsonl", "misc.jsonl", "private/misc.jsonl"];
+        let is_for = |name: &&&str| kind != EntryKind::File || name.contains('.');
+        let obstacles = names.iter().filter(is_for).map(|name| (*name, kind)).collect();
+        let first = Life { obstacles, end: End::Crash(Crash::Kill), ..Life::quiet(70) };
+        let second = Life { has_lost_modes: true, ..Life::quiet(20) };
+        Self { seed, lives: vec![first, second, Life::quiet(20)] }
+    }
+
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
     pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
         let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
@@ -172,6 +187,8 @@ impl Life {
             faults: VecDeque::new(),
             full: None,
             displaced: Vec::new(),
+            obstacles: Vec::new(),
+            has_lost_modes: false,
             pause: Duration::from_secs(3),
             jump: 0,
             steps: Vec::new(),
@@ -253,18 +270,7 @@ impl Life {
         });
         let jump = if rng.random_ratio(1, 4) { rng.random_range(0..100_000_000_000) } else { 0 };
         let (faults, pause) = (faults.into(), millis(rng, 0..20_000));
-        Self {
-            mood: Mood::Wild,
-            length,
-            end,
-            faults,
-            full,
-            displaced: Vec::new(),
-            pause,
-            jump,
-            steps: Vec::new(),
-            freezes: Vec::new(),
-        }
+        Self { mood: Mood::Wild, length, end, faults, full, pause, jump, ..Self::quiet(0) }
     }
 
     /// Has the wall clock set, in every third life or so, and between lives.

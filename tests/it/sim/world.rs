@@ -181,6 +181,10 @@ impl World {
         self.machine.begin_life(from, &life.freezes);
         self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
+        life.obstacles.iter().for_each(|(name, kind)| self.disk.obstruct(name, *kind));
+        if life.has_lost_modes {
+            self.disk.forget_modes();
+        }
         let files = self.disk.begin_life(life.faults.clone());
         let pid = FIRST_PID + self.lives;
         self.lives += 1;

@@ -2,6 +2,7 @@
 
 use super::decide::UNMARKED;
 use crate::clock::Stamp;
+use crate::recording::files::lines::{LONGEST_OWN, Lines};
 use crate::recording::naming::layout::Tree;
 use crate::recording::naming::manifest::Origins;
 use crate::recording::naming::stream_key::StreamKey;
@@ -9,7 +10,7 @@ use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;
@@ -122,19 +123,22 @@ struct Event {
 
 impl History {
     /// Takes the events of one file in, which are of the time line `epoch` where that is known; files come oldest first.
-    /// Lines that are none are passed over.
+    /// Lines that are none are passed over; what is longer than any of them makes the events incomplete.
     pub fn read(&mut self, source: impl Read, epoch: Option<u64>) -> std::io::Result<()> {
-        let mut source = BufReader::new(source);
-        let (mut line, mut is_first) = (Vec::new(), true);
-        while source.read_until(b'\n', &mut line)? > 0 {
-            if let Ok(event) = serde_json::from_slice::<Event>(&line) {
+        let mut lines = Lines::new(source, LONGEST_OWN);
+        let mut is_first = true;
+        while let Some(line) = lines.next_line()? {
+            if let Ok(event) = serde_json::from_slice::<Event>(line) {
                 let is_new = epoch.filter(|epoch| std::mem::take(&mut is_first) && *epoch > self.epoch);
                 if let Some(epoch) = is_new.filter(|_| event.event != "clock_step") {
                     self.miss_step(epoch);
                 }
                 self.add(event);
             }
-            line.clear();
+        }
+        if lines.too_long() > 0 {
+            let message = format!("{} of its lines are longer than {LONGEST_OWN} bytes", lines.too_long());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A data directory as an earlier process left it, and a start that finds it.
 
 mod files;
+mod obstacles;
 mod past;
 
 use super::history::{End, Untold};

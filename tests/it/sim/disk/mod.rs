@@ -8,6 +8,7 @@
 //! Every call has a number, counted through each life of the recorder, and a fault may wait for it. After a crash the
 //! handles of the life that ended do nothing any more: whatever that process would still have done did not happen.
 
+mod others;
 mod state;
 
 pub(crate) use state::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
@@ -22,7 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
-use upbit_recorder::recording::files::{AppendFile, Files, Free, Identity, Listed, ReadFile, append_all};
+use upbit_recorder::recording::files::open::Obstacle;
+use upbit_recorder::recording::files::{AppendFile, EntryKind, Files, Free, Identity, Listed, ReadFile, append_all};
 
 /// The disk, as the world holds it; it outlives every life of the recorder.
 #[derive(Clone, Debug)]
@@ -201,7 +203,8 @@ fn happens(state: &mut State, verdict: &Verdict) -> bool {
 impl Files for SimFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
         let (mut state, verdict) = self.enter(Call::Create, path)?;
-        if state.names.contains_key(path) {
+        state.refuse_in_the_way_of(path.parent())?;
+        if state.is_taken(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let inode = state.inodes.len();
@@ -213,11 +216,14 @@ impl Files for SimFiles {
     }
 
     fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>> {
+        self.disk.lock().refuse_in_the_way_of(Some(path))?;
         let known = self.disk.lock().names.get(path).copied();
         match known {
             None => self.create(path),
-            Some(inode) => {
-                drop(self.enter(Call::Read, path)?);
+            Some(_) => {
+                let (mut state, _) = self.enter(Call::Read, path)?;
+                let inode = state.unshare(path);
+                drop(state);
                 Ok(self.open(inode))
             }
         }
@@ -225,16 +231,21 @@ impl Files for SimFiles {
 
     fn read(&self, path: &Path) -> io::Result<Box<dyn ReadFile>> {
         let (state, _) = self.enter(Call::Read, path)?;
+        state.refuse_in_the_way_of(Some(path))?;
         let inode = state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Cursor::new(state.inodes[*inode].data.clone())))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.enter(Call::Rename, from)?;
-        let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
-        if state.names.contains_key(to) {
+        if state.is_taken(to) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if let Some(kind) = state.others.remove(from) {
+            state.others.insert(to.to_owned(), kind);
+            return Ok(());
+        }
+        let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         if !happens(&mut state, &verdict) {
             return Ok(());
         }
@@ -263,6 +274,7 @@ impl Files for SimFiles {
 
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         let (mut state, verdict) = self.enter(Call::MakeDirectory, path)?;
+        state.refuse_in_the_way_of(Some(path))?;
         if happens(&mut state, &verdict) {
             let above = path.ancestors().filter(|path| !path.as_os_str().is_empty());
             state.directories.extend(above.map(Path::to_owned));
@@ -278,18 +290,28 @@ impl Files for SimFiles {
 
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
         let (state, _) = self.enter(Call::Read, path)?;
+        state.refuse_in_the_way_of(Some(path))?;
         let name = |entry: &PathBuf| OsString::from(entry.file_name().unwrap_or_default());
         let is_inside = |entry: &&PathBuf| entry.parent() == Some(path);
         let files = state.names.iter().filter(|(entry, _)| is_inside(entry)).map(|(entry, inode)| Listed {
             name: name(entry),
-            is_file: true,
+            kind: EntryKind::File,
             bytes: state.inodes[*inode].data.len() as u64,
+            mode: state.mode(entry),
         });
-        let directories = state.directories.iter().filter(is_inside);
-        let directories = directories.map(|entry| Listed { name: name(entry), is_file: false, bytes: 0 });
-        let mut listed: Vec<Listed> = files.chain(directories).collect();
+        let other = |entry: &PathBuf, kind| Listed { name: name(entry), kind, bytes: 0, mode: state.mode(entry) };
+        let directories = state.directories.iter().filter(is_inside).map(|entry| other(entry, EntryKind::Directory));
+        let others = state.others.iter().filter(|(entry, _)| is_inside(entry)).map(|(entry, kind)| other(entry, *kind));
+        let mut listed: Vec<Listed> = files.chain(directories).chain(others).collect();
         listed.sort();
         Ok(listed)
+    }
+
+    fn restrict(&self, path: &Path) -> io::Result<()> {
+        let (mut state, _) = self.enter(Call::Read, path)?;
+        state.refuse_in_the_way_of(Some(path))?;
+        state.open_to_others.remove(path);
+        Ok(())
     }
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
@@ -302,10 +324,13 @@ impl Files for SimFiles {
     }
 
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let known = self.disk.lock().names.get(path).copied();
-        let Some(inode) = known else { return append_all(&*self.create(path)?, bytes) };
+        self.disk.lock().refuse_in_the_way_of(Some(path))?;
+        if !self.disk.lock().names.contains_key(path) {
+            return append_all(&*self.create(path)?, bytes);
+        }
         let (mut state, verdict) = self.enter(Call::Write, path)?;
         if happens(&mut state, &verdict) {
+            let inode = state.unshare(path);
             let inode = &mut state.inodes[inode];
             let before = std::mem::replace(&mut inode.data, bytes.to_owned());
             inode.before.push_back(before);
@@ -319,7 +344,7 @@ impl Files for SimFiles {
 
     fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
         let (mut state, verdict) = self.enter(Call::Create, path)?;
-        if state.names.contains_key(path) {
+        if state.is_taken(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         let reserved = bytes as u64;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
-use upbit_recorder::recording::files::{FileId, Identity};
+use upbit_recorder::recording::files::{EntryKind, FileId, Identity};
 
 /// What ends a life from one instant to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,12 @@ pub(super) struct State {
     pub(super) durable: BTreeMap<PathBuf, usize>,
     pub(super) journal: Vec<Change>,
     pub(super) directories: BTreeSet<PathBuf>,
+    /// Links, pipes and the like.
+    pub(super) others: BTreeMap<PathBuf, EntryKind>,
+    /// Files and directories that others than their owner may read.
+    pub(super) open_to_others: BTreeSet<PathBuf>,
+    /// What files hold that have names of ours and belong to somebody else.
+    pub(super) strangers: BTreeMap<usize, Vec<u8>>,
     /// Names that archived segments have ever had, and the files they were.
     pub(super) used: BTreeMap<PathBuf, usize>,
     pub(super) life: u64,
@@ -129,6 +135,9 @@ impl State {
             durable: BTreeMap::new(),
             journal: Vec::new(),
             directories: BTreeSet::new(),
+            others: BTreeMap::new(),
+            open_to_others: BTreeSet::new(),
+            strangers: BTreeMap::new(),
             used: BTreeMap::new(),
             life: 0,
             calls: 0,

@@ -1,0 +1,99 @@
+//! What is in the way of our names, and modes that let others into the account's tree: put right before anything is opened.
+//!
+//! ```text
+//! archive → /somewhere, .durable → ~/notes, recorder.jsonl a pipe, …  ──▶ quarantine/: moved, not followed
+//! private/ of another user, or a link                                 ──▶ refused: nobody else may decide who reads it
+//! private/ and what is in it, open to others                          ──▶ 0700 and 0600
+//! ```
+
+use super::Recovery;
+use crate::recording::files::open::Obstacle;
+use crate::recording::files::{EntryKind, Files, Listed, StorageError};
+use crate::recording::naming::layout::{self, Tree};
+use std::path::PathBuf;
+
+/// Why something is moved away that is not what its name says.
+pub(super) const NO_FILE: &str = "it is no file";
+pub(super) const NO_DIRECTORY: &str = "it is no directory";
+
+impl Recovery<'_> {
+    /// Sees to it that our names are free, or what they should be.
+    pub(super) fn clear_the_way(&mut self) -> Result<(), StorageError> {
+        keep_others_out(self.files)?;
+        for tree in Tree::ALL {
+            let mut entries = self.list(tree.root())?;
+            // What is in the way of the quarantine cannot go there before.
+            entries.sort_by_key(|entry| tree.quarantine().file_name() != Some(&entry.name));
+            for entry in entries {
+                if let Some(reason) = in_the_way(tree, &entry) {
+                    self.move_away(tree, &tree.root().join(&entry.name), reason)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why an entry of a tree's root cannot stay, if it bears one of the names without which nothing can be recorded.
+fn in_the_way(tree: Tree, entry: &Listed) -> Option<&'static str> {
+    let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name == *name);
+    let is_needed = |name: &str| layout::parse_active(name).is_some_and(|stream| layout::is_needed(tree, &stream));
+    if is_one_of(layout::own_directories(tree)) {
+        (entry.kind != EntryKind::Directory).then_some(NO_DIRECTORY)
+    } else if is_one_of(layout::own_files(tree)) || entry.name.to_str().is_some_and(is_needed) {
+        (!entry.is_file()).then_some(NO_FILE)
+    } else {
+        None
+    }
+}
+
+/// The account's tree is for this user alone: what a copy or a restore has opened to others is closed, from the outside
+/// inwards, and told once.
+fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
+    let root = Tree::Private.root();
+    let refused = |source| StorageError::at("keep the account's files in", root)(source);
+    let Some(entry) = files.look(root).map_err(refused)? else { return Ok(()) };
+    match entry.kind {
+        EntryKind::Directory => {}
+        EntryKind::Link => return Err(refused(Obstacle::Link.into())),
+        EntryKind::File | EntryKind::Special => return Ok(()),
+    }
+    let (mut closed, mut open) = (0, None);
+    let mut restrict = |path: PathBuf, entry: &Listed| {
+        match files.restrict(&path) {
+            Err(error) => open = Some(StorageError::at("take from others the permissions for", &path)(error)),
+            Ok(()) => closed += usize::from(entry.is_exposed()),
+        };
+    };
+    match files.restrict(root) {
+        Err(error) if matches!(Obstacle::of(&error), Some(Obstacle::Owner { .. })) => return Err(refused(error)),
+        _ => restrict(root.to_owned(), &entry),
+    }
+    for directory in directories(files) {
+        let entries = files.list(&directory).unwrap_or_default();
+        let is_ours = |entry: &&Listed| matches!(entry.kind, EntryKind::File | EntryKind::Directory);
+        for entry in entries.iter().filter(is_ours).filter(|entry| entry.is_exposed()) {
+            restrict(directory.join(&entry.name), entry);
+        }
+    }
+    if closed > 0 {
+        tracing::warn!(
+            directory = %root.display(), files = closed,
+            "others could read the account's files: their modes were put right"
+        );
+    }
+    if let Some(error) = open {
+        tracing::warn!(%error, "others may be able to read what the account's files hold");
+    }
+    Ok(())
+}
+
+/// The directories of the account's tree, those above before those in them. One that cannot be listed is told of later.
+fn directories(files: &dyn Files) -> Vec<PathBuf> {
+    let tree = Tree::Private;
+    let archive = tree.archive();
+    let listed = files.list(&archive).unwrap_or_default();
+    let dates = listed.into_iter().filter(|entry| entry.kind == EntryKind::Directory);
+    let dates = dates.map(|date| archive.join(date.name));
+    [tree.root().to_owned(), archive.clone(), tree.quarantine()].into_iter().chain(dates).collect()
+}

@@ -11,4 +11,5 @@ mod record;
 mod replay;
 mod rest;
 mod sim;
+mod sources;
 mod support;

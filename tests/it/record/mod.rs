@@ -12,6 +12,7 @@ mod full;
 mod healing;
 mod hostile;
 mod life;
+mod others;
 mod reading;
 mod tape;
 mod whole;

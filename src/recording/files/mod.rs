@@ -55,7 +55,7 @@ pub trait Files: Debug + Send + Sync {
     }
 
     /// Takes from everybody but its owner what they may do with a file or a directory; an
-    /// [`Obstacle`](open::Obstacle) where it is another user's.
+    /// [`Obstacle`] where it is another user's.
     fn restrict(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.

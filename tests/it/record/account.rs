@@ -75,7 +75,7 @@ fn a_key_that_others_can_read_is_refused() {
     let output = scene.command("record", "ws://127.0.0.1:1/", &settings).output().unwrap();
     assert_eq!(output.status.code(), Some(78));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains(&format!("others than its owner may read {secret} (mode 640)")), "{said}");
+    assert!(said.contains(&format!("others than its owner may read it (mode 640): chmod 600 {secret}")), "{said}");
     assert!(!scene.tape.path.exists());
 }
 

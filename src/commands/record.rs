@@ -134,8 +134,10 @@ fn set_up(
     let (wall, boot) = (Wall::machine(), Boot::machine());
     let (pid, seed) = (std::process::id(), rand::random());
     let place = Place { files, clock, wall, boot, listed, pid, seed, shutdown };
-    let network =
-        |connection: &ConnectionConfig| Ok(Network::new(clock, tls::client_config(connection.tls_ca_file.as_deref())?));
+    let network = |connection: &ConnectionConfig| {
+        let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
+        Ok(Network::new(clock, tls, config.proxies.clone()))
+    };
     let (mut supervisor, mut hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;

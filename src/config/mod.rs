@@ -23,6 +23,7 @@ pub use layers::{DEFAULTS, Sources};
 pub use reader::Setting;
 pub use values::{Url, ValueError, format_duration, format_size, parse_duration, parse_size};
 
+use crate::connection::dial::proxy::Proxies;
 use crate::upbit::subscription::{Format, Subscription};
 use layers::Layers;
 use reader::Reader;
@@ -71,6 +72,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Logging.
     pub log: LogConfig,
+    /// What the environment says about proxies.
+    pub proxies: Proxies,
 }
 
 /// One connection.

@@ -10,6 +10,7 @@ use super::values::{Url, format_duration, format_size};
 use super::{Config, ConnectionConfig, HttpConfig, KeyPlaces, LogConfig, LogFormat, RestConfig, StorageConfig};
 use crate::connection::ConnectionId;
 use crate::connection::actor::room_needed;
+use crate::connection::dial::proxy::Proxies;
 use crate::upbit::subscription::Format;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let storage = read_storage(reader);
     let http = read_http(reader);
     let log = read_log(reader);
-    let config = Config { data_dir, public, private, credentials, rest, storage, http, log };
+    let proxies = Proxies::read(|name| sources.variable(name));
+    let config = Config { data_dir, public, private, credentials, rest, storage, http, log, proxies };
     refuse_contradictions(reader, &config);
     config
 }

@@ -1,7 +1,7 @@
 //! Single values as people write them: durations, sizes, addresses. Total functions of their text, and nothing else.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// Units of duration with their length in milliseconds, the longest first.
@@ -108,6 +108,25 @@ impl Url {
         Self::parse(text, ["http://", "https://"], "it must begin with http:// or https://")
     }
 
+    /// Whether its host is this machine, whatever the network says.
+    pub fn is_loopback(&self) -> bool {
+        let name = self.host.trim_end_matches('.').to_ascii_lowercase();
+        match name.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => name == "localhost" || name.ends_with(".localhost"),
+        }
+    }
+
+    /// Host and port as addresses have them: `api.upbit.com:443`, `[::1]:80`.
+    pub fn authority(&self) -> String {
+        Self::join(&self.host, self.port)
+    }
+
+    /// The same of any host and port.
+    pub fn join(host: &str, port: u16) -> String {
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
     fn parse(text: &str, [plain, secure]: [&str; 2], expected: &'static str) -> Result<Self, ValueError> {
         let error = |problem| ValueError::Url { text: redact_user(text), problem };
         let (tls, rest) = match (text.strip_prefix(plain), text.strip_prefix(secure)) {
@@ -205,6 +224,17 @@ mod tests {
         assert_eq!(url("ws://[::1]:9/x"), Ok((false, "::1".into(), 9)));
         assert_eq!(url("ws://localhost"), Ok((false, "localhost".into(), 80)));
         assert_eq!(Url::http("https://api.upbit.com/v1").map(|url| url.port), Ok(443));
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names_and_addresses() {
+        let is_loopback = |text: &str| Url::http(&format!("http://{text}")).unwrap().is_loopback();
+        for host in ["127.0.0.1", "127.1.2.3:80", "[::1]:80", "[::ffff:127.0.0.1]", "localhost.", "a.LOCALHOST"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["127.0.0.1.nip.io", "localhost.example", "notlocalhost", "128.0.0.1", "[::2]", "0.0.0.0"] {
+            assert!(!is_loopback(host), "{host}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! | part | owns |
 //! |---|---|
 //! | [`session`] | the diagram above, pure: pauses, pings, limits, what to send, what it means that something came |
-//! | [`dial`] | opening a byte stream: resolve, TCP, TLS |
+//! | [`dial`] | opening a byte stream: resolve, TCP, proxy, TLS |
 //! | [`transport`] | WebSocket over that stream; the only room that names tungstenite |
 //! | [`actor`] | the task around them; moves bytes, batches and notices and decides nothing |
 //! | [`batch`] | what one read brought, in the shape in which it crosses the queue |
@@ -213,6 +213,8 @@ pub enum Stage {
     Resolve,
     /// Opening the TCP connection.
     Tcp,
+    /// The proxy: reaching it, and its answer.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// The HTTP upgrade to WebSocket.
@@ -228,6 +230,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Resolve => "resolve",
             Self::Tcp => "tcp",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Upgrade => "upgrade",
             Self::Subscribing => "subscribing",

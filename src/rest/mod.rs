@@ -25,13 +25,15 @@ pub mod quotation;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
+use crate::connection::dial::network::Network;
+use crate::connection::dial::tls::{self, TlsSetupError};
 use crate::exit::Exit;
 use crate::recording::files::disk::Disk;
 use crate::recording::files::{EntryKind, Files, StorageError};
 use crate::recording::naming::layout::Tree;
 use crate::recording::recovery::quarantine::clear;
 use client::budget::{Budget, BudgetError, Priority};
-use client::http::{Http, HttpSetupError};
+use client::http::Http;
 use client::{Client, RestError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,9 +60,9 @@ pub enum SetupError {
     /// The directory of what is fetched cannot be made below it.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The HTTP client cannot be made.
+    /// The authorities cannot be read.
     #[error(transparent)]
-    Http(#[from] HttpSetupError),
+    Tls(#[from] TlsSetupError),
 }
 
 /// Why something was not fetched.
@@ -89,7 +91,7 @@ impl FetchError {
     /// How a command that needed the answer ends.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Setup(SetupError::Http(_)) => Exit::Config,
+            Self::Setup(SetupError::Tls(_)) => Exit::Config,
             Self::Setup(SetupError::Directory { .. } | SetupError::Storage(_)) | Self::Rest(RestError::Budget(_)) => {
                 Exit::Io
             }
@@ -120,10 +122,12 @@ pub fn existing(data_dir: &Path) -> Option<Disk> {
 /// A client of the exchange that is configured. It trusts what the market data connection trusts.
 ///
 /// # Errors
-/// The directory or the client cannot be made.
+/// The directory cannot be made, or the authorities cannot be read.
 pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
     let disk = open(&config.data_dir)?;
-    let http = Http::new(&config.rest.url, config.public.tls_ca_file.as_deref())?;
+    let tls = tls::client_config(config.public.tls_ca_file.as_deref())?;
+    let network = Network::new(clock, tls, config.proxies.clone());
+    let http = Http::new(&config.rest.url, network, clock);
     let budget = Budget::new(disk, config.rest.requests_per_second, priority);
     Ok(Client::new(http, clock, budget, rand::random()))
 }

@@ -173,6 +173,27 @@ fn what_is_wrong_in_the_secret_file_is_named_but_not_repeated() {
 }
 
 #[test]
+fn check_shows_the_proxy_on_each_way_and_not_what_lets_us_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |arguments: &[&str]| {
+        let mut command = program(directory.path(), &[&["check"], arguments].concat());
+        command.env("HTTPS_PROXY", "http://me:hunter2@proxy.local:3128").env("ALL_PROXY", "socks5://hunter2@x");
+        let (code, out, err) = finish(command.output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(!out.contains("hunter2") && !out.contains("aHVudGVyMg"), "{out}");
+        out
+    };
+    let text = check(&["--set", "rest.url=http://127.0.0.1:8080/v1"]);
+    let way = |to: &str| text.lines().skip_while(|line| !line.contains(to)).nth(1).unwrap().to_owned();
+    assert_eq!(way("# The public connection goes to"), "# through the proxy http://proxy.local:3128 (HTTPS_PROXY)");
+    assert_eq!(way("# The REST interface is asked at"), "# straight, without a proxy");
+    let report: serde_json::Value = serde_json::from_str(&check(&["--json", "--set", "rest.url=http://x/v1"])).unwrap();
+    assert_eq!(report["connections"][0]["proxy"], "http://proxy.local:3128 (HTTPS_PROXY)");
+    assert_eq!(report["rest"]["proxy"], serde_json::Value::Null);
+    assert!(report["rest"]["problem"].as_str().unwrap().contains("ALL_PROXY cannot be used"), "{report}");
+}
+
+#[test]
 fn misuse_of_the_command_line_exits_64() {
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&[][..], &["chekc"], &["check", "--nonsense"], &["check", "--config"]] {

@@ -3,8 +3,9 @@
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
 use crate::commands::record::OTHER_DESCRIPTORS;
-use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting};
+use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting, Url};
 use crate::connection::ConnectionId;
+use crate::connection::dial::proxy::{Proxies, Proxy};
 use crate::desired;
 use figment::value::Value;
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub(super) struct Report {
     pub(super) valid: bool,
     pub(super) settings: Vec<ShownSetting>,
     pub(super) connections: Vec<ShownConnection>,
+    pub(super) rest: ShownRest,
     pub(super) streams: usize,
     /// Files that will be open at once.
     pub(super) open_files: usize,
@@ -41,11 +43,32 @@ pub(super) struct ShownConnection {
     pub(super) connection: String,
     /// Nothing where it is secret.
     pub(super) url: Option<String>,
+    #[serde(flatten)]
+    pub(super) way: Way,
     /// Nothing where what to subscribe is secret.
     pub(super) frame: Option<String>,
     /// Where the keys are, and how the token is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) token: Option<String>,
+}
+
+/// The REST interface.
+#[derive(Serialize)]
+pub(super) struct ShownRest {
+    /// Nothing where it is secret.
+    pub(super) url: Option<String>,
+    #[serde(flatten)]
+    pub(super) way: Way,
+}
+
+/// How a connection gets to its address.
+#[derive(Serialize)]
+pub(super) struct Way {
+    /// The proxy, and which variable names it; nothing: there is none.
+    pub(super) proxy: Option<String>,
+    /// Why the proxy that is named cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<String>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -69,6 +92,10 @@ impl Report {
             valid: true,
             settings: loaded.settings.iter().map(ShownSetting::of).collect(),
             connections: Vec::new(),
+            rest: ShownRest {
+                url: (!is_secret(&loaded.settings, "rest.url")).then(|| config.rest.url.to_string()),
+                way: Way::to(&config.rest.url, &config.proxies),
+            },
             streams: 0,
             open_files: 0,
             bytes_per_day: PerDay::default(),
@@ -85,12 +112,22 @@ impl Report {
             report.connections.push(ShownConnection {
                 connection: connection.to_string(),
                 url: (!secret("url")).then(|| settings.url.to_string()),
+                way: Way::to(&settings.url, &config.proxies),
                 frame: (!secret("subscribe")).then(|| request.to_frame(TICKET)),
                 token: token(loaded, connection),
             });
         }
         report.open_files = report.streams.min(config.storage.max_streams) + OTHER_DESCRIPTORS;
         report
+    }
+}
+
+impl Way {
+    fn to(url: &Url, proxies: &Proxies) -> Self {
+        match proxies.on_the_way_to(url) {
+            Ok(proxy) => Self { proxy: proxy.map(Proxy::to_string), problem: None },
+            Err(unusable) => Self { proxy: None, problem: Some(unusable.to_string()) },
+        }
     }
 }
 

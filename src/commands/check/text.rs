@@ -2,7 +2,7 @@
 
 use super::estimate::SEALED_SHARE;
 use super::machine::Machine;
-use super::report::{Report, connections};
+use super::report::{Report, Way, connections};
 use crate::config::{Config, Loaded, Setting, format_duration, format_size};
 use figment::value::{Dict, Value};
 use std::io::{self, Write};
@@ -82,12 +82,16 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
         let url = shown.url.as_deref().unwrap_or("an address that is not shown");
         let name = &shown.connection;
         writeln!(out, "# The {name} connection goes to {url}")?;
+        writeln!(out, "# {}", way(&shown.way))?;
         if let Some(token) = &shown.token {
             writeln!(out, "# with a token {token}")?;
         }
         writeln!(out, "# and sends this after each connect, with a new UUID for the ticket:")?;
         writeln!(out, "#   {}", shown.frame.as_deref().unwrap_or("a request that is not shown"))?;
     }
+    let rest = report.rest.url.as_deref().unwrap_or("an address that is not shown");
+    writeln!(out, "# The REST interface is asked at {rest}")?;
+    writeln!(out, "# {}", way(&report.rest.way))?;
     if crate::rest::codes::has_patterns(config) {
         writeln!(out, "# Its patterns are replaced by the pairs that {} lists.", config.rest.url)?;
     }
@@ -95,6 +99,15 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
         writeln!(out, "# The {connection} connection is off ({connection}.enabled).")?;
     }
     Ok(())
+}
+
+/// How a connection gets to its address.
+fn way(way: &Way) -> String {
+    match (&way.proxy, &way.problem) {
+        (_, Some(problem)) => format!("WARNING: and cannot get there: {problem}"),
+        (Some(proxy), None) => format!("through the proxy {proxy}"),
+        (None, None) => "straight, without a proxy".to_owned(),
+    }
 }
 
 fn write_needs(out: &mut dyn Write, report: &Report, config: &Config) -> io::Result<()> {

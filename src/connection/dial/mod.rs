@@ -1,16 +1,20 @@
 //! Opening a byte stream to the exchange: the seam between the recorder and the network.
 //!
 //! ```text
-//! Dial ──▶ resolve ──▶ TCP, addresses raced ──▶ TLS ──▶ Opened        the upgrade to WebSocket follows in transport
-//!          network     happy_eyeballs          tls
+//! Dial ──▶ resolve ──▶ TCP, addresses raced ─────────────────▶ TLS ──▶ Opened       the upgrade, or REST, follows
+//!    │     network     happy_eyeballs                          tls
+//!    └──▶ the same to a proxy, where there is one ──▶ tunnel ───┘
 //! ```
 //!
 //! Each step fails with its own [`Stage`] and a cause that a person understands, all of them before one deadline.
 //! Tests put a duplex pipe with a real server at its end in the network's place.
 
 mod happy_eyeballs;
+pub(crate) mod head;
 pub mod network;
+pub mod proxy;
 pub mod tls;
+mod tunnel;
 
 use super::Stage;
 use crate::clock::{self, Instant};

@@ -284,6 +284,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::config::Url;
+    use crate::connection::dial::{network::Network, proxy::Proxies, tls};
     use crate::recording::files::disk::Disk;
     use crate::rest::client::budget::{Budget, Priority};
     use crate::rest::client::http::Http;
@@ -292,9 +293,11 @@ mod tests {
     #[test]
     fn what_is_forgotten_before_its_turn_is_one_piece_that_nobody_asks_for() {
         let directory = tempfile::tempdir().unwrap();
-        let http = Http::new(&Url::http("http://127.0.0.1:1/v1").unwrap(), None).unwrap();
+        let clock = Clock::start();
+        let network = Network::new(clock, tls::client_config(None).unwrap(), Proxies::default());
+        let http = Http::new(&Url::http("http://127.0.0.1:1/v1").unwrap(), network, clock);
         let budget = Budget::new(Disk::open(directory.path()).unwrap(), 8, Priority::History);
-        let mut client = Client::new(http, Clock::start(), budget, 1);
+        let mut client = Client::new(http, clock, budget, 1);
         // Planned on the hundredth day, seven days back; now it is the next day.
         let gap = Span { from: 93 * DAY, to: 94 * DAY + 1_800_000 };
         let mut work = Work::new(Kind::Trades, vec![("KRW-BTC".into(), gap)]);

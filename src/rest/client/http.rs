@@ -1,17 +1,33 @@
 //! One request over HTTP: the only file that knows the HTTP client.
 //!
+//! ```text
+//! send ──▶ pool ──▶ a connection that is idle, or Dialer ──▶ Network: proxy, TCP, TLS as for the WebSocket
+//! ```
+//!
 //! One pool of connections, one TLS configuration, no redirects, no `Origin`, and bodies that are read to a bound.
 
 use super::request::Request;
+use crate::clock::{self, Clock};
 use crate::config::Url;
-use crate::connection::dial::tls::{self, TlsSetupError};
+use crate::connection::dial::network::{Network, NetworkStream};
+use crate::connection::dial::{Dial, DialError};
 use crate::upbit::auth::Secret;
 use crate::upbit::limits::Answer;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use std::path::Path;
+use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Response, Uri};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tower_service::Service;
 
-/// Resolve, TCP and TLS together.
+/// Resolve, TCP, proxy and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// From the first byte sent to the last one received.
@@ -23,40 +39,31 @@ const MAX_BODY: usize = 4 << 20;
 /// Connections kept open: as many as requests are under way.
 const IDLE_CONNECTIONS: usize = super::MAX_IN_FLIGHT;
 
+/// Who asks.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")));
+
 /// The way to the exchange.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Http {
-    client: reqwest::Client,
-    base: String,
+    client: legacy::Client<Dialer, Empty<Bytes>>,
+    clock: Clock,
+    base: Arc<str>,
 }
 
-/// The client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum HttpSetupError {
-    /// The authorities cannot be read.
-    #[error(transparent)]
-    Tls(#[from] TlsSetupError),
-    /// The HTTP client refuses its settings.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Client(#[from] reqwest::Error),
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("base", &self.base).finish_non_exhaustive()
+    }
 }
 
 impl Http {
-    /// A client of the interface at `url`, which trusts the authorities in `ca_file` too.
-    ///
-    /// # Errors
-    /// The authorities cannot be read.
-    pub fn new(url: &Url, ca_file: Option<&Path>) -> Result<Self, HttpSetupError> {
-        let tls = tls::client_config(ca_file)?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured((*tls).clone())
-            .user_agent(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
+    /// A client of the interface at `url`, over `network`.
+    pub fn new(url: &Url, network: Network, clock: Clock) -> Self {
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build()?;
-        Ok(Self { client, base: url.text.trim_end_matches('/').to_owned() })
+            .build(Dialer { network, url: Arc::new(url.clone()), clock });
+        Self { client, clock, base: url.text.trim_end_matches('/').into() }
     }
 
     /// Sends a request and reads its answer; where there is none, why not. The second part is `Remaining-Req`.
@@ -65,41 +72,94 @@ impl Http {
         request: Request,
         authorization: Option<Secret>,
     ) -> Result<(Answer, Option<String>), String> {
+        let deadline = self.clock.now() + TIMEOUT;
+        tokio::select! {
+            biased;
+            answer = self.exchange(request, authorization) => answer,
+            () = clock::sleep_until(Some(deadline)) => Err(format!("no answer in {} s", TIMEOUT.as_secs())),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: Request,
+        authorization: Option<Secret>,
+    ) -> Result<(Answer, Option<String>), String> {
         let mut url = format!("{}/{}", self.base, request.path);
         let query = request.query.encoded();
         if !query.is_empty() {
             url = format!("{url}?{query}");
         }
-        let mut builder = self.client.get(url);
+        let mut builder = hyper::Request::get(url).header(USER_AGENT, AGENT).header(ACCEPT, "*/*");
         if let Some(token) = authorization {
             let mut value = HeaderValue::from_str(token.expose()).map_err(|_| "the token is no header".to_owned())?;
             value.set_sensitive(true);
             builder = builder.header(AUTHORIZATION, value);
         }
-        let mut response = builder.send().await.map_err(|error| cause(&error))?;
-        let header = |name: &str| text(response.headers(), name);
-        let (retry_after, date, remaining) = (header("retry-after"), header("date"), header("remaining-req"));
-        let location = header("location");
-        let mut answer = Answer { status: response.status().as_u16(), retry_after, date, location, body: Vec::new() };
-        while let Some(chunk) = response.chunk().await.map_err(|error| cause(&error))? {
-            if answer.body.len() + chunk.len() > MAX_BODY {
-                return Err(format!("the answer is longer than {MAX_BODY} bytes"));
-            }
-            answer.body.extend_from_slice(&chunk);
-        }
-        Ok((answer, remaining))
+        let asked = builder.body(Empty::new()).map_err(|error| format!("this cannot be asked for: {error}"))?;
+        let response = self.client.request(asked).await.map_err(|error| cause(&error))?;
+        read(response).await
     }
+}
+
+async fn read(response: Response<hyper::body::Incoming>) -> Result<(Answer, Option<String>), String> {
+    let header = |name: &str| text(response.headers(), name);
+    let (retry_after, date, remaining) = (header("retry-after"), header("date"), header("remaining-req"));
+    let location = header("location");
+    let mut answer = Answer { status: response.status().as_u16(), retry_after, date, location, body: Vec::new() };
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| cause(&error))?;
+        let Some(chunk) = frame.data_ref() else { continue };
+        if answer.body.len() + chunk.len() > MAX_BODY {
+            return Err(format!("the answer is longer than {MAX_BODY} bytes"));
+        }
+        answer.body.extend_from_slice(chunk);
+    }
+    Ok((answer, remaining))
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The innermost cause: the outer ones only say that a request failed, and repeat its address.
-fn cause(error: &reqwest::Error) -> String {
-    let mut inner: &dyn std::error::Error = error;
+/// The innermost cause: the outer ones only say that a request failed.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;
     }
-    if error.is_timeout() { format!("no answer in time ({inner})") } else { inner.to_string() }
+    inner.to_string()
+}
+
+/// Opens the pool's connections, all of them to the one host.
+#[derive(Clone)]
+struct Dialer {
+    network: Network,
+    url: Arc<Url>,
+    clock: Clock,
+}
+
+impl Service<Uri> for Dialer {
+    type Response = TokioIo<NetworkStream>;
+    type Error = DialError;
+    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let Self { network, url, clock } = self.clone();
+        Box::pin(async move {
+            let opened = network.dial(&url, clock.now() + CONNECT_TIMEOUT).await?;
+            Ok(TokioIo::new(opened.stream))
+        })
+    }
+}
+
+impl Connection for NetworkStream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
 }

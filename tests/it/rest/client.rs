@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use upbit_recorder::clock::Clock;
 use upbit_recorder::config::Url;
+use upbit_recorder::connection::dial::{network::Network, proxy::Proxies, tls};
 use upbit_recorder::recording::files::disk::Disk;
 use upbit_recorder::rest::client::budget::{Budget, Priority};
 use upbit_recorder::rest::client::http::Http;
@@ -20,7 +21,9 @@ const KEYS: [&str; 4] = ["--access-key", "visible", "--secret-key", "hidden"];
 pub(super) fn client(exchange: &Exchange, directory: &Path, per_second: u32) -> Client {
     let url = Url::http(&format!("http://127.0.0.1:{}/v1", exchange.port())).unwrap();
     let budget = Budget::new(Disk::open(directory).unwrap(), per_second, Priority::History);
-    Client::new(Http::new(&url, None).unwrap(), Clock::start(), budget, 1)
+    let clock = Clock::start();
+    let network = Network::new(clock, tls::client_config(None).unwrap(), Proxies::default());
+    Client::new(Http::new(&url, network, clock), clock, budget, 1)
 }
 
 fn credentials(secret: &str) -> Credentials {

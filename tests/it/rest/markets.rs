@@ -49,6 +49,20 @@ fn pairs_are_listed_filtered_and_printed_verbatim() {
     assert_eq!(kept.lines().count(), 400);
 }
 
+#[test]
+fn an_exchange_on_this_machine_is_asked_without_a_proxy() {
+    let exchange = Exchange::start(0, &["--codes", "3"]);
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+    command.args(["markets", "--set", &format!("rest.url=http://127.0.0.1:{}/v1", exchange.port())]);
+    command.env_clear().current_dir(directory.path());
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"] {
+        command.env(name, "http://127.0.0.1:9");
+    }
+    let output = command.output().unwrap();
+    assert_eq!(text(output.stdout).lines().count(), 3, "{}", text(output.stderr));
+}
+
 const PATTERNS: &str = "public.subscribe=[{type=\"trade\",codes=[\"KRW-*\",\"!KRW-ETH\",\"KRW-NOPE\"]}]";
 const RESOLVED: &str = "\"codes\":[\"KRW-BTC\",\"KRW-XRP\",\"KRW-NOPE\"]";
 

@@ -12,6 +12,7 @@ use crate::cli::{Cli, Verb};
 use crate::config::{self, Config, Faults, Loaded};
 use crate::exit::Exit;
 use crate::logging::{self, Logging};
+use crate::rest;
 use crate::signals::{self, Signals};
 use std::io::{self, Write};
 use tokio::runtime::{self, Runtime};
@@ -37,7 +38,7 @@ pub fn run(cli: &Cli) -> Exit {
                 Ok(()) => Exit::Success,
                 Err(error) => {
                     complain(&error.to_string());
-                    Exit::Io
+                    error.exit()
                 }
             }
         }),
@@ -57,6 +58,9 @@ pub fn serve(cli: &Cli, verb: impl AsyncFnOnce(Config, Signals, &Logging) -> Exi
     };
     match prepare(&config) {
         Ok((logging, signals, runtime)) => {
+            if let Some(exposure) = rest::exposure(&config.rest.url).filter(|_| !matches!(cli.verb, Verb::Replay(_))) {
+                tracing::warn!("{exposure}");
+            }
             let exit = runtime.block_on(verb(config, signals, &logging));
             // A look-up of a host name that hangs must not keep the process from ending.
             runtime.shutdown_background();

@@ -1,10 +1,13 @@
 //! `replay`: serves a local exchange.
 
 use crate::clock::Clock;
+use crate::config::{KeyError, KeyPlace, KeyPlaces};
+use crate::exit::Exit;
 use crate::replay::{
     self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, SentLog, Server, ServerError,
     Source,
 };
+use crate::upbit::auth::JwtAlgorithm;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,11 +56,20 @@ pub struct Args {
     #[arg(long, value_name = "PEM", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// The account's access key; without keys the private stream refuses everybody.
+    /// A file with the account's access key. Without this and the next, the keys are those in UPBIT_ACCESS_KEY and
+    /// UPBIT_SECRET_KEY; without any keys the private stream refuses everybody.
+    #[arg(long, value_name = "FILE", requires = "secret_key_file", conflicts_with = "access_key")]
+    access_key_file: Option<PathBuf>,
+
+    /// A file with the account's secret key.
+    #[arg(long, value_name = "FILE", requires = "access_key_file", conflicts_with = "secret_key")]
+    secret_key_file: Option<PathBuf>,
+
+    /// The access key itself, for tests: whoever lists the processes of this machine (ps) sees it.
     #[arg(long, value_name = "KEY", requires = "secret_key")]
     access_key: Option<String>,
 
-    /// The account's secret key.
+    /// The secret key itself, for tests: ps shows it, too.
     #[arg(long, value_name = "KEY", requires = "access_key")]
     secret_key: Option<String>,
 
@@ -98,6 +110,9 @@ pub enum ReplayError {
     /// The recorded frames cannot be used.
     #[error(transparent)]
     Recorded(#[from] RecordedError),
+    /// The account's keys cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// The server cannot serve.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -115,13 +130,21 @@ pub enum ReplayError {
     Output(#[source] io::Error),
 }
 
+impl ReplayError {
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Keys(_) => Exit::Config,
+            Self::Recorded(_) | Self::Server(_) | Self::Sent { .. } | Self::Output(_) => Exit::Io,
+        }
+    }
+}
+
 /// Serves until `shutdown`.
 pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), ReplayError> {
     let clock = Clock::start();
     let source = source(&args, &clock)?;
-    let keys = args.access_key.as_ref().zip(args.secret_key.as_ref());
-    let keys = keys.map(|(access, secret)| Keys { access: access.clone(), secret: secret.clone() });
-    let mut exchange = Exchange::new(source, habits(&args), keys, clock);
+    let mut exchange = Exchange::new(source, habits(&args), keys(&args)?, clock);
     if let Some(path) = args.sent {
         let log = SentLog::create(&path).map_err(|source| ReplayError::Sent { path, source })?;
         exchange = exchange.logging_to(log);
@@ -140,6 +163,23 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), ReplayEr
         .map_err(ReplayError::Output)?;
     drop(stdout);
     Ok(server.run(shutdown).await?)
+}
+
+/// The account's keys: from the command line, files, or the environment.
+fn keys(args: &Args) -> Result<Option<Keys>, KeyError> {
+    if let Some((access, secret)) = args.access_key.as_ref().zip(args.secret_key.as_ref()) {
+        return Ok(Some(Keys { access: access.clone(), secret: secret.clone() }));
+    }
+    let files = args.access_key_file.clone().zip(args.secret_key_file.clone());
+    let places = match files.map(|(access, secret)| (KeyPlace::File(access), KeyPlace::File(secret))) {
+        Some((access_key, secret_key)) => {
+            Some(KeyPlaces { access_key, secret_key, jwt_algorithm: JwtAlgorithm::default() })
+        }
+        None => KeyPlaces::in_environment(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?,
+    };
+    let Some(credentials) = places.map(|places| places.load()).transpose()? else { return Ok(None) };
+    let [access, secret] = [credentials.access_key, credentials.secret_key].map(|key| key.expose().to_owned());
+    Ok(Some(Keys { access, secret }))
 }
 
 fn source(args: &Args, clock: &Clock) -> Result<Source, RecordedError> {

@@ -31,6 +31,8 @@ pub enum KeyPlace {
 impl fmt::Display for KeyPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Where there is no such file, somebody may have typed the key itself.
+            Self::File(path) if path.symlink_metadata().is_err() => f.write_str("a file that is not there"),
             Self::File(path) => path.display().fmt(f),
             Self::Variable(name) => f.write_str(name),
         }
@@ -38,6 +40,23 @@ impl fmt::Display for KeyPlace {
 }
 
 impl KeyPlaces {
+    /// The variables that hold both keys; `None`: neither is set, as `is_set` says of each.
+    ///
+    /// # Errors
+    ///
+    /// One is set without the other.
+    pub fn in_environment(is_set: impl Fn(&str) -> bool) -> Result<Option<Self>, KeyError> {
+        let [access_key, secret_key] = [ACCESS.variable, SECRET.variable].map(KeyPlace::Variable);
+        match [ACCESS.variable, SECRET.variable].map(is_set) {
+            [false, false] => Ok(None),
+            [true, true] => Ok(Some(Self { access_key, secret_key, jwt_algorithm: JwtAlgorithm::default() })),
+            [is_access_set, _] => {
+                let missing = if is_access_set { secret_key } else { access_key };
+                Err(KeyError { place: missing, problem: "it is not set, but the other key is".to_owned() })
+            }
+        }
+    }
+
     /// Reads both keys.
     ///
     /// # Errors
@@ -94,7 +113,7 @@ fn read_key_file(path: &Path, guard: Guard) -> Result<String, String> {
 
 /// A key cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read a key of the private connection from {place}: {problem}")]
+#[error("cannot read one of the account's keys from {place}: {problem}")]
 pub struct KeyError {
     place: KeyPlace,
     problem: String,
@@ -112,9 +131,8 @@ const SECRET: Key = Key { setting: "private.secret_key_file", variable: "UPBIT_S
 
 /// Reads the keys' part of `[private]`. Nothing is looked for while that connection is off.
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) -> Option<KeyPlaces> {
-    let any_path = |text: &str| Ok::<_, String>(PathBuf::from(text));
-    let access = reader.optional(ACCESS.setting, any_path);
-    let secret = reader.optional(SECRET.setting, any_path);
+    let access = read_path(reader, &ACCESS);
+    let secret = read_path(reader, &SECRET);
     let jwt_algorithm = reader.text("private.jwt_algorithm", |text| match text {
         "HS512" => Ok(JwtAlgorithm::Hs512),
         "HS256" => Ok(JwtAlgorithm::Hs256),
@@ -135,6 +153,21 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) ->
         (Err(Missing(places)), Ok(other)) => lone(reader, &ACCESS, &places, &other),
         (Ok(other), Err(Missing(places))) => lone(reader, &SECRET, &places, &other),
     }
+}
+
+/// The file of one key. What is no name of a file that is there is never shown, since it may be the key itself.
+fn read_path(reader: &mut Reader<'_>, key: &Key) -> Option<PathBuf> {
+    let path = reader.leaf(key.setting, |value| match value.as_str() {
+        Some("") => Ok(None),
+        Some(path) => Ok(Some(PathBuf::from(path))),
+        None => {
+            Err("expected the name of a file, in quotes; what is written is not shown, as it may be a key".to_owned())
+        }
+    });
+    if path.as_ref().is_some_and(|path| path.symlink_metadata().is_err()) {
+        reader.conceal(key.setting);
+    }
+    path
 }
 
 /// The places that were looked at without finding a key.
@@ -172,6 +205,8 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
 }
 
 fn check_file(path: &Path) -> Result<(), String> {
+    let unshown = "its name is not shown, as it may be a key typed in the place of one";
+    path.metadata().map_err(|error| format!("the file that is named here cannot be read ({error}); {unshown}"))?;
     unusable(path, read_key_file(path, Guard::OwnerAlone)).map_or(Ok(()), Err)
 }
 
@@ -224,6 +259,42 @@ mod tests {
         assert_eq!(credentials.load().unwrap().secret_key.expose(), "k");
         std::fs::write(directory.path().join("secret_key"), "\n").unwrap();
         assert!(credentials.load().unwrap_err().to_string().ends_with("secret_key: it is empty"));
+    }
+
+    #[test]
+    fn a_key_typed_in_the_place_of_its_file_is_not_repeated() {
+        let typed = |setting: &str| format!("private.{setting}_key_file=AKIAhunter2");
+        for assignments in [&["access", "secret"][..], &["access"], &["secret"]] {
+            let assignments: Vec<String> = assignments.iter().map(|setting| typed(setting)).collect();
+            let faults = load_with(&[], &assignments).unwrap_err();
+            let text = faults.to_string();
+            let keys: Vec<&str> = faults.0.iter().map(|fault| fault.key.as_str()).collect();
+            assert!(!text.contains("hunter2") && keys.iter().any(|key| key.ends_with("_key_file")), "{text}");
+        }
+        for value in ["4711", "['AKIAhunter2']", "{ AKIAhunter2 = 'x' }"] {
+            let directory = tempfile::tempdir().unwrap();
+            let file = directory.path().join("my.toml");
+            std::fs::write(&file, format!("[private]\naccess_key_file = {value}")).unwrap();
+            let text = load(&Sources { file: Some(file), ..Sources::default() }).unwrap_err().to_string();
+            assert!(text.contains("private.access_key_file: ") && text.contains("not shown"), "{text}");
+            assert!(!text.contains("hunter2") && !text.contains("4711"), "{text}");
+        }
+        // Nor where it is not even looked for.
+        let sources = Sources { assignments: vec![typed("access")], ..Sources::default() };
+        let settings = load(&sources).unwrap().settings;
+        assert!(settings.iter().any(|setting| setting.key == ACCESS.setting && setting.origin.is_secret()));
+        let place = KeyPlace::File("AKIAhunter2".into());
+        assert!(!place.load().unwrap_err().to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn both_keys_are_in_the_environment_or_neither() {
+        let found = |set: &'static [&str]| KeyPlaces::in_environment(|name| set.contains(&name));
+        assert_eq!(found(&[]), Ok(None));
+        let both = found(&["UPBIT_ACCESS_KEY", "UPBIT_SECRET_KEY"]).unwrap().unwrap();
+        assert_eq!(both.secret_key, KeyPlace::Variable("UPBIT_SECRET_KEY"));
+        let lone = found(&["UPBIT_ACCESS_KEY"]).unwrap_err().to_string();
+        assert!(lone.contains("UPBIT_SECRET_KEY: it is not set"), "{lone}");
     }
 
     #[test]

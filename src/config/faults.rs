@@ -65,11 +65,25 @@ pub struct Fault {
 impl Fault {
     /// A fault of a value. What is wrong may quote the value, and a secret one is not repeated.
     pub(super) fn new(origin: Origin, key: &str, problem: impl Into<String>) -> Self {
-        let problem = match origin.is_secret() {
-            true => "the value cannot be used; what is wrong is not shown, as it is secret".to_owned(),
-            false => problem.into(),
-        };
-        Self { origin, key: key.to_owned(), problem }
+        if !origin.is_secret() {
+            return Self { origin, key: key.to_owned(), problem: problem.into() };
+        }
+        // Behind the number of an entry stands a name of the user's, which may be anything.
+        let known = key.find(']').map_or(key, |end| &key[..=end]);
+        let problem = "the value cannot be used; what is wrong is not shown, as it is secret".to_owned();
+        Self { origin, key: known.to_owned(), problem }
+    }
+
+    /// A fault of a key that does not exist in the table `path`. In a secret place a name can be the secret itself, so
+    /// the table is all that is told; `problem` names keys of ours alone.
+    pub(super) fn unknown(origin: Origin, path: &str, name: &str, problem: String) -> Self {
+        match (origin.is_secret(), path) {
+            (true, _) => {
+                Self { origin, key: path.to_owned(), problem: format!("{problem} (not shown, as it is secret)") }
+            }
+            (false, "") => Self { origin, key: name.to_owned(), problem },
+            (false, path) => Self { origin, key: format!("{path}.{name}"), problem },
+        }
     }
 }
 

@@ -66,6 +66,13 @@ impl<'a> Reader<'a> {
         self.refuse(changed.unwrap_or(keys[0]), problem);
     }
 
+    /// Shows the value of a key that was read before to nobody.
+    pub(super) fn conceal(&mut self, key: &str) {
+        for setting in self.settings.iter_mut().filter(|setting| setting.key == key) {
+            setting.origin = Origin::secret(setting.origin.to_string());
+        }
+    }
+
     /// Where a key, or the list that an entry's key belongs to, was written.
     fn origin(&self, key: &str) -> Origin {
         let parent = key.split('[').next().unwrap_or(key);
@@ -162,7 +169,7 @@ impl<'a> Reader<'a> {
                 (Some(_), _) => {}
                 (None, _) => {
                     let problem = format!("unknown key; {}", self.way_out(&key, name, known, &origin));
-                    self.faults.push(Fault { origin, key, problem });
+                    self.faults.push(Fault::unknown(origin, path, name, problem));
                 }
             }
         }

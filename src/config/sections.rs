@@ -120,12 +120,22 @@ fn read_log(reader: &mut Reader<'_>) -> LogConfig {
     }
 }
 
+/// A token in plain text is anybody's on the way, and so are the orders behind it.
+fn refuse_plain_text(reader: &mut Reader<'_>, private: &ConnectionConfig) {
+    if private.enabled && !private.url.tls && !private.url.is_loopback() {
+        let problem = "ws:// would send the token and bring the account's events in plain text, and it leads to another \
+                       machine: write wss://";
+        reader.refuse_openly("private.url", problem.to_owned());
+    }
+}
+
 /// Values that are each right and together are not.
 fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     if !config.public.enabled && !config.private.enabled {
         let problem = "nothing would be recorded: enable the public or the private connection";
         reader.refuse_together(["public.enabled", "private.enabled"], problem);
     }
+    refuse_plain_text(reader, &config.private);
     let connections = [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)];
     for (connection, settings) in connections {
         if settings.backoff_min > settings.backoff_max {

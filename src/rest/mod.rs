@@ -24,7 +24,7 @@ pub mod pairs;
 pub mod quotation;
 
 use crate::clock::{Clock, Stamp};
-use crate::config::Config;
+use crate::config::{Config, Url};
 use crate::connection::dial::network::Network;
 use crate::connection::dial::tls::{self, TlsSetupError};
 use crate::exit::Exit;
@@ -117,6 +117,12 @@ pub fn open(data_dir: &Path) -> Result<Disk, SetupError> {
 /// The directory of what is fetched, to read what is there; `None` where there is none that can be read.
 pub fn existing(data_dir: &Path) -> Option<Disk> {
     Disk::existing(data_dir).and_then(|disk| disk.beneath(Path::new(DIRECTORY))).ok()
+}
+
+/// What is wrong with the way to REST, where it is in the clear and leaves this machine.
+pub fn exposure(url: &Url) -> Option<&'static str> {
+    let is_exposed = !url.tls && !url.is_loopback();
+    is_exposed.then_some("rest.url is http:// to another machine: what is fetched can be read and changed on the way")
 }
 
 /// A client of the exchange that is configured. It trusts what the market data connection trusts.

@@ -173,6 +173,79 @@ fn what_is_wrong_in_the_secret_file_is_named_but_not_repeated() {
 }
 
 #[test]
+fn the_account_is_not_sent_in_plain_text_to_another_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |private: &str, verb: &str| {
+        let url = format!("private.url={private}");
+        let mut command = program(directory.path(), &[verb, "--set", "private.enabled=true", "--set", &url]);
+        command.env("UPBIT_ACCESS_KEY", "a").env("UPBIT_SECRET_KEY", "b");
+        finish(command.output().unwrap())
+    };
+    for host in ["api.upbit.com", "10.0.0.7:8080", "localhost.example", "[fd00::1]"] {
+        for verb in ["check", "record"] {
+            let (code, _, err) = check(&format!("ws://{host}/websocket/v1/private"), verb);
+            assert!(code == 78 && err.contains("private.url: ws:// would send the token"), "{host}: {code} {err}");
+        }
+        assert_eq!(check(&format!("wss://{host}/websocket/v1/private"), "check").0, 0);
+    }
+    for host in ["127.0.0.1:8080", "localhost", "[::1]:8080"] {
+        assert_eq!(check(&format!("ws://{host}/websocket/v1/private"), "check").0, 0, "{host}");
+    }
+    // A connection that is not made sends nothing.
+    assert_eq!(run(directory.path(), &["check", "--set", "private.url=ws://api.upbit.com/"]).0, 0);
+}
+
+#[test]
+fn rest_in_plain_text_over_a_network_is_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let warning = "rest.url is http:// to another machine";
+    for (url, is_told) in [("http://rest.invalid/v1", true), ("http://127.0.0.1:1/v1", false), ("https://x/v1", false)]
+    {
+        let set = format!("rest.url={url}");
+        let (code, out, _) = run(directory.path(), &["check", "--set", &set]);
+        assert_eq!((code, out.contains(&format!("# WARNING: {warning}"))), (0, is_told), "{url}: {out}");
+        if !url.starts_with("https") {
+            let verb = ["record", "--for", "1s", "--set", &set, "--set", "public.url=ws://127.0.0.1:1/"];
+            let (code, _, err) = run(directory.path(), &verb);
+            let warned = err.lines().filter(|line| line.contains("WARN") && line.contains(warning)).count();
+            assert_eq!((code, warned), (0, usize::from(is_told)), "{err}");
+        }
+    }
+}
+
+#[test]
+fn a_name_in_the_secret_file_is_not_repeated_either() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("my.secret.toml");
+    let file = "
+        CANARY1 = 1
+        [private]
+        CANARY2 = 'x'
+        acces_key_file = 'CANARY'
+        [public]
+        subscribe = [{ type = 'trade', codes = ['KRW-BTC'], CANARY3 = 1 }]
+        [CANARY4.CANARY5]
+        x = 1
+        ";
+    std::fs::write(directory.path().join("my.toml"), "").unwrap();
+    std::fs::write(&secret, file).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for json in [&[][..], &["--json"]] {
+        let (code, out, err) = run(directory.path(), &[&["check", "--config", "my.toml"], json].concat());
+        assert!(code == 78 && !out.contains("CANARY") && !err.contains("CANARY"), "{out}{err}");
+    }
+    let (_, _, err) = run(directory.path(), &["check", "--config", "my.toml"]);
+    for told in [
+        "my.secret.toml: unknown key; known here: ",
+        "my.secret.toml: private: unknown key; did you mean `access_key_file`? (not shown, as it is secret)",
+        "my.secret.toml: public.subscribe[0]: the value cannot be used",
+    ] {
+        assert!(err.contains(told), "{told}\n{err}");
+    }
+}
+
+#[test]
 fn check_shows_the_proxy_on_each_way_and_not_what_lets_us_in() {
     let directory = tempfile::tempdir().unwrap();
     let check = |arguments: &[&str]| {

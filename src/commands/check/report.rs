@@ -7,6 +7,7 @@ use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, S
 use crate::connection::ConnectionId;
 use crate::connection::dial::proxy::{Proxies, Proxy};
 use crate::desired;
+use crate::rest;
 use figment::value::Value;
 use serde::Serialize;
 
@@ -59,6 +60,9 @@ pub(super) struct ShownRest {
     pub(super) url: Option<String>,
     #[serde(flatten)]
     pub(super) way: Way,
+    /// Why the way there is not safe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) warning: Option<&'static str>,
 }
 
 /// How a connection gets to its address.
@@ -95,6 +99,7 @@ impl Report {
             rest: ShownRest {
                 url: (!is_secret(&loaded.settings, "rest.url")).then(|| config.rest.url.to_string()),
                 way: Way::to(&config.rest.url, &config.proxies),
+                warning: rest::exposure(&config.rest.url),
             },
             streams: 0,
             open_files: 0,

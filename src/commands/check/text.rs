@@ -92,6 +92,9 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
     let rest = report.rest.url.as_deref().unwrap_or("an address that is not shown");
     writeln!(out, "# The REST interface is asked at {rest}")?;
     writeln!(out, "# {}", way(&report.rest.way))?;
+    if let Some(warning) = report.rest.warning {
+        writeln!(out, "# WARNING: {warning}.")?;
+    }
     if crate::rest::codes::has_patterns(config) {
         writeln!(out, "# Its patterns are replaced by the pairs that {} lists.", config.rest.url)?;
     }

@@ -33,8 +33,14 @@ struct Replay {
 
 impl Replay {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_in(&[], arguments)
+    }
+
+    /// In an environment of these variables.
+    fn start_in(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
         command.args(["replay", "--listen", "127.0.0.1:0"]).args(arguments).stdout(Stdio::piped());
+        command.env_clear().envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

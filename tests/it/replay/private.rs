@@ -57,6 +57,38 @@ fn whoever_is_not_the_owner_gets_a_401() {
 }
 
 #[test]
+fn keys_come_from_files_or_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    for name in ["access", "secret"] {
+        std::fs::write(file(name), format!("{name}\n")).unwrap();
+    }
+    let (access, secret) = (file("access"), file("secret"));
+    let files = Replay::start(&["--access-key-file", &access, "--secret-key-file", &secret]);
+    let variables = Replay::start_in(&[("UPBIT_ACCESS_KEY", "access"), ("UPBIT_SECRET_KEY", "secret")], &[]);
+    within_a_minute(async {
+        for replay in [files, variables] {
+            assert!(connect(&replay, &bearer(Algorithm::HS512, "secret", &claims())).await.is_ok());
+            assert_eq!(connect(&replay, &bearer(Algorithm::HS512, "wrong", &claims())).await.err(), Some(401));
+        }
+    });
+}
+
+#[test]
+fn keys_that_cannot_be_read_end_it_with_78_unshown() {
+    for (variables, arguments) in [
+        (&[][..], &["--access-key-file", "AKIAhunter2", "--secret-key-file", "hunter2"][..]),
+        (&[("UPBIT_ACCESS_KEY", "hunter2")], &[]),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+        command.args(["replay", "--listen", "127.0.0.1:0"]).args(arguments).env_clear().envs(variables.iter().copied());
+        let output = command.output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(78) && !err.contains("hunter2"), "{err}");
+    }
+}
+
+#[test]
 fn orders_and_assets_come_in_realtime_and_assets_have_no_code() {
     let replay = replay();
     within_a_minute(async {

@@ -212,6 +212,23 @@ mod tests {
     }
 
     #[test]
+    fn the_account_is_not_sent_in_plain_text_to_another_machine() {
+        let refusals = |url: &str| {
+            let with_account = [&*format!("private.url={url}"), "private.enabled=true"];
+            let told = with(&with_account).unwrap_err();
+            told.iter().filter(|fault| fault.contains("private.url: ws:// would send the token")).count()
+        };
+        for host in ["api.upbit.com", "10.0.0.7:8080", "localhost.example", "[fd00::1]"] {
+            assert_eq!([refusals(&format!("ws://{host}/")), refusals(&format!("wss://{host}/"))], [1, 0], "{host}");
+        }
+        for host in ["127.0.0.1:8080", "localhost", "[::1]:8080"] {
+            assert_eq!(refusals(&format!("ws://{host}/")), 0, "{host}");
+        }
+        // A connection that is not made sends nothing.
+        assert!(with(&["private.url=ws://api.upbit.com/"]).is_ok());
+    }
+
+    #[test]
     fn settings_stand_in_the_order_of_the_shipped_file() {
         let loaded = load(&Sources::default()).unwrap();
         let mut at = 0;

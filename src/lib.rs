@@ -13,6 +13,7 @@ pub mod events;
 pub mod exit;
 pub mod ledger;
 pub mod logging;
+pub mod ownership;
 pub mod printable;
 pub mod recording;
 pub mod replay;

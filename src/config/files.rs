@@ -3,6 +3,7 @@
 //! Links are followed, since that is how systemd, Docker and Kubernetes hand out what is secret; what they lead to is looked
 //! at. A pipe or a device in such a place would have the start wait for ever, or read without end.
 
+use crate::ownership;
 use rustix::fs::{self, CWD, FileType, Mode, OFlags};
 use std::fs::File;
 use std::io::Read;
@@ -63,7 +64,7 @@ pub(super) fn missing() -> String {
 /// What is asked of a file is asked of the open one, so that it is true of the bytes that are read.
 fn open(path: &Path, guard: Guard) -> Result<Option<File>, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let unreadable = |error: rustix::io::Errno| format!("cannot be read: {}", std::io::Error::from(error));
+    let unreadable = |error: rustix::io::Errno| format!("cannot be read: {}", ownership::explain(path, error.into()));
     let file = match fs::openat(CWD, path, flags, Mode::empty()) {
         Err(rustix::io::Errno::NOENT) => return Ok(None),
         Err(rustix::io::Errno::NXIO) => return Err("it is no regular file".to_owned()),

@@ -93,7 +93,8 @@ impl Finished {
 
 impl Supervisor {
     pub(super) fn is_done(&self) -> bool {
-        let is_sealed = (self.unsealed == 0 && self.has_looked) || self.has_passed(SEALED) || self.failure.is_some();
+        let is_sealed =
+            (self.backlog.waiting == 0 && self.has_looked) || self.has_passed(SEALED) || self.failure.is_some();
         self.threads.orders.is_closed() || (self.phase == Phase::Sealing && is_sealed)
     }
 

@@ -20,6 +20,7 @@
 //! It owns both connections and the way to the disk, and moves messages between them. It waits for nothing in
 //! particular: while the writer's queue is full it takes no more deliveries, and so the connections stop reading.
 
+mod backlog;
 mod connections;
 mod ending;
 mod healing;
@@ -44,6 +45,7 @@ use crate::rest::healing::Desk;
 use crate::signals;
 use crate::status::{self, Status};
 use crate::upbit::subscription::Request;
+use backlog::Backlog;
 use connections::Connection;
 pub use ending::Failure;
 use ending::Phase;
@@ -92,7 +94,7 @@ pub struct Supervisor {
     /// Orders for which the writer's queue had no room yet.
     outbox: VecDeque<Order>,
     /// Segments that ended and are not sealed yet.
-    unsealed: usize,
+    backlog: Backlog,
     /// The names of all files were looked at before the end.
     has_looked: bool,
     durable: Option<Stamp>,
@@ -173,7 +175,7 @@ impl Supervisor {
             threads: setup.threads,
             desk: None,
             outbox: VecDeque::new(),
-            unsealed: setup.backlog,
+            backlog: Backlog::new(setup.backlog, now),
             has_looked: false,
             durable: None,
             unsure_since: None,

@@ -26,7 +26,7 @@ impl Supervisor {
         match report {
             Report::Rotated(ended) => {
                 for (reason, segments) in ended {
-                    self.unsealed += segments;
+                    self.backlog.waiting += segments;
                     // Those that a step has ended are on record with the step itself.
                     if reason != Reason::Clock {
                         let stamp = self.stamper.raise(self.clock.stamp());
@@ -35,11 +35,11 @@ impl Supervisor {
                 }
             }
             Report::Sealed(entry) => {
-                self.unsealed = self.unsealed.saturating_sub(1);
+                self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
                 self.event(&Event::from(*entry));
             }
             Report::NotSealed { name, cause, retried } => {
-                self.unsealed = self.unsealed.saturating_sub(usize::from(!retried));
+                self.backlog.waiting = self.backlog.waiting.saturating_sub(usize::from(!retried));
                 tracing::warn!(
                     segment = name,
                     cause,
@@ -50,7 +50,7 @@ impl Supervisor {
             Report::Displaced(displaced) => self.handle_displaced(&displaced),
             Report::Looked => self.has_looked = true,
             Report::Gone(finished) => {
-                self.unsealed = self.unsealed.saturating_sub(1);
+                self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
                 let displaced = Displaced::of_unsealed(&finished);
                 tracing::warn!(file = %displaced.file.display(), "a segment was taken away before it was sealed");
                 self.handle_displaced(&displaced);

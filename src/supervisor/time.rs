@@ -71,6 +71,11 @@ impl Supervisor {
             self.outbox.push_back(Order::Tick { stamp, sync: is_due.then_some(self.certain) });
         }
         self.end_overdue_joining(now);
+        if let Some(waiting) = self.backlog.look(now) {
+            let question =
+                "segments wait to be sealed and get no fewer: is storage.zstd_level too high, or the disk too slow?";
+            tracing::warn!(waiting, "{question}");
+        }
         self.look_after_the_end(now);
         self.shown.streams = self.router.streams();
         self.shown.at = self.clock.stamp_at(now);

@@ -260,6 +260,39 @@ fn check_shows_the_proxy_on_each_way_and_not_what_lets_us_in() {
 }
 
 #[test]
+fn where_rights_are_missing_it_says_whose_it_is_and_who_we_are() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    let directory = tempfile::tempdir().unwrap();
+    let ours = directory.path().join("ours");
+    std::fs::create_dir(&ours).unwrap();
+    for (path, mode) in [(directory.path(), 0o755), (&ours, 0o555)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let owner = ours.metadata().unwrap();
+    // Root may write anywhere, so then it is run by somebody else.
+    let (user, group) = if owner.uid() == 0 { (65_534, 65_534) } else { (owner.uid(), owner.gid()) };
+    let expected = format!(
+        "{} belongs to user {} and group {} (mode 0555), and this is user {user} of group {group}",
+        ours.display(),
+        owner.uid(),
+        owner.gid()
+    );
+    for data_dir in [&ours, &ours.join("tape")] {
+        for (verb, code) in [(&["record", "--for", "1s"][..], 74), (&["markets"], 74), (&["check"], 0)] {
+            let mut command = program(Path::new("/"), verb);
+            command.args(["--set", &format!("data_dir={}", data_dir.display())]);
+            command.args(["--set", "public.url=ws://127.0.0.1:1/", "--set", "rest.url=http://127.0.0.1:1/"]);
+            if owner.uid() == 0 {
+                command.uid(user).gid(group);
+            }
+            let (found, out, err) = finish(command.output().unwrap());
+            assert!(found == code && (out + &err).contains(&expected), "{verb:?} {found}: {err}\n{expected}");
+        }
+    }
+}
+
+#[test]
 fn misuse_of_the_command_line_exits_64() {
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&[][..], &["chekc"], &["check", "--nonsense"], &["check", "--config"]] {

@@ -1,5 +1,6 @@
 //! What this machine offers to the recorder: open files, and the disk below the data directory. Looks, changes nothing.
 
+use crate::ownership;
 use rustix::fs::{Access, access, statvfs};
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
@@ -44,7 +45,10 @@ fn unwritable(existing: &Path) -> Option<String> {
     let shown = existing.display();
     match existing.metadata() {
         Ok(found) if !found.is_dir() => Some(format!("{shown} is no directory")),
-        Ok(_) => access(existing, Access::WRITE_OK | Access::EXEC_OK).err().map(|error| format!("{shown}: {error}")),
+        Ok(_) => {
+            let denied = access(existing, Access::WRITE_OK | Access::EXEC_OK).err();
+            denied.map(|error| ownership::explain(existing, error.into()).to_string())
+        }
         Err(error) => Some(format!("{shown}: {error}")),
     }
 }

@@ -9,6 +9,7 @@
 //! into the batch and stamps it there. What a full batch leaves of a frame stays in the [`Transport`], and the future
 //! keeps nothing between polls, so dropping it loses nothing.
 
+mod interim;
 mod refused;
 mod wire;
 

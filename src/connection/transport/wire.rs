@@ -2,12 +2,14 @@
 //!
 //! A byte is a sign of life long before its message is whole, so what is read is counted. And a failed upgrade swallows
 //! the stream together with the part of the answer's body that was still on its way, which may say how long to stay
-//! away: until it is [kept](Wire::keep), the stream goes back through a [`Return`] when it is dropped.
+//! away: until it is [kept](Wire::keep), the stream goes back through a [`Return`] when it is dropped. Interim answers
+//! before the real one are left out.
 
+use super::interim::Interim;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A watched stream.
@@ -15,6 +17,10 @@ pub(super) struct Wire<S> {
     /// `None` only while it is being dropped.
     stream: Option<S>,
     read: u64,
+    /// There until the real answer begins.
+    interim: Option<Interim>,
+    /// Its beginning, as far as nobody has read it.
+    begun: Vec<u8>,
     back: Option<Return<S>>,
 }
 
@@ -32,7 +38,9 @@ impl<S> Wire<S> {
     /// Watches a stream; whoever holds the [`Return`] gets it back unless it is kept.
     pub(super) fn new(stream: S) -> (Self, Return<S>) {
         let back = Arc::new(Mutex::new(None));
-        (Self { stream: Some(stream), read: 0, back: Some(Return(Arc::clone(&back))) }, Return(back))
+        let returning = Some(Return(Arc::clone(&back)));
+        let interim = Some(Interim::default());
+        (Self { stream: Some(stream), read: 0, interim, begun: Vec::new(), back: returning }, Return(back))
     }
 
     /// From now on a drop closes the stream.
@@ -52,6 +60,23 @@ impl<S: Unpin> Wire<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// Reads until the real answer has begun, or nothing more comes.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(interim) = &self.interim {
+            let mut bytes = vec![0; interim.wanted()];
+            let mut buf = ReadBuf::new(&mut bytes);
+            ready!(self.stream().poll_read(cx, &mut buf))?;
+            self.read += buf.filled().len() as u64;
+            let begun = self.interim.as_mut().map(|interim| interim.take(buf.filled()));
+            if let Some(begun) = begun.transpose()?.flatten() {
+                (self.interim, self.begun) = (None, begun);
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S> Drop for Wire<S> {
     fn drop(&mut self) {
         if let Some(Return(slot)) = self.back.take() {
@@ -62,6 +87,13 @@ impl<S> Drop for Wire<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_begin(cx))?;
+        if !self.begun.is_empty() {
+            let taken = self.begun.len().min(buf.remaining());
+            buf.put_slice(&self.begun[..taken]);
+            self.begun.drain(..taken);
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let poll = self.stream().poll_read(cx, buf);
         self.read += (buf.filled().len() - before) as u64;

@@ -2,6 +2,7 @@
 
 use super::open::{self, Access, Obstacle};
 use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, Listed, ReadFile, Root, append_all};
+use crate::ownership;
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr, OsString};
@@ -35,13 +36,14 @@ struct Held {
 impl Disk {
     /// Opens a data directory, making it where it is not there.
     pub fn open(path: &Path) -> io::Result<Self> {
-        make(path)?;
+        make(path).map_err(|error| ownership::explain(path, error))?;
         Self::existing(path)
     }
 
     /// Opens a data directory that is there.
     pub fn existing(path: &Path) -> io::Result<Self> {
-        Ok(Self { root: Arc::new(Held::open(path)?), path: path.to_owned() })
+        let root = Held::open(path).map_err(|error| ownership::explain(path, error))?;
+        Ok(Self { root: Arc::new(root), path: path.to_owned() })
     }
 
     /// A directory below this one, with the same layout in it.
@@ -62,7 +64,7 @@ impl Disk {
 
     /// Opens a regular file; an [`Obstacle`] where the name is another thing's.
     pub fn file(&self, path: &Path, access: Access) -> io::Result<File> {
-        open::file(self.root.as_fd(), path, access, file_mode(path))
+        open::file(self.root.as_fd(), path, access, file_mode(path)).map_err(|error| self.explain(path, error))
     }
 
     /// All of a file that has `most` bytes at the most; of a longer one an error of kind `InvalidData`.
@@ -133,7 +135,11 @@ impl Disk {
     }
 
     fn open_directory(&self, path: &Path) -> io::Result<OwnedFd> {
-        open::directory(self.root.as_fd(), path)
+        open::directory(self.root.as_fd(), path).map_err(|error| self.explain(path, error))
+    }
+
+    fn explain(&self, path: &Path, error: io::Error) -> io::Error {
+        ownership::explain(&self.path.join(path), error)
     }
 
     fn each_name(&self, path: &Path, mut each: impl FnMut(&OwnedFd, &CStr) -> io::Result<()>) -> io::Result<()> {

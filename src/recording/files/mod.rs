@@ -237,9 +237,9 @@ impl StorageError {
     /// cannot be read, content that is damaged, or another thing in its place.
     pub fn is_about_the_file(&self) -> bool {
         use rustix::io::Errno;
-        let errnos = [Errno::ACCESS, Errno::PERM, Errno::IO];
+        let is_denied = self.source.kind() == io::ErrorKind::PermissionDenied;
         let is_damaged = self.source.kind() == io::ErrorKind::InvalidData || Obstacle::of(&self.source).is_some();
-        is_damaged || errnos.iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))
+        is_damaged || is_denied || self.source.raw_os_error() == Some(Errno::IO.raw_os_error())
     }
 
     /// Whether the process or the system has no file left to open: the disk is well, and another try may find one.

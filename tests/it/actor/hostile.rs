@@ -99,6 +99,32 @@ async fn endless_headers_end_the_attempt_before_they_cost_memory() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn interim_answers_before_the_upgrade_are_skipped() {
+    let mut rig = Rig::start();
+    let mut stream = rig.servers.recv().await.unwrap();
+    stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n").await.unwrap();
+    let mut server = tokio_tungstenite::accept_async(stream).await.unwrap();
+    assert!(text_frame(&mut server).await.starts_with(r#"[{"ticket":"#));
+    send(&mut server, TRADE).await;
+    rig.tasks.spawn(idle(server));
+    for _ in 0..3 {
+        assert!(!matches!(rig.notice().await, Notice::Lost { .. }));
+    }
+    assert!(matches!(rig.notice().await, Notice::Live { .. }));
+    assert_eq!(rig.objects().await, [TRADE]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn interim_answers_without_an_end_fail_the_upgrade() {
+    let mut rig = Rig::start();
+    let mut stream = rig.servers.recv().await.unwrap();
+    while stream.write_all(b"HTTP/1.1 102 Processing\r\n\r\n").await.is_ok() {}
+    assert!(matches!(rig.notice().await, Notice::Dialing { .. }));
+    let (stage, cause, ..) = rig.lost().await;
+    assert_eq!((stage, &*cause), (Stage::Upgrade, "no WebSocket with exchange.test: interim answers without an end"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_in_endless_fragments_ends_at_the_bound() {
     let mut rig = Rig::start();
     let server = rig.live().await;

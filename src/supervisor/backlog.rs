@@ -1,0 +1,77 @@
+//! Segments that ended and wait for the sealer: how many there are, and whether it keeps up. Pure.
+//!
+//! Where all streams rotate at once there are thousands for a while, and that number falls. Where it does not fall for
+//! minutes, the disk fills ten times as fast as it should, and a person should know.
+
+use crate::clock::Instant;
+use std::time::Duration;
+
+/// How often the number is looked at.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// In how many looks in a row it must not have fallen: a segment takes seconds.
+const LOOKS: u32 = 5;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Backlog {
+    /// Segments that wait.
+    pub(super) waiting: usize,
+    /// What the last look saw.
+    seen: usize,
+    next_look: Instant,
+    /// Looks since it fell, or since there was nothing to seal.
+    unfallen: u32,
+}
+
+impl Backlog {
+    /// `waiting` were left by earlier processes.
+    pub(super) fn new(waiting: usize, now: Instant) -> Self {
+        Self { waiting, seen: waiting, next_look: now + LOOK, unfallen: 0 }
+    }
+
+    /// How many wait, where the time has come to tell that they get no fewer: once, until they do.
+    pub(super) fn look(&mut self, now: Instant) -> Option<usize> {
+        if now < self.next_look {
+            return None;
+        }
+        self.next_look = now + LOOK;
+        let fell = self.waiting < self.seen || self.waiting == 0;
+        self.unfallen = if fell { 0 } else { self.unfallen.saturating_add(1) };
+        self.seen = self.waiting;
+        (self.unfallen == LOOKS).then_some(self.waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+
+    /// In which minutes something is told when so many wait at the end of each.
+    fn told(waiting: &[usize]) -> Vec<usize> {
+        let begin = Clock::anchored(Stamp::default()).now();
+        let mut backlog = Backlog::new(0, begin);
+        let mut told = Vec::new();
+        for second in 1..=60 * waiting.len() {
+            let minute = (second - 1) / 60;
+            backlog.waiting = waiting[minute];
+            let now = begin + Duration::from_secs(second as u64);
+            told.extend(backlog.look(now).map(|_| minute));
+        }
+        told
+    }
+
+    #[test]
+    fn a_backlog_that_does_not_fall_is_told_once() {
+        assert_eq!(told(&[3, 6, 9, 12, 15, 18, 21]), [4]);
+        assert_eq!(told(&[9, 9, 9, 9, 9, 9]), [4]);
+        assert_eq!(told(&[3, 6, 9, 12, 15, 0, 3, 6, 9, 12, 15]), [4, 10]);
+    }
+
+    #[test]
+    fn a_rotation_that_is_worked_off_is_none() {
+        assert!(told(&[0, 2565, 2100, 1600, 1100, 600, 100, 0, 0, 0, 0, 0]).is_empty());
+        assert!(told(&[9, 9, 9, 9, 8, 9, 9, 9, 9, 8]).is_empty());
+    }
+}

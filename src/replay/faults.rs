@@ -1,7 +1,7 @@
 //! What the exchange can do wrong, planned ahead or on demand.
 //!
 //! ```text
-//!  refuse              TCP connections are closed at once        │ drop        cut without a close frame   ┐
+//!  refuse              connections are closed without an answer  │ drop        cut without a close frame   ┐
 //!  hang=STAGE          nothing more after connect, upgrade,      │ close=CODE  a close frame               │ once, to
 //!                      subscribe (no answer) or live (no pong)   │ half        half a frame, then cut      │ every
 //!  silence[=STREAM]    no data, or none of KRW-BTC_trade         │ garbage     what no client can read     │ client
@@ -26,7 +26,7 @@ pub const MAX_FAULTS: usize = 64;
 /// Something that goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// TCP connections are closed as soon as they are made.
+    /// TCP connections are closed without an answer, but for those that ask for the faults.
     Refuse,
     /// Nothing more happens from this stage on.
     Hang(Stage),

@@ -3,6 +3,9 @@
 //! ```text
 //!  /websocket/v1, /websocket/v1/private ─▶ 101, or 401 429 418      /v1/… ─▶ REST      /_faults ─▶ GET POST DELETE
 //! ```
+//!
+//! `/_faults` is for whoever tests, and not subject to `refuse` and `hang` itself, or these could not be taken back. A
+//! page in a browser may not use it: what it asks for without being asked bears an `Origin`.
 
 use super::exchange::Exchange;
 use super::line::Line;
@@ -16,11 +19,11 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::select;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// Where market data is served.
@@ -32,6 +35,12 @@ pub const PRIVATE_PATH: &str = "/websocket/v1/private";
 /// The longest body read: a page of faults.
 const MAX_BODY: usize = 64 * 1_024;
 
+/// How long a client may take for the head of a request, also of the next one: then it is let go.
+const HEAD: Duration = Duration::from_secs(15);
+
+/// How long it may take for a body.
+const BODY: Duration = Duration::from_secs(10);
+
 /// How often a hanging stage looks whether it still hangs.
 const HANG_CHECK: Duration = Duration::from_millis(50);
 
@@ -42,18 +51,33 @@ pub(super) struct Upgraded {
     pub(super) seat: Seat,
 }
 
+/// A client, as HTTP meets it.
+#[derive(Clone, Copy)]
+pub(super) struct Guest {
+    pub(super) address: IpAddr,
+    /// It came while connections were refused: nothing is answered but the faults.
+    pub(super) is_refused: bool,
+}
+
+/// Ends a connection without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("refused")]
+struct Refused;
+
 /// Serves HTTP on a line until it closes (`None`) or becomes a WebSocket.
-pub(super) async fn serve(line: Line, address: IpAddr, exchange: &Exchange) -> Option<Upgraded> {
+pub(super) async fn serve(line: Line, guest: Guest, exchange: &Exchange) -> Option<Upgraded> {
     let upgrade: Mutex<Option<Seat>> = Mutex::new(None);
-    let service = service_fn(|request| {
-        Box::pin(async { Ok::<_, Infallible>(respond(request, address, exchange, &upgrade).await) })
-    });
-    let mut connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(line), service);
+    let service = service_fn(|request| Box::pin(respond(request, guest, exchange, &upgrade)));
+    let mut http = hyper::server::conn::http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    let mut connection = http.serve_connection(TokioIo::new(line), service);
     // The line comes back unclosed, as it must for a WebSocket; where there is none it is closed by being dropped.
     std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await.ok()?;
     let parts = connection.into_parts();
     let seat = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    Some(Upgraded { line: parts.io.into_inner(), read_ahead: parts.read_buf, seat })
+    let mut line = parts.io.into_inner();
+    line.wait_for_reader();
+    Some(Upgraded { line, read_ahead: parts.read_buf, seat })
 }
 
 /// Waits for as long as the exchange hangs at a stage.
@@ -65,24 +89,39 @@ pub(super) async fn hang(exchange: &Exchange, stage: Stage) {
 
 async fn respond(
     request: hyper::Request<Incoming>,
+    guest: Guest,
+    exchange: &Exchange,
+    upgrade: &Mutex<Option<Seat>>,
+) -> Result<Response<Full<Bytes>>, Refused> {
+    let path = request.uri().path().to_owned();
+    if path == "/_faults" {
+        return Ok(plain(faults(request, exchange).await));
+    }
+    if guest.is_refused {
+        return Err(Refused);
+    }
+    hang(exchange, Stage::Connect).await;
+    hang(exchange, Stage::Upgrade).await;
+    Ok(exchanged(&request, &path, guest.address, exchange, upgrade))
+}
+
+/// What the exchange says.
+fn exchanged(
+    request: &hyper::Request<Incoming>,
+    path: &str,
     address: IpAddr,
     exchange: &Exchange,
     upgrade: &Mutex<Option<Seat>>,
 ) -> Response<Full<Bytes>> {
-    hang(exchange, Stage::Upgrade).await;
-    let path = request.uri().path().to_owned();
-    if path == "/_faults" {
-        return plain(faults(request, exchange).await);
-    }
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
     let asked = Request {
         address,
-        path: &path,
+        path,
         query: Query::parse(request.uri().query().unwrap_or_default()),
         authorization: header(AUTHORIZATION),
         has_origin: request.headers().contains_key(ORIGIN),
     };
-    let seat = match path.as_str() {
+    let seat = match path {
         PUBLIC_PATH => Seat::Public,
         PRIVATE_PATH => Seat::Private,
         _ if request.method() == Method::GET => return plain(exchange.answer(&asked)),
@@ -101,13 +140,24 @@ async fn respond(
 }
 
 async fn faults(request: hyper::Request<Incoming>, exchange: &Exchange) -> Answer {
+    if request.headers().contains_key(ORIGIN) {
+        return Answer::text(403, "a page in a browser has no business here\n");
+    }
     match *request.method() {
         Method::GET => exchange.show_faults(),
         Method::DELETE => exchange.clear_faults(),
-        Method::POST => match Limited::new(request.into_body(), MAX_BODY).collect().await {
-            Ok(body) => exchange.plan_faults(&String::from_utf8_lossy(&body.to_bytes())),
-            Err(_) => Answer::text(400, "the body cannot be read\n"),
-        },
+        Method::POST => {
+            let deadline = exchange.clock().now() + BODY;
+            let body = select! {
+                biased;
+                body = Limited::new(request.into_body(), MAX_BODY).collect() => body.ok(),
+                () = sleep_until(Some(deadline)) => None,
+            };
+            match body {
+                Some(body) => exchange.plan_faults(&String::from_utf8_lossy(&body.to_bytes())),
+                None => Answer::text(400, "the body cannot be read\n"),
+            }
+        }
         _ => Answer::text(405, "expected GET, POST or DELETE\n"),
     }
 }
@@ -130,4 +180,83 @@ fn switching(accept: &str) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+    use crate::replay::{Habits, Market, Source};
+    use std::sync::Arc;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    /// How long a client is served that does what it does, in seconds.
+    async fn served(client: impl AsyncFnOnce(DuplexStream)) -> u64 {
+        let clock = Clock::anchored(Stamp::default());
+        let market = Market::new(100, 1.0, 1, 1_795_324_324_113);
+        let exchange = Exchange::new(Source::Market(Arc::new(market)), Habits::default(), None, clock);
+        let (ours, theirs) = tokio::io::duplex(1024);
+        let line = Line::new(ours, exchange.faults(), clock);
+        let guest = Guest { address: IpAddr::from([10, 0, 0, 1]), is_refused: false };
+        let serving = async {
+            assert!(serve(line, guest, &exchange).await.is_none());
+            clock.now()
+        };
+        let begin = clock.now();
+        let (ended, ()) = tokio::join!(serving, client(theirs));
+        (ended - begin).as_secs()
+    }
+
+    async fn hold(_client: DuplexStream) {
+        std::future::pending().await
+    }
+
+    async fn trickle(mut client: DuplexStream) {
+        let clock = Clock::anchored(Stamp::default());
+        while client.write_all(b"x").await.is_ok() {
+            sleep_until(Some(clock.now() + Duration::from_secs(1))).await;
+        }
+    }
+
+    /// Gives up waiting for the client, which would wait for ever.
+    async fn within(length: Duration, client: impl AsyncFnOnce(DuplexStream), stream: DuplexStream) {
+        let clock = Clock::anchored(Stamp::default());
+        select! {
+            () = client(stream) => {}
+            () = sleep_until(Some(clock.now() + length)) => {}
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_or_trickles_is_let_go() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(served(async |client| within(minute, hold, client).await).await, HEAD.as_secs());
+        assert_eq!(served(async |client| within(minute, trickle, client).await).await, HEAD.as_secs());
+        let kept_alive = async |mut client: DuplexStream| {
+            client.write_all(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            within(minute, hold, client).await;
+        };
+        assert_eq!(served(kept_alive).await, HEAD.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_its_answer_is_let_go() {
+        let minute = Duration::from_secs(60);
+        let deaf = async |mut client: DuplexStream| {
+            client.write_all(b"GET /v1/market/all HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            within(minute, hold, client).await;
+        };
+        assert_eq!(served(deaf).await, 15);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let minute = Duration::from_secs(60);
+        let promising = async |mut client: DuplexStream| {
+            client.write_all(b"POST /_faults HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nref").await.unwrap();
+            within(minute, hold, client).await;
+        };
+        let seconds = served(promising).await;
+        assert!((BODY.as_secs()..=BODY.as_secs() + HEAD.as_secs()).contains(&seconds), "{seconds}");
+    }
 }

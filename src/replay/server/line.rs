@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
+/// How long HTTP waits for a client to read on; a WebSocket waits as long as its session does.
+const STALL: Duration = Duration::from_secs(15);
+
 /// What a line is made of.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -21,12 +24,35 @@ pub(super) struct Line {
     faults: watch::Receiver<Arc<Faults>>,
     clock: Clock,
     /// Runs while the last byte has not earned the next one.
-    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pause: Option<Pause>,
+    /// How long it may take a client to take the next byte.
+    patience: Option<Duration>,
+    /// Runs while it takes none.
+    stalled: Option<Pause>,
 }
+
+type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Line {
     pub(super) fn new(stream: impl Stream + 'static, faults: watch::Receiver<Arc<Faults>>, clock: Clock) -> Self {
-        Self { stream: Box::new(stream), faults, clock, pause: None }
+        Self { stream: Box::new(stream), faults, clock, pause: None, patience: Some(STALL), stalled: None }
+    }
+
+    /// From now on a client may take as long as it likes to read.
+    pub(super) fn wait_for_reader(&mut self) {
+        (self.patience, self.stalled) = (None, None);
+    }
+
+    /// Hands on what the stream says, unless the client has not read for too long.
+    fn watched<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let Some(patience) = self.patience.filter(|_| polled.is_pending()) else {
+            self.stalled = None;
+            return polled;
+        };
+        let until = self.clock.now() + patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Some(until))));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn bytes_per_second(&self) -> Option<u32> {
@@ -52,18 +78,21 @@ impl AsyncWrite for Line {
             self.pause = None;
         }
         let Some(rate) = self.bytes_per_second() else {
-            return Pin::new(&mut *self.stream).poll_write(cx, bytes);
+            let polled = Pin::new(&mut *self.stream).poll_write(cx, bytes);
+            return self.watched(cx, polled);
         };
         // Ten portions a second, or a byte at a time where that is less.
         let portion = bytes.len().min(usize::try_from(rate / 10).unwrap_or(usize::MAX).max(1));
-        let written = ready!(Pin::new(&mut *self.stream).poll_write(cx, &bytes[..portion]))?;
+        let polled = Pin::new(&mut *self.stream).poll_write(cx, &bytes[..portion]);
+        let written = ready!(self.watched(cx, polled))?;
         let earned = Duration::from_secs(1) * u32::try_from(written).unwrap_or(u32::MAX) / rate;
         self.pause = Some(Box::pin(sleep_until(Some(self.clock.now() + earned))));
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut *self.stream).poll_flush(cx);
+        self.watched(cx, polled)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

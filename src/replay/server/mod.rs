@@ -1,10 +1,12 @@
-//! The listening side: TCP, TLS, HTTP, WebSocket, and a task for each client.
+//! The listening side: TCP, TLS, HTTP, WebSocket, and a task for each client. Clients are bounded, by address and in
+//! total, and one that says nothing is let go.
 //!
 //! ```text
 //!  accept ─▶ TLS ─▶ http (REST answers, faults) ─▶ upgrade ─▶ socket
 //!    └ every step may be made to hang or fail by a fault
 //! ```
 
+mod crowd;
 mod exchange;
 mod http;
 mod line;
@@ -19,6 +21,8 @@ pub use tls::tls_acceptor;
 
 use super::faults::Stage;
 use crate::clock::sleep_until;
+use crowd::Crowd;
+use http::Guest;
 use line::Line;
 use rustls::pki_types::pem;
 use socket::Socket;
@@ -36,8 +40,8 @@ use tokio_util::sync::CancellationToken;
 /// How long a client's TLS handshake may take.
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Clients at a time: more than any test needs, and far below the usual limit of descriptors.
-const MAX_CLIENTS: usize = 256;
+/// How long a client that is refused may take to say that it only wants to change the faults.
+const REFUSED: Duration = Duration::from_millis(500);
 
 /// Why the server cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -95,34 +99,45 @@ impl Server {
 
     /// Serves until `shutdown`, then says goodbye to every client.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
-        let mut clients: JoinSet<io::Result<()>> = JoinSet::new();
+        let (mut clients, mut crowd) = (JoinSet::new(), Crowd::default());
         let mut connection = 0;
         loop {
             select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(ended) = clients.join_next() => logged(ended)?,
-                accepted = self.listener.accept(), if clients.len() < MAX_CLIENTS => {
+                Some(ended) = clients.join_next() => crowd.leave(served(ended)?),
+                accepted = self.listener.accept(), if crowd.has_room() => {
                     // What fails here is the client's connection, not the listener.
                     let Ok((tcp, peer)) = accepted else { continue };
+                    let address = peer.ip().to_canonical();
+                    if !crowd.enter(address) {
+                        continue;
+                    }
                     connection += 1;
                     let (tls, exchange) = (self.tls.clone(), Arc::clone(&self.exchange));
-                    let client = Client { address: peer.ip(), connection, tls, exchange };
-                    clients.spawn(client.serve(tcp, shutdown.clone()));
+                    let client = Client { address, connection, tls, exchange };
+                    let serving = client.serve(tcp, shutdown.clone());
+                    clients.spawn(async move { Served { address, result: serving.await } });
                 }
             }
         }
         while let Some(ended) = clients.join_next().await {
-            logged(ended)?;
+            served(ended)?;
         }
         self.exchange.log().flush().map_err(ServerError::Log)
     }
 }
 
-/// A client's task ends well or because its log cannot be written; a panic in it is ours.
-fn logged(ended: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServerError> {
+/// What became of a client.
+struct Served {
+    address: IpAddr,
+    result: io::Result<()>,
+}
+
+/// A client's task ends well or because its log cannot be written; a panic in it is ours. Returns who has left.
+fn served(ended: Result<Served, tokio::task::JoinError>) -> Result<IpAddr, ServerError> {
     match ended {
-        Ok(served) => served.map_err(ServerError::Log),
+        Ok(served) => served.result.map(|()| served.address).map_err(ServerError::Log),
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
@@ -137,13 +152,13 @@ struct Client {
 
 impl Client {
     async fn serve(self, tcp: TcpStream, shutdown: CancellationToken) -> io::Result<()> {
-        if self.exchange.refuses() {
-            return Ok(());
-        }
+        let is_refused = self.exchange.refuses();
+        let deadline = is_refused.then(|| self.exchange.clock().now() + REFUSED);
         let upgraded = select! {
             biased;
             () = shutdown.cancelled() => None,
-            upgraded = self.until_upgrade(tcp) => upgraded,
+            upgraded = self.until_upgrade(tcp, is_refused) => upgraded,
+            () = sleep_until(deadline) => None,
         };
         match upgraded {
             Some(upgraded) => Socket::open(upgraded, &self.exchange, self.connection).await.run(shutdown).await,
@@ -151,15 +166,18 @@ impl Client {
         }
     }
 
-    async fn until_upgrade(&self, tcp: TcpStream) -> Option<http::Upgraded> {
-        http::hang(&self.exchange, Stage::Connect).await;
+    async fn until_upgrade(&self, tcp: TcpStream, is_refused: bool) -> Option<http::Upgraded> {
+        if self.tls.is_some() {
+            // Without TLS, HTTP hangs there: the faults have to be reached.
+            http::hang(&self.exchange, Stage::Connect).await;
+        }
         // Frames are collected here, so the system should not wait for more.
         tcp.set_nodelay(true).ok()?;
         let line = match &self.tls {
             None => Line::new(tcp, self.exchange.faults(), self.exchange.clock()),
             Some(tls) => Line::new(self.tls(tls, tcp).await?, self.exchange.faults(), self.exchange.clock()),
         };
-        http::serve(line, self.address, &self.exchange).await
+        http::serve(line, Guest { address: self.address, is_refused }, &self.exchange).await
     }
 
     async fn tls(&self, acceptor: &TlsAcceptor, tcp: TcpStream) -> Option<impl line::Stream + 'static> {

@@ -3,7 +3,7 @@
 use super::{Replay, now, pause, request, text, within_a_minute};
 use futures_util::SinkExt;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -26,6 +26,41 @@ fn connections_are_refused_for_a_time() {
         let mut tcp = TcpStream::connect(replay.address()).await.unwrap();
         assert!(matches!(tcp.read(&mut [0; 1]).await, Ok(0) | Err(_)));
         pause(Duration::from_secs(1)).await;
+        replay.connect().await;
+    });
+}
+
+async fn clear(replay: &Replay) -> u16 {
+    replay.http("DELETE /_faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.0
+}
+
+#[test]
+fn a_fault_that_shuts_everybody_out_can_be_taken_back() {
+    within_a_minute(async {
+        for fault in ["refuse", "hang=connect", "hang=upgrade", "429", "418=60"] {
+            let replay = replay(&["--fault", fault]);
+            let mut tcp = TcpStream::connect(replay.address()).await.unwrap();
+            tcp.write_all(b"GET /v1/market/all HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+            if fault == "refuse" {
+                assert!(matches!(tcp.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+            }
+            assert_eq!(clear(&replay).await, 200, "{fault}");
+            assert_eq!(replay.get("/v1/market/all").await.0, 200, "{fault}");
+        }
+    });
+}
+
+#[test]
+fn a_page_in_a_browser_cannot_change_the_faults() {
+    let replay = replay(&[]);
+    within_a_minute(async {
+        for (method, origin) in
+            [("POST", "http://evil.example"), ("POST", "null"), ("DELETE", "http://x"), ("GET", "x")]
+        {
+            let head = format!("{method} /_faults HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nConnection: close");
+            let (status, ..) = replay.http(&format!("{head}\r\nContent-Length: 6\r\n\r\nrefuse")).await;
+            assert_eq!(status, 403, "{method}");
+        }
         replay.connect().await;
     });
 }

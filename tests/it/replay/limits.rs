@@ -1,7 +1,9 @@
 //! Limits: connects, messages, requests, and what an `Origin` costs.
 
-use super::{Replay, now, pause, request, within_a_minute};
+use super::{Client, Replay, now, pause, request, within_a_minute};
+use std::io::ErrorKind::WouldBlock;
 use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
 
 #[test]
 fn five_connects_a_second_are_allowed_then_429_then_418_with_a_block() {
@@ -20,6 +22,28 @@ fn five_connects_a_second_are_allowed_then_429_then_418_with_a_block() {
             pause(Duration::from_secs(2)).await;
             assert_eq!(replay.try_connect("", &[]).await.err(), Some(418), "blocked for five seconds");
         }
+    });
+}
+
+#[test]
+fn one_address_has_a_bound_that_others_do_not_feel() {
+    let replay = Replay::start(&["--no-limits"]);
+    within_a_minute(async {
+        let mut idle = Vec::new();
+        for _ in 0..100 {
+            idle.push(TcpStream::connect(replay.address()).await.unwrap());
+        }
+        pause(Duration::from_millis(500)).await;
+        let is_open = |tcp: &TcpStream| matches!(tcp.try_read(&mut [0; 1]), Err(error) if error.kind() == WouldBlock);
+        assert_eq!(idle.iter().filter(|tcp| is_open(tcp)).count(), 64);
+        // All of 127/8 is this machine.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let other = socket.connect(replay.address().parse().unwrap()).await.unwrap();
+        assert!(Client::upgrade(&replay.url, other, &[]).await.is_ok());
+        drop(idle);
+        pause(Duration::from_millis(500)).await;
+        replay.connect().await;
     });
 }
 

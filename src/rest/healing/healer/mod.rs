@@ -223,6 +223,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_follows_the_clock_of_a_machine_that_was_suspended() {
+        let clock = Clock::anchored(Stamp::default());
+        let (desk, counter) = crate::rest::healing::connect(clock);
+        let config = crate::config::load(&Default::default()).unwrap().config;
+        let mut healer = Healer::new(&config, counter, Progress::default());
+        let resumed = clock.resumed(Duration::from_secs(3600));
+        desk.told.send_modify(|told| told.clock = resumed);
+        healer.listen();
+        assert_eq!((healer.clock, healer.steps), (resumed, 0), "or it would wait for an hour before the gap is over");
+    }
+
+    #[test]
     fn samples_are_known_by_their_patterns_too() {
         let codes = ["KRW-*", "!KRW-DOGE", "BTC-ETH"].map(str::to_owned).into();
         let entry = Subscription { kind: "trade".into(), codes, only_snapshot: true, ..Subscription::default() };

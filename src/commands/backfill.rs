@@ -31,7 +31,7 @@ pub struct Options {
     #[arg(long, value_name = "CODE,…", value_delimiter = ',', required = true)]
     markets: Vec<String>,
 
-    /// The unit of the candles: 1s 1m 3m 5m 10m 15m 30m 60m 240m 1d 1w 1M 1y.
+    /// The unit of the candles: 1s 1m 3m 5m 10m 15m 30m 60m 240m 1day 1week 1month 1year.
     #[arg(long, default_value = "1m", conflicts_with = "ticks")]
     unit: Unit,
 

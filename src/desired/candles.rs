@@ -12,7 +12,7 @@ pub(super) fn way_out(kind: &str) -> Option<String> {
     let unit = period.trim_start_matches(|char: char| char.is_ascii_digit());
     let count: u32 = period[..period.len() - unit.len()].parse().unwrap_or(1);
     let history = "is no stream of the exchange: candles of days, weeks, months and years are fetched by \
-                   `upbit-recorder backfill --unit`";
+                   `upbit-recorder backfill --unit`, 1day, 1week, 1month or 1year";
     match unit.to_ascii_lowercase().trim_end_matches('s') {
         "m" if unit == "M" => Some(format!("{history}; minutes are written with a small m, such as candle.1m")),
         "d" | "day" | "w" | "week" | "mo" | "mon" | "month" | "y" | "year" => Some(history.to_owned()),

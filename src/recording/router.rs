@@ -5,12 +5,14 @@
 //! everything else                   ──▶ misc of its tree
 //! ```
 //!
+//! No two streams of a tree differ by case alone: on a folder that does not tell case they would be one file.
+//!
 //! Streams get small numbers, so that a line crosses the queue without its name.
 
 use super::naming::layout::Tree;
 use super::naming::stream_key::{StreamKey, WireName};
 use crate::connection::batch::Entry;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The number of a stream within one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +45,8 @@ pub struct NewStream {
 #[derive(Debug)]
 pub struct Router {
     trees: [HashMap<StreamKey, StreamId>; 2],
+    /// The names in them, in lower case.
+    folded: [HashSet<String>; 2],
     misc: [StreamId; 2],
     recorder: StreamId,
     count: u32,
@@ -59,6 +63,7 @@ impl Router {
     pub fn new(max_streams: usize) -> Self {
         let mut router = Self {
             trees: Default::default(),
+            folded: Default::default(),
             misc: [StreamId(0); 2],
             recorder: StreamId(0),
             count: 0,
@@ -89,12 +94,11 @@ impl Router {
         let Some(name) = WireName::parse(kind, code) else { return self.misc(tree) };
         name.write_stem(&mut self.stem);
         if let Some(id) = self.trees[tree as usize].get(self.stem.as_str()) {
-            *id
-        } else if self.streams() < self.max_streams {
-            self.register(tree, name.into())
-        } else {
-            self.misc(tree)
+            return *id;
         }
+        self.stem.make_ascii_lowercase();
+        let is_taken = self.folded[tree as usize].contains(self.stem.as_str());
+        if !is_taken && self.streams() < self.max_streams { self.register(tree, name.into()) } else { self.misc(tree) }
     }
 
     /// The number of a stream known by its name, for files that an earlier process left, and for what was missed of a
@@ -106,6 +110,7 @@ impl Router {
         let id = StreamId(self.count);
         self.count += 1;
         self.own += u32::from(key.is_healed());
+        self.folded[tree as usize].insert(key.as_str().to_ascii_lowercase());
         self.trees[tree as usize].insert(key.clone(), id);
         self.fresh.push(NewStream { id, tree, key });
         id
@@ -152,6 +157,22 @@ mod tests {
         assert_eq!(router.route(Tree::Private, &unnamed), router.misc(Tree::Private));
         let kind_with_code_inside = Entry::Data { object: b"{}", kind: "KRW-BTC_trade", code: None };
         assert_eq!(router.route(Tree::Public, &kind_with_code_inside), router.misc(Tree::Public));
+    }
+
+    #[test]
+    fn no_two_streams_differ_by_case_alone() {
+        let mut router = Router::new(10);
+        for (kind, code) in [("Trade", "KRW-BTC"), ("trade", "krw-btc"), ("candle.1M", "KRW-BTC")] {
+            assert_eq!(router.route(Tree::Public, &data(kind, code)), router.misc(Tree::Public), "{kind} {code}");
+        }
+        let trade = router.route(Tree::Public, &data("trade", "KRW-BTC"));
+        let (first, news) = (router.route(Tree::Public, &data("News", "A-B")), router.misc(Tree::Public));
+        assert!(trade != news && first != news, "what can be subscribed has its file whatever came before");
+        for (kind, code) in [("news", "A-B"), ("News", "a-B"), ("News", "A-b")] {
+            assert_eq!(router.route(Tree::Public, &data(kind, code)), news, "{kind} {code}");
+        }
+        assert_eq!(router.route(Tree::Public, &data("News", "A-B")), first);
+        assert_ne!(router.route(Tree::Private, &data("news", "A-B")), router.misc(Tree::Private));
     }
 
     #[test]

@@ -277,8 +277,8 @@ mod tests {
         assert_eq!(check("1m", &minutes(8)), Ok(()));
         let week = r#"{"candle_date_time_utc":"1970-01-05T00:00:00","first_day_of_period":"1970-01-05"}"#;
         let question = |unit| candles(unit, NOON);
-        assert_eq!(question("1d").check(&page(&[week]), NOON), Err(Mismatch::Unit));
-        assert_eq!(question("1w").check(&page(&[week]), NOON), Ok(()));
+        assert_eq!(question("1day").check(&page(&[week]), NOON), Err(Mismatch::Unit));
+        assert_eq!(question("1week").check(&page(&[week]), NOON), Ok(()));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! What comes from the wire is hostile until it has passed [`WireName::parse`]: nothing else makes a key of it, so no
 //! frame can name a file outside its directory, or one of the recorder's own.
 
+use crate::desired::{PRIVATE_TYPES, PUBLIC_TYPES};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -33,8 +34,9 @@ pub struct WireName<'a> {
 impl<'a> WireName<'a> {
     /// Checks the names in a frame; `None` where they may not name a stream.
     pub fn parse(kind: &'a str, code: Option<&'a str>) -> Option<Self> {
-        let own = RESERVED.contains(&kind) || RESERVED_ENDINGS.iter().any(|ending| kind.ends_with(ending));
-        (!own && is_part(kind) && code.is_none_or(is_part)).then_some(Self { kind, code })
+        let own = is_any_of(&RESERVED, kind) || RESERVED_ENDINGS.iter().any(|ending| ends_with(kind, ending));
+        let fits = !own && is_part(kind) && code.is_none_or(is_part);
+        (fits && !is_misspelt(kind, code)).then_some(Self { kind, code })
     }
 
     /// Writes the name of the stream into `stem`, in place of what is there.
@@ -69,8 +71,9 @@ impl StreamKey {
             Some((code, kind)) => (Some(code), kind),
             None => (None, stem),
         };
-        let taken = ["manifest", "day"].contains(&stem);
-        (!taken && is_part(kind) && code.is_none_or(is_part)).then(|| Self(stem.into()))
+        let taken = is_any_of(&["manifest", "day"], stem);
+        let fits = !taken && is_part(kind) && code.is_none_or(is_part);
+        (fits && !is_misspelt(kind.strip_suffix(HEALED).unwrap_or(kind), code)).then(|| Self(stem.into()))
     }
 
     /// The stream of what was missed of this one: `KRW-BTC_trade.healed`; `None` where its name would be too long.
@@ -119,6 +122,25 @@ impl fmt::Display for StreamKey {
     }
 }
 
+/// Whether `name` is one of `names` on a folder that does not tell case.
+fn is_any_of(names: &[&str], name: &str) -> bool {
+    names.iter().any(|taken| taken.eq_ignore_ascii_case(name))
+}
+
+/// Whether `kind` ends so on a folder that does not tell case.
+fn ends_with(kind: &str, ending: &str) -> bool {
+    let end = kind.len().checked_sub(ending.len()).and_then(|at| kind.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
+
+/// Whether this is the name of a stream that can be subscribed, but for its case: on a folder that does not tell case it
+/// would take that stream's file.
+fn is_misspelt(kind: &str, code: Option<&str>) -> bool {
+    let mut types = PUBLIC_TYPES.iter().chain(&PRIVATE_TYPES);
+    let Some(known) = types.find(|known| known.eq_ignore_ascii_case(kind)) else { return false };
+    *known != kind || code.is_some_and(|code| code.bytes().any(|byte| byte.is_ascii_lowercase()))
+}
+
 fn is_part(part: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     (1..=MAX_PART).contains(&part.len()) && !part.starts_with('.') && part.bytes().all(allowed)
@@ -150,7 +172,27 @@ mod tests {
         }
         assert_eq!(key("trade.healed", Some("KRW-BTC")), None);
         assert_eq!(key("trade.rest", None), None);
+        for kind in ["Recorder", "MISC", "maniFest", "Day", "trade.Healed", "trade.REST"] {
+            assert_eq!(key(kind, Some("KRW-BTC")), None, "{kind}");
+        }
         assert_eq!(key(&"x".repeat(65), None), None);
+    }
+
+    #[test]
+    fn another_case_of_a_name_that_can_be_subscribed_is_none() {
+        for (kind, code) in
+            [("Trade", "KRW-BTC"), ("candle.1M", "KRW-BTC"), ("MYORDER", "KRW-BTC"), ("trade", "krw-BTC")]
+        {
+            assert_eq!(key(kind, Some(code)), None, "{kind} {code}");
+            for ending in ["", HEALED] {
+                assert_eq!(StreamKey::from_stem(&format!("{code}_{kind}{ending}")), None, "{kind} {code}");
+            }
+        }
+        for (kind, code) in [("trade", "KRW-BTC"), ("myOrder", "KRW-BTC"), ("candle.1month", "KRW-BTC"), ("news", "a")]
+        {
+            assert!(key(kind, Some(code)).is_some(), "{kind} {code}");
+        }
+        assert!(key("myasset", None).is_none() && key("myAsset", None).is_some());
     }
 
     #[test]

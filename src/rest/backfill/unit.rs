@@ -31,8 +31,9 @@ const MINUTE: i64 = 60_000;
 /// Trades of the last seconds may not all be there yet, nor be in the candle of a period that has just ended.
 const SETTLE: i64 = 10_000;
 
-/// The units of candles.
-pub const UNITS: [&str; 13] = ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1d", "1w", "1M", "1y"];
+/// The units of candles. No two differ by case alone: each names files, and there are folders that do not tell case.
+pub const UNITS: [&str; 13] =
+    ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1day", "1week", "1month", "1year"];
 
 /// What is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,24 @@ impl FromStr for Unit {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = UNITS.into_iter().find(|unit| *unit == text);
-        known.map(Self).ok_or_else(|| format!("`{text}` is no unit: {}", UNITS.join(", ")))
+        known.map(Self).ok_or_else(|| match meant(text) {
+            Some(unit) => format!("`{text}` is no unit: write {unit}"),
+            None => format!("`{text}` is no unit: {}", UNITS.join(", ")),
+        })
+    }
+}
+
+/// What a unit in another spelling stands for, as others write them; months and minutes are one letter there, too.
+fn meant(text: &str) -> Option<String> {
+    let letters = text.strip_prefix('1').unwrap_or(text).trim_start();
+    let singular = letters.strip_suffix('s').filter(|rest| !rest.is_empty()).unwrap_or(letters);
+    match singular.to_ascii_lowercase().as_str() {
+        _ if singular == "M" => Some("1month, or 1m for minutes".to_owned()),
+        "d" | "day" => Some("1day".to_owned()),
+        "w" | "week" => Some("1week".to_owned()),
+        "mo" | "mon" | "month" => Some("1month".to_owned()),
+        "y" | "year" => Some("1year".to_owned()),
+        _ => UNITS.into_iter().find(|unit| unit.eq_ignore_ascii_case(text)).map(str::to_owned),
     }
 }
 
@@ -64,18 +82,18 @@ impl fmt::Display for Unit {
 
 impl Unit {
     /// Candles of a day.
-    pub const DAY: Self = Self("1d");
+    pub const DAY: Self = Self("1day");
     /// Candles of a month.
-    pub const MONTH: Self = Self("1M");
+    pub const MONTH: Self = Self("1month");
 
     /// The path of its endpoint.
     pub fn path(self) -> String {
         match self.0 {
             "1s" => "candles/seconds".to_owned(),
-            "1d" => "candles/days".to_owned(),
-            "1w" => "candles/weeks".to_owned(),
-            "1M" => "candles/months".to_owned(),
-            "1y" => "candles/years".to_owned(),
+            "1day" => "candles/days".to_owned(),
+            "1week" => "candles/weeks".to_owned(),
+            "1month" => "candles/months".to_owned(),
+            "1year" => "candles/years".to_owned(),
             minutes => format!("candles/minutes/{}", minutes.trim_end_matches('m')),
         }
     }
@@ -84,9 +102,9 @@ impl Unit {
     pub fn length(self) -> Option<i64> {
         match self.0 {
             "1s" => Some(1_000),
-            "1d" => Some(DAY),
-            "1w" => Some(7 * DAY),
-            "1M" | "1y" => None,
+            "1day" => Some(DAY),
+            "1week" => Some(7 * DAY),
+            "1month" | "1year" => None,
             minutes => minutes.trim_end_matches('m').parse::<i64>().ok().map(|minutes| minutes * 60_000),
         }
     }
@@ -95,8 +113,8 @@ impl Unit {
     pub fn coarser(self) -> Option<Self> {
         match self.0 {
             "1s" => Some(Self("1m")),
-            "1d" => Some(Self("1w")),
-            "1M" => Some(Self("1y")),
+            "1day" => Some(Self("1week")),
+            "1month" => Some(Self("1year")),
             _ => None,
         }
     }
@@ -105,8 +123,8 @@ impl Unit {
     /// day of a period is told of weeks, months and years. Without them, or with something else in them, they say nothing.
     pub fn is_denied_by(self, unit: &Value, first_day_of_period: &Value) -> bool {
         match self.0 {
-            "1w" | "1M" | "1y" => false,
-            "1d" => first_day_of_period.is_string(),
+            "1week" | "1month" | "1year" => false,
+            "1day" => first_day_of_period.is_string(),
             _ => unit
                 .as_i64()
                 .zip(self.length())
@@ -120,9 +138,9 @@ impl Unit {
         const MONDAY: i64 = 4 * DAY;
         let date = date_of(moment);
         match self.0 {
-            "1M" => millis_of(date.first_of_month().to_datetime(jiff::civil::Time::midnight())),
-            "1y" => millis_of(date.first_of_year().to_datetime(jiff::civil::Time::midnight())),
-            "1w" => moment - (moment - MONDAY).rem_euclid(7 * DAY),
+            "1month" => millis_of(date.first_of_month().to_datetime(jiff::civil::Time::midnight())),
+            "1year" => millis_of(date.first_of_year().to_datetime(jiff::civil::Time::midnight())),
+            "1week" => moment - (moment - MONDAY).rem_euclid(7 * DAY),
             _ => moment - moment.rem_euclid(self.length().unwrap_or(1)),
         }
     }
@@ -236,15 +254,39 @@ mod tests {
             ("1s", "2026-11-22T03:11:04Z"),
             ("15m", "2026-11-22T03:00:00Z"),
             ("240m", "2026-11-22T00:00:00Z"),
-            ("1w", "2026-11-16T00:00:00Z"),
-            ("1M", "2026-11-01T00:00:00Z"),
-            ("1y", "2026-01-01T00:00:00Z"),
+            ("1week", "2026-11-16T00:00:00Z"),
+            ("1month", "2026-11-01T00:00:00Z"),
+            ("1year", "2026-01-01T00:00:00Z"),
         ] {
             assert_eq!(unit.parse::<Unit>().unwrap().start_of(at), millis(start), "{unit}");
         }
         assert_eq!(Kind::Candles(Unit("1m")).align(at), millis("2026-11-22T03:12:00Z"));
         assert_eq!(Unit("60m").path(), "candles/minutes/60");
         assert!("2m".parse::<Unit>().is_err());
+    }
+
+    #[test]
+    fn no_two_units_differ_by_case_alone() {
+        let folded: std::collections::BTreeSet<String> = UNITS.iter().map(|unit| unit.to_ascii_lowercase()).collect();
+        assert_eq!(folded.len(), UNITS.len());
+        for (text, hint) in [
+            ("1M", "write 1month, or 1m for minutes"),
+            ("M", "write 1month"),
+            ("1d", "write 1day"),
+            ("1W", "write 1week"),
+            ("years", "write 1year"),
+            ("1Month", "write 1month"),
+            ("60M", "write 60m"),
+            ("2m", "1s, 1m, 3m"),
+        ] {
+            let refused = text.parse::<Unit>().unwrap_err();
+            assert!(refused.contains(hint), "{refused}");
+        }
+        for unit in UNITS {
+            assert_eq!(unit.parse::<Unit>().unwrap().to_string(), unit);
+        }
+        assert_eq!(Unit::MONTH.path(), "candles/months");
+        assert_eq!(Unit::DAY.length(), Some(DAY));
     }
 
     #[test]

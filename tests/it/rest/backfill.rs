@@ -159,9 +159,9 @@ fn long_candles_are_there_from_the_listing_to_the_last_complete_one() {
     let nine_days_ago = time(9, 0);
     for (unit, path, from) in [
         ("240m", "minutes/240", nine_days_ago.as_str()),
-        ("1w", "weeks", "2020-01-01"),
-        ("1M", "months", "2020-01-01"),
-        ("1y", "years", "2020-01-01"),
+        ("1week", "weeks", "2020-01-01"),
+        ("1month", "months", "2020-01-01"),
+        ("1year", "years", "2020-01-01"),
     ] {
         summary(&exchange, directory.path(), &["--markets", "KRW-BTC", "--unit", unit, "--from", from]);
         let request = Request::new(format!("candles/{path}")).with("market", "KRW-BTC").with("count", "200");

@@ -1,9 +1,9 @@
 //! `backfill`: fetches candles or trades of the past into `rest/` below the data directory.
 
+use super::Host;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::logging::Logging;
 use crate::rest::FetchError;
 use crate::rest::backfill::{self, BackfillError, Kind, Progress, Span, Summary, Unit, Wanted};
 use crate::rest::pairs;
@@ -53,11 +53,11 @@ pub struct Options {
 }
 
 /// Fetches until everything is there, or until it is told to stop.
-pub async fn run(config: &Config, options: &Options, signals: Signals, logging: &Logging) -> Exit {
+pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
     let clock = Clock::start();
     let (now, shutdown) = (&signals.shutdown.now, &signals.shutdown.orderly);
-    let fetched = now.run_until_cancelled(fetch(config, options, clock, (shutdown, logging))).await;
-    logging.screen.clear();
+    let fetched = now.run_until_cancelled(fetch(config, options, clock, (shutdown, host))).await;
+    host.screen.clear();
     match fetched {
         None | Some(Ok(None)) => {
             tracing::info!("stopped: the next run goes on from here");
@@ -83,14 +83,14 @@ async fn fetch(
     config: &Config,
     options: &Options,
     clock: Clock,
-    (shutdown, logging): (&CancellationToken, &Logging),
+    (shutdown, host): (&CancellationToken, &Host),
 ) -> Result<Option<Summary>, BackfillError> {
     let Some(markets) = shutdown.run_until_cancelled(markets(config, options, clock)).await.transpose()? else {
         return Ok(None);
     };
     let wanted = wanted(options, markets, clock);
     let begin = clock.now();
-    let mut show = |progress: &Progress| logging.screen.show(&bar(progress, clock.now() - begin));
+    let mut show = |progress: &Progress| host.screen.show(&bar(progress, clock.now() - begin));
     backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await
 }
 

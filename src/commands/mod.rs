@@ -8,76 +8,179 @@ pub mod markets;
 pub mod record;
 pub mod replay;
 
+mod work;
+
+pub use work::{Host, Waiting};
+
 use crate::cli::{Cli, Verb};
-use crate::config::{self, Config, Faults, Loaded};
+use crate::clock::Clock;
+use crate::config::{self, Config, Faults, Sources};
 use crate::exit::Exit;
 use crate::logging::{self, Logging};
 use crate::rest;
 use crate::signals::{self, Signals};
 use std::io::{self, Write};
+use std::time::Duration;
 use tokio::runtime::{self, Runtime};
+use tokio::sync::oneshot;
+use work::{End, Worker};
+
+/// The stack of the thread that a verb works on: what the main thread has by default.
+const STACK: usize = 8 << 20;
 
 /// Runs what the command line asks for.
 pub fn run(cli: &Cli) -> Exit {
+    let sources = cli.config.sources();
     match &cli.verb {
         Verb::Record(options) => {
-            serve(cli, async |config, signals, logging| record::run(&config, options, signals, logging).await)
+            let options = options.clone();
+            ask(sources, Exit::Success, async move |config, signals, host| {
+                record::run(&config, &options, signals, host).await
+            })
         }
-        Verb::Check(options) => print(|out| check::run(&cli.config.sources(), options, out)),
+        Verb::Check(options) => {
+            let options = options.clone();
+            // What is looked at may hang as well: the configuration, the kept list of pairs, the data directory.
+            attend(Exit::Wrong, move |_, worker| {
+                let check = || print(|out| check::run(&sources, &options, out));
+                let what = "the configuration and the data directory";
+                worker.ended.with(worker.waiting.during(what, Duration::ZERO, check));
+            })
+        }
         Verb::Audit(options) => {
-            serve(cli, async |config, signals, logging| audit::run(&config, options, signals, logging).await)
+            let options = options.clone();
+            ask(sources, Exit::Wrong, async move |config, signals, host| {
+                audit::run(&config, &options, signals, host).await
+            })
         }
         Verb::Backfill(options) => {
-            serve(cli, async |config, signals, logging| backfill::run(&config, options, signals, logging).await)
+            let options = options.clone();
+            ask(sources, Exit::Success, async move |config, signals, host| {
+                backfill::run(&config, &options, signals, host).await
+            })
         }
         Verb::Markets(options) => {
-            serve(cli, async |config, signals, _logging| markets::run(&config, options, signals).await)
+            let options = options.clone();
+            ask(sources, Exit::Success, async move |config, signals, _host| {
+                markets::run(&config, &options, signals).await
+            })
         }
-        Verb::Replay(args) => serve(cli, async |_config, signals, _logging| {
-            match replay::run((**args).clone(), signals.shutdown.orderly).await {
-                Ok(()) => Exit::Success,
-                Err(error) => {
-                    complain(&error.to_string());
-                    error.exit()
+        Verb::Replay(args) => {
+            let args = (**args).clone();
+            serve(sources, Exit::Success, async move |_config, signals, _host| {
+                match replay::run(args, signals.shutdown.orderly).await {
+                    Ok(()) => Exit::Success,
+                    Err(error) => {
+                        complain(&error.to_string());
+                        error.exit()
+                    }
                 }
-            }
-        }),
+            })
+        }
         Verb::Completions(options) => print(|out| completions::write_completions(options, out)),
         Verb::Man => print(completions::write_manual),
     }
 }
 
-/// Runs a verb that goes on until it is told to stop: configuration, logging, signals, runtime, in this order.
+/// Runs a verb that goes on until it is told to stop: configuration, logging, runtime, in this order. `unfinished` is how
+/// the process ends where the verb was stopped before it had an end of its own.
 ///
 /// One thread is enough for the network side: all the work there is done between two reads of a socket. What blocks,
 /// writing, syncing and compressing, has threads of its own.
-pub fn serve(cli: &Cli, verb: impl AsyncFnOnce(Config, Signals, &Logging) -> Exit) -> Exit {
-    let config = match load(cli) {
-        Ok(loaded) => loaded.config,
-        Err(exit) => return exit,
-    };
-    match prepare(&config) {
-        Ok((logging, signals, runtime)) => {
-            if let Some(exposure) = rest::exposure(&config.rest.url).filter(|_| !matches!(cli.verb, Verb::Replay(_))) {
-                tracing::warn!("{exposure}");
+fn serve(
+    sources: Sources,
+    unfinished: Exit,
+    verb: impl AsyncFnOnce(Config, Signals, &Host) -> Exit + Send + 'static,
+) -> Exit {
+    attend(unfinished, move |signals, worker| {
+        let Worker { waiting, logging, ended } = worker;
+        let loaded = waiting.during("the configuration", Duration::ZERO, || load(&sources));
+        let exit = match loaded.and_then(|config| Ok((prepare(&config, logging)?, config))) {
+            Ok(((screen, runtime), config)) => {
+                let host = Host { screen, waiting };
+                let exit = runtime.block_on(verb(config, signals, &host));
+                // A look-up of a host name that hangs must not keep the process from ending.
+                runtime.shutdown_background();
+                exit
             }
-            let exit = runtime.block_on(verb(config, signals, &logging));
-            // A look-up of a host name that hangs must not keep the process from ending.
-            runtime.shutdown_background();
-            exit
+            Err(exit) => exit,
+        };
+        ended.with(exit);
+    })
+}
+
+/// Runs a verb that asks the exchange over REST, and warns of a way that is in the clear.
+fn ask(
+    sources: Sources,
+    unfinished: Exit,
+    verb: impl AsyncFnOnce(Config, Signals, &Host) -> Exit + Send + 'static,
+) -> Exit {
+    serve(sources, unfinished, async move |config, signals, host| {
+        if let Some(exposure) = rest::exposure(&config.rest.url) {
+            tracing::warn!("{exposure}");
         }
-        Err(error) => {
-            complain(&format!("the process cannot be set up: {error}"));
-            Exit::Io
+        verb(config, signals, host).await
+    })
+}
+
+/// Has something done on a thread of its own, and waits for it as long as nobody says otherwise.
+fn attend(unfinished: Exit, work: impl FnOnce(Signals, Worker) + Send + 'static) -> Exit {
+    let (worker, mut attendant) = work::connect();
+    let begun = signals::listen().and_then(|signals| {
+        let shutdown = signals.shutdown.clone();
+        let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = std::thread::Builder::new().name("work".to_owned()).stack_size(STACK);
+        Ok((runtime, shutdown, thread.spawn(move || work(signals, worker))?))
+    });
+    match begun {
+        Ok((runtime, shutdown, thread)) => {
+            let end = runtime.block_on(attendant.wait(&shutdown, Clock::start(), &mut say));
+            // What was logged is written out whoever has ended.
+            let logging = attendant.take_logging();
+            match end {
+                End::Verb(exit) => exit,
+                End::Lost => thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), |()| Exit::Io),
+                End::Abandoned(what) => abandon(what, (unfinished, logging)),
+            }
         }
+        Err(error) => unprepared(&error),
     }
 }
 
-fn prepare(config: &Config) -> io::Result<(Logging, Signals, Runtime)> {
-    let logging = logging::init(&config.log)?;
-    let signals = signals::listen()?;
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok((logging, signals, runtime))
+/// Ends without the verb. One that is at work and did not stop in time has failed to read or write.
+fn abandon(what: Option<String>, (unfinished, logging): (Exit, Option<Logging>)) -> Exit {
+    let text = match &what {
+        Some(what) => format!("stopped while waiting for {what}: nothing was begun that needs to be ended"),
+        None => "stopped in the middle of reading or writing, which did not end".to_owned(),
+    };
+    match &logging {
+        Some(_) => tracing::warn!("{text}"),
+        None => complain(&text),
+    }
+    if what.is_some() { unfinished } else { Exit::Io }
+}
+
+/// Says something by the log, or without it where there is none yet.
+fn say(text: &str) {
+    match tracing::dispatcher::has_been_set() {
+        true => tracing::warn!("{text}"),
+        false => complain(text),
+    }
+}
+
+fn prepare(config: &Config, handed: oneshot::Sender<Logging>) -> Result<(logging::Screen, Runtime), Exit> {
+    let prepared = logging::init(&config.log).and_then(|logging| {
+        let screen = logging.screen.clone();
+        // Kept by the main thread, which ends last. It is gone where the process ends already.
+        let _ = handed.send(logging);
+        Ok((screen, runtime::Builder::new_current_thread().enable_all().build()?))
+    });
+    prepared.map_err(|error| unprepared(&error))
+}
+
+fn unprepared(error: &io::Error) -> Exit {
+    complain(&format!("the process cannot be set up: {error}"));
+    Exit::Io
 }
 
 /// Gives a command standard output. A reader that has had enough (`| head`) is no failure.
@@ -98,11 +201,12 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<Exit>) -> Exit {
 /// # Errors
 ///
 /// The exit code to end with.
-pub fn load(cli: &Cli) -> Result<Loaded, Exit> {
-    config::load(&cli.config.sources()).map_err(|faults| {
+fn load(sources: &Sources) -> Result<Config, Exit> {
+    let loaded = config::load(sources).map_err(|faults| {
         complain(&describe(&faults));
         Exit::Config
-    })
+    })?;
+    Ok(loaded.config)
 }
 
 /// A line per fault below one that counts them.

@@ -1,12 +1,13 @@
 //! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
 
+use super::Host;
 use crate::assembly::{self, AssemblyError, Ending, Place};
 use crate::clock::{Boot, Clock, Instant, Wall};
 use crate::config::{Config, ConnectionConfig, parse_duration};
 use crate::connection::dial::network::Network;
 use crate::connection::dial::tls;
 use crate::exit::Exit;
-use crate::logging::{Logging, Screen};
+use crate::logging::Screen;
 use crate::recording::files::disk::Disk;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
@@ -30,6 +31,9 @@ pub const EXAMPLE: &str = "Example:\n  upbit-recorder record --config recorder.t
 /// Descriptors beside those of the streams: sockets, the files being sealed and synced, standard streams.
 pub(super) const OTHER_DESCRIPTORS: usize = 64;
 
+/// How long a step of the start may go on once the process is told to stop: the time that connections have to end.
+const GRACE: Duration = Duration::from_secs(3);
+
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -39,17 +43,17 @@ pub struct Options {
 }
 
 /// Records until a signal, the end of `--for`, or a failure.
-pub async fn run(config: &Config, options: &Options, signals: Signals, logging: &Logging) -> Exit {
+pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
     let clock = Clock::start();
     let run_until = options.run_for.map(|length| clock.now() + length);
     let (status, shown) = watch::channel(Status::default());
     let now = signals.shutdown.now.clone();
     let recording = async {
         codes::check_venues(config)?;
-        let (supervisor, _lock) = set_up(config, clock, run_until, status, &signals)?;
+        let (supervisor, _lock) = set_up(config, (clock, host), run_until, status, &signals)?;
         Ok(supervisor.run(signals.shutdown.orderly, signals.requests).await?)
     };
-    let screen = logging.screen.clone();
+    let screen = host.screen.clone();
     let ended: Result<(), RecordError> = tokio::select! {
         biased;
         () = now.cancelled() => {
@@ -111,7 +115,7 @@ async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clo
 /// Everything from the lock to the first attempt to connect.
 fn set_up(
     config: &Config,
-    clock: Clock,
+    (clock, host): (Clock, &Host),
     run_until: Option<Instant>,
     status: watch::Sender<Status>,
     signals: &Signals,
@@ -124,11 +128,14 @@ fn set_up(
         forbid_core_files();
     }
     let directory = |source| RecordError::Directory { path: config.data_dir.display().to_string(), source };
-    let files = Arc::new(Disk::open(&config.data_dir).map_err(directory)?);
-    let lock = Arc::new(Lock::take(&files, clock.stamp())?);
+    let step = |what: &str| format!("{what} {}", config.data_dir.display());
+    let wait = &host.waiting;
+    let open = || Disk::open(&config.data_dir).map_err(directory);
+    let files = Arc::new(wait.during(step("the data directory"), GRACE, open)?);
+    let lock = Arc::new(wait.during(step("the lock of"), GRACE, || Lock::take(&files, clock.stamp()))?);
     let shutdown = signals.shutdown.orderly.clone();
     let is_needed = codes::has_patterns(config);
-    let kept = Markets::kept(&config.data_dir);
+    let kept = wait.during(step("the list of pairs kept in"), GRACE, || Markets::kept(&config.data_dir));
     let evidence = ListingEvidence::new(kept, clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
     let (wall, boot) = (Wall::machine(), Boot::machine());
@@ -138,7 +145,9 @@ fn set_up(
         let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
         Ok(Network::new(clock, tls, config.proxies.clone()))
     };
-    let (mut supervisor, mut hosts) = assembly::assemble(config, place, Ending { run_until, status }, &network)?;
+    let ending = Ending { run_until, status };
+    let assemble = || assembly::assemble(config, place, ending, &network);
+    let (mut supervisor, mut hosts) = wait.during(step("what the last process left in"), GRACE, assemble)?;
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
     if is_needed || codes::is_checkable(config) {

@@ -5,9 +5,9 @@ mod text;
 use crate::archive::{Tape, TapeError};
 use crate::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals, Unaudited};
 use crate::clock::{Clock, Stamp};
+use crate::commands::Host;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::logging::Logging;
 use crate::recording::files::disk::Disk;
 use crate::recording::files::open::Access;
 use crate::recording::naming::stream_key::StreamKey;
@@ -82,10 +82,10 @@ impl Failure {
 }
 
 /// Audits, and prints what was found.
-pub async fn run(config: &Config, options: &Options, signals: Signals, logging: &Logging) -> Exit {
-    let audited = audit(config, options, &signals.shutdown.orderly, logging);
+pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
+    let audited = audit(config, options, &signals.shutdown.orderly, host);
     let audited = signals.shutdown.now.run_until_cancelled(audited).await.unwrap_or(Err(Failure::Stopped));
-    logging.screen.clear();
+    host.screen.clear();
     match audited {
         Ok((report, totals, certificate)) => super::print(|out| {
             match options.json {
@@ -105,13 +105,13 @@ async fn audit(
     config: &Config,
     options: &Options,
     shutdown: &CancellationToken,
-    logging: &Logging,
+    host: &Host,
 ) -> Result<(Report, Totals, PathBuf), Failure> {
     let clock = Clock::start();
     let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(&config.data_dir);
     let streams = streams(&tape, options)?;
-    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), logging).await?;
+    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), host).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { tape, fetched: Tape::below(&config.data_dir, rest::DIRECTORY), day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
@@ -174,7 +174,7 @@ async fn candles(
     config: &Config,
     (streams, day): (&[StreamKey], &Day),
     (clock, shutdown): (Clock, &CancellationToken),
-    logging: &Logging,
+    host: &Host,
 ) -> Result<Candles, Failure> {
     let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
     let span = Span { from: day.from, to: day.until };
@@ -193,7 +193,7 @@ async fn candles(
     if !missing.is_empty() {
         let wanted = Wanted { markets: missing, kind, span };
         let begin = clock.now();
-        let mut show = |progress: &Progress| logging.screen.show(&super::backfill::bar(progress, clock.now() - begin));
+        let mut show = |progress: &Progress| host.screen.show(&super::backfill::bar(progress, clock.now() - begin));
         let fetched = backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await?;
         let summary = fetched.ok_or(Failure::Stopped)?;
         let exit = summary.exit();

@@ -24,7 +24,7 @@ use std::io::{self, Write};
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder check --config recorder.toml --set public.format=SIMPLE";
 
 /// How to show it.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Options {
     /// Prints one JSON object.
     #[arg(long)]

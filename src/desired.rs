@@ -12,12 +12,16 @@ pub use resolve::{Listed, Resolution, Wanted, resolve};
 
 use crate::config::{ConnectionConfig, nearest};
 use crate::connection::ConnectionId;
-use crate::upbit::codes::{is_pattern, means};
+use crate::upbit::codes::{Meaning, is_pattern};
 use crate::upbit::subscription::{Format, Request, Subscription};
 use std::collections::BTreeMap;
 
 /// The pairs of an order book that can be asked for; any other number silently gives 30.
 pub const COUNTS: [u8; 4] = [1, 5, 15, 30];
+
+/// The most entries of a list. There are 12 types, and few sets of options that make sense for one; entries are compared
+/// with each other, which grows with the square.
+pub const MOST_ENTRIES: usize = 1_000;
 
 /// The types of the market data connection.
 pub const PUBLIC_TYPES: [&str; 12] = [
@@ -87,6 +91,14 @@ pub fn refusals(connection: ConnectionId, subscriptions: &[Subscription]) -> Vec
         let problem = "nothing is subscribed: add an entry, or disable the connection";
         refused.0.push(Refusal { entry: None, key: "", problem: problem.to_owned() });
     }
+    if subscriptions.len() > MOST_ENTRIES {
+        let problem = format!(
+            "has {} entries, and more than {MOST_ENTRIES} are not read: put codes with the same options into one",
+            subscriptions.len()
+        );
+        refused.0.push(Refusal { entry: None, key: "", problem });
+    }
+    let subscriptions = &subscriptions[..subscriptions.len().min(MOST_ENTRIES)];
     for (index, subscription) in subscriptions.iter().enumerate() {
         if check_type(&mut refused, index, connection, subscription) {
             check_presence_of_codes(&mut refused, index, subscription);
@@ -242,14 +254,15 @@ fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
     };
     let has_pattern = |entry: &Subscription| entry.codes.iter().any(|code| is_pattern(code));
     let patterns: Vec<usize> = (0..subscriptions.len()).filter(|&index| has_pattern(&subscriptions[index])).collect();
+    let meant: Vec<Meaning> = subscriptions.iter().map(|entry| Meaning::of(&entry.codes)).collect();
     let mut first: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (index, subscription) in subscriptions.iter().enumerate() {
         for code in subscription.codes.iter().filter(|code| !code.starts_with('!')) {
             let earlier = *first.entry((&subscription.kind, code)).or_insert(index);
-            let is_named = !is_pattern(code) && means(&subscription.codes, code);
+            let is_named = !is_pattern(code) && meant[index].holds(code);
             let is_met = |&other: &usize| {
-                let entry = &subscriptions[other];
-                is_named && entry.kind == subscription.kind && differ(other, index) && means(&entry.codes, code)
+                let is_same_kind = subscriptions[other].kind == subscription.kind;
+                is_named && is_same_kind && differ(other, index) && meant[other].holds(code)
             };
             let first = Some(earlier).filter(|&earlier| differ(earlier, index));
             if let Some(other) = first.or_else(|| patterns.iter().copied().find(is_met)) {
@@ -310,6 +323,18 @@ mod tests {
         assert!(refused(entry("candle.2m", &["KRW-BTC"])).1.contains("did you mean `candle."));
         assert!(refused(entry("candle.1d", &["KRW-BTC"])).1.starts_with("`candle.1d` is no stream of the exchange"));
         assert!(refused(entry("liquidations", &["KRW-BTC"])).1.contains("known here: trade, "));
+    }
+
+    #[test]
+    fn long_lists_are_looked_through_once() {
+        let codes: Vec<String> = (0..80_000).map(|number| format!("KRW-E{number:06}")).collect();
+        let mut named = Subscription { kind: "trade".into(), codes, ..Default::default() };
+        named.codes.extend((0..20_000).map(|number| format!("!KRW-X{number:06}")));
+        named.codes.push("BTC-*".into());
+        assert_eq!(refusals(ConnectionId::Public, &[named]), []);
+        let entries = vec![entry("trade", &["KRW-BTC"]); MOST_ENTRIES + 1];
+        let (entry, _, problem) = only(ConnectionId::Public, &entries);
+        assert!(entry.is_none() && problem.contains("1001 entries"), "{problem}");
     }
 
     #[test]

@@ -85,7 +85,7 @@ async fn fetch(
     clock: Clock,
     (shutdown, host): (&CancellationToken, &Host),
 ) -> Result<Option<Summary>, BackfillError> {
-    let Some(markets) = shutdown.run_until_cancelled(markets(config, options, clock)).await.transpose()? else {
+    let Some(markets) = shutdown.run_until_cancelled(markets(config, options, (clock, host))).await.transpose()? else {
         return Ok(None);
     };
     let wanted = wanted(options, markets, clock);
@@ -95,9 +95,9 @@ async fn fetch(
 }
 
 /// The pairs meant; the exchange is asked only where patterns are among them.
-async fn markets(config: &Config, options: &Options, clock: Clock) -> Result<Vec<String>, FetchError> {
+async fn markets(config: &Config, options: &Options, (clock, host): (Clock, &Host)) -> Result<Vec<String>, FetchError> {
     let listed = match options.markets.iter().any(|code| is_pattern(code)) {
-        true => pairs::ask_once(config, clock).await?.markets.codes(),
+        true => pairs::ask_once(config, clock, super::kept_pairs(config, host)).await?.markets.codes(),
         false => Vec::new(),
     };
     Ok(select(&options.markets, &listed))

@@ -1,15 +1,17 @@
 //! `markets`: the pairs that the exchange has.
 
+use super::Host;
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::rest::FetchError;
-use crate::rest::markets::{Pair, clean};
+use crate::rest::markets::{Markets, Pair, clean};
 use crate::rest::pairs::{self, Asked};
 use crate::signals::Signals;
 use crate::status;
 use crate::upbit::codes::select;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::pin::pin;
 use std::time::Duration;
@@ -37,8 +39,8 @@ pub struct Options {
 }
 
 /// Asks the exchange and prints.
-pub async fn run(config: &Config, options: &Options, signals: Signals) -> Exit {
-    let asked = patiently(config, Clock::start());
+pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
+    let asked = patiently(config, Clock::start(), super::kept_pairs(config, host));
     let Some(asked) = signals.shutdown.orderly.run_until_cancelled(asked).await else { return Exit::Success };
     match asked {
         Ok(asked) => super::print(|out| write(out, &asked, options)),
@@ -50,9 +52,9 @@ pub async fn run(config: &Config, options: &Options, signals: Signals) -> Exit {
 }
 
 /// Says what is waited for while it is.
-async fn patiently(config: &Config, clock: Clock) -> Result<Asked, FetchError> {
+async fn patiently(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<Asked, FetchError> {
     let begin = clock.now();
-    let mut asked = pin!(pairs::ask_once(config, clock));
+    let mut asked = pin!(pairs::ask_once(config, clock, kept));
     let mut remind_at = begin + PATIENCE;
     loop {
         tokio::select! {
@@ -71,10 +73,11 @@ fn write(out: &mut dyn Write, asked: &Asked, options: &Options) -> io::Result<Ex
     if wanted.iter().all(|code| code.starts_with('!')) {
         wanted.push("*".to_owned());
     }
+    let pairs: BTreeMap<&str, &Pair> = asked.markets.pairs.iter().map(|pair| (pair.code.as_str(), pair)).collect();
     let codes = select(&wanted, &asked.markets.codes());
     let mut found = false;
     for code in codes {
-        let Some(pair) = asked.markets.pairs.iter().find(|pair| pair.code == code) else { continue };
+        let Some(pair) = pairs.get(code.as_str()) else { continue };
         found = true;
         let Pair { code, korean_name, english_name, object } = pair;
         match options.json {

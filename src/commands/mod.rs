@@ -18,12 +18,13 @@ use crate::config::{self, Config, Faults, Sources};
 use crate::exit::Exit;
 use crate::logging::{self, Logging};
 use crate::rest;
+use crate::rest::markets::Markets;
 use crate::signals::{self, Signals};
 use std::io::{self, Write};
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
-use work::{End, Worker};
+use work::{End, Manner, Worker};
 
 /// The stack of the thread that a verb works on: what the main thread has by default.
 const STACK: usize = 8 << 20;
@@ -34,14 +35,14 @@ pub fn run(cli: &Cli) -> Exit {
     match &cli.verb {
         Verb::Record(options) => {
             let options = options.clone();
-            ask(sources, Exit::Success, async move |config, signals, host| {
+            ask(sources, Manner::ORDERLY, async move |config, signals, host| {
                 record::run(&config, &options, signals, host).await
             })
         }
         Verb::Check(options) => {
             let options = options.clone();
             // What is looked at may hang as well: the configuration, the kept list of pairs, the data directory.
-            attend(Exit::Wrong, move |_, worker| {
+            attend(Manner::PROMPT, move |_, worker| {
                 let check = || print(|out| check::run(&sources, &options, out));
                 let what = "the configuration and the data directory";
                 worker.ended.with(worker.waiting.during(what, Duration::ZERO, check));
@@ -49,25 +50,25 @@ pub fn run(cli: &Cli) -> Exit {
         }
         Verb::Audit(options) => {
             let options = options.clone();
-            ask(sources, Exit::Wrong, async move |config, signals, host| {
+            ask(sources, Manner { unfinished: Exit::Wrong, ..Manner::ORDERLY }, async move |config, signals, host| {
                 audit::run(&config, &options, signals, host).await
             })
         }
         Verb::Backfill(options) => {
             let options = options.clone();
-            ask(sources, Exit::Success, async move |config, signals, host| {
+            ask(sources, Manner::ORDERLY, async move |config, signals, host| {
                 backfill::run(&config, &options, signals, host).await
             })
         }
         Verb::Markets(options) => {
             let options = options.clone();
-            ask(sources, Exit::Success, async move |config, signals, _host| {
-                markets::run(&config, &options, signals).await
+            ask(sources, Manner { unfinished: Exit::Success, ..Manner::PROMPT }, async move |config, signals, host| {
+                markets::run(&config, &options, signals, host).await
             })
         }
         Verb::Replay(args) => {
             let args = (**args).clone();
-            serve(sources, Exit::Success, async move |_config, signals, _host| {
+            serve(sources, Manner::ORDERLY, async move |_config, signals, _host| {
                 match replay::run(args, signals.shutdown.orderly).await {
                     Ok(()) => Exit::Success,
                     Err(error) => {
@@ -82,17 +83,16 @@ pub fn run(cli: &Cli) -> Exit {
     }
 }
 
-/// Runs a verb that goes on until it is told to stop: configuration, logging, runtime, in this order. `unfinished` is how
-/// the process ends where the verb was stopped before it had an end of its own.
+/// Runs a verb that goes on until it is told to stop: configuration, logging, runtime, in this order.
 ///
 /// One thread is enough for the network side: all the work there is done between two reads of a socket. What blocks,
 /// writing, syncing and compressing, has threads of its own.
 fn serve(
     sources: Sources,
-    unfinished: Exit,
+    manner: Manner,
     verb: impl AsyncFnOnce(Config, Signals, &Host) -> Exit + Send + 'static,
 ) -> Exit {
-    attend(unfinished, move |signals, worker| {
+    attend(manner, move |signals, worker| {
         let Worker { waiting, logging, ended } = worker;
         let loaded = waiting.during("the configuration", Duration::ZERO, || load(&sources));
         let exit = match loaded.and_then(|config| Ok((prepare(&config, logging)?, config))) {
@@ -112,10 +112,10 @@ fn serve(
 /// Runs a verb that asks the exchange over REST, and warns of a way that is in the clear.
 fn ask(
     sources: Sources,
-    unfinished: Exit,
+    manner: Manner,
     verb: impl AsyncFnOnce(Config, Signals, &Host) -> Exit + Send + 'static,
 ) -> Exit {
-    serve(sources, unfinished, async move |config, signals, host| {
+    serve(sources, manner, async move |config, signals, host| {
         if let Some(exposure) = rest::exposure(&config.rest.url) {
             tracing::warn!("{exposure}");
         }
@@ -124,7 +124,7 @@ fn ask(
 }
 
 /// Has something done on a thread of its own, and waits for it as long as nobody says otherwise.
-fn attend(unfinished: Exit, work: impl FnOnce(Signals, Worker) + Send + 'static) -> Exit {
+fn attend(manner: Manner, work: impl FnOnce(Signals, Worker) + Send + 'static) -> Exit {
     let (worker, mut attendant) = work::connect();
     let begun = signals::listen().and_then(|signals| {
         let shutdown = signals.shutdown.clone();
@@ -134,13 +134,13 @@ fn attend(unfinished: Exit, work: impl FnOnce(Signals, Worker) + Send + 'static)
     });
     match begun {
         Ok((runtime, shutdown, thread)) => {
-            let end = runtime.block_on(attendant.wait(&shutdown, Clock::start(), &mut say));
+            let end = runtime.block_on(attendant.wait((&shutdown, manner.stop), Clock::start(), &mut say));
             // What was logged is written out whoever has ended.
             let logging = attendant.take_logging();
             match end {
                 End::Verb(exit) => exit,
                 End::Lost => thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), |()| Exit::Io),
-                End::Abandoned(what) => abandon(what, (unfinished, logging)),
+                End::Abandoned(what) => abandon(what, (manner.unfinished, logging)),
             }
         }
         Err(error) => unprepared(&error),
@@ -181,6 +181,15 @@ fn prepare(config: &Config, handed: oneshot::Sender<Logging>) -> Result<(logging
 fn unprepared(error: &io::Error) -> Exit {
     complain(&format!("the process cannot be set up: {error}"));
     Exit::Io
+}
+
+/// How long a step of the start may go on once the process is told to stop: the time that connections have to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The list of pairs that an earlier start kept.
+fn kept_pairs(config: &Config, host: &Host) -> Option<Markets> {
+    let what = format!("the list of pairs kept in {}", config.data_dir.display());
+    host.waiting.during(what, GRACE, || Markets::kept(&config.data_dir))
 }
 
 /// Gives a command standard output. A reader that has had enough (`| head`) is no failure.

@@ -1,6 +1,6 @@
 //! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
 
-use super::Host;
+use super::{GRACE, Host};
 use crate::assembly::{self, AssemblyError, Ending, Place};
 use crate::clock::{Boot, Clock, Instant, Wall};
 use crate::config::{Config, ConnectionConfig, parse_duration};
@@ -13,7 +13,6 @@ use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
 use crate::rest::codes::{self, VenueError};
 use crate::rest::healing::{self, Healer};
-use crate::rest::markets::Markets;
 use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
 use crate::signals::Signals;
@@ -30,9 +29,6 @@ pub const EXAMPLE: &str = "Example:\n  upbit-recorder record --config recorder.t
 
 /// Descriptors beside those of the streams: sockets, the files being sealed and synced, standard streams.
 pub(super) const OTHER_DESCRIPTORS: usize = 64;
-
-/// How long a step of the start may go on once the process is told to stop: the time that connections have to end.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
@@ -135,7 +131,7 @@ fn set_up(
     let lock = Arc::new(wait.during(step("the lock of"), GRACE, || Lock::take(&files, clock.stamp()))?);
     let shutdown = signals.shutdown.orderly.clone();
     let is_needed = codes::has_patterns(config);
-    let kept = wait.during(step("the list of pairs kept in"), GRACE, || Markets::kept(&config.data_dir));
+    let kept = super::kept_pairs(config, host);
     let evidence = ListingEvidence::new(kept, clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
     let (wall, boot) = (Wall::machine(), Boot::machine());

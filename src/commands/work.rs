@@ -22,8 +22,22 @@ use tokio::sync::{oneshot, watch};
 const PATIENCE: Duration = Duration::from_secs(3);
 const REMIND_EVERY: Duration = Duration::from_secs(30);
 
-/// How long after the first signal a verb may still end by itself: the ten seconds of an orderly stop, and its last words.
-const STOP: Duration = Duration::from_millis(10_500);
+/// How a verb may stop, and what it means when it does not come to an end of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// How long after the first signal it may still end by itself.
+    pub(super) stop: Duration,
+    /// How the process ends where the verb had not begun.
+    pub(super) unfinished: Exit,
+}
+
+impl Manner {
+    /// It has what was received or fetched to bring to disk: the ten seconds of an orderly stop, and its last words.
+    pub(super) const ORDERLY: Self = Self { stop: Duration::from_millis(10_500), unfinished: Exit::Success };
+
+    /// It only shows something.
+    pub(super) const PROMPT: Self = Self { stop: Duration::from_secs(1), unfinished: Exit::Wrong };
+}
 
 /// How long after the second.
 const STOP_AT_ONCE: Duration = Duration::from_millis(500);
@@ -106,8 +120,13 @@ pub(super) enum End {
 
 impl Attendant {
     /// Waits for the verb, says what it waits for, and gives up on it when it does not stop.
-    pub(super) async fn wait(&mut self, shutdown: &Shutdown, clock: Clock, say: &mut dyn FnMut(&str)) -> End {
-        let mut patience = Patience::default();
+    pub(super) async fn wait(
+        &mut self,
+        (shutdown, stop): (&Shutdown, Duration),
+        clock: Clock,
+        say: &mut dyn FnMut(&str),
+    ) -> End {
+        let mut patience = Patience::new(stop);
         loop {
             let is_told = (patience.stop.is_some(), patience.at_once.is_some());
             tokio::select! {
@@ -144,8 +163,10 @@ fn next(step: &mut watch::Receiver<Option<Step>>) -> Pin<Box<dyn Future<Output =
 }
 
 /// When to say what, and when to give up. Pure.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Patience {
+    /// How long a stop may take outside of the steps.
+    longest_stop: Duration,
     step: Option<(Step, Instant)>,
     remind_at: Option<Instant>,
     /// When the first signal came, and the second.
@@ -154,6 +175,10 @@ struct Patience {
 }
 
 impl Patience {
+    fn new(longest_stop: Duration) -> Self {
+        Self { longest_stop, step: None, remind_at: None, stop: None, at_once: None }
+    }
+
     fn handle_step(&mut self, now: Instant, step: Option<Step>) {
         self.remind_at = step.is_some().then(|| now + PATIENCE);
         self.step = step.map(|step| (step, now));
@@ -171,8 +196,10 @@ impl Patience {
     }
 
     fn give_up_at(&self) -> Option<Instant> {
+        // A step has nothing to bring to an end, so the second signal ends it in that moment.
+        let at_once = self.at_once.map(|at| if self.step.is_some() { at } else { at + STOP_AT_ONCE });
         let step = self.stop.zip(self.step.as_ref()).map(|(stop, (step, _))| stop + step.grace);
-        let times = [self.stop.map(|stop| stop + STOP), step, self.at_once.map(|at| at + STOP_AT_ONCE)];
+        let times = [self.stop.map(|stop| stop + self.longest_stop), step, at_once];
         times.into_iter().flatten().min()
     }
 
@@ -204,7 +231,7 @@ mod tests {
         };
         let mut say = |text: &str| said.push(text.to_owned());
         let end = tokio::select! {
-            end = attendant.wait(&shutdown, clock, &mut say) => end,
+            end = attendant.wait((&shutdown, Manner::ORDERLY.stop), clock, &mut say) => end,
             () = told => unreachable!("it is pending"),
         };
         (end, clock.now() - begin, said)
@@ -221,9 +248,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_second_signal_ends_at_once_whatever_hangs() {
-        for step in [None, Some("the lock")] {
-            assert_eq!(wait(step, &[2, 3]).await.1, Duration::from_millis(3_500));
-        }
+        assert_eq!(wait(Some("the lock"), &[2, 3]).await.1, Duration::from_secs(3));
+        assert_eq!(wait(None, &[2, 3]).await.1, Duration::from_millis(3_500));
     }
 
     #[tokio::test(start_paused = true)]
@@ -238,9 +264,9 @@ mod tests {
         let (clock, shutdown) = (Clock::anchored(Stamp::default()), Shutdown::default());
         let (worker, mut attendant) = connect();
         worker.ended.with(Exit::Wrong);
-        assert_eq!(attendant.wait(&shutdown, clock, &mut |_| {}).await, End::Verb(Exit::Wrong));
+        assert_eq!(attendant.wait((&shutdown, Manner::ORDERLY.stop), clock, &mut |_| {}).await, End::Verb(Exit::Wrong));
         let (worker, mut attendant) = connect();
         drop(worker);
-        assert_eq!(attendant.wait(&shutdown, clock, &mut |_| {}).await, End::Lost);
+        assert_eq!(attendant.wait((&shutdown, Manner::ORDERLY.stop), clock, &mut |_| {}).await, End::Lost);
     }
 }

@@ -26,23 +26,55 @@ pub fn is_pattern(code: &str) -> bool {
 
 /// The codes meant by `wanted`, each once: those that patterns match in the order of `listed`, where the pattern stands.
 pub fn select(wanted: &[String], listed: &[String]) -> Vec<String> {
-    let excluded = |code: &str| is_excluded(wanted, code);
+    let excluded = Set::excluded(wanted);
     let included = wanted.iter().filter(|text| !text.starts_with('!'));
     let found = included.flat_map(|text| -> Vec<&String> {
         if is_pattern(text) { listed.iter().filter(|code| matches(text, code)).collect() } else { vec![text] }
     });
     let mut seen = BTreeSet::new();
-    found.filter(|code| !excluded(code) && seen.insert(code.as_str())).cloned().collect()
+    found.filter(|code| seen.insert(code.as_str()) && !excluded.holds(code)).cloned().collect()
 }
 
-/// Whether `code` is one of those meant by `wanted`, where it is listed.
-pub fn means(wanted: &[String], code: &str) -> bool {
-    let is_included = |text: &String| if is_pattern(text) { matches(text, code) } else { text == code };
-    wanted.iter().filter(|text| !text.starts_with('!')).any(is_included) && !is_excluded(wanted, code)
+/// What codes and patterns mean, to be asked about many codes: a code that is named in full is found in a set.
+#[derive(Debug)]
+pub struct Meaning {
+    included: Set,
+    excluded: Set,
 }
 
-fn is_excluded(wanted: &[String], code: &str) -> bool {
-    wanted.iter().filter_map(|text| text.strip_prefix('!')).any(|text| matches(text, code))
+impl Meaning {
+    /// What `wanted` means.
+    pub fn of(wanted: &[String]) -> Self {
+        let included = wanted.iter().filter(|text| !text.starts_with('!'));
+        Self { included: Set::of(included.map(String::as_str)), excluded: Set::excluded(wanted) }
+    }
+
+    /// Whether `code` is one of those that are meant, where it is listed.
+    pub fn holds(&self, code: &str) -> bool {
+        self.included.holds(code) && !self.excluded.holds(code)
+    }
+}
+
+/// Codes, and patterns for others.
+#[derive(Debug)]
+struct Set {
+    codes: BTreeSet<String>,
+    patterns: BTreeSet<String>,
+}
+
+impl Set {
+    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let (patterns, codes) = texts.map(str::to_owned).partition(|text| is_pattern(text));
+        Self { codes, patterns }
+    }
+
+    fn excluded(wanted: &[String]) -> Self {
+        Self::of(wanted.iter().filter_map(|text| text.strip_prefix('!')))
+    }
+
+    fn holds(&self, code: &str) -> bool {
+        self.codes.contains(code) || self.patterns.iter().any(|pattern| matches(pattern, code))
+    }
 }
 
 /// The codes of `wanted` that are not listed; patterns are none.
@@ -100,7 +132,7 @@ mod tests {
         for wanted in [texts(&["KRW-*", "!KRW-DOGE", "BTC-ETH"]), texts(&["*-BTC", "!USDT-*"]), texts(&["!KRW-*"])] {
             let selected = select(&wanted, &listed);
             for code in &listed {
-                assert_eq!(means(&wanted, code), selected.contains(code), "{wanted:?} {code}");
+                assert_eq!(Meaning::of(&wanted).holds(code), selected.contains(code), "{wanted:?} {code}");
             }
         }
     }

@@ -160,13 +160,14 @@ pub struct Asked {
     pub is_short: bool,
 }
 
-/// Asks the exchange that is configured, once, and keeps what may be kept of the answer below its data directory.
+/// Asks the exchange that is configured, once, and keeps what may be kept of the answer below its data directory;
+/// `kept` is what an earlier process did.
 ///
 /// # Errors
 /// There is no answer, or it lists nothing and nothing is known.
-pub async fn ask_once(config: &Config, clock: Clock) -> Result<Asked, FetchError> {
+pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<Asked, FetchError> {
     let mut client = super::connect(config, clock, Priority::History)?;
-    let mut evidence = ListingEvidence::new(Markets::kept(&config.data_dir), clock.now());
+    let mut evidence = ListingEvidence::new(kept, clock.now());
     let told = Told::default();
     for round in 1..=ONCE {
         let answer = Markets::fetch(&mut client).await?;

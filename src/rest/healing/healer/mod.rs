@@ -22,7 +22,7 @@ use crate::recording::naming::stream_key::StreamKey;
 use crate::recording::writer::Progress;
 use crate::rest::FetchError;
 use crate::rest::client::Client;
-use crate::upbit::codes::means;
+use crate::upbit::codes::Meaning;
 use crate::upbit::subscription::Subscription;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -95,7 +95,7 @@ impl Healer {
             clock,
             client: None,
             plan: Plan::default(),
-            samples: Samples::of(config),
+            samples: Samples::of(&config.public.subscribe),
             done: BTreeSet::new(),
             starts: Vec::new(),
             read_to: Stamp::default(),
@@ -200,19 +200,20 @@ impl Healer {
     }
 }
 
-/// The entries of which snapshots alone are recorded.
+/// The entries of which snapshots alone are recorded, by their type.
 #[derive(Debug)]
-struct Samples(Vec<Subscription>);
+struct Samples(Vec<(String, Meaning)>);
 
 impl Samples {
-    fn of(config: &Config) -> Self {
-        Self(config.public.subscribe.iter().filter(|entry| entry.only_snapshot).cloned().collect())
+    fn of(entries: &[Subscription]) -> Self {
+        let sampled = entries.iter().filter(|entry| entry.only_snapshot);
+        Self(sampled.map(|entry| (entry.kind.clone(), Meaning::of(&entry.codes))).collect())
     }
 
     /// Whether a stream is one of theirs, be it by a pattern.
     fn contains(&self, stream: &StreamKey) -> bool {
-        let is_meant = |entry: &Subscription| {
-            entry.kind == stream.kind() && stream.code().is_some_and(|code| means(&entry.codes, code))
+        let is_meant = |(kind, meaning): &(String, Meaning)| {
+            kind == stream.kind() && stream.code().is_some_and(|code| meaning.holds(code))
         };
         self.0.iter().any(is_meant)
     }
@@ -238,7 +239,7 @@ mod tests {
     fn samples_are_known_by_their_patterns_too() {
         let codes = ["KRW-*", "!KRW-DOGE", "BTC-ETH"].map(str::to_owned).into();
         let entry = Subscription { kind: "trade".into(), codes, only_snapshot: true, ..Subscription::default() };
-        let samples = Samples(vec![entry]);
+        let samples = Samples::of(&[entry]);
         let sampled = |stem: &str| samples.contains(&StreamKey::from_stem(stem).unwrap());
         assert!(sampled("KRW-BTC_trade") && sampled("BTC-ETH_trade"));
         assert!(!sampled("KRW-DOGE_trade") && !sampled("KRW-BTC_ticker") && !sampled("BTC-XRP_trade"));

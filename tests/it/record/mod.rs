@@ -14,6 +14,7 @@ mod hostile;
 mod life;
 mod others;
 mod reading;
+mod start;
 mod tape;
 mod whole;
 

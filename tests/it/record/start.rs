@@ -33,6 +33,7 @@ fn stop(scene: &Scene, command: &mut Command, signals: usize) -> Option<Stopped>
     if !log().contains("waiting for") {
         return None;
     }
+    #[expect(clippy::disallowed_methods, reason = "a test of the binary runs in real time")]
     let begin = Instant::now();
     for _ in 0..signals {
         program.signal(Signal::TERM);

@@ -232,7 +232,7 @@ impl Files for Disk {
             match fs::mkdirat(&root, name, directory_mode(path)) {
                 Ok(()) => self.sync_directory(&parent)?,
                 Err(Errno::EXIST) => drop(self.open_directory(&made)?),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.explain(&made, error.into())),
             }
         }
         Ok(())

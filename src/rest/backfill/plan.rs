@@ -135,15 +135,16 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// It is not, and what is before is left open.
+    /// It is not, and what is before is left open; a span that begins later than that is not.
     fn settle_in_doubt(&mut self, market: String, month: Option<i64>) {
         let Some(stream) = stream_of(&market, self.wanted.kind) else { return };
-        let to = month.map_or(self.span.to, |month| month.clamp(self.span.from, self.span.to));
         let reason = match month {
             None => "the exchange shows not one month of candles".to_owned(),
             Some(_) => "the exchange's answers to since when it is listed contradict each other".to_owned(),
         };
-        self.summary.doubt(&market, Span { from: self.span.from, to }, reason);
+        if let Some(open) = open_before(self.span, month) {
+            self.summary.doubt(&market, open, reason);
+        }
         if month.is_some() {
             self.add(market, &stream, month);
         }
@@ -172,5 +173,24 @@ impl<'a> Planner<'a> {
             pieces.extend(missing.into_iter().map(|span| (market.clone(), span)));
         }
         pieces
+    }
+}
+
+/// The part of a span of which it is not known whether the exchange has anything, if `month` is the oldest that it showed.
+fn open_before(span: Span, month: Option<i64>) -> Option<Span> {
+    let to = month.map_or(span.to, |month| month.min(span.to));
+    (span.from < to).then_some(Span { from: span.from, to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_before_the_oldest_month_is_left_open() {
+        let span = Span { from: 10, to: 20 };
+        let open = |month| open_before(span, month).map(|open| (open.from, open.to));
+        assert_eq!([Some(5), Some(10)].map(open), [None, None]);
+        assert_eq!([Some(15), Some(30), None].map(open), [Some((10, 15)), Some((10, 20)), Some((10, 20))]);
     }
 }

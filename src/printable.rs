@@ -1,19 +1,22 @@
 //! What may be shown of text that strangers wrote: one line, without what moves a cursor, turns the direction of writing
-//! or cannot be seen, cut where it is long. Pure.
+//! or cannot be seen, cut where it is long. Pure, and the only place that says what that is.
 //!
 //! ```text
-//! "KRW-BTC\u{202e}\n" ──line──▶ KRW-BTC\u{202e}\n        each such character as Rust would write it
+//! received or read ──line──▶ cause, name, reason ──▶ event, status        cut, at the place that knows how long it may be
+//!                                     └──▶ log, standard output, standard error: Writer, whatever was forgotten before
 //! ```
 //!
-//! Escaped and not dropped, so that two different texts do not look alike. What stands on disk is never changed.
+//! Such characters are escaped, `\u202e`, and not dropped: two texts that differ do not look alike. The escapes are those
+//! of TOML and JSON, so that what is printed as one of these can be read as one. Data on disk is never changed.
 
-use std::fmt;
+use std::fmt::Write as _;
+use std::io;
 
 /// Characters of a name: a code, a type, an error's name.
 pub const NAME: usize = 80;
 
-/// Characters of a sentence: a reason, a message.
-pub const SENTENCE: usize = 200;
+/// Characters of a cause or a reason: some sentences.
+pub const SENTENCE: usize = 400;
 
 /// `text` in one printable line of at most `most` characters, the last of which is `…` where something was cut off.
 pub fn line(text: &str, most: usize) -> String {
@@ -22,16 +25,13 @@ pub fn line(text: &str, most: usize) -> String {
     // The byte behind which nothing may stand if there is more to come.
     let mut cut = 0;
     for char in text.chars() {
-        let escaped = is_hidden(char).then(|| char.escape_default());
-        length += escaped.as_ref().map_or(1, |escaped| escaped.len());
+        let before = shown.len();
+        push(&mut shown, char, Escapes::Toml);
+        length += shown[before..].chars().count();
         if length > most {
             shown.truncate(cut);
             shown.push('…');
             return shown;
-        }
-        match escaped {
-            Some(escaped) => shown.extend(escaped),
-            None => shown.push(char),
         }
         if length < most {
             cut = shown.len();
@@ -40,30 +40,103 @@ pub fn line(text: &str, most: usize) -> String {
     shown
 }
 
-/// The same for text of any length, as it is written: for what is long because it lists many things.
-pub struct Whole<T>(pub T);
+/// The same of text that is long because it lists many things: nothing is cut.
+pub fn whole(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    text.chars().for_each(|char| push(&mut shown, char, Escapes::Toml));
+    shown
+}
 
-impl<T: fmt::Display> fmt::Display for Whole<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        write!(Escaping(f), "{}", self.0)
+/// How characters beyond U+FFFF are escaped; all others are the same in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Escapes {
+    /// `\U000e0041`.
+    Toml,
+    /// `\udb40\udc41`.
+    Json,
+}
+
+fn push(shown: &mut String, char: char, escapes: Escapes) {
+    // Writing to a string cannot fail.
+    let _ = match char {
+        '\n' => shown.write_str("\\n"),
+        '\r' => shown.write_str("\\r"),
+        '\t' => shown.write_str("\\t"),
+        char if !is_hidden(char) => shown.write_char(char),
+        char if char <= '\u{ffff}' => write!(shown, "\\u{:04x}", u32::from(char)),
+        char if escapes == Escapes::Toml => write!(shown, "\\U{:08x}", u32::from(char)),
+        char => {
+            let mut units = [0; 2];
+            char.encode_utf16(&mut units).iter().try_for_each(|unit| write!(shown, "\\u{unit:04x}"))
+        }
+    };
+}
+
+/// Escapes all that goes through but line feeds, which are the writer's own. What is given at once must not end within a
+/// character, as nothing does that is formatted.
+#[derive(Debug)]
+pub struct Writer<W> {
+    out: W,
+    escapes: Escapes,
+    /// Sequences that colour what is written are the writer's own, too.
+    has_colours: bool,
+    /// What is given at once is one line, in which a line feed is the writer's own at the end alone.
+    is_line: bool,
+}
+
+impl<W: io::Write> Writer<W> {
+    /// Writes into `out` for people.
+    pub fn new(out: W) -> Self {
+        Self { out, escapes: Escapes::Toml, has_colours: false, is_line: false }
+    }
+
+    /// Escapes as JSON wants it.
+    pub fn json(self) -> Self {
+        Self { escapes: Escapes::Json, ..self }
+    }
+
+    /// Takes one line at a time.
+    pub fn by_line(self) -> Self {
+        Self { is_line: true, ..self }
+    }
+
+    /// Lets the sequences through that the log is coloured with.
+    pub fn coloured(self, has_colours: bool) -> Self {
+        Self { has_colours, ..self }
     }
 }
 
-struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
-
-impl fmt::Write for Escaping<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(is_hidden) {
-            let last = part.chars().next_back().filter(|&char| is_hidden(char));
-            let plain = &part[..part.len() - last.map_or(0, char::len_utf8)];
-            self.0.write_str(plain)?;
-            if let Some(char) = last {
-                write!(self.0, "{}", char.escape_default())?;
-            }
+impl<W: io::Write> io::Write for Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (text, end) = match bytes.strip_suffix(b"\n") {
+            Some(text) if self.is_line => (text, &b"\n"[..]),
+            _ => (bytes, &b""[..]),
+        };
+        let text = String::from_utf8_lossy(text);
+        let mut shown = String::with_capacity(bytes.len());
+        for (at, char) in text.char_indices() {
+            let is_ours = match char {
+                '\n' => !self.is_line,
+                '\u{1b}' => self.has_colours && is_colour(&text[at..]),
+                char => !is_hidden(char),
+            };
+            if is_ours { shown.push(char) } else { push(&mut shown, char, self.escapes) }
         }
-        Ok(())
+        self.out.write_all(&[shown.as_bytes(), end].concat())?;
+        Ok(bytes.len())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Whether a text begins with one of the sequences that the log is coloured with. The log's own library lets others
+/// through that stand in a field.
+fn is_colour(text: &str) -> bool {
+    let ours = ["0", "1", "2", "3", "31", "32", "33", "34", "35"];
+    let sequence = text.strip_prefix("\u{1b}[").and_then(|text| text.split_once('m'));
+    sequence.is_some_and(|(number, _)| ours.contains(&number))
 }
 
 /// Control characters, line and paragraph separators, interlinear annotations, and what Unicode calls
@@ -80,21 +153,30 @@ pub fn is_hidden(char: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use figment::providers::{Format, Toml};
+    use figment::value::Dict;
     use proptest::prelude::*;
+    use std::io::Write;
+
+    fn written(text: &str, make: impl FnOnce(Writer<Vec<u8>>) -> Writer<Vec<u8>>) -> String {
+        let mut writer = make(Writer::new(Vec::new()));
+        writer.write_all(text.as_bytes()).unwrap();
+        String::from_utf8(writer.out).unwrap()
+    }
 
     #[test]
     fn what_is_hidden_is_written_out() {
         for (text, shown) in [
             ("KRW-BTC 비트코인", "KRW-BTC 비트코인"),
             ("a\r\nb\tc", r"a\r\nb\tc"),
-            ("\u{1b}[2J\u{9b}2J\u{7f}", r"\u{1b}[2J\u{9b}2J\u{7f}"),
-            ("abc\u{202e}cba\u{2066}", r"abc\u{202e}cba\u{2066}"),
-            ("a\u{2028}b\u{2029}c\u{85}", r"a\u{2028}b\u{2029}c\u{85}"),
-            ("K\u{200b}R\u{feff}W\u{2060}\u{ad}", r"K\u{200b}R\u{feff}W\u{2060}\u{ad}"),
-            ("\u{e0041}\u{fe0f}\u{3164}", r"\u{e0041}\u{fe0f}\u{3164}"),
+            ("\u{1b}[2J\u{9b}2J\u{7f}", r"\u001b[2J\u009b2J\u007f"),
+            ("abc\u{202e}cba\u{2066}", r"abc\u202ecba\u2066"),
+            ("a\u{2028}b\u{2029}c\u{85}", r"a\u2028b\u2029c\u0085"),
+            ("K\u{200b}R\u{feff}W\u{2060}\u{ad}", r"K\u200bR\ufeffW\u2060\u00ad"),
+            ("\u{e0041}\u{fe0f}\u{3164}", r"\U000e0041\ufe0f\u3164"),
         ] {
-            assert_eq!(line(text, SENTENCE), shown);
-            assert_eq!(Whole(text).to_string(), shown);
+            assert_eq!((line(text, SENTENCE), whole(text)), (shown.to_owned(), shown.to_owned()));
+            assert_eq!(written(text, |writer| writer), shown.replace(r"\n", "\n"));
         }
     }
 
@@ -105,8 +187,21 @@ mod tests {
         assert_eq!(line("가나다라마바", 5), "가나다라…");
         // No half of an escape is left.
         assert_eq!(line("123\n567", 5), "123…");
-        assert_eq!(line("", 5), "");
-        assert_eq!(line("ab", 1), "…");
+        assert_eq!((line("", 5), line("ab", 1)), (String::new(), "…".to_owned()));
+    }
+
+    #[test]
+    fn colours_are_the_writers_own() {
+        let coloured = |text| written(text, |writer| writer.coloured(true));
+        assert_eq!(coloured("\u{1b}[31mred\u{202e}\u{1b}[0m\n"), "\u{1b}[31mred\\u202e\u{1b}[0m\n");
+        assert_eq!(coloured("\u{1b}[2J\u{1b}[8mhidden\u{1b}"), r"\u001b[2J\u001b[8mhidden\u001b");
+    }
+
+    #[test]
+    fn nobody_else_ends_a_line() {
+        let by_line = |text| written(text, Writer::by_line);
+        assert_eq!(by_line("cause=a\nERROR forged\r\n"), "cause=a\\nERROR forged\\r\n");
+        assert_eq!((by_line("plain\n"), by_line("no end")), ("plain\n".to_owned(), "no end".to_owned()));
     }
 
     proptest! {
@@ -114,7 +209,18 @@ mod tests {
         fn any_text_becomes_one_bounded_printable_line(text in "\\PC{0,20}[\\x00-\\x1f\u{200b}-\u{202e}]{0,9}.{0,40}", most in 1_usize..60) {
             let shown = line(&text, most);
             prop_assert!(shown.chars().count() <= most && !shown.contains(is_hidden), "{:?}", shown);
-            prop_assert!(!Whole(&text).to_string().contains(is_hidden));
+            prop_assert!(!whole(&text).contains(is_hidden));
+        }
+
+        #[test]
+        fn json_and_toml_stay_what_they_mean(text: String) {
+            let json = serde_json::to_string(&text).unwrap();
+            let shown = written(&json, Writer::json);
+            prop_assert!(!shown.contains(is_hidden), "{:?}", shown);
+            prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text.clone());
+            let shown = format!("text = {}", written(&json, |writer| writer));
+            let read = Toml::from_str::<Dict>(&shown).unwrap();
+            prop_assert_eq!(read["text"].as_str(), Some(&*text));
         }
     }
 }

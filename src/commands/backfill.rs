@@ -63,7 +63,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
             tracing::info!("stopped: the next run goes on from here");
             Exit::Success
         }
-        Some(Ok(Some(summary))) => super::print(|out| {
+        Some(Ok(Some(summary))) => super::print(super::Form::of(options.json), |out| {
             if options.json {
                 writeln!(out, "{}", summary.to_json())?
             } else {

@@ -1,11 +1,12 @@
 //! `markets`: the pairs that the exchange has.
 
-use super::Host;
+use super::{Form, Host};
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::printable;
 use crate::rest::FetchError;
-use crate::rest::markets::{Markets, Pair, clean};
+use crate::rest::markets::{Markets, Pair};
 use crate::rest::pairs::{self, Asked};
 use crate::signals::Signals;
 use crate::status;
@@ -43,7 +44,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
     let asked = patiently(config, Clock::start(), super::kept_pairs(config, host));
     let Some(asked) = signals.shutdown.orderly.run_until_cancelled(asked).await else { return Exit::Success };
     match asked {
-        Ok(asked) => super::print(|out| write(out, &asked, options)),
+        Ok(asked) => super::print(Form::text_or_verbatim(options.json), |out| write(out, &asked, options)),
         Err(error) => {
             super::complain(&error.to_string());
             error.exit()
@@ -84,7 +85,7 @@ fn write(out: &mut dyn Write, asked: &Asked, options: &Options) -> io::Result<Ex
             // Line breaks stand between the parts of an object and mean nothing: within text they are escaped.
             true => writeln!(out, "{}", object.get().replace(['\n', '\r'], " "))?,
             false => {
-                let [english, korean] = [english_name, korean_name].map(|name| clean(name, NAME_LENGTH));
+                let [english, korean] = [english_name, korean_name].map(|name| printable::line(name, NAME_LENGTH));
                 writeln!(out, "{code:<12} {english} · {korean}")?;
             }
         }

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Faults, Sources};
 use crate::exit::Exit;
 use crate::logging::{self, Logging};
+use crate::printable;
 use crate::rest;
 use crate::rest::markets::Markets;
 use crate::signals::{self, Signals};
@@ -43,7 +44,7 @@ pub fn run(cli: &Cli) -> Exit {
             let options = options.clone();
             // What is looked at may hang as well: the configuration, the kept list of pairs, the data directory.
             attend(Manner::PROMPT, move |_, worker| {
-                let check = || print(|out| check::run(&sources, &options, out));
+                let check = || print(Form::of(options.json), |out| check::run(&sources, &options, out));
                 let what = "the configuration and the data directory";
                 worker.ended.with(worker.waiting.during(what, Duration::ZERO, check));
             })
@@ -78,8 +79,8 @@ pub fn run(cli: &Cli) -> Exit {
                 }
             })
         }
-        Verb::Completions(options) => print(|out| completions::write_completions(options, out)),
-        Verb::Man => print(completions::write_manual),
+        Verb::Completions(options) => print(Form::Verbatim, |out| completions::write_completions(options, out)),
+        Verb::Man => print(Form::Verbatim, completions::write_manual),
     }
 }
 
@@ -192,10 +193,37 @@ fn kept_pairs(config: &Config, host: &Host) -> Option<Markets> {
     host.waiting.during(what, GRACE, || Markets::kept(&config.data_dir))
 }
 
+/// What a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Lines for people.
+    Text,
+    /// JSON of ours.
+    Json,
+    /// What must not be touched: a script, or objects as they were received.
+    Verbatim,
+}
+
+impl Form {
+    fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+
+    /// The same where JSON is handed on as it was received, or stands in a file.
+    fn text_or_verbatim(json: bool) -> Self {
+        if json { Self::Verbatim } else { Self::Text }
+    }
+}
+
 /// Gives a command standard output. A reader that has had enough (`| head`) is no failure.
-fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<Exit>) -> Exit {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    match write(&mut out).and_then(|exit| out.flush().map(|()| exit)) {
+fn print(form: Form, write: impl FnOnce(&mut dyn Write) -> io::Result<Exit>) -> Exit {
+    let out = io::BufWriter::new(io::stdout().lock());
+    let mut out: Box<dyn Write> = match form {
+        Form::Text => Box::new(printable::Writer::new(out)),
+        Form::Json => Box::new(printable::Writer::new(out).json()),
+        Form::Verbatim => Box::new(out),
+    };
+    match write(&mut *out).and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
         Err(error) => {
@@ -212,21 +240,25 @@ fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<Exit>) -> Exit {
 /// The exit code to end with.
 fn load(sources: &Sources) -> Result<Config, Exit> {
     let loaded = config::load(sources).map_err(|faults| {
-        complain(&describe(&faults));
+        complain_of(&faults);
         Exit::Config
     })?;
     Ok(loaded.config)
 }
 
-/// A line per fault below one that counts them.
-pub(crate) fn describe(faults: &Faults) -> String {
+/// Says what is wrong with a configuration: a line per fault, each printable by itself, below one that counts them.
+fn complain_of(faults: &Faults) {
     let count = faults.0.len();
     let plural = if count == 1 { "" } else { "s" };
-    format!("the configuration has {count} fault{plural}\n{faults}")
+    write_to_stderr(&format!("the configuration has {count} fault{plural}\n{faults}"));
 }
 
-/// Says something before, or without, logging.
-pub(crate) fn complain(text: &str) {
+/// Says something in one line, before, or without, logging.
+fn complain(text: &str) {
+    write_to_stderr(&printable::whole(text));
+}
+
+fn write_to_stderr(text: &str) {
     // Fails where nobody listens, and then there is nobody to tell.
     let _ = writeln!(io::stderr(), "upbit-recorder: {text}");
 }

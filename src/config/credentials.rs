@@ -4,6 +4,7 @@
 use super::Sources;
 use super::files::{self, Guard};
 use super::reader::Reader;
+use crate::printable;
 use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -88,7 +89,6 @@ impl KeyPlace {
 fn key_problem(text: &str) -> Option<String> {
     let key = text.trim();
     let quotes = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
-    let invisible = |char: char| matches!(char, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
     let problem = if key.is_empty() {
         "is empty"
     } else if key.starts_with('\u{feff}') {
@@ -97,7 +97,7 @@ fn key_problem(text: &str) -> Option<String> {
         "has quotes in it: it must hold the key alone"
     } else if key.contains(char::is_whitespace) {
         "has white space inside the key: it must hold one key and nothing else"
-    } else if key.contains(|char: char| char.is_control() || invisible(char)) {
+    } else if key.contains(printable::is_hidden) {
         "has a character in it that cannot be seen: type the key in anew, or copy it without what is around it"
     } else if !key.is_ascii() {
         "has characters that no key has: it must hold the key alone"

@@ -1,7 +1,8 @@
 //! What is wrong with a configuration: each fault with the place it was written at, its key, and the way out.
 
+use crate::printable;
 use figment::{Metadata, Source};
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// Where a value was written: a file, an environment variable, `--set`, or `default`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +10,9 @@ pub struct Origin {
     name: String,
     secret: bool,
 }
+
+/// Characters of a fault: the longest of ours, which names every key of a table, takes a third.
+const LONGEST: usize = 2_000;
 
 /// How figment's metadata remembers that a layer is secret.
 const SECRET: &str = "secret";
@@ -94,10 +98,7 @@ impl fmt::Display for Fault {
             "" => format!("{}: {}", self.origin, self.problem),
             key => format!("{}: {key}: {}", self.origin, self.problem),
         };
-        for char in line.chars() {
-            if char.is_control() { write!(f, "{}", char.escape_default())? } else { f.write_char(char)? }
-        }
-        Ok(())
+        f.write_str(&printable::line(&line, LONGEST))
     }
 }
 
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn a_fault_is_one_line() {
         let fault = Fault::new(Origin::open("a\nb.toml"), "x", "`1\u{1b}[2J\r\n` is wrong");
-        assert_eq!(fault.to_string(), r"a\nb.toml: x: `1\u{1b}[2J\r\n` is wrong");
+        assert_eq!(fault.to_string(), r"a\nb.toml: x: `1\u001b[2J\r\n` is wrong");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::faults::{Fault, Faults, Origin, nearest};
 use super::layers::{Layers, PREFIX};
 use super::values::{format_duration, format_size, parse_duration, parse_size};
+use crate::printable;
 use figment::value::{Dict, Value};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -214,10 +215,7 @@ pub(super) fn leaves(path: &str, value: &Value, found: &mut Vec<String>) {
 /// `expected a whole number, found text`.
 pub(super) fn expected(what: &str, found: &Value) -> String {
     let found = match found {
-        Value::String(_, text) if text.chars().count() > QUOTED => {
-            format!("the text `{}…`", text.chars().take(QUOTED).collect::<String>())
-        }
-        Value::String(_, text) => format!("the text `{text}`"),
+        Value::String(_, text) => format!("the text `{}`", printable::line(text, QUOTED)),
         Value::Char(_, char) => format!("the text `{char}`"),
         Value::Bool(_, flag) => format!("`{flag}`"),
         Value::Num(_, _) => format!("the number {}", show_number(found)),

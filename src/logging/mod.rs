@@ -6,6 +6,7 @@
 mod console;
 
 use crate::config::{LogConfig, LogFormat, nearest};
+use crate::printable;
 use console::Console;
 use std::io::{self, IsTerminal, Write};
 use tracing::Subscriber;
@@ -89,7 +90,7 @@ impl Screen {
     /// Replaces the line; it is cut at the terminal's width.
     pub fn show(&self, text: &str) {
         if let Some(console) = &self.console {
-            console.show(text.chars().filter(|char| !char.is_control()).collect());
+            console.show(printable::whole(text));
         }
     }
 
@@ -106,7 +107,11 @@ fn subscriber<W: Write + Clone + Send + Sync + 'static>(
     writer: W,
 ) -> Box<dyn Subscriber + Send + Sync> {
     let filter = EnvFilter::new(filter);
-    let make_writer = move || writer.clone();
+    // An event is written at once.
+    let make_writer = move || {
+        let writer = printable::Writer::new(writer.clone()).by_line();
+        if text { writer.coloured(colours) } else { writer.json() }
+    };
     if text {
         Box::new(fmt().with_env_filter(filter).with_ansi(colours).with_target(false).with_writer(make_writer).finish())
     } else {
@@ -154,6 +159,27 @@ mod tests {
         let text = logged("info", true);
         assert!(text.contains("INFO") && text.contains("live streams=9") && text.lines().count() == 1, "{text}");
         assert!(logged("off,upbit_recorder=debug", true).contains("hidden"));
+    }
+
+    #[test]
+    fn what_strangers_wrote_neither_forges_a_line_nor_moves_the_cursor() {
+        let hostile = "x\nERROR forged\u{1b}[2J\u{9b}\r\u{202e}y\u{200b}\u{e0041}";
+        for (text, colours) in [(true, false), (true, true), (false, false)] {
+            let memory = Memory::default();
+            tracing::subscriber::with_default(subscriber("info", text, colours, memory.clone()), || {
+                tracing::warn!(cause = hostile, path = %hostile, list = ?[hostile], "told: {hostile}");
+            });
+            let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(written.lines().count(), 1, "{written:?}");
+            let line = written.trim_end_matches('\n');
+            let is_ours = |char: char| colours && char == '\u{1b}';
+            assert!(!line.contains(|char| printable::is_hidden(char) && !is_ours(char)), "{line:?}");
+            assert!(!line.contains("\u{1b}[2J"), "{line:?}");
+            if !text {
+                let object: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert_eq!((&object["cause"], &object["path"]), (&hostile.into(), &hostile.into()));
+            }
+        }
     }
 
     #[test]

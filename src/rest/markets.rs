@@ -10,6 +10,7 @@
 
 use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
+use crate::printable;
 use crate::recording::files::EntryKind;
 use crate::recording::naming::layout::Tree;
 use crate::recording::recovery::quarantine::clear;
@@ -68,7 +69,7 @@ impl Odd {
     fn note(&mut self, object: &RawValue) {
         self.count += 1;
         if self.shown.len() < ODD_SHOWN {
-            self.shown.push(clean(object.get(), ODD_LENGTH));
+            self.shown.push(printable::line(object.get(), ODD_LENGTH));
         }
     }
 }
@@ -137,21 +138,6 @@ impl Pair {
         }
         Ok(Self { code, korean_name: text("korean_name"), english_name: text("english_name"), object })
     }
-}
-
-/// At most `length` characters of a received text, without those that would disturb a terminal: control characters, line
-/// separators, marks of direction and of no width.
-pub fn clean(text: &str, length: usize) -> String {
-    let disturbs = |char: char| {
-        char.is_control()
-            || matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let mut chars = text.chars().filter(|char| !disturbs(*char));
-    let mut cleaned: String = chars.by_ref().take(length).collect();
-    if chars.next().is_some() {
-        cleaned.push('…');
-    }
-    cleaned
 }
 
 #[cfg(test)]
@@ -223,8 +209,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_strangers_is_clean_and_short() {
-        assert_eq!(clean("a\u{1b}[2J\nb\u{202e}c\u{200b}가", 9), "a[2Jbc가");
-        assert_eq!(clean("abcdef", 3), "abc…");
+        let markets = read(&["[{\"market\":\"\u{202e}x\"},\"", &"y".repeat(100), "\"]"].concat());
+        assert_eq!(markets.odd.shown[0], r#"{"market":"\u202ex"}"#);
+        assert!(markets.odd.shown[1].ends_with('…') && markets.odd.shown[1].chars().count() == ODD_LENGTH);
     }
 
     #[test]

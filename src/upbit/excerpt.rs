@@ -1,10 +1,12 @@
-//! Text of the exchange's, or of whatever answered in its place, as it may be shown to people: one line, cut, without
-//! what a terminal would obey.
+//! Text of the exchange's, or of whatever answered in its place, as a person would read it: the words of a page, in one
+//! line. How it is shown is [`printable`]'s business.
 //!
 //! ```text
 //! <html><title>403 Forbidden</title>…   ──▶ 403 Forbidden …     tags, styles and scripts of a page are left out
-//! "a\u{1b}[2Jb\nc\u{202e}d"             ──▶ a [2Jb cd           controls are spaces, marks that turn text are gone
+//! "a\r\n\n  b"                          ──▶ a b
 //! ```
+
+use crate::printable;
 
 /// Bytes of a text that are looked at: a page says what it is in its head.
 const READ_BYTES: usize = 4096;
@@ -15,13 +17,13 @@ pub fn excerpt(text: &[u8], chars: usize) -> String {
     let text = text.trim_start();
     let text = if text.starts_with('<') { without_tags(text) } else { text.to_owned() };
     let mut shown = String::new();
-    for word in text.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()) {
+    for word in text.split_whitespace() {
         if !shown.is_empty() {
             shown.push(' ');
         }
-        shown.extend(word.chars().filter(|char| !is_mark(*char)));
+        shown.push_str(word);
     }
-    shown.trim().chars().take(chars).collect()
+    printable::line(&shown, chars)
 }
 
 /// What a page shows to its reader.
@@ -45,11 +47,6 @@ fn starts_with(tag: &str, name: &str) -> bool {
     tag.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
 }
 
-/// Characters without a width of their own that turn, join or hide the text around them.
-fn is_mark(char: char) -> bool {
-    matches!(char, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,15 +56,18 @@ mod tests {
         let page =
             "\n<html><HEAD><style>b{color:red}</style><title>403 Forbidden</title></HEAD>\r\n<h1>CloudFront</h1>";
         assert_eq!(excerpt(page.as_bytes(), 100), "403 Forbidden CloudFront");
-        assert_eq!(excerpt("<html><body>서버 점검 중입니다</body>".as_bytes(), 5), "서버 점검");
+        assert_eq!(excerpt("<html><body>서버 점검 중입니다</body>".as_bytes(), 5), "서버 점…");
         assert_eq!(excerpt(b"<script>x</b", 100), "");
         assert_eq!(excerpt(b"a < b > c", 100), "a < b > c");
     }
 
     #[test]
     fn nothing_reaches_the_terminal_that_it_would_obey() {
-        assert_eq!(excerpt("a\u{1b}[2Jb\n\n c\u{202e}d\u{9b}\0\u{2028}e\u{feff}".as_bytes(), 100), "a [2Jb cd e");
-        assert_eq!(excerpt(&[b'x'; 100_000], 7), "xxxxxxx");
+        assert_eq!(
+            excerpt("a\u{1b}[2Jb\n\n c\u{202e}d\u{9b}\0\u{2028}e\u{feff}".as_bytes(), 100),
+            r"a\u001b[2Jb c\u202ed\u009b\u0000 e\ufeff"
+        );
+        assert_eq!(excerpt(&[b'x'; 100_000], 7), "xxxxxx…");
         assert_eq!(excerpt(b"\xff\xfe", 9), "\u{fffd}\u{fffd}");
     }
 }

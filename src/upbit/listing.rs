@@ -8,6 +8,7 @@
 //! Source: docs.upbit.com, "List subscriptions". The format in the request switches the running streams' format, and a
 //! missing one means DEFAULT, so the request repeats the one that stands.
 
+use crate::printable;
 use crate::upbit::subscription::{Format, Request};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +67,8 @@ impl Listing {
         let unexpected = subscribed.without(self).filter(|(kind, _)| !self.is_whole(kind));
         Difference {
             missing: self.without(subscribed).filter(|(kind, code)| code.is_some() || !subscribed.has(kind)).names(),
-            unexpected: unexpected.names(),
+            // Nobody has checked how the exchange spells these.
+            unexpected: unexpected.names().iter().map(|name| printable::line(name, printable::NAME)).collect(),
         }
     }
 

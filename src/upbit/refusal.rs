@@ -168,7 +168,7 @@ mod tests {
             b"{\"error\":{\"name\":\"WRONG_FORMAT\",\"message\":\"a\\u0000b\\nc\"}}",
             Words::Shown,
         );
-        assert_eq!(refusal.reason, "WRONG_FORMAT: a b c");
+        assert_eq!(refusal.reason, r"WRONG_FORMAT: a\u0000b c");
         let deep = format!(r#"{{"error":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
         assert_eq!(Refusal::from_object(deep.as_bytes(), Words::Shown).reason, "no reason given");
         let long = format!(r#"{{"error":{{"name":"X","message":"{}"}}}}"#, "y".repeat(10_000));

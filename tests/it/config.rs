@@ -61,7 +61,9 @@ fn what_is_printed_is_a_configuration_that_means_the_same() {
     let entry = format!(
         "public.subscribe=[{{type=\"orderbook\",codes=[\"KRW-BTC\"],count=5,level=0,only_realtime=true,options={options}}}]"
     );
-    let (code, first, err) = run(directory.path(), &["check", "--set", &entry, "--set", "data_dir=a \"b\""]);
+    let (code, first, err) =
+        run(directory.path(), &["check", "--set", &entry, "--set", "data_dir=a \"b\"\u{202e}\u{e0041}"]);
+    assert!(first.contains("\\u202e\\U000e0041") && !first.contains(['\u{202e}', '\u{e0041}']), "{first}");
     assert_eq!((code, err.as_str()), (0, ""));
     std::fs::write(directory.path().join("again.toml"), &first).unwrap();
     let (code, second, err) = run(directory.path(), &["check", "--config", "again.toml"]);
@@ -289,6 +291,27 @@ fn where_rights_are_missing_it_says_whose_it_is_and_who_we_are() {
             let (found, out, err) = finish(command.output().unwrap());
             assert!(found == code && (out + &err).contains(&expected), "{verb:?} {found}: {err}\n{expected}");
         }
+    }
+}
+
+#[test]
+fn what_is_told_is_printable_whatever_it_quotes() {
+    let directory = tempfile::tempdir().unwrap();
+    let hostile = "x\nupbit-recorder: all is well\u{1b}[2J\r\u{202e}\u{200b}";
+    for arguments in [
+        &["check", "--config", hostile][..],
+        &["check", "--set", &format!("public.format={hostile}")],
+        &["check", "--set", &format!("public.{hostile}=1")],
+        &["check", "--set", &format!("public.subscribe=[{{type='trade',codes=['{hostile}']}}]")],
+        &["record", "--for", "1s", "--set", &format!("data_dir=/proc/{hostile}")],
+        &["markets", "--set", "rest.url=http://127.0.0.1:1", "--set", &format!("data_dir=/proc/{hostile}")],
+        &["replay", "--frames", hostile],
+    ] {
+        let (code, out, err) = run(directory.path(), arguments);
+        assert!(code != 0 && out.is_empty(), "{arguments:?}: {code} {out}{err}");
+        let hidden = |char: char| char != '\n' && upbit_recorder::printable::is_hidden(char);
+        assert!(!err.contains(hidden) && !err.contains("\nupbit-recorder: all is well"), "{arguments:?}: {err:?}");
+        assert!(err.contains(r"\n") && err.contains("u202e"), "{arguments:?}: {err}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod text;
 
+use super::Form;
 use crate::archive::{Tape, TapeError};
 use crate::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals, Unaudited};
 use crate::clock::{Clock, Stamp};
@@ -87,7 +88,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
     let audited = signals.shutdown.now.run_until_cancelled(audited).await.unwrap_or(Err(Failure::Stopped));
     host.screen.clear();
     match audited {
-        Ok((report, totals, certificate)) => super::print(|out| {
+        Ok((report, totals, certificate)) => super::print(Form::text_or_verbatim(options.json), |out| {
             match options.json {
                 true => drop(io::copy(&mut open(config, &certificate)?, out)?),
                 false => report.write(out, &totals, &certificate)?,

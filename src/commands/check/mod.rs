@@ -10,7 +10,7 @@ mod machine;
 mod report;
 mod text;
 
-use super::{complain, describe};
+use super::{complain, complain_of};
 use crate::config::{self, Sources};
 use crate::exit::Exit;
 use crate::rest::codes;
@@ -28,7 +28,7 @@ pub const EXAMPLE: &str = "Example:\n  upbit-recorder check --config recorder.to
 pub struct Options {
     /// Prints one JSON object.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Checks and reports.
@@ -57,7 +57,7 @@ pub fn run(sources: &Sources, options: &Options, out: &mut dyn Write) -> io::Res
             if options.json {
                 write_json(out, &FaultReport::of(&faults))?
             } else {
-                complain(&describe(&faults))
+                complain_of(&faults)
             }
             Ok(Exit::Config)
         }

@@ -82,7 +82,7 @@ mod tests {
     async fn a_refusal_is_told_with_its_status_and_cleaned_words() {
         let (url, no) = ("wss://api.upbit.com/", proxy(None));
         for (answer, cause) in [
-            ("HTTP/1.1 403 Not \u{202e}for\u{1b}[2J you\r\n\r\n", r"403 Not \u{202e}for\u{1b}[2J you"),
+            ("HTTP/1.1 403 Not \u{202e}for\u{1b}[2J you\r\n\r\n", r"403 Not \u202efor\u001b[2J you"),
             ("HTTP/1.1 503\r\n\r\n", "refuses to connect to api.upbit.com:443: 503"),
             ("HTTP/1.1 101 Switching Protocols\r\n\r\n", "101 Switching Protocols"),
             ("HTTP/1.1 407 Who?\r\n\r\n", "http://user:password@host:port in HTTPS_PROXY (407 Who?)"),

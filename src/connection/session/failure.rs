@@ -13,6 +13,7 @@ use super::pacing::jittered;
 use super::{Command, Session, State};
 use crate::clock::Instant;
 use crate::connection::{ConnectionId, Notice, Stage};
+use crate::printable;
 use crate::upbit::refusal::{Objection, Refusal};
 use std::time::Duration;
 
@@ -84,6 +85,7 @@ impl Session {
 
     /// One more failure: reports it and plans the next attempt, if there is to be one.
     pub(super) fn fail(&mut self, now: Instant, stage: Stage, cause: String) {
+        let cause = printable::line(&cause, printable::SENTENCE);
         let attempt = self.attempt;
         let max_retries = self.settings.config.max_retries;
         let given_up = stage != Stage::Live && max_retries > 0 && attempt >= max_retries;

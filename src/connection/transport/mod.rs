@@ -18,6 +18,7 @@ use super::dial::DialError;
 use super::session::{Inbound, Outgoing};
 use crate::clock::{Clock, Instant};
 use crate::config::Url;
+use crate::printable;
 use crate::upbit::auth::Secret;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
@@ -43,6 +44,9 @@ const READ_BYTES: usize = 32 * 1024;
 
 /// Bytes that may wait to be sent. A request for every pair of the exchange takes 30 KB, and at most a few messages wait.
 const WRITE_BYTES: usize = 1024 * 1024;
+
+/// Characters of a close frame's words that are shown: one has 123 bytes at most.
+const REASON: usize = 123;
 
 /// What an upgrade asks for and what it will accept afterwards.
 #[derive(Clone, Debug)]
@@ -264,8 +268,7 @@ fn describe_close(frame: Option<&CloseFrame>, shows_words: bool) -> String {
         None => "closed by the exchange without a code".to_owned(),
         Some(frame) => {
             let words = if shows_words { frame.reason.as_str() } else { "" };
-            let words: String = words.chars().filter(|c| !c.is_control()).collect();
-            let words = if words.is_empty() { words } else { format!(": {words}") };
+            let words = if words.is_empty() { String::new() } else { format!(": {}", printable::line(words, REASON)) };
             format!("closed by the exchange with {}{words}", u16::from(frame.code))
         }
     }

@@ -11,6 +11,7 @@ use crate::clock::{self, Clock};
 use crate::config::Url;
 use crate::connection::dial::network::{Network, NetworkStream};
 use crate::connection::dial::{Dial, DialError};
+use crate::printable;
 use crate::upbit::auth::Secret;
 use crate::upbit::limits::Answer;
 use futures_util::future::BoxFuture;
@@ -129,7 +130,7 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(source) = inner.source() {
         inner = source;
     }
-    inner.to_string()
+    printable::line(&inner.to_string(), printable::SENTENCE)
 }
 
 /// Opens the pool's connections, all of them to the one host.

@@ -162,7 +162,7 @@ mod tests {
                 (r#"{"error":{"name":404,"message":"Code not found"}}"#, "404 Code not found"),
                 (
                     r#"{"error":{"name":"V1::Exceptions::InvalidParams","message":"x\u001b[2J"}}"#,
-                    "V1::Exceptions::InvalidParams x [2J",
+                    r"V1::Exceptions::InvalidParams x\u001b[2J",
                 ),
                 (r#"{"error":{"message":"Invalid market"}}"#, "Invalid market"),
             ] {
@@ -207,10 +207,11 @@ mod tests {
 
     #[test]
     fn what_came_instead_is_said_and_fit_to_print() {
-        assert_eq!(failed(verdict(200, "<html>점검\u{1b}[2J중</html>")), "the answer is no list: 점검 [2J중");
+        assert_eq!(failed(verdict(200, "<html>점검\u{1b}[2J중</html>")), r"the answer is no list: 점검\u001b[2J중");
         let location = Some("https://upbit.com/\u{202e}maintenance".to_owned());
         let moved = Answer { status: 302, location, ..Answer::default() };
-        assert_eq!(failed(Verdict::of(&moved, false)), "status 302, which points to https://upbit.com/maintenance");
+        let expected = r"status 302, which points to https://upbit.com/\u202emaintenance";
+        assert_eq!(failed(Verdict::of(&moved, false)), expected);
         let compressed = Answer { status: 200, body: b"\x1f\x8b\x08\0".to_vec(), ..Answer::default() };
         assert_eq!(failed(Verdict::of(&compressed, false)), "status 200: compressed, which was not asked for");
     }

@@ -212,7 +212,7 @@ fn what_the_list_of_pairs_is_worth_is_told_by_the_verb() {
         &format!(r#"[{{"market":"KRW-BTC","english_name":"Bit\u001b[2Jcoin"}},{}"#, &list(&["KRW-ETH", "KRW-wX"])[1..]),
     );
     let (code, shown, told) = markets(&[]);
-    assert_eq!((code, shown.as_str()), (Some(0), "KRW-BTC      Bit[2Jcoin · \nKRW-ETH       · \n"), "{told}");
+    assert_eq!((code, shown.as_str()), (Some(0), "KRW-BTC      Bit\\u001b[2Jcoin · \nKRW-ETH       · \n"), "{told}");
     assert!(told.contains("name no pair") && told.contains("KRW-wX"), "{told}");
     assert_eq!(markets(&["XYZ-*"]).0, Some(1));
     lister.answer(200, &list(&["KRW-BTC"]));

@@ -9,6 +9,7 @@ use crate::config::ConnectionConfig;
 use crate::connection::ConnectionId;
 use crate::connection::batch::DataSpan;
 use crate::connection::dial::DialError;
+use crate::printable;
 use crate::upbit::auth::{Credentials, JwtAlgorithm};
 use crate::upbit::limits::Answer;
 use crate::upbit::subscription::{Format, Subscription};
@@ -94,6 +95,21 @@ impl Rig {
     fn take_commands(&mut self) -> Vec<Command> {
         std::mem::take(&mut self.commands)
     }
+}
+
+#[test]
+fn a_cause_is_one_printable_line_of_bounded_length() {
+    let mut rig = Rig::start();
+    let cause = format!("closed: \u{202e}\n\u{1b}[2J{}", "x".repeat(10_000));
+    rig.wait();
+    rig.act(|session, now| session.handle_dial_failed(now, &DialError::new(Stage::Tls, cause)));
+    let told = rig.events.iter().find_map(|notice| match notice {
+        Notice::Lost { cause, .. } => Some(cause.clone()),
+        _ => None,
+    });
+    let told = told.unwrap();
+    assert!(told.starts_with(r"closed: \u202e\n\u001b[2Jxxx") && told.ends_with('…'), "{told}");
+    assert!(told.chars().count() <= printable::SENTENCE);
 }
 
 #[test]

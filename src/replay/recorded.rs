@@ -6,9 +6,12 @@
 
 use bytes::Bytes;
 use serde::Deserialize;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The longest line: a message of 64 MiB, the most that a recorder can be configured for, with each byte escaped.
+const LONGEST: usize = (6 * 64 + 1) << 20;
 
 /// Why a file of frames cannot be played.
 #[derive(Debug, thiserror::Error)]
@@ -63,17 +66,52 @@ impl Recorded {
 fn read(path: &Path, frames: &mut Vec<Bytes>) -> Result<(), RecordedError> {
     let failed = |source| RecordedError::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
-    for (line, number) in std::io::BufReader::new(file).lines().zip(1..) {
-        let line = line.map_err(failed)?;
-        if line.trim().is_empty() {
+    let mut lines = BoundedLines { source: BufReader::new(file), most: LONGEST, number: 0 };
+    while let Some(line) = lines.next_line().map_err(failed)? {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        let parsed: Line = serde_json::from_str(&line).map_err(|source| RecordedError::Line {
+        let parsed: Line = serde_json::from_slice(&line).map_err(|source| RecordedError::Line {
             path: path.to_owned(),
-            line: number,
+            line: lines.number,
             source,
         })?;
         frames.push(parsed.frame.into());
     }
     Ok(())
+}
+
+/// Lines of up to `most` bytes each, so that a file without a line break is never in memory as a whole.
+struct BoundedLines<R> {
+    source: R,
+    most: usize,
+    /// Of the last line, from 1.
+    number: usize,
+}
+
+impl<R: BufRead> BoundedLines<R> {
+    /// The next line; `None` behind the last.
+    fn next_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        (&mut self.source).take(self.most as u64 + 1).read_until(b'\n', &mut line)?;
+        self.number += 1;
+        if line.len() > self.most {
+            let problem = format!("line {} is longer than {} bytes", self.number, self.most);
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem));
+        }
+        Ok((!line.is_empty()).then_some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_to_a_bound() {
+        let mut lines = BoundedLines { source: &b"1234\n\n123456"[..], most: 5, number: 0 };
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(&b"1234\n"[..]));
+        assert_eq!(lines.next_line().unwrap().as_deref(), Some(&b"\n"[..]));
+        assert_eq!(lines.next_line().unwrap_err().to_string(), "line 3 is longer than 5 bytes");
+    }
 }

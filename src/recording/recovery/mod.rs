@@ -346,7 +346,11 @@ impl Recovery<'_> {
             return Ok(());
         }
         let epoch = self.newest_epoch();
-        let (name, torn) = self.mender().close(name, (bytes, &torn))?;
+        let begin = if torn.is_empty() { u64::MAX } else { bytes - torn.len() as u64 };
+        let (name, ended) = self.mender().close(name, (bytes, &torn))?;
+        // An earlier start may have ended a line and died before it moved the file.
+        let mut torn = self.torn_before(&name, begin)?;
+        torn.extend(ended);
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
         self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: lines });

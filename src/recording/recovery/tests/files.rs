@@ -159,3 +159,16 @@ fn a_torn_line_is_left_out_also_by_a_start_that_did_not_end_it() {
     sealer.step(&scene.recover(TODAY + 80).backlog[0]).unwrap();
     assert_eq!(scene.recover(TODAY + 90).torn.len(), 0);
 }
+
+#[test]
+fn a_line_ended_by_a_start_that_moved_no_file_is_left_out() {
+    let scene = Scene::new();
+    let (name, torn) = (segment("A-B_trade", TODAY + 5), "{\"ts_recv\":17");
+    scene.write("A-B_trade.jsonl", line(TODAY + 5) + torn + "\n");
+    let offset = line(TODAY + 5).len() as u64;
+    scene.write(torn::copy_path(&name, offset), torn);
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.torn.len(), recovered.backlog[0].torn.len()), (1, 1));
+    assert_eq!(recovered.backlog[0].torn[0], recovered.torn[0].line);
+    assert_eq!((recovered.torn[0].line.offset, recovered.torn[0].line.length), (offset, torn.len() as u64));
+}

@@ -2,11 +2,13 @@
 //! repeated: after another crash in the middle, the next start does the same again.
 
 use crate::recording::files::{Files, StorageError, append_all};
+use crate::recording::journal::line;
 use crate::recording::journal::segment::free_name;
 use crate::recording::naming::layout::SegmentName;
 use crate::recording::naming::manifest::TornLine;
 use crate::recording::seal::tally::Checksum;
 use crate::recording::seal::torn::copy_path;
+use serde::de::IgnoredAny;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,7 +35,7 @@ impl Mender<'_> {
         let active = name.tree.active(&name.stream);
         // The copy of a torn line bears the name that the segment will have.
         let name = free_name(self.files, name)?;
-        let ended = if torn.is_empty() { None } else { Some(self.end_line(&active, &name, (bytes, torn))?) };
+        let ended = if torn.is_empty() { None } else { self.end_line(&active, &name, (bytes, torn))? };
         let (directory, archived) = (name.directory(), name.plain());
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         self.files.rename(&active, &archived).map_err(StorageError::at("move to the archive", &active))?;
@@ -43,13 +45,18 @@ impl Mender<'_> {
         Ok((name, ended))
     }
 
-    /// Keeps the bytes of a torn line, which is the end of a file of `bytes`, once more, and ends the line.
+    /// Keeps the bytes of a torn line, which is the end of a file of `bytes`, once more, and ends the line. `None`: it lacks
+    /// nothing but its line break, so it is whole and stays in.
     pub(super) fn end_line(
         &self,
         path: &Path,
         name: &SegmentName,
         (bytes, torn): (u64, &[u8]),
-    ) -> Result<Torn, StorageError> {
+    ) -> Result<Option<Torn>, StorageError> {
+        if line::stamp(torn).is_some() && serde_json::from_slice::<IgnoredAny>(torn).is_ok() {
+            self.append_durably(path, b"\n")?;
+            return Ok(None);
+        }
         let directory = name.tree.quarantine();
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         let file = name.plain();
@@ -58,7 +65,7 @@ impl Mender<'_> {
         self.append_durably(path, b"\n")?;
         let mut checksum = Checksum::default();
         checksum.update(torn);
-        Ok(Torn { file, line: TornLine { offset, length: checksum.bytes, sha256: checksum.sha256() } })
+        Ok(Some(Torn { file, line: TornLine { offset, length: checksum.bytes, sha256: checksum.sha256() } }))
     }
 
     /// A copy that a crash cut short is of an attempt that ended no line: it is made again.

@@ -263,7 +263,7 @@ impl Recovery<'_> {
         let begin = segment.bytes - segment.torn.len() as u64;
         let mut torn = self.torn_before(&segment.name, if segment.torn.is_empty() { u64::MAX } else { begin })?;
         if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name)? {
-            torn.push(self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?);
+            torn.extend(self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?);
         }
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);

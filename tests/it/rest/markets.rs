@@ -137,7 +137,6 @@ fn patterns_alone_wait_and_say_for_what_and_end_when_told_to() {
     lister.answer(401, r#"{"error":{"name":"no_authorization_ip","message":"This is not a verified IP."}}"#);
     let asked = lister.asked();
     eventually("it asks again", || lister.asked() > asked);
-    recorder.signal(Signal::TERM);
     assert!(recorder.terminate().success(), "{}", text());
     assert_eq!(text().matches("patterns wait").count(), 1, "{}", text());
     let tape = Tape { path: directory.path().join("data") };

@@ -172,3 +172,14 @@ fn a_line_ended_by_a_start_that_moved_no_file_is_left_out() {
     assert_eq!(recovered.backlog[0].torn[0], recovered.torn[0].line);
     assert_eq!((recovered.torn[0].line.offset, recovered.torn[0].line.length), (offset, torn.len() as u64));
 }
+
+#[test]
+fn a_line_that_lacks_only_its_line_break_is_whole() {
+    let scene = Scene::new();
+    let last = line(TODAY + 6);
+    scene.write("A-B_trade.jsonl", line(TODAY + 5) + last.trim_end());
+    let recovered = scene.recover(TODAY + 50);
+    assert_eq!((recovered.torn.len(), recovered.backlog[0].torn.len()), (0, 0));
+    assert_eq!(scene.read(segment("A-B_trade", TODAY + 5).plain()), line(TODAY + 5) + &last);
+    assert!(!scene.disk.path().join("quarantine").exists());
+}

@@ -95,8 +95,9 @@ fn assert_whole(scene: &Scene, exchange: &Exchange, codes: &[String]) -> BTreeMa
 /// Cuts the connection for so many milliseconds, and waits for the gap to be on record.
 fn cut(scene: &Scene, exchange: &Exchange, millis: u32) {
     let gaps = scene.count("gap", "public");
-    exchange.fault("drop");
+    // In this order, or a reconnect slips in between.
     exchange.fault(&format!("refuse+{millis}ms"));
+    exchange.fault("drop");
     eventually("the gap is on record", || scene.count("gap", "public") > gaps);
 }
 

@@ -23,7 +23,7 @@ use super::exchange::books::{Books, MuteTime, Sent, Side};
 use super::exchange::is_of;
 use super::machine;
 use super::tape::Tape;
-use super::timeline::{Gap, Moment, Timeline};
+use super::timeline::{Gap, Moment, RAISED, Timeline};
 use super::world::{Ended, Lived};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -32,6 +32,9 @@ use upbit_recorder::connection::ConnectionId;
 
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
+
+/// How long nothing counts as certain behind a freeze, the next tick and sync included.
+const HELD: Duration = Duration::from_secs(3);
 
 /// How long an end may take, whatever the disk does.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -362,7 +365,15 @@ impl Oracle {
             by_data && id == ConnectionId::Public
         };
         let begins = self.gap_events(tape, id).filter(|(_, event)| is_judged(event)).map(gap);
-        let wrong = begins.filter(|gap| moments.contains(&Moment { line: gap.line, stamp: gap.from }));
+        let data = matched.moments.iter().filter(|(index, _)| !matched.misc.contains(index));
+        let data: BTreeSet<Moment> = data.map(|(_, moment)| *moment).collect();
+        // Data of the same moment may have a stamp a little later.
+        let has_data = |gap: &Gap| {
+            let at = |stamp| Moment { line: gap.line, stamp };
+            data.range(at(gap.from)..=at(gap.from + RAISED)).next().is_some()
+        };
+        let is_wrong = |gap: &Gap| moments.contains(&Moment { line: gap.line, stamp: gap.from }) && !has_data(gap);
+        let wrong = begins.filter(is_wrong);
         let faults: Vec<_> = wrong.map(|gap| format!("the one from {} to {}", gap.from, gap.to)).collect();
         self.tell(&format!("{id}: a gap begins at a line that is no data"), &faults);
     }
@@ -378,7 +389,9 @@ impl Oracle {
             let is_read =
                 next.started.is_some() && next.life.faults.iter().all(|(_, fault)| !matches!(fault, Fault::Fail(_)));
             let age = matched.side.read_at(sent).map(|read| self.ran(read, own.to));
-            let is_old = age.is_some_and(|age| age > 2 * self.sync_interval + FLUSH);
+            // Behind a freeze nothing counts as certain until what it may have cost is told.
+            let held = if own.life.freezes.is_empty() { Duration::ZERO } else { HELD };
+            let is_old = age.is_some_and(|age| age > 2 * self.sync_interval + FLUSH + held);
             let is_inside = |gap: &Gap| gap.line == moment.line && gap.from < moment.stamp && moment.stamp < gap.to;
             is_kill && is_read && is_old && killed.iter().any(is_inside)
         };

@@ -16,7 +16,7 @@ use upbit_recorder::clock::{self, Clock, Instant};
 pub(crate) const FIRST_PID: u32 = 4711;
 
 /// Stamps are raised where they would repeat, and what happens at one instant has stamps a little apart.
-const RAISED: u64 = 2_000;
+pub(crate) const RAISED: u64 = 2_000;
 
 /// A line and a stamp on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,7 +181,8 @@ pub(crate) struct Gap {
 }
 
 impl Gap {
+    /// Whether it holds what came at a moment and may have got a stamp a little later.
     pub(crate) fn holds(&self, moment: Moment) -> bool {
-        self.line == moment.line && self.from <= moment.stamp && moment.stamp <= self.to
+        self.line == moment.line && self.from <= moment.stamp + RAISED && moment.stamp <= self.to
     }
 }

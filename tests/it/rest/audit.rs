@@ -81,7 +81,8 @@ fn a_whole_day_is_exact_and_what_is_missing_is_told_until_it_is_healed() {
     assert!(trades.len() > 2_000, "{}", trades.len());
     let minute = |trade: &Value| trade["timestamp"].as_u64().unwrap() / MINUTE;
     let gone = minute(&trades[trades.len() / 3]);
-    let is_lone = |at: &usize| minute(&trades[*at]) > gone && minute(&trades[*at]) == minute(&trades[*at + 1]);
+    // Not the next minute: the gap touches that one, too.
+    let is_lone = |at: &usize| minute(&trades[*at]) > gone + 1 && minute(&trades[*at]) == minute(&trades[*at + 1]);
     let lone = (0..trades.len() - 1).find(is_lone).unwrap();
     let held: Vec<Value> =
         trades.iter().filter(|trade| minute(trade) == gone).chain([&trades[lone]]).cloned().collect();

@@ -141,7 +141,7 @@ fn attend(manner: Manner, work: impl FnOnce(Signals, Worker) + Send + 'static) -
             match end {
                 End::Verb(exit) => exit,
                 End::Lost => thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), |()| Exit::Io),
-                End::Abandoned(what) => abandon(what, (manner.unfinished, logging)),
+                End::Abandoned(what) => abandon(what, manner.unfinished, logging.as_ref()),
             }
         }
         Err(error) => unprepared(&error),
@@ -149,12 +149,12 @@ fn attend(manner: Manner, work: impl FnOnce(Signals, Worker) + Send + 'static) -
 }
 
 /// Ends without the verb. One that is at work and did not stop in time has failed to read or write.
-fn abandon(what: Option<String>, (unfinished, logging): (Exit, Option<Logging>)) -> Exit {
+fn abandon(what: Option<String>, unfinished: Exit, logging: Option<&Logging>) -> Exit {
     let text = match &what {
         Some(what) => format!("stopped while waiting for {what}: nothing was begun that needs to be ended"),
         None => "stopped in the middle of reading or writing, which did not end".to_owned(),
     };
-    match &logging {
+    match logging {
         Some(_) => tracing::warn!("{text}"),
         None => complain(&text),
     }

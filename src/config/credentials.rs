@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_the_exchange_would_refuse_are_told_without_a_byte_of_them() {
+    fn keys_that_would_be_refused_are_told_and_not_shown() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("access_key");
         let path = file.to_str().unwrap();

@@ -11,8 +11,8 @@ mod resolve;
 pub use resolve::{Listed, Resolution, Wanted, resolve};
 
 use crate::config::{ConnectionConfig, nearest};
-use crate::connection::ConnectionId;
 use crate::upbit::codes::{Meaning, is_pattern};
+use crate::upbit::feed::Feed;
 use crate::upbit::subscription::{Format, Request, Subscription};
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ pub fn streams(request: &Request) -> usize {
 }
 
 /// Everything that cannot be asked for on this connection.
-pub fn refusals(connection: ConnectionId, subscriptions: &[Subscription]) -> Vec<Refusal> {
+pub fn refusals(connection: Feed, subscriptions: &[Subscription]) -> Vec<Refusal> {
     let mut refused = Refused::default();
     if subscriptions.is_empty() {
         let problem = "nothing is subscribed: add an entry, or disable the connection";
@@ -134,10 +134,10 @@ fn options(subscription: &Subscription) -> Subscription {
 }
 
 /// Whether the type is one of this connection.
-fn check_type(refused: &mut Refused, index: usize, connection: ConnectionId, subscription: &Subscription) -> bool {
+fn check_type(refused: &mut Refused, index: usize, connection: Feed, subscription: &Subscription) -> bool {
     let (own, other, elsewhere): (&[&str], &[&str], _) = match connection {
-        ConnectionId::Public => (&PUBLIC_TYPES, &PRIVATE_TYPES, "private"),
-        ConnectionId::Private => (&PRIVATE_TYPES, &PUBLIC_TYPES, "public"),
+        Feed::Public => (&PUBLIC_TYPES, &PRIVATE_TYPES, "private"),
+        Feed::Private => (&PRIVATE_TYPES, &PUBLIC_TYPES, "public"),
     };
     let kind = subscription.kind.as_str();
     if own.contains(&kind) {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     /// The key and problem of the only refusal.
-    fn only(connection: ConnectionId, subscriptions: &[Subscription]) -> (Option<usize>, &'static str, String) {
+    fn only(connection: Feed, subscriptions: &[Subscription]) -> (Option<usize>, &'static str, String) {
         let mut refusals = refusals(connection, subscriptions);
         let refusal = refusals.pop().unwrap();
         assert_eq!(refusals, []);
@@ -297,7 +297,7 @@ mod tests {
 
     fn refused(subscription: Subscription) -> (&'static str, String) {
         let is_private = PRIVATE_TYPES.contains(&subscription.kind.as_str());
-        let connection = if is_private { ConnectionId::Private } else { ConnectionId::Public };
+        let connection = if is_private { Feed::Private } else { Feed::Public };
         let (_, key, problem) = only(connection, &[subscription]);
         (key, problem)
     }
@@ -305,12 +305,12 @@ mod tests {
     #[test]
     fn every_type_of_the_exchange_is_taken_on_its_own_connection() {
         for kind in PUBLIC_TYPES {
-            assert_eq!(refusals(ConnectionId::Public, &[entry(kind, &["KRW-BTC"])]), []);
-            assert!(only(ConnectionId::Private, &[entry(kind, &["KRW-BTC"])]).2.contains("[[public.subscribe]]"));
+            assert_eq!(refusals(Feed::Public, &[entry(kind, &["KRW-BTC"])]), []);
+            assert!(only(Feed::Private, &[entry(kind, &["KRW-BTC"])]).2.contains("[[public.subscribe]]"));
         }
         for kind in PRIVATE_TYPES {
-            assert_eq!(refusals(ConnectionId::Private, &[entry(kind, &[])]), []);
-            assert!(only(ConnectionId::Public, &[entry(kind, &[])]).2.contains("[[private.subscribe]]"));
+            assert_eq!(refusals(Feed::Private, &[entry(kind, &[])]), []);
+            assert!(only(Feed::Public, &[entry(kind, &[])]).2.contains("[[private.subscribe]]"));
         }
     }
 
@@ -331,9 +331,9 @@ mod tests {
         let mut named = Subscription { kind: "trade".into(), codes, ..Default::default() };
         named.codes.extend((0..20_000).map(|number| format!("!KRW-X{number:06}")));
         named.codes.push("BTC-*".into());
-        assert_eq!(refusals(ConnectionId::Public, &[named]), []);
+        assert_eq!(refusals(Feed::Public, &[named]), []);
         let entries = vec![entry("trade", &["KRW-BTC"]); MOST_ENTRIES + 1];
-        let (entry, _, problem) = only(ConnectionId::Public, &entries);
+        let (entry, _, problem) = only(Feed::Public, &entries);
         assert!(entry.is_none() && problem.contains("1001 entries"), "{problem}");
     }
 
@@ -359,10 +359,10 @@ mod tests {
     fn patterns_are_taken_as_far_as_their_text_shows() {
         let wanted =
             [entry("trade", &["KRW-*", "!KRW-DOGE", "BTC-ETH"]), entry("ticker", &["XYZ-*"]), entry("myOrder", &[])];
-        assert_eq!(refusals(ConnectionId::Public, &wanted[..2]), []);
+        assert_eq!(refusals(Feed::Public, &wanted[..2]), []);
         assert!(refused(entry("trade", &["!KRW-DOGE"])).1.contains("out of nothing"));
         let leveled = |code: &str| Subscription { level: Some(0.into()), ..entry("orderbook", &["KRW-*", code]) };
-        assert_eq!(refusals(ConnectionId::Public, &[leveled("!BTC-*")]), []);
+        assert_eq!(refusals(Feed::Public, &[leveled("!BTC-*")]), []);
         assert_eq!(refused(leveled("BTC-*")).0, "level");
     }
 
@@ -377,24 +377,24 @@ mod tests {
         assert_eq!(refused(Subscription { only_realtime: true, ..entry("myOrder", &[]) }).0, "only_realtime");
         let neither = Subscription { only_snapshot: true, only_realtime: true, ..entry("trade", &["KRW-BTC"]) };
         assert_eq!(refused(neither).0, "only_snapshot");
-        assert_eq!(only(ConnectionId::Public, &[]).0, None);
+        assert_eq!(only(Feed::Public, &[]).0, None);
     }
 
     #[test]
     fn a_code_twice_in_a_type_with_other_options_is_refused() {
         let five = Subscription { count: Some(5), ..entry("orderbook", &["KRW-BTC", "KRW-ETH"]) };
         let one = Subscription { count: Some(1), ..entry("orderbook", &["KRW-XRP", "KRW-BTC"]) };
-        let (index, key, problem) = only(ConnectionId::Public, &[five.clone(), one]);
+        let (index, key, problem) = only(Feed::Public, &[five.clone(), one]);
         assert_eq!((index, key), (Some(1), "codes"));
         assert!(problem.contains("`KRW-BTC`") && problem.contains("entry 0"), "{problem}");
-        assert_eq!(refusals(ConnectionId::Public, &[five.clone(), five.clone()]), []);
+        assert_eq!(refusals(Feed::Public, &[five.clone(), five.clone()]), []);
         let pattern = entry("orderbook", &["KRW-*", "!KRW-ETH"]);
         for entries in [[five.clone(), pattern.clone()], [pattern.clone(), five]] {
-            let (_, key, problem) = only(ConnectionId::Public, &entries);
+            let (_, key, problem) = only(Feed::Public, &entries);
             assert!(key == "codes" && problem.contains("`KRW-BTC`"), "{problem}");
         }
         let excluded = Subscription { count: Some(5), ..entry("orderbook", &["KRW-ETH"]) };
-        assert_eq!(refusals(ConnectionId::Public, &[pattern, excluded]), []);
+        assert_eq!(refusals(Feed::Public, &[pattern, excluded]), []);
     }
 
     fn with_option(key: &str, value: &str, base: Subscription) -> Subscription {
@@ -424,20 +424,20 @@ mod tests {
         config.subscribe = vec![a.clone(), b.clone(), with_option("x", "1", entry("trade", &["KRW-XRP"]))];
         let both = Subscription { codes: ["KRW-BTC", "KRW-XRP"].map(str::to_owned).to_vec(), ..a.clone() };
         assert_eq!(request(&config).subscriptions, [both, b]);
-        let (index, key, problem) = only(ConnectionId::Public, &[a.clone(), entry("trade", &["KRW-BTC"])]);
+        let (index, key, problem) = only(Feed::Public, &[a.clone(), entry("trade", &["KRW-BTC"])]);
         assert!((index, key) == (Some(1), "codes") && problem.contains("in entry 0"), "{problem}");
         for pair in [
             [entry("announcement", &[]), with_option("categories", "general", entry("announcement", &[]))],
             [entry("myOrder", &["KRW-BTC"]), with_option("x", "1", entry("myOrder", &[]))],
         ] {
-            let (index, key, problem) = only(ConnectionId::Private, &pair);
+            let (index, key, problem) = only(Feed::Private, &pair);
             assert!((index, key) == (Some(1), "options") && problem.contains("in entry 0"), "{problem}");
         }
         let said = Subscription {
             options: [("include_body".to_owned(), true.into())].into_iter().collect(),
             ..entry("announcement", &[])
         };
-        assert_eq!(refusals(ConnectionId::Private, &[entry("announcement", &[]), said]), []);
+        assert_eq!(refusals(Feed::Private, &[entry("announcement", &[]), said]), []);
     }
 
     #[test]

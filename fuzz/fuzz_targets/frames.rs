@@ -6,8 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 use std::ops::ControlFlow;
 use upbit_recorder::clock::{Clock, Stamp};
-use upbit_recorder::connection::batch::{Batch, Entry};
-use upbit_recorder::recording::journal::line;
+use upbit_recorder::batch::{Batch, Entry};
+use upbit_recorder::tape::line;
 use upbit_recorder::upbit::message;
 use upbit_recorder::upbit::refusal::{Refusal, Words};
 

@@ -4,8 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
-use upbit_recorder::recording::naming::layout::{self, Archived, Tree};
-use upbit_recorder::recording::naming::stream_key::{StreamKey, WireName};
+use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::tape::segment_name::{self, Archived};
+use upbit_recorder::tape::stream_key::{StreamKey, WireName};
 
 fuzz_target!(|input: &str| {
     let (kind, code) = match input.split_once('|') {
@@ -24,14 +25,14 @@ fuzz_target!(|input: &str| {
         assert_eq!(key.as_str(), input);
     }
     if let Some((directory, name)) = input.split_once('/')
-        && let Some(archived) = layout::parse_archived(Tree::Public, directory, name)
+        && let Some(archived) = segment_name::parse_archived(Feed::Public, directory, name)
     {
         let path = match archived {
             Archived::Plain(segment) => segment.plain(),
             Archived::Sealed(segment) => segment.sealed(),
             Archived::Unfinished(segment) => segment.unfinished(),
         };
-        assert!(layout::is_date_directory(directory));
+        assert!(segment_name::is_date_directory(directory));
         assert_eq!(path, Path::new("archive").join(directory).join(name), "a name is written as it was read");
     }
 });

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 use std::sync::LazyLock;
 use tempfile::TempDir;
-use upbit_recorder::recording::files::disk::Disk;
+use upbit_recorder::files::disk::Disk;
 use upbit_recorder::recording::recovery::inspect::{Inspected, inspect};
 
 static PLACE: LazyLock<(TempDir, Disk)> = LazyLock::new(|| {

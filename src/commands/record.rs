@@ -1,23 +1,23 @@
 //! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
 
 use super::{GRACE, Host};
-use crate::assembly::{self, AssemblyError, Ending, Place};
 use crate::clock::{Boot, Clock, Instant, Wall};
 use crate::config::{Config, ConnectionConfig, parse_duration};
-use crate::connection::dial::network::Network;
-use crate::connection::dial::tls;
+use crate::daemon::assembly::{self, AssemblyError, Ending, Place};
+use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
+use crate::files::disk::Disk;
+use crate::history::healing::{self, Healer};
 use crate::logging::Screen;
-use crate::recording::files::disk::Disk;
+use crate::net::network::Network;
+use crate::net::tls;
+use crate::ops::status::{Display, Status};
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
 use crate::rest::codes::{self, VenueError};
-use crate::rest::healing::{self, Healer};
 use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
 use crate::signals::Signals;
-use crate::status::{Display, Status};
-use crate::supervisor::{Failure, Supervisor};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 use std::sync::Arc;

@@ -11,8 +11,8 @@
 use crate::clock::{Clock, Instant, sleep_until};
 use crate::exit::Exit;
 use crate::logging::{Logging, Screen};
+use crate::ops::status;
 use crate::signals::Shutdown;
-use crate::status;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod credentials;
 mod faults;
 mod files;
 mod layers;
+pub mod proxy;
 mod reader;
 mod sections;
 mod subscribe;
@@ -23,7 +24,7 @@ pub use layers::{DEFAULTS, Sources};
 pub use reader::Setting;
 pub use values::{Url, ValueError, format_duration, format_size, parse_duration, parse_size};
 
-use crate::connection::dial::proxy::Proxies;
+use crate::config::proxy::Proxies;
 use crate::upbit::subscription::{Format, Subscription};
 use layers::Layers;
 use reader::Reader;

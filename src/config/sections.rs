@@ -8,9 +8,9 @@ use super::reader::Reader;
 use super::subscribe;
 use super::values::{Url, format_duration, format_size};
 use super::{Config, ConnectionConfig, HttpConfig, KeyPlaces, LogConfig, LogFormat, RestConfig, StorageConfig};
-use crate::connection::ConnectionId;
+use crate::config::proxy::Proxies;
 use crate::connection::actor::room_needed;
-use crate::connection::dial::proxy::Proxies;
+use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Format;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -31,8 +31,8 @@ const fn up_to(longest: Duration) -> RangeInclusive<Duration> {
 /// Reads everything; `reader` collects what is wrong.
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let data_dir = reader.path("data_dir");
-    let (public, _) = read_connection(reader, sources, ConnectionId::Public);
-    let (private, credentials) = read_connection(reader, sources, ConnectionId::Private);
+    let (public, _) = read_connection(reader, sources, Feed::Public);
+    let (private, credentials) = read_connection(reader, sources, Feed::Private);
     let rest = read_rest(reader);
     let storage = read_storage(reader);
     let http = read_http(reader);
@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
 fn read_connection(
     reader: &mut Reader<'_>,
     sources: &Sources,
-    connection: ConnectionId,
+    connection: Feed,
 ) -> (ConnectionConfig, Option<KeyPlaces>) {
     let key = |name: &str| format!("{connection}.{name}");
     let enabled = reader.flag(&key("enabled"));
@@ -72,7 +72,7 @@ fn read_connection(
         }),
         subscribe: Vec::new(),
     };
-    let is_private = connection == ConnectionId::Private;
+    let is_private = connection == Feed::Private;
     let credentials = is_private.then(|| credentials::read(reader, sources, enabled)).flatten();
     let subscribe = subscribe::read(reader, connection, enabled);
     (ConnectionConfig { subscribe, ..config }, credentials)
@@ -136,7 +136,7 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
         reader.refuse_together(["public.enabled", "private.enabled"], problem);
     }
     refuse_plain_text(reader, &config.private);
-    let connections = [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)];
+    let connections = [(Feed::Public, &config.public), (Feed::Private, &config.private)];
     for (connection, settings) in connections {
         if settings.backoff_min > settings.backoff_max {
             let (min, max) = (format_duration(settings.backoff_min), format_duration(settings.backoff_max));
@@ -155,12 +155,7 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
 
 /// Reading begins only when there is room for all it can bring; what is left of the buffer beyond that, 1 MiB at least, is
 /// what can actually wait for the disk.
-fn refuse_small_buffer(
-    reader: &mut Reader<'_>,
-    config: &Config,
-    connection: ConnectionId,
-    settings: &ConnectionConfig,
-) {
+fn refuse_small_buffer(reader: &mut Reader<'_>, config: &Config, connection: Feed, settings: &ConnectionConfig) {
     let needed = u64::from(room_needed(settings)) + MIB;
     let buffer = config.storage.buffer_bytes as u64;
     if settings.enabled && buffer < needed {

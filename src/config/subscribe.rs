@@ -3,8 +3,8 @@
 
 use super::faults::nearest;
 use super::reader::{Reader, expected};
-use crate::connection::ConnectionId;
 use crate::desired;
+use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Subscription;
 use figment::value::{Dict, Value};
 use serde_json::{Map, Number, Value as Json};
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 const KEYS: [&str; 7] = ["type", "codes", "count", "level", "only_snapshot", "only_realtime", "options"];
 
 /// Reads a whole list and has it checked against the exchange's rules.
-pub(super) fn read(reader: &mut Reader<'_>, connection: ConnectionId, enabled: bool) -> Vec<Subscription> {
+pub(super) fn read(reader: &mut Reader<'_>, connection: Feed, enabled: bool) -> Vec<Subscription> {
     let list = format!("{connection}.subscribe");
     let entries = reader.leaf(&list, |value| match value.as_array() {
         Some(entries) => Ok(entries.to_vec()),

@@ -13,14 +13,15 @@
 //! Room for what a read may bring is reserved before the read; while there is none, or while the inbox is full, nothing
 //! is read, so the exchange waits in the kernel's buffers and nothing is dropped here.
 
-use super::batch::{BATCH_BYTES, Batch};
-use super::dial::{self, Dial, DialError};
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
-use super::{ConnectionId, Delivery, Notice, Stage, What};
+use super::{Delivery, Notice, Stage, What};
+use crate::batch::{BATCH_BYTES, Batch};
 use crate::clock::{self, Boot, Clock, Instant, Moment};
 use crate::config::ConnectionConfig;
+use crate::net::{self, Dial, DialError};
 use crate::upbit::auth::Secret;
+use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -68,7 +69,7 @@ pub fn room_needed(config: &ConnectionConfig) -> u32 {
 
 /// One connection's task.
 pub struct Actor<D: Dial> {
-    id: ConnectionId,
+    id: Feed,
     config: ConnectionConfig,
     session: Session,
     inbox: mpsc::Sender<Delivery>,
@@ -206,7 +207,7 @@ impl<D: Dial> Actor<D> {
             let upgrading = || format!("the upgrade to WebSocket by {}", opened.address);
             let terms = Terms { url, authorization, max_message_bytes };
             let upgrade = Transport::upgrade(opened.stream, &terms, clock);
-            let transport = dial::within(deadline, Stage::Upgrade, upgrading, upgrade).await?;
+            let transport = net::within(deadline, Stage::Upgrade, upgrading, upgrade).await?;
             Ok((Box::new(transport), opened.address))
         })
     }

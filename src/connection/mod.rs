@@ -18,50 +18,29 @@
 //! | part | owns |
 //! |---|---|
 //! | [`session`] | the diagram above, pure: pauses, pings, limits, what to send, what it means that something came |
-//! | [`dial`] | opening a byte stream: resolve, TCP, proxy, TLS |
 //! | [`transport`] | WebSocket over that stream; the only room that names tungstenite |
 //! | [`actor`] | the task around them; moves bytes, batches and notices and decides nothing |
-//! | [`batch`] | what one read brought, in the shape in which it crosses the queue |
 //!
 //! What comes out is one ordered stream of [`Delivery`]s, so that a notice (lost, live) stands exactly between the
 //! messages it separates.
 
 pub mod actor;
-pub mod batch;
-pub mod dial;
 pub mod session;
 pub mod transport;
 
+use crate::batch::Batch;
 use crate::clock::{Instant, Moment};
+use crate::upbit::feed::Feed;
 use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
-use batch::Batch;
 use std::fmt;
 use std::sync::Arc;
-
-/// Which of the two connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConnectionId {
-    /// Market data, no credentials.
-    Public,
-    /// The account's own events.
-    Private,
-}
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Public => "public",
-            Self::Private => "private",
-        })
-    }
-}
 
 /// What a connection hands to the supervisor.
 #[derive(Debug)]
 pub struct Delivery {
     /// Who says it.
-    pub connection: ConnectionId,
+    pub connection: Feed,
     /// When it happened.
     pub at: Instant,
     /// What it is.

@@ -102,8 +102,8 @@ fn note_patterns(resolution: &mut Resolution, entry: &Subscription, listed: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::ConnectionId;
     use crate::desired::refusals;
+    use crate::upbit::feed::Feed;
     use proptest::prelude::*;
 
     fn texts(codes: &[&str]) -> Vec<String> {
@@ -155,11 +155,11 @@ mod tests {
             let wanted: Vec<Subscription> = entries
                 .map(|(codes, count)| Subscription { kind: "orderbook".into(), codes, count, ..Default::default() })
                 .collect();
-            prop_assume!(refusals(ConnectionId::Public, &wanted).is_empty());
+            prop_assume!(refusals(Feed::Public, &wanted).is_empty());
             let listed: Vec<String> = listed.into_iter().collect();
             for listed in [None, Some(&listed[..])] {
                 let resolved = resolve(&wanted, listed).subscriptions;
-                let refused = refusals(ConnectionId::Public, &resolved);
+                let refused = refusals(Feed::Public, &resolved);
                 prop_assert!(resolved.is_empty() || refused.is_empty(), "{refused:?}");
             }
         }

@@ -7,12 +7,13 @@
 //!
 //! The kernel gives the locks back when the process ends, however it ends, so there is never a stale one.
 
-use super::files::disk::Disk;
-use super::files::open::{Access, Obstacle};
-use super::files::{AppendFile, EntryKind, FileId, Files, StorageError};
-use super::naming::layout::{LOCK, Tree};
 use super::recovery::quarantine::{clear, quarantine};
 use crate::clock::Stamp;
+use crate::files::disk::Disk;
+use crate::files::open::{Access, Obstacle};
+use crate::files::{AppendFile, EntryKind, FileId, Files, StorageError};
+use crate::tape::segment_name::LOCK;
+use crate::upbit::feed::Feed;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -161,10 +162,10 @@ fn lock_directory(disk: &Disk) -> Result<Option<OwnedFd>, LockError> {
 /// The file, locked; `None` where another process has the lock. What is in its way is none of ours and moved away.
 fn open(disk: &Disk) -> Result<Option<File>, LockError> {
     let path = Path::new(LOCK);
-    clear(disk, Tree::Public, path, EntryKind::File)?;
+    clear(disk, Feed::Public, path, EntryKind::File)?;
     let file = match disk.file(path, Access::Update) {
         Err(error) if Obstacle::of(&error) == Some(Obstacle::Shared) => {
-            quarantine(disk, Tree::Public, path, "it has other names")?;
+            quarantine(disk, Feed::Public, path, "it has other names")?;
             disk.file(path, Access::Update)
         }
         file => file,
@@ -211,7 +212,7 @@ fn describe(holder: Option<&Holder>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::files::Root;
+    use crate::files::Root;
     use std::os::unix::fs::symlink;
 
     const STARTED: u64 = 1_795_324_324_113_204;

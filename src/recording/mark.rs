@@ -9,9 +9,9 @@
 //! something may be missing; the mark does. It is written after the sync that it tells of and not synced itself: what is
 //! read after a crash may be an older one, which errs on the safe side.
 
-use super::files::{Files, StorageError};
-use super::naming::layout::MARK;
 use crate::clock::Stamp;
+use crate::files::{Files, StorageError};
+use crate::tape::segment_name::MARK;
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl Mark {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::files::disk::Disk;
+    use crate::files::disk::Disk;
 
     #[test]
     fn a_mark_is_replaced_and_read_back() {

@@ -1,10 +1,8 @@
 //! Writing: from a batch of frames to sealed, checksummed files.
 
-pub mod files;
 pub mod journal;
 pub mod lock;
 pub mod mark;
-pub mod naming;
 pub mod recovery;
 pub mod rotation;
 pub mod router;

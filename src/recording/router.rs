@@ -9,9 +9,9 @@
 //!
 //! Streams get small numbers, so that a line crosses the queue without its name.
 
-use super::naming::layout::Tree;
-use super::naming::stream_key::{StreamKey, WireName};
-use crate::connection::batch::Entry;
+use crate::batch::Entry;
+use crate::tape::stream_key::{StreamKey, WireName};
+use crate::upbit::feed::Feed;
 use std::collections::{HashMap, HashSet};
 
 /// The number of a stream within one process.
@@ -36,7 +36,7 @@ pub struct NewStream {
     /// Its number.
     pub id: StreamId,
     /// The tree it lies in.
-    pub tree: Tree,
+    pub feed: Feed,
     /// Its name.
     pub key: StreamKey,
 }
@@ -72,8 +72,8 @@ impl Router {
             fresh: Vec::new(),
             stem: String::new(),
         };
-        router.recorder = router.register(Tree::Public, StreamKey::recorder());
-        router.misc = Tree::ALL.map(|tree| router.register(tree, StreamKey::misc()));
+        router.recorder = router.register(Feed::Public, StreamKey::recorder());
+        router.misc = Feed::ALL.map(|feed| router.register(feed, StreamKey::misc()));
         router.own = router.count;
         router
     }
@@ -84,35 +84,35 @@ impl Router {
     }
 
     /// The stream of everything in `tree` that belongs to no other.
-    pub fn misc(&self, tree: Tree) -> StreamId {
-        self.misc[tree as usize]
+    pub fn misc(&self, feed: Feed) -> StreamId {
+        self.misc[feed as usize]
     }
 
     /// The stream that `entry` belongs to.
-    pub fn route(&mut self, tree: Tree, entry: &Entry<'_>) -> StreamId {
-        let Entry::Data { kind, code, .. } = *entry else { return self.misc(tree) };
-        let Some(name) = WireName::parse(kind, code) else { return self.misc(tree) };
+    pub fn route(&mut self, feed: Feed, entry: &Entry<'_>) -> StreamId {
+        let Entry::Data { kind, code, .. } = *entry else { return self.misc(feed) };
+        let Some(name) = WireName::parse(kind, code) else { return self.misc(feed) };
         name.write_stem(&mut self.stem);
-        if let Some(id) = self.trees[tree as usize].get(self.stem.as_str()) {
+        if let Some(id) = self.trees[feed as usize].get(self.stem.as_str()) {
             return *id;
         }
         self.stem.make_ascii_lowercase();
-        let is_taken = self.folded[tree as usize].contains(self.stem.as_str());
-        if !is_taken && self.streams() < self.max_streams { self.register(tree, name.into()) } else { self.misc(tree) }
+        let is_taken = self.folded[feed as usize].contains(self.stem.as_str());
+        if !is_taken && self.streams() < self.max_streams { self.register(feed, name.into()) } else { self.misc(feed) }
     }
 
     /// The number of a stream known by its name, for files that an earlier process left, and for what was missed of a
     /// stream: there are at most as many of these as there are streams in a week's gaps.
-    pub fn register(&mut self, tree: Tree, key: StreamKey) -> StreamId {
-        if let Some(id) = self.trees[tree as usize].get(&key) {
+    pub fn register(&mut self, feed: Feed, key: StreamKey) -> StreamId {
+        if let Some(id) = self.trees[feed as usize].get(&key) {
             return *id;
         }
         let id = StreamId(self.count);
         self.count += 1;
         self.own += u32::from(key.is_healed());
-        self.folded[tree as usize].insert(key.as_str().to_ascii_lowercase());
-        self.trees[tree as usize].insert(key.clone(), id);
-        self.fresh.push(NewStream { id, tree, key });
+        self.folded[feed as usize].insert(key.as_str().to_ascii_lowercase());
+        self.trees[feed as usize].insert(key.clone(), id);
+        self.fresh.push(NewStream { id, feed, key });
         id
     }
 
@@ -138,9 +138,9 @@ mod tests {
     #[test]
     fn a_stream_keeps_its_number() {
         let mut router = Router::new(10);
-        let first = router.route(Tree::Public, &data("trade", "KRW-BTC"));
-        assert_eq!(router.route(Tree::Public, &data("trade", "KRW-BTC")), first);
-        assert_ne!(router.route(Tree::Private, &data("trade", "KRW-BTC")), first);
+        let first = router.route(Feed::Public, &data("trade", "KRW-BTC"));
+        assert_eq!(router.route(Feed::Public, &data("trade", "KRW-BTC")), first);
+        assert_ne!(router.route(Feed::Private, &data("trade", "KRW-BTC")), first);
         let ids: Vec<_> = router.take_fresh().into_iter().map(|stream| stream.id.index()).collect();
         assert_eq!(ids, [0, 1, 2, 3, 4]);
         assert_eq!(router.streams(), 2);
@@ -151,44 +151,44 @@ mod tests {
         let mut router = Router::new(10);
         for (kind, code) in [("recorder", "KRW-BTC"), ("../../x", "KRW-BTC"), ("trade", "a_b"), ("trade.healed", "A-B")]
         {
-            assert_eq!(router.route(Tree::Public, &data(kind, code)), router.misc(Tree::Public), "{kind} {code}");
+            assert_eq!(router.route(Feed::Public, &data(kind, code)), router.misc(Feed::Public), "{kind} {code}");
         }
         let unnamed = Entry::Data { object: b"{}", kind: "misc", code: None };
-        assert_eq!(router.route(Tree::Private, &unnamed), router.misc(Tree::Private));
+        assert_eq!(router.route(Feed::Private, &unnamed), router.misc(Feed::Private));
         let kind_with_code_inside = Entry::Data { object: b"{}", kind: "KRW-BTC_trade", code: None };
-        assert_eq!(router.route(Tree::Public, &kind_with_code_inside), router.misc(Tree::Public));
+        assert_eq!(router.route(Feed::Public, &kind_with_code_inside), router.misc(Feed::Public));
     }
 
     #[test]
     fn no_two_streams_differ_by_case_alone() {
         let mut router = Router::new(10);
         for (kind, code) in [("Trade", "KRW-BTC"), ("trade", "krw-btc"), ("candle.1M", "KRW-BTC")] {
-            assert_eq!(router.route(Tree::Public, &data(kind, code)), router.misc(Tree::Public), "{kind} {code}");
+            assert_eq!(router.route(Feed::Public, &data(kind, code)), router.misc(Feed::Public), "{kind} {code}");
         }
-        let trade = router.route(Tree::Public, &data("trade", "KRW-BTC"));
-        let (first, news) = (router.route(Tree::Public, &data("News", "A-B")), router.misc(Tree::Public));
+        let trade = router.route(Feed::Public, &data("trade", "KRW-BTC"));
+        let (first, news) = (router.route(Feed::Public, &data("News", "A-B")), router.misc(Feed::Public));
         assert!(trade != news && first != news, "what can be subscribed has its file whatever came before");
         for (kind, code) in [("news", "A-B"), ("News", "a-B"), ("News", "A-b")] {
-            assert_eq!(router.route(Tree::Public, &data(kind, code)), news, "{kind} {code}");
+            assert_eq!(router.route(Feed::Public, &data(kind, code)), news, "{kind} {code}");
         }
-        assert_eq!(router.route(Tree::Public, &data("News", "A-B")), first);
-        assert_ne!(router.route(Tree::Private, &data("news", "A-B")), router.misc(Tree::Private));
+        assert_eq!(router.route(Feed::Public, &data("News", "A-B")), first);
+        assert_ne!(router.route(Feed::Private, &data("news", "A-B")), router.misc(Feed::Private));
     }
 
     #[test]
     fn streams_beyond_the_limit_go_to_misc() {
         let mut router = Router::new(1);
-        let first = router.route(Tree::Public, &data("trade", "KRW-BTC"));
-        assert_eq!(router.route(Tree::Public, &data("trade", "KRW-ETH")), router.misc(Tree::Public));
-        assert_eq!(router.route(Tree::Public, &data("trade", "KRW-BTC")), first);
+        let first = router.route(Feed::Public, &data("trade", "KRW-BTC"));
+        assert_eq!(router.route(Feed::Public, &data("trade", "KRW-ETH")), router.misc(Feed::Public));
+        assert_eq!(router.route(Feed::Public, &data("trade", "KRW-BTC")), first);
     }
 
     #[test]
     fn what_was_missed_takes_no_room_from_what_comes() {
         let mut router = Router::new(1);
         let healed = StreamKey::from_stem("KRW-BTC_trade.healed").unwrap();
-        router.register(Tree::Public, healed);
-        assert_ne!(router.route(Tree::Public, &data("trade", "KRW-BTC")), router.misc(Tree::Public));
+        router.register(Feed::Public, healed);
+        assert_ne!(router.route(Feed::Public, &data("trade", "KRW-BTC")), router.misc(Feed::Public));
         assert_eq!(router.streams(), 1);
     }
 }

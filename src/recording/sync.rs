@@ -7,9 +7,9 @@
 //! A few files are synced one by one, many with one `syncfs`: 2,000 files take about 550 ms the first way and 60 ms the
 //! second. A segment is handed to the sealer only after this.
 
-use super::files::{Files, StorageError};
 use super::journal::segment::{Finished, Unsynced};
 use crate::clock::Stamp;
+use crate::files::{Files, StorageError};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ impl From<StorageError> for SyncError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::files::disk::Disk;
+    use crate::files::disk::Disk;
 
     #[test]
     fn a_directory_that_was_taken_away_fails_no_sync() {

@@ -9,9 +9,9 @@
 //! required that are used: its time, and the id of a trade. `market` and `unit` speak against it where they are there
 //! and differ; missing, `null` or of another type they say nothing.
 
-use super::backfill::{Kind, Unit};
 use super::client::verdict::Page;
 use super::quotation::{DAY, day_of};
+use crate::history::backfill::{Kind, Unit};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Deserialize;

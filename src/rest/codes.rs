@@ -9,9 +9,9 @@
 
 use super::markets::Markets;
 use crate::config::{Config, ConnectionConfig};
-use crate::connection::ConnectionId;
 use crate::desired;
 use crate::upbit::codes::is_pattern;
+use crate::upbit::feed::Feed;
 use crate::upbit::venue::{Agreement, Venue};
 
 /// Patterns cannot be resolved: the list would be that of another venue.
@@ -20,7 +20,7 @@ use crate::upbit::venue::{Agreement, Venue};
     "{connection}.subscribe has patterns such as KRW-*, which rest.url resolves, and that is {asked} while {connection}.url is {recorded}: set both to one venue, or name the pairs"
 )]
 pub struct VenueError {
-    connection: ConnectionId,
+    connection: Feed,
     recorded: Venue,
     asked: Venue,
 }
@@ -70,8 +70,8 @@ pub fn has_patterns(config: &Config) -> bool {
     enabled(config).any(|(_, connection)| needs_list(connection))
 }
 
-fn enabled(config: &Config) -> impl Iterator<Item = (ConnectionId, &ConnectionConfig)> {
-    let all = [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)];
+fn enabled(config: &Config) -> impl Iterator<Item = (Feed, &ConnectionConfig)> {
+    let all = [(Feed::Public, &config.public), (Feed::Private, &config.private)];
     all.into_iter().filter(|(_, connection)| connection.enabled)
 }
 

@@ -10,11 +10,11 @@
 
 use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
+use crate::files::EntryKind;
 use crate::printable;
-use crate::recording::files::EntryKind;
-use crate::recording::naming::layout::Tree;
 use crate::recording::recovery::quarantine::clear;
 use crate::upbit::codes::is_code;
+use crate::upbit::feed::Feed;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -100,7 +100,7 @@ impl Markets {
         }
         let objects: Vec<&str> = self.pairs.iter().map(|pair| pair.object.get()).collect();
         let disk = super::open(data_dir).map_err(io::Error::other)?;
-        clear(&disk, Tree::Public, Path::new(FILE), EntryKind::File).map_err(|error| error.source)?;
+        clear(&disk, Feed::Public, Path::new(FILE), EntryKind::File).map_err(|error| error.source)?;
         // Two programs of one directory may write at the same time.
         let unfinished = PathBuf::from(format!("{FILE}.{}.tmp", std::process::id()));
         disk.put(&unfinished, Path::new(FILE), format!("[{}]\n", objects.join(",\n")).as_bytes())

@@ -15,23 +15,21 @@
 //! data directory.
 
 pub mod answer;
-pub mod backfill;
 pub mod client;
 pub mod codes;
-pub mod healing;
 pub mod markets;
 pub mod pairs;
 pub mod quotation;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::{Config, Url};
-use crate::connection::dial::network::Network;
-use crate::connection::dial::tls::{self, TlsSetupError};
 use crate::exit::Exit;
-use crate::recording::files::disk::Disk;
-use crate::recording::files::{EntryKind, Files, StorageError};
-use crate::recording::naming::layout::Tree;
+use crate::files::disk::Disk;
+use crate::files::{EntryKind, Files, StorageError};
+use crate::net::network::Network;
+use crate::net::tls::{self, TlsSetupError};
 use crate::recording::recovery::quarantine::clear;
+use crate::upbit::feed::Feed;
 use client::budget::{Budget, BudgetError, Priority};
 use client::http::Http;
 use client::{Client, RestError};
@@ -109,7 +107,7 @@ impl FetchError {
 pub fn open(data_dir: &Path) -> Result<Disk, SetupError> {
     let name = Path::new(DIRECTORY);
     let disk = Disk::open(data_dir).map_err(|source| SetupError::Directory { path: data_dir.to_owned(), source })?;
-    clear(&disk, Tree::Public, name, EntryKind::Directory)?;
+    clear(&disk, Feed::Public, name, EntryKind::Directory)?;
     disk.make_directory(name).map_err(StorageError::at("make the directory", name))?;
     Ok(disk.beneath(name).map_err(StorageError::at("open", name))?)
 }

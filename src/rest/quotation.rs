@@ -9,8 +9,8 @@
 //! "Candles" and "Recent trades".
 
 use super::answer::{Question, Scope};
-use super::backfill::Unit;
 use super::client::request::Request;
+use crate::history::backfill::Unit;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;

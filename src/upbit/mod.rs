@@ -7,6 +7,7 @@ pub mod auth;
 pub mod codes;
 pub mod error_object;
 pub mod excerpt;
+pub mod feed;
 pub mod limits;
 pub mod listing;
 pub mod message;

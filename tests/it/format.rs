@@ -4,19 +4,20 @@ use bigdecimal::BigDecimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use upbit_recorder::audit::{Blind, Certificate, Day, Difference, Finding, Residue, Row, StreamAudit};
 use upbit_recorder::cli::Cli;
 use upbit_recorder::clock::Stamp;
-use upbit_recorder::connection::ConnectionId;
-use upbit_recorder::events::Event;
+use upbit_recorder::daemon::gaps::{Gap, Kind};
 use upbit_recorder::exit::Exit;
-use upbit_recorder::ledger::{Gap, Kind};
+use upbit_recorder::history::audit::{Blind, Certificate, Day, Difference, Finding, Residue, Row, StreamAudit};
+use upbit_recorder::history::healing::plan::Report;
 use upbit_recorder::recording::journal::displaced::Displacement;
-use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
-use upbit_recorder::recording::naming::manifest::Entry;
-use upbit_recorder::recording::naming::stream_key::StreamKey;
 use upbit_recorder::recording::rotation::Reason;
-use upbit_recorder::rest::healing::plan::Report;
+use upbit_recorder::tape::event::Event;
+use upbit_recorder::tape::manifest::Entry;
+use upbit_recorder::tape::segment_name;
+use upbit_recorder::tape::segment_name::SegmentName;
+use upbit_recorder::tape::stream_key::StreamKey;
+use upbit_recorder::upbit::feed::Feed;
 
 const PAGE: &str = include_str!("../../docs/FORMAT.md");
 
@@ -35,7 +36,7 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 fn all_events() -> Vec<Event> {
     let text = || "x".to_owned();
     let gap = Gap {
-        connection: ConnectionId::Public,
+        connection: Feed::Public,
         from: Stamp::default(),
         to: Stamp::default(),
         kind: Kind::Killed,
@@ -152,13 +153,13 @@ fn the_manifest_is_shown_with_the_keys_it_has_and_each_is_explained() {
 fn the_names_shown_are_the_names_made() {
     let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
     let first = Stamp::from_micros(1_795_324_324_113_204).unwrap();
-    let name = SegmentName { tree: Tree::Public, stream, first };
-    for path in [name.sealed(), name.manifest(), Tree::Public.active(&name.stream)] {
+    let name = SegmentName { feed: Feed::Public, stream, first };
+    for path in [name.sealed(), name.manifest(), segment_name::active(Feed::Public, &name.stream)] {
         for part in path.components().map(|part| part.as_os_str().to_str().unwrap()) {
             assert!(PAGE.contains(part), "{part}");
         }
     }
-    assert_eq!(Tree::Private.root(), Path::new("private"));
+    assert_eq!(segment_name::root(Feed::Private), Path::new("private"));
 }
 
 #[test]

@@ -17,12 +17,14 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock};
+use upbit_recorder::config::proxy::Proxies;
 use upbit_recorder::config::{ConnectionConfig, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
-use upbit_recorder::connection::dial::{Dial, network::Network, proxy::Proxies, tls};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{ConnectionId, Delivery, Notice, Stage, What};
+use upbit_recorder::connection::{Delivery, Notice, Stage, What};
+use upbit_recorder::net::{Dial, network::Network, tls};
 use upbit_recorder::rest::client::{http::Http, request::Request};
+use upbit_recorder::upbit::feed::Feed;
 
 /// How long an attempt may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -83,7 +85,7 @@ fn start_behind(
         seed: 1,
         dial: Network::new(clock, tls::client_config(config.tls_ca_file.as_deref()).unwrap(), proxies),
     };
-    tasks.spawn(Actor::new(Settings { id: ConnectionId::Public, config, credentials: None }, wiring).run());
+    tasks.spawn(Actor::new(Settings { id: Feed::Public, config, credentials: None }, wiring).run());
     deliveries
 }
 

@@ -25,7 +25,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 #[test]
 fn files_are_opened_in_one_place() {
     // The first two open; `replay` reads and writes what the command line names.
-    let openers = ["recording/files/", "config/files.rs", "replay/", "/tests/"];
+    let openers = ["files/", "config/files.rs", "replay/", "/tests/"];
     let calls = [
         "File::open",
         "File::create",

@@ -3,18 +3,18 @@
 mod text;
 
 use super::Form;
-use crate::archive::{Tape, TapeError};
-use crate::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals, Unaudited};
 use crate::clock::{Clock, Stamp};
 use crate::commands::Host;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::recording::files::disk::Disk;
-use crate::recording::files::open::Access;
-use crate::recording::naming::stream_key::StreamKey;
+use crate::files::disk::Disk;
+use crate::files::open::Access;
+use crate::history::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals, Unaudited};
+use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
 use crate::rest;
-use crate::rest::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
 use crate::signals::Signals;
+use crate::tape::reader::{Tape, TapeError};
+use crate::tape::stream_key::StreamKey;
 use crate::upbit::codes::select;
 use clap::Args;
 use jiff::civil::Date;

@@ -1,6 +1,6 @@
 //! An audit for people: totals, then the minutes that are not exact, as many as a screen holds, and how sharp it was.
 
-use crate::audit::{Day, Difference, Finding, Row, StreamAudit, Totals, Unaudited, shown};
+use crate::history::audit::{Day, Difference, Finding, Row, StreamAudit, Totals, Unaudited, shown};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -114,7 +114,7 @@ fn numbers(found: &Difference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Blind, Residue};
+    use crate::history::audit::{Blind, Residue};
     use bigdecimal::BigDecimal;
     use std::collections::BTreeMap;
 

@@ -3,11 +3,11 @@
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
 use crate::commands::record::OTHER_DESCRIPTORS;
+use crate::config::proxy::{Proxies, Proxy};
 use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting, Url};
-use crate::connection::ConnectionId;
-use crate::connection::dial::proxy::{Proxies, Proxy};
 use crate::desired;
 use crate::rest;
+use crate::upbit::feed::Feed;
 use figment::value::Value;
 use serde::Serialize;
 
@@ -155,16 +155,16 @@ impl FaultReport {
 }
 
 /// Both connections, enabled or not.
-pub(super) fn connections(config: &Config) -> [(ConnectionId, &ConnectionConfig); 2] {
-    [(ConnectionId::Public, &config.public), (ConnectionId::Private, &config.private)]
+pub(super) fn connections(config: &Config) -> [(Feed, &ConnectionConfig); 2] {
+    [(Feed::Public, &config.public), (Feed::Private, &config.private)]
 }
 
 fn is_secret(settings: &[Setting], key: &str) -> bool {
     settings.iter().any(|setting| setting.key == key && setting.origin.is_secret())
 }
 
-fn token(loaded: &Loaded, connection: ConnectionId) -> Option<String> {
-    let keys = loaded.config.credentials.as_ref().filter(|_| connection == ConnectionId::Private)?;
+fn token(loaded: &Loaded, connection: Feed) -> Option<String> {
+    let keys = loaded.config.credentials.as_ref().filter(|_| connection == Feed::Private)?;
     let place = |key: &str, place: &KeyPlace| match is_secret(&loaded.settings, key) {
         true => "a file that is not shown".to_owned(),
         false => place.to_string(),

@@ -12,8 +12,9 @@
 use super::pacing::jittered;
 use super::{Command, Session, State};
 use crate::clock::Instant;
-use crate::connection::{ConnectionId, Notice, Stage};
+use crate::connection::{Notice, Stage};
 use crate::printable;
+use crate::upbit::feed::Feed;
 use crate::upbit::refusal::{Objection, Refusal};
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ impl Session {
             Some(Objection::Limit { pause }) => {
                 // The public feed is counted by address, so the other connection would be probing too; the private one
                 // is counted by account and must not hold the public one up.
-                if self.settings.id == ConnectionId::Public {
+                if self.settings.id == Feed::Public {
                     self.connects.hold(now + pause);
                 }
                 backoff.max(pause)

@@ -9,9 +9,9 @@
 use super::pacing::{Message, Reason};
 use super::watch::Remedy;
 use super::{Session, State};
+use crate::batch::Batch;
 use crate::clock::Instant;
 use crate::connection::Notice;
-use crate::connection::batch::Batch;
 use crate::desired::PRIVATE_TYPES;
 use crate::upbit::refusal::{Objection, Refusal, Words};
 use std::collections::BTreeSet;

@@ -1,15 +1,15 @@
 //! What goes into a session and what comes out of it.
 
+use crate::batch::Batch;
 use crate::config::ConnectionConfig;
-use crate::connection::ConnectionId;
-use crate::connection::batch::Batch;
 use crate::upbit::auth::{Credentials, Secret};
+use crate::upbit::feed::Feed;
 
 /// What one connection is made of; it does not change while it lives.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which connection.
-    pub id: ConnectionId,
+    pub id: Feed,
     /// Its part of the configuration.
     pub config: ConnectionConfig,
     /// The account's keys; `None`: the upgrade carries no `Authorization`.

@@ -24,11 +24,12 @@ mod watch;
 pub use interface::{Command, Inbound, Outgoing, Settings};
 pub use pacing::ConnectBudget;
 
-use super::dial::DialError;
-use super::{ConnectionId, Notice, Stage};
+use super::{Notice, Stage};
 use crate::clock::heartbeat::Heartbeat;
 use crate::clock::{Instant, Moment};
+use crate::net::DialError;
 use crate::upbit::auth::Secret;
+use crate::upbit::feed::Feed;
 use crate::upbit::listing;
 use crate::upbit::refusal::{Objection, Refusal, Words};
 use crate::upbit::subscription::Request;
@@ -101,7 +102,7 @@ impl Session {
         let config = &settings.config;
         let backoff = Backoff::new(config.backoff_min, config.backoff_max);
         let messages = MessageBudget::new(config.messages_per_second, config.messages_per_minute, now.at);
-        let watchdog = StreamWatchdog::new(config.first_frame_timeout, settings.id == ConnectionId::Public);
+        let watchdog = StreamWatchdog::new(config.first_frame_timeout, settings.id == Feed::Public);
         Self {
             settings,
             request: Request::default(),
@@ -160,7 +161,7 @@ impl Session {
     pub fn handle_opened(&mut self, now: Instant, address: String) {
         let config = &self.settings.config;
         let keepalive = Keepalive::new(config.ping_interval, config.pong_timeout, now);
-        let quiet = (self.settings.id == ConnectionId::Private).then(|| Quiet::new(config.first_frame_timeout));
+        let quiet = (self.settings.id == Feed::Private).then(|| Quiet::new(config.first_frame_timeout));
         self.auxiliaries.handle_opened(now + config.ping_interval);
         let watchdog = std::mem::take(&mut self.watchdog);
         self.state = State::Open(Box::new(Open::new(keepalive, watchdog, quiet)));
@@ -207,8 +208,8 @@ impl Session {
     /// How much of what is received may be shown.
     fn words(&self) -> Words {
         match self.settings.id {
-            ConnectionId::Public => Words::Shown,
-            ConnectionId::Private => Words::Withheld,
+            Feed::Public => Words::Shown,
+            Feed::Private => Words::Withheld,
         }
     }
 

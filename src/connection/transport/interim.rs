@@ -7,7 +7,7 @@
 //!
 //! No byte behind what was decided is asked for, so that nothing has to be given back.
 
-use crate::connection::dial::head;
+use crate::net::head;
 use std::io;
 
 /// What it takes to know the status: `HTTP/1.1 103`.

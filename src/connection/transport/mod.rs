@@ -14,10 +14,10 @@ mod refused;
 mod wire;
 
 use super::Stage;
-use super::dial::DialError;
 use super::session::{Inbound, Outgoing};
 use crate::clock::{Clock, Instant};
 use crate::config::Url;
+use crate::net::DialError;
 use crate::printable;
 use crate::upbit::auth::Secret;
 use bytes::Bytes;

@@ -4,7 +4,7 @@ use super::Terms;
 use super::wire::Return;
 use crate::clock::{self, Clock};
 use crate::connection::Stage;
-use crate::connection::dial::DialError;
+use crate::net::DialError;
 use crate::upbit::excerpt::excerpt;
 use crate::upbit::limits::Answer;
 use std::time::Duration;

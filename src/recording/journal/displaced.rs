@@ -15,10 +15,12 @@ use super::salvage::{Expected, Salvage, salvage};
 use super::segment::{Finished, Unsynced, free_name};
 use super::{Journal, Reason, StorageError, StreamId};
 use crate::clock::Stamp;
-use crate::recording::files::{AppendFile, Root};
-use crate::recording::naming::layout::{SegmentName, Tree};
-use crate::recording::naming::stream_key::StreamKey;
+use crate::files::{AppendFile, Root};
 use crate::recording::recovery::quarantine;
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::io::{self, Read};
@@ -64,7 +66,7 @@ impl fmt::Display for Displacement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Displaced {
     /// The tree and the stream; `None`: it is the data directory itself.
-    pub stream: Option<(Tree, StreamKey)>,
+    pub stream: Option<(Feed, StreamKey)>,
     /// Where it was.
     pub file: PathBuf,
     /// What happened.
@@ -103,7 +105,7 @@ impl Displaced {
     pub fn of_unsealed(finished: &Finished) -> Self {
         let (name, last) = (&finished.name, finished.last);
         Self {
-            stream: Some((name.tree, name.stream.clone())),
+            stream: Some((name.feed, name.stream.clone())),
             file: name.plain(),
             what: Displacement::Removed,
             saved: None,
@@ -206,7 +208,7 @@ impl Journal {
         let (path, name) = (segment.path(), segment.name().clone());
         let name = self.free_name(name)?;
         let salvaged = self.copy(id, &name)?;
-        let kept = self.move_away(&path, name.tree);
+        let kept = self.move_away(&path, name.feed);
         let Some(segment) = self.streams[id.index()].segment.take() else { return Ok(()) };
         self.due.remove(&id);
         let (seen, held) = (segment.seen(), [segment.began(), segment.last()]);
@@ -218,7 +220,7 @@ impl Journal {
         };
         let is_saved = salvaged.bytes > 0;
         let saved = is_saved.then(|| name.plain_name());
-        let stream = Some((name.tree, name.stream.clone()));
+        let stream = Some((name.feed, name.stream.clone()));
         let displaced = Displaced { stream, file: path, what, saved, kept, held: Some(held), doubt };
         displaced.log(self.is_made_again);
         self.displaced.push_back(displaced);
@@ -231,7 +233,7 @@ impl Journal {
     }
 
     fn free_name(&mut self, name: SegmentName) -> Result<SegmentName, StorageError> {
-        self.make_directory(name.tree.root().to_owned())?;
+        self.make_directory(segment_name::root(name.feed).to_owned())?;
         self.make_directory(name.directory())?;
         free_name(&*self.files, name)
     }
@@ -265,11 +267,11 @@ impl Journal {
     }
 
     /// Moves what has taken the name into quarantine. Where it cannot be moved, it stays, as any file that is not ours.
-    fn move_away(&mut self, path: &Path, tree: Tree) -> Option<PathBuf> {
+    fn move_away(&mut self, path: &Path, feed: Feed) -> Option<PathBuf> {
         self.files.identify(path).ok().flatten()?;
-        let moved = quarantine::keep(&*self.files, tree, path, "it took the name of a file that was written").ok()?;
-        self.sync.add_directory(tree.root().to_owned());
-        self.sync.add_directory(tree.quarantine());
+        let moved = quarantine::keep(&*self.files, feed, path, "it took the name of a file that was written").ok()?;
+        self.sync.add_directory(segment_name::root(feed).to_owned());
+        self.sync.add_directory(segment_name::quarantine(feed));
         Some(moved.kept)
     }
 }

@@ -1,14 +1,15 @@
 //! When active segments end, and how: the file moves into the archive, and is sealed once it is durable.
 
-use super::line;
 use super::segment::{Finished, Segment};
 use super::{Journal, Step};
 use crate::clock::Stamp;
-use crate::recording::files::StorageError;
-use crate::recording::naming::layout::Tree;
-use crate::recording::naming::manifest::Origins;
+use crate::files::StorageError;
 use crate::recording::rotation::Reason;
 use crate::recording::router::StreamId;
+use crate::tape::line;
+use crate::tape::manifest::Origins;
+use crate::tape::segment_name;
+use crate::upbit::feed::Feed;
 use std::sync::Arc;
 
 impl Journal {
@@ -38,11 +39,11 @@ impl Journal {
         self.flush(step.recorder)
     }
 
-    pub(super) fn describe(&mut self, tree: Tree, origins: &Arc<Origins>) {
-        self.origins[tree as usize] = origins.clone();
+    pub(super) fn describe(&mut self, feed: Feed, origins: &Arc<Origins>) {
+        self.origins[feed as usize] = origins.clone();
         self.rotate_all(Reason::Subscription, |segment| {
             let name = segment.name();
-            name.tree == tree && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
+            name.feed == feed && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
         });
     }
 
@@ -80,7 +81,7 @@ impl Journal {
             self.due.remove(&id);
             return Ok(());
         };
-        let (root, directory) = (segment.name().tree.root().to_owned(), segment.name().directory());
+        let (root, directory) = (segment_name::root(segment.name().feed).to_owned(), segment.name().directory());
         self.make_directory(directory.clone())?;
         let stream = &mut self.streams[id.index()];
         let mut segment = stream.segment.take().expect("it was there above");

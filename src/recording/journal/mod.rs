@@ -9,24 +9,26 @@
 
 pub mod displaced;
 mod ending;
-pub mod line;
 mod order;
 mod salvage;
 pub mod segment;
 
 pub use order::{Object, Order, Routed, Step, Tell};
 
-use super::files::open::Obstacle;
-use super::files::{Files, StorageError};
-use super::naming::layout::{SegmentName, Tree};
-use super::naming::manifest::Origins;
-use super::naming::stream_key::StreamKey;
 use super::recovery::quarantine::clear_directories;
 use super::rotation::{Reason, Rotation};
 use super::router::{NewStream, StreamId};
 use super::sync::SyncJob;
+use crate::batch::Entry;
 use crate::clock::Stamp;
-use crate::connection::batch::Entry;
+use crate::files::open::Obstacle;
+use crate::files::{Files, StorageError};
+use crate::tape::line;
+use crate::tape::manifest::Origins;
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use displaced::Displaced;
 use segment::{Finished, Segment};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -52,7 +54,7 @@ pub struct Journal {
     misc: [Option<StreamId>; 2],
     origins: [Arc<Origins>; 2],
     epoch: u64,
-    resumable: BTreeMap<(Tree, StreamKey), Segment>,
+    resumable: BTreeMap<(Feed, StreamKey), Segment>,
     /// The order in hand, and how far it is done.
     current: Option<(Order, Done)>,
     /// Streams with lines in memory, and how many bytes those are.
@@ -90,7 +92,7 @@ struct Done {
 
 #[derive(Debug)]
 struct Stream {
-    tree: Tree,
+    feed: Feed,
     key: StreamKey,
     segment: Option<Segment>,
     /// A file that is not ours has the name: the lines go to `misc`.
@@ -100,7 +102,7 @@ struct Stream {
 impl Journal {
     /// A journal that continues `resumable` segments; `epoch` is how often stamps have gone back in this directory.
     pub fn new(files: Arc<dyn Files>, rotation: Rotation, resumable: Vec<Segment>, epoch: u64) -> Self {
-        let by_stream = |segment: Segment| ((segment.name().tree, segment.name().stream.clone()), segment);
+        let by_stream = |segment: Segment| ((segment.name().feed, segment.name().stream.clone()), segment);
         Self {
             files,
             rotation,
@@ -212,7 +214,7 @@ impl Journal {
             Order::Lines(routed) => return self.append_lines(routed, done),
             Order::Event(id, stamp, object) => return self.append_event(*id, *stamp, object),
             Order::Missed(id, objects) => return self.append_missed(*id, objects, &mut done.lines),
-            Order::Describe(tree, origins) => self.describe(*tree, origins),
+            Order::Describe(feed, origins) => self.describe(*feed, origins),
             Order::Tick { stamp, .. } => self.tick(*stamp),
             Order::Rotate => self.rotate_all(Reason::Requested, |_| true),
             Order::Look => return self.look_at_all(),
@@ -224,10 +226,10 @@ impl Journal {
     fn open(&mut self, stream: &NewStream) {
         debug_assert_eq!(stream.id.index(), self.streams.len(), "stream numbers have no holes");
         if stream.key == StreamKey::misc() {
-            self.misc[stream.tree as usize] = Some(stream.id);
+            self.misc[stream.feed as usize] = Some(stream.id);
         }
-        let segment = self.resumable.remove(&(stream.tree, stream.key.clone()));
-        self.streams.push(Stream { tree: stream.tree, key: stream.key.clone(), segment, is_blocked: false });
+        let segment = self.resumable.remove(&(stream.feed, stream.key.clone()));
+        self.streams.push(Stream { feed: stream.feed, key: stream.key.clone(), segment, is_blocked: false });
     }
 
     fn append_lines(&mut self, routed: &Routed, done: &mut Done) -> Result<(), StorageError> {
@@ -316,7 +318,7 @@ impl Journal {
     /// The stream that takes the lines of this one: `misc` where a file that is not ours has its name.
     fn target(&self, id: StreamId) -> StreamId {
         let stream = &self.streams[id.index()];
-        self.misc[stream.tree as usize].filter(|_| stream.is_blocked).unwrap_or(id)
+        self.misc[stream.feed as usize].filter(|_| stream.is_blocked).unwrap_or(id)
     }
 
     /// Gives the stream a segment that may take a line stamped `stamp`. Returns the stream to use: `misc` where a file
@@ -346,12 +348,12 @@ impl Journal {
 
     fn begin(&mut self, id: StreamId, first: Stamp) -> Result<Segment, StorageError> {
         let stream = &self.streams[id.index()];
-        let (tree, key) = (stream.tree, stream.key.clone());
-        let origin = self.origins[tree as usize].get(&key).cloned();
-        let name = SegmentName { tree, stream: key, first };
+        let (feed, key) = (stream.feed, stream.key.clone());
+        let origin = self.origins[feed as usize].get(&key).cloned();
+        let name = SegmentName { feed, stream: key, first };
         let about = Finished { name, origin, epoch: self.epoch, last: first, bytes: None, torn: Vec::new() };
-        self.make_directory(tree.root().to_owned())?;
-        self.sync.add_directory(tree.root().to_owned());
+        self.make_directory(segment_name::root(feed).to_owned())?;
+        self.sync.add_directory(segment_name::root(feed).to_owned());
         match Segment::create(&*self.files, about.clone()) {
             Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
@@ -365,7 +367,7 @@ impl Journal {
     /// is `misc` itself.
     fn block(&mut self, id: StreamId) -> bool {
         let stream = &mut self.streams[id.index()];
-        let has_misc = self.misc[stream.tree as usize].is_some_and(|misc| misc != id);
+        let has_misc = self.misc[stream.feed as usize].is_some_and(|misc| misc != id);
         if has_misc {
             stream.is_blocked = true;
             tracing::warn!(stream = %stream.key, "a file that is not ours has this stream's name: its lines go to misc.jsonl");

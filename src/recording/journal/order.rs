@@ -1,11 +1,11 @@
 //! What crosses the queue to the journal: data, events and time in the one order that the supervisor gave them.
 
+use crate::batch::Batch;
 use crate::clock::Stamp;
-use crate::connection::batch::Batch;
-use crate::recording::naming::layout::Tree;
-use crate::recording::naming::manifest::Origins;
 use crate::recording::rotation::Reason;
 use crate::recording::router::{NewStream, StreamId};
+use crate::tape::manifest::Origins;
+use crate::upbit::feed::Feed;
 use std::sync::Arc;
 
 /// What the supervisor tells the journal, in the one order of everything.
@@ -20,7 +20,7 @@ pub enum Order {
     /// Objects that were missed and fetched later, with their stamps: as [`Order::Event`], but they can wait.
     Missed(StreamId, Vec<(Stamp, String)>),
     /// What the exchange is asked from here on, per stream.
-    Describe(Tree, Arc<Origins>),
+    Describe(Feed, Arc<Origins>),
     /// Time passes, and periods end.
     Tick {
         /// The time.

@@ -8,10 +8,10 @@
 //! A file that was cut goes on at its new end, within a line perhaps; one that was lengthened has bytes that nobody
 //! received. Neither gets into the archive.
 
-use super::line;
 use super::segment::Seen;
 use crate::clock::Stamp;
-use crate::recording::files::{AppendFile, append_all};
+use crate::files::{AppendFile, append_all};
+use crate::tape::line;
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::Duration;
@@ -150,8 +150,8 @@ impl Lines<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::files::Files;
-    use crate::recording::files::disk::Disk;
+    use crate::files::Files;
+    use crate::files::disk::Disk;
     use proptest::prelude::*;
     use std::path::Path;
 

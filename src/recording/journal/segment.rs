@@ -7,9 +7,10 @@
 
 use super::displaced::Displacement;
 use crate::clock::Stamp;
-use crate::recording::files::{AppendFile, FileId, Files, StorageError};
-use crate::recording::naming::layout::SegmentName;
-use crate::recording::naming::manifest::{Origin, TornLine};
+use crate::files::{AppendFile, FileId, Files, StorageError};
+use crate::tape::manifest::{Origin, TornLine};
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
 use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,7 +64,7 @@ pub struct Finished {
 impl Segment {
     /// Begins a segment with a file that is not there yet.
     pub fn create(files: &dyn Files, about: Finished) -> Result<Self, StorageError> {
-        let path = about.name.tree.active(&about.name.stream);
+        let path = segment_name::active(about.name.feed, &about.name.stream);
         let file = files.create(&path).map_err(StorageError::at("create", &path))?;
         let id = Some(file.identify().map_err(StorageError::at("look at", &path))?.file);
         Ok(Self { file: Some(file), id, ..Self::resume(about, 0) })
@@ -234,7 +235,7 @@ impl Segment {
 
     /// Its path while it is active.
     pub fn path(&self) -> PathBuf {
-        self.about.name.tree.active(&self.about.name.stream)
+        segment_name::active(self.about.name.feed, &self.about.name.stream)
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> StorageError {
@@ -249,7 +250,7 @@ const NAMES: u32 = 1000;
 /// after the clock was set back it can be one microsecond, or a few, off the stamp of the first line. The directory has
 /// to be there.
 fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
-    let active = name.tree.active(&name.stream);
+    let active = segment_name::active(name.feed, &name.stream);
     for _ in 0..NAMES {
         if !is_taken(files, &name.sealed()) {
             match files.rename(&active, &name.plain()) {
@@ -273,7 +274,7 @@ pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName
         }
         name = name.next();
     }
-    Err(no_name(&name.tree.active(&name.stream)))
+    Err(no_name(&segment_name::active(name.feed, &name.stream)))
 }
 
 /// Whether there may be such a file: one that cannot be looked at has its name, too.

@@ -1,10 +1,10 @@
 //! The journal on a real disk, and on one that is full now and then.
 
 use super::*;
+use crate::batch::Batch;
 use crate::clock::Clock;
-use crate::connection::batch::Batch;
-use crate::recording::files::disk::Disk;
-use crate::recording::files::faulty::{Call, Faulty};
+use crate::files::disk::Disk;
+use crate::files::faulty::{Call, Faulty};
 use crate::recording::router::Router;
 use proptest::prelude::*;
 use std::path::Path;
@@ -41,7 +41,7 @@ impl Scene {
         let mut batch = Batch::default();
         batch.push(frame.as_bytes(), Clock::anchored(Stamp::default()).now());
         let stamp = Stamp::from_micros(micros).unwrap();
-        let lines = batch.entries().map(|(_, entry)| (stamp, self.router.route(Tree::Public, &entry))).collect();
+        let lines = batch.entries().map(|(_, entry)| (stamp, self.router.route(Feed::Public, &entry))).collect();
         self.orders.extend(self.router.take_fresh().into_iter().map(Order::Open));
         self.orders.push(Order::Lines(Routed { batch, lines }));
     }
@@ -113,7 +113,7 @@ proptest! {
     fn what_was_missed_is_resumed_where_the_disk_was_full(full_every in 2usize..6, lines in 1u64..60, size in 40u64..400) {
         let mut scene = Scene::new(full_every, size);
         let stream = StreamKey::from_stem("KRW-BTC_trade.healed").unwrap();
-        let id = scene.router.register(Tree::Public, stream);
+        let id = scene.router.register(Feed::Public, stream);
         scene.orders.extend(scene.router.take_fresh().into_iter().map(Order::Open));
         let object = |number: u64| format!("{{\"gap\":7,\"n\":{number}}}");
         let stamp = |number: u64| 1 + number * 7_000_000;
@@ -158,7 +158,7 @@ fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
 
 #[test]
 fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
-    use crate::events::Event;
+    use crate::tape::event::Event;
     let mut scene = Scene::new(0, 80);
     (0..3).for_each(|number| scene.frame(1 + number, &trade(0)));
     scene.run();
@@ -187,11 +187,11 @@ fn a_changed_subscription_ends_the_segment_before_its_first_line() {
         let trades = Subscription { kind: "trade".into(), codes: vec!["KRW-BTC".into()], ..Subscription::default() };
         Arc::new(Origins::of(&Request { subscriptions: vec![trades], format }))
     };
-    scene.orders.push(Order::Describe(Tree::Public, origins(Format::Default)));
+    scene.orders.push(Order::Describe(Feed::Public, origins(Format::Default)));
     scene.frame(1, &trade(0));
-    scene.orders.push(Order::Describe(Tree::Public, origins(Format::Default)));
+    scene.orders.push(Order::Describe(Feed::Public, origins(Format::Default)));
     scene.frame(2, &trade(1));
-    scene.orders.push(Order::Describe(Tree::Public, origins(Format::Simple)));
+    scene.orders.push(Order::Describe(Feed::Public, origins(Format::Simple)));
     scene.frame(3, &trade(2));
     scene.run();
     assert_eq!(scene.journal.take_ended(), BTreeMap::from([(Reason::Subscription, 1)]));

@@ -6,7 +6,7 @@ use super::{Plain, Recovery};
 use crate::clock::Stamp;
 use crate::clock::step::STEP;
 use crate::recording::mark::Mark;
-use crate::recording::naming::layout::Tree;
+use crate::upbit::feed::Feed;
 use std::time::Duration;
 
 /// Where no mark tells what was durable, this much before the last line is doubted, and where one does, nothing is further
@@ -37,18 +37,18 @@ impl Recovery<'_> {
         self.found.goes_back = last.any.is_some_and(|last| last.before(STEP) > self.now);
         self.found.epoch = epoch + u64::from(self.found.goes_back);
         debug_assert!(last.any.is_some() || active.is_empty() || epoch > 0, "what is there was noted");
-        for tree in Tree::ALL {
+        for feed in Feed::ALL {
             // Lines of an older time line say that the connection was there when this one began.
-            let began = history.epoch_start.filter(|_| self.past.has_data(tree));
-            let since = history.wanted_since[tree as usize];
+            let began = history.epoch_start.filter(|_| self.past.has_data(feed));
+            let since = history.wanted_since[feed as usize];
             // Up to the mark everything is on record, even where that cannot be read now.
             let marked = self.mark.filter(|_| history.is_incomplete).map(|mark| mark.durable);
-            let reached = last.data[tree as usize].max(history.gaps_until[tree as usize]);
+            let reached = last.data[feed as usize].max(history.gaps_until[feed as usize]);
             let reached = reached.or(began).or(since).or(marked);
             // An orderly end has put every gap on record.
-            let lost_since = history.lost_since[tree as usize].filter(|_| !is_clean);
-            let open = history.missing_since[tree as usize].into_iter().chain(lost_since).min();
-            self.found.reached[tree as usize] = reached.map(|reached| {
+            let lost_since = history.lost_since[feed as usize].filter(|_| !is_clean);
+            let open = history.missing_since[feed as usize].into_iter().chain(lost_since).min();
+            self.found.reached[feed as usize] = reached.map(|reached| {
                 let certain = if is_clean { reached } else { reached.min(self.durable(reached)) };
                 open.map_or(certain, |since| certain.min(since))
             });
@@ -62,8 +62,8 @@ impl Recovery<'_> {
         let history = &mut self.found.history;
         let mark = self.mark.filter(|mark| !self.found.is_clean && mark.epoch < history.epoch);
         let Some((mark, before)) = mark.zip(history.stepped_from) else { return };
-        let wanted = Tree::ALL.into_iter().filter(|tree| history.wanted_since[*tree as usize].is_some());
-        let doubted = wanted.map(|tree| Untold { tree, from: mark.durable, to: before });
+        let wanted = Feed::ALL.into_iter().filter(|feed| history.wanted_since[*feed as usize].is_some());
+        let doubted = wanted.map(|feed| Untold { feed, from: mark.durable, to: before });
         history.untold.extend(doubted.filter(|doubted| doubted.from < before).collect::<Vec<_>>());
     }
 

@@ -6,8 +6,8 @@
 //! ```
 
 use crate::clock::Stamp;
-use crate::recording::files::{Files, ReadFile};
-use crate::recording::journal::line;
+use crate::files::{Files, ReadFile};
+use crate::tape::line;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -131,8 +131,8 @@ impl Breaks<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::files::append_all;
-    use crate::recording::files::disk::Disk;
+    use crate::files::append_all;
+    use crate::files::disk::Disk;
 
     /// Longer than the lines of these tests, but for those that are too long.
     const LONGEST: usize = 400_000;

@@ -1,13 +1,14 @@
 //! Ends what a crash left unfinished, so that followers stay in step and nothing is glued to it. Every step can be
 //! repeated: after another crash in the middle, the next start does the same again.
 
-use crate::recording::files::{Files, StorageError, append_all};
-use crate::recording::journal::line;
+use crate::files::{Files, StorageError, append_all};
 use crate::recording::journal::segment::free_name;
-use crate::recording::naming::layout::SegmentName;
-use crate::recording::naming::manifest::TornLine;
 use crate::recording::seal::tally::Checksum;
 use crate::recording::seal::torn::copy_path;
+use crate::tape::line;
+use crate::tape::manifest::TornLine;
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
 use serde::de::IgnoredAny;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,14 +33,14 @@ impl Mender<'_> {
         name: SegmentName,
         (bytes, torn): (u64, &[u8]),
     ) -> Result<(SegmentName, Option<Torn>), StorageError> {
-        let active = name.tree.active(&name.stream);
+        let active = segment_name::active(name.feed, &name.stream);
         // The copy of a torn line bears the name that the segment will have.
         let name = free_name(self.files, name)?;
         let ended = if torn.is_empty() { None } else { self.end_line(&active, &name, (bytes, torn))? };
         let (directory, archived) = (name.directory(), name.plain());
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         self.files.rename(&active, &archived).map_err(StorageError::at("move to the archive", &active))?;
-        for changed in [directory, name.tree.root().to_owned()] {
+        for changed in [directory, segment_name::root(name.feed).to_owned()] {
             self.files.sync_directory(&changed).map_err(StorageError::at("sync the directory", &changed))?;
         }
         Ok((name, ended))
@@ -57,7 +58,7 @@ impl Mender<'_> {
             self.append_durably(path, b"\n")?;
             return Ok(None);
         }
-        let directory = name.tree.quarantine();
+        let directory = segment_name::quarantine(name.feed);
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         let file = name.plain();
         let offset = bytes - torn.len() as u64;

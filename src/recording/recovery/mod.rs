@@ -35,16 +35,17 @@ mod past;
 pub mod quarantine;
 mod unlisted;
 
-use super::files::{EntryKind, Files, Listed, StorageError};
-use super::journal::line;
 use super::journal::segment::{Finished, Segment};
 use super::mark::Mark;
-use super::naming::layout::{self, Archived, SegmentName, Tree};
-use super::naming::stream_key::StreamKey;
 use super::rotation::Rotation;
 use super::seal::compare::{Likeness, compare};
 use super::seal::torn::{self, Source};
 use crate::clock::Stamp;
+use crate::files::{EntryKind, Files, Listed, StorageError};
+use crate::tape::line;
+use crate::tape::segment_name::{self, Archived, SegmentName};
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use history::History;
 use inspect::{Inspected, inspect};
 use mend::Mender;
@@ -126,7 +127,7 @@ struct Recovery<'a> {
     past: Past,
     found: Recovered,
     /// Where torn lines begin of which there is a copy, by tree and plain name.
-    copies: BTreeMap<(Tree, String), Vec<u64>>,
+    copies: BTreeMap<(Feed, String), Vec<u64>>,
     /// There is a file of which nothing is known.
     has_unreadable: bool,
 }
@@ -142,15 +143,15 @@ struct Plain {
 impl Recovery<'_> {
     fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
         let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
-        for tree in Tree::ALL {
-            let archive = tree.archive();
+        for feed in Feed::ALL {
+            let archive = segment_name::archive(feed);
             for date in self.list(&archive)? {
                 let directory = archive.join(&date.name);
-                match date.name.to_str().is_some_and(layout::is_date_directory) {
-                    true if date.kind != EntryKind::Directory => self.move_away(tree, &directory, NO_DIRECTORY)?,
+                match date.name.to_str().is_some_and(segment_name::is_date_directory) {
+                    true if date.kind != EntryKind::Directory => self.move_away(feed, &directory, NO_DIRECTORY)?,
                     true => {
-                        self.put_date_in_order(tree, &directory, (&mut plain, &mut own))?;
-                        dates[tree as usize].push(directory);
+                        self.put_date_in_order(feed, &directory, (&mut plain, &mut own))?;
+                        dates[feed as usize].push(directory);
                     }
                     false => self.found.foreign.push(directory),
                 }
@@ -159,20 +160,20 @@ impl Recovery<'_> {
         // Where the time line of the last process had come to, wherever names of older ones may be.
         let reached = self.mark.map_or(self.now, |mark| mark.durable);
         self.found.history = past::read_history(self.files, own, reached)?;
-        self.past.asked = Tree::ALL.map(|tree| self.found.history.asked(tree));
-        let today = SegmentName { tree: Tree::Public, stream: StreamKey::misc(), first: self.now }.directory();
-        for tree in Tree::ALL {
+        self.past.asked = Feed::ALL.map(|feed| self.found.history.asked(feed));
+        let today = SegmentName { feed: Feed::Public, stream: StreamKey::misc(), first: self.now }.directory();
+        for feed in Feed::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =
-                dates[tree as usize].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
+                dates[feed as usize].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
             let newest = (self.found.history.epoch, self.found.history.epoch_start);
-            self.past.read_manifests(self.files, tree, past.into_iter(), newest)?;
-            self.past.read_manifests(self.files, tree, ahead.into_iter(), newest)?;
+            self.past.read_manifests(self.files, feed, past.into_iter(), newest)?;
+            self.past.read_manifests(self.files, feed, ahead.into_iter(), newest)?;
         }
         for segment in plain {
             self.put_archived_in_order(segment)?;
         }
-        for tree in Tree::ALL {
-            for name in unlisted::unlisted(self.files, tree, &dates[tree as usize])? {
+        for feed in Feed::ALL {
+            for name in unlisted::unlisted(self.files, feed, &dates[feed as usize])? {
                 let told = self.found.history.ended_in(&name.plain_name());
                 let epoch = told.unwrap_or_else(|| self.epoch_of([name.first; 2]));
                 let last = name.first;
@@ -184,7 +185,7 @@ impl Recovery<'_> {
 
     fn put_date_in_order(
         &mut self,
-        tree: Tree,
+        feed: Feed,
         directory: &Path,
         (plain, own): (&mut Vec<Plain>, &mut Vec<RecorderSegment>),
     ) -> Result<(), StorageError> {
@@ -194,13 +195,13 @@ impl Recovery<'_> {
         let is_there = |path: &Path| path.file_name().is_some_and(|name| names.contains(name));
         for entry in listed {
             let path = directory.join(&entry.name);
-            let archived = entry.name.to_str().and_then(|name| layout::parse_archived(tree, &date, name));
-            let is_beside = layout::BESIDE_SEGMENTS.iter().any(|own| entry.name == *own);
+            let archived = entry.name.to_str().and_then(|name| segment_name::parse_archived(feed, &date, name));
+            let is_beside = segment_name::BESIDE_SEGMENTS.iter().any(|own| entry.name == *own);
             if !entry.is_file() && (is_beside || archived.is_some()) {
-                self.move_away(tree, &path, NO_FILE)?;
+                self.move_away(feed, &path, NO_FILE)?;
                 continue;
             }
-            let is_own = |name: &SegmentName| tree == Tree::Public && name.stream == StreamKey::recorder();
+            let is_own = |name: &SegmentName| feed == Feed::Public && name.stream == StreamKey::recorder();
             match archived {
                 Some(Archived::Unfinished(name)) => {
                     let is_needed = !is_there(&name.plain()) && !is_there(&name.sealed());
@@ -228,7 +229,7 @@ impl Recovery<'_> {
         if !is_needed {
             return self.files.remove(&path).map_err(StorageError::at("remove", &path));
         }
-        self.move_away(name.tree, &path, "unfinished, and without its source")
+        self.move_away(name.feed, &path, "unfinished, and without its source")
     }
 
     /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
@@ -247,7 +248,7 @@ impl Recovery<'_> {
             }
             Inspected::Foreign | Inspected::Damaged => {
                 let reason = if inspected == Inspected::Damaged { DAMAGED } else { NOT_OURS };
-                self.move_away(name.tree, &path, reason)?;
+                self.move_away(name.feed, &path, reason)?;
                 Ok(None)
             }
             Inspected::Segment { last, bytes, torn, .. } => Ok(Some(Plain { name, last, bytes, torn })),
@@ -258,7 +259,7 @@ impl Recovery<'_> {
         let path = segment.name.plain();
         let told = self.found.history.ended_in(&segment.name.plain_name());
         let epoch = told.unwrap_or_else(|| self.epoch_of([segment.name.first, segment.last]));
-        self.past.note(epoch, segment.name.tree, &segment.name.stream, segment.last);
+        self.past.note(epoch, segment.name.feed, &segment.name.stream, segment.last);
         // An earlier start ended them, and may not have come to tell of them.
         let begin = segment.bytes - segment.torn.len() as u64;
         let mut torn = self.torn_before(&segment.name, if segment.torn.is_empty() { u64::MAX } else { begin })?;
@@ -275,7 +276,7 @@ impl Recovery<'_> {
     /// The torn lines of a segment that begin before `end` and of which there is a copy.
     fn torn_before(&self, name: &SegmentName, end: u64) -> Result<Vec<Torn>, StorageError> {
         let file = name.plain();
-        let offsets = self.copies.get(&(name.tree, name.plain_name())).into_iter().flatten();
+        let offsets = self.copies.get(&(name.feed, name.plain_name())).into_iter().flatten();
         let mut lines = Vec::new();
         for offset in offsets.filter(|offset| **offset < end) {
             let kept = torn::kept(self.files, name, *offset).map_err(StorageError::at("read", &file))?;
@@ -292,13 +293,13 @@ impl Recovery<'_> {
 
     fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
         let mut active = Vec::new();
-        for tree in Tree::ALL {
-            for entry in self.list(tree.root())? {
-                let path = tree.root().join(&entry.name);
-                let stream = entry.name.to_str().and_then(layout::parse_active);
+        for feed in Feed::ALL {
+            for entry in self.list(segment_name::root(feed))? {
+                let path = segment_name::root(feed).join(&entry.name);
+                let stream = entry.name.to_str().and_then(segment_name::parse_active);
                 match stream.filter(|_| entry.is_file()) {
-                    Some(stream) => active.extend(self.look_at_stream(tree, stream, &path)?),
-                    None if is_own(tree, &entry) => {}
+                    Some(stream) => active.extend(self.look_at_stream(feed, stream, &path)?),
+                    None if is_own(feed, &entry) => {}
                     None => self.found.foreign.push(path),
                 }
             }
@@ -306,10 +307,10 @@ impl Recovery<'_> {
         Ok(active)
     }
 
-    fn look_at_stream(&mut self, tree: Tree, stream: StreamKey, path: &Path) -> Result<Option<Plain>, StorageError> {
+    fn look_at_stream(&mut self, feed: Feed, stream: StreamKey, path: &Path) -> Result<Option<Plain>, StorageError> {
         let inspected = inspect(self.files, path, line::longest(&stream)).map_err(StorageError::at("read", path));
         let Some(inspected) = self.readable(inspected)? else {
-            let name = SegmentName { tree, stream, first: self.now };
+            let name = SegmentName { feed, stream, first: self.now };
             let moved = quarantine::set_aside(self.files, name)?;
             let kept = moved.kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.found.set_aside.push((self.newest_epoch(), kept));
@@ -320,14 +321,14 @@ impl Recovery<'_> {
             // Made for its first line, which never came.
             Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
             // Without these two names nothing can be recorded.
-            Inspected::Foreign if layout::is_needed(tree, &stream) => self.move_away(tree, path, NOT_OURS)?,
+            Inspected::Foreign if segment_name::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
-            Inspected::Damaged => self.move_away(tree, path, DAMAGED)?,
+            Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
             Inspected::Segment { first, last, bytes, torn } => {
-                self.past.note(self.newest_epoch(), tree, &stream, last);
+                self.past.note(self.newest_epoch(), feed, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
-                return Ok(Some(Plain { name: SegmentName { tree, stream, first }, last, bytes, torn }));
+                return Ok(Some(Plain { name: SegmentName { feed, stream, first }, last, bytes, torn }));
             }
         }
         Ok(None)
@@ -337,7 +338,7 @@ impl Recovery<'_> {
         let Plain { name, last, bytes, torn } = segment;
         let runs = !self.found.goes_back && !self.rotation.is_over(name.first, self.now);
         if self.found.is_clean && runs && torn.is_empty() {
-            let origins = self.found.history.last_origins(name.tree);
+            let origins = self.found.history.last_origins(name.feed);
             let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
             self.found.resumable.push(Segment::resume(
                 Finished { name, origin, epoch: self.found.epoch, last, bytes: None, torn: Vec::new() },
@@ -359,13 +360,13 @@ impl Recovery<'_> {
 
     /// Leaves a segment to the sealer, which is told what its lines answer to.
     fn push_to_backlog(&mut self, ended: Finished) {
-        let origins = self.found.history.origins_at(ended.name.tree, ended.name.first);
+        let origins = self.found.history.origins_at(ended.name.feed, ended.name.first);
         let origin = origins.and_then(|origins| origins.get(&ended.name.stream).cloned());
         self.found.backlog.push(Finished { origin, ..ended });
     }
 
-    fn move_away(&mut self, tree: Tree, path: &Path, reason: &'static str) -> Result<(), StorageError> {
-        self.found.quarantined.push(quarantine::quarantine(self.files, tree, path, reason)?);
+    fn move_away(&mut self, feed: Feed, path: &Path, reason: &'static str) -> Result<(), StorageError> {
+        self.found.quarantined.push(quarantine::quarantine(self.files, feed, path, reason)?);
         Ok(())
     }
 
@@ -391,13 +392,13 @@ impl Recovery<'_> {
 }
 
 /// Where torn lines begin of which there is a copy, in order.
-fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Tree, String), Vec<u64>>, StorageError> {
+fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>>, StorageError> {
     let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
-    for tree in Tree::ALL {
-        let quarantine = tree.quarantine();
+    for feed in Feed::ALL {
+        let quarantine = segment_name::quarantine(feed);
         let listed = files.list(&quarantine).map_err(StorageError::at("list", &quarantine))?;
         for (segment, offset) in listed.iter().filter_map(|entry| torn::parse_copy(entry.name.to_str()?)) {
-            copies.entry((tree, segment.to_owned())).or_default().push(offset);
+            copies.entry((feed, segment.to_owned())).or_default().push(offset);
         }
     }
     copies.values_mut().for_each(|offsets| offsets.sort_unstable());
@@ -405,8 +406,8 @@ fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Tree, String), Vec<u64>
 }
 
 /// Whether an entry of a tree's root that is no stream is one of ours.
-fn is_own(tree: Tree, entry: &Listed) -> bool {
-    let own = if entry.is_file() { layout::own_files(tree) } else { layout::own_directories(tree) };
+fn is_own(feed: Feed, entry: &Listed) -> bool {
+    let own = if entry.is_file() { segment_name::own_files(feed) } else { segment_name::own_directories(feed) };
     own.iter().any(|name| entry.name == *name)
 }
 

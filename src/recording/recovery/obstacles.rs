@@ -7,9 +7,10 @@
 //! ```
 
 use super::Recovery;
-use crate::recording::files::open::Obstacle;
-use crate::recording::files::{EntryKind, Files, Listed, StorageError};
-use crate::recording::naming::layout::{self, Tree};
+use crate::files::open::Obstacle;
+use crate::files::{EntryKind, Files, Listed, StorageError};
+use crate::tape::segment_name::{self};
+use crate::upbit::feed::Feed;
 use std::path::PathBuf;
 
 /// Why something is moved away that is not what its name says.
@@ -20,13 +21,13 @@ impl Recovery<'_> {
     /// Sees to it that our names are free, or what they should be.
     pub(super) fn clear_the_way(&mut self) -> Result<(), StorageError> {
         keep_others_out(self.files)?;
-        for tree in Tree::ALL {
-            let mut entries = self.list(tree.root())?;
+        for feed in Feed::ALL {
+            let mut entries = self.list(segment_name::root(feed))?;
             // What is in the way of the quarantine cannot go there before.
-            entries.sort_by_key(|entry| tree.quarantine().file_name() != Some(&entry.name));
+            entries.sort_by_key(|entry| segment_name::quarantine(feed).file_name() != Some(&entry.name));
             for entry in entries {
-                if let Some(reason) = in_the_way(tree, &entry) {
-                    self.move_away(tree, &tree.root().join(&entry.name), reason)?;
+                if let Some(reason) = in_the_way(feed, &entry) {
+                    self.move_away(feed, &segment_name::root(feed).join(&entry.name), reason)?;
                 }
             }
         }
@@ -35,12 +36,13 @@ impl Recovery<'_> {
 }
 
 /// Why an entry of a tree's root cannot stay, if it bears one of the names without which nothing can be recorded.
-fn in_the_way(tree: Tree, entry: &Listed) -> Option<&'static str> {
+fn in_the_way(feed: Feed, entry: &Listed) -> Option<&'static str> {
     let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name == *name);
-    let is_needed = |name: &str| layout::parse_active(name).is_some_and(|stream| layout::is_needed(tree, &stream));
-    if is_one_of(layout::own_directories(tree)) {
+    let is_needed =
+        |name: &str| segment_name::parse_active(name).is_some_and(|stream| segment_name::is_needed(feed, &stream));
+    if is_one_of(segment_name::own_directories(feed)) {
         (entry.kind != EntryKind::Directory).then_some(NO_DIRECTORY)
-    } else if is_one_of(layout::own_files(tree)) || entry.name.to_str().is_some_and(is_needed) {
+    } else if is_one_of(segment_name::own_files(feed)) || entry.name.to_str().is_some_and(is_needed) {
         (!entry.is_file()).then_some(NO_FILE)
     } else {
         None
@@ -50,7 +52,7 @@ fn in_the_way(tree: Tree, entry: &Listed) -> Option<&'static str> {
 /// The account's tree is for this user alone: what a copy or a restore has opened to others is closed, from the outside
 /// inwards, and told once.
 fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
-    let root = Tree::Private.root();
+    let root = segment_name::root(Feed::Private);
     let refused = |source| StorageError::at("keep the account's files in", root)(source);
     let Some(entry) = files.look(root).map_err(refused)? else { return Ok(()) };
     match entry.kind {
@@ -90,10 +92,13 @@ fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
 
 /// The directories of the account's tree, those above before those in them. One that cannot be listed is told of later.
 fn directories(files: &dyn Files) -> Vec<PathBuf> {
-    let tree = Tree::Private;
-    let archive = tree.archive();
+    let feed = Feed::Private;
+    let archive = segment_name::archive(feed);
     let listed = files.list(&archive).unwrap_or_default();
     let dates = listed.into_iter().filter(|entry| entry.kind == EntryKind::Directory);
     let dates = dates.map(|date| archive.join(date.name));
-    [tree.root().to_owned(), archive.clone(), tree.quarantine()].into_iter().chain(dates).collect()
+    [segment_name::root(feed).to_owned(), archive.clone(), segment_name::quarantine(feed)]
+        .into_iter()
+        .chain(dates)
+        .collect()
 }

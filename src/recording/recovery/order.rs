@@ -8,11 +8,13 @@
 
 use super::past::manifest;
 use crate::clock::Stamp;
-use crate::recording::files::lines::{LONGEST_OWN, Lines};
-use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::{SegmentName, Tree};
-use crate::recording::naming::stream_key::StreamKey;
+use crate::files::lines::{LONGEST_OWN, Lines};
+use crate::files::{Files, StorageError};
 use crate::recording::rotation::Reason;
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -77,7 +79,7 @@ pub(super) fn in_order(
 fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
     let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
     // One that cannot be read tells nothing here; the user is told where its events are read.
-    if let Ok(active) = files.read(&Tree::Public.active(&StreamKey::recorder())) {
+    if let Ok(active) = files.read(&segment_name::active(Feed::Public, &StreamKey::recorder())) {
         told.read("recorder.jsonl", active);
     }
     for segment in segments {

@@ -11,11 +11,13 @@
 use super::history::{Asked, History};
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
-use crate::recording::files::lines::{LONGEST_OWN, Lines};
-use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::{SegmentName, Tree};
-use crate::recording::naming::manifest::Entry;
-use crate::recording::naming::stream_key::StreamKey;
+use crate::files::lines::{LONGEST_OWN, Lines};
+use crate::files::{Files, StorageError};
+use crate::tape::manifest::Entry;
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,12 +41,12 @@ pub(super) struct Last {
 
 impl Past {
     /// A line stamped `last` is there.
-    pub(super) fn note(&mut self, epoch: u64, tree: Tree, stream: &StreamKey, last: Stamp) {
-        let is_proof = self.is_proof(tree, stream);
+    pub(super) fn note(&mut self, epoch: u64, feed: Feed, stream: &StreamKey, last: Stamp) {
+        let is_proof = self.is_proof(feed, stream);
         let noted = self.by_epoch.entry(epoch).or_default();
         noted.any = noted.any.max(Some(last));
         if is_proof {
-            let data = &mut noted.data[tree as usize];
+            let data = &mut noted.data[feed as usize];
             *data = (*data).max(Some(last));
         }
     }
@@ -60,8 +62,8 @@ impl Past {
     }
 
     /// Whether there is a line from the exchange in any time line.
-    pub(super) fn has_data(&self, tree: Tree) -> bool {
-        self.by_epoch.values().any(|last| last.data[tree as usize].is_some())
+    pub(super) fn has_data(&self, feed: Feed) -> bool {
+        self.by_epoch.values().any(|last| last.data[feed as usize].is_some())
     }
 
     /// Reads manifests, those of `directories` in their order, until one knows a line from the exchange: of the newest time
@@ -69,11 +71,11 @@ impl Past {
     pub(super) fn read_manifests(
         &mut self,
         files: &dyn Files,
-        tree: Tree,
+        feed: Feed,
         directories: impl Iterator<Item = PathBuf>,
         (epoch, since): (u64, Option<Stamp>),
     ) -> Result<(), StorageError> {
-        let first = since.map(|first| SegmentName { tree, stream: StreamKey::misc(), first }.directory());
+        let first = since.map(|first| SegmentName { feed, stream: StreamKey::misc(), first }.directory());
         let mut found = None;
         for directory in directories {
             let is_older = first.as_ref().is_none_or(|first| directory < *first);
@@ -83,8 +85,8 @@ impl Past {
             for entry in manifest(files, &directory)? {
                 let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
                 if let (Some(stream), Some(last)) = (stream, last) {
-                    found = found.max(Some(entry.epoch).filter(|_| self.is_proof(tree, &stream)));
-                    self.note(entry.epoch, tree, &stream, last);
+                    found = found.max(Some(entry.epoch).filter(|_| self.is_proof(feed, &stream)));
+                    self.note(entry.epoch, feed, &stream, last);
                 }
             }
         }
@@ -93,9 +95,9 @@ impl Past {
 
     /// Whether the lines of a stream prove that the feed of its tree lived. A status, or a stream that nobody asked for, keeps
     /// coming on a connection of which every stream is mute; of the account, which may be quiet for days, any line does.
-    fn is_proof(&self, tree: Tree, stream: &StreamKey) -> bool {
-        let is_asked = self.asked[tree as usize].as_ref().is_none_or(|asked| asked.has(stream));
-        let is_data = tree == Tree::Private || (*stream != StreamKey::misc() && is_asked);
+    fn is_proof(&self, feed: Feed, stream: &StreamKey) -> bool {
+        let is_asked = self.asked[feed as usize].as_ref().is_none_or(|asked| asked.has(stream));
+        let is_data = feed == Feed::Private || (*stream != StreamKey::misc() && is_asked);
         *stream != StreamKey::recorder() && !stream.is_healed() && is_data
     }
 }
@@ -114,7 +116,7 @@ pub(super) fn read_history(
             history.is_incomplete = true;
         }
     }
-    let active = Tree::Public.active(&StreamKey::recorder());
+    let active = segment_name::active(Feed::Public, &StreamKey::recorder());
     let read = match files.read(&active) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         file => file.and_then(|file| history.read(file, None)).map_err(StorageError::at("read", &active)),

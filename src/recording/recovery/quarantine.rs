@@ -1,9 +1,11 @@
 //! Where files go that bear one of our names and do not hold what it says: moved, never changed, never removed. Those that
 //! cannot be read go where the next start will try again.
 
-use crate::recording::files::{EntryKind, Files, StorageError};
+use crate::files::{EntryKind, Files, StorageError};
 use crate::recording::journal::segment::free_name;
-use crate::recording::naming::layout::{SegmentName, Tree};
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
+use crate::upbit::feed::Feed;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,26 +23,26 @@ pub struct Quarantined {
 /// Moves a file into the quarantine of its tree, and says so.
 pub fn quarantine(
     files: &dyn Files,
-    tree: Tree,
+    feed: Feed,
     file: &Path,
     reason: &'static str,
 ) -> Result<Quarantined, StorageError> {
-    let moved = keep(files, tree, file, reason)?;
+    let moved = keep(files, feed, file, reason)?;
     tracing::warn!(file = %file.display(), kept = %moved.kept.display(), reason, "quarantined");
     Ok(moved)
 }
 
 /// Moves a file into the quarantine of its tree, beside any of the same name that is there already.
-pub fn keep(files: &dyn Files, tree: Tree, file: &Path, reason: &'static str) -> Result<Quarantined, StorageError> {
+pub fn keep(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) -> Result<Quarantined, StorageError> {
     /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
     const COPIES: u32 = 1000;
-    let mut directory = tree.quarantine();
+    let mut directory = segment_name::quarantine(feed);
     let mut copies = 0..COPIES;
     if file == directory {
         // What is in the way of the quarantine itself stays beside it.
-        (directory, copies) = (tree.root().to_owned(), 1..COPIES);
+        (directory, copies) = (segment_name::root(feed).to_owned(), 1..COPIES);
     } else {
-        make(files, tree, &directory)?;
+        make(files, feed, &directory)?;
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     for copy in copies {
@@ -56,15 +58,15 @@ pub fn keep(files: &dyn Files, tree: Tree, file: &Path, reason: &'static str) ->
     Err(StorageError::at("find a free name in the quarantine for", file)(io::ErrorKind::AlreadyExists.into()))
 }
 
-fn make(files: &dyn Files, tree: Tree, directory: &Path) -> Result<(), StorageError> {
-    clear(files, tree, directory, EntryKind::Directory)?;
+fn make(files: &dyn Files, feed: Feed, directory: &Path) -> Result<(), StorageError> {
+    clear(files, feed, directory, EntryKind::Directory)?;
     files.make_directory(directory).map_err(StorageError::at("make the directory", directory))
 }
 
 /// Sees to it that a name of ours is free, or what it should be: what is in its way goes to the quarantine.
 pub fn clear(
     files: &dyn Files,
-    tree: Tree,
+    feed: Feed,
     path: &Path,
     wanted: EntryKind,
 ) -> Result<Option<Quarantined>, StorageError> {
@@ -75,18 +77,18 @@ pub fn clear(
         (_, EntryKind::Link) => "it is a link",
         _ => "it is no file",
     };
-    quarantine(files, tree, path, reason).map(Some)
+    quarantine(files, feed, path, reason).map(Some)
 }
 
 /// The same of a directory and those above it.
 pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), StorageError> {
     let mut above: Vec<&Path> = directory.ancestors().filter(|above| !above.as_os_str().is_empty()).collect();
     above.reverse();
-    let private = Tree::Private.root();
+    let private = segment_name::root(Feed::Private);
     for path in above {
         // What is in the way of the account's tree cannot go into it.
-        let tree = if path.starts_with(private) && path != private { Tree::Private } else { Tree::Public };
-        clear(files, tree, path, EntryKind::Directory)?;
+        let feed = if path.starts_with(private) && path != private { Feed::Private } else { Feed::Public };
+        clear(files, feed, path, EntryKind::Directory)?;
     }
     Ok(())
 }
@@ -94,11 +96,11 @@ pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), Stor
 /// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
 /// archive, under the time of this start.
 pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, StorageError> {
-    let (active, name) = (name.tree.active(&name.stream), free_name(files, name)?);
+    let (active, name) = (segment_name::active(name.feed, &name.stream), free_name(files, name)?);
     let (directory, kept) = (name.directory(), name.plain());
     files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
     files.rename(&active, &kept).map_err(StorageError::at("move to the archive", &active))?;
-    for changed in [directory.as_path(), name.tree.root()] {
+    for changed in [directory.as_path(), segment_name::root(name.feed)] {
         files.sync_directory(changed).map_err(StorageError::at("sync the directory", changed))?;
     }
     Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })
@@ -107,7 +109,7 @@ pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::files::disk::Disk;
+    use crate::files::disk::Disk;
 
     #[test]
     fn a_second_file_of_the_same_name_does_not_replace_the_first() {
@@ -115,7 +117,7 @@ mod tests {
         let disk = Disk::open(directory.path()).unwrap();
         let kept = ["one", "two"].map(|content| {
             std::fs::write(directory.path().join("x.zst"), content).unwrap();
-            quarantine(&disk, Tree::Private, Path::new("x.zst"), "it is a test").unwrap().kept
+            quarantine(&disk, Feed::Private, Path::new("x.zst"), "it is a test").unwrap().kept
         });
         assert_eq!(kept, ["private/quarantine/x.zst", "private/quarantine/x.zst.1"].map(PathBuf::from));
         assert_eq!(std::fs::read_to_string(directory.path().join(&kept[0])).unwrap(), "one");

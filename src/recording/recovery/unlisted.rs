@@ -4,8 +4,9 @@
 //! midnight. The sealer puts the line back.
 
 use super::past::manifest;
-use crate::recording::files::{Files, StorageError};
-use crate::recording::naming::layout::{self, Archived, SegmentName, Tree};
+use crate::files::{Files, StorageError};
+use crate::tape::segment_name::{self, Archived, SegmentName};
+use crate::upbit::feed::Feed;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ const DIRECTORIES: usize = 2;
 /// Sealed files of a tree that no manifest lists; `directories` are in the order of their dates.
 pub(super) fn unlisted(
     files: &dyn Files,
-    tree: Tree,
+    feed: Feed,
     directories: &[PathBuf],
 ) -> Result<Vec<SegmentName>, StorageError> {
     let mut found = Vec::new();
@@ -30,7 +31,7 @@ pub(super) fn unlisted(
         // One that cannot be listed was mentioned already.
         for entry in files.list(directory).unwrap_or_default() {
             let name = entry.name.to_str().filter(|name| entry.is_file() && !listed.contains(*name));
-            match name.and_then(|name| layout::parse_archived(tree, &date, name)) {
+            match name.and_then(|name| segment_name::parse_archived(feed, &date, name)) {
                 Some(Archived::Sealed(name)) if is_alone(files, &name.plain()) => found.push(name),
                 _ => {}
             }

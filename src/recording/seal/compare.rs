@@ -8,7 +8,7 @@
 use super::SealError;
 use super::tally::{Checksum, Measured, Tally};
 use super::torn::{LessTorn, Source};
-use crate::recording::files::{Files, StorageError};
+use crate::files::{Files, StorageError};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 

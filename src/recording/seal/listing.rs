@@ -1,10 +1,10 @@
 //! Appending to the manifest of an archive directory.
 
-use crate::recording::files::lines::{LONGEST_OWN, Lines, ends_with_break};
-use crate::recording::files::{Files, StorageError, append_all};
-use crate::recording::naming::layout::SegmentName;
-use crate::recording::naming::manifest::Entry;
+use crate::files::lines::{LONGEST_OWN, Lines, ends_with_break};
+use crate::files::{Files, StorageError, append_all};
 use crate::recording::seal::tally::Checksum;
+use crate::tape::manifest::Entry;
+use crate::tape::segment_name::SegmentName;
 use std::io;
 use std::path::Path;
 

@@ -12,12 +12,12 @@ pub mod listing;
 pub mod tally;
 pub mod torn;
 
-use super::files::{AppendFile, EntryKind, Files, StorageError};
 use super::journal::displaced::Displaced;
 use super::journal::segment::Finished;
-use super::naming::manifest::{Entry, TornLine};
 use super::recovery::quarantine::{Quarantined, clear, quarantine};
 use crate::clock::Stamp;
+use crate::files::{AppendFile, EntryKind, Files, StorageError};
+use crate::tape::manifest::{Entry, TornLine};
 use compare::{Figures, Likeness, compare};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ impl Sealer {
     /// Seals one segment.
     pub fn step(&self, finished: &Finished) -> Result<Sealed, SealError> {
         let name = &finished.name;
-        clear(&*self.files, name.tree, &name.manifest(), EntryKind::File)?;
+        clear(&*self.files, name.feed, &name.manifest(), EntryKind::File)?;
         let torn = self.left_out(finished)?;
         let likeness = compare(&*self.files, Source { name, torn: &torn }, &self.stop)?;
         let was_interrupted = !matches!(likeness, Likeness::Missing);
@@ -124,7 +124,7 @@ impl Sealer {
     /// Sees to it that there is a sealed file which holds its source. Returns the one of the two that had to go as well.
     fn settle(&self, source: Source<'_>, likeness: Likeness) -> Result<(Figures, Option<Quarantined>), SealError> {
         let name = source.name;
-        let move_away = |path: &Path, reason| quarantine(&*self.files, name.tree, path, reason).map(Some);
+        let move_away = |path: &Path, reason| quarantine(&*self.files, name.feed, path, reason).map(Some);
         Ok(match likeness {
             Likeness::Missing => (self.write_sealed(source)?, None),
             Likeness::Holds(figures) => (*figures, None),

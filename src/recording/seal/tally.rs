@@ -1,7 +1,7 @@
 //! What is known of some bytes after reading them once. Pure.
 
 use crate::clock::Stamp;
-use crate::recording::journal::line;
+use crate::tape::line;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 

@@ -1,10 +1,11 @@
 //! Sealing on a real disk, whole and interrupted.
 
 use super::*;
-use crate::recording::files::append_all;
-use crate::recording::files::disk::Disk;
-use crate::recording::naming::layout::{SegmentName, Tree};
-use crate::recording::naming::stream_key::StreamKey;
+use crate::files::append_all;
+use crate::files::disk::Disk;
+use crate::tape::segment_name::SegmentName;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 
 struct Scene {
     _directory: tempfile::TempDir,
@@ -17,7 +18,7 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         let disk = Arc::new(Disk::open(directory.path()).unwrap());
         let name = SegmentName {
-            tree: Tree::Public,
+            feed: Feed::Public,
             stream: StreamKey::from_stem("KRW-BTC_trade").unwrap(),
             first: Stamp::from_micros(1_795_324_324_000_000).unwrap(),
         };

@@ -2,7 +2,7 @@
 
 use super::{Report, Stop};
 use crate::clock::{self, Clock};
-use crate::recording::files::StorageError;
+use crate::files::StorageError;
 use crate::recording::journal::segment::Finished;
 use crate::recording::lock::Lock;
 use crate::recording::mark::Mark;

@@ -16,11 +16,11 @@
 
 mod reserve;
 
-use super::files::{Files, StorageError};
 use super::journal::{Journal, Order};
 use super::sync::SyncJob;
 use super::threads::{Report, Stop};
 use crate::clock::{self, Clock, Instant, Stamp};
+use crate::files::{Files, StorageError};
 use reserve::Reserve;
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -4,8 +4,8 @@
 //! renew ──▶ held ──an event finds no room──▶ released ──there is room again──▶ held
 //! ```
 
-use crate::recording::files::Files;
-use crate::recording::naming::layout::RESERVE;
+use crate::files::Files;
+use crate::tape::segment_name::RESERVE;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! The writer on a real disk, and what it tells the syncer.
 
 use super::*;
-use crate::events::Event;
-use crate::recording::files::disk::Disk;
+use crate::files::disk::Disk;
 use crate::recording::journal::Step;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
+use crate::tape::event::Event;
 
 #[tokio::test]
 async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_it() {

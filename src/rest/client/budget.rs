@@ -11,10 +11,10 @@
 //! its lock back. Nothing is synced, for after a power cut the last second is over.
 
 use crate::clock::Stamp;
-use crate::recording::files::disk::Disk;
-use crate::recording::files::open::{Access, Obstacle};
-use crate::recording::naming::layout::Tree;
+use crate::files::disk::Disk;
+use crate::files::open::{Access, Obstacle};
 use crate::recording::recovery::quarantine::quarantine;
+use crate::upbit::feed::Feed;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,7 @@ impl Budget {
         let path = Path::new(FILE);
         match self.disk.file(path, Access::Update) {
             Err(error) if Obstacle::of(&error).is_some() => {
-                quarantine(&self.disk, Tree::Public, path, "it is no file of ours").map_err(|error| error.source)?;
+                quarantine(&self.disk, Feed::Public, path, "it is no file of ours").map_err(|error| error.source)?;
                 self.disk.file(path, Access::Update)
             }
             file => file,

@@ -9,8 +9,8 @@
 use super::request::Request;
 use crate::clock::{self, Clock};
 use crate::config::Url;
-use crate::connection::dial::network::{Network, NetworkStream};
-use crate::connection::dial::{Dial, DialError};
+use crate::net::network::{Network, NetworkStream};
+use crate::net::{Dial, DialError};
 use crate::printable;
 use crate::upbit::auth::Secret;
 use crate::upbit::limits::Answer;

@@ -255,7 +255,7 @@ impl Client {
         let status = answer.status;
         match answer.unbelieved() {
             Some(stated) => {
-                let stated = crate::status::duration(stated);
+                let stated = crate::ops::status::duration(stated);
                 tracing::error!(status, stated, %until, "the exchange asks to be left alone for longer than is believed");
             }
             None => tracing::warn!(status, %until, "the exchange asks to be left alone for a while"),

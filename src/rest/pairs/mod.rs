@@ -20,7 +20,7 @@ use super::markets::{FILE, Markets};
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
 use crate::desired::Listed;
-use crate::status;
+use crate::ops::status;
 use evidence::ListingEvidence;
 use std::future::Future;
 use std::io;

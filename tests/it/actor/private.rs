@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame, protocol::frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::connection::session::Settings;
-use upbit_recorder::connection::{ConnectionId, Notice, Stage, What};
+use upbit_recorder::connection::{Notice, Stage, What};
 use upbit_recorder::upbit::auth::{Credentials, JwtAlgorithm, Secret};
+use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::refusal::Objection;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 
@@ -23,7 +24,7 @@ fn rig() -> Rig {
     };
     let my_order = Subscription { kind: "myOrder".into(), ..Subscription::default() };
     let request = Request { subscriptions: vec![my_order], format: Format::Default };
-    let settings = Settings { id: ConnectionId::Private, config: config(), credentials: Some(credentials) };
+    let settings = Settings { id: Feed::Private, config: config(), credentials: Some(credentials) };
     Rig::asking(&request, settings, 8)
 }
 

@@ -10,13 +10,14 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
+use upbit_recorder::batch::Entry;
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, sleep_until};
 use upbit_recorder::config::{self, ConnectionConfig, Sources, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
-use upbit_recorder::connection::batch::Entry;
-use upbit_recorder::connection::dial::{Dial, DialError, Opened};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{ConnectionId, Delivery, Notice, Stage, What};
+use upbit_recorder::connection::{Delivery, Notice, Stage, What};
+use upbit_recorder::net::{Dial, DialError, Opened};
+use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 
 pub(crate) const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC"}"#;
@@ -77,7 +78,7 @@ impl Rig {
     }
 
     pub(crate) fn with(config: ConnectionConfig, slots: usize) -> Self {
-        Self::asking(&request(&["KRW-BTC"]), Settings { id: ConnectionId::Public, config, credentials: None }, slots)
+        Self::asking(&request(&["KRW-BTC"]), Settings { id: Feed::Public, config, credentials: None }, slots)
     }
 
     pub(crate) fn asking(request: &Request, settings: Settings, slots: usize) -> Self {

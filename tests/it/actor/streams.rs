@@ -3,14 +3,15 @@
 use super::rig::*;
 use std::time::Duration;
 use upbit_recorder::connection::session::Settings;
-use upbit_recorder::connection::{ConnectionId, Notice, Stage, Suspect, What};
+use upbit_recorder::connection::{Notice, Stage, Suspect, What};
+use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 
 fn rig(kinds: &[&str], codes: &[&str]) -> Rig {
     let codes: Vec<String> = codes.iter().map(|&code| code.to_owned()).collect();
     let of = |kind: &&str| Subscription { kind: (*kind).into(), codes: codes.clone(), ..Subscription::default() };
     let request = Request { subscriptions: kinds.iter().map(of).collect(), format: Format::Simple };
-    let settings = Settings { id: ConnectionId::Public, config: config(), credentials: None };
+    let settings = Settings { id: Feed::Public, config: config(), credentials: None };
     Rig::asking(&request, settings, 64)
 }
 

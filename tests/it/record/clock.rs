@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use upbit_recorder::assembly::{self, Ending, Place};
 use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
-use upbit_recorder::connection::dial::network::Network;
-use upbit_recorder::connection::dial::tls;
+use upbit_recorder::daemon::assembly::{self, Ending, Place};
 use upbit_recorder::desired::Listed;
-use upbit_recorder::recording::files::disk::Disk;
+use upbit_recorder::files::disk::Disk;
+use upbit_recorder::history::healing::{self, Healer};
+use upbit_recorder::net::network::Network;
+use upbit_recorder::net::tls;
 use upbit_recorder::recording::threads;
-use upbit_recorder::rest::healing::{self, Healer};
 
 const HOUR: i64 = 3_600_000_000;
 

@@ -2,9 +2,9 @@
 
 use super::Scene;
 use crate::support::{eventually, split};
-use upbit_recorder::archive::Tape;
 use upbit_recorder::clock::Stamp;
-use upbit_recorder::recording::naming::stream_key::StreamKey;
+use upbit_recorder::tape::reader::Tape;
+use upbit_recorder::tape::stream_key::StreamKey;
 
 #[test]
 fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {

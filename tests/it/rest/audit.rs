@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 use upbit_recorder::clock::{Clock, Stamp};
-use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
-use upbit_recorder::recording::naming::stream_key::StreamKey;
+use upbit_recorder::tape::segment_name::SegmentName;
+use upbit_recorder::tape::stream_key::StreamKey;
+use upbit_recorder::upbit::feed::Feed;
 
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 1_440 * MINUTE;
@@ -54,7 +55,7 @@ fn recorded(trades: &[Value]) -> Vec<String> {
 /// Writes a segment that waits for its compression.
 fn write(data_dir: &Path, stream: &str, lines: &[String]) {
     let first = Stamp::from_micros(split(&lines[0]).0).unwrap();
-    let name = SegmentName { tree: Tree::Public, stream: StreamKey::from_stem(stream).unwrap(), first };
+    let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), first };
     fs::create_dir_all(data_dir.join(name.directory())).unwrap();
     fs::write(data_dir.join(name.plain()), lines.join("\n") + "\n").unwrap();
 }

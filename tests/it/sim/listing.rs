@@ -11,9 +11,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use upbit_recorder::config::Config;
-use upbit_recorder::recording::naming::manifest::Origins;
 use upbit_recorder::rest::markets::Markets;
 use upbit_recorder::rest::pairs::Lister;
+use upbit_recorder::tape::manifest::Origins;
 use upbit_recorder::upbit::subscription::Request;
 
 const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];

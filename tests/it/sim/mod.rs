@@ -26,7 +26,7 @@ use disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};
 use plan::Plan;
 use std::ops::Range;
 use std::time::Duration;
-use upbit_recorder::recording::files::EntryKind;
+use upbit_recorder::files::EntryKind;
 
 /// After this many failures the rest would tell nothing new.
 const FAILURES: usize = 3;

@@ -28,7 +28,7 @@ use super::world::{Ended, Lived};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use upbit_recorder::clock::Instant;
-use upbit_recorder::connection::ConnectionId;
+use upbit_recorder::upbit::feed::Feed;
 
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -45,7 +45,7 @@ const NOTICED: Duration = Duration::from_secs(61);
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
 
-const CONNECTIONS: [ConnectionId; 2] = [ConnectionId::Public, ConnectionId::Private];
+const CONNECTIONS: [Feed; 2] = [Feed::Public, Feed::Private];
 
 /// See the module.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl Oracle {
     }
 
     /// Finds the object of every line: it was sent, it is there once, and the order is that of sending.
-    fn match_lines(&mut self, tape: &Tape, books: &Books, id: ConnectionId) -> Matched {
+    fn match_lines(&mut self, tape: &Tape, books: &Books, id: Feed) -> Matched {
         let side = books.side(id);
         let by_content: HashMap<&[u8], usize> =
             side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
@@ -193,7 +193,7 @@ impl Oracle {
     }
 
     /// What may be missing right after the last life, beside what was missing before.
-    fn check_bound(&mut self, id: ConnectionId, matched: &Matched) {
+    fn check_bound(&mut self, id: Feed, matched: &Matched) {
         let Some(lived) = self.lives.last() else { return };
         let is_orderly = matches!(lived.ended, Ended::Orderly);
         let is_held = lived.life.has_sound_disk() || (is_orderly && lived.life.has_honest_disk());
@@ -235,7 +235,7 @@ impl Oracle {
     }
 
     /// Everything that was handed over and is not on disk has its place in a gap.
-    fn check_missing(&mut self, id: ConnectionId, matched: &Matched, gaps: &[Gap]) {
+    fn check_missing(&mut self, id: Feed, matched: &Matched, gaps: &[Gap]) {
         let (mut faults, mut before) = (Vec::new(), Moment::default());
         for (index, sent) in matched.side.sent.iter().enumerate() {
             if let Some(moment) = matched.moments.get(&index) {
@@ -253,7 +253,7 @@ impl Oracle {
     }
 
     /// While there was no socket, there is a gap.
-    fn check_coverage(&mut self, id: ConnectionId, matched: &Matched, (gaps, beginning): (&[Gap], Moment)) {
+    fn check_coverage(&mut self, id: Feed, matched: &Matched, (gaps, beginning): (&[Gap], Moment)) {
         let (side, mut faults) = (&matched.side, Vec::new());
         let mut reached = beginning;
         for (number, session) in side.sessions.iter().enumerate() {
@@ -280,7 +280,7 @@ impl Oracle {
     }
 
     /// While the process did not run, there is a gap.
-    fn check_frozen(&mut self, id: ConnectionId, gaps: &[Gap], beginning: Moment) {
+    fn check_frozen(&mut self, id: Feed, gaps: &[Gap], beginning: Moment) {
         let mut faults = Vec::new();
         for frozen in self.lives.iter().flat_map(|lived| &lived.frozen) {
             let suspended = u64::try_from(frozen.suspended.as_micros()).unwrap();
@@ -295,7 +295,7 @@ impl Oracle {
     }
 
     /// A line may have waited until it was read, and is never stamped before.
-    fn check_stamps(&mut self, id: ConnectionId, matched: &Matched) {
+    fn check_stamps(&mut self, id: Feed, matched: &Matched) {
         let is_early = |(index, moment): &(&usize, &Moment)| {
             let read = matched.side.read_on(&matched.side.sent[**index]).map(|read| self.time.on(read));
             read.is_some_and(|read| read.line == moment.line && moment.stamp < read.stamp)
@@ -311,7 +311,7 @@ impl Oracle {
     }
 
     /// Streams that were mute for longer than it takes to notice are in a gap, whatever kept their socket warm.
-    fn check_mute(&mut self, id: ConnectionId, matched: &Matched, tape: &Tape) {
+    fn check_mute(&mut self, id: Feed, matched: &Matched, tape: &Tape) {
         let mut faults = Vec::new();
         for MuteTime { session, streams, from, to } in &matched.side.mutes {
             let life = self.life_at(*from);
@@ -339,7 +339,7 @@ impl Oracle {
     }
 
     /// Nothing was recorded while nobody listened. Where the doubt is about what was written, there may be lines.
-    fn check_emptiness(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
+    fn check_emptiness(&mut self, id: Feed, tape: &Tape, matched: &Matched) {
         let data = matched.moments.iter().filter(|(index, _)| !matched.misc.contains(index));
         let moments: BTreeSet<Moment> = data.map(|(_, moment)| *moment).collect();
         let empty = self.gap_events(tape, id);
@@ -357,12 +357,12 @@ impl Oracle {
 
     /// No gap of market data begins at a line that proves nothing: what came before it may be missing as well. That of a kill
     /// begins where the disk is in doubt, which may be anywhere.
-    fn check_beginnings(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
+    fn check_beginnings(&mut self, id: Feed, tape: &Tape, matched: &Matched) {
         let moments: BTreeSet<Moment> =
             matched.misc.iter().filter_map(|index| matched.moments.get(index)).copied().collect();
         let is_judged = |gap: &serde_json::Value| {
             let by_data = ["disconnected", "stopped", "suspected"].iter().any(|kind| gap["kind"] == *kind);
-            by_data && id == ConnectionId::Public
+            by_data && id == Feed::Public
         };
         let begins = self.gap_events(tape, id).filter(|(_, event)| is_judged(event)).map(gap);
         let data = matched.moments.iter().filter(|(index, _)| !matched.misc.contains(index));
@@ -379,7 +379,7 @@ impl Oracle {
     }
 
     /// What had been durable for a while when a process was killed is in no doubt, as far as the next start could read.
-    fn check_doubts(&mut self, id: ConnectionId, tape: &Tape, matched: &Matched) {
+    fn check_doubts(&mut self, id: Feed, tape: &Tape, matched: &Matched) {
         let killed: Vec<Gap> = self.gap_events(tape, id).filter(|(_, gap)| gap["kind"] == "killed").map(gap).collect();
         let is_doubted = |(index, moment): &(&usize, &Moment)| {
             let sent = &matched.side.sent[**index];
@@ -402,7 +402,7 @@ impl Oracle {
     }
 
     /// The manifest says how often stamps had gone back.
-    fn check_epochs(&mut self, id: ConnectionId, matched: &Matched) {
+    fn check_epochs(&mut self, id: Feed, matched: &Matched) {
         let is_wrong = |(index, epoch): &&(usize, u64)| {
             let moment = matched.moments.get(index);
             moment.and_then(|moment| self.time.epoch(*moment)).is_some_and(|expected| expected != *epoch)
@@ -414,14 +414,14 @@ impl Oracle {
         self.tell(&format!("{id}: a manifest has the wrong epoch"), &faults);
     }
 
-    fn gap_events<'a>(&self, tape: &'a Tape, id: ConnectionId) -> impl Iterator<Item = (usize, &'a serde_json::Value)> {
+    fn gap_events<'a>(&self, tape: &'a Tape, id: Feed) -> impl Iterator<Item = (usize, &'a serde_json::Value)> {
         let lines = self.time.lines_of(tape);
         let is_own = move |event: &serde_json::Value| event["event"] == "gap" && event["connection"] == id.to_string();
         lines.into_iter().zip(&tape.events).filter(move |(_, event)| is_own(event))
     }
 
     /// The gaps of a connection, or of a stream of it, in order; those that touch or overlap are one.
-    fn gaps(&self, tape: &Tape, id: ConnectionId, stream: Option<&str>) -> Vec<Gap> {
+    fn gaps(&self, tape: &Tape, id: Feed, stream: Option<&str>) -> Vec<Gap> {
         let has = |event: &serde_json::Value| {
             stream
                 .is_none_or(|stream| event["streams"].as_array().is_some_and(|all| all.iter().any(|one| one == stream)))

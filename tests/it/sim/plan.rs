@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::time::Duration;
-use upbit_recorder::recording::files::EntryKind;
+use upbit_recorder::files::EntryKind;
 
 /// A world's history.
 #[derive(Clone, Debug)]

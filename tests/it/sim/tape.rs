@@ -40,7 +40,7 @@ pub(crate) struct Line {
 
 /// What a file's name says.
 struct Place<'a> {
-    tree: usize,
+    feed: usize,
     stream: &'a str,
     is_sealed: bool,
     /// The file's name without the ending of a sealed one.
@@ -124,7 +124,7 @@ impl Tape {
             }
         }
         if place.stream != "recorder" {
-            self.streams[place.tree].entry(place.stream.to_owned()).or_default().push(Segment { lines, epoch });
+            self.streams[place.feed].entry(place.stream.to_owned()).or_default().push(Segment { lines, epoch });
         }
     }
 
@@ -210,7 +210,7 @@ fn is_sealed(path: &Path) -> bool {
 }
 
 fn place(path: &Path) -> Option<Place<'_>> {
-    let tree = usize::from(path.starts_with("private"));
+    let feed = usize::from(path.starts_with("private"));
     let name = path.file_name()?.to_str()?;
     let below = path.strip_prefix("private").unwrap_or(path);
     if name == "manifest.jsonl" || below.starts_with("quarantine") {
@@ -220,5 +220,5 @@ fn place(path: &Path) -> Option<Place<'_>> {
     let plain = name.strip_suffix(".zst").unwrap_or(name).to_owned();
     let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
     let stream = if is_archived { stem.rsplitn(3, '.').last()? } else { stem };
-    Some(Place { tree, stream, is_sealed: name.ends_with(".zst"), plain })
+    Some(Place { feed, stream, is_sealed: name.ends_with(".zst"), plain })
 }

@@ -27,16 +27,16 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use upbit_recorder::assembly::{self, Ending, Place};
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources, Url};
-use upbit_recorder::connection::ConnectionId;
+use upbit_recorder::daemon::assembly::{self, Ending, Place};
+use upbit_recorder::daemon::supervisor::{Failure, Supervisor};
 use upbit_recorder::desired::Listed;
+use upbit_recorder::ops::status::Status;
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::rest::pairs::Follower;
 use upbit_recorder::rest::pairs::evidence::ListingEvidence;
-use upbit_recorder::status::Status;
-use upbit_recorder::supervisor::{Failure, Supervisor};
+use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::Subscription;
 
 /// The first instant of every world: 2026-11-22T05:12:04Z.
@@ -241,7 +241,7 @@ impl World {
 
     /// Whether anything that was sent since then is on the tape.
     fn has_lines_since(&self, since: Instant, tape: &Tape) -> bool {
-        [ConnectionId::Public, ConnectionId::Private].into_iter().any(|id| {
+        [Feed::Public, Feed::Private].into_iter().any(|id| {
             let side = self.books.side(id);
             let later = side.sent.iter().filter(|sent| sent.at >= since);
             let contents: HashSet<&[u8]> = later.map(|sent| &*sent.content).collect();

@@ -14,8 +14,8 @@
 //! after the message before it was answered or had its time, and an error tells which of them it means. Where that goes
 //! wrong, the next connection shows it: each message can be switched off once, and then the request alone is left.
 
+use crate::batch::Seen;
 use crate::clock::Instant;
-use crate::connection::batch::Seen;
 use crate::upbit::refusal::Objection;
 use std::time::Duration;
 

@@ -4,13 +4,13 @@ mod blame;
 mod storm;
 
 use super::*;
+use crate::batch::DataSpan;
 use crate::clock::{Clock, Stamp};
 use crate::config::ConnectionConfig;
-use crate::connection::ConnectionId;
-use crate::connection::batch::DataSpan;
-use crate::connection::dial::DialError;
+use crate::net::DialError;
 use crate::printable;
 use crate::upbit::auth::{Credentials, JwtAlgorithm};
+use crate::upbit::feed::Feed;
 use crate::upbit::limits::Answer;
 use crate::upbit::subscription::{Format, Subscription};
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ struct Rig {
 impl Rig {
     fn start() -> Self {
         let now = Clock::anchored(Stamp::MAX).now();
-        Self::with(Settings { id: ConnectionId::Public, config: config(), credentials: None }, now)
+        Self::with(Settings { id: Feed::Public, config: config(), credentials: None }, now)
     }
 
     fn private() -> Self {
@@ -50,7 +50,7 @@ impl Rig {
             algorithm: JwtAlgorithm::Hs512,
         };
         let now = Clock::anchored(Stamp::MAX).now();
-        Self::with(Settings { id: ConnectionId::Private, config: config(), credentials: Some(credentials) }, now)
+        Self::with(Settings { id: Feed::Private, config: config(), credentials: Some(credentials) }, now)
     }
 
     fn with(settings: Settings, now: Instant) -> Self {
@@ -271,7 +271,7 @@ fn a_401_without_keys_is_a_loss_like_any_other() {
 fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
     let now = Clock::anchored(Stamp::MAX).now();
     let connects = Arc::new(ConnectBudget::new(5, now));
-    let settings = Settings { id: ConnectionId::Public, config: config(), credentials: None };
+    let settings = Settings { id: Feed::Public, config: config(), credentials: None };
     let mut session = Session::new(settings, Arc::clone(&connects), 1, awake(now));
     session.handle_request(now, request("KRW-BTC"));
     session.handle_timeout(now);

@@ -22,7 +22,7 @@ struct Client {
 }
 
 impl Client {
-    fn new(id: ConnectionId, connects: &Arc<ConnectBudget>, seed: u64, now: Instant) -> Self {
+    fn new(id: Feed, connects: &Arc<ConnectBudget>, seed: u64, now: Instant) -> Self {
         let settings = Settings { id, config: config(), credentials: None };
         let mut session = Session::new(settings, Arc::clone(connects), seed, awake(now));
         session.handle_request(now, request("KRW-BTC"));
@@ -83,7 +83,7 @@ proptest! {
     ) {
         let begin = Clock::anchored(Stamp::MAX).now();
         let connects = Arc::new(ConnectBudget::new(5, begin));
-        let ids = [ConnectionId::Public, ConnectionId::Private];
+        let ids = [Feed::Public, Feed::Private];
         let mut clients = [0, 1].map(|n| Client::new(ids[n], &connects, seeds[n], begin));
         let mut fates = fates.into_iter().map(|(ms, fate)| (Duration::from_millis(ms), fate)).cycle();
         loop {

@@ -22,9 +22,9 @@ mod streams;
 mod unreadable;
 
 use super::pacing::Reason;
+use crate::batch::{Batch, DataSpan, Entry};
 use crate::clock::Instant;
 use crate::connection::Notice;
-use crate::connection::batch::{Batch, DataSpan, Entry};
 use crate::upbit::listing::{Difference, Listing, stream_name};
 use crate::upbit::subscription::Request;
 use escalation::{AFTER_ASKING, Escalation};

@@ -1,11 +1,11 @@
 //! Files that are taken away on a real disk, while the journal writes to them.
 
 use super::*;
+use crate::batch::Batch;
 use crate::clock::Clock;
-use crate::connection::batch::Batch;
-use crate::recording::files::Files;
-use crate::recording::files::disk::Disk;
-use crate::recording::files::faulty::{Call, Faulty};
+use crate::files::Files;
+use crate::files::disk::Disk;
+use crate::files::faulty::{Call, Faulty};
 use crate::recording::journal::{Order, Routed};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
@@ -42,7 +42,7 @@ impl Scene {
         for micros in micros {
             let mut batch = Batch::default();
             batch.push(trade(micros).as_bytes(), Clock::anchored(Stamp::default()).now());
-            let lines = batch.entries().map(|(_, entry)| (stamp(micros), self.router.route(Tree::Public, &entry)));
+            let lines = batch.entries().map(|(_, entry)| (stamp(micros), self.router.route(Feed::Public, &entry)));
             let lines = lines.collect();
             for order in
                 self.router.take_fresh().into_iter().map(Order::Open).chain([Order::Lines(Routed { batch, lines })])

@@ -2,10 +2,10 @@
 
 use super::decide::UNMARKED;
 use crate::clock::Stamp;
-use crate::recording::files::lines::{LONGEST_OWN, Lines};
-use crate::recording::naming::layout::Tree;
-use crate::recording::naming::manifest::Origins;
-use crate::recording::naming::stream_key::StreamKey;
+use crate::files::lines::{LONGEST_OWN, Lines};
+use crate::tape::manifest::Origins;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use serde::Deserialize;
@@ -84,7 +84,7 @@ impl Asked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Untold {
     /// Whose streams are affected.
-    pub tree: Tree,
+    pub feed: Feed,
     /// Where it begins.
     pub from: Stamp,
     /// The last stamp of its time line.
@@ -144,19 +144,19 @@ impl History {
     }
 
     /// What a stream's lines from `stamp` on answer to; `None`: these events do not reach back that far.
-    pub fn origins_at(&self, tree: Tree, stamp: Stamp) -> Option<Origins> {
-        let before = self.requests[tree as usize].iter().rev().find(|(since, _)| *since <= stamp);
+    pub fn origins_at(&self, feed: Feed, stamp: Stamp) -> Option<Origins> {
+        let before = self.requests[feed as usize].iter().rev().find(|(since, _)| *since <= stamp);
         before.map(|(_, request)| Origins::of(request))
     }
 
     /// What was asked when the events ended.
-    pub fn last_origins(&self, tree: Tree) -> Option<Origins> {
-        self.requests[tree as usize].last().map(|(_, request)| Origins::of(request))
+    pub fn last_origins(&self, feed: Feed) -> Option<Origins> {
+        self.requests[feed as usize].last().map(|(_, request)| Origins::of(request))
     }
 
     /// What was asked for, as far as these events reach back; `None`: they tell of no request.
-    pub fn asked(&self, tree: Tree) -> Option<Asked> {
-        let requests = &self.requests[tree as usize];
+    pub fn asked(&self, feed: Feed) -> Option<Asked> {
+        let requests = &self.requests[feed as usize];
         let mut asked = Asked::default();
         for subscription in requests.iter().flat_map(|(_, request)| &request.subscriptions) {
             let kind = &subscription.kind;
@@ -184,11 +184,11 @@ impl History {
     fn add(&mut self, event: Event) {
         let Some(stamp) = Stamp::from_micros(event.ts_recv) else { return };
         self.last = stamp;
-        let tree = event.connection.as_deref().and_then(tree_of);
+        let feed = event.connection.as_deref().and_then(tree_of);
         if event.event == "gap" {
-            self.untold.retain(|untold| (Some(untold.tree), Some(untold.to.as_micros())) != (tree, event.to));
+            self.untold.retain(|untold| (Some(untold.feed), Some(untold.to.as_micros())) != (feed, event.to));
         }
-        match (event.event.as_str(), tree) {
+        match (event.event.as_str(), feed) {
             ("started", _) => {
                 if let Some(epoch) = event.epoch.filter(|epoch| *epoch > self.epoch) {
                     self.miss_step(epoch);
@@ -196,31 +196,31 @@ impl History {
                 (self.end, self.stepped_from) = (End::Died, None);
                 (self.missing_since, self.lost_since, self.is_down) = ([None; 2], [None; 2], [true; 2]);
                 for (connection, since) in &event.missing_since {
-                    if let Some(tree) = tree_of(connection) {
-                        self.missing_since[tree as usize] = Stamp::from_micros(*since);
+                    if let Some(feed) = tree_of(connection) {
+                        self.missing_since[feed as usize] = Stamp::from_micros(*since);
                     }
                 }
-                for tree in event.connections.iter().filter_map(|name| tree_of(name)) {
-                    self.wanted_since[tree as usize].get_or_insert(stamp);
+                for feed in event.connections.iter().filter_map(|name| tree_of(name)) {
+                    self.wanted_since[feed as usize].get_or_insert(stamp);
                 }
             }
-            ("subscribed", Some(tree)) => {
-                self.add_request(tree, stamp, event.request.as_deref().unwrap_or_default());
+            ("subscribed", Some(feed)) => {
+                self.add_request(feed, stamp, event.request.as_deref().unwrap_or_default());
             }
-            ("live", Some(tree)) => self.is_down[tree as usize] = false,
-            ("lost", Some(tree)) => {
-                let tree = tree as usize;
+            ("live", Some(feed)) => self.is_down[feed as usize] = false,
+            ("lost", Some(feed)) => {
+                let feed = feed as usize;
                 // As in the ledger: it begins at the last line, not before the end of the gap before it, and not while
                 // one is open.
-                let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[tree]);
-                let since = since.filter(|_| self.missing_since[tree].is_none());
-                (self.lost_since[tree], self.is_down[tree]) = (self.lost_since[tree].or(since), true);
+                let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[feed]);
+                let since = since.filter(|_| self.missing_since[feed].is_none());
+                (self.lost_since[feed], self.is_down[feed]) = (self.lost_since[feed].or(since), true);
             }
             ("sync_failed", _) => self.end = End::SyncFailed(event.durable.and_then(Stamp::from_micros)),
             ("stopped", _) => {
                 for (connection, request) in &event.requests {
-                    if let Some(tree) = tree_of(connection) {
-                        self.add_request(tree, stamp, request);
+                    if let Some(feed) = tree_of(connection) {
+                        self.add_request(feed, stamp, request);
                     }
                 }
                 // What failed to be made durable does not become so by the order in which the process ended.
@@ -228,31 +228,31 @@ impl History {
                     self.end = End::Stopped(stamp);
                 }
             }
-            ("stale", Some(tree)) => {
+            ("stale", Some(feed)) => {
                 let since = event.since.and_then(Stamp::from_micros).unwrap_or(stamp);
-                let suspected = &mut self.suspected[tree as usize];
+                let suspected = &mut self.suspected[feed as usize];
                 for (index, stream) in event.streams.into_iter().enumerate() {
                     let own = event.last_data.get(index).copied().and_then(Stamp::from_micros);
                     suspected.entry(stream).or_insert(own.unwrap_or(since));
                 }
             }
             // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
-            ("gap", Some(tree)) if event.kind.as_deref() == Some("suspected") => {
-                self.suspected[tree as usize].retain(|stream, _| !event.streams.contains(stream));
+            ("gap", Some(feed)) if event.kind.as_deref() == Some("suspected") => {
+                self.suspected[feed as usize].retain(|stream, _| !event.streams.contains(stream));
             }
             // A file that was displaced has the lines of one stream.
-            ("gap", Some(tree)) if event.kind.as_deref() == Some("unsure") && self.is_about_some(tree, &event) => {}
+            ("gap", Some(feed)) if event.kind.as_deref() == Some("unsure") && self.is_about_some(feed, &event) => {}
             // A start that found stamps ahead of its clock also tells of the time line before.
             ("gap", Some(_)) if event.to > Some(event.ts_recv) => {}
-            ("gap", Some(tree)) => {
+            ("gap", Some(feed)) => {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
-                let until = &mut self.gaps_until[tree as usize];
+                let until = &mut self.gaps_until[feed as usize];
                 *until = (*until).max(to);
                 // What was suspected ended where such a gap began, and where it had just begun there is no gap of it.
                 if matches!(event.kind.as_deref(), Some("disconnected" | "stopped" | "killed")) {
-                    self.suspected[tree as usize].clear();
+                    self.suspected[feed as usize].clear();
                 }
-                for since in [&mut self.missing_since[tree as usize], &mut self.lost_since[tree as usize]] {
+                for since in [&mut self.missing_since[feed as usize], &mut self.lost_since[feed as usize]] {
                     since.take_if(|since| from.is_some_and(|from| from <= *since));
                 }
             }
@@ -263,8 +263,8 @@ impl History {
     }
 
     /// Whether a gap has streams of a connection that others are missing beside.
-    fn is_about_some(&self, tree: Tree, event: &Event) -> bool {
-        let all = self.last_origins(tree).map(|origins| origins.names()).unwrap_or_default();
+    fn is_about_some(&self, feed: Feed, event: &Event) -> bool {
+        let all = self.last_origins(feed).map(|origins| origins.names()).unwrap_or_default();
         all.iter().any(|name| !event.streams.contains(name))
     }
 
@@ -276,9 +276,9 @@ impl History {
             (self.before_step, self.stepped_from, self.epoch_start) = (before, before, Some(stamp));
         }
         for (connection, since) in &event.missing_since {
-            let (tree, from) = (tree_of(connection), Stamp::from_micros(*since));
+            let (feed, from) = (tree_of(connection), Stamp::from_micros(*since));
             let ends = from.zip(before);
-            self.untold.extend(tree.zip(ends).map(|(tree, (from, to))| Untold { tree, from, to }));
+            self.untold.extend(feed.zip(ends).map(|(feed, (from, to))| Untold { feed, from, to }));
         }
         self.epoch = event.epoch.unwrap_or(self.epoch);
         self.missing_since = [None; 2];
@@ -306,8 +306,8 @@ impl History {
         self.ended_in.extend(event.segments.into_iter().map(|name| (name, epoch)));
     }
 
-    fn add_request(&mut self, tree: Tree, stamp: Stamp, frame: &str) {
-        let requests = &mut self.requests[tree as usize];
+    fn add_request(&mut self, feed: Feed, stamp: Stamp, frame: &str) {
+        let requests = &mut self.requests[feed as usize];
         let Some(request) = Request::from_frame(frame) else { return };
         if requests.last().is_none_or(|(_, last)| *last != request) {
             if requests.len() == REQUESTS {
@@ -318,10 +318,10 @@ impl History {
     }
 }
 
-fn tree_of(connection: &str) -> Option<Tree> {
+fn tree_of(connection: &str) -> Option<Feed> {
     match connection {
-        "public" => Some(Tree::Public),
-        "private" => Some(Tree::Private),
+        "public" => Some(Feed::Public),
+        "private" => Some(Feed::Private),
         _ => None,
     }
 }

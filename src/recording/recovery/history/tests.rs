@@ -1,7 +1,7 @@
 //! What events tell, one by one.
 
 use super::*;
-use crate::recording::naming::stream_key::StreamKey;
+use crate::tape::stream_key::StreamKey;
 
 const SUBSCRIBED: &str = r#"{"ts_recv":10,"type":"recorder","event":"subscribed","connection":"public","request":"[{\"ticket\":\"a\"},{\"type\":\"orderbook\",\"codes\":[\"KRW-BTC.5\"]},{\"format\":\"SIMPLE\"}]"}"#;
 const STOPPED: &str = r#"{"ts_recv":30,"type":"recorder","event":"stopped","requests":{"public":"[]"}}"#;
@@ -31,7 +31,7 @@ fn the_last_life_is_read_from_its_events() {
     assert_eq!(history.end, End::Died);
     assert_eq!((history.gaps_until, history.wanted_since), ([stamp(19), None], [stamp(9), None]));
     assert_eq!(history.suspected[0], BTreeMap::from([("b".to_owned(), stamp(12).unwrap())]));
-    let at = |micros| history.origins_at(Tree::Public, stamp(micros).unwrap());
+    let at = |micros| history.origins_at(Feed::Public, stamp(micros).unwrap());
     let books = StreamKey::from_stem("KRW-BTC_orderbook").unwrap();
     let origin = at(15).unwrap().get(&books).cloned().unwrap();
     assert_eq!(origin.subscription.get(), r#"{"type":"orderbook","codes":["KRW-BTC.5"]}"#);
@@ -57,10 +57,10 @@ fn what_is_suspected_begins_with_its_own_last_data() {
 fn what_was_asked_for_is_known() {
     let orders = r#"{"ts_recv":11,"event":"subscribed","connection":"private","request":"[{\"ticket\":\"a\"},{\"type\":\"myOrder\"}]"}"#;
     let history = history(&[SUBSCRIBED, orders]);
-    let has = |tree, stream| history.asked(tree).unwrap().has(&StreamKey::from_stem(stream).unwrap());
-    assert!(has(Tree::Public, "KRW-BTC_orderbook") && has(Tree::Private, "KRW-BTC_myOrder"));
-    assert!(!has(Tree::Public, "KRW-BTC_ticker") && !has(Tree::Public, "misc") && !has(Tree::Private, "myAsset"));
-    assert!(super::History::default().asked(Tree::Public).is_none());
+    let has = |feed, stream| history.asked(feed).unwrap().has(&StreamKey::from_stem(stream).unwrap());
+    assert!(has(Feed::Public, "KRW-BTC_orderbook") && has(Feed::Private, "KRW-BTC_myOrder"));
+    assert!(!has(Feed::Public, "KRW-BTC_ticker") && !has(Feed::Public, "misc") && !has(Feed::Private, "myAsset"));
+    assert!(super::History::default().asked(Feed::Public).is_none());
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
     // It may have begun at any stamp.
     let began_lower = r#"{"ts_recv":52,"event":"gap","connection":"public","from":20,"to":100,"kind":"killed"}"#;
     assert_eq!(self::history(&[begun, began_lower]).missing_since[0], stamp(51));
-    let untold = Untold { tree: Tree::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
+    let untold = Untold { feed: Feed::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
     assert_eq!(self::history(&[stepped, begun]).untold, [untold], "it died before it could");
 }
 

@@ -6,8 +6,8 @@ mod past;
 
 use super::history::{End, Untold};
 use super::*;
-use crate::recording::files::disk::Disk;
-use crate::recording::files::faulty::{Call, Faulty};
+use crate::files::disk::Disk;
+use crate::files::faulty::{Call, Faulty};
 use crate::recording::seal::Sealer;
 use rustix::io::Errno;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn stamp(micros: u64) -> Stamp {
 }
 
 fn segment(stream: &str, first: u64) -> SegmentName {
-    SegmentName { tree: Tree::Public, stream: StreamKey::from_stem(stream).unwrap(), first: stamp(first) }
+    SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), first: stamp(first) }
 }
 
 fn line(micros: u64) -> String {

@@ -1,7 +1,7 @@
 //! What is in the way of our names, and modes that let others in.
 
 use super::*;
-use crate::recording::files::open::Obstacle;
+use crate::files::open::Obstacle;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -118,7 +118,7 @@ fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
 #[test]
 fn a_line_that_no_stream_has_is_damage_and_does_not_end_the_start() {
     let scene = Scene::new();
-    let long = "x".repeat(crate::recording::files::lines::LONGEST_OWN + 1);
+    let long = "x".repeat(crate::files::lines::LONGEST_OWN + 1);
     let text = started(TODAY + 5) + &event(TODAY + 6, "gap", &format!(",\"cause\":\"{long}\"")) + &stopped(TODAY + 7);
     scene.seal("recorder", TODAY + 5, &text, 0);
     let recovered = scene.recover(TODAY + 50);

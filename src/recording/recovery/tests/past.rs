@@ -180,7 +180,7 @@ fn what_was_not_durable_before_a_step_is_in_doubt_in_its_own_time_line() {
     scene.write(past.plain(), started(TODAY + 10).replace("}\n", ",\"epoch\":0}\n"));
     scene.write("recorder.jsonl", event(TODAY + 50, "clock_step", &step));
     scene.mark(TODAY + 80, 0);
-    let untold = Untold { tree: Tree::Public, from: stamp(TODAY + 80), to: stamp(TODAY + 90) };
+    let untold = Untold { feed: Feed::Public, from: stamp(TODAY + 80), to: stamp(TODAY + 90) };
     assert_eq!(scene.recover(TODAY + 60).history.untold, [untold]);
     // A sync behind the step has made all of it durable.
     scene.mark(TODAY + 51, 1);

@@ -7,8 +7,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use upbit_recorder::clock::Stamp;
-use upbit_recorder::recording::naming::layout::{SegmentName, Tree};
-use upbit_recorder::recording::naming::stream_key::StreamKey;
+use upbit_recorder::tape::segment_name::SegmentName;
+use upbit_recorder::tape::stream_key::StreamKey;
+use upbit_recorder::upbit::feed::Feed;
 
 #[test]
 fn what_was_missed_while_the_connection_was_cut_is_on_the_tape_once() {
@@ -197,7 +198,7 @@ fn a_day_with_a_gap_of_an_earlier_process_differs_until_it_is_healed_and_is_exac
     let recorded = (0..trades.len()).filter(|index| !missed.contains(index));
     let first = Stamp::from_micros(stamp(0)).unwrap();
     let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
-    let name = SegmentName { tree: Tree::Public, stream, first };
+    let name = SegmentName { feed: Feed::Public, stream, first };
     std::fs::create_dir_all(scene.tape.path.join(name.directory())).unwrap();
     std::fs::write(scene.tape.path.join(name.plain()), recorded.map(line).collect::<String>()).unwrap();
     let (from, to) = (stamp(missed.start - 1), stamp(missed.end));

@@ -8,7 +8,7 @@ use crate::support::{Exchange, Program, eventually, split};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use upbit_recorder::clock::Stamp;
-use upbit_recorder::recording::naming::stream_key::StreamKey;
+use upbit_recorder::tape::stream_key::StreamKey;
 
 /// The identifiers of a stream's trades, by the field that has them, in the order of the tape.
 fn ids(lines: Option<&Vec<String>>) -> Vec<u64> {
@@ -40,7 +40,7 @@ fn difference(left: &BTreeSet<u64>, right: impl Iterator<Item = u64>) -> Vec<u64
 
 /// Events of one kind while the recorder writes on.
 fn events(scene: &Scene, event: &str) -> Vec<Value> {
-    let tape = upbit_recorder::archive::Tape::new(&scene.tape.path);
+    let tape = upbit_recorder::tape::reader::Tape::new(&scene.tape.path);
     let lines = tape.lines(&StreamKey::recorder(), Stamp::default()..=Stamp::MAX).unwrap();
     let events = lines.filter_map(|line| serde_json::from_slice::<Value>(line.unwrap().text()).ok());
     events.filter(|found| found["event"] == event).collect()
@@ -48,7 +48,7 @@ fn events(scene: &Scene, event: &str) -> Vec<Value> {
 
 /// How many trades were written by healing so far.
 fn healed_trades(scene: &Scene, codes: &[String]) -> usize {
-    let tape = upbit_recorder::archive::Tape::new(&scene.tape.path);
+    let tape = upbit_recorder::tape::reader::Tape::new(&scene.tape.path);
     let count = |code: &String| {
         let stream = StreamKey::from_stem(&format!("{code}_trade.healed")).unwrap();
         tape.lines(&stream, Stamp::default()..=Stamp::MAX).unwrap().count()

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::Notify;
-use upbit_recorder::recording::files::open::Obstacle;
-use upbit_recorder::recording::files::{AppendFile, EntryKind, Files, Free, Identity, Listed, ReadFile, append_all};
+use upbit_recorder::files::open::Obstacle;
+use upbit_recorder::files::{AppendFile, EntryKind, Files, Free, Identity, Listed, ReadFile, append_all};
 
 /// The disk, as the world holds it; it outlives every life of the recorder.
 #[derive(Clone, Debug)]

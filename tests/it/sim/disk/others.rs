@@ -5,7 +5,7 @@ use super::{Inode, Obstacle, SimDisk, State};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use upbit_recorder::recording::files::EntryKind;
+use upbit_recorder::files::EntryKind;
 
 /// What a file of somebody else's holds.
 const THEIRS: &[u8] = b"not yours\n";

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
-use upbit_recorder::recording::files::{EntryKind, FileId, Identity};
+use upbit_recorder::files::{EntryKind, FileId, Identity};
 
 /// What ends a life from one instant to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,8 +24,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use upbit_recorder::clock::{Clock, Instant, Moment};
 use upbit_recorder::config::Url;
-use upbit_recorder::connection::dial::{Dial, DialError, Opened};
-use upbit_recorder::connection::{ConnectionId, Stage};
+use upbit_recorder::connection::Stage;
+use upbit_recorder::net::{Dial, DialError, Opened};
+use upbit_recorder::upbit::feed::Feed;
 use wire::Wire;
 
 /// Bytes that the network holds between the two.
@@ -68,7 +69,7 @@ struct Shared {
 }
 
 struct Call {
-    id: ConnectionId,
+    id: Feed,
     session: usize,
     stream: DuplexStream,
     script: Script,
@@ -126,7 +127,7 @@ impl Pipe {
         self.shared.lock().unwrap().mood = mood;
     }
 
-    fn draw(&self, id: ConnectionId) -> Result<Script, Option<DialError>> {
+    fn draw(&self, id: Feed) -> Result<Script, Option<DialError>> {
         let mut shared = self.shared.lock().unwrap();
         let (wild, busy) = (shared.mood == Mood::Wild, shared.mood == Mood::Busy);
         let rng = &mut shared.rng;
@@ -139,8 +140,8 @@ impl Pipe {
             }
         }
         let script = Script::draw(rng, wild);
-        let floods = if busy && id == ConnectionId::Public { BUSY_FLOODS } else { script.floods };
-        let is_mute = shared.mood == Mood::Mute && id == ConnectionId::Public;
+        let floods = if busy && id == Feed::Public { BUSY_FLOODS } else { script.floods };
+        let is_mute = shared.mood == Mood::Mute && id == Feed::Public;
         let mute = is_mute.then(|| Muteness::draw(script.seed));
         Ok(Script { floods, mute, ..script })
     }
@@ -150,7 +151,7 @@ impl Dial for Pipe {
     type Stream = ClientEnd;
 
     async fn dial(&self, url: &Url, _: Instant) -> Result<Opened<ClientEnd>, DialError> {
-        let id = if url.text.ends_with("private") { ConnectionId::Private } else { ConnectionId::Public };
+        let id = if url.text.ends_with("private") { Feed::Private } else { Feed::Public };
         let script = match self.draw(id) {
             Ok(script) => script,
             Err(Some(error)) => return Err(error),

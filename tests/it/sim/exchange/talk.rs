@@ -16,8 +16,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use upbit_recorder::clock::{Clock, sleep_until};
-use upbit_recorder::connection::ConnectionId;
-use upbit_recorder::recording::naming::manifest::Origins;
+use upbit_recorder::tape::manifest::Origins;
+use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::Request;
 
 const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];
@@ -37,7 +37,7 @@ pub(super) async fn serve(call: Call, books: Books, clock: Clock, machine: Machi
 
 /// One socket's server.
 struct Talk {
-    key: (ConnectionId, usize),
+    key: (Feed, usize),
     books: Books,
     clock: Clock,
     machine: Machine,
@@ -286,11 +286,11 @@ impl Talk {
         let number = self.number();
         let pad = "x".repeat(self.rng.random_range(0..most));
         let kind = match self.key.0 {
-            ConnectionId::Private if self.rng.random() => {
+            Feed::Private if self.rng.random() => {
                 return format!(r#"{{"type":"myAsset","n":{number},"pad":"{pad}"}}"#).into_bytes();
             }
-            ConnectionId::Private => "myOrder",
-            ConnectionId::Public => ["trade", "orderbook"][self.rng.random_range(0..2)],
+            Feed::Private => "myOrder",
+            Feed::Public => ["trade", "orderbook"][self.rng.random_range(0..2)],
         };
         let code = CODES[self.rng.random_range(0..CODES.len())];
         format!(r#"{{"type":"{kind}","code":"{code}","n":{number},"pad":"{pad}"}}"#).into_bytes()

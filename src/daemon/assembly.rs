@@ -1,0 +1,298 @@
+//! Puts the rooms together: from what earlier processes left on the disk to the first attempt to connect.
+//!
+//! ```text
+//! recover ──▶ router, ledger, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections
+//! ```
+//!
+//! Disk, network, time and randomness are given, so that `record` and the simulated world of the tests run the same
+//! recorder. It holds no lock, and starts neither thread nor task: the caller does.
+
+use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
+use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces};
+use crate::connection::actor::{Actor, Wiring};
+use crate::connection::session::{ConnectBudget, Settings};
+use crate::daemon::gaps::{self, Gap, Kind, Ledger};
+use crate::daemon::supervisor::{Setup, Supervisor};
+use crate::desired::{Listed, Wanted};
+use crate::files::{Files, StorageError};
+use crate::net::Dial;
+use crate::net::tls::TlsSetupError;
+use crate::ops::status::Status;
+use crate::recording::mark::Mark;
+use crate::recording::recovery::history::End;
+use crate::recording::recovery::{Recovered, recover};
+use crate::recording::rotation::{Reason, Rotation};
+use crate::recording::router::Router;
+use crate::recording::threads::{self, Ground, Hosts};
+use crate::tape::event::Event;
+use crate::tape::manifest::TornLine;
+use crate::upbit::auth::Credentials;
+use crate::upbit::feed::Feed;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+/// The distance of two stamps in a row where nothing raises them.
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+/// Where a recorder works.
+#[derive(Debug)]
+pub struct Place {
+    /// The data directory.
+    pub files: Arc<dyn Files>,
+    /// The time.
+    pub clock: Clock,
+    /// What the clock is compared with while the recorder runs.
+    pub wall: Wall,
+    /// Tells how long the machine was suspended.
+    pub boot: Boot,
+    /// The pairs that patterns are resolved by; whoever asks the exchange for them keeps the other end.
+    pub listed: watch::Receiver<Listed>,
+    /// The process id, for the record.
+    pub pid: u32,
+    /// Feeds jitter, tickets and nonces; must differ between processes.
+    pub seed: u64,
+    /// Cancelled when the user wants it to end.
+    pub shutdown: CancellationToken,
+}
+
+/// When it ends by itself, and whom it tells how it is.
+#[derive(Debug)]
+pub struct Ending {
+    /// When to stop without being asked to.
+    pub run_until: Option<Instant>,
+    /// Where the status is published.
+    pub status: watch::Sender<Status>,
+}
+
+/// Why there is no recorder.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// What earlier processes left could not be read or mended.
+    #[error("cannot put the data directory in order: {0}")]
+    Recovery(#[from] StorageError),
+    /// The network cannot be used as configured.
+    #[error(transparent)]
+    Tls(#[from] TlsSetupError),
+    /// The account's keys cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Makes a recorder: its supervisor, with the connections in it, and the hosts of its disk, which the caller has to run.
+/// `network` is asked for one connection's way out at a time.
+///
+/// # Errors
+///
+/// Nothing was recorded, and nothing begun that needs to be undone.
+pub fn assemble<D: Dial>(
+    config: &Config,
+    place: Place,
+    ending: Ending,
+    network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
+) -> Result<(Supervisor, Hosts), AssemblyError> {
+    let clock = place.clock;
+    // First of all: where these fail nothing may have been touched, or what recovery found would be told to nobody.
+    let ways_out = ways_out(config, network)?;
+    let rotation = Rotation { interval: config.storage.rotate_interval, bytes: config.storage.rotate_bytes };
+    let recovered = recover(&*place.files, rotation, clock.stamp())?;
+    report(&recovered, &config.data_dir);
+
+    let now = clock.stamp();
+    // Where stamps are ahead of the clock, they go on from the clock instead of running ahead of it for ever.
+    let before = if recovered.goes_back { now.before(MICROSECOND) } else { recovered.last.unwrap_or_default() };
+    let mut stamper = Stamper::after(before);
+    let step = recovered.goes_back.then(|| stamper.raise(now));
+    let run = stamper.raise(now);
+    let mut router = Router::new(config.storage.max_streams);
+    for segment in &recovered.resumable {
+        router.register(segment.name().feed, segment.name().stream.clone());
+    }
+    let connections = enabled(config);
+    let (ledger, missing_since) = open_gaps(&connections, &recovered, run);
+    let ended = ended_gaps(&connections, &recovered);
+    write_mark(&*place.files, &recovered, run);
+    let epoch = recovered.epoch;
+    let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
+    let (backlog, ended_segments) = (recovered.backlog.len(), ended_segments(&recovered));
+    let ground = Ground { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
+    let (threads, hosts) = threads::prepare(&settings, ground);
+    let Ending { run_until, status } = ending;
+    let mut supervisor = Supervisor::new(Setup {
+        clock,
+        wall: place.wall.clone(),
+        boot: place.boot.clone(),
+        epoch,
+        stamper,
+        router,
+        ledger,
+        listed: place.listed.clone(),
+        threads,
+        backlog,
+        sync_interval: config.storage.sync_interval,
+        min_free_bytes: config.storage.min_free_bytes,
+        run_until,
+        status,
+    });
+    if let (Some(after), Some(last)) = (step, recovered.last) {
+        let (before, after_micros) = (last.as_micros(), after.as_micros());
+        // Should this process die before it has told of them, the next one does.
+        let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == last);
+        let missing_since = untold.map(|gap| (gap.connection.to_string(), gap.from.as_micros())).collect();
+        supervisor.event_at(after, &Event::ClockStep { before, after: after_micros, epoch, missing_since });
+    }
+    let names = connections.iter().map(|(id, _)| id.to_string()).collect();
+    supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
+    for (epoch, segments) in ended_segments {
+        supervisor.event(&Event::Rotated { reason: Reason::Recovered, segments, epoch: Some(epoch) });
+    }
+    recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
+    recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
+    connect(&mut supervisor, config, &place, ways_out);
+    supervisor.record_gaps(ended);
+    Ok((supervisor, hosts))
+}
+
+/// The connections that the configuration asks for.
+fn enabled(config: &Config) -> Vec<(Feed, &ConnectionConfig)> {
+    let all = [(Feed::Public, &config.public), (Feed::Private, &config.private)];
+    all.into_iter().filter(|(_, connection)| connection.enabled).collect()
+}
+
+/// Why there is nothing between the process before this one and this one.
+fn reason(recovered: &Recovered) -> (Kind, &'static str) {
+    match recovered.history.end {
+        End::Stopped(_) if recovered.is_clean => (Kind::Stopped, "the recorder had been stopped"),
+        End::Stopped(_) => (Kind::Unsure, "the recorder had been stopped before its last sync ended"),
+        End::SyncFailed(_) => (Kind::Unsure, "a sync had failed"),
+        End::Died => (Kind::Killed, "the recorder had died"),
+    }
+}
+
+/// The time since the process before this one belongs to nobody until the first data comes. Returns where each gap
+/// begins as well, for the record: should this process die before it is closed, the next one opens it again.
+fn open_gaps(
+    connections: &[(Feed, &ConnectionConfig)],
+    recovered: &Recovered,
+    run: Stamp,
+) -> (Ledger, BTreeMap<String, u64>) {
+    let (mut ledger, mut since) = (Ledger::default(), BTreeMap::new());
+    let (kind, cause) = reason(recovered);
+    for (id, _) in connections {
+        let (from, kind, cause) = match recovered.reached[Feed::from(*id) as usize] {
+            None => (run, Kind::Disconnected, "the first start"),
+            // The time before the step has a gap of its own.
+            Some(_) if recovered.goes_back => (run, kind, cause),
+            Some(reached) => (reached, kind, cause),
+        };
+        ledger.open(*id, from, kind, cause);
+        since.insert(id.to_string(), from.as_micros());
+    }
+    (ledger, since)
+}
+
+/// The gaps that were open in the process before this one and ended with it: those of suspected streams, all of them where
+/// its time line ended, too, and those of the time line before that it did not come to tell of.
+fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) -> Vec<Gap> {
+    let (kind, cause) = reason(recovered);
+    let mut ended = Vec::new();
+    for (id, _) in connections {
+        let feed = Feed::from(*id) as usize;
+        let Some(reached) = recovered.reached[feed] else { continue };
+        ended.extend(gaps::suspicions(*id, recovered.history.suspected[feed].clone(), reached));
+        let rest = recovered.last.filter(|last| recovered.goes_back && reached < *last);
+        let gap =
+            |from, to, kind, cause: &str| Gap { connection: *id, from, to, kind, cause: cause.to_owned(), only: None };
+        let untold = recovered.history.untold.iter().filter(|untold| untold.feed as usize == feed);
+        ended.extend(untold.map(|untold| gap(untold.from, untold.to, Kind::Killed, "the recorder had died")));
+        ended.extend(rest.map(|to| gap(reached, to, kind, cause)));
+    }
+    ended
+}
+
+/// The segments that this start has ended, by their time line. Should this process die before they are sealed, nothing
+/// else would tell the next one of which line they are.
+fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
+    let mut ended: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for (epoch, name) in &recovered.set_aside {
+        ended.entry(*epoch).or_default().push(name.clone());
+    }
+    for segment in &recovered.backlog {
+        let name = segment.name.plain_name();
+        if recovered.history.ended_in(&name).is_none() {
+            ended.entry(segment.epoch).or_default().push(name);
+        }
+    }
+    ended
+}
+
+/// What was there before an orderly stop, or is not there at all, is durable; otherwise the mark stays as it is until
+/// the gap is on record.
+fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
+    if recovered.is_clean || recovered.last.is_none() {
+        let mark = Mark { durable: run.before(MICROSECOND), epoch: recovered.epoch };
+        if let Err(error) = mark.write(files) {
+            tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
+        }
+    }
+}
+
+/// A connection with its way to the exchange and its keys.
+type WayOut<'a, D> = (Feed, &'a ConnectionConfig, D, Option<Credentials>);
+
+fn ways_out<'a, D: Dial>(
+    config: &'a Config,
+    network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
+) -> Result<Vec<WayOut<'a, D>>, AssemblyError> {
+    let mut ways = Vec::new();
+    for (id, connection) in enabled(config) {
+        let keys = config.credentials.as_ref().filter(|_| id == Feed::Private);
+        ways.push((id, connection, network(connection)?, keys.map(KeyPlaces::load).transpose()?));
+    }
+    Ok(ways)
+}
+
+fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place, ways_out: Vec<WayOut<'_, D>>) {
+    let clock = place.clock;
+    // One address makes all connects, so the lower of the two wishes holds for both.
+    let per_second = ways_out.iter().map(|(_, connection, ..)| connection.connects_per_second).min().unwrap_or(1);
+    let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
+    for (id, connection, dial, credentials) in ways_out {
+        let wiring = |inbox, requests| Wiring {
+            inbox,
+            room: Arc::new(Semaphore::new(config.storage.buffer_bytes)),
+            requests,
+            shutdown: place.shutdown.clone(),
+            clock,
+            boot: place.boot.clone(),
+            connects: connects.clone(),
+            seed: place.seed.wrapping_add(id as u64),
+            dial,
+        };
+        let settings = Settings { id, config: connection.clone(), credentials };
+        let wanted = Wanted::of(connection);
+        supervisor.own(id, wanted, |inbox, requests| Actor::new(settings, wiring(inbox, requests)).run());
+    }
+}
+
+/// Says once what was found in the data directory.
+fn report(recovered: &Recovered, data_dir: &Path) {
+    let data_dir = data_dir.display();
+    for torn in &recovered.torn {
+        let (file, TornLine { offset, length, .. }) = (torn.file.display(), &torn.line);
+        tracing::warn!(%file, offset, length, "ended a line that was torn when the last process died");
+    }
+    if !recovered.foreign.is_empty() {
+        let files: Vec<_> = recovered.foreign.iter().map(|path| path.display().to_string()).collect();
+        tracing::warn!(%data_dir, ?files, "not ours: these are left alone");
+    }
+    tracing::info!(
+        %data_dir,
+        continued = recovered.resumable.len(),
+        to_seal = recovered.backlog.len(),
+        "recording into this directory"
+    );
+}

@@ -1,0 +1,205 @@
+//! The gaps: every interval in which a connection, or a stream of it, cannot be relied on, with both its ends. Pure.
+//!
+//! ```text
+//! whole connection   (none) ──open(from, kind)──▶ Open ──close(to)──▶ Gap, on record
+//!                                                   └─open again: the first cause and the first end stay
+//! some streams       suspect(since) ──▶ suspected ──clear, or a gap of the whole connection──▶ Gap
+//! both ends known    record(from, to, kind) ──▶ Gap
+//! ```
+//!
+//! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover
+//! all time; where one interval has two reasons, the first has it. Stamps may go back once in a while: [`Ledger::step`]
+//! ends every gap in the old time line and begins it again in the new one. A gap that is open when the process dies is
+//! opened again by the next start, from what is on disk.
+
+use crate::clock::Stamp;
+use crate::upbit::feed::Feed;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Why an interval cannot be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// There was no live connection.
+    Disconnected,
+    /// The recorder had been stopped in order.
+    Stopped,
+    /// The recorder had died, and with it what was not on disk.
+    Killed,
+    /// The disk did not keep up, so nothing was read; the exchange may have dropped what it could not send.
+    Paused,
+    /// What was written may be lost: a sync failed.
+    Unsure,
+    /// Streams were mute on a living connection while the exchange showed that they should not be.
+    Suspected,
+}
+
+/// An interval without reliable records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Whose streams are affected.
+    #[serde(serialize_with = "as_text")]
+    pub connection: Feed,
+    /// The stamp of the last data before it, µs.
+    #[serde(serialize_with = "as_micros")]
+    pub from: Stamp,
+    /// The stamp of the first data after it, µs.
+    #[serde(serialize_with = "as_micros")]
+    pub to: Stamp,
+    /// Why.
+    pub kind: Kind,
+    /// Why, for people.
+    pub cause: String,
+    /// The streams affected, sorted; `None`: all of the connection.
+    #[serde(skip)]
+    pub only: Option<Vec<String>>,
+}
+
+impl Gap {
+    /// From its beginning to its end.
+    pub fn length(&self) -> Duration {
+        self.to.since(self.from)
+    }
+}
+
+/// The gaps that are open, and how far the closed ones reach.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    connections: BTreeMap<Feed, Coverage>,
+}
+
+/// One connection's part. The streams in it are bounded by the connection's request.
+#[derive(Debug, Default)]
+struct Coverage {
+    open: Option<Open>,
+    suspected: BTreeMap<String, Stamp>,
+    /// The end of the latest gap of the whole connection: no other gap begins before it.
+    until: Stamp,
+}
+
+#[derive(Debug)]
+struct Open {
+    from: Stamp,
+    kind: Kind,
+    cause: String,
+}
+
+impl Ledger {
+    /// From `from` on nothing is recorded. While a gap is open, another one does not begin. Returns the gaps of suspected
+    /// streams that end with it.
+    pub fn open(&mut self, connection: Feed, from: Stamp, kind: Kind, cause: &str) -> Vec<Gap> {
+        let coverage = self.connections.entry(connection).or_default();
+        if coverage.open.is_some() {
+            return Vec::new();
+        }
+        let from = from.max(coverage.until);
+        coverage.open = Some(Open { from, kind, cause: cause.to_owned() });
+        suspicions(connection, std::mem::take(&mut coverage.suspected), from)
+    }
+
+    /// At `to` a line was recorded, or there is nothing more to come.
+    pub fn close(&mut self, connection: Feed, to: Stamp) -> Option<Gap> {
+        let coverage = self.connections.entry(connection).or_default();
+        let Open { from, kind, cause } = coverage.open.take()?;
+        coverage.until = coverage.until.max(to);
+        (from < to).then_some(Gap { connection, from, to, kind, cause, only: None })
+    }
+
+    /// Both ends of a gap are known at once. Nothing is returned where an open gap has the interval already; suspected
+    /// streams go on being suspected behind it.
+    pub fn record(&mut self, connection: Feed, ends: [Stamp; 2], kind: Kind, cause: &str) -> Vec<Gap> {
+        let coverage = self.connections.entry(connection).or_default();
+        let [from, to] = ends;
+        let from = from.max(coverage.until);
+        if coverage.open.is_some() || to <= from {
+            return Vec::new();
+        }
+        coverage.until = to;
+        let mut gaps = suspicions(connection, coverage.suspected.clone(), from);
+        coverage.suspected.values_mut().for_each(|since| *since = (*since).max(to));
+        gaps.push(Gap { connection, from, to, kind, cause: cause.to_owned(), only: None });
+        gaps
+    }
+
+    /// A stream is mute, and since when.
+    pub fn suspect(&mut self, connection: Feed, stream: String, since: Stamp) {
+        let coverage = self.connections.entry(connection).or_default();
+        if coverage.open.is_none() {
+            let since = since.max(coverage.until);
+            coverage.suspected.entry(stream).or_insert(since);
+        }
+    }
+
+    /// Streams are subscribed that were missed since then, and are suspected until they are cleared. Gaps of the connection
+    /// since then did not name them, so that theirs goes through these. An open one will name them: then theirs ends where
+    /// it begins, and is returned.
+    pub fn join(&mut self, connection: Feed, streams: Vec<String>, since: Stamp) -> Vec<Gap> {
+        let coverage = self.connections.entry(connection).or_default();
+        if let Some(open) = &coverage.open {
+            return suspicions(connection, streams.into_iter().map(|stream| (stream, since)).collect(), open.from);
+        }
+        for stream in streams {
+            let suspected = coverage.suspected.entry(stream).or_insert(since);
+            *suspected = since.min(*suspected);
+        }
+        Vec::new()
+    }
+
+    /// Streams bring frames again.
+    pub fn clear(&mut self, connection: Feed, streams: &[String], to: Stamp) -> Vec<Gap> {
+        let coverage = self.connections.entry(connection).or_default();
+        let ended = streams.iter().filter_map(|stream| coverage.suspected.remove_entry(stream)).collect();
+        suspicions(connection, ended, to)
+    }
+
+    /// Ends all that is open, because there is nothing more to come: a gap of the connection at `to`, suspicions at the
+    /// `last` line, from where the next start has the gap.
+    pub fn finish(&mut self, connection: Feed, last: Stamp, to: Stamp) -> Vec<Gap> {
+        let suspected = self.connections.get_mut(&connection).map(|coverage| std::mem::take(&mut coverage.suspected));
+        let mut gaps = suspicions(connection, suspected.unwrap_or_default(), last);
+        gaps.extend(self.close(connection, to));
+        gaps
+    }
+
+    /// The time line ends at `before` and another one begins at `after`, which may be earlier.
+    pub fn step(&mut self, before: Stamp, after: Stamp) -> Vec<Gap> {
+        let mut gaps = Vec::new();
+        for (&connection, coverage) in &mut self.connections {
+            gaps.extend(suspicions(connection, coverage.suspected.clone(), before));
+            coverage.suspected.values_mut().for_each(|since| *since = after);
+            coverage.until = after;
+            if let Some(open) = &mut coverage.open {
+                let from = std::mem::replace(&mut open.from, after);
+                let (kind, cause) = (open.kind, open.cause.clone());
+                gaps.extend((from < before).then_some(Gap { connection, from, to: before, kind, cause, only: None }));
+            }
+        }
+        gaps
+    }
+}
+
+/// The gaps of suspected streams, by when the suspicion began, that end at `to`: one for all that share their beginning.
+pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stamp) -> Vec<Gap> {
+    let mut by_beginning: BTreeMap<Stamp, BTreeSet<String>> = BTreeMap::new();
+    for (stream, since) in suspected {
+        by_beginning.entry(since).or_default().insert(stream);
+    }
+    let gap = |(from, streams): (Stamp, BTreeSet<String>)| {
+        let (kind, cause) = (Kind::Suspected, "no data on a living connection".to_owned());
+        Gap { connection, from, to, kind, cause, only: Some(streams.into_iter().collect()) }
+    };
+    by_beginning.into_iter().filter(|(from, _)| *from < to).map(gap).collect()
+}
+
+fn as_text<S: serde::Serializer>(connection: &Feed, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(connection)
+}
+
+fn as_micros<S: serde::Serializer>(stamp: &Stamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(stamp.as_micros())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! What a connection is to the supervisor, and what its notices mean on record.
+
+use crate::clock::{Clock, Instant, Stamp};
+use crate::connection::{Notice, Stage};
+use crate::desired::{Listed, Wanted};
+use crate::ops::status::{self, Link};
+use crate::tape::event::Event;
+use crate::tape::manifest::Origins;
+use crate::upbit::feed::Feed;
+use crate::upbit::refusal::Objection;
+use crate::upbit::subscription::Request;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: Feed,
+    /// What it is to ask for, by the pairs that are known.
+    wanted: Wanted,
+    /// What it asks for with its next request.
+    requests: watch::Sender<Request>,
+    /// What it was asked for last, or is to be first.
+    standing: Arc<Request>,
+    /// Streams that wait for the list of pairs, named by their patterns.
+    pub(super) unresolved: Vec<String>,
+    /// Streams of the last request that the one before did not have, while nothing has come of any.
+    pub(super) joining: Option<Joining>,
+    /// Since when streams are missed that are in the next request and not in the last; within, `None` is the beginning.
+    missed_since: Option<Option<Instant>>,
+    /// The last request that was sent.
+    pub(super) sent: String,
+    /// How it is, for the status.
+    pub(super) link: Link,
+    /// The stamp of its last line from the exchange, whatever it was.
+    pub(super) last_line: Option<Stamp>,
+    /// The stamp up to which it is proved to have brought what it should: that of its last data, of a subscribed stream.
+    /// The account may be quiet for days, so there any line proves it.
+    pub(super) last: Option<Stamp>,
+    /// Since when its last session is sure to have listened.
+    pub(super) live_since: Option<Stamp>,
+}
+
+impl Connection {
+    pub(super) fn new(id: Feed, wanted: Wanted, listed: &Listed) -> Self {
+        let (request, unresolved) = (wanted.request(listed), wanted.unresolved(listed));
+        let waits = request.subscriptions.is_empty();
+        Self {
+            id,
+            sent: request.to_frame("not sent"),
+            standing: Arc::new(request.clone()),
+            requests: watch::Sender::new(request),
+            wanted,
+            unresolved,
+            joining: None,
+            missed_since: None,
+            link: if waits { Link::Unresolved } else { Link::Dialing { attempt: 1 } },
+            last_line: None,
+            last: None,
+            live_since: None,
+        }
+    }
+
+    /// Lines came, up to this stamp, and data of subscribed streams up to that one.
+    pub(super) fn handle_lines(&mut self, last_line: Option<Stamp>, last_data: Option<Stamp>) {
+        self.last_line = last_line.or(self.last_line);
+        let proof = if self.id == Feed::Private { last_line } else { last_data };
+        self.last = proof.or(self.last);
+    }
+
+    /// What it is to have standing.
+    pub(super) fn requests(&self) -> watch::Receiver<Request> {
+        self.requests.subscribe()
+    }
+
+    /// What it was asked for, per stream.
+    pub(super) fn origins(&self) -> Origins {
+        Origins::of(&self.standing)
+    }
+
+    /// The streams that it is asked for, and those that wait.
+    pub(super) fn streams(&self) -> Vec<String> {
+        let mut names = self.origins().names();
+        names.extend(self.unresolved.iter().cloned());
+        names
+    }
+
+    /// The list of pairs is another: makes the request of it. Returns the streams that had waited and turn out to be none.
+    pub(super) fn resolve(&mut self, listed: &Listed) -> Vec<String> {
+        let request = self.wanted.request(listed);
+        // What is subscribed does no harm where nothing of it is listed any more, and a connection needs a request.
+        let is_nothing = request.subscriptions.is_empty();
+        let has_changed = !is_nothing && *self.requests.borrow() != request;
+        if has_changed {
+            let since = self.missed_since.map_or(listed.complete_at, |earlier| earlier.min(listed.complete_at));
+            self.missed_since = Some(since);
+            self.requests.send_replace(request);
+        }
+        let waits = !self.wanted.unresolved(listed).is_empty() || self.missed_since.is_some();
+        if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) }
+    }
+
+    /// A request was handed to the socket; returns how it differs from the one before, where it does.
+    pub(super) fn stand(&mut self, standing: &Arc<Request>) -> Option<Change> {
+        if *standing == self.standing {
+            return None;
+        }
+        let before: BTreeSet<String> = self.origins().names().into_iter().collect();
+        self.standing = standing.clone();
+        let after: BTreeSet<String> = self.origins().names().into_iter().collect();
+        let mut added: Vec<String> = after.difference(&before).cloned().collect();
+        added.append(&mut self.unresolved);
+        let since = match *self.requests.borrow() == **standing {
+            true => self.missed_since.take(),
+            false => self.missed_since,
+        };
+        Some(Change { added, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
+    }
+
+    /// Takes a notice of the instant `at` in; returns the event that puts it on record.
+    pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
+        let connection = self.id.to_string();
+        let micros = |instant| clock.stamp_at(instant).as_micros();
+        Some(match notice {
+            Notice::Dialing { attempt } => {
+                self.link = Link::Dialing { attempt };
+                return None;
+            }
+            Notice::Connected { attempt, address } => {
+                self.link = Link::Subscribing;
+                tracing::info!(connection, attempt, address, "connected");
+                Event::Connected { connection, attempt, address }
+            }
+            Notice::Subscribed { request, reason, .. } => {
+                self.sent.clone_from(&request);
+                tracing::debug!(connection, reason, request, "subscribed");
+                Event::Subscribed { connection, reason, request }
+            }
+            Notice::Live { attempt } => {
+                self.link = Link::Live;
+                tracing::info!(connection, attempt, "live: recording");
+                Event::Live { connection, attempt }
+            }
+            Notice::Lost { stage, cause, attempt, retry_at } => {
+                let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
+                self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
+                log_loss(&connection, (stage, attempt), &cause, retry_in);
+                let last = self.last.map(Stamp::as_micros);
+                Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
+            }
+            Notice::GivenUp { attempts } => {
+                tracing::error!(connection, attempts, "given up, as public.max_retries or private.max_retries says");
+                Event::GivenUp { connection, attempts }
+            }
+            Notice::Refused { objection, reason, request } => {
+                let refused = name_of(objection);
+                log_refusal(&connection, objection, &reason, request.as_deref());
+                Event::Refused { connection, refused, reason, request }
+            }
+            Notice::Silent { streams } => {
+                tracing::warn!(
+                    connection,
+                    ?streams,
+                    "subscribed, but without a first frame: does the exchange list these?"
+                );
+                Event::Silent { connection, streams }
+            }
+            Notice::Mismatch { missing, unexpected } => {
+                tracing::warn!(
+                    connection,
+                    ?missing,
+                    ?unexpected,
+                    "the exchange's list of subscriptions differs from ours"
+                );
+                Event::Mismatch { connection, missing, unexpected }
+            }
+            Notice::Stale { streams } => {
+                let last_data: Vec<u64> = streams.iter().map(|suspect| micros(suspect.since)).collect();
+                let since = last_data.iter().copied().min().unwrap_or_else(|| micros(at));
+                let streams: Vec<String> = streams.into_iter().map(|suspect| suspect.stream).collect();
+                tracing::warn!(connection, ?streams, "mute on a living connection");
+                Event::Stale { connection, streams, since, last_data }
+            }
+            Notice::Unreadable { since, frames } => {
+                let since = clock.stamp_at(since);
+                tracing::warn!(connection, frames, %since, "bytes came that nobody can read; they are kept in misc.jsonl");
+                Event::Unreadable { connection, since: since.as_micros(), frames }
+            }
+            Notice::Fresh { streams } => {
+                tracing::info!(connection, ?streams, "no longer mute");
+                return None;
+            }
+            Notice::Paused { from, to, cause } => {
+                let (length, cause) = (status::duration(to.since(from)), cause.as_str());
+                tracing::warn!(connection, length, cause, "nothing was read for a while");
+                let [from, to] = [from, to].map(|end| clock.stamp_of(end).as_micros());
+                Event::Paused { connection, from, to, cause }
+            }
+        })
+    }
+}
+
+/// Streams of which the first data is awaited, since they came into the request of a connection.
+#[derive(Debug)]
+pub(super) struct Joining {
+    pub(super) streams: BTreeSet<String>,
+    /// When they count as joined, whatever came.
+    pub(super) until: Instant,
+}
+
+/// How a request differs from the one before.
+#[derive(Debug)]
+pub(super) struct Change {
+    /// Streams that it adds, and the names under which some of them had waited.
+    pub(super) added: Vec<String>,
+    /// Streams that it leaves out.
+    pub(super) removed: Vec<String>,
+    /// Since when the added ones were missed; `None`: since the process began.
+    pub(super) since: Option<Instant>,
+}
+
+/// Shows a loss, with the wait until the next attempt; there is none after a stop or when the connection is given up.
+fn log_loss(connection: &str, (stage, attempt): (Stage, u32), cause: &str, retry_in: Option<String>) {
+    match (stage, retry_in) {
+        (_, None) => tracing::info!(connection, cause, "disconnected"),
+        (Stage::Subscribing | Stage::Live, Some(retry_in)) => {
+            tracing::warn!(connection, cause, attempt, retry_in, "lost the exchange");
+        }
+        (_, Some(retry_in)) => {
+            tracing::warn!(connection, cause, attempt, retry_in, "the exchange cannot be reached");
+        }
+    }
+}
+
+/// Shows a refusal; a person is needed where the recording itself is refused. When it is tried again stands in the line
+/// of the loss that follows.
+fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Option<&str>) {
+    let refused = name_of(objection);
+    match objection {
+        Objection::Keepalive | Objection::Listing => {
+            tracing::warn!(connection, refused, reason, "not known here; it is not said again");
+        }
+        Objection::ServedRequest => {
+            let message =
+                "the exchange refuses again and again what it served before; tried again with the usual pauses";
+            tracing::error!(connection, refused, reason, request, "{message}");
+        }
+        Objection::WorkingCredentials => {
+            tracing::error!(connection, refused, reason, "the exchange refuses keys that it accepted before");
+        }
+        _ => tracing::error!(connection, refused, reason, request, "the exchange refuses; tried again slowly"),
+    }
+}
+
+/// What is refused, as the event says it.
+fn name_of(objection: Objection) -> &'static str {
+    match objection {
+        Objection::Credentials | Objection::WorkingCredentials => "credentials",
+        Objection::Request | Objection::ServedRequest => "request",
+        Objection::Limit { .. } => "rate",
+        Objection::Keepalive => "keepalive",
+        Objection::Listing => "listing",
+        Objection::Unclear => "unclear",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::{ConnectionConfig, Sources, load};
+    use crate::upbit::subscription::Subscription;
+    use std::time::Duration;
+
+    /// Trades of one pair, tickers of all that are listed.
+    fn connection(named: &[&str], listed: &Listed) -> Connection {
+        let entry = |kind: &str, codes: &[&str]| Subscription {
+            kind: kind.into(),
+            codes: codes.iter().map(|&code| code.into()).collect(),
+            ..Subscription::default()
+        };
+        let defaults = load(&Sources::default()).unwrap().config.public;
+        let mut subscribe = vec![entry("ticker", &["KRW-*"])];
+        if !named.is_empty() {
+            subscribe.insert(0, entry("trade", named));
+        }
+        Connection::new(Feed::Public, Wanted::of(&ConnectionConfig { subscribe, ..defaults }), listed)
+    }
+
+    fn listed(codes: &[&str], complete_at: Option<Instant>) -> Listed {
+        let codes: Vec<String> = codes.iter().map(|&code| code.to_owned()).collect();
+        Listed { codes: Some(codes.into()), complete_at }
+    }
+
+    fn stand(connection: &mut Connection) -> Change {
+        let standing = Arc::new(connection.requests().borrow().clone());
+        connection.stand(&standing).unwrap()
+    }
+
+    #[test]
+    fn patterns_join_under_their_streams_names() {
+        let mut connection = connection(&["KRW-BTC"], &Listed::default());
+        assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"]);
+        assert_eq!(connection.resolve(&listed(&["KRW-ETH", "BTC-ETH"], None)), [""; 0]);
+        assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"], "the request is not sent yet");
+        let change = stand(&mut connection);
+        assert_eq!((change.added, change.since), (vec!["KRW-ETH_ticker".into(), "KRW-*_ticker".into()], None));
+        assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-ETH_ticker"]);
+    }
+
+    #[test]
+    fn a_request_is_never_emptied_and_patterns_that_mean_nothing_wait_no_more() {
+        let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
+        let standing = connection.requests().borrow().clone();
+        connection.resolve(&listed(&["BTC-ETH"], None));
+        assert_eq!(*connection.requests().borrow(), standing);
+        let mut waiting = self::connection(&["KRW-BTC"], &Listed::default());
+        assert_eq!(waiting.resolve(&listed(&["BTC-ETH"], None)), ["KRW-*_ticker"]);
+        assert_eq!(waiting.streams(), ["KRW-BTC_trade"]);
+    }
+
+    #[test]
+    fn what_is_listed_later_was_missed_since_the_list_was_complete() {
+        let now = Clock::anchored(Stamp::default()).now();
+        let [early, late] = [60, 3600].map(|seconds| now + Duration::from_secs(seconds));
+        let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
+        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW"], Some(early)));
+        // Before it is sent there is yet another.
+        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late)));
+        let change = stand(&mut connection);
+        assert_eq!(change.since, Some(early));
+        assert_eq!(change.added, ["KRW-NEW_ticker", "KRW-XRP_ticker"]);
+        connection.resolve(&listed(&["KRW-NEW", "KRW-XRP"], Some(late)));
+        assert_eq!(stand(&mut connection).removed, ["KRW-ETH_ticker"]);
+    }
+}

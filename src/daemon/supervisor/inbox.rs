@@ -1,0 +1,91 @@
+//! What the connections deliver, in a queue for each: a flood on one must not keep the other from reading.
+//!
+//! The queues are emptied in turn, a delivery at a time, so that neither waits for more than one of the other's.
+
+use crate::connection::Delivery;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use tokio::sync::mpsc;
+
+/// Deliveries of a connection that may wait for the supervisor. Their bytes are bounded by the connection's budget, not
+/// by this.
+const WAITING: usize = 64;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    /// The one whose turn it is comes first.
+    queues: Vec<mpsc::Receiver<Delivery>>,
+}
+
+impl Inbox {
+    /// Makes the queue of one more connection.
+    pub(super) fn open(&mut self) -> mpsc::Sender<Delivery> {
+        let (sender, queue) = mpsc::channel(WAITING);
+        self.queues.push(queue);
+        sender
+    }
+
+    /// The next delivery; `None`: every connection has ended, and everything it had to say was taken.
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn recv(&mut self) -> Option<Delivery> {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Delivery>> {
+        let mut ended = Poll::Ready(None);
+        for turn in 0..self.queues.len() {
+            match self.queues[turn].poll_recv(context) {
+                Poll::Ready(None) => {}
+                Poll::Ready(delivery) => {
+                    self.queues.rotate_left(turn + 1);
+                    return Poll::Ready(delivery);
+                }
+                Poll::Pending => ended = Poll::Pending,
+            }
+        }
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Stamp};
+    use crate::connection::{Notice, What};
+    use crate::upbit::feed::Feed;
+
+    fn delivery(connection: Feed) -> Delivery {
+        let what = What::Notice(Notice::Dialing { attempt: 1 });
+        Delivery { connection, at: Clock::anchored(Stamp::MAX).now(), what }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_of_one_connection_leaves_the_other_its_own_and_every_second_turn() {
+        let mut inbox = Inbox::default();
+        let (public, private) = (inbox.open(), inbox.open());
+        while public.try_send(delivery(Feed::Public)).is_ok() {}
+        for _ in 0..3 {
+            private.try_send(delivery(Feed::Private)).unwrap();
+        }
+        let mut taken = Vec::new();
+        for _ in 0..WAITING + 3 {
+            taken.push(inbox.recv().await.unwrap().connection);
+        }
+        let (first, rest) = taken.split_at(6);
+        assert_eq!(first, [Feed::Public, Feed::Private].repeat(3));
+        assert!(rest.iter().all(|connection| *connection == Feed::Public));
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_the_last_connection() {
+        let mut inbox = Inbox::default();
+        let (public, private) = (inbox.open(), inbox.open());
+        drop(public);
+        private.try_send(delivery(Feed::Private)).unwrap();
+        drop(private);
+        assert_eq!(inbox.recv().await.map(|delivery| delivery.connection), Some(Feed::Private));
+        assert!(inbox.recv().await.is_none());
+    }
+}

@@ -1,0 +1,188 @@
+//! What an audit leaves beside the manifest: `archive/date=2026-11-22/audit.json`.
+//!
+//! ```text
+//! audit.json.<pid>.tmp ──a stream at a time──▶ totals and verdict ──fsync──▶ rename ──▶ audit.json
+//! ```
+//!
+//! It is written as the streams are audited, so that it takes no memory, and it has its name when it is whole.
+
+use super::day::Day;
+use super::figures::decimal;
+use super::finding::Residue;
+use super::stream::StreamAudit;
+use crate::clock::Stamp;
+use crate::files::disk::Disk;
+use crate::files::open::Access;
+use crate::files::{EntryKind, Files};
+use crate::recording::recovery::quarantine::{clear, clear_directories};
+use crate::tape::segment_name::{self};
+use crate::upbit::feed::Feed;
+use bigdecimal::BigDecimal;
+use serde::Serialize;
+use serde_json::json;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// See the module. Dropped before it is finished it leaves nothing.
+#[derive(Debug)]
+pub struct Certificate {
+    disk: Disk,
+    path: PathBuf,
+    unfinished: PathBuf,
+    out: BufWriter<File>,
+    /// What was found so far.
+    pub totals: Totals,
+    unaudited: Vec<Unaudited>,
+}
+
+/// A stream that could not be audited.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unaudited {
+    /// Its name.
+    pub stream: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Over all streams.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Streams.
+    pub streams: usize,
+    /// Minutes that are the same.
+    pub exact: usize,
+    /// Minutes that are not.
+    pub differs: usize,
+    /// Minutes of which the tape has nothing.
+    pub no_data: usize,
+    /// The largest of the residues.
+    pub residue: Residue,
+    /// The largest of what any minute could hide, each in its own asset.
+    pub blind_below: BigDecimal,
+    /// Streams with minutes that could hide a trade.
+    pub blind_streams: usize,
+    /// Streams that could not be audited.
+    pub unaudited: usize,
+}
+
+impl Totals {
+    /// Whether every minute of every stream is the same. An audit of nothing has found nothing to be right.
+    pub fn is_exact(&self) -> bool {
+        self.exact > 0 && self.differs == 0 && self.no_data == 0 && self.unaudited == 0
+    }
+
+    /// In a word. What was not looked at is neither.
+    pub fn verdict(&self) -> &'static str {
+        match self {
+            _ if self.is_exact() => "exact",
+            Self { differs: 0, no_data: 0, unaudited: 1.., .. } => "unaudited",
+            _ => "differs",
+        }
+    }
+}
+
+/// The certificate cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {}: {source}", path.display())]
+pub struct CertificateError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Certificate {
+    /// Begins the certificate of a day; `now` is the stamp of the audit. What is in its way goes to the quarantine.
+    ///
+    /// # Errors
+    /// The directory or the file cannot be made.
+    pub fn begin(data_dir: &Path, day: &Day, now: Stamp) -> Result<Self, CertificateError> {
+        let disk = Disk::open(data_dir).map_err(at(data_dir))?;
+        let directory = segment_name::date_directory(Feed::Public, day.date);
+        let path = directory.join(segment_name::CERTIFICATE);
+        // Two audits of one day may run at the same time.
+        let unfinished = directory.join(format!("{}.{}.tmp", segment_name::CERTIFICATE, std::process::id()));
+        let begin = || {
+            clear_directories(&disk, &directory).map_err(|error| error.source)?;
+            disk.make_directory(&directory)?;
+            for file in [&path, &unfinished] {
+                clear(&disk, Feed::Public, file, EntryKind::File).map_err(|error| error.source)?;
+            }
+            match disk.remove(&unfinished) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                // One of the same number left it behind.
+                _ => disk.file(&unfinished, Access::Create),
+            }
+        };
+        let out = BufWriter::new(begin().map_err(at(&data_dir.join(&unfinished)))?);
+        let mut certificate = Self { disk, path, unfinished, out, totals: Totals::default(), unaudited: Vec::new() };
+        certificate.write(format_args!(
+            "{{\"date\":\"{}\",\"from\":\"{}\",\"until\":\"{}\",\"whole\":{},\"audited\":{now},\"version\":\"{}\",\"streams\":[",
+            day.date,
+            Day::shown(day.from),
+            Day::shown(day.until),
+            day.is_whole(),
+            env!("CARGO_PKG_VERSION"),
+        ))?;
+        Ok(certificate)
+    }
+
+    /// Adds a stream.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn add(&mut self, audit: &StreamAudit) -> Result<(), CertificateError> {
+        let json = serde_json::to_string(audit).expect("strings and numbers always serialise");
+        let separator = if self.totals.streams == 0 { "\n" } else { ",\n" };
+        self.write(format_args!("{separator}{json}"))?;
+        self.totals.streams += 1;
+        self.totals.exact += audit.exact;
+        self.totals.differs += audit.differs;
+        self.totals.no_data += audit.no_data;
+        self.totals.residue.widen(&audit.residue);
+        self.totals.blind_streams += usize::from(!audit.blind_minutes.is_empty());
+        if audit.blind_below > self.totals.blind_below {
+            self.totals.blind_below.clone_from(&audit.blind_below);
+        }
+        Ok(())
+    }
+
+    /// Names a stream that could not be audited.
+    pub fn leave_out(&mut self, stream: Unaudited) {
+        self.totals.unaudited += 1;
+        self.unaudited.push(stream);
+    }
+
+    /// Writes the verdict, makes it all durable, and gives it its name, in place of an earlier one. Returns the path.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(mut self) -> Result<PathBuf, CertificateError> {
+        let Totals { exact, differs, no_data, residue, blind_below, .. } = &self.totals;
+        let (verdict, unaudited) = (self.totals.verdict(), &self.unaudited);
+        let end = json!({"unaudited": unaudited, "exact": exact, "differs": differs, "no_data": no_data,
+            "residue": residue, "blind_below": decimal::shown(blind_below), "verdict": verdict});
+        let end = end.to_string();
+        self.write(format_args!("\n],{}\n", &end[1..]))?;
+        let shown = |path: &Path| self.disk.path().join(path);
+        let written = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
+        written.map_err(at(&shown(&self.unfinished)))?;
+        self.disk.replace(&self.unfinished, &self.path).map_err(at(&shown(&self.path)))?;
+        Ok(shown(&self.path))
+    }
+
+    fn write(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), CertificateError> {
+        self.out.write_fmt(text).map_err(at(&self.disk.path().join(&self.unfinished)))
+    }
+}
+
+impl Drop for Certificate {
+    fn drop(&mut self) {
+        // Fails where it was finished, and then there is nothing to remove.
+        let _ = self.disk.remove(&self.unfinished);
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> CertificateError {
+    let path = path.to_owned();
+    move |source| CertificateError { path, source }
+}

@@ -1,0 +1,120 @@
+//! The gaps on record that touch a day.
+
+use super::day::{Day, MINUTE};
+use super::stream::AuditError;
+use crate::clock::Stamp;
+use crate::tape::reader::Tape;
+use crate::tape::stream_key::StreamKey;
+use serde::Deserialize;
+use std::collections::BTreeSet;
+
+/// A trade is received a moment after it happened, by clocks that are not the same: it may be missing because of a gap
+/// that began so much later than its minute ended, or ended so much earlier than it began.
+const SLACK: i64 = 5_000;
+
+/// Gaps that are kept: one in nine seconds of a day. Beyond that they say no more than that the day is full of them.
+const MOST_GAPS: usize = 10_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Gaps {
+    gaps: Vec<Gap>,
+}
+
+#[derive(Debug)]
+struct Gap {
+    id: u64,
+    /// Milliseconds since the epoch.
+    from: i64,
+    to: i64,
+    /// Places in the list of the streams that are audited.
+    streams: BTreeSet<u16>,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    event: String,
+    #[serde(default)]
+    id: u64,
+    #[serde(default)]
+    from: u64,
+    #[serde(default)]
+    to: u64,
+    #[serde(default)]
+    streams: Vec<String>,
+}
+
+impl Gaps {
+    /// Reads the gaps of the streams that are audited, from the recorder's own events. A gap is on record when it is
+    /// over, which may be long after the day. What cannot be read is skipped: gaps explain, they decide nothing.
+    ///
+    /// # Errors
+    /// The archive cannot be listed.
+    pub fn read(tape: &Tape, day: &Day, streams: &[StreamKey]) -> Result<Self, AuditError> {
+        let mut gaps = Vec::new();
+        let begin = stamp((day.from - SLACK).saturating_mul(1_000));
+        for line in tape.lines(&StreamKey::recorder(), begin..=Stamp::MAX)? {
+            let Ok(line) = line else { continue };
+            let Ok(event) = serde_json::from_slice::<Event>(line.text()) else { continue };
+            let [from, to] = [event.from, event.to].map(|micros| i64::try_from(micros / 1_000).unwrap_or(i64::MAX));
+            let touches = event.event == "gap" && from < day.until + SLACK && to > day.from - SLACK;
+            if !touches || gaps.len() == MOST_GAPS {
+                continue;
+            }
+            let affected: BTreeSet<&str> = event.streams.iter().map(String::as_str).collect();
+            let places = streams.iter().zip(0..).filter(|(stream, _)| affected.contains(stream.as_str()));
+            gaps.push(Gap { id: event.id, from, to, streams: places.map(|(_, place)| place).collect() });
+        }
+        Ok(Self { gaps })
+    }
+
+    /// The ids of the gaps of a stream, by its place in the list, that touch the minute beginning at `start`.
+    pub(super) fn touching(&self, place: u16, start: i64) -> Vec<u64> {
+        let touches = |gap: &&Gap| gap.from < start + MINUTE + SLACK && gap.to > start - SLACK;
+        let of_stream = self.gaps.iter().filter(|gap| gap.streams.contains(&place));
+        of_stream.filter(touches).map(|gap| gap.id).collect()
+    }
+
+    /// Until when trades of the day may have come as the first line after a gap: milliseconds since the epoch.
+    pub(super) fn last_end(&self, place: u16) -> Option<i64> {
+        self.gaps.iter().filter(|gap| gap.streams.contains(&place)).map(|gap| gap.to).max()
+    }
+}
+
+/// The stamp of so many microseconds since the epoch, or the nearest there is.
+pub(super) fn stamp(micros: i64) -> Stamp {
+    u64::try_from(micros).map_or(Stamp::default(), |micros| Stamp::from_micros(micros).unwrap_or(Stamp::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_named_where_it_touches() {
+        let directory = tempfile::tempdir().unwrap();
+        let gap = |id: u64, from: i64, to: i64, stream: &str| {
+            let [from, to] = [from * 1_000, to * 1_000];
+            format!(
+                "{{\"ts_recv\":{id},\"event\":\"gap\",\"id\":{id},\"from\":{from},\"to\":{to},\"streams\":[\"{stream}\"]}}\n"
+            )
+        };
+        let begin = 1_795_305_600_000;
+        let events = [
+            gap(1_795_400_000_000_001, begin + MINUTE, begin + 2 * MINUTE - 1, "A_trade"),
+            gap(1_795_400_000_000_002, begin + 5 * MINUTE + SLACK - 1, begin + 6 * MINUTE, "B_trade"),
+            gap(1_795_400_000_000_003, begin - 9 * MINUTE, begin - MINUTE, "A_trade"),
+            "{\"ts_recv\":1795400000000004,\"event\":\"live\"}\n".to_owned(),
+        ];
+        std::fs::write(directory.path().join("recorder.jsonl"), events.concat()).unwrap();
+        let streams = ["A_trade", "B_trade"].map(|stream| StreamKey::from_stem(stream).unwrap());
+        let day = Day::settled("2026-11-22".parse().unwrap(), begin * 2).unwrap();
+        let gaps = Gaps::read(&Tape::new(directory.path()), &day, &streams).unwrap();
+        let touched = |place| -> Vec<i64> {
+            (0..9).filter(|minute| !gaps.touching(place, begin + minute * MINUTE).is_empty()).collect()
+        };
+        assert_eq!(touched(0), [0, 1, 2]);
+        assert_eq!(touched(1), [4, 5, 6]);
+        assert_eq!(gaps.last_end(1), Some(begin + 6 * MINUTE));
+    }
+}

@@ -1,0 +1,265 @@
+//! What was fetched of one stream, on record beside its data.
+//!
+//! ```text
+//! rest/KRW-BTC_candle.1m.checkpoint
+//! {"listed":"2017-09-01T00:00:00Z"}
+//! {"from":"2026-03-01T00:00:00Z","to":"2026-03-01T03:20:00Z","objects":200,"last":1795324324113204}
+//! {"doubted":"2026-02-01T00:00:00Z","objects":0,"answered":1795324330113204}
+//! ```
+//!
+//! A line is written when the objects of its interval are on disk and synced. `last` is the stamp of the last of them:
+//! lines of the stream with later stamps were written by a process that died before its checkpoint. Those are a
+//! beginning of one piece, in order, so that everything from the first of them to the last is there; `ids` are what is
+//! there of the last one's very time. `listed` is since when the exchange has something of the pair: it is asked once.
+//! `doubted` is an answer that contradicts this file: when asked for what is before, the exchange gave `objects` and no
+//! more. An interval with objects before that makes it void.
+
+use super::coverage::{Coverage, Span};
+use super::doubt::{AGREEING, AGREEING_FOR, Claim};
+use crate::clock::Stamp;
+use crate::files::lines::{LONGEST_OWN, Lines, ends_with_break};
+use crate::files::{Files, StorageError, append_all};
+use crate::tape::stream_key::StreamKey;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Checkpoint {
+    path: PathBuf,
+    /// What was fetched.
+    pub(super) coverage: Coverage,
+    /// Objects beside the covered intervals that are on disk already.
+    pub(super) ids: BTreeSet<u64>,
+    /// The day since which the exchange has something, where that is known: milliseconds since the epoch.
+    pub(super) listed: Option<i64>,
+    /// The stamp of the last line that is accounted for.
+    pub(super) last: Stamp,
+    /// The intervals in the order in which they were fetched, each with the stamp of its last line. One of a year of
+    /// minutes takes some kilobytes.
+    pieces: Vec<Piece>,
+    /// Answers that nothing has disproved: a run adds a few at most.
+    doubted: Vec<Doubted>,
+    /// Ends a line that a crash tore off.
+    needs_break: bool,
+}
+
+/// An interval that is complete, and the stamp of its last line.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    span: Span,
+    objects: usize,
+    last: Stamp,
+}
+
+/// A line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Listed { listed: Timestamp },
+    Doubted(Doubted),
+    Fetched(Entry),
+}
+
+/// An answer that contradicts what is known.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Doubted {
+    doubted: Timestamp,
+    objects: usize,
+    answered: u64,
+}
+
+/// An interval that is complete.
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    from: Timestamp,
+    to: Timestamp,
+    objects: usize,
+    last: u64,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    ids: BTreeSet<u64>,
+}
+
+impl Checkpoint {
+    /// Reads what there is of a stream; lines that cannot be read were torn by a crash and say nothing.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn read(files: &dyn Files, stream: &StreamKey) -> Result<Self, StorageError> {
+        let path = Self::path(stream);
+        let (coverage, ids, listed, last, pieces, doubted) = Default::default();
+        let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, doubted, needs_break: false };
+        let path = checkpoint.path.clone();
+        let mut file = match files.read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(checkpoint),
+            file => file.map_err(StorageError::at("read", &path))?,
+        };
+        checkpoint.needs_break = !ends_with_break(&mut *file).map_err(StorageError::at("read", &path))?;
+        let mut lines = Lines::new(file, LONGEST_OWN);
+        while let Some(line) = lines.next_line().map_err(StorageError::at("read", &path))? {
+            if let Ok(line) = serde_json::from_slice(line) {
+                checkpoint.take(line);
+            }
+        }
+        lines.tell(&path);
+        Ok(checkpoint)
+    }
+
+    /// The file of a stream.
+    pub(super) fn path(stream: &StreamKey) -> PathBuf {
+        PathBuf::from(format!("{stream}.checkpoint"))
+    }
+
+    /// Puts on record that everything of `span`, `objects` of them up to the stamp `last`, is on disk.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn add(
+        &mut self,
+        files: &dyn Files,
+        span: Span,
+        (objects, last): (usize, Stamp),
+        ids: BTreeSet<u64>,
+    ) -> Result<(), StorageError> {
+        let [from, to] = [moment(span.from), moment(span.to)];
+        self.append(files, Line::Fetched(Entry { from, to, objects, last: last.as_micros(), ids }))
+    }
+
+    /// Puts on record since when the exchange has something.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn note_listed(&mut self, files: &dyn Files, listed: i64) -> Result<(), StorageError> {
+        self.append(files, Line::Listed { listed: moment(listed) })
+    }
+
+    /// Puts on record what the exchange said at `now` against what is known.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn note_doubt(&mut self, files: &dyn Files, claim: Claim, now: Stamp) -> Result<(), StorageError> {
+        let Claim { to, objects, .. } = claim;
+        self.append(files, Line::Doubted(Doubted { doubted: moment(to), objects, answered: now.as_micros() }))
+    }
+
+    /// Whether the exchange has said this often enough, and now once more.
+    pub(super) fn is_believed(&self, claim: Claim, now: Stamp) -> bool {
+        let agrees = |doubt: &&Doubted| claim.agrees_with(doubt.doubted.as_millisecond(), doubt.objects);
+        let agreeing: Vec<u64> = self.doubted.iter().filter(agrees).map(|doubt| doubt.answered).collect();
+        let begin = agreeing.iter().min().and_then(|begin| Stamp::from_micros(*begin)).unwrap_or(now);
+        agreeing.len() + 1 >= AGREEING && now.since(begin) >= AGREEING_FOR
+    }
+
+    /// A time before which something of the stream has come, of intervals that begin within `since`.
+    pub(super) fn exists_before(&self, since: i64) -> Option<i64> {
+        let found = self.pieces.iter().filter(|piece| piece.objects > 0 && piece.span.length() > 0);
+        found.filter(|piece| piece.span.from >= since).map(|piece| piece.span.to).min()
+    }
+
+    fn append(&mut self, files: &dyn Files, line: Line) -> Result<(), StorageError> {
+        let json = serde_json::to_string(&line).expect("times and numbers always serialise");
+        let text = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
+        let file = files.append(&self.path).map_err(StorageError::at("open", &self.path))?;
+        append_all(&*file, text.as_bytes()).map_err(StorageError::at("write", &self.path))?;
+        file.sync().map_err(StorageError::at("sync", &self.path))?;
+        self.needs_break = false;
+        self.take(line);
+        Ok(())
+    }
+
+    /// The stamps between which the lines of `span` lie: those of an interval follow those of the one fetched before.
+    pub(super) fn stamps_of(&self, span: Span) -> RangeInclusive<Stamp> {
+        let mut begin = Stamp::default();
+        let (mut first, mut last) = (Stamp::MAX, Stamp::default());
+        for piece in &self.pieces {
+            if piece.span.from <= span.to && span.from <= piece.span.to {
+                (first, last) = (first.min(begin), last.max(piece.last));
+            }
+            begin = piece.last;
+        }
+        first..=last
+    }
+
+    fn take(&mut self, line: Line) {
+        let entry = match line {
+            Line::Listed { listed } => {
+                self.listed = Some(listed.as_millisecond());
+                return;
+            }
+            Line::Doubted(doubted) => {
+                self.doubted.push(doubted);
+                return;
+            }
+            Line::Fetched(entry) => entry,
+        };
+        let span = Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() };
+        let last = Stamp::from_micros(entry.last).unwrap_or_default();
+        self.coverage.add(span);
+        if entry.objects > 0 {
+            self.doubted.retain(|doubt| doubt.doubted < entry.to);
+        }
+        self.pieces.push(Piece { span, objects: entry.objects, last });
+        self.ids.extend(entry.ids);
+        self.last = self.last.max(last);
+    }
+}
+
+fn moment(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::disk::Disk;
+
+    #[test]
+    fn a_torn_line_says_nothing_and_swallows_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path()).unwrap();
+        let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
+        let read = || Checkpoint::read(&disk, &stream).unwrap();
+        let stamp = |micros| Stamp::from_micros(micros).unwrap();
+        let add = |from, to, last, ids: &[u64]| {
+            let span = Span { from, to };
+            read().add(&disk, span, (1, stamp(last)), ids.iter().copied().collect()).unwrap();
+        };
+        add(0, 60_000, 5, &[]);
+        let torn = disk.append(&PathBuf::from("KRW-BTC_candle.1m.checkpoint")).unwrap();
+        append_all(&*torn, b"{\"from\":\"1970").unwrap();
+        read().note_listed(&disk, 7_000).unwrap();
+        add(60_000, 60_001, 9, &[7]);
+        let checkpoint = read();
+        assert_eq!(checkpoint.coverage.missing(Span { from: 0, to: 60_002 }), [Span { from: 60_001, to: 60_002 }]);
+        assert_eq!(checkpoint.stamps_of(Span { from: 0, to: 9 }), stamp(0)..=stamp(5));
+        assert_eq!(checkpoint.stamps_of(Span { from: 60_001, to: 60_002 }), stamp(5)..=stamp(9));
+        let Checkpoint { last, ids, listed, .. } = checkpoint;
+        assert_eq!((last, ids, listed), (stamp(9), BTreeSet::from([7]), Some(7_000)));
+    }
+
+    #[test]
+    fn three_answers_over_ten_minutes_are_believed_and_objects_disprove_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Disk::open(directory.path()).unwrap();
+        let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
+        let read = || Checkpoint::read(&disk, &stream).unwrap();
+        let at = |minute: u64| Stamp::from_micros(minute * 60_000_000).unwrap();
+        let claim = |to, objects| Claim { to, objects, before: to };
+        read().note_doubt(&disk, claim(5_000, 0), at(1)).unwrap();
+        assert!(!read().is_believed(claim(5_000, 0), at(99)), "two answers");
+        read().note_doubt(&disk, claim(6_000, 0), at(2)).unwrap();
+        assert!(!read().is_believed(claim(5_000, 0), at(10)), "nine minutes");
+        assert!(read().is_believed(claim(5_000, 0), at(11)));
+        assert!(!read().is_believed(claim(5_000, 7), at(11)), "another answer");
+        assert!(!read().is_believed(claim(5_500, 0), at(11)), "one of them says less");
+        read().add(&disk, Span { from: 0, to: 5_500 }, (0, at(12)), BTreeSet::new()).unwrap();
+        assert_eq!((read().is_believed(claim(5_000, 0), at(11)), read().exists_before(0)), (true, None));
+        read().add(&disk, Span { from: 0, to: 5_500 }, (1, at(13)), BTreeSet::new()).unwrap();
+        assert!(!read().is_believed(claim(5_000, 0), at(11)), "something was before one of them");
+        assert_eq!([0, 1].map(|since| read().exists_before(since)), [Some(5_500), None]);
+    }
+}

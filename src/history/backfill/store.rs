@@ -1,0 +1,247 @@
+//! Where what is fetched is written: the recorder's own journal and sealer, in a directory of its own.
+//!
+//! ```text
+//! piece ──journal──▶ rest/KRW-BTC_candle.1m.jsonl ──sync──▶ checkpoint ──▶ ended segments are sealed
+//! ```
+//!
+//! In this order a kill at any point leaves either a checkpoint, or lines behind the last one, which the next start
+//! counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
+
+use super::checkpoint::Checkpoint;
+use super::coverage::Span;
+use super::doubt::Claim;
+use super::unit::Kind;
+use crate::clock::{Clock, Stamp, Stamper};
+use crate::config::StorageConfig;
+use crate::files::lines::Lines;
+use crate::files::{EntryKind, Files, StorageError};
+use crate::recording::journal::segment::{Finished, Segment};
+use crate::recording::journal::{Journal, Order};
+use crate::recording::recovery::quarantine::{clear, quarantine};
+use crate::recording::recovery::recover;
+use crate::recording::rotation::Rotation;
+use crate::recording::router::{NewStream, StreamId};
+use crate::recording::seal::{SealError, Sealer};
+use crate::recording::sync::{SyncError, Syncer};
+use crate::rest::answer::{self, Item};
+use crate::tape::line;
+use crate::tape::segment_name::{self, Archived};
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Store {
+    files: Arc<dyn Files>,
+    clock: Clock,
+    journal: Journal,
+    syncer: Syncer,
+    sealer: Sealer,
+    stamper: Stamper,
+    streams: BTreeMap<StreamKey, (StreamId, Checkpoint)>,
+    /// Segments whose lines have no checkpoint yet.
+    ended: Vec<Finished>,
+}
+
+impl Store {
+    /// Opens the directory and counts what a process that died has left in it.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn open(
+        files: Arc<dyn Files>,
+        storage: &StorageConfig,
+        clock: Clock,
+        (kind, streams): (Kind, Vec<StreamKey>),
+    ) -> Result<Self, SealError> {
+        let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
+        // Nothing is sealed before it is counted: recovery only moves what is there.
+        let recovered = recover(&*files, rotation, clock.stamp())?;
+        let mut checkpoints = BTreeMap::new();
+        for (index, stream) in streams.into_iter().enumerate() {
+            make_way(&*files, &stream, &recovered.resumable)?;
+            let mut checkpoint = Checkpoint::read(&*files, &stream)?;
+            count_what_was_left(&*files, kind, &stream, &mut checkpoint)?;
+            checkpoints.insert(stream, (StreamId::at(index), checkpoint));
+        }
+        let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
+        let mut stamper = Stamper::after(recovered.last.max(accounted).unwrap_or_default());
+        let run = stamper.raise(clock.stamp());
+        let sealer = Sealer::new(files.clone(), storage.zstd_level, run, Arc::default());
+        let mut journal = Journal::new(files.clone(), rotation, recovered.resumable, recovered.epoch);
+        let mut by_id: Vec<_> = checkpoints.iter().map(|(key, (id, _))| (*id, key.clone())).collect();
+        by_id.sort();
+        for (id, key) in by_id {
+            journal.accept(Order::Open(NewStream { id, feed: Feed::Public, key }));
+            journal.work()?;
+        }
+        let syncer = Syncer::new(files.clone());
+        let mut store =
+            Self { files, clock, journal, syncer, sealer, stamper, streams: checkpoints, ended: recovered.backlog };
+        store.seal()?;
+        Ok(store)
+    }
+
+    /// What the clock shows that stamps the lines.
+    pub(super) fn now(&self) -> Stamp {
+        self.clock.stamp()
+    }
+
+    /// The parts of `wanted` that a stream has not.
+    pub(super) fn missing(&self, stream: &StreamKey, wanted: Span) -> Vec<Span> {
+        self.streams.get(stream).map(|(_, checkpoint)| checkpoint.coverage.missing(wanted)).unwrap_or_default()
+    }
+
+    /// The day since which the exchange has something of a stream, where that is known: milliseconds since the epoch.
+    pub(super) fn listed(&self, stream: &StreamKey) -> Option<i64> {
+        self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.listed)
+    }
+
+    /// Keeps since when the exchange has something of a stream.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn note_listed(&mut self, stream: &StreamKey, listed: i64) -> Result<(), SealError> {
+        match self.streams.get_mut(stream) {
+            Some((_, checkpoint)) if checkpoint.listed != Some(listed) => {
+                Ok(checkpoint.note_listed(&*self.files, listed)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A time before which something of a stream has come, of intervals that begin within `since`.
+    pub(super) fn exists_before(&self, stream: &StreamKey, since: i64) -> Option<i64> {
+        self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.exists_before(since))
+    }
+
+    /// Keeps what the exchange said against what is known of a stream.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn note_doubt(&mut self, stream: &StreamKey, claim: Claim) -> Result<(), SealError> {
+        let now = self.clock.stamp();
+        match self.streams.get_mut(stream) {
+            Some((_, checkpoint)) => Ok(checkpoint.note_doubt(&*self.files, claim, now)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the exchange has said this often enough and over long enough.
+    pub(super) fn is_believed(&self, stream: &StreamKey, claim: Claim) -> bool {
+        let now = self.clock.stamp();
+        self.streams.get(stream).is_some_and(|(_, checkpoint)| checkpoint.is_believed(claim, now))
+    }
+
+    /// Writes a whole piece, durably; returns how many objects were new.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn commit(&mut self, stream: &StreamKey, span: Span, items: Vec<Item>) -> Result<usize, SealError> {
+        let (id, checkpoint) = self.streams.get_mut(stream).expect("pieces are of streams that were opened");
+        let mut written = 0;
+        for item in items.into_iter().filter(|item| !checkpoint.ids.contains(&item.id)) {
+            let stamp = self.stamper.raise(self.clock.stamp());
+            self.journal.accept(Order::Event(*id, stamp, String::from(Box::<str>::from(item.object)).into()));
+            self.journal.work()?;
+            written += 1;
+        }
+        self.journal.write_out()?;
+        sync(&mut self.journal, &self.syncer, &mut self.ended)?;
+        checkpoint.add(&*self.files, span, (written, self.stamper.last()), BTreeSet::new())?;
+        self.seal()?;
+        Ok(written)
+    }
+
+    /// Ends all segments and seals them.
+    ///
+    /// # Errors
+    /// The disk does not do what it should.
+    pub(super) fn finish(mut self) -> Result<(), SealError> {
+        self.journal.accept(Order::Rotate);
+        self.journal.work()?;
+        while self.journal.rotate_one()? {}
+        sync(&mut self.journal, &self.syncer, &mut self.ended)?;
+        self.seal()
+    }
+
+    fn seal(&mut self) -> Result<(), SealError> {
+        for finished in std::mem::take(&mut self.ended) {
+            self.sealer.step(&finished)?;
+        }
+        Ok(())
+    }
+}
+
+fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), StorageError> {
+    if let Some(job) = journal.take_sync_job() {
+        syncer.step(&job).map_err(SyncError::into_storage)?;
+        ended.extend(job.finished);
+    }
+    Ok(())
+}
+
+/// What is in the way of a stream's two names goes to the quarantine: there is no other stream that could take its lines.
+fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), StorageError> {
+    clear(files, Feed::Public, &Checkpoint::path(stream), EntryKind::File)?;
+    let active = segment_name::active(Feed::Public, stream);
+    let is_ours = resumable.iter().any(|segment| segment.name().stream == *stream);
+    if !is_ours && files.look(&active).map_err(StorageError::at("look at", &active))?.is_some() {
+        quarantine(files, Feed::Public, &active, "it is none that this program has written")?;
+    }
+    Ok(())
+}
+
+/// Lines behind the checkpoint become an entry of their own.
+fn count_what_was_left(
+    files: &dyn Files,
+    kind: Kind,
+    stream: &StreamKey,
+    checkpoint: &mut Checkpoint,
+) -> Result<(), StorageError> {
+    let mut left: Vec<(Stamp, (i64, u64))> = Vec::new();
+    for path in plain_files(files, stream)? {
+        let file = match files.read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            file => file.map_err(StorageError::at("read", &path))?,
+        };
+        let mut lines = Lines::new(file, line::longest(stream));
+        while let Some(text) = lines.next_line().map_err(StorageError::at("read", &path))? {
+            // A line that is no UTF-8 was torn.
+            let Ok(text) = std::str::from_utf8(text) else { continue };
+            let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
+            left.extend(stamp.zip(answer::key(kind, text)));
+        }
+        lines.tell(&path);
+    }
+    let (Some(first), Some(last)) = (left.iter().map(|(_, key)| key.0).min(), left.iter().map(|(_, key)| key.0).max())
+    else {
+        return Ok(());
+    };
+    let ids = left.iter().filter(|(_, key)| key.0 == last).map(|(_, key)| key.1).collect();
+    let stamp = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
+    // Written is not durable: a checkpoint must not outlive what it vouches for.
+    files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
+    checkpoint.add(files, Span { from: first, to: last }, (left.len(), stamp), ids)
+}
+
+/// The files of a stream that are not sealed: the active one, and those in the archive.
+fn plain_files(files: &dyn Files, stream: &StreamKey) -> Result<Vec<PathBuf>, StorageError> {
+    let list = |path: &Path| files.list(path).map_err(StorageError::at("list", path));
+    let mut found = vec![segment_name::active(Feed::Public, stream)];
+    let archive = segment_name::archive(Feed::Public);
+    for date in list(&archive)? {
+        let Some(name) = date.name.to_str().filter(|name| segment_name::is_date_directory(name)) else { continue };
+        let directory = archive.join(name);
+        for file in list(&directory)? {
+            let archived = file.name.to_str().and_then(|file| segment_name::parse_archived(Feed::Public, name, file));
+            if matches!(archived, Some(Archived::Plain(segment)) if segment.stream == *stream) {
+                found.push(directory.join(&file.name));
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,90 @@
+//! Looking at the tape. It blocks, which is what the healer's thread is for.
+
+use super::Healer;
+use crate::clock::Stamp;
+use crate::history::healing::evidence::Evidence;
+use crate::history::healing::plan::{REACH, Task, Written};
+use crate::history::healing::record::{Fetched, Healable, Record};
+use crate::history::healing::walk;
+use crate::rest::quotation::TRADES_PER_PAGE;
+use crate::tape::reader::TapeError;
+use crate::tape::stream_key::StreamKey;
+use std::time::Duration;
+
+/// How far back the last record before a gap is looked for. Most streams have one within minutes, and what is further
+/// back costs reading.
+pub(super) const LOOK_BACK: [Duration; 4] =
+    [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400), REACH];
+
+/// What the tape shows of a task.
+pub(super) struct View {
+    pub(super) evidence: Evidence,
+    /// An earlier process has written everything missing that is newer.
+    pub(super) resume: Option<i64>,
+    /// What an earlier process, or an earlier try, has written.
+    pub(super) counts: Written,
+}
+
+impl Healer {
+    pub(super) fn look(&self, task: &Task) -> Result<View, TapeError> {
+        let resume = self.resume(task)?;
+        let mut view = self.view(task, LOOK_BACK[0], resume)?;
+        for length in &LOOK_BACK[1..] {
+            if view.evidence.has_before() {
+                break;
+            }
+            view = self.view(task, *length, resume)?;
+        }
+        Ok(view)
+    }
+
+    fn view(&self, task: &Task, look_back: Duration, resume: Option<i64>) -> Result<View, TapeError> {
+        let begin = task.from().before(look_back);
+        let (mut evidence, mut counts) = (Evidence::new(task.ends()), Written::new());
+        self.read(task.stream.healed(), begin, &mut |_, line| {
+            let Some(fetched) = Fetched::parse(task.healable, line) else { return true };
+            if task.gaps.iter().any(|gap| gap.id == fetched.gap) {
+                *counts.entry(fetched.gap).or_default() += 1;
+            }
+            resume.is_some_and(|resume| fetched.time > resume) || evidence.add_fetched(fetched)
+        })?;
+        self.read(Some(task.stream.clone()), begin, &mut |stamp, line| {
+            Record::parse(task.healable, stamp, line).is_none_or(|record| evidence.add(record))
+        })?;
+        Ok(View { evidence, resume, counts })
+    }
+
+    /// How far earlier processes had come with a gap that is healed on its own: what was written for several is not
+    /// told apart.
+    fn resume(&self, task: &Task) -> Result<Option<i64>, TapeError> {
+        let ([gap], Healable::Trades) = (&task.gaps[..], task.healable) else { return Ok(None) };
+        let mut complete = walk::Complete::of_pages(TRADES_PER_PAGE);
+        let mut starts = self.starts.iter().peekable();
+        self.read(task.stream.healed(), task.from(), &mut |stamp, line| {
+            while starts.next_if(|start| **start <= stamp).is_some() {
+                complete.next_process();
+            }
+            let fetched = Fetched::parse(task.healable, line).filter(|fetched| fetched.gap == gap.id);
+            fetched.into_iter().for_each(|fetched| complete.add(fetched.time));
+            true
+        })?;
+        Ok(complete.until())
+    }
+
+    /// The lines of a stream from `begin` on, as long as `each` wants more.
+    fn read(
+        &self,
+        stream: Option<StreamKey>,
+        begin: Stamp,
+        each: &mut dyn FnMut(Stamp, &[u8]) -> bool,
+    ) -> Result<(), TapeError> {
+        let Some(stream) = stream else { return Ok(()) };
+        for line in self.tape.lines(&stream, begin..=Stamp::MAX)? {
+            let line = line?;
+            if !each(line.stamp(), line.text()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

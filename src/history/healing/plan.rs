@@ -1,0 +1,371 @@
+//! Which streams of which gaps are looked at and asked for next, and what came of it. Pure.
+//!
+//! ```text
+//!  gap ──▶ a task per stream ──look──▶ nothing missed ────────────────────────────▶ done ──▶ report of the gap
+//!          (joined over gaps    ├────▶ first record is there ──▶ asked, busy first ───┤
+//!           close together)     └────▶ none for a minute ──────▶ asked last ──────────┘
+//! ```
+//!
+//! A look costs no request, so all that can be looked at is, before anything is asked. A gap is done when all its
+//! streams are; then its report is due.
+
+use super::evidence::Evidence;
+use super::record::Healable;
+use super::story::Gap;
+use crate::clock::Stamp;
+use crate::tape::stream_key::StreamKey;
+use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// Gaps in hand at a time; those that follow wait on disk. A disturbed hour brings as many, and each of the thousands of
+/// streams keeps a note for each gap.
+pub const MOST_GAPS: usize = 200;
+
+/// What the exchange's own interface may not show yet, and what may still be on its way to the disk, is there by then.
+pub const SETTLE: Duration = Duration::from_secs(5);
+
+/// Without a record for this long a market counts as quiet. A subscription that brings snapshots brings them within
+/// seconds, and of a market that trades less than once a minute one request shows everything.
+pub const QUIET: Duration = Duration::from_secs(60);
+
+/// Trades can be asked for of the last seven days.
+pub const REACH: Duration = Duration::from_secs(7 * 86_400);
+
+/// Gaps of a stream that are no further apart are healed together: a connection that flaps is asked about once.
+const JOIN: Duration = Duration::from_secs(600);
+
+/// What is joined does not get longer than this, so that a long gap is taken up where an earlier process stopped.
+const LONGEST: Duration = Duration::from_secs(3_600);
+
+/// Looks at a tape that cannot be read.
+const MOST_LOOKS: u32 = 3;
+
+/// The pause after such a look: the disk or the limit of descriptors may be the reason.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
+/// The pauses before an answer is asked for again that the tape contradicts: a fault of a moment is over after the first,
+/// and at the end four answers over more than ten minutes agree.
+const DOUBTED: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(300), Duration::from_secs(300)];
+
+/// The pause of a task that got no answer while others do; it doubles with each further one, up to the longest.
+const UNANSWERED: Duration = Duration::from_secs(60);
+const LONGEST_UNANSWERED: Duration = Duration::from_secs(1_800);
+
+/// What became of a gap. Names are those of streams; types where they are impossible.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Requests made for it.
+    pub requests: u64,
+    /// How many streams missed nothing.
+    pub unaffected: u64,
+    /// Streams of which everything that was missing is on disk, and how many objects that is.
+    pub complete: BTreeMap<String, u64>,
+    /// Streams of which some may still be missing, and how many objects are on disk.
+    pub partial: BTreeMap<String, u64>,
+    /// Types of which the exchange keeps nothing.
+    pub impossible: BTreeSet<String>,
+}
+
+/// One gap of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The gap's id.
+    pub id: u64,
+    from: Stamp,
+    to: Stamp,
+}
+
+/// A stream to be healed, over one gap or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    number: u64,
+    /// The stream.
+    pub stream: StreamKey,
+    /// What is healed.
+    pub healable: Healable,
+    /// The gaps, at least one.
+    pub gaps: Vec<Span>,
+    /// Requests made so far.
+    pub requests: u64,
+    failed_looks: u32,
+    /// Answers in a row that the tape contradicts.
+    doubts: usize,
+    /// Times that the exchange gave no answer to it.
+    failures: u32,
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything that was missing is on disk, perhaps nothing was.
+    Complete,
+    /// Some may still be missing.
+    Partial,
+}
+
+/// Objects on disk, by the gap that they were written for.
+pub type Written = BTreeMap<u64, u64>;
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Put on record what became of a gap.
+    Report(u64, Report),
+    /// Look at what the tape has of this task; then [`Plan::looked`], or [`Plan::look_failed`].
+    Look(Task),
+    /// Ask the exchange for this task; then [`Plan::done`], or [`Plan::put_back`].
+    Ask(Task),
+    /// Nothing, until then or until there is another gap.
+    Wait(Option<Stamp>),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Plan {
+    gaps: BTreeMap<u64, Pending>,
+    tasks: BTreeMap<(StreamKey, u64), (State, Task)>,
+    order: BTreeSet<(State, (StreamKey, u64))>,
+    tasks_made: u64,
+    reports: VecDeque<(u64, Report)>,
+    held_until: Option<Stamp>,
+    /// What begins before is given up.
+    doubtful_until: Stamp,
+}
+
+#[derive(Debug)]
+struct Pending {
+    tasks: usize,
+    report: Report,
+}
+
+/// In this order: what may be looked at comes before what is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Look(Stamp),
+    Ask { is_quiet: bool, rate: Reverse<u64> },
+}
+
+impl Task {
+    /// The beginning and the end of each gap.
+    pub fn ends(&self) -> impl Iterator<Item = (Stamp, Stamp)> {
+        self.gaps.iter().map(|gap| (gap.from, gap.to))
+    }
+
+    /// Where the first gap begins.
+    pub fn from(&self) -> Stamp {
+        self.gaps.iter().map(|gap| gap.from).min().unwrap_or_default()
+    }
+
+    /// Where the last gap ends.
+    pub fn to(&self) -> Stamp {
+        self.gaps.iter().map(|gap| gap.to).max().unwrap_or_default()
+    }
+
+    /// The gap that something of this time (milliseconds since the epoch) was missing in: the last one that had begun by
+    /// then, or else the first, for the exchange's clock is not ours.
+    pub fn gap_of(&self, time: i64) -> u64 {
+        let micros = u64::try_from(time).unwrap_or_default().saturating_mul(1_000);
+        let begun = self.gaps.iter().filter(|gap| gap.from.as_micros() <= micros);
+        begun.max_by_key(|gap| gap.from).or(self.gaps.first()).map_or(0, |gap| gap.id)
+    }
+
+    fn key(&self) -> (StreamKey, u64) {
+        (self.stream.clone(), self.number)
+    }
+}
+
+impl Plan {
+    /// Whether another gap can be taken in hand.
+    pub fn has_room(&self) -> bool {
+        self.gaps.len() < MOST_GAPS
+    }
+
+    /// Takes a gap in hand; one that the exchange remembers nothing of any more is left as it is.
+    pub fn add(&mut self, gap: &Gap, now: Stamp) {
+        if self.gaps.contains_key(&gap.id) || now.since(gap.to) > REACH {
+            return;
+        }
+        let span = Span { id: gap.id, from: gap.from, to: gap.to };
+        let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
+        let healable = |stream: &StreamKey| Healable::of(stream.kind()).filter(|_| stream.code().is_some());
+        let (possible, impossible): (Vec<_>, Vec<_>) =
+            streams.into_iter().partition(|stream| healable(stream).is_some());
+        let impossible = impossible.into_iter().map(|stream| stream.kind().to_owned()).collect();
+        let report = Report { impossible, ..Report::default() };
+        self.gaps.insert(gap.id, Pending { tasks: possible.len(), report });
+        self.report_if_done(gap.id);
+        for stream in possible {
+            self.add_task(stream, healable(stream).expect("it was asked above"), span);
+        }
+    }
+
+    /// Stamps went back. Until they are past `until` the tape has two time lines, and of what begins before it cannot be
+    /// told where among the records it lies.
+    pub fn give_up(&mut self, until: Stamp) {
+        self.doubtful_until = self.doubtful_until.max(until);
+        self.order.clear();
+        for (state, task) in std::mem::take(&mut self.tasks).into_values() {
+            self.put(task, state);
+        }
+    }
+
+    /// Nothing is asked before `until`.
+    pub fn hold(&mut self, until: Stamp) {
+        self.held_until = Some(until);
+    }
+
+    /// What to do at `now`. A task that is given out is out of hand until it is given back.
+    pub fn next(&mut self, now: Stamp) -> Next {
+        if let Some((gap, report)) = self.reports.pop_front() {
+            return Next::Report(gap, report);
+        }
+        // Behind every look; no stream is that busy, so the name does not matter.
+        let first_ask = (State::Ask { is_quiet: false, rate: Reverse(u64::MAX) }, (StreamKey::misc(), 0));
+        let look = self.order.first().cloned();
+        let look_at = match look {
+            Some((State::Look(at), key)) if at <= now => return Next::Look(self.take(&key)),
+            Some((State::Look(at), _)) => Some(at),
+            _ => None,
+        };
+        let ask = self.order.range(first_ask..).next().map(|(_, key)| key.clone());
+        let held_until = self.held_until.filter(|until| *until > now);
+        match (ask, held_until) {
+            (Some(key), None) => Next::Ask(self.take(&key)),
+            (Some(_), Some(until)) => Next::Wait(Some(look_at.map_or(until, |at| at.min(until)))),
+            (None, _) => Next::Wait(look_at),
+        }
+    }
+
+    /// What a look at the tape showed at `now`.
+    pub fn looked(&mut self, task: Task, evidence: &Evidence, now: Stamp) {
+        let first = evidence.first_after().map(|first| first.stamp);
+        if evidence.nothing_missed() {
+            return self.done(&task, End::Complete, &Written::new());
+        }
+        if evidence.is_too_much() || now.since(task.to()) > REACH {
+            return self.done(&task, End::Partial, &Written::new());
+        }
+        let settled = first.map(|first| first.after(SETTLE));
+        let quiet = task.to().after(QUIET);
+        let state = match settled {
+            Some(settled) if settled > now => State::Look(settled),
+            None if quiet > now => State::Look(quiet),
+            _ => State::Ask { is_quiet: first.is_none(), rate: Reverse(evidence.rate()) },
+        };
+        self.put(task, state);
+    }
+
+    /// The tape could not be read at `now`. What cannot be held against it is not asked for: it could be there twice.
+    pub fn look_failed(&mut self, mut task: Task, now: Stamp) {
+        task.failed_looks += 1;
+        match task.failed_looks < MOST_LOOKS {
+            true => self.put(task, State::Look(now.after(LOOK_AGAIN))),
+            false => self.done(&task, End::Partial, &Written::new()),
+        }
+    }
+
+    /// Takes a task back that could not be ended, to be looked at again when asking is possible again.
+    pub fn put_back(&mut self, task: Task, now: Stamp) {
+        let at = self.held_until.unwrap_or(now);
+        self.put(task, State::Look(at));
+    }
+
+    /// The exchange gave no answer to this task: others come first.
+    pub fn put_aside(&mut self, mut task: Task, now: Stamp) {
+        let pause = UNANSWERED.saturating_mul(1 << task.failures.min(10)).min(LONGEST_UNANSWERED);
+        task.failures += 1;
+        self.put(task, State::Look(now.after(pause)));
+    }
+
+    /// The tape contradicts the answer: it is asked for again, `true`, or believed to be all that can be had, `false`. Then
+    /// some may still be missing.
+    pub fn doubt(&mut self, mut task: Task, written: &Written, now: Stamp) -> bool {
+        let pause = DOUBTED.get(task.doubts);
+        task.doubts += 1;
+        match pause {
+            Some(pause) => self.put(task, State::Look(now.after(*pause))),
+            None => self.done(&task, End::Partial, written),
+        }
+        pause.is_some()
+    }
+
+    /// A task has ended.
+    pub fn done(&mut self, task: &Task, end: End, written: &Written) {
+        for (index, gap) in task.gaps.iter().enumerate() {
+            let Some(pending) = self.gaps.get_mut(&gap.id) else { continue };
+            let report = &mut pending.report;
+            let count = written.get(&gap.id).copied().unwrap_or_default();
+            match end {
+                End::Complete if count == 0 => report.unaffected += 1,
+                End::Complete => *report.complete.entry(task.stream.to_string()).or_default() += count,
+                End::Partial => *report.partial.entry(task.stream.to_string()).or_default() += count,
+            }
+            if index == 0 {
+                report.requests += task.requests;
+            }
+            pending.tasks -= 1;
+            self.report_if_done(gap.id);
+        }
+    }
+
+    /// Joins the gap to the stream's last task where they lie together, or makes a task of its own.
+    fn add_task(&mut self, stream: &StreamKey, healable: Healable, span: Span) {
+        let look = |task: &Task| State::Look(task.to().after(SETTLE));
+        let last = self.tasks.range((stream.clone(), 0)..=(stream.clone(), u64::MAX)).next_back();
+        let joined = last.map(|(key, _)| key.clone()).filter(|key| {
+            let task = &self.tasks[key].1;
+            let length = task.to().max(span.to).since(task.from().min(span.from));
+            span.from.since(task.to()) <= JOIN && length <= LONGEST
+        });
+        let task = match joined {
+            Some(key) => {
+                let mut task = self.take(&key);
+                task.gaps.push(span);
+                task
+            }
+            None => {
+                self.tasks_made += 1;
+                let (number, gaps) = (self.tasks_made, vec![span]);
+                Task {
+                    number,
+                    stream: stream.clone(),
+                    healable,
+                    gaps,
+                    requests: 0,
+                    failed_looks: 0,
+                    doubts: 0,
+                    failures: 0,
+                }
+            }
+        };
+        let state = look(&task);
+        self.put(task, state);
+    }
+
+    fn put(&mut self, task: Task, state: State) {
+        if task.from() < self.doubtful_until {
+            return self.done(&task, End::Partial, &Written::new());
+        }
+        self.order.insert((state, task.key()));
+        self.tasks.insert(task.key(), (state, task));
+    }
+
+    fn take(&mut self, key: &(StreamKey, u64)) -> Task {
+        let (state, task) = self.tasks.remove(key).expect("what is in order is in hand");
+        self.order.remove(&(state, key.clone()));
+        task
+    }
+
+    fn report_if_done(&mut self, gap: u64) {
+        if self.gaps.get(&gap).is_some_and(|pending| pending.tasks == 0)
+            && let Some(pending) = self.gaps.remove(&gap)
+        {
+            self.reports.push_back((gap, pending.report));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! Gaps come in, looks and answers are given, and what is asked and reported is held against what it should be.
+
+use super::*;
+use crate::history::healing::record::Record;
+
+const SECOND: u64 = 1_000_000;
+const BEGIN: u64 = 1_795_324_324 * SECOND;
+
+fn at(second: u64) -> Stamp {
+    Stamp::from_micros(BEGIN + second * SECOND).unwrap()
+}
+
+fn gap(from: u64, to: u64, streams: &[&str]) -> Gap {
+    let streams = streams.iter().map(|name| StreamKey::from_stem(name).unwrap()).collect();
+    Gap { id: at(to).as_micros() + 1, from: at(from), to: at(to), streams }
+}
+
+fn plan(gaps: &[Gap]) -> Plan {
+    let mut plan = Plan::default();
+    gaps.iter().for_each(|gap| plan.add(gap, at(0)));
+    plan
+}
+
+/// What a look shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
+fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence {
+    let mut evidence = Evidence::new(task.ends());
+    let record = |id: u64, stamp: Stamp, is_snapshot| {
+        let time = i64::try_from(stamp.as_micros() / 1_000).unwrap();
+        Record { stamp, id, time, is_snapshot }
+    };
+    for id in 0..before {
+        evidence.add(record(id, task.from().before(Duration::from_millis(3_000 * (before - id) / before)), false));
+    }
+    if let Some((stamp, is_repeated)) = first {
+        evidence.add(record(if is_repeated { before - 1 } else { before }, stamp, is_repeated));
+    }
+    evidence
+}
+
+fn look(plan: &mut Plan, now: Stamp) -> Task {
+    match plan.next(now) {
+        Next::Look(task) => task,
+        other => panic!("no look: {other:?}"),
+    }
+}
+
+fn ask(plan: &mut Plan, now: Stamp) -> Task {
+    match plan.next(now) {
+        Next::Ask(task) => task,
+        other => panic!("no question: {other:?}"),
+    }
+}
+
+fn report(plan: &mut Plan, now: Stamp) -> (u64, Report) {
+    match plan.next(now) {
+        Next::Report(gap, report) => (gap, report),
+        other => panic!("no report: {other:?}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_healed_is_reported_at_once_and_costs_nothing() {
+    let gap = gap(0, 10, &["KRW-BTC_orderbook", "KRW-ETH_orderbook", "KRW-BTC_ticker", "myOrder"]);
+    let mut plan = plan(std::slice::from_ref(&gap));
+    let impossible = ["orderbook", "ticker", "myOrder"].map(str::to_owned).into();
+    assert_eq!(report(&mut plan, at(10)), (gap.id, Report { impossible, ..Report::default() }));
+    assert_eq!(plan.next(at(10)), Next::Wait(None));
+}
+
+#[test]
+fn a_stream_is_looked_at_when_it_has_settled_and_not_asked_about_if_nothing_was_missed() {
+    let gap = gap(0, 10, &["KRW-BTC_trade"]);
+    let mut plan = plan(std::slice::from_ref(&gap));
+    assert_eq!(plan.next(at(10)), Next::Wait(Some(at(15))));
+    let task = look(&mut plan, at(15));
+    let shown = evidence(&task, 3, Some((at(10), true)));
+    plan.looked(task, &shown, at(15));
+    assert_eq!(report(&mut plan, at(15)), (gap.id, Report { unaffected: 1, ..Report::default() }));
+}
+
+#[test]
+fn busy_streams_are_asked_about_first_and_quiet_ones_last() {
+    let names = ["A-QUIET_trade", "B-SLOW_trade", "C-BUSY_trade"];
+    let mut plan = plan(&[gap(0, 10, &names)]);
+    for (before, first) in [(3, None), (3, Some((at(11), false))), (30, Some((at(11), false)))] {
+        let task = look(&mut plan, at(16));
+        let shown = evidence(&task, before, first);
+        plan.looked(task, &shown, at(16));
+    }
+    assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[2]);
+    // The quiet one may still bring something.
+    assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[1]);
+    assert_eq!(plan.next(at(16)), Next::Wait(Some(at(70))));
+    let quiet = look(&mut plan, at(70));
+    let shown = evidence(&quiet, 3, None);
+    plan.looked(quiet, &shown, at(70));
+    assert_eq!(ask(&mut plan, at(70)).stream.as_str(), names[0]);
+}
+
+#[test]
+fn a_first_record_has_to_settle_before_it_is_relied_on() {
+    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
+    let task = look(&mut plan, at(15));
+    let shown = evidence(&task, 3, Some((at(14), false)));
+    plan.looked(task, &shown, at(15));
+    assert_eq!(plan.next(at(15)), Next::Wait(Some(at(19))));
+}
+
+#[test]
+fn gaps_close_together_are_asked_about_once_and_each_gets_its_own() {
+    let gaps = [gap(0, 10, &["KRW-BTC_trade"]), gap(20, 30, &["KRW-BTC_trade"]), gap(900, 910, &["KRW-BTC_trade"])];
+    let mut plan = plan(&gaps);
+    let mut task = look(&mut plan, at(35));
+    assert_eq!((task.from(), task.to()), (at(0), at(30)));
+    let millis = |second: u64| i64::try_from((BEGIN / SECOND + second) * 1_000).unwrap();
+    assert_eq!([5, 25, 15].map(|second| task.gap_of(millis(second))), [gaps[0].id, gaps[1].id, gaps[0].id]);
+    task.requests = 2;
+    plan.done(&task, End::Complete, &Written::from([(gaps[1].id, 7)]));
+    let first = Report { requests: 2, unaffected: 1, ..Report::default() };
+    assert_eq!(report(&mut plan, at(35)), (gaps[0].id, first));
+    let complete = [("KRW-BTC_trade".to_owned(), 7)].into();
+    assert_eq!(report(&mut plan, at(35)), (gaps[1].id, Report { complete, ..Report::default() }));
+    assert_eq!(look(&mut plan, at(915)).from(), at(900));
+}
+
+#[test]
+fn what_is_being_asked_about_is_not_joined() {
+    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
+    let task = look(&mut plan, at(15));
+    plan.add(&gap(14, 16, &["KRW-BTC_trade"]), at(16));
+    let shown = evidence(&task, 3, Some((at(10), false)));
+    plan.looked(task, &shown, at(16));
+    assert_eq!(ask(&mut plan, at(17)).to(), at(10));
+    assert_eq!(look(&mut plan, at(21)).from(), at(14));
+}
+
+#[test]
+fn while_the_exchange_cannot_be_asked_the_tape_is_still_looked_at() {
+    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-ETH_trade"])]);
+    for _ in 0..2 {
+        let task = look(&mut plan, at(15));
+        let shown = evidence(&task, 3, Some((at(10), false)));
+        plan.looked(task, &shown, at(15));
+    }
+    let task = ask(&mut plan, at(15));
+    plan.hold(at(75));
+    plan.put_back(task, at(15));
+    assert_eq!(plan.next(at(16)), Next::Wait(Some(at(75))));
+    plan.add(&gap(20, 30, &["KRW-XRP_trade"]), at(30));
+    assert_eq!(look(&mut plan, at(35)).stream.as_str(), "KRW-XRP_trade");
+    assert_eq!(look(&mut plan, at(75)).stream.as_str(), "KRW-BTC_trade");
+    assert_eq!(ask(&mut plan, at(75)).stream.as_str(), "KRW-ETH_trade");
+}
+
+#[test]
+fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
+    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
+    for now in [15, 315, 615] {
+        let task = look(&mut plan, at(now));
+        plan.look_failed(task, at(now));
+    }
+    let partial = [("KRW-BTC_trade".to_owned(), 0)].into();
+    assert_eq!(report(&mut plan, at(615)).1, Report { partial, ..Report::default() });
+}
+
+#[test]
+fn stamps_that_went_back_leave_partial_gaps() {
+    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-BTC_candle.1m"])]);
+    let asked = look(&mut plan, at(15));
+    plan.give_up(at(50));
+    // What was being done for the other one is not begun again.
+    plan.put_back(asked, at(16));
+    assert_eq!(report(&mut plan, at(16)).1.partial.len(), 2);
+    plan.add(&gap(45, 60, &["KRW-BTC_trade"]), at(60));
+    assert_eq!(report(&mut plan, at(60)).1.partial.len(), 1);
+    assert_eq!(plan.next(at(100)), Next::Wait(None));
+    plan.add(&gap(50, 60, &["KRW-BTC_trade"]), at(60));
+    assert_eq!(look(&mut plan, at(100)).gaps.len(), 1);
+}
+
+#[test]
+fn a_gap_is_taken_in_hand_once_and_not_when_it_is_too_old() {
+    let fresh = gap(0, 10, &["KRW-BTC_trade"]);
+    let mut plan = plan(&[fresh.clone(), fresh]);
+    plan.add(&gap(20, 30, &["KRW-ETH_trade"]), at(31).after(REACH));
+    assert_eq!(look(&mut plan, at(15)).gaps.len(), 1);
+    assert_eq!(plan.next(at(40)), Next::Wait(None));
+}
+
+#[test]
+fn gaps_in_hand_are_bounded() {
+    let mut plan = Plan::default();
+    let mut count = 0;
+    while plan.has_room() {
+        plan.add(&gap(count * 20, count * 20 + 10, &["KRW-BTC_trade"]), at(0));
+        count += 1;
+    }
+    assert_eq!(count, MOST_GAPS as u64);
+    let lengths: Vec<Duration> = plan.tasks.values().map(|(_, task)| task.to().since(task.from())).collect();
+    assert!(lengths.len() > 1 && lengths.iter().all(|length| *length <= LONGEST));
+}
+
+#[test]
+fn a_doubted_answer_is_asked_for_again_over_ten_minutes_and_stays_partial() {
+    let gap = gap(0, 10, &["KRW-BTC_trade"]);
+    let mut plan = plan(std::slice::from_ref(&gap));
+    let mut now = at(15);
+    let mut asked = Vec::new();
+    loop {
+        let task = look(&mut plan, now);
+        let shown = evidence(&task, 3, Some((at(10), false)));
+        plan.looked(task, &shown, now);
+        let task = ask(&mut plan, now);
+        asked.push(now);
+        if !plan.doubt(task, &Written::from([(gap.id, 7)]), now) {
+            break;
+        }
+        let Next::Wait(Some(until)) = plan.next(now) else { panic!("it is asked at once") };
+        now = until;
+    }
+    assert!(asked.len() >= 3 && now.since(asked[0]) >= Duration::from_secs(600), "{asked:?}");
+    let partial = BTreeMap::from([("KRW-BTC_trade".to_owned(), 7)]);
+    assert_eq!(report(&mut plan, now), (gap.id, Report { partial, ..Report::default() }));
+}
+
+#[test]
+fn a_stream_without_an_answer_is_put_aside_and_others_are_asked_about() {
+    let mut plan = plan(&[gap(0, 10, &["A-BUSY_trade", "B-SLOW_trade"])]);
+    for before in [30, 3] {
+        let task = look(&mut plan, at(16));
+        let shown = evidence(&task, before, Some((at(11), false)));
+        plan.looked(task, &shown, at(16));
+    }
+    let busy = ask(&mut plan, at(16));
+    plan.put_aside(busy, at(16));
+    assert_eq!(ask(&mut plan, at(16)).stream.as_str(), "B-SLOW_trade");
+    let Next::Wait(Some(first)) = plan.next(at(16)) else { panic!("it is asked at once") };
+    let busy = look(&mut plan, first);
+    plan.put_aside(busy, first);
+    let Next::Wait(Some(second)) = plan.next(first) else { panic!("it is asked at once") };
+    assert_eq!((first.since(at(16)), second.since(first)), (UNANSWERED, UNANSWERED * 2));
+}

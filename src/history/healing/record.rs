@@ -1,0 +1,185 @@
+//! What healing reads of the lines of the tape and of the exchange's answers. Pure.
+//!
+//! ```text
+//! KRW-BTC_trade         {"ts_recv":…,"type":"trade",…,"trade_timestamp":…,"sequential_id":…,"stream_type":"SNAPSHOT"}
+//! KRW-BTC_candle.1m     {"ts_recv":…,"type":"candle.1m",…,"candle_date_time_utc":…,"timestamp":…}
+//! KRW-BTC_trade.healed  {"ts_recv":…,"gap":…,"market":…,"timestamp":…,"sequential_id":…}
+//! ```
+//!
+//! Identifiers are compared and nothing else: they are neither ordered nor counted with. Times are the exchange's own,
+//! in milliseconds since the epoch, so that a clock of ours that is wrong does no harm.
+
+use crate::clock::Stamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What is healed: which records a stream holds, and which endpoint has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Healable {
+    /// Trades, each once.
+    Trades,
+    /// Candles; the last record of a period is the one that counts.
+    Candles(crate::history::backfill::Unit),
+}
+
+impl Healable {
+    /// What a stream of this type is healed from; `None`: the exchange keeps nothing of it.
+    pub fn of(kind: &str) -> Option<Self> {
+        match kind.strip_prefix("candle.") {
+            Some(unit) => unit.parse().ok().map(Self::Candles),
+            None => (kind == "trade").then_some(Self::Trades),
+        }
+    }
+}
+
+/// A line of a stream, as the exchange sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// When it was received.
+    pub stamp: Stamp,
+    /// What tells it from every other record of its stream.
+    pub id: u64,
+    /// The time of its trade, or of the last trade in its candle.
+    pub time: i64,
+    /// It shows what was before the subscription.
+    pub is_snapshot: bool,
+}
+
+/// An object that was fetched to heal a gap, or can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// What tells it from others.
+    pub id: u64,
+    /// When it happened, or when its period began.
+    pub time: i64,
+    /// The gap it was fetched for; 0 where it is not written yet.
+    pub gap: u64,
+}
+
+#[derive(Deserialize)]
+struct Trade<'a> {
+    #[serde(alias = "sid")]
+    sequential_id: u64,
+    #[serde(alias = "ttms")]
+    trade_timestamp: i64,
+    #[serde(alias = "st", borrow)]
+    stream_type: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Candle<'a> {
+    #[serde(alias = "cdttmu", borrow)]
+    candle_date_time_utc: &'a RawValue,
+    #[serde(alias = "tms")]
+    timestamp: i64,
+    #[serde(alias = "catv", borrow)]
+    candle_acc_trade_volume: &'a RawValue,
+    #[serde(alias = "st", borrow)]
+    stream_type: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct FetchedTrade {
+    #[serde(default)]
+    gap: u64,
+    timestamp: i64,
+    sequential_id: u64,
+}
+
+#[derive(Deserialize)]
+struct FetchedCandle {
+    #[serde(default)]
+    gap: u64,
+    candle_date_time_utc: DateTime,
+}
+
+impl Record {
+    /// Reads a line of a stream, or its object; `None` where it is no record, such as a torn line.
+    pub fn parse(healable: Healable, stamp: Stamp, line: &[u8]) -> Option<Self> {
+        let is_snapshot = |stream_type: Option<&str>| stream_type == Some("SNAPSHOT");
+        match healable {
+            Healable::Trades => {
+                let trade: Trade<'_> = serde_json::from_slice(line).ok()?;
+                let (id, time) = (trade.sequential_id, trade.trade_timestamp);
+                Some(Self { stamp, id, time, is_snapshot: is_snapshot(trade.stream_type) })
+            }
+            Healable::Candles(_) => {
+                let candle: Candle<'_> = serde_json::from_slice(line).ok()?;
+                let mut hasher = DefaultHasher::new();
+                let volume = candle.candle_acc_trade_volume.get();
+                (candle.candle_date_time_utc.get(), candle.timestamp, volume).hash(&mut hasher);
+                let is_snapshot = is_snapshot(candle.stream_type);
+                Some(Self { stamp, id: hasher.finish(), time: candle.timestamp, is_snapshot })
+            }
+        }
+    }
+}
+
+impl Fetched {
+    /// Reads an object of the REST interface, or the line it stands in; `None` where it is not what was asked for.
+    pub fn parse(healable: Healable, object: &[u8]) -> Option<Self> {
+        match healable {
+            Healable::Trades => {
+                let FetchedTrade { gap, timestamp, sequential_id } = serde_json::from_slice(object).ok()?;
+                Some(Self { id: sequential_id, time: timestamp, gap })
+            }
+            Healable::Candles(_) => {
+                let candle: FetchedCandle = serde_json::from_slice(object).ok()?;
+                let time = Offset::UTC.to_timestamp(candle.candle_date_time_utc).ok()?.as_millisecond();
+                Some(Self { id: u64::try_from(time).ok()?, time, gap: candle.gap })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candles() -> Healable {
+        Healable::of("candle.1m").unwrap()
+    }
+
+    #[test]
+    fn trades_are_read_in_both_spellings() {
+        let long = br#"{"ts_recv":7,"type":"trade","trade_timestamp":5,"sequential_id":17732400590950000,"stream_type":"SNAPSHOT"}"#;
+        let short = br#"{"ty":"trade","sid":17732400590950000,"tms":9,"ttms":5,"st":"SNAPSHOT"}"#;
+        let stamp = Stamp::default();
+        let record = Record { stamp, id: 17_732_400_590_950_000, time: 5, is_snapshot: true };
+        assert_eq!(Record::parse(Healable::Trades, stamp, long), Some(record));
+        assert_eq!(Record::parse(Healable::Trades, stamp, short), Some(record));
+        assert_eq!(Record::parse(Healable::Trades, stamp, br#"{"ts_recv":7,"type":"tra"#), None);
+    }
+
+    #[test]
+    fn a_candle_is_another_record_when_anything_was_traded() {
+        let line = |time: u32, volume: &str| {
+            format!(
+                r#"{{"candle_date_time_utc":"2026-11-22T05:12:00","timestamp":{time},"candle_acc_trade_volume":{volume}}}"#
+            )
+        };
+        let id = |line: String| Record::parse(candles(), Stamp::default(), line.as_bytes()).unwrap().id;
+        assert_eq!(id(line(1, "2.0")), id(line(1, "2.0")));
+        assert_ne!(id(line(1, "2.0")), id(line(1, "3.0")));
+        assert_ne!(id(line(1, "2.0")), id(line(2, "2.0")));
+    }
+
+    #[test]
+    fn fetched_objects_are_read_from_answers_and_from_lines() {
+        let line = br#"{"ts_recv":7,"gap":3,"market":"KRW-BTC","timestamp":5,"sequential_id":9}"#;
+        assert_eq!(Fetched::parse(Healable::Trades, line), Some(Fetched { id: 9, time: 5, gap: 3 }));
+        let candle = br#"{"market":"KRW-BTC","candle_date_time_utc":"1970-01-01T00:01:00"}"#;
+        assert_eq!(Fetched::parse(candles(), candle), Some(Fetched { id: 60_000, time: 60_000, gap: 0 }));
+        assert_eq!(Fetched::parse(Healable::Trades, candle), None);
+    }
+
+    #[test]
+    fn what_the_exchange_keeps_nothing_of_cannot_be_healed() {
+        for kind in ["orderbook", "ticker", "myOrder", "trade.healed", "candle.2m"] {
+            assert_eq!(Healable::of(kind), None, "{kind}");
+        }
+    }
+}

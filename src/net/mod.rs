@@ -1,0 +1,81 @@
+//! Opening a byte stream to the exchange: the seam between the recorder and the network.
+//!
+//! ```text
+//! Dial ──▶ resolve ──▶ TCP, addresses raced ─────────────────▶ TLS ──▶ Opened       the upgrade, or REST, follows
+//!    │     network     happy_eyeballs                          tls
+//!    └──▶ the same to a proxy, where there is one ──▶ tunnel ───┘
+//! ```
+//!
+//! Each step fails with its own [`Stage`] and a cause that a person understands, all of them before one deadline.
+//! Tests put a duplex pipe with a real server at its end in the network's place.
+
+mod happy_eyeballs;
+pub(crate) mod head;
+pub mod network;
+pub mod tls;
+mod tunnel;
+
+use crate::clock::{self, Instant};
+use crate::config::Url;
+use crate::connection::Stage;
+use crate::upbit::limits::Answer;
+use std::future::Future;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Opens byte streams.
+pub trait Dial: Send + Sync + 'static {
+    /// What is opened.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Opens a stream to the host of `url`, over TLS where it says so; must be done by `deadline`.
+    ///
+    /// # Errors
+    /// How far it came and what went wrong.
+    fn dial(
+        &self,
+        url: &Url,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Opened<Self::Stream>, DialError>> + Send;
+}
+
+/// An open byte stream.
+#[derive(Debug)]
+pub struct Opened<S> {
+    /// The stream.
+    pub stream: S,
+    /// Who is at its other end, for people: address and port.
+    pub address: String,
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct DialError {
+    /// How far it had come.
+    pub stage: Stage,
+    /// What went wrong, for people.
+    pub cause: String,
+    /// What the exchange answered to the upgrade, where it answered something else than yes.
+    pub answer: Option<Box<Answer>>,
+}
+
+impl DialError {
+    /// A failure without an answer of the exchange's.
+    pub fn new(stage: Stage, cause: impl Into<String>) -> Self {
+        Self { stage, cause: cause.into(), answer: None }
+    }
+}
+
+/// Runs one step of an attempt; `doing` completes the sentence "… took too long".
+pub(super) async fn within<T>(
+    deadline: Instant,
+    stage: Stage,
+    doing: impl FnOnce() -> String,
+    step: impl Future<Output = Result<T, DialError>>,
+) -> Result<T, DialError> {
+    tokio::select! {
+        biased;
+        result = step => result,
+        () = clock::sleep_until(Some(deadline)) => Err(DialError::new(stage, format!("{} took too long", doing()))),
+    }
+}

@@ -1,7 +1,0 @@
-//! The names of things on disk, and what a name tells. Pure: no file is touched here.
-//!
-//! Writing and reading share these rooms, so that there is one grammar.
-
-pub mod layout;
-pub mod manifest;
-pub mod stream_key;

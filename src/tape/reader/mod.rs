@@ -1,0 +1,184 @@
+//! Reading the tape: the lines of a stream, from sealed, waiting and active segments, while a recorder writes on.
+//!
+//! ```text
+//! Tape ──segments::list──▶ names, oldest first ──open──▶ Source ──▶ Line, Line, … (Lines)
+//!                          and the active file            └ frames: a sealed one's, each proved before it is given
+//! ```
+//!
+//! Nothing here writes. It is synchronous: who must not block reads on a thread. Names are those of
+//! [`recording::naming`](crate::tape), so that reading and writing share one grammar.
+
+mod frames;
+mod line;
+mod lines;
+mod seek;
+mod segments;
+mod source;
+
+pub use line::Line;
+pub use lines::Lines;
+
+use crate::clock::Stamp;
+use crate::files::disk::Disk;
+use crate::files::open::Obstacle;
+use crate::tape::stream_key::StreamKey;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+/// A directory with a recording: `data_dir`, its `private/`, or its `rest/`. All have the same layout.
+#[derive(Clone, Debug)]
+pub struct Tape {
+    data_dir: PathBuf,
+    below: PathBuf,
+}
+
+/// The last lines of a stream.
+#[derive(Debug, Default)]
+pub struct LastLines {
+    /// The lines, oldest first.
+    pub lines: Vec<Line>,
+    /// What could not be read on the way.
+    pub faults: Vec<TapeError>,
+}
+
+/// A part of the tape cannot be read. What lies elsewhere can.
+#[derive(Debug, thiserror::Error)]
+pub enum TapeError {
+    /// The system, or the decoder, says no.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as an infinitive.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The answer.
+        source: io::Error,
+    },
+    /// A sealed file ends early.
+    #[error("{} holds {found} bytes of content, and its manifest says {listed}", path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+        /// What it decodes to.
+        found: u64,
+        /// What it should.
+        listed: u64,
+    },
+    /// A line that the recorder cannot have written.
+    #[error("{} has a line of more than {most} bytes", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The longest that there can be.
+        most: usize,
+    },
+    /// The active file of a stream was never the same for as long as a look around takes.
+    #[error("{} is rotated faster than the archive can be listed", path.display())]
+    Restless {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl TapeError {
+    /// Gives an I/O error its place: `.map_err(TapeError::at("read", &path))`.
+    fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+impl Tape {
+    /// The tape in a directory; one that is not there is empty.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self::below(data_dir, "")
+    }
+
+    /// The tape in a directory of a data directory.
+    pub fn below(data_dir: impl Into<PathBuf>, below: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), below: below.into() }
+    }
+
+    /// The streams that have a segment.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn streams(&self) -> Result<BTreeSet<StreamKey>, TapeError> {
+        self.open()?.map_or_else(|| Ok(BTreeSet::new()), |disk| segments::streams(&disk))
+    }
+
+    /// The lines of `stream` whose stamps lie in `stamps`, oldest segment first; in the order of their stamps, but where
+    /// the clock was set back. Every line is there once that was whole on disk at the time of the call. A line that a
+    /// crash tore comes too, if its stamp is whole: it is no JSON.
+    ///
+    /// # Errors
+    /// The archive cannot be listed. What cannot be read later on is an item, and the next segment follows.
+    pub fn lines(&self, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<Lines, TapeError> {
+        let Some(disk) = self.open()? else { return Ok(Lines::new(Vec::new(), stamps)) };
+        Ok(Lines::new(segments::list(&disk, stream, &stamps)?, stamps))
+    }
+
+    /// The last `count` lines of `stream` with stamps before `before`. Reads the newest segments first and no more of
+    /// them than it needs.
+    ///
+    /// # Errors
+    /// The archive cannot be listed.
+    pub fn last_lines(&self, stream: &StreamKey, before: Stamp, count: usize) -> Result<LastLines, TapeError> {
+        let mut last = LastLines::default();
+        let mut newer = VecDeque::new();
+        let mut end = before;
+        let Some(disk) = self.open()? else { return Ok(last) };
+        // Date by date, since an archive can have thousands. What was there before the oldest of them comes last.
+        for begin in segments::dates_back(&disk)?.into_iter().chain([Stamp::default()]) {
+            let Some(until) = end.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { break };
+            if begin > until || newer.len() == count {
+                continue;
+            }
+            let mut segments = segments::list(&disk, stream, &(begin..=until))?;
+            while let Some(segment) = segments.pop()
+                && newer.len() < count
+            {
+                let lines = Lines::new(vec![segment], begin..=until);
+                let mut tail = tail_of(lines, count - newer.len(), &mut last.faults);
+                tail.append(&mut newer);
+                newer = tail;
+            }
+            end = begin;
+        }
+        last.lines = newer.into();
+        Ok(last)
+    }
+}
+
+impl Tape {
+    /// The directory; `None` where there is none of ours.
+    fn open(&self) -> Result<Option<Disk>, TapeError> {
+        let disk = Disk::existing(&self.data_dir).and_then(|disk| disk.beneath(&self.below));
+        match disk {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
+            disk => disk.map(Some).map_err(TapeError::at("open", &self.data_dir.join(&self.below))),
+        }
+    }
+}
+
+/// The last `count` of `lines`.
+fn tail_of(lines: Lines, count: usize, faults: &mut Vec<TapeError>) -> VecDeque<Line> {
+    let mut tail = VecDeque::new();
+    for line in lines {
+        match line {
+            Ok(line) => {
+                if tail.len() == count {
+                    tail.pop_front();
+                }
+                tail.push_back(line);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    tail
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Tapes of real files, as recorders leave them.
+
+use super::*;
+use crate::files::Files;
+use crate::files::disk::Disk;
+use crate::recording::journal::segment::Finished;
+use crate::recording::seal::Sealer;
+use crate::tape::segment_name;
+use crate::tape::segment_name::SegmentName;
+use crate::upbit::feed::Feed;
+use std::fs;
+use std::sync::Arc;
+
+/// 2026-11-22T00:00:00Z.
+const MIDNIGHT: u64 = 1_795_305_600_000_000;
+const DAY: u64 = 86_400_000_000;
+
+struct Scene {
+    directory: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn tape(&self) -> Tape {
+        Tape::new(self.directory.path())
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    /// A waiting segment with lines at `stamps`.
+    fn waiting(&self, stamps: &[u64]) -> SegmentName {
+        let name = SegmentName { feed: Feed::Public, stream: stream(), first: stamp(stamps[0]) };
+        fs::create_dir_all(self.path(&name.directory())).unwrap();
+        fs::write(self.path(&name.plain()), text(stamps)).unwrap();
+        name
+    }
+
+    fn sealed(&self, stamps: &[u64]) -> SegmentName {
+        let name = self.waiting(stamps);
+        self.seal(&name);
+        name
+    }
+
+    fn seal(&self, name: &SegmentName) {
+        let files: Arc<dyn Files> = Arc::new(Disk::open(self.directory.path()).unwrap());
+        let sealer = Sealer::new(files, 3, Stamp::default(), Arc::default());
+        sealer
+            .step(&Finished {
+                name: name.clone(),
+                origin: None,
+                epoch: 0,
+                last: name.first,
+                bytes: None,
+                torn: Vec::new(),
+            })
+            .unwrap();
+    }
+
+    fn active(&self, text: &[u8]) {
+        fs::write(self.path(&segment_name::active(Feed::Public, &stream())), text).unwrap();
+    }
+
+    /// The stamps read between two moments, and the faults.
+    fn read(&self, from: u64, to: u64) -> (Vec<u64>, Vec<TapeError>) {
+        let lines = self.tape().lines(&stream(), stamp(from)..=stamp(to)).unwrap();
+        let (mut stamps, mut faults) = (Vec::new(), Vec::new());
+        for line in lines {
+            match line {
+                Ok(line) => stamps.push(line.stamp().as_micros()),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (stamps, faults)
+    }
+
+    fn stamps(&self, from: u64, to: u64) -> Vec<u64> {
+        let (stamps, faults) = self.read(from, to);
+        assert!(faults.is_empty(), "{faults:?}");
+        stamps
+    }
+}
+
+fn stream() -> StreamKey {
+    StreamKey::from_stem("KRW-BTC_trade").unwrap()
+}
+
+fn stamp(micros: u64) -> Stamp {
+    Stamp::from_micros(micros).unwrap()
+}
+
+fn text(stamps: &[u64]) -> Vec<u8> {
+    stamps.iter().flat_map(|stamp| format!("{{\"ts_recv\":{stamp},\"n\":1}}\n").into_bytes()).collect()
+}
+
+#[test]
+fn all_forms_of_a_segment_are_read_oldest_first_and_each_line_once() {
+    let scene = Scene::new();
+    let at = |offset: u64| MIDNIGHT + offset;
+    scene.sealed(&[at(1), at(2)]);
+    scene.waiting(&[at(5), at(6)]);
+    // Interrupted before the source was removed: both forms are there, and a power cut has taken some of the source.
+    let twice = scene.waiting(&[at(3), at(4)]);
+    scene.seal(&twice);
+    scene.waiting(&[at(3)]);
+    scene.active(&[text(&[at(7), at(8)]), b"{\"ts_recv\":1795305600000009,\"n\":".to_vec()].concat());
+    scene.sealed(&[at(0) - 2, at(0) - 1]);
+    let all: Vec<u64> = [at(0) - 2, at(0) - 1].into_iter().chain((1..9).map(at)).collect();
+    assert_eq!(scene.stamps(0, Stamp::MAX.as_micros()), all);
+    assert_eq!(scene.stamps(at(2), at(7)), all[3..9]);
+    assert_eq!(scene.stamps(at(0) - 1, at(1)), all[1..3]);
+    assert_eq!(scene.stamps(at(DAY), at(2 * DAY)), [0; 0]);
+    assert_eq!(scene.tape().streams().unwrap(), BTreeSet::from([stream()]));
+}
+
+#[test]
+fn the_last_lines_come_from_as_few_segments_as_they_need() {
+    let scene = Scene::new();
+    let damaged = scene.sealed(&[MIDNIGHT - 9, MIDNIGHT - 8]);
+    fs::write(scene.path(&damaged.sealed()), b"no archive").unwrap();
+    scene.sealed(&[MIDNIGHT + 1, MIDNIGHT + 2]);
+    scene.active(&text(&[MIDNIGHT + 3, MIDNIGHT + 4]));
+    let last = |before: u64, count| {
+        let last = scene.tape().last_lines(&stream(), stamp(before), count).unwrap();
+        let stamps: Vec<u64> = last.lines.iter().map(|line| line.stamp().as_micros() - MIDNIGHT).collect();
+        (stamps, last.faults.len())
+    };
+    assert_eq!(last(MIDNIGHT + 4, 2), (vec![2, 3], 0));
+    assert_eq!(last(MIDNIGHT + 3, 1), (vec![2], 0));
+    assert_eq!(last(MIDNIGHT + 9, 9), (vec![1, 2, 3, 4], 1));
+    assert_eq!(last(0, 9), (vec![], 0));
+}
+
+#[test]
+fn damage_is_named_and_the_rest_is_read() {
+    let scene = Scene::new();
+    let whole = |segment: u64| (0..60_000).map(|line| MIDNIGHT + segment * 1_000_000 + line).collect::<Vec<_>>();
+    let (first, second) = (scene.sealed(&whole(0)), scene.sealed(&whole(1)));
+    scene.sealed(&whole(2));
+    let bytes = fs::read(scene.path(&first.sealed())).unwrap();
+    // A frame of content is a MiB, of these lines some 30,000; the end of the first one is where its magic number returns.
+    let magic = 0xFD2F_B528_u32.to_le_bytes();
+    let cut = (4..bytes.len()).find(|at| bytes[*at..].starts_with(&magic)).unwrap();
+    fs::write(scene.path(&first.sealed()), &bytes[..cut]).unwrap();
+    let mut bytes = fs::read(scene.path(&second.sealed())).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(scene.path(&second.sealed()), bytes).unwrap();
+    let (stamps, faults) = scene.read(0, Stamp::MAX.as_micros());
+    assert!(stamps.len() > 85_000 && stamps.windows(2).all(|pair| pair[0] < pair[1]), "{} lines", stamps.len());
+    let [TapeError::Short { path: short, .. }, TapeError::Io { path: damaged, .. }] = &faults[..] else {
+        panic!("{faults:?}")
+    };
+    assert_eq!([short, damaged], [&scene.path(&first.sealed()), &scene.path(&second.sealed())]);
+}
+
+#[test]
+fn a_segment_that_is_sealed_or_pruned_after_it_was_listed_is_read_or_passed_over() {
+    let scene = Scene::new();
+    let (first, second) = (scene.waiting(&[MIDNIGHT + 1]), scene.waiting(&[MIDNIGHT + 2]));
+    scene.active(&text(&[MIDNIGHT + 3]));
+    let lines = scene.tape().lines(&stream(), stamp(0)..=Stamp::MAX).unwrap();
+    fs::remove_file(scene.path(&first.plain())).unwrap();
+    scene.seal(&second);
+    fs::remove_file(scene.path(&segment_name::active(Feed::Public, &stream()))).unwrap();
+    let stamps: Vec<u64> = lines.map(|line| line.unwrap().stamp().as_micros() - MIDNIGHT).collect();
+    assert_eq!(stamps, [2, 3]);
+}
+
+#[test]
+fn what_is_not_ours_is_not_read() {
+    let scene = Scene::new();
+    scene.active(b"my notes\n{\"ts_recv\":x}\n\xff\n");
+    let archive = scene.directory.path().join("archive/date=2026-11-22");
+    fs::create_dir_all(&archive).unwrap();
+    fs::write(archive.join("KRW-BTC_trade.20261121T051204.113204Z.jsonl"), text(&[MIDNIGHT])).unwrap();
+    fs::write(archive.join("KRW-BTC_trade.20261122T000000.000001Z.jsonl.zst.tmp"), text(&[MIDNIGHT])).unwrap();
+    assert_eq!(scene.stamps(0, Stamp::MAX.as_micros()), [0; 0]);
+    assert_eq!(Tape::new(scene.directory.path().join("nowhere")).streams().unwrap(), BTreeSet::new());
+}

@@ -1,0 +1,261 @@
+//! Where things are under `data_dir`, and what a file's name says.
+//!
+//! ```text
+//! KRW-BTC_trade.jsonl                                                     active
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl     waiting for its compression
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst sealed
+//! archive/date=2026-11-22/manifest.jsonl
+//! archive/date=2026-11-22/audit.json
+//! private/…                                                               the same again
+//! ```
+//!
+//! The time in a name is the stamp of the segment's first line. All paths are relative to `data_dir`.
+
+use super::stream_key::StreamKey;
+use crate::clock::Stamp;
+use crate::upbit::feed::Feed;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{Offset, TimeZone};
+use std::path::{Path, PathBuf};
+
+/// The file that holds the directory's lock.
+pub const LOCK: &str = ".lock";
+
+/// The file that says up to which stamp everything is durable.
+pub const MARK: &str = ".durable";
+
+/// The file that holds room for the last events on a full disk.
+pub const RESERVE: &str = ".reserve";
+
+/// The file beside a manifest that says how far its day agrees with the exchange's candles.
+pub const CERTIFICATE: &str = "audit.json";
+
+/// The file in the directory of a date that lists what is sealed there.
+const MANIFEST: &str = "manifest.jsonl";
+
+/// The files in the directory of a date that are no segments.
+pub const BESIDE_SEGMENTS: [&str; 3] = [MANIFEST, "day.json", CERTIFICATE];
+
+const ACTIVE: &str = ".jsonl";
+const SEALED: &str = ".jsonl.zst";
+const UNFINISHED: &str = ".jsonl.zst.tmp";
+const DATE_PREFIX: &str = "date=";
+
+/// The directory of a feed's tree.
+pub fn root(feed: Feed) -> &'static Path {
+    Path::new(match feed {
+        Feed::Public => "",
+        Feed::Private => "private",
+    })
+}
+
+/// The directory of finished segments.
+pub fn archive(feed: Feed) -> PathBuf {
+    root(feed).join("archive")
+}
+
+/// The directory for files that recovery could not read.
+pub fn quarantine(feed: Feed) -> PathBuf {
+    root(feed).join("quarantine")
+}
+
+/// The file that a stream is being written to.
+pub fn active(feed: Feed, stream: &StreamKey) -> PathBuf {
+    root(feed).join(format!("{stream}{ACTIVE}"))
+}
+
+/// Where one segment of a stream belongs: its tree, its stream, the stamp of its first line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentName {
+    /// The tree it lies in.
+    pub feed: Feed,
+    /// The stream it is a part of.
+    pub stream: StreamKey,
+    /// The stamp of its first line.
+    pub first: Stamp,
+}
+
+impl SegmentName {
+    /// The directory of its date.
+    pub fn directory(&self) -> PathBuf {
+        date_directory(self.feed, utc(self.first).date())
+    }
+
+    /// The file's name before compression, without its directory.
+    pub fn plain_name(&self) -> String {
+        self.plain().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The plain file, waiting for its compression.
+    pub fn plain(&self) -> PathBuf {
+        self.with_ending(ACTIVE)
+    }
+
+    /// The sealed file.
+    pub fn sealed(&self) -> PathBuf {
+        self.with_ending(SEALED)
+    }
+
+    /// The sealed file while it is being written.
+    pub fn unfinished(&self) -> PathBuf {
+        self.with_ending(UNFINISHED)
+    }
+
+    /// The same segment under the next possible name, for the case that a clock set back has brought this one already.
+    #[must_use]
+    pub fn next(mut self) -> Self {
+        self.first = self.first.next();
+        self
+    }
+
+    /// The manifest of its directory.
+    pub fn manifest(&self) -> PathBuf {
+        self.directory().join(MANIFEST)
+    }
+
+    fn with_ending(&self, ending: &str) -> PathBuf {
+        let time = utc(self.first).strftime("%Y%m%dT%H%M%S%.6fZ");
+        self.directory().join(format!("{}.{time}{ending}", self.stream))
+    }
+}
+
+/// What a name in an archive directory is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Archived {
+    /// A segment waiting for its compression.
+    Plain(SegmentName),
+    /// A sealed segment.
+    Sealed(SegmentName),
+    /// A sealed segment that was not finished.
+    Unfinished(SegmentName),
+}
+
+/// The stream of an active file's name; `None` where the name is not one of ours.
+pub fn parse_active(name: &str) -> Option<StreamKey> {
+    StreamKey::from_stem(name.strip_suffix(ACTIVE)?)
+}
+
+/// Reads the name of a file in `directory` of an archive; `None` where it is not one of ours.
+pub fn parse_archived(feed: Feed, directory: &str, name: &str) -> Option<Archived> {
+    let of = |ending: &str| name.strip_suffix(ending).and_then(|stem| parse_segment(feed, stem));
+    let archived = if let Some(segment) = of(ACTIVE) {
+        Archived::Plain(segment)
+    } else if let Some(segment) = of(SEALED) {
+        Archived::Sealed(segment)
+    } else {
+        Archived::Unfinished(of(UNFINISHED)?)
+    };
+    let (Archived::Plain(segment) | Archived::Sealed(segment) | Archived::Unfinished(segment)) = &archived;
+    (segment.directory().file_name() == Some(directory.as_ref())).then_some(archived)
+}
+
+/// Whether a directory of an archive is one of ours.
+pub fn is_date_directory(name: &str) -> bool {
+    date_of_directory(name).is_some()
+}
+
+/// The directory of a date in the archive of a tree.
+pub fn date_directory(feed: Feed, date: Date) -> PathBuf {
+    archive(feed).join(format!("{DATE_PREFIX}{date}"))
+}
+
+/// The date of a directory of an archive, UTC; `None` where it is not one of ours.
+pub fn date_of_directory(name: &str) -> Option<Date> {
+    name.strip_prefix(DATE_PREFIX)?.parse().ok()
+}
+
+/// `KRW-BTC_trade.20261122T051204.113204Z`: time, then code and type, from the right.
+fn parse_segment(feed: Feed, stem: &str) -> Option<SegmentName> {
+    let (rest, micros) = stem.strip_suffix('Z')?.rsplit_once('.')?;
+    let (stream, seconds) = rest.rsplit_once('.')?;
+    let time = DateTime::strptime("%Y%m%dT%H%M%S.%f", format!("{seconds}.{micros}")).ok()?;
+    let micros = time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond();
+    let first = Stamp::from_micros(u64::try_from(micros).ok()?)?;
+    let segment = SegmentName { feed, stream: StreamKey::from_stem(stream)?, first };
+    // Only the one spelling that `with_ending` makes is ours.
+    let spelt = segment.with_ending("");
+    (spelt.file_name() == Some(stem.as_ref())).then_some(segment)
+}
+
+fn utc(stamp: Stamp) -> DateTime {
+    let micros = i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
+    let timestamp = jiff::Timestamp::from_microsecond(micros).expect("2^53 µs end in the year 2255");
+    Offset::UTC.to_datetime(timestamp)
+}
+
+/// The directories in a tree's root.
+pub fn own_directories(feed: Feed) -> &'static [&'static str] {
+    match feed {
+        Feed::Public => &["archive", "quarantine", "private", "rest"],
+        Feed::Private => &["archive", "quarantine"],
+    }
+}
+
+/// The files in a tree's root that are no streams.
+pub fn own_files(feed: Feed) -> &'static [&'static str] {
+    match feed {
+        Feed::Public => &[LOCK, MARK, RESERVE],
+        Feed::Private => &[],
+    }
+}
+
+/// Whether nothing can be recorded without this stream.
+pub fn is_needed(feed: Feed, stream: &StreamKey) -> bool {
+    *stream == StreamKey::misc() || (feed == Feed::Public && *stream == StreamKey::recorder())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn segment(stream: &str, micros: u64) -> SegmentName {
+        let stream = StreamKey::from_stem(stream).unwrap();
+        SegmentName { feed: Feed::Public, stream, first: Stamp::from_micros(micros).unwrap() }
+    }
+
+    #[test]
+    fn paths_are_spelt_as_documented() {
+        let trade = segment("KRW-BTC_trade", 1_795_324_324_113_204);
+        assert_eq!(
+            trade.sealed(),
+            Path::new("archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst")
+        );
+        assert_eq!(active(Feed::Private, &trade.stream), Path::new("private/KRW-BTC_trade.jsonl"));
+        assert_eq!(trade.manifest(), Path::new("archive/date=2026-11-22/manifest.jsonl"));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_ours() {
+        let parse = |name: &str| parse_archived(Feed::Public, "date=2026-11-22", name);
+        assert!(parse("KRW-BTC_trade.20261122T051204.113204Z.jsonl").is_some());
+        for name in [
+            "notes.jsonl",
+            "KRW-BTC_trade.jsonl.zst",
+            "KRW-BTC_trade.20261121T051204.113204Z.jsonl",
+            "KRW-BTC_trade.20261122T051204.1132Z.jsonl",
+            "KRW-BTC_trade.20261122T251204.113204Z.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst.bak",
+            "manifest.jsonl",
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+        assert!(is_date_directory("date=2026-11-22") && !is_date_directory("date=2026-13-22"));
+        assert_eq!(parse_active("manifest.jsonl"), None);
+        assert_eq!(parse_active("README.md"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn names_are_read_back(micros in 0..=Stamp::MAX.as_micros(), stream in "[A-Z0-9-]{1,9}_[a-z][a-z0-9.]{0,9}") {
+            let segment = segment(&stream, micros);
+            let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+            let directory = name(segment.directory());
+            let parse = |path| parse_archived(Feed::Public, &directory, &name(path));
+            prop_assert_eq!(parse(segment.plain()), Some(Archived::Plain(segment.clone())));
+            prop_assert_eq!(parse(segment.sealed()), Some(Archived::Sealed(segment.clone())));
+            prop_assert_eq!(parse(segment.unfinished()), Some(Archived::Unfinished(segment.clone())));
+            prop_assert!(is_date_directory(&directory));
+        }
+    }
+}

@@ -182,7 +182,7 @@ fn open_gaps(
     let (mut ledger, mut since) = (Ledger::default(), BTreeMap::new());
     let (kind, cause) = reason(recovered);
     for (id, _) in connections {
-        let (from, kind, cause) = match recovered.reached[Feed::from(*id) as usize] {
+        let (from, kind, cause) = match recovered.reached[*id] {
             None => (run, Kind::Disconnected, "the first start"),
             // The time before the step has a gap of its own.
             Some(_) if recovered.goes_back => (run, kind, cause),
@@ -200,13 +200,12 @@ fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) 
     let (kind, cause) = reason(recovered);
     let mut ended = Vec::new();
     for (id, _) in connections {
-        let feed = Feed::from(*id) as usize;
-        let Some(reached) = recovered.reached[feed] else { continue };
-        ended.extend(gaps::suspicions(*id, recovered.history.suspected[feed].clone(), reached));
+        let Some(reached) = recovered.reached[*id] else { continue };
+        ended.extend(gaps::suspicions(*id, recovered.history.suspected[*id].clone(), reached));
         let rest = recovered.last.filter(|last| recovered.goes_back && reached < *last);
         let gap =
             |from, to, kind, cause: &str| Gap { connection: *id, from, to, kind, cause: cause.to_owned(), only: None };
-        let untold = recovered.history.untold.iter().filter(|untold| untold.feed as usize == feed);
+        let untold = recovered.history.untold.iter().filter(|untold| untold.feed == *id);
         ended.extend(untold.map(|untold| gap(untold.from, untold.to, Kind::Killed, "the recorder had died")));
         ended.extend(rest.map(|to| gap(reached, to, kind, cause)));
     }

@@ -11,7 +11,7 @@
 
 use crate::batch::Entry;
 use crate::tape::stream_key::{StreamKey, WireName};
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use std::collections::{HashMap, HashSet};
 
 /// The number of a stream within one process.
@@ -44,10 +44,10 @@ pub struct NewStream {
 /// The table of streams.
 #[derive(Debug)]
 pub struct Router {
-    trees: [HashMap<StreamKey, StreamId>; 2],
+    trees: PerFeed<HashMap<StreamKey, StreamId>>,
     /// The names in them, in lower case.
-    folded: [HashSet<String>; 2],
-    misc: [StreamId; 2],
+    folded: PerFeed<HashSet<String>>,
+    misc: PerFeed<StreamId>,
     recorder: StreamId,
     count: u32,
     /// Streams of the recorder's own among them, which do not count against `max_streams`.
@@ -64,7 +64,7 @@ impl Router {
         let mut router = Self {
             trees: Default::default(),
             folded: Default::default(),
-            misc: [StreamId(0); 2],
+            misc: PerFeed { public: StreamId(0), private: StreamId(0) },
             recorder: StreamId(0),
             count: 0,
             own: 0,
@@ -73,7 +73,7 @@ impl Router {
             stem: String::new(),
         };
         router.recorder = router.register(Feed::Public, StreamKey::recorder());
-        router.misc = Feed::ALL.map(|feed| router.register(feed, StreamKey::misc()));
+        router.misc = PerFeed::from_fn(|feed| router.register(feed, StreamKey::misc()));
         router.own = router.count;
         router
     }
@@ -85,7 +85,7 @@ impl Router {
 
     /// The stream of everything in `tree` that belongs to no other.
     pub fn misc(&self, feed: Feed) -> StreamId {
-        self.misc[feed as usize]
+        self.misc[feed]
     }
 
     /// The stream that `entry` belongs to.
@@ -93,25 +93,25 @@ impl Router {
         let Entry::Data { kind, code, .. } = *entry else { return self.misc(feed) };
         let Some(name) = WireName::parse(kind, code) else { return self.misc(feed) };
         name.write_stem(&mut self.stem);
-        if let Some(id) = self.trees[feed as usize].get(self.stem.as_str()) {
+        if let Some(id) = self.trees[feed].get(self.stem.as_str()) {
             return *id;
         }
         self.stem.make_ascii_lowercase();
-        let is_taken = self.folded[feed as usize].contains(self.stem.as_str());
+        let is_taken = self.folded[feed].contains(self.stem.as_str());
         if !is_taken && self.streams() < self.max_streams { self.register(feed, name.into()) } else { self.misc(feed) }
     }
 
     /// The number of a stream known by its name, for files that an earlier process left, and for what was missed of a
     /// stream: there are at most as many of these as there are streams in a week's gaps.
     pub fn register(&mut self, feed: Feed, key: StreamKey) -> StreamId {
-        if let Some(id) = self.trees[feed as usize].get(&key) {
+        if let Some(id) = self.trees[feed].get(&key) {
             return *id;
         }
         let id = StreamId(self.count);
         self.count += 1;
         self.own += u32::from(key.is_healed());
-        self.folded[feed as usize].insert(key.as_str().to_ascii_lowercase());
-        self.trees[feed as usize].insert(key.clone(), id);
+        self.folded[feed].insert(key.as_str().to_ascii_lowercase());
+        self.trees[feed].insert(key.clone(), id);
         self.fresh.push(NewStream { id, feed, key });
         id
     }

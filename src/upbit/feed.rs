@@ -48,29 +48,19 @@ impl<T> PerFeed<T> {
         Self { public: make(Feed::Public), private: make(Feed::Private) }
     }
 
-    /// The feeds with their values, in the order of [`Feed::ALL`].
-    pub fn iter(&self) -> impl Iterator<Item = (Feed, &T)> {
-        [(Feed::Public, &self.public), (Feed::Private, &self.private)].into_iter()
-    }
-
-    /// As [`PerFeed::iter`], to change the values.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Feed, &mut T)> {
-        [(Feed::Public, &mut self.public), (Feed::Private, &mut self.private)].into_iter()
-    }
-
-    /// The values alone.
-    pub fn values(&self) -> impl Iterator<Item = &T> {
+    /// The values, in the order of [`Feed::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
         [&self.public, &self.private].into_iter()
     }
 
-    /// The values alone, to change them.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    /// As [`PerFeed::iter`], to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         [&mut self.public, &mut self.private].into_iter()
     }
 
     /// A value made of each.
-    pub fn map<U>(self, mut make: impl FnMut(Feed, T) -> U) -> PerFeed<U> {
-        PerFeed { public: make(Feed::Public, self.public), private: make(Feed::Private, self.private) }
+    pub fn map<U>(self, mut make: impl FnMut(T) -> U) -> PerFeed<U> {
+        PerFeed { public: make(self.public), private: make(self.private) }
     }
 }
 

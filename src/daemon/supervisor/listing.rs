@@ -49,7 +49,7 @@ impl Supervisor {
     pub(super) fn handle_standing(&mut self, id: Feed, standing: &Arc<Request>, stamp: Stamp) -> Vec<Gap> {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         let Some(Change { added, removed, since }) = connection.stand(standing) else { return Vec::new() };
-        self.outbox.push_back(Order::Describe(id.into(), Arc::new(connection.origins())));
+        self.outbox.push_back(Order::Describe(id, Arc::new(connection.origins())));
         let mut gaps = self.ledger.clear(id, &removed, stamp);
         if !added.is_empty() {
             let until = self.clock.now() + JOIN_TIMEOUT;

@@ -205,7 +205,7 @@ impl Supervisor {
         let listed = self.listed.as_ref().map(|listed| listed.borrow().clone()).unwrap_or_default();
         let connection = Connection::new(id, wanted, &listed);
         let requests = connection.requests();
-        self.outbox.push_back(Order::Describe(id.into(), Arc::new(connection.origins())));
+        self.outbox.push_back(Order::Describe(id, Arc::new(connection.origins())));
         self.connections.insert(id, connection);
         self.tasks.spawn(task(self.inbox.open(), requests));
     }
@@ -292,8 +292,7 @@ impl Supervisor {
         }
     }
 
-    fn handle_batch(&mut self, id: Feed, batch: Batch) {
-        let feed = Feed::from(id);
+    fn handle_batch(&mut self, feed: Feed, batch: Batch) {
         let mut lines = Vec::with_capacity(batch.entries().len());
         for (received, entry) in batch.entries() {
             let stamp = self.stamper.raise(self.clock.stamp_at(received));
@@ -305,14 +304,14 @@ impl Supervisor {
         let stamp_of = |entry: usize| lines.get(entry).map(|(stamp, _)| *stamp);
         let [first_data, last_data] = [batch.data().map(|data| data.first), batch.data().map(|data| data.last)]
             .map(|entry| entry.and_then(stamp_of));
-        if let Some(connection) = self.connections.get_mut(&id) {
+        if let Some(connection) = self.connections.get_mut(&feed) {
             connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
         }
         self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        self.look_for_joined(id, &batch, &lines);
+        self.look_for_joined(feed, &batch, &lines);
         self.outbox.push_back(Order::Lines(Routed { batch, lines }));
         if let Some(to) = first_data {
-            self.close_gap(id, to);
+            self.close_gap(feed, to);
         }
     }
 

@@ -11,7 +11,6 @@ use crate::recording::rotation::Reason;
 use crate::recording::threads::Report;
 use crate::tape::event::Event;
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::feed::Feed;
 use tokio_util::sync::CancellationToken;
 
 /// Fewer files than this that can still be made are shown as a fault: a rotation of the whole exchange makes 2,565.
@@ -102,7 +101,7 @@ impl Supervisor {
         } else {
             format!("{file} was {happened}; it is saved, and others had it in hand")
         };
-        let (connection, only) = (Feed::from(*feed), Some(vec![stream.to_string()]));
+        let (connection, only) = (*feed, Some(vec![stream.to_string()]));
         self.record_gaps([Gap { connection, from, to, kind: Kind::Unsure, cause, only }]);
     }
 

@@ -40,7 +40,7 @@ impl Journal {
     }
 
     pub(super) fn describe(&mut self, feed: Feed, origins: &Arc<Origins>) {
-        self.origins[feed as usize] = origins.clone();
+        self.origins[feed] = origins.clone();
         self.rotate_all(Reason::Subscription, |segment| {
             let name = segment.name();
             name.feed == feed && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))

@@ -28,7 +28,7 @@ use crate::tape::manifest::Origins;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use displaced::Displaced;
 use segment::{Finished, Segment};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -51,8 +51,8 @@ pub struct Journal {
     files: Arc<dyn Files>,
     rotation: Rotation,
     streams: Vec<Stream>,
-    misc: [Option<StreamId>; 2],
-    origins: [Arc<Origins>; 2],
+    misc: PerFeed<Option<StreamId>>,
+    origins: PerFeed<Arc<Origins>>,
     epoch: u64,
     resumable: BTreeMap<(Feed, StreamKey), Segment>,
     /// The order in hand, and how far it is done.
@@ -107,7 +107,7 @@ impl Journal {
             files,
             rotation,
             streams: Vec::new(),
-            misc: [None; 2],
+            misc: PerFeed::default(),
             origins: Default::default(),
             epoch,
             resumable: resumable.into_iter().map(by_stream).collect(),
@@ -226,7 +226,7 @@ impl Journal {
     fn open(&mut self, stream: &NewStream) {
         debug_assert_eq!(stream.id.index(), self.streams.len(), "stream numbers have no holes");
         if stream.key == StreamKey::misc() {
-            self.misc[stream.feed as usize] = Some(stream.id);
+            self.misc[stream.feed] = Some(stream.id);
         }
         let segment = self.resumable.remove(&(stream.feed, stream.key.clone()));
         self.streams.push(Stream { feed: stream.feed, key: stream.key.clone(), segment, is_blocked: false });
@@ -318,7 +318,7 @@ impl Journal {
     /// The stream that takes the lines of this one: `misc` where a file that is not ours has its name.
     fn target(&self, id: StreamId) -> StreamId {
         let stream = &self.streams[id.index()];
-        self.misc[stream.feed as usize].filter(|_| stream.is_blocked).unwrap_or(id)
+        self.misc[stream.feed].filter(|_| stream.is_blocked).unwrap_or(id)
     }
 
     /// Gives the stream a segment that may take a line stamped `stamp`. Returns the stream to use: `misc` where a file
@@ -349,7 +349,7 @@ impl Journal {
     fn begin(&mut self, id: StreamId, first: Stamp) -> Result<Segment, StorageError> {
         let stream = &self.streams[id.index()];
         let (feed, key) = (stream.feed, stream.key.clone());
-        let origin = self.origins[feed as usize].get(&key).cloned();
+        let origin = self.origins[feed].get(&key).cloned();
         let name = SegmentName { feed, stream: key, first };
         let about = Finished { name, origin, epoch: self.epoch, last: first, bytes: None, torn: Vec::new() };
         self.make_directory(segment_name::root(feed).to_owned())?;
@@ -367,7 +367,7 @@ impl Journal {
     /// is `misc` itself.
     fn block(&mut self, id: StreamId) -> bool {
         let stream = &mut self.streams[id.index()];
-        let has_misc = self.misc[stream.feed as usize].is_some_and(|misc| misc != id);
+        let has_misc = self.misc[stream.feed].is_some_and(|misc| misc != id);
         if has_misc {
             stream.is_blocked = true;
             tracing::warn!(stream = %stream.key, "a file that is not ours has this stream's name: its lines go to misc.jsonl");

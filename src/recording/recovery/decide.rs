@@ -40,15 +40,15 @@ impl Recovery<'_> {
         for feed in Feed::ALL {
             // Lines of an older time line say that the connection was there when this one began.
             let began = history.epoch_start.filter(|_| self.past.has_data(feed));
-            let since = history.wanted_since[feed as usize];
+            let since = history.wanted_since[feed];
             // Up to the mark everything is on record, even where that cannot be read now.
             let marked = self.mark.filter(|_| history.is_incomplete).map(|mark| mark.durable);
-            let reached = last.data[feed as usize].max(history.gaps_until[feed as usize]);
+            let reached = last.data[feed].max(history.gaps_until[feed]);
             let reached = reached.or(began).or(since).or(marked);
             // An orderly end has put every gap on record.
-            let lost_since = history.lost_since[feed as usize].filter(|_| !is_clean);
-            let open = history.missing_since[feed as usize].into_iter().chain(lost_since).min();
-            self.found.reached[feed as usize] = reached.map(|reached| {
+            let lost_since = history.lost_since[feed].filter(|_| !is_clean);
+            let open = history.missing_since[feed].into_iter().chain(lost_since).min();
+            self.found.reached[feed] = reached.map(|reached| {
                 let certain = if is_clean { reached } else { reached.min(self.durable(reached)) };
                 open.map_or(certain, |since| certain.min(since))
             });
@@ -62,7 +62,7 @@ impl Recovery<'_> {
         let history = &mut self.found.history;
         let mark = self.mark.filter(|mark| !self.found.is_clean && mark.epoch < history.epoch);
         let Some((mark, before)) = mark.zip(history.stepped_from) else { return };
-        let wanted = Feed::ALL.into_iter().filter(|feed| history.wanted_since[*feed as usize].is_some());
+        let wanted = Feed::ALL.into_iter().filter(|feed| history.wanted_since[*feed].is_some());
         let doubted = wanted.map(|feed| Untold { feed, from: mark.durable, to: before });
         history.untold.extend(doubted.filter(|doubted| doubted.from < before).collect::<Vec<_>>());
     }

@@ -45,7 +45,7 @@ use crate::files::{EntryKind, Files, Listed, StorageError};
 use crate::tape::line;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use history::History;
 use inspect::{Inspected, inspect};
 use mend::Mender;
@@ -87,7 +87,7 @@ pub struct Recovered {
     /// The last process ended in order, and everything it wrote was durable when it did.
     pub is_clean: bool,
     /// Up to where each connection's lines and gaps are certain to be on disk; `None`: there is nothing.
-    pub reached: [Option<Stamp>; 2],
+    pub reached: PerFeed<Option<Stamp>>,
     /// The time line that begins or goes on: how often stamps have gone back.
     pub epoch: u64,
     /// The last stamp is ahead of the clock, so the time line ends there and another one begins.
@@ -142,7 +142,7 @@ struct Plain {
 
 impl Recovery<'_> {
     fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
-        let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+        let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), PerFeed::<Vec<_>>::default());
         for feed in Feed::ALL {
             let archive = segment_name::archive(feed);
             for date in self.list(&archive)? {
@@ -151,7 +151,7 @@ impl Recovery<'_> {
                     true if date.kind != EntryKind::Directory => self.move_away(feed, &directory, NO_DIRECTORY)?,
                     true => {
                         self.put_date_in_order(feed, &directory, (&mut plain, &mut own))?;
-                        dates[feed as usize].push(directory);
+                        dates[feed].push(directory);
                     }
                     false => self.found.foreign.push(directory),
                 }
@@ -160,11 +160,11 @@ impl Recovery<'_> {
         // Where the time line of the last process had come to, wherever names of older ones may be.
         let reached = self.mark.map_or(self.now, |mark| mark.durable);
         self.found.history = past::read_history(self.files, own, reached)?;
-        self.past.asked = Feed::ALL.map(|feed| self.found.history.asked(feed));
+        self.past.asked = PerFeed::from_fn(|feed| self.found.history.asked(feed));
         let today = SegmentName { feed: Feed::Public, stream: StreamKey::misc(), first: self.now }.directory();
         for feed in Feed::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =
-                dates[feed as usize].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
+                dates[feed].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
             let newest = (self.found.history.epoch, self.found.history.epoch_start);
             self.past.read_manifests(self.files, feed, past.into_iter(), newest)?;
             self.past.read_manifests(self.files, feed, ahead.into_iter(), newest)?;
@@ -173,7 +173,7 @@ impl Recovery<'_> {
             self.put_archived_in_order(segment)?;
         }
         for feed in Feed::ALL {
-            for name in unlisted::unlisted(self.files, feed, &dates[feed as usize])? {
+            for name in unlisted::unlisted(self.files, feed, &dates[feed])? {
                 let told = self.found.history.ended_in(&name.plain_name());
                 let epoch = told.unwrap_or_else(|| self.epoch_of([name.first; 2]));
                 let last = name.first;

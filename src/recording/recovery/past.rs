@@ -17,7 +17,7 @@ use crate::tape::manifest::Entry;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Past {
     by_epoch: BTreeMap<u64, Last>,
     /// What was asked for, per tree; `None`: not known.
-    pub(super) asked: [Option<Asked>; 2],
+    pub(super) asked: PerFeed<Option<Asked>>,
 }
 
 /// The latest stamps of one time line.
@@ -36,7 +36,7 @@ pub(super) struct Last {
     /// Of any line.
     pub(super) any: Option<Stamp>,
     /// Of a line from the exchange, per tree.
-    pub(super) data: [Option<Stamp>; 2],
+    pub(super) data: PerFeed<Option<Stamp>>,
 }
 
 impl Past {
@@ -46,7 +46,7 @@ impl Past {
         let noted = self.by_epoch.entry(epoch).or_default();
         noted.any = noted.any.max(Some(last));
         if is_proof {
-            let data = &mut noted.data[feed as usize];
+            let data = &mut noted.data[feed];
             *data = (*data).max(Some(last));
         }
     }
@@ -63,7 +63,7 @@ impl Past {
 
     /// Whether there is a line from the exchange in any time line.
     pub(super) fn has_data(&self, feed: Feed) -> bool {
-        self.by_epoch.values().any(|last| last.data[feed as usize].is_some())
+        self.by_epoch.values().any(|last| last.data[feed].is_some())
     }
 
     /// Reads manifests, those of `directories` in their order, until one knows a line from the exchange: of the newest time
@@ -96,7 +96,7 @@ impl Past {
     /// Whether the lines of a stream prove that the feed of its tree lived. A status, or a stream that nobody asked for, keeps
     /// coming on a connection of which every stream is mute; of the account, which may be quiet for days, any line does.
     fn is_proof(&self, feed: Feed, stream: &StreamKey) -> bool {
-        let is_asked = self.asked[feed as usize].as_ref().is_none_or(|asked| asked.has(stream));
+        let is_asked = self.asked[feed].as_ref().is_none_or(|asked| asked.has(stream));
         let is_data = feed == Feed::Private || (*stream != StreamKey::misc() && is_asked);
         *stream != StreamKey::recorder() && !stream.is_healed() && is_data
     }

@@ -7,6 +7,7 @@
 //! SEED=1234 cargo test --test it sim::seeds -- --nocapture          one seed, with its plan
 //! SEEDS=0..6000 CARGO_PROFILE_TEST_OPT_LEVEL=2 cargo test --test it sim::seeds -- --nocapture
 //!                                                                   thousands; optimised, a hundred take some ten seconds
+//! FINGERPRINTS=1 SEEDS=0..64 …                                      with a hash of every call to the disk and of what is on it
 //! EVERY=1 CARGO_PROFILE_TEST_OPT_LEVEL=2 cargo test --test it sim::every -- --nocapture
 //!                                                                   each call to the disk fails, in every way
 //! ```
@@ -45,6 +46,7 @@ fn seeds_keep_every_promise() {
         }
         (None, Err(_)) => SEEDS,
     };
+    let prints = std::env::var_os("FINGERPRINTS").is_some();
     let mut failed = Vec::new();
     let (mut sent, mut recorded) = (0, 0);
     for seed in seeds.clone() {
@@ -55,6 +57,9 @@ fn seeds_keep_every_promise() {
         let outcome = world::run(&plan);
         if only.is_some() {
             outcome.events.iter().for_each(|event| println!("{event}"));
+        }
+        if prints {
+            println!("seed {seed} {}", outcome.fingerprint);
         }
         (sent, recorded) = (sent + outcome.sent, recorded + outcome.recorded);
         for violation in &outcome.violations {

@@ -28,7 +28,7 @@ use super::world::{Ended, Lived};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use upbit_recorder::clock::Instant;
-use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::upbit::feed::{Feed, PerFeed};
 
 /// What a kill may cost, and how late a sync may be.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -45,8 +45,6 @@ const NOTICED: Duration = Duration::from_secs(61);
 /// Violations of one kind that are told; the rest is counted.
 const TOLD: usize = 5;
 
-const CONNECTIONS: [Feed; 2] = [Feed::Public, Feed::Private];
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Oracle {
@@ -55,7 +53,7 @@ pub(crate) struct Oracle {
     time: Timeline,
     sync_interval: Duration,
     /// Objects that were on disk after the life before, by connection.
-    seen: [BTreeSet<usize>; 2],
+    seen: PerFeed<BTreeSet<usize>>,
 }
 
 /// One connection's objects and lines, matched.
@@ -114,10 +112,10 @@ impl Oracle {
         }
         self.time.add_life(&lived.spans, lived.ahead, lived.started.is_some());
         self.lives.push(lived);
-        for id in CONNECTIONS {
+        for id in Feed::ALL {
             let matched = self.match_lines(&tape, books, id);
             self.check_bound(id, &matched);
-            self.seen[id as usize] = matched.moments.into_keys().collect();
+            self.seen[id] = matched.moments.into_keys().collect();
         }
     }
 
@@ -127,7 +125,7 @@ impl Oracle {
         self.tell("in the end: a file is not in its manifest", &tape.unlisted);
         self.tell("in the end: something unfinished is left", &tape.leftovers);
         let (mut sent, mut recorded) = (0, 0);
-        for id in CONNECTIONS {
+        for id in Feed::ALL {
             let matched = self.match_lines(&tape, books, id);
             let gaps = self.gaps(&tape, id, None);
             self.check_mute(id, &matched, &tape);
@@ -151,7 +149,7 @@ impl Oracle {
         let by_content: HashMap<&[u8], usize> =
             side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
         let (mut stamps, mut misc, mut sealed, mut faults) = (BTreeMap::new(), BTreeSet::new(), Vec::new(), Vec::new());
-        for (stream, segments) in &tape.streams[id as usize] {
+        for (stream, segments) in &tape.streams[id] {
             let mut order = Vec::new();
             for segment in segments {
                 let mut indexes = Vec::new();
@@ -215,7 +213,7 @@ impl Oracle {
             let until = if recovered { to } else { own.to };
             let in_time = read.is_some_and(|read| read <= until && bound <= self.ran(read, until));
             let in_time = in_time && (recovered || own.life.has_sound_disk());
-            let is_old = self.seen[id as usize].contains(index);
+            let is_old = self.seen[id].contains(index);
             let expected = is_old || is_new(sent);
             in_time && expected && !own.sync_failed
         };

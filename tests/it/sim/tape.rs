@@ -5,12 +5,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use upbit_recorder::upbit::feed::{Feed, PerFeed};
 
 /// The lines of a data directory.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     /// Segments of lines from the exchange: by connection, then by stream.
-    pub(crate) streams: [BTreeMap<String, Vec<Segment>>; 2],
+    pub(crate) streams: PerFeed<BTreeMap<String, Vec<Segment>>>,
     /// The recorder's own events, oldest first.
     pub(crate) events: Vec<serde_json::Value>,
     /// Lines that are none, and are not kept in quarantine either.
@@ -40,7 +41,7 @@ pub(crate) struct Line {
 
 /// What a file's name says.
 struct Place<'a> {
-    feed: usize,
+    feed: Feed,
     stream: &'a str,
     is_sealed: bool,
     /// The file's name without the ending of a sealed one.
@@ -210,7 +211,7 @@ fn is_sealed(path: &Path) -> bool {
 }
 
 fn place(path: &Path) -> Option<Place<'_>> {
-    let feed = usize::from(path.starts_with("private"));
+    let feed = if path.starts_with("private") { Feed::Private } else { Feed::Public };
     let name = path.file_name()?.to_str()?;
     let below = path.strip_prefix("private").unwrap_or(path);
     if name == "manifest.jsonl" || below.starts_with("quarantine") {

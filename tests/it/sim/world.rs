@@ -245,7 +245,7 @@ impl World {
             let side = self.books.side(id);
             let later = side.sent.iter().filter(|sent| sent.at >= since);
             let contents: HashSet<&[u8]> = later.map(|sent| &*sent.content).collect();
-            let mut segments = tape.streams[id as usize].values().flatten();
+            let mut segments = tape.streams[id].values().flatten();
             segments.any(|segment| segment.lines.iter().any(|line| contents.contains(&*line.content)))
         })
     }

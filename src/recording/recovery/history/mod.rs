@@ -5,7 +5,7 @@ use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::tape::manifest::Origins;
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use serde::Deserialize;
@@ -30,23 +30,23 @@ pub enum End {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct History {
-    requests: [Vec<(Stamp, Request)>; 2],
+    requests: PerFeed<Vec<(Stamp, Request)>>,
     /// How the last process ended.
     pub end: End,
     /// There are events that could not be read.
     pub is_incomplete: bool,
     /// Up to here the gaps of each tree are on record.
-    pub gaps_until: [Option<Stamp>; 2],
+    pub gaps_until: PerFeed<Option<Stamp>>,
     /// The first start, of those that are told of here, that wanted the connection of each tree.
-    pub wanted_since: [Option<Stamp>; 2],
+    pub wanted_since: PerFeed<Option<Stamp>>,
     /// Where the gap begins that was open when the last process started, while no later one closes it.
-    pub missing_since: [Option<Stamp>; 2],
+    pub missing_since: PerFeed<Option<Stamp>>,
     /// Where the gap begins of each connection that was lost, while no event closes it.
-    pub lost_since: [Option<Stamp>; 2],
+    pub lost_since: PerFeed<Option<Stamp>>,
     /// Connections that were not live when the events ended.
-    is_down: [bool; 2],
+    is_down: PerFeed<bool>,
     /// Streams that were suspected when the last process ended, and since when.
-    pub suspected: [BTreeMap<String, Stamp>; 2],
+    pub suspected: PerFeed<BTreeMap<String, Stamp>>,
     /// How often stamps had gone back, and the first stamp since the last time.
     pub epoch: u64,
     /// The first stamp of the time line; `None`: it is the first one, or began before these events.
@@ -145,18 +145,18 @@ impl History {
 
     /// What a stream's lines from `stamp` on answer to; `None`: these events do not reach back that far.
     pub fn origins_at(&self, feed: Feed, stamp: Stamp) -> Option<Origins> {
-        let before = self.requests[feed as usize].iter().rev().find(|(since, _)| *since <= stamp);
+        let before = self.requests[feed].iter().rev().find(|(since, _)| *since <= stamp);
         before.map(|(_, request)| Origins::of(request))
     }
 
     /// What was asked when the events ended.
     pub fn last_origins(&self, feed: Feed) -> Option<Origins> {
-        self.requests[feed as usize].last().map(|(_, request)| Origins::of(request))
+        self.requests[feed].last().map(|(_, request)| Origins::of(request))
     }
 
     /// What was asked for, as far as these events reach back; `None`: they tell of no request.
     pub fn asked(&self, feed: Feed) -> Option<Asked> {
-        let requests = &self.requests[feed as usize];
+        let requests = &self.requests[feed];
         let mut asked = Asked::default();
         for subscription in requests.iter().flat_map(|(_, request)| &request.subscriptions) {
             let kind = &subscription.kind;
@@ -194,22 +194,22 @@ impl History {
                     self.miss_step(epoch);
                 }
                 (self.end, self.stepped_from) = (End::Died, None);
-                (self.missing_since, self.lost_since, self.is_down) = ([None; 2], [None; 2], [true; 2]);
+                (self.missing_since, self.lost_since, self.is_down) =
+                    (PerFeed::default(), PerFeed::default(), PerFeed { public: true, private: true });
                 for (connection, since) in &event.missing_since {
                     if let Some(feed) = tree_of(connection) {
-                        self.missing_since[feed as usize] = Stamp::from_micros(*since);
+                        self.missing_since[feed] = Stamp::from_micros(*since);
                     }
                 }
                 for feed in event.connections.iter().filter_map(|name| tree_of(name)) {
-                    self.wanted_since[feed as usize].get_or_insert(stamp);
+                    self.wanted_since[feed].get_or_insert(stamp);
                 }
             }
             ("subscribed", Some(feed)) => {
                 self.add_request(feed, stamp, event.request.as_deref().unwrap_or_default());
             }
-            ("live", Some(feed)) => self.is_down[feed as usize] = false,
+            ("live", Some(feed)) => self.is_down[feed] = false,
             ("lost", Some(feed)) => {
-                let feed = feed as usize;
                 // As in the ledger: it begins at the last line, not before the end of the gap before it, and not while
                 // one is open.
                 let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[feed]);
@@ -230,7 +230,7 @@ impl History {
             }
             ("stale", Some(feed)) => {
                 let since = event.since.and_then(Stamp::from_micros).unwrap_or(stamp);
-                let suspected = &mut self.suspected[feed as usize];
+                let suspected = &mut self.suspected[feed];
                 for (index, stream) in event.streams.into_iter().enumerate() {
                     let own = event.last_data.get(index).copied().and_then(Stamp::from_micros);
                     suspected.entry(stream).or_insert(own.unwrap_or(since));
@@ -238,7 +238,7 @@ impl History {
             }
             // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
             ("gap", Some(feed)) if event.kind.as_deref() == Some("suspected") => {
-                self.suspected[feed as usize].retain(|stream, _| !event.streams.contains(stream));
+                self.suspected[feed].retain(|stream, _| !event.streams.contains(stream));
             }
             // A file that was displaced has the lines of one stream.
             ("gap", Some(feed)) if event.kind.as_deref() == Some("unsure") && self.is_about_some(feed, &event) => {}
@@ -246,13 +246,13 @@ impl History {
             ("gap", Some(_)) if event.to > Some(event.ts_recv) => {}
             ("gap", Some(feed)) => {
                 let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
-                let until = &mut self.gaps_until[feed as usize];
+                let until = &mut self.gaps_until[feed];
                 *until = (*until).max(to);
                 // What was suspected ended where such a gap began, and where it had just begun there is no gap of it.
                 if matches!(event.kind.as_deref(), Some("disconnected" | "stopped" | "killed")) {
-                    self.suspected[feed as usize].clear();
+                    self.suspected[feed].clear();
                 }
-                for since in [&mut self.missing_since[feed as usize], &mut self.lost_since[feed as usize]] {
+                for since in [&mut self.missing_since[feed], &mut self.lost_since[feed]] {
                     since.take_if(|since| from.is_some_and(|from| from <= *since));
                 }
             }
@@ -281,7 +281,7 @@ impl History {
             self.untold.extend(feed.zip(ends).map(|(feed, (from, to))| Untold { feed, from, to }));
         }
         self.epoch = event.epoch.unwrap_or(self.epoch);
-        self.missing_since = [None; 2];
+        self.missing_since = PerFeed::default();
         self.lost_since = self.is_down.map(|is_down| is_down.then_some(stamp));
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
         // Up to the step every connection was listened to, or its gap was closed by it.
@@ -295,8 +295,9 @@ impl History {
     /// Stamps have gone back, and the events that tell of it are not among these: what the ones before tell means nothing.
     fn miss_step(&mut self, epoch: u64) {
         (self.epoch_before, self.before_step, self.epoch, self.epoch_start) = (epoch, None, epoch, None);
-        (self.missing_since, self.lost_since, self.gaps_until) = ([None; 2], [None; 2], [None; 2]);
-        (self.wanted_since, self.suspected) = ([None; 2], Default::default());
+        (self.missing_since, self.lost_since, self.gaps_until) =
+            (PerFeed::default(), PerFeed::default(), PerFeed::default());
+        (self.wanted_since, self.suspected) = (PerFeed::default(), Default::default());
     }
 
     fn add_ended(&mut self, event: Event) {
@@ -307,7 +308,7 @@ impl History {
     }
 
     fn add_request(&mut self, feed: Feed, stamp: Stamp, frame: &str) {
-        let requests = &mut self.requests[feed as usize];
+        let requests = &mut self.requests[feed];
         let Some(request) = Request::from_frame(frame) else { return };
         if requests.last().is_none_or(|(_, last)| *last != request) {
             if requests.len() == REQUESTS {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::PerFeed;
 
 const SUBSCRIBED: &str = r#"{"ts_recv":10,"type":"recorder","event":"subscribed","connection":"public","request":"[{\"ticket\":\"a\"},{\"type\":\"orderbook\",\"codes\":[\"KRW-BTC.5\"]},{\"format\":\"SIMPLE\"}]"}"#;
 const STOPPED: &str = r#"{"ts_recv":30,"type":"recorder","event":"stopped","requests":{"public":"[]"}}"#;
@@ -14,6 +15,10 @@ fn history(events: &[&str]) -> History {
 
 fn stamp(micros: u64) -> Option<Stamp> {
     Stamp::from_micros(micros)
+}
+
+fn public(micros: u64) -> PerFeed<Option<Stamp>> {
+    PerFeed { public: stamp(micros), private: None }
 }
 
 #[test]
@@ -29,21 +34,21 @@ fn the_last_life_is_read_from_its_events() {
         "torn",
     ]);
     assert_eq!(history.end, End::Died);
-    assert_eq!((history.gaps_until, history.wanted_since), ([stamp(19), None], [stamp(9), None]));
-    assert_eq!(history.suspected[0], BTreeMap::from([("b".to_owned(), stamp(12).unwrap())]));
+    assert_eq!((history.gaps_until, history.wanted_since), (public(19), public(9)));
+    assert_eq!(history.suspected[Feed::Public], BTreeMap::from([("b".to_owned(), stamp(12).unwrap())]));
     let at = |micros| history.origins_at(Feed::Public, stamp(micros).unwrap());
     let books = StreamKey::from_stem("KRW-BTC_orderbook").unwrap();
     let origin = at(15).unwrap().get(&books).cloned().unwrap();
     assert_eq!(origin.subscription.get(), r#"{"type":"orderbook","codes":["KRW-BTC.5"]}"#);
     assert!(at(9).is_none());
-    assert_eq!(history.requests[0].len(), 1, "the same request with another ticket is the same request");
+    assert_eq!(history.requests[Feed::Public].len(), 1, "the same request with another ticket is the same request");
 }
 
 #[test]
 fn what_is_suspected_begins_with_its_own_last_data() {
     let stale =
         r#"{"ts_recv":21,"event":"stale","connection":"public","streams":["a","b"],"since":12,"last_data":[15,12]}"#;
-    let suspected = |events: &[&str]| history(events).suspected[0].clone();
+    let suspected = |events: &[&str]| history(events).suspected[Feed::Public].clone();
     let both = [("a", 15), ("b", 12)].map(|(stream, since)| (stream.to_owned(), stamp(since).unwrap()));
     assert_eq!(suspected(&[stale]), BTreeMap::from(both.clone()));
     // The gap of a stream that begins where that of the connection does is none.
@@ -71,7 +76,7 @@ fn a_gap_that_no_event_closes_is_known_by_the_loss() {
     let again = r#"{"ts_recv":25,"event":"lost","connection":"public","last":17}"#;
     let gap = r#"{"ts_recv":31,"event":"gap","connection":"public","from":17,"to":30,"kind":"disconnected"}"#;
     let step = r#"{"ts_recv":90,"event":"clock_step","before":32,"after":90,"epoch":0}"#;
-    let since = |events: &[&str]| history(events).lost_since[0];
+    let since = |events: &[&str]| history(events).lost_since[Feed::Public];
     assert_eq!(since(&[started, live, lost, again]), stamp(17));
     assert_eq!(since(&[started, live, lost, live, gap]), None);
     assert_eq!(since(&[started, live, lost, gap, step]), stamp(90), "the step ended it, and it goes on");
@@ -87,7 +92,7 @@ fn a_gap_that_no_event_closes_is_known_by_the_loss() {
 #[test]
 fn an_orderly_stop_is_known_by_its_event_and_ends_no_gap() {
     let history = history(&[STOPPED]);
-    assert_eq!((history.end, history.gaps_until), (End::Stopped(stamp(30).unwrap()), [None; 2]));
+    assert_eq!((history.end, history.gaps_until), (End::Stopped(stamp(30).unwrap()), PerFeed::default()));
 }
 
 #[test]
@@ -116,11 +121,11 @@ fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
         begun,
         r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
     ]);
-    assert_eq!((history.gaps_until[0], history.missing_since[0]), (None, stamp(51)));
+    assert_eq!((history.gaps_until[Feed::Public], history.missing_since[Feed::Public]), (None, stamp(51)));
     assert_eq!(history.untold, []);
     // It may have begun at any stamp.
     let began_lower = r#"{"ts_recv":52,"event":"gap","connection":"public","from":20,"to":100,"kind":"killed"}"#;
-    assert_eq!(self::history(&[begun, began_lower]).missing_since[0], stamp(51));
+    assert_eq!(self::history(&[begun, began_lower]).missing_since[Feed::Public], stamp(51));
     let untold = Untold { feed: Feed::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
     assert_eq!(self::history(&[stepped, begun]).untold, [untold], "it died before it could");
 }
@@ -142,11 +147,14 @@ fn what_older_time_lines_tell_means_nothing_where_the_step_is_not_told_of() {
     for (epoch, gaps_until) in [(Some(1), None), (Some(0), stamp(94)), (None, stamp(94))] {
         let mut history = history(&[gap]);
         history.read(later.as_bytes(), epoch).unwrap();
-        assert_eq!((history.epoch, history.gaps_until[0]), (epoch.unwrap_or(0), gaps_until));
+        assert_eq!((history.epoch, history.gaps_until[Feed::Public]), (epoch.unwrap_or(0), gaps_until));
     }
     let started = r#"{"ts_recv":60,"event":"started","connections":["public"],"epoch":1}"#;
     let history = history(&[gap, started]);
-    assert_eq!((history.epoch, history.gaps_until[0], history.wanted_since[0]), (1, None, stamp(60)));
+    assert_eq!(
+        (history.epoch, history.gaps_until[Feed::Public], history.wanted_since[Feed::Public]),
+        (1, None, stamp(60))
+    );
 }
 
 #[test]
@@ -171,7 +179,7 @@ fn a_step_begins_a_time_line() {
         r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
         r#"{"ts_recv":53,"event":"rotated","reason":"recovered","segments":["e"],"epoch":0}"#,
     ]);
-    assert_eq!((history.epoch, history.epoch_start, history.gaps_until[0]), (1, stamp(50), None));
+    assert_eq!((history.epoch, history.epoch_start, history.gaps_until[Feed::Public]), (1, stamp(50), None));
     let is_before = |ends: [u64; 2]| history.is_before_step(ends.map(|micros| stamp(micros).unwrap()), None);
     assert!(!is_before([60, 99]), "it is on record what ended with it");
     assert!(is_before([49, 99]), "the new time line begins with the step");
@@ -193,7 +201,7 @@ fn a_gap_of_one_stream_closes_none_of_the_connection() {
     };
     let since = |streams: &str| {
         let history = history(&[&subscribed, lost, &gap(streams)]);
-        (history.lost_since[0], history.gaps_until[0])
+        (history.lost_since[Feed::Public], history.gaps_until[Feed::Public])
     };
     assert_eq!(since(r#"["A-B_trade"]"#), (stamp(17), None));
     assert_eq!(since(r#"["misc"]"#), (stamp(17), None));

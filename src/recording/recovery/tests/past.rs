@@ -10,7 +10,7 @@ fn after_an_orderly_stop_files_are_continued_and_the_gap_begins_at_the_last_line
     scene.mark(TODAY + 9, 0);
     let recovered = scene.recover(TODAY + 50);
     assert_eq!((recovered.resumable.len(), recovered.backlog.len()), (2, 0));
-    assert_eq!((recovered.last, recovered.reached[0]), (Some(stamp(TODAY + 9)), Some(stamp(TODAY + 5))));
+    assert_eq!((recovered.last, recovered.reached[Feed::Public]), (Some(stamp(TODAY + 9)), Some(stamp(TODAY + 5))));
 }
 
 #[test]
@@ -21,12 +21,12 @@ fn what_was_healed_says_nothing_of_when_the_exchange_was_last_heard() {
     scene.write("recorder.jsonl", started(TODAY));
     scene.mark(TODAY + 9, 0);
     let recovered = scene.recover(TODAY + 50);
-    assert_eq!((recovered.last, recovered.reached[0]), (Some(stamp(TODAY + 7)), Some(stamp(TODAY + 5))));
+    assert_eq!((recovered.last, recovered.reached[Feed::Public]), (Some(stamp(TODAY + 7)), Some(stamp(TODAY + 5))));
     let sealed = Scene::new();
     sealed.seal("A-B_trade", TODAY + 5 - DAY, &line(TODAY + 5 - DAY), 0);
     sealed.seal("A-B_trade.healed", TODAY + 7, &line(TODAY + 7), 0);
     sealed.mark(TODAY + 9, 0);
-    assert_eq!(sealed.recover(TODAY + 50).reached[0], Some(stamp(TODAY + 5 - DAY)));
+    assert_eq!(sealed.recover(TODAY + 50).reached[Feed::Public], Some(stamp(TODAY + 5 - DAY)));
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_stop_whose_last_sync_never_ended_is_no_orderly_one() {
     scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
     scene.mark(TODAY + 3, 0);
     let recovered = scene.recover(TODAY + 50);
-    assert_eq!((recovered.resumable.len(), recovered.reached[0]), (0, Some(stamp(TODAY + 3))));
+    assert_eq!((recovered.resumable.len(), recovered.reached[Feed::Public]), (0, Some(stamp(TODAY + 3))));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn what_was_lost_behind_the_newest_line_of_another_stream_lies_in_the_gap() {
     scene.write("C-D_trade.jsonl", line(TODAY + 90));
     scene.write("recorder.jsonl", started(TODAY));
     scene.mark(TODAY + 40, 0);
-    assert_eq!(scene.recover(TODAY + 100).reached[0], Some(stamp(TODAY + 40)));
+    assert_eq!(scene.recover(TODAY + 100).reached[Feed::Public], Some(stamp(TODAY + 40)));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_gap_whose_event_was_lost_begins_where_the_connection_was_lost() {
     let lost = event(TODAY + 8, "lost", &format!(",\"connection\":\"public\",\"last\":{}", TODAY + 7));
     scene.write("recorder.jsonl", started(TODAY) + &lost);
     scene.mark(TODAY + 60, 0);
-    assert_eq!(scene.recover(TODAY + 100).reached[0], Some(stamp(TODAY + 7)));
+    assert_eq!(scene.recover(TODAY + 100).reached[Feed::Public], Some(stamp(TODAY + 7)));
 }
 
 #[test]
@@ -71,7 +71,10 @@ fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
     scene.write("A-B_trade.jsonl", line(TODAY + 29));
     scene.mark(TODAY + 30, 0);
     let recovered = scene.recover(TODAY + 50);
-    assert_eq!((recovered.reached[0], recovered.history.missing_since[0]), (Some(stamp(TODAY + 29)), None));
+    assert_eq!(
+        (recovered.reached[Feed::Public], recovered.history.missing_since[Feed::Public]),
+        (Some(stamp(TODAY + 29)), None)
+    );
 }
 
 #[test]
@@ -92,7 +95,7 @@ fn events_are_read_in_the_order_of_their_time_lines_however_they_are_named() {
     scene.write("recorder.jsonl", rotated(TODAY + 60, "interval", &fourth) + &gap(TODAY + 61, TODAY + 59));
     scene.mark(TODAY + 61, 1);
     let recovered = scene.recover(TODAY + 400);
-    assert_eq!((recovered.epoch, recovered.history.gaps_until[0]), (1, Some(stamp(TODAY + 59))));
+    assert_eq!((recovered.epoch, recovered.history.gaps_until[Feed::Public]), (1, Some(stamp(TODAY + 59))));
     let epochs = [first, second, third, fourth].map(|name| {
         let finished = recovered.backlog.iter().find(|finished| finished.name == name);
         finished.map(|finished| finished.epoch)
@@ -107,7 +110,7 @@ fn without_its_events_a_connection_that_never_had_a_line_is_missed_since_the_mar
     scene.write("A-B_trade.jsonl", line(TODAY + 9));
     scene.mark(TODAY + 10, 2);
     let recovered = scene.recover_without("recorder.jsonl", Errno::IO).unwrap();
-    assert_eq!(recovered.reached, [9, 10].map(|at| Some(stamp(TODAY + at))));
+    assert_eq!(recovered.reached, PerFeed { public: Some(stamp(TODAY + 9)), private: Some(stamp(TODAY + 10)) });
     assert_eq!((recovered.epoch, recovered.backlog[0].epoch), (2, 2), "the mark knows the time line");
 }
 
@@ -120,7 +123,7 @@ fn a_failed_sync_is_remembered_even_if_the_process_ended_in_order() {
     scene.mark(TODAY + 92, 0);
     let recovered = scene.recover(TODAY + 100);
     assert_eq!(recovered.history.end, End::SyncFailed(Some(stamp(TODAY + 30))));
-    assert_eq!((recovered.reached[0], recovered.resumable.len()), (Some(stamp(TODAY + 30)), 0));
+    assert_eq!((recovered.reached[Feed::Public], recovered.resumable.len()), (Some(stamp(TODAY + 30)), 0));
 }
 
 #[test]
@@ -137,8 +140,8 @@ fn history_survives_the_rotation_of_its_own_file_sealed_or_not() {
         scene.write("recorder.jsonl", event(TODAY + 1, "rotated", ",\"reason\":\"interval\",\"segments\":[]"));
         scene.mark(TODAY + 1, 0);
         let recovered = scene.recover(TODAY + 2);
-        assert_eq!(recovered.history.gaps_until[0], Some(stamp(TODAY - 5)), "sealed: {is_sealed}");
-        assert_eq!(recovered.reached[0], Some(stamp(TODAY - 5)));
+        assert_eq!(recovered.history.gaps_until[Feed::Public], Some(stamp(TODAY - 5)), "sealed: {is_sealed}");
+        assert_eq!(recovered.reached[Feed::Public], Some(stamp(TODAY - 5)));
     }
 }
 
@@ -148,7 +151,7 @@ fn the_last_line_is_found_in_older_days_too() {
     scene.seal("A-B_trade", TODAY - 3 * DAY, &line(TODAY - 3 * DAY), 0);
     scene.seal("recorder", TODAY - DAY, &started(TODAY - DAY), 0);
     scene.mark(TODAY, 0);
-    assert_eq!(scene.recover(TODAY + 1).reached[0], Some(stamp(TODAY - 3 * DAY)));
+    assert_eq!(scene.recover(TODAY + 1).reached[Feed::Public], Some(stamp(TODAY - 3 * DAY)));
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn the_last_line_of_a_time_line_is_found_behind_newer_days_of_the_one_before() {
     scene.write("recorder.jsonl", event(TODAY - DAY, "clock_step", &step) + &started(TODAY - DAY + 1));
     scene.seal("A-B_trade", TODAY - DAY + 5, &line(TODAY - DAY + 5), 1);
     scene.mark(TODAY - DAY + 9, 1);
-    assert_eq!(scene.recover(TODAY + 20).reached[0], Some(stamp(TODAY - DAY + 5)));
+    assert_eq!(scene.recover(TODAY + 20).reached[Feed::Public], Some(stamp(TODAY - DAY + 5)));
 }
 
 #[test]
@@ -169,7 +172,10 @@ fn a_start_that_died_before_its_first_event_has_left_a_mark_of_a_time_line_that_
     scene.write("A-B_trade.jsonl", line(TODAY + 8));
     scene.mark(TODAY - DAY, 1);
     let recovered = scene.recover(TODAY + 20);
-    assert_eq!((recovered.epoch, recovered.reached[0], recovered.is_clean), (0, Some(stamp(TODAY + 8)), false));
+    assert_eq!(
+        (recovered.epoch, recovered.reached[Feed::Public], recovered.is_clean),
+        (0, Some(stamp(TODAY + 8)), false)
+    );
 }
 
 #[test]
@@ -193,7 +199,7 @@ fn a_process_that_never_had_a_line_is_missed_since_it_began() {
     scene.write("recorder.jsonl", started(TODAY + 7));
     scene.mark(TODAY + 8, 0);
     let recovered = scene.recover(TODAY + 9);
-    assert_eq!(recovered.reached, [Some(stamp(TODAY + 7)), None]);
+    assert_eq!(recovered.reached, PerFeed { public: Some(stamp(TODAY + 7)), private: None });
 }
 
 #[test]
@@ -244,7 +250,7 @@ fn an_older_time_line_that_is_ahead_does_not_count() {
     assert!(!recovered.goes_back);
     assert_eq!((recovered.epoch, recovered.last), (1, Some(stamp(TODAY + 20))));
     assert_eq!(
-        (recovered.history.end, recovered.reached[0]),
+        (recovered.history.end, recovered.reached[Feed::Public]),
         (End::Stopped(stamp(TODAY + 20)), Some(stamp(TODAY + 10)))
     );
 }

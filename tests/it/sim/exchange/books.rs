@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use upbit_recorder::clock::{Instant, Moment};
-use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::upbit::feed::{Feed, PerFeed};
 
 /// Shared by the exchange's sessions and read by the oracle.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Books(Arc<Mutex<[Side; 2]>>);
+pub(crate) struct Books(Arc<Mutex<PerFeed<Side>>>);
 
 /// One connection's history.
 #[derive(Clone, Debug, Default)]
@@ -70,36 +70,36 @@ impl Side {
 
 impl Books {
     pub(crate) fn side(&self, id: Feed) -> Side {
-        self.lock()[id as usize].clone()
+        self.lock()[id].clone()
     }
 
     /// A socket is accepted; returns its number.
     pub(crate) fn open(&self, id: Feed, now: Instant) -> usize {
-        let sessions = &mut self.lock()[id as usize].sessions;
+        let sessions = &mut self.lock()[id].sessions;
         sessions.push(Session { opened: now, closed: None, reads: Vec::new() });
         sessions.len() - 1
     }
 
     pub(crate) fn close(&self, (id, session): (Feed, usize), now: Instant) {
-        self.lock()[id as usize].sessions[session].closed.get_or_insert(now);
+        self.lock()[id].sessions[session].closed.get_or_insert(now);
     }
 
     pub(crate) fn begin_mute(&self, (id, session): (Feed, usize), streams: Vec<&'static str>, now: Instant) {
-        self.lock()[id as usize].mutes.push(MuteTime { session, streams, from: now, to: None });
+        self.lock()[id].mutes.push(MuteTime { session, streams, from: now, to: None });
     }
 
     pub(crate) fn end_mute(&self, (id, session): (Feed, usize), now: Instant) {
-        let mutes = &mut self.lock()[id as usize].mutes;
+        let mutes = &mut self.lock()[id].mutes;
         mutes.iter_mut().filter(|mute| mute.session == session).for_each(|mute| _ = mute.to.get_or_insert(now));
     }
 
     pub(crate) fn note_read(&self, (id, session): (Feed, usize), read: u64, now: Moment) {
-        self.lock()[id as usize].sessions[session].reads.push((read, now));
+        self.lock()[id].sessions[session].reads.push((read, now));
     }
 
     /// Objects are about to be handed over; returns the number of the first.
     pub(crate) fn begin(&self, (id, session): (Feed, usize), contents: Vec<Vec<u8>>, now: Instant) -> usize {
-        let sent = &mut self.lock()[id as usize].sent;
+        let sent = &mut self.lock()[id].sent;
         let first = sent.len();
         sent.extend(contents.into_iter().map(|content| Sent { session, at: now, content, end: None }));
         first
@@ -107,14 +107,14 @@ impl Books {
 
     /// All that was begun from `first` on in this session has left, the last byte at `end`.
     pub(crate) fn finish(&self, (id, session): (Feed, usize), first: usize, end: u64) {
-        for sent in &mut self.lock()[id as usize].sent[first..] {
+        for sent in &mut self.lock()[id].sent[first..] {
             if sent.session == session {
                 sent.end.get_or_insert(end);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Side; 2]> {
+    fn lock(&self) -> MutexGuard<'_, PerFeed<Side>> {
         self.0.lock().unwrap()
     }
 }

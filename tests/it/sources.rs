@@ -1,49 +1,112 @@
 //! Rules of the house that neither the compiler nor clippy sees: read off the sources.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-/// Every source file of the program, with its text up to the tests in it.
-fn sources() -> Vec<(PathBuf, String)> {
-    fn walk(directory: &Path, found: &mut Vec<(PathBuf, String)>) {
+/// Every source file of the program by its path, which begins with `src/`.
+pub(crate) fn texts() -> BTreeMap<String, String> {
+    fn walk(directory: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-                found.push((path, code.to_owned()));
+                walk(&path, root, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+                found.insert(name.to_owned(), std::fs::read_to_string(&path).unwrap());
             }
         }
     }
-    let mut found = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
-    found.sort();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = BTreeMap::new();
+    walk(&root.join("src"), root, &mut found);
     found
 }
 
+/// Words that only the files below some paths may have.
+struct Absence {
+    rule: &'static str,
+    words: &'static [&'static str],
+    except: &'static [&'static str],
+}
+
+const ABSENCES: [Absence; 7] = [
+    Absence {
+        rule: "files are opened in one way",
+        words: &[
+            "File::open",
+            "File::create",
+            "OpenOptions",
+            "File::options",
+            "fs::read",
+            "fs::write",
+            "create_dir",
+            "openat",
+            "fs::rename",
+            "remove_file",
+        ],
+        // The first two open; `replay` reads and writes what the command line names.
+        except: &["src/files/", "src/config/files.rs", "src/replay/"],
+    },
+    Absence {
+        rule: "only the clock reads time and sleeps",
+        words: &["disallowed_methods", "clock_gettime", ".elapsed()", "tokio::time"],
+        except: &["src/clock.rs"],
+    },
+    Absence {
+        rule: "WebSocket is spoken in two rooms",
+        words: &["tungstenite"],
+        except: &["src/connection/transport/", "src/replay/"],
+    },
+    Absence {
+        rule: "one file has the HTTP client",
+        words: &["client::legacy", "hyper::client", "reqwest"],
+        except: &["src/rest/client/http.rs"],
+    },
+    Absence { rule: "every queue is bounded", words: &["unbounded", "Unbounded"], except: &[] },
+    Absence {
+        rule: "tasks are spawned into a JoinSet",
+        words: &["JoinSet", "task::spawn", "tokio::spawn", "spawn_blocking", "spawn_local"],
+        except: &["src/daemon/supervisor/", "src/replay/server/"],
+    },
+    Absence {
+        rule: "threads have a name",
+        words: &["thread::Builder", "thread::spawn", "thread::scope"],
+        except: &[
+            "src/commands/",
+            "src/logging/",
+            "src/recording/threads/",
+            "src/history/healing/",
+            "src/rest/pairs/",
+            "src/signals.rs",
+        ],
+    },
+];
+
+impl Absence {
+    /// The first word of the rule that the code has: the text up to its tests, without comments.
+    fn word(&self, text: &str) -> Option<&'static str> {
+        let code = text.split("#[cfg(test)]\nmod tests {").next()?;
+        let lines: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        self.words.iter().copied().find(|word| lines.iter().any(|line| line.contains(word)))
+    }
+
+    fn is_exempt(&self, file: &str) -> bool {
+        self.except.iter().any(|prefix| file.starts_with(prefix))
+    }
+}
+
 #[test]
-fn files_are_opened_in_one_place() {
-    // The first two open; `replay` reads and writes what the command line names.
-    let openers = ["files/", "config/files.rs", "replay/", "/tests/"];
-    let calls = [
-        "File::open",
-        "File::create",
-        "OpenOptions",
-        "File::options",
-        "fs::read",
-        "fs::write",
-        "create_dir",
-        "openat",
-        "fs::rename",
-        "remove_file",
-    ];
-    let is_opener = |path: &Path| openers.iter().any(|opener| path.to_str().unwrap().contains(opener));
-    let sources = sources();
-    assert!(sources.iter().any(|(path, text)| is_opener(path) && text.contains("openat2")));
-    for (path, text) in sources.iter().filter(|(path, _)| !is_opener(path)) {
-        for call in calls {
-            assert!(!text.contains(call), "{} opens a file by itself: {call}", path.display());
+fn what_is_absent_stays_absent() {
+    let texts = texts();
+    let is_test = |file: &str| file.contains("/tests/") || file.ends_with("/tests.rs");
+    for absence in &ABSENCES {
+        let mut files = texts.iter().filter(|(file, _)| !is_test(file) && !absence.is_exempt(file));
+        let found = files.find_map(|(file, text)| Some(format!("{file} has `{}`", absence.word(text)?)));
+        assert_eq!(found, None, "{}", absence.rule);
+        for prefix in absence.except {
+            let mut exempt = texts.iter().filter(|(file, _)| file.starts_with(prefix));
+            let has_word = exempt.any(|(_, text)| absence.word(text).is_some());
+            assert!(has_word, "{}: {prefix} needs no exception", absence.rule);
         }
     }
 }

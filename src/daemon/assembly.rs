@@ -23,7 +23,7 @@ use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
 use crate::recording::rotation::{Reason, Rotation};
 use crate::recording::router::Router;
-use crate::recording::threads::{self, Ground, Hosts};
+use crate::recording::threads::{self, Hosts, Storage};
 use crate::tape::event::Event;
 use crate::tape::manifest::TornLine;
 use crate::upbit::auth::Credentials;
@@ -118,7 +118,7 @@ pub fn assemble<D: Dial>(
     let epoch = recovered.epoch;
     let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
     let (backlog, ended_segments) = (recovered.backlog.len(), ended_segments(&recovered));
-    let ground = Ground { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
+    let ground = Storage { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
     let (threads, hosts) = threads::prepare(&settings, ground);
     let Ending { run_until, status } = ending;
     let mut supervisor = Supervisor::new(Setup {

@@ -7,7 +7,7 @@
 //!
 //! The kernel gives the locks back when the process ends, however it ends, so there is never a stale one.
 
-use super::recovery::quarantine::{clear, quarantine};
+use super::quarantine::{clear, quarantine};
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};

@@ -7,7 +7,7 @@
 //! A few files are synced one by one, many with one `syncfs`: 2,000 files take about 550 ms the first way and 60 ms the
 //! second. A segment is handed to the sealer only after this.
 
-use super::journal::segment::{Finished, Unsynced};
+use super::segment::{Finished, Unsynced};
 use crate::clock::Stamp;
 use crate::files::{Files, StorageError};
 use std::collections::BTreeSet;

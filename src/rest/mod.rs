@@ -28,7 +28,7 @@ use crate::files::disk::Disk;
 use crate::files::{EntryKind, Files, StorageError};
 use crate::net::network::Network;
 use crate::net::tls::{self, TlsSetupError};
-use crate::recording::recovery::quarantine::clear;
+use crate::recording::quarantine::clear;
 use crate::upbit::feed::Feed;
 use client::budget::{Budget, BudgetError, Priority};
 use client::http::Http;

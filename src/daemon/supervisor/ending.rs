@@ -14,8 +14,9 @@ use super::connections::Connection;
 use crate::clock::{self, Instant, Stamp};
 use crate::daemon::gaps::{Gap, Kind};
 use crate::ops::status;
-use crate::recording::journal::Order;
-use crate::recording::threads::{Report, Threads};
+use crate::recording::journal::JournalCommand;
+use crate::recording::report::ThreadReport;
+use crate::recording::threads::Threads;
 use crate::tape::event::Event;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -74,11 +75,11 @@ struct Finished {
 }
 
 impl Finished {
-    fn handle(&mut self, report: Report) {
+    fn handle(&mut self, report: ThreadReport) {
         match report {
-            Report::AllWritten => self.written = true,
-            Report::AllSynced => self.synced = true,
-            Report::WriteFailed(error) | Report::SyncFailed(error) => {
+            ThreadReport::AllWritten => self.written = true,
+            ThreadReport::AllSynced => self.synced = true,
+            ThreadReport::WriteFailed(error) | ThreadReport::SyncFailed(error) => {
                 self.failure = Some(Failure::Storage(error.to_string()));
             }
             _ => {}
@@ -119,7 +120,7 @@ impl Supervisor {
         (self.phase, self.next_tick) = (Phase::Sealing, self.clock.now());
         self.tasks.abort_all();
         // What was displaced has to be on record before the last event.
-        self.outbox.push_back(Order::Look);
+        self.outbox.push_back(JournalCommand::CheckNames);
         self.threads.hurry.set();
     }
 

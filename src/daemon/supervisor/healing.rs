@@ -7,7 +7,7 @@ use super::Supervisor;
 use super::ending::Phase;
 use crate::clock::Stamp;
 use crate::history::healing::{Desk, Said};
-use crate::recording::journal::Order;
+use crate::recording::journal::JournalCommand;
 use crate::recording::writer::Progress;
 use crate::tape::event::Event;
 use crate::upbit::feed::Feed;
@@ -32,8 +32,8 @@ impl Supervisor {
                 let id = self.router.register(Feed::Public, stream);
                 let now = self.clock.stamp();
                 let objects: Vec<_> = objects.into_iter().map(|object| (self.stamper.raise(now), object)).collect();
-                self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-                self.outbox.push_back(Order::Missed(id, objects));
+                self.outbox.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+                self.outbox.push_back(JournalCommand::Missed(id, objects));
                 // Nobody waits for it where the healer is gone.
                 let _ = stamped.send(self.stamper.last());
             }

@@ -14,7 +14,7 @@ use crate::batch::{Batch, Entry};
 use crate::clock::{Instant, Stamp};
 use crate::daemon::gaps::Gap;
 use crate::desired::Listed;
-use crate::recording::journal::Order;
+use crate::recording::journal::JournalCommand;
 use crate::recording::router::StreamId;
 use crate::tape::event::Event;
 use crate::upbit::feed::Feed;
@@ -49,7 +49,7 @@ impl Supervisor {
     pub(super) fn handle_standing(&mut self, id: Feed, standing: &Arc<Request>, stamp: Stamp) -> Vec<Gap> {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         let Some(Change { added, removed, since }) = connection.stand(standing) else { return Vec::new() };
-        self.outbox.push_back(Order::Describe(id, Arc::new(connection.origins())));
+        self.outbox.push_back(JournalCommand::Describe(id, Arc::new(connection.origins())));
         let mut gaps = self.ledger.clear(id, &removed, stamp);
         if !added.is_empty() {
             let until = self.clock.now() + JOIN_TIMEOUT;

@@ -38,7 +38,7 @@ use crate::daemon::gaps::{Gap, Kind, Ledger};
 use crate::desired::{Listed, Wanted};
 use crate::history::healing::Desk;
 use crate::ops::status::{self, Status};
-use crate::recording::journal::{Object, Order, Routed};
+use crate::recording::journal::{EventObject, JournalCommand, Routed};
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
 use crate::signals;
@@ -92,7 +92,7 @@ pub struct Supervisor {
     /// To and from the healer, where there is one.
     desk: Option<Desk>,
     /// Orders for which the writer's queue had no room yet.
-    outbox: VecDeque<Order>,
+    outbox: VecDeque<JournalCommand>,
     /// Segments that ended and are not sealed yet.
     backlog: Backlog,
     /// The names of all files were looked at before the end.
@@ -205,7 +205,7 @@ impl Supervisor {
         let listed = self.listed.as_ref().map(|listed| listed.borrow().clone()).unwrap_or_default();
         let connection = Connection::new(id, wanted, &listed);
         let requests = connection.requests();
-        self.outbox.push_back(Order::Describe(id, Arc::new(connection.origins())));
+        self.outbox.push_back(JournalCommand::Describe(id, Arc::new(connection.origins())));
         self.connections.insert(id, connection);
         self.tasks.spawn(task(self.inbox.open(), requests));
     }
@@ -260,7 +260,7 @@ impl Supervisor {
 
     fn handle_request(&mut self, request: signals::Request) {
         match request {
-            signals::Request::Rotate => self.outbox.push_back(Order::Rotate),
+            signals::Request::Rotate => self.outbox.push_back(JournalCommand::Rotate),
             signals::Request::Reload => {
                 tracing::warn!(
                     "this version does not reload its configuration: restart it, and the gap is put on record"
@@ -307,9 +307,9 @@ impl Supervisor {
         if let Some(connection) = self.connections.get_mut(&feed) {
             connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
         }
-        self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
+        self.outbox.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
         self.look_for_joined(feed, &batch, &lines);
-        self.outbox.push_back(Order::Lines(Routed { batch, lines }));
+        self.outbox.push_back(JournalCommand::Lines(Routed { batch, lines }));
         if let Some(to) = first_data {
             self.close_gap(feed, to);
         }
@@ -381,13 +381,13 @@ impl Supervisor {
         self.event_of(stamp, event.to_json().into());
     }
 
-    fn event_of(&mut self, stamp: Stamp, object: Object) {
-        self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        self.outbox.push_back(Order::Event(self.router.recorder(), stamp, object));
+    fn event_of(&mut self, stamp: Stamp, object: EventObject) {
+        self.outbox.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+        self.outbox.push_back(JournalCommand::Event(self.router.recorder(), stamp, object));
     }
 }
 
 /// Waits until the writer's queue takes an order, or is closed.
-async fn has_room(orders: &mpsc::Sender<Order>) {
+async fn has_room(orders: &mpsc::Sender<JournalCommand>) {
     drop(orders.reserve().await);
 }

@@ -5,10 +5,10 @@ use crate::clock::Stamp;
 use crate::daemon::gaps::{Gap, Kind};
 use crate::files::Free;
 use crate::ops::status::Space;
-use crate::recording::journal::Object;
+use crate::recording::journal::EventObject;
 use crate::recording::journal::displaced::{Displaced, Doubt};
+use crate::recording::report::ThreadReport;
 use crate::recording::rotation::Reason;
-use crate::recording::threads::Report;
 use crate::tape::event::Event;
 use crate::tape::stream_key::StreamKey;
 use tokio_util::sync::CancellationToken;
@@ -20,24 +20,24 @@ const MIN_FREE_INODES: u64 = 10_000;
 pub(super) const UNSURE: &str = "the disk was full when what was written was to be made durable";
 
 impl Supervisor {
-    pub(super) fn handle_report(&mut self, report: Report, shutdown: &CancellationToken) {
+    pub(super) fn handle_report(&mut self, report: ThreadReport, shutdown: &CancellationToken) {
         self.follow_boot();
         match report {
-            Report::Rotated(ended) => {
+            ThreadReport::Rotated(ended) => {
                 for (reason, segments) in ended {
                     self.backlog.waiting += segments;
                     // Those that a step has ended are on record with the step itself.
                     if reason != Reason::Clock {
                         let stamp = self.stamper.raise(self.clock.stamp());
-                        self.event_of(stamp, Object::Ended(reason, rotated));
+                        self.event_of(stamp, EventObject::Ended(reason, rotated));
                     }
                 }
             }
-            Report::Sealed(entry) => {
+            ThreadReport::Sealed(entry) => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
                 self.event(&Event::from(*entry));
             }
-            Report::NotSealed { name, cause, retried } => {
+            ThreadReport::NotSealed { name, cause, retried } => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(usize::from(!retried));
                 tracing::warn!(
                     segment = name,
@@ -46,41 +46,41 @@ impl Supervisor {
                     "a segment could not be sealed; its plain file is intact"
                 );
             }
-            Report::Displaced(displaced) => self.handle_displaced(&displaced),
-            Report::Looked => self.has_looked = true,
-            Report::Gone(finished) => {
+            ThreadReport::Displaced(displaced) => self.handle_displaced(&displaced),
+            ThreadReport::Looked => self.has_looked = true,
+            ThreadReport::Gone(finished) => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
                 let displaced = Displaced::of_unsealed(&finished);
                 tracing::warn!(file = %displaced.file.display(), "a segment was taken away before it was sealed");
                 self.handle_displaced(&displaced);
             }
-            Report::Quarantined(moved) => self.event(&Event::from(moved)),
-            Report::Synced { up_to, epoch } if epoch == self.epoch => self.durable = Some(up_to),
+            ThreadReport::Quarantined(moved) => self.event(&Event::from(moved)),
+            ThreadReport::Synced { up_to, epoch } if epoch == self.epoch => self.durable = Some(up_to),
             // Of an earlier time line: it says nothing of this one.
-            Report::Synced { .. } => {}
-            Report::Space(free) => self.handle_space(free),
-            Report::DiskFull(cause) => {
+            ThreadReport::Synced { .. } => {}
+            ThreadReport::Space(free) => self.handle_space(free),
+            ThreadReport::DiskFull(cause) => {
                 self.shown.disk_full = Some(cause.clone());
                 self.event(&Event::DiskFull { cause });
             }
-            Report::DiskOk => {
+            ThreadReport::DiskOk => {
                 self.shown.disk_full = None;
                 self.event(&Event::DiskOk);
             }
-            Report::SyncFull(cause) => {
+            ThreadReport::SyncFull(cause) => {
                 tracing::error!(cause, "the disk has no room for what it took: the sync is tried again");
                 self.unsure_since = Some(self.durable.unwrap_or_default());
                 self.shown.disk_full = Some(cause.clone());
                 self.event(&Event::DiskFull { cause });
             }
-            Report::SyncOk => self.handle_sync_ok(),
-            Report::SyncFailed(error) => {
+            ThreadReport::SyncOk => self.handle_sync_ok(),
+            ThreadReport::SyncFailed(error) => {
                 let durable = self.durable.map(Stamp::as_micros);
                 self.event(&Event::SyncFailed { durable, cause: error.to_string() });
                 self.fail(Failure::Storage(error.to_string()), shutdown);
             }
-            Report::WriteFailed(error) => self.fail(Failure::Storage(error.to_string()), shutdown),
-            Report::AllWritten | Report::AllSynced => {}
+            ThreadReport::WriteFailed(error) => self.fail(Failure::Storage(error.to_string()), shutdown),
+            ThreadReport::AllWritten | ThreadReport::AllSynced => {}
         }
     }
 

@@ -13,7 +13,7 @@ use super::{OUTBOX, Supervisor};
 use crate::clock::step::StepWatch;
 use crate::clock::{Instant, Moment, Stamp, Stamper};
 use crate::ops::status;
-use crate::recording::journal::{Order, Step, Tell};
+use crate::recording::journal::{ClockStep, JournalCommand};
 use crate::tape::event::Event;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl Supervisor {
             if now >= self.frozen_until {
                 self.certain = stamp;
             }
-            self.outbox.push_back(Order::Tick { stamp, sync: is_due.then_some(self.certain) });
+            self.outbox.push_back(JournalCommand::Tick { stamp, sync: is_due.then_some(self.certain) });
         }
         self.end_overdue_joining(now);
         if let Some(waiting) = self.backlog.look(now) {
@@ -114,9 +114,10 @@ impl Supervisor {
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
         let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
         let event = Event::ClockStep { before, after: micros, epoch, missing_since: BTreeMap::new() }.to_json();
-        self.outbox.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        let (step, rotated): (_, (_, Tell)) = ((after, event), (self.stamper.raise(wall), rotated));
-        self.outbox.push_back(Order::Step(Step { epoch, recorder: self.router.recorder(), step, rotated }));
+        self.outbox.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+        let (recorder, second) = (self.router.recorder(), self.stamper.raise(wall));
+        let step = ClockStep { epoch, recorder, first: after, event, second, rotated };
+        self.outbox.push_back(JournalCommand::Step(step));
         self.tell_healer_of_step(after);
         for connection in self.connections.values_mut() {
             (connection.last_line, connection.last) = (Some(after), Some(after));

@@ -14,7 +14,7 @@ use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
 use crate::files::{EntryKind, Files};
-use crate::recording::recovery::quarantine::{clear, clear_directories};
+use crate::recording::quarantine::{clear, clear_directories};
 use crate::tape::segment_name::{self};
 use crate::upbit::feed::Feed;
 use bigdecimal::BigDecimal;

@@ -15,13 +15,13 @@ use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::files::lines::Lines;
 use crate::files::{EntryKind, Files, StorageError};
-use crate::recording::journal::segment::{Finished, Segment};
-use crate::recording::journal::{Journal, Order};
-use crate::recording::recovery::quarantine::{clear, quarantine};
+use crate::recording::journal::{Journal, JournalCommand};
+use crate::recording::quarantine::{clear, quarantine};
 use crate::recording::recovery::recover;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::seal::{SealError, Sealer};
+use crate::recording::segment::{Finished, Segment};
 use crate::recording::sync::{SyncError, Syncer};
 use crate::rest::answer::{self, Item};
 use crate::tape::line;
@@ -75,7 +75,7 @@ impl Store {
         let mut by_id: Vec<_> = checkpoints.iter().map(|(key, (id, _))| (*id, key.clone())).collect();
         by_id.sort();
         for (id, key) in by_id {
-            journal.accept(Order::Open(NewStream { id, feed: Feed::Public, key }));
+            journal.accept(JournalCommand::Open(NewStream { id, feed: Feed::Public, key }));
             journal.work()?;
         }
         let syncer = Syncer::new(files.clone());
@@ -145,7 +145,7 @@ impl Store {
         let mut written = 0;
         for item in items.into_iter().filter(|item| !checkpoint.ids.contains(&item.id)) {
             let stamp = self.stamper.raise(self.clock.stamp());
-            self.journal.accept(Order::Event(*id, stamp, String::from(Box::<str>::from(item.object)).into()));
+            self.journal.accept(JournalCommand::Event(*id, stamp, String::from(Box::<str>::from(item.object)).into()));
             self.journal.work()?;
             written += 1;
         }
@@ -161,7 +161,7 @@ impl Store {
     /// # Errors
     /// The disk does not do what it should.
     pub(super) fn finish(mut self) -> Result<(), SealError> {
-        self.journal.accept(Order::Rotate);
+        self.journal.accept(JournalCommand::Rotate);
         self.journal.work()?;
         while self.journal.rotate_one()? {}
         sync(&mut self.journal, &self.syncer, &mut self.ended)?;

@@ -11,17 +11,19 @@
 //! A displaced file is still open, so its content is there until the descriptor is closed. Every step can be called again:
 //! an unfinished copy is removed and made anew.
 
+use super::handover::Handover;
 use super::salvage::{Expected, Salvage, salvage};
-use super::segment::{Finished, Unsynced, free_name};
-use super::{Journal, Reason, StorageError, StreamId};
 use crate::clock::Stamp;
-use crate::files::{AppendFile, Root};
-use crate::recording::recovery::quarantine;
+use crate::files::{AppendFile, Root, StorageError};
+use crate::recording::archive::free_name;
+use crate::recording::quarantine;
+use crate::recording::segment::{Finished, Segment, Unsynced};
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -136,54 +138,51 @@ impl Displaced {
     }
 }
 
-impl Journal {
-    /// Looks at the names of the files that were written to since the last sync, and at a share of all. `now` tells how
-    /// large that is.
-    pub fn look_at_written(&mut self, now: Stamp) -> Result<(), StorageError> {
+/// Which names are compared next, and what was found displaced.
+#[derive(Debug, Default)]
+pub(super) struct NameWatch {
+    /// What was displaced and is not on record yet: once a segment.
+    pub(super) displaced: VecDeque<Displaced>,
+    /// The index of the stream compared last, of all in turn, and when that was.
+    turn: usize,
+    checked_at: Stamp,
+    /// The data directory was renamed or unmounted, and that is on record.
+    is_elsewhere: bool,
+    /// It was removed and made again in this round, and that is on record.
+    is_made_again: bool,
+}
+
+impl NameWatch {
+    /// A round of comparisons begins.
+    pub(super) fn begin_round(&mut self) {
         self.is_made_again = false;
-        if self.look_at_root() {
-            return self.look_at_all();
-        }
-        for index in 0..self.unsynced.len() {
-            self.look_at(self.unsynced[index])?;
-        }
-        let share = share(self.streams.len(), now.since(self.looked_at));
-        for _ in 0..share {
-            self.turn = (self.turn + 1) % self.streams.len();
-            self.look_at(StreamId::at(self.turn))?;
-        }
-        self.looked_at = now;
-        Ok(())
     }
 
-    /// Looks at all names, and takes no directory for being there any more.
-    pub fn look_at_all(&mut self) -> Result<(), StorageError> {
-        self.directories.clear();
-        self.look_at_root();
-        (0..self.streams.len()).try_for_each(|index| self.look_at(StreamId::at(index)))
+    /// How many of `streams` are compared at `now`, so that each is once in a [`ROUND`].
+    pub(super) fn share(&self, streams: usize, now: Stamp) -> usize {
+        share(streams, now.since(self.checked_at))
     }
 
-    /// What was displaced and is not on record yet.
-    pub fn take_displaced(&mut self) -> Option<Displaced> {
-        self.displaced.pop_front()
+    /// The index of the stream whose turn it is.
+    pub(super) fn next_turn(&mut self, streams: usize) -> usize {
+        self.turn = (self.turn + 1) % streams;
+        self.turn
     }
 
-    /// Whether the file of a stream is in its place; where it is not, it is saved.
-    pub(super) fn is_displaced(&mut self, id: StreamId) -> Result<bool, StorageError> {
-        let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(false) };
-        let Some(what) = segment.look(&*self.files) else { return Ok(false) };
-        self.look_at_root();
-        self.save(id, what)?;
-        Ok(true)
+    /// The round that began at `now` is complete.
+    pub(super) fn end_round(&mut self, now: Stamp) {
+        self.checked_at = now;
     }
 
-    fn look_at(&mut self, id: StreamId) -> Result<(), StorageError> {
-        self.is_displaced(id).map(drop)
+    /// Puts a displaced file on the list for the record.
+    pub(super) fn add(&mut self, displaced: Displaced) {
+        displaced.log(self.is_made_again);
+        self.displaced.push_back(displaced);
     }
 
     /// Whether the data directory had been removed, and is another one now. Where the system does not say, it was not.
-    fn look_at_root(&mut self) -> bool {
-        let root = self.files.look_at_root().unwrap_or(Root::InPlace);
+    pub(super) fn check_root(&mut self, handover: &mut Handover) -> bool {
+        let root = handover.files.look_at_root().unwrap_or(Root::InPlace);
         let was_elsewhere = std::mem::replace(&mut self.is_elsewhere, root == Root::Elsewhere);
         self.is_made_again |= root == Root::MadeAgain;
         match root {
@@ -196,84 +195,87 @@ impl Journal {
             Root::MadeAgain => {
                 tracing::warn!("the data directory was removed, and is made again: what was open is saved");
                 self.displaced.push_back(Displaced::of_root(Displacement::Removed));
-                self.directories.clear();
+                handover.forget_directories();
             }
         }
         root == Root::MadeAgain
     }
+}
 
-    /// Copies what is left of a displaced segment into the archive and ends it; the stream's next line begins another one.
-    fn save(&mut self, id: StreamId, what: Displacement) -> Result<(), StorageError> {
-        let Some(segment) = &self.streams[id.index()].segment else { return Ok(()) };
-        let (path, name) = (segment.path(), segment.name().clone());
-        let name = self.free_name(name)?;
-        let salvaged = self.copy(id, &name)?;
-        let kept = self.move_away(&path, name.feed);
-        let Some(segment) = self.streams[id.index()].segment.take() else { return Ok(()) };
-        self.due.remove(&id);
-        let (seen, held) = (segment.seen(), [segment.began(), segment.last()]);
-        let doubt = |from, is_lost| Doubt { from, to: segment.last().next(), is_lost };
-        let doubt = match salvaged.lost_since {
-            Some(from) => Some(doubt(from, true)),
-            // Lengths do not prove what others did in the meantime.
-            None => (seen.last < segment.last()).then(|| doubt(seen.last, false)),
-        };
-        let is_saved = salvaged.bytes > 0;
-        let saved = is_saved.then(|| name.plain_name());
-        let stream = Some((name.feed, name.stream.clone()));
-        let displaced = Displaced { stream, file: path, what, saved, kept, held: Some(held), doubt };
-        displaced.log(self.is_made_again);
-        self.displaced.push_back(displaced);
-        if is_saved {
-            let mut finished = segment.finish();
-            (finished.name, finished.bytes) = (name, Some(salvaged.bytes));
-            self.end(Reason::Displaced, finished);
-        }
-        Ok(())
-    }
+/// What [`save`] did.
+#[derive(Debug)]
+pub(super) struct Saved {
+    /// For the record.
+    pub(super) displaced: Displaced,
+    /// The copy of the lines in the archive; `None`: none of them are left.
+    pub(super) copy: Option<SavedCopy>,
+}
 
-    fn free_name(&mut self, name: SegmentName) -> Result<SegmentName, StorageError> {
-        self.make_directory(segment_name::root(name.feed).to_owned())?;
-        self.make_directory(name.directory())?;
-        free_name(&*self.files, name)
-    }
+/// Lines of a displaced file, in the archive.
+#[derive(Debug)]
+pub(super) struct SavedCopy {
+    /// The segment that has them now.
+    pub(super) name: SegmentName,
+    /// Its length in bytes.
+    pub(super) bytes: u64,
+}
 
-    /// Copies a segment's whole lines to where `name` says.
-    fn copy(&mut self, id: StreamId, name: &SegmentName) -> Result<Salvage, StorageError> {
-        let Some(segment) = &self.streams[id.index()].segment else { return Ok(Salvage::default()) };
-        let (path, plain) = (segment.path(), name.plain());
-        let source = segment.source(&*self.files);
-        let expected = Expected {
-            bytes: segment.bytes(),
-            began: segment.began(),
-            last: segment.last(),
-            seen: segment.seen(),
-            is_whole: source.as_ref().is_some_and(|source| is_whole(&**source, segment.on_disk())),
-        };
-        let copy = self.files.create(&plain).map_err(StorageError::at("create", &plain))?;
-        let file = source.map(|file| Descriptor { file, offset: 0 });
-        let content = file.into_iter().fold(Box::new(io::empty()) as Box<dyn Read>, |_, file| Box::new(file));
-        let salvaged = salvage(content.chain(segment.unwritten()), &*copy, &expected);
-        if !salvaged.as_ref().is_ok_and(|salvaged| salvaged.bytes > 0) {
-            // What made it fail is the error to report; nothing of value is in it.
-            let _ = self.files.remove(&plain);
-        }
-        let salvaged = salvaged.map_err(StorageError::at("save", &path))?;
-        if salvaged.bytes > 0 {
-            self.sync.add_file(Unsynced { path: plain, file: Some(copy) });
-            self.sync.add_directory(name.directory());
-        }
-        Ok(salvaged)
-    }
+/// Copies the lines that are left of a displaced segment into the archive, and moves the file that has its name now into
+/// the quarantine. The directories have to be there.
+pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacement) -> Result<Saved, StorageError> {
+    let (path, feed) = (segment.path(), segment.name().feed);
+    let name = free_name(&*handover.files, segment.name().clone())?;
+    let salvaged = copy(handover, segment, &name)?;
+    let kept = move_away(handover, &path, feed);
+    let (seen, held) = (segment.seen(), [segment.began(), segment.last()]);
+    let doubt = |from, is_lost| Doubt { from, to: segment.last().next(), is_lost };
+    let doubt = match salvaged.lost_since {
+        Some(from) => Some(doubt(from, true)),
+        // Lengths do not prove what others did in the meantime.
+        None => (seen.last < segment.last()).then(|| doubt(seen.last, false)),
+    };
+    let copy = (salvaged.bytes > 0).then_some(SavedCopy { name, bytes: salvaged.bytes });
+    let saved = copy.as_ref().map(|copy| copy.name.plain_name());
+    let stream = Some((feed, segment.name().stream.clone()));
+    let displaced = Displaced { stream, file: path, what, saved, kept, held: Some(held), doubt };
+    Ok(Saved { displaced, copy })
+}
 
-    /// Moves what has taken the name into quarantine. Where it cannot be moved, it stays, as any file that is not ours.
-    fn move_away(&mut self, path: &Path, feed: Feed) -> Option<PathBuf> {
-        self.files.identify(path).ok().flatten()?;
-        let moved = quarantine::keep(&*self.files, feed, path, "it took the name of a file that was written").ok()?;
-        self.sync.add_directory(segment_name::root(feed).to_owned());
-        self.sync.add_directory(segment_name::quarantine(feed));
-        Some(moved.kept)
+/// Copies a segment's whole lines to where `name` says.
+fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Result<Salvage, StorageError> {
+    let files = handover.files.clone();
+    let (path, plain) = (segment.path(), name.plain());
+    let source = segment.source(&*files);
+    let expected = Expected {
+        bytes: segment.bytes(),
+        began: segment.began(),
+        last: segment.last(),
+        seen: segment.seen(),
+        is_whole: source.as_ref().is_some_and(|source| is_whole(&**source, segment.on_disk())),
+    };
+    let copy = files.create(&plain).map_err(StorageError::at("create", &plain))?;
+    let file = source.map(|file| Descriptor { file, offset: 0 });
+    let content = file.into_iter().fold(Box::new(io::empty()) as Box<dyn Read>, |_, file| Box::new(file));
+    let salvaged = salvage(content.chain(segment.unwritten()), &*copy, &expected);
+    if !salvaged.as_ref().is_ok_and(|salvaged| salvaged.bytes > 0) {
+        // What made it fail is the error to report; nothing of value is in it.
+        let _ = files.remove(&plain);
     }
+    let salvaged = salvaged.map_err(StorageError::at("save", &path))?;
+    if salvaged.bytes > 0 {
+        handover.sync.add_file(Unsynced { path: plain, file: Some(copy) });
+        handover.sync.add_directory(name.directory());
+    }
+    Ok(salvaged)
+}
+
+/// Moves the file that has taken a name into the quarantine. Where it cannot be moved, it stays, as any foreign file.
+fn move_away(handover: &mut Handover, path: &Path, feed: Feed) -> Option<PathBuf> {
+    handover.files.identify(path).ok().flatten()?;
+    let moved = quarantine::keep(&*handover.files, feed, path, "it took the name of a file that was written").ok()?;
+    handover.sync.add_directory(segment_name::root(feed).to_owned());
+    handover.sync.add_directory(segment_name::quarantine(feed));
+    Some(moved.kept)
 }
 
 /// Whether nothing was cut off or added, as far as the length tells, and the last line is ended.

@@ -8,9 +8,9 @@
 //! A file that was cut goes on at its new end, within a line perhaps; one that was lengthened has bytes that nobody
 //! received. Neither gets into the archive.
 
-use super::segment::Seen;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, append_all};
+use crate::recording::segment::Seen;
 use crate::tape::line;
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, BufReader, Read};

@@ -6,7 +6,11 @@ use crate::clock::Clock;
 use crate::files::disk::Disk;
 use crate::files::faulty::{Call, Faulty};
 use crate::recording::router::Router;
+use crate::tape::manifest::Origins;
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::feed::Feed;
 use proptest::prelude::*;
+use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,7 +21,7 @@ struct Scene {
     directory: tempfile::TempDir,
     router: Router,
     journal: Journal,
-    orders: Vec<Order>,
+    orders: Vec<JournalCommand>,
 }
 
 impl Scene {
@@ -42,8 +46,8 @@ impl Scene {
         batch.push(frame.as_bytes(), Clock::anchored(Stamp::default()).now());
         let stamp = Stamp::from_micros(micros).unwrap();
         let lines = batch.entries().map(|(_, entry)| (stamp, self.router.route(Feed::Public, &entry))).collect();
-        self.orders.extend(self.router.take_fresh().into_iter().map(Order::Open));
-        self.orders.push(Order::Lines(Routed { batch, lines }));
+        self.orders.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+        self.orders.push(JournalCommand::Lines(Routed { batch, lines }));
     }
 
     /// Carries the orders out as the writer does: whatever reports a full disk is simply called again.
@@ -114,11 +118,11 @@ proptest! {
         let mut scene = Scene::new(full_every, size);
         let stream = StreamKey::from_stem("KRW-BTC_trade.healed").unwrap();
         let id = scene.router.register(Feed::Public, stream);
-        scene.orders.extend(scene.router.take_fresh().into_iter().map(Order::Open));
+        scene.orders.extend(scene.router.take_fresh().into_iter().map(JournalCommand::Open));
         let object = |number: u64| format!("{{\"gap\":7,\"n\":{number}}}");
         let stamp = |number: u64| 1 + number * 7_000_000;
         let missed = (0..lines).map(|number| (Stamp::from_micros(stamp(number)).unwrap(), object(number)));
-        scene.orders.push(Order::Missed(id, missed.collect()));
+        scene.orders.push(JournalCommand::Missed(id, missed.collect()));
         scene.run();
         let line = |number| object(number).replacen('{', &format!("{{\"ts_recv\":{},", stamp(number)), 1);
         prop_assert_eq!(scene.lines("KRW-BTC_trade.healed").0, (0..lines).map(line).collect::<Vec<_>>());
@@ -132,13 +136,13 @@ fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
         scene.frame(micros, &trade(number));
     }
     scene.run();
-    let rotated: Vec<_> = std::mem::take(&mut scene.journal.ended).into_iter().collect();
+    let rotated: Vec<_> = std::mem::take(&mut scene.journal.active.handover.ended).into_iter().collect();
     let names = |micros: &str| vec![format!("KRW-BTC_trade.19700101T0000{micros}Z.jsonl")];
     assert_eq!(rotated, [(Reason::Interval, names("00.000001"))]);
     scene.frame(MINUTE + 2, &trade(5));
     scene.frame(MINUTE + 3, &trade(6));
     scene.run();
-    let rotated: Vec<_> = std::mem::take(&mut scene.journal.ended).into_iter().collect();
+    let rotated: Vec<_> = std::mem::take(&mut scene.journal.active.handover.ended).into_iter().collect();
     assert_eq!(rotated, [(Reason::Size, vec!["KRW-BTC_trade.19700101T000100.000000Z.jsonl".to_owned()])]);
     assert_eq!(scene.lines("KRW-BTC_trade").1, 3);
 }
@@ -147,7 +151,7 @@ fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
 fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
     let mut scene = Scene::new(0, 1 << 20);
     scene.frame(1, &trade(0));
-    scene.orders.push(Order::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: None });
+    scene.orders.push(JournalCommand::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: None });
     scene.run();
     assert!(!scene.path("KRW-BTC_trade.jsonl").exists());
     assert_eq!(scene.lines("KRW-BTC_trade").1, 1);
@@ -164,11 +168,12 @@ fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
     scene.run();
     let stamp = |micros| Stamp::from_micros(micros).unwrap();
     let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
-    let step = (stamp(1), Event::ClockStep { before: 3, after: 1, epoch: 1, missing_since: BTreeMap::new() }.to_json());
+    let event = Event::ClockStep { before: 3, after: 1, epoch: 1, missing_since: BTreeMap::new() }.to_json();
     let recorder = scene.router.recorder();
-    scene.orders.push(Order::Step(Step { epoch: 1, recorder, step, rotated: (stamp(2), rotated) }));
+    let step = ClockStep { epoch: 1, recorder, first: stamp(1), event, second: stamp(2), rotated };
+    scene.orders.push(JournalCommand::Step(step));
     // What was on its way meanwhile finds nothing left to tell.
-    scene.orders.push(Order::Event(recorder, stamp(3), Object::Ended(Reason::Size, rotated)));
+    scene.orders.push(JournalCommand::Event(recorder, stamp(3), EventObject::Ended(Reason::Size, rotated)));
     scene.run();
     let written = std::fs::read_to_string(scene.path("recorder.jsonl")).unwrap();
     let [_, told] = written.lines().collect::<Vec<_>>()[..] else { panic!("{written}") };
@@ -187,11 +192,11 @@ fn a_changed_subscription_ends_the_segment_before_its_first_line() {
         let trades = Subscription { kind: "trade".into(), codes: vec!["KRW-BTC".into()], ..Subscription::default() };
         Arc::new(Origins::of(&Request { subscriptions: vec![trades], format }))
     };
-    scene.orders.push(Order::Describe(Feed::Public, origins(Format::Default)));
+    scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Default)));
     scene.frame(1, &trade(0));
-    scene.orders.push(Order::Describe(Feed::Public, origins(Format::Default)));
+    scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Default)));
     scene.frame(2, &trade(1));
-    scene.orders.push(Order::Describe(Feed::Public, origins(Format::Simple)));
+    scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Simple)));
     scene.frame(3, &trade(2));
     scene.run();
     assert_eq!(scene.journal.take_ended(), BTreeMap::from([(Reason::Subscription, 1)]));

@@ -2,7 +2,7 @@
 //! repeated: after another crash in the middle, the next start does the same again.
 
 use crate::files::{Files, StorageError, append_all};
-use crate::recording::journal::segment::free_name;
+use crate::recording::archive::free_name;
 use crate::recording::seal::tally::Checksum;
 use crate::recording::seal::torn::copy_path;
 use crate::tape::line;

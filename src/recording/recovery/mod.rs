@@ -32,28 +32,28 @@ mod mend;
 mod obstacles;
 mod order;
 mod past;
-pub mod quarantine;
 mod unlisted;
 
-use super::journal::segment::{Finished, Segment};
 use super::mark::Mark;
+use super::quarantine::{self, Quarantined};
 use super::rotation::Rotation;
-use super::seal::compare::{Likeness, compare};
+use super::seal::compare::{Comparison, compare};
 use super::seal::torn::{self, Source};
+use super::segment::{Finished, Segment};
 use crate::clock::Stamp;
 use crate::files::{EntryKind, Files, Listed, StorageError};
 use crate::tape::line;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
+use decide::{Decision, Evidence};
 use history::History;
 use inspect::{Inspected, inspect};
 use mend::Mender;
 pub use mend::Torn;
-use obstacles::{NO_DIRECTORY, NO_FILE};
+use obstacles::{NO_DIRECTORY, NO_FILE, clear_the_way};
 use order::RecorderSegment;
 use past::Past;
-use quarantine::Quarantined;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -98,12 +98,12 @@ pub struct Recovered {
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
     let (past, found, copies) = (Past::default(), Recovered::default(), BTreeMap::new());
     let mut recovery = Recovery { files, rotation, now, mark: None, past, found, copies, has_unreadable: false };
-    recovery.clear_the_way()?;
+    recovery.found.quarantined = clear_the_way(files)?;
     recovery.mark = Mark::read(files);
     recovery.copies = copies_of_torn(files)?;
     recovery.put_archives_in_order()?;
     let active = recovery.look_at_active()?;
-    recovery.decide(&active);
+    recovery.decide();
     for segment in active {
         recovery.put_segment_in_order(segment)?;
     }
@@ -141,6 +141,19 @@ struct Plain {
 }
 
 impl Recovery<'_> {
+    fn evidence(&self) -> Evidence<'_> {
+        let Self { mark, has_unreadable, now, .. } = *self;
+        Evidence { history: &self.found.history, past: &self.past, mark, has_unreadable, now }
+    }
+
+    fn decide(&mut self) {
+        let Decision { is_clean, last, goes_back, epoch, reached, untold } = self.evidence().decide();
+        let found = &mut self.found;
+        (found.is_clean, found.last, found.goes_back) = (is_clean, last, goes_back);
+        (found.epoch, found.reached) = (epoch, reached);
+        found.history.untold.extend(untold);
+    }
+
     fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
         let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), PerFeed::<Vec<_>>::default());
         for feed in Feed::ALL {
@@ -175,7 +188,7 @@ impl Recovery<'_> {
         for feed in Feed::ALL {
             for name in unlisted::unlisted(self.files, feed, &dates[feed])? {
                 let told = self.found.history.ended_in(&name.plain_name());
-                let epoch = told.unwrap_or_else(|| self.epoch_of([name.first; 2]));
+                let epoch = told.unwrap_or_else(|| self.evidence().epoch_of([name.first; 2]));
                 let last = name.first;
                 self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: Vec::new() });
             }
@@ -258,7 +271,7 @@ impl Recovery<'_> {
     fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
         let path = segment.name.plain();
         let told = self.found.history.ended_in(&segment.name.plain_name());
-        let epoch = told.unwrap_or_else(|| self.epoch_of([segment.name.first, segment.last]));
+        let epoch = told.unwrap_or_else(|| self.evidence().epoch_of([segment.name.first, segment.last]));
         self.past.note(epoch, segment.name.feed, &segment.name.stream, segment.last);
         // An earlier start ended them, and may not have come to tell of them.
         let begin = segment.bytes - segment.torn.len() as u64;
@@ -288,7 +301,10 @@ impl Recovery<'_> {
     /// Whether a segment's sealed file goes on where the plain one is torn: then the plain one only came back.
     fn is_whole_in_sealed(&self, name: &SegmentName) -> Result<bool, StorageError> {
         let torn: Vec<_> = self.torn_before(name, u64::MAX)?.into_iter().map(|torn| torn.line).collect();
-        Ok(matches!(compare(self.files, Source { name, torn: &torn }, &AtomicBool::new(false)), Ok(Likeness::Holds(_))))
+        Ok(matches!(
+            compare(self.files, Source { name, torn: &torn }, &AtomicBool::new(false)),
+            Ok(Comparison::Holds(_))
+        ))
     }
 
     fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
@@ -313,7 +329,7 @@ impl Recovery<'_> {
             let name = SegmentName { feed, stream, first: self.now };
             let moved = quarantine::set_aside(self.files, name)?;
             let kept = moved.kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            self.found.set_aside.push((self.newest_epoch(), kept));
+            self.found.set_aside.push((self.evidence().newest_epoch(), kept));
             self.found.quarantined.push(moved);
             return Ok(None);
         };
@@ -325,7 +341,7 @@ impl Recovery<'_> {
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
             Inspected::Segment { first, last, bytes, torn } => {
-                self.past.note(self.newest_epoch(), feed, &stream, last);
+                self.past.note(self.evidence().newest_epoch(), feed, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
                 return Ok(Some(Plain { name: SegmentName { feed, stream, first }, last, bytes, torn }));
@@ -346,7 +362,7 @@ impl Recovery<'_> {
             ));
             return Ok(());
         }
-        let epoch = self.newest_epoch();
+        let epoch = self.evidence().newest_epoch();
         let begin = if torn.is_empty() { u64::MAX } else { bytes - torn.len() as u64 };
         let (name, ended) = self.mender().close(name, (bytes, &torn))?;
         // An earlier start may have ended a line and died before it moved the file.

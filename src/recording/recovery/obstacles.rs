@@ -6,10 +6,10 @@
 //! private/ and what is in it, open to others                          ──▶ 0700 and 0600
 //! ```
 
-use super::Recovery;
 use crate::files::open::Obstacle;
 use crate::files::{EntryKind, Files, Listed, StorageError};
-use crate::tape::segment_name::{self};
+use crate::recording::quarantine::{Quarantined, quarantine};
+use crate::tape::segment_name;
 use crate::upbit::feed::Feed;
 use std::path::PathBuf;
 
@@ -17,22 +17,22 @@ use std::path::PathBuf;
 pub(super) const NO_FILE: &str = "it is no file";
 pub(super) const NO_DIRECTORY: &str = "it is no directory";
 
-impl Recovery<'_> {
-    /// Sees to it that our names are free, or what they should be.
-    pub(super) fn clear_the_way(&mut self) -> Result<(), StorageError> {
-        keep_others_out(self.files)?;
-        for feed in Feed::ALL {
-            let mut entries = self.list(segment_name::root(feed))?;
-            // What is in the way of the quarantine cannot go there before.
-            entries.sort_by_key(|entry| segment_name::quarantine(feed).file_name() != Some(&entry.name));
-            for entry in entries {
-                if let Some(reason) = in_the_way(feed, &entry) {
-                    self.move_away(feed, &segment_name::root(feed).join(&entry.name), reason)?;
-                }
+/// Sees to it that the recorder's names are free, or what they should be. Returns what was moved away.
+pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, StorageError> {
+    keep_others_out(files)?;
+    let mut moved = Vec::new();
+    for feed in Feed::ALL {
+        let root = segment_name::root(feed);
+        let mut entries = files.list(root).map_err(StorageError::at("list", root))?;
+        // What is in the way of the quarantine cannot go there before.
+        entries.sort_by_key(|entry| segment_name::quarantine(feed).file_name() != Some(&entry.name));
+        for entry in entries {
+            if let Some(reason) = in_the_way(feed, &entry) {
+                moved.push(quarantine(files, feed, &root.join(&entry.name), reason)?);
             }
         }
-        Ok(())
     }
+    Ok(moved)
 }
 
 /// Why an entry of a tree's root cannot stay, if it bears one of the names without which nothing can be recorded.

@@ -5,7 +5,7 @@
 //! x.jsonl     ──────────▶ ██████████        a power cut can take the end of a source that came back, not of its sealed file
 //! ```
 
-use super::SealError;
+use super::error::SealError;
 use super::tally::{Checksum, Measured, Tally};
 use super::torn::{LessTorn, Source};
 use crate::files::{Files, StorageError};
@@ -17,7 +17,7 @@ const CHUNK: usize = 128 * 1024;
 
 /// What a sealed file is to its source.
 #[derive(Debug)]
-pub enum Likeness {
+pub enum Comparison {
     /// There is no sealed file.
     Missing,
     /// It decodes, and its content begins with all of its source.
@@ -39,10 +39,14 @@ pub struct Figures {
 
 /// Compares the two files of a segment, the plain one without its `torn` lines; a plain file that is gone counts as empty. An error means that one of them could
 /// not be read, which proves nothing.
-pub fn compare(files: &dyn Files, Source { name, torn }: Source<'_>, stop: &AtomicBool) -> Result<Likeness, SealError> {
+pub fn compare(
+    files: &dyn Files,
+    Source { name, torn }: Source<'_>,
+    stop: &AtomicBool,
+) -> Result<Comparison, SealError> {
     let (plain, sealed) = (name.plain(), name.sealed());
     let file = match files.read(&sealed) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Likeness::Missing),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Comparison::Missing),
         opened => opened.map_err(StorageError::at("read", &sealed))?,
     };
     let source: Box<dyn Read> = match files.read(&plain) {
@@ -63,7 +67,7 @@ pub fn compare(files: &dyn Files, Source { name, torn }: Source<'_>, stop: &Atom
             Err(error) if error.raw_os_error().is_some() => {
                 return Err(StorageError::at("decode", &sealed)(error).into());
             }
-            Err(_) => return Ok(Likeness::Damaged),
+            Err(_) => return Ok(Comparison::Damaged),
             Ok(()) => {}
         }
         fill(&mut source, &mut expected).map_err(StorageError::at("read", &plain))?;
@@ -75,7 +79,7 @@ pub fn compare(files: &dyn Files, Source { name, torn }: Source<'_>, stop: &Atom
     }
     drop(decoder);
     let figures = Box::new(Figures { content, file: file.into_checksum() });
-    Ok(if holds { Likeness::Holds(figures) } else { Likeness::Differs(figures) })
+    Ok(if holds { Comparison::Holds(figures) } else { Comparison::Differs(figures) })
 }
 
 /// Reads the next [`CHUNK`] bytes, or what is left of them.

@@ -8,19 +8,21 @@
 //! there is compared with it instead of being believed.
 
 pub mod compare;
+mod error;
 pub mod listing;
 pub mod tally;
 pub mod torn;
 
 use super::journal::displaced::Displaced;
-use super::journal::segment::Finished;
-use super::recovery::quarantine::{Quarantined, clear, quarantine};
+use super::quarantine::{Quarantined, clear, quarantine};
+use super::segment::Finished;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, EntryKind, Files, StorageError};
 use crate::tape::manifest::{Entry, TornLine};
-use compare::{Figures, Likeness, compare};
+use compare::{Comparison, Figures, compare};
+pub use error::SealError;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tally::{Checksum, Measured, Tally};
@@ -53,23 +55,6 @@ pub struct Sealed {
     pub cut: Option<Displaced>,
 }
 
-/// Why a segment was not sealed. Its plain file is still there, untouched.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// The disk did not do what it was asked.
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    /// What was written does not decode to what was read.
-    #[error("{} does not decode to its source: the memory or the disk of this machine is faulty", .0.display())]
-    Mismatch(PathBuf),
-    /// Somebody took it away: there is neither a plain nor a sealed file.
-    #[error("{} was taken away before it was sealed", .0.display())]
-    Gone(PathBuf),
-    /// The recorder is stopping; the next start seals it.
-    #[error("stopped before it was sealed")]
-    Stopped,
-}
-
 impl Sealer {
     /// A sealer for one data directory. `run` is the stamp of this process's `started` event. When `stop` is set, the
     /// segment in hand is given up, and nothing is left of it but its source.
@@ -83,7 +68,7 @@ impl Sealer {
         clear(&*self.files, name.feed, &name.manifest(), EntryKind::File)?;
         let torn = self.left_out(finished)?;
         let likeness = compare(&*self.files, Source { name, torn: &torn }, &self.stop)?;
-        let was_interrupted = !matches!(likeness, Likeness::Missing);
+        let was_interrupted = !matches!(likeness, Comparison::Missing);
         let (figures, quarantined) = self.settle(Source { name, torn: &torn }, likeness)?;
         let listed = if was_interrupted { listing::find(&*self.files, name, &figures.file)? } else { None };
         let entry = match listed {
@@ -122,17 +107,17 @@ impl Sealer {
     }
 
     /// Sees to it that there is a sealed file which holds its source. Returns the one of the two that had to go as well.
-    fn settle(&self, source: Source<'_>, likeness: Likeness) -> Result<(Figures, Option<Quarantined>), SealError> {
+    fn settle(&self, source: Source<'_>, likeness: Comparison) -> Result<(Figures, Option<Quarantined>), SealError> {
         let name = source.name;
         let move_away = |path: &Path, reason| quarantine(&*self.files, name.feed, path, reason).map(Some);
         Ok(match likeness {
-            Likeness::Missing => (self.write_sealed(source)?, None),
-            Likeness::Holds(figures) => (*figures, None),
+            Comparison::Missing => (self.write_sealed(source)?, None),
+            Comparison::Holds(figures) => (*figures, None),
             // What is listed was proved when its source was whole.
-            Likeness::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
+            Comparison::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
                 (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)
             }
-            Likeness::Differs(_) | Likeness::Damaged => {
+            Comparison::Differs(_) | Comparison::Damaged => {
                 let plain = name.plain();
                 // Without a source there is nothing to make another one of.
                 drop(self.files.read(&plain).map_err(StorageError::at("read", &plain))?);

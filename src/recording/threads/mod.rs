@@ -14,21 +14,18 @@ mod syncer;
 pub use sealer::SealerHost;
 pub use syncer::SyncerHost;
 
-use super::journal::displaced::Displaced;
-use super::journal::segment::{Finished, Segment};
-use super::journal::{Journal, Order};
-use super::recovery::quarantine::Quarantined;
-use super::rotation::{Reason, Rotation};
+use super::journal::{Journal, JournalCommand};
+use super::report::{Stop, ThreadReport};
+use super::rotation::Rotation;
 use super::seal::Sealer;
+use super::segment::{Finished, Segment};
 use super::sync::Syncer;
 use super::writer::{self, Progress, Writer};
 use crate::clock::{Clock, Stamp};
-use crate::files::{Files, Free, StorageError};
-use crate::tape::manifest::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use crate::files::Files;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
@@ -45,73 +42,6 @@ const FINISHED: usize = 4096;
 
 /// The niceness of the sealer: it compresses when nothing else wants the processor.
 const SEALER_NICENESS: i32 = 19;
-
-/// What the threads tell the supervisor.
-#[derive(Debug)]
-pub enum Report {
-    /// Segments ended: how many, by reason.
-    Rotated(BTreeMap<Reason, usize>),
-    /// A segment is sealed.
-    Sealed(Box<Entry>),
-    /// A segment could not be sealed; `retried`: it will be tried again by this process.
-    NotSealed {
-        /// Its plain name.
-        name: String,
-        /// What went wrong.
-        cause: String,
-        /// Whether this process tries again.
-        retried: bool,
-    },
-    /// A file was taken away or changed while it was written.
-    Displaced(Box<Displaced>),
-    /// All names were looked at, and what was displaced was reported before.
-    Looked,
-    /// A segment was taken away before it was sealed: it is gone.
-    Gone(Box<Finished>),
-    /// A file that bore the name of a segment and was none was moved away.
-    Quarantined(Quarantined),
-    /// Everything up to here survives a power cut.
-    Synced {
-        /// The last stamp.
-        up_to: Stamp,
-        /// How often stamps had gone back by then.
-        epoch: u64,
-    },
-    /// What is left of the disk.
-    Space(Free),
-    /// The disk has no room for what it took; the sync is tried again.
-    SyncFull(String),
-    /// That sync succeeded; what was written before it may be lost all the same.
-    SyncOk,
-    /// Writing waits for room.
-    DiskFull(String),
-    /// Writing goes on.
-    DiskOk,
-    /// A sync failed: what was written since the last one may be lost.
-    SyncFailed(StorageError),
-    /// Writing failed for good.
-    WriteFailed(StorageError),
-    /// No more orders came, and everything is in its file.
-    AllWritten,
-    /// No more jobs came, and everything survives a power cut.
-    AllSynced,
-}
-
-/// A request to come to an end without delay.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Makes the request.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was made.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What the threads need to know.
 #[derive(Debug)]
@@ -132,9 +62,9 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Threads {
     /// To the writer; dropping it ends all threads, once they are done.
-    pub orders: mpsc::Sender<Order>,
+    pub orders: mpsc::Sender<JournalCommand>,
     /// From all threads; it ends when the last of them does.
-    pub reports: mpsc::Receiver<Report>,
+    pub reports: mpsc::Receiver<ThreadReport>,
     /// Seal without pauses from now on.
     pub hurry: Stop,
     /// Give up sealing.
@@ -158,7 +88,7 @@ pub struct Hosts {
 
 /// What is to be written to, and what earlier processes left there.
 #[derive(Debug)]
-pub struct Ground {
+pub struct Storage {
     /// The disk.
     pub files: Arc<dyn Files>,
     /// Segments to be continued.
@@ -168,8 +98,8 @@ pub struct Ground {
 }
 
 /// Connects the hosts with each other and with the supervisor; nothing runs yet.
-pub fn prepare(settings: &Settings, ground: Ground) -> (Threads, Hosts) {
-    let Ground { files, resumable, backlog } = ground;
+pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
+    let Storage { files, resumable, backlog } = storage;
     // Left out of a sealed file is what an event names: that has to be durable first.
     let (torn, backlog): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|finished| !finished.torn.is_empty());
     let (orders, order_queue) = mpsc::channel(ORDERS);

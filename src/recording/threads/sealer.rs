@@ -1,9 +1,9 @@
 //! Hosts the sealer: paced, retried, and told to hurry or to give up.
 
-use super::{Report, Stop};
 use crate::clock::{self, Clock};
-use crate::recording::journal::segment::Finished;
+use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::seal::{SealError, Sealer};
+use crate::recording::segment::Finished;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -22,7 +22,7 @@ pub struct SealerHost {
     pub(super) sealer: Sealer,
     pub(super) waiting: VecDeque<Finished>,
     pub(super) finished: mpsc::Receiver<Finished>,
-    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) reports: mpsc::Sender<ThreadReport>,
     pub(super) clock: Clock,
     pub(super) hurry: Stop,
     pub(super) stop: Stop,
@@ -77,20 +77,20 @@ impl SealerHost {
         let (report, is_done) = match self.sealer.step(finished) {
             Ok(sealed) => {
                 if let Some(moved) = sealed.quarantined {
-                    let _ = self.reports.send(Report::Quarantined(moved)).await;
+                    let _ = self.reports.send(ThreadReport::Quarantined(moved)).await;
                 }
                 if let Some(cut) = sealed.cut {
                     tracing::warn!(file = %cut.file.display(), "a segment was cut before it was sealed: a part is lost");
-                    let _ = self.reports.send(Report::Displaced(Box::new(cut))).await;
+                    let _ = self.reports.send(ThreadReport::Displaced(Box::new(cut))).await;
                 }
-                (Report::Sealed(Box::new(sealed.entry)), true)
+                (ThreadReport::Sealed(Box::new(sealed.entry)), true)
             }
             Err(SealError::Stopped) => return true,
-            Err(SealError::Gone(_)) => (Report::Gone(Box::new(finished.clone())), true),
+            Err(SealError::Gone(_)) => (ThreadReport::Gone(Box::new(finished.clone())), true),
             Err(SealError::Storage(error)) if error.is_passing() && !is_last_try => {
-                (Report::NotSealed { name: name(), cause: error.to_string(), retried: true }, false)
+                (ThreadReport::NotSealed { name: name(), cause: error.to_string(), retried: true }, false)
             }
-            Err(error) => (Report::NotSealed { name: name(), cause: error.to_string(), retried: false }, true),
+            Err(error) => (ThreadReport::NotSealed { name: name(), cause: error.to_string(), retried: false }, true),
         };
         // The supervisor is gone only when the process is ending anyway.
         let _ = self.reports.send(report).await;

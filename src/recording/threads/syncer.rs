@@ -1,11 +1,11 @@
 //! Hosts the syncer: a job at a time, the mark behind each, and the segments that are durable go on to the sealer.
 
-use super::{Report, Stop};
 use crate::clock::{self, Clock};
 use crate::files::StorageError;
-use crate::recording::journal::segment::Finished;
 use crate::recording::lock::Lock;
 use crate::recording::mark::Mark;
+use crate::recording::report::{Stop, ThreadReport};
+use crate::recording::segment::Finished;
 use crate::recording::sync::{SyncError, SyncJob, Syncer};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct SyncerHost {
     pub(super) finished: mpsc::Sender<Finished>,
     /// Segments that the sealer's queue had no room for: one small entry per file on the disk.
     pub(super) waiting: VecDeque<Finished>,
-    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) reports: mpsc::Sender<ThreadReport>,
     pub(super) clock: Clock,
     /// Set when there is no time left to wait for a full disk.
     pub(super) stop: Stop,
@@ -42,21 +42,21 @@ impl SyncerHost {
     pub async fn run(mut self) {
         while let Some(mut job) = self.jobs.recv().await {
             if let Err(error) = self.sync(&job).await {
-                let _ = self.reports.send(Report::SyncFailed(error)).await;
+                let _ = self.reports.send(ThreadReport::SyncFailed(error)).await;
                 return;
             }
             self.mark(&job);
             // A lost figure of progress is followed by the next one.
-            let _ = self.reports.try_send(Report::Synced { up_to: job.up_to, epoch: job.epoch });
+            let _ = self.reports.try_send(ThreadReport::Synced { up_to: job.up_to, epoch: job.epoch });
             if let Ok(free) = self.syncer.files().free() {
-                let _ = self.reports.try_send(Report::Space(free));
+                let _ = self.reports.try_send(ThreadReport::Space(free));
             }
             self.lock.iter().for_each(|lock| lock.look());
             self.waiting.extend(job.finished.drain(..));
             self.hand_over();
         }
         // The supervisor is gone only when the process is ending anyway.
-        let _ = self.reports.send(Report::AllSynced).await;
+        let _ = self.reports.send(ThreadReport::AllSynced).await;
     }
 
     /// A disk that has no room for what it took already may have dropped it. The sync is repeated until it succeeds, but
@@ -67,7 +67,7 @@ impl SyncerHost {
             match self.syncer.step(job) {
                 Err(SyncError::Full(error)) if !self.stop.is_set() => {
                     if !std::mem::replace(&mut was_full, true) {
-                        let _ = self.reports.send(Report::SyncFull(error.to_string())).await;
+                        let _ = self.reports.send(ThreadReport::SyncFull(error.to_string())).await;
                     }
                 }
                 Err(SyncError::Unopened(error)) if !self.stop.is_set() => {
@@ -78,7 +78,7 @@ impl SyncerHost {
                 Err(error) => return Err(error.into_storage()),
                 Ok(()) => {
                     if was_full {
-                        let _ = self.reports.send(Report::SyncOk).await;
+                        let _ = self.reports.send(ThreadReport::SyncOk).await;
                     }
                     return Ok(());
                 }

@@ -16,9 +16,9 @@
 
 mod reserve;
 
-use super::journal::{Journal, Order};
+use super::journal::{Journal, JournalCommand};
+use super::report::{Stop, ThreadReport};
 use super::sync::SyncJob;
-use super::threads::{Report, Stop};
 use crate::clock::{self, Clock, Instant, Stamp};
 use crate::files::{Files, StorageError};
 use reserve::Reserve;
@@ -50,11 +50,11 @@ const BACKLOG: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Channels {
     /// From the supervisor.
-    pub orders: mpsc::Receiver<Order>,
+    pub orders: mpsc::Receiver<JournalCommand>,
     /// To the syncer; a queue of one, so that a slow disk has at most one job waiting.
     pub sync_jobs: mpsc::Sender<SyncJob>,
     /// To the supervisor.
-    pub reports: mpsc::Sender<Report>,
+    pub reports: mpsc::Sender<ThreadReport>,
 }
 
 /// How far the writer has come, for those who cannot wait for it to say so.
@@ -102,7 +102,7 @@ pub struct Writer {
     journal: Journal,
     channels: Channels,
     /// Orders that were taken from the queue and not carried out.
-    backlog: VecDeque<Order>,
+    backlog: VecDeque<JournalCommand>,
     /// No more orders come.
     is_closed: bool,
     reserve: Reserve,
@@ -150,7 +150,7 @@ impl Writer {
         let reports = self.channels.reports.clone();
         if let Err(error) = self.write().await {
             // The supervisor is gone only when the process is ending anyway.
-            let _ = reports.send(Report::WriteFailed(error)).await;
+            let _ = reports.send(ThreadReport::WriteFailed(error)).await;
         }
     }
 
@@ -164,7 +164,7 @@ impl Writer {
             }
             for _ in 0..self.backlog.len().min(ORDERS) {
                 let Some(order) = self.backlog.pop_front() else { break };
-                if let Order::Tick { stamp, sync: Some(certain) } = order {
+                if let JournalCommand::Tick { stamp, sync: Some(certain) } = order {
                     due = Some((certain, self.journal.epoch()));
                     look = Some(stamp);
                 }
@@ -177,7 +177,7 @@ impl Writer {
             }
             self.write_out().await?;
             if let Some(stamp) = look.take() {
-                self.persist(|journal| journal.look_at_written(stamp)).await?;
+                self.persist(|journal| journal.check_written(stamp)).await?;
             }
             self.report_displaced();
             // One report of a rotation of all streams: a report each would be an event each, and frames wait behind them.
@@ -212,22 +212,22 @@ impl Writer {
         taken > 0
     }
 
-    fn note(&mut self, order: &Order) {
+    fn note(&mut self, order: &JournalCommand) {
         match order {
-            Order::Lines(routed) => {
+            JournalCommand::Lines(routed) => {
                 self.taken += routed.batch.len() as u64;
                 self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
-            Order::Missed(_, objects) => {
+            JournalCommand::Missed(_, objects) => {
                 self.reached = objects.last().map_or(self.reached, |(stamp, _)| *stamp);
             }
-            Order::Event(_, stamp, _) | Order::Tick { stamp, .. } => self.reached = *stamp,
-            Order::Step(step) => {
-                self.reached = step.rotated.0;
+            JournalCommand::Event(_, stamp, _) | JournalCommand::Tick { stamp, .. } => self.reached = *stamp,
+            JournalCommand::Step(step) => {
+                self.reached = step.second;
                 self.steps += 1;
             }
-            Order::Look => self.has_looked = true,
-            Order::Open(_) | Order::Describe(..) | Order::Rotate => {}
+            JournalCommand::CheckNames => self.has_looked = true,
+            JournalCommand::Open(_) | JournalCommand::Describe(..) | JournalCommand::Rotate => {}
         }
     }
 
@@ -253,7 +253,7 @@ impl Writer {
         if let Ok(slot) = self.channels.reports.try_reserve() {
             let ended = self.journal.take_ended();
             if !ended.is_empty() {
-                slot.send(Report::Rotated(ended));
+                slot.send(ThreadReport::Rotated(ended));
             }
         }
     }
@@ -262,15 +262,15 @@ impl Writer {
     fn report_displaced(&mut self) {
         while let Ok(slot) = self.channels.reports.try_reserve() {
             match self.journal.take_displaced() {
-                Some(displaced) => slot.send(Report::Displaced(Box::new(displaced))),
-                None if std::mem::take(&mut self.has_looked) => slot.send(Report::Looked),
+                Some(displaced) => slot.send(ThreadReport::Displaced(Box::new(displaced))),
+                None if std::mem::take(&mut self.has_looked) => slot.send(ThreadReport::Looked),
                 None => return,
             }
         }
     }
 
     /// Reports that cannot be delivered are dropped: the log has them, and the supervisor must never be waited for.
-    fn report(&self, report: Report) {
+    fn report(&self, report: ThreadReport) {
         let _ = self.channels.reports.try_send(report);
     }
 
@@ -278,13 +278,13 @@ impl Writer {
     async fn finish(&mut self) -> Result<(), StorageError> {
         self.write_out().await?;
         while self.persist(Journal::rotate_one).await? {}
-        self.persist(Journal::look_at_all).await?;
+        self.persist(Journal::check_all).await?;
         // Nothing can be put on record any more, but an old mark has the next start do it.
         let displaced = std::iter::from_fn(|| self.journal.take_displaced()).filter_map(|displaced| displaced.doubt);
         let certain = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
         let up_to = certain.map_or(self.reached, |certain| certain.min(self.reached));
         // Whether the syncer is done with its last job or not: what is written is not lost with the process.
-        let _ = self.channels.reports.send(Report::AllWritten).await;
+        let _ = self.channels.reports.send(ThreadReport::AllWritten).await;
         let mut job = self.journal.take_sync_job().unwrap_or_default();
         (job.up_to, job.epoch, job.is_last) = (up_to, self.journal.epoch(), true);
         // The syncer is gone only after an error of its own, which it has reported.
@@ -303,14 +303,14 @@ impl Writer {
                 // Files or directories were taken away: once they are saved and made again, it may work.
                 Err(error) if error.is_gone() && !std::mem::replace(&mut has_looked, true) => {
                     tracing::debug!(%error, "looking at all names");
-                    if let Err(error) = self.journal.look_at_all() {
+                    if let Err(error) = self.journal.check_all() {
                         tracing::debug!(%error, "not all could be saved yet");
                     }
                 }
                 Err(error) if (error.is_passing() || error.is_gone()) && !self.stop.is_set() => {
                     if !std::mem::replace(&mut is_full, true) {
                         tracing::error!(%error, "nothing can be written: lines wait in memory until it can");
-                        self.report(Report::DiskFull(error.to_string()));
+                        self.report(ThreadReport::DiskFull(error.to_string()));
                     }
                     has_looked = false;
                     if error.is_gone() {
@@ -322,7 +322,7 @@ impl Writer {
                 result => {
                     if is_full && result.is_ok() {
                         tracing::info!("the disk takes writes again");
-                        self.report(Report::DiskOk);
+                        self.report(ThreadReport::DiskOk);
                     }
                     return result;
                 }
@@ -365,15 +365,15 @@ impl Writer {
         }
     }
 
-    fn put_behind(&mut self, order: Order) {
+    fn put_behind(&mut self, order: JournalCommand) {
         match (order, self.backlog.back_mut()) {
             // Of the time that passes meanwhile only the latest is of interest.
-            (Order::Tick { stamp: later, sync: syncs }, Some(Order::Tick { stamp, sync })) => {
+            (JournalCommand::Tick { stamp: later, sync: syncs }, Some(JournalCommand::Tick { stamp, sync })) => {
                 *stamp = later;
                 *sync = syncs.or(*sync);
             }
             (order, _) => {
-                let is_event = matches!(order, Order::Event(..));
+                let is_event = matches!(order, JournalCommand::Event(..));
                 self.backlog.push_back(order);
                 if is_event {
                     self.let_events_pass();
@@ -390,17 +390,17 @@ impl Writer {
         let mut is_stuck = self.journal.is_stepping();
         while let Some(order) = self.backlog.pop_front() {
             match order {
-                Order::Event(id, stamp, object) if !is_stuck => {
+                JournalCommand::Event(id, stamp, object) if !is_stuck => {
                     if self.with_reserve(|journal| journal.pass_event(id, stamp, &object)) {
                         written_to = Some(id);
                     } else {
                         // The others stay behind it, in order.
                         is_stuck = true;
-                        rest.push_back(Order::Event(id, stamp, object));
+                        rest.push_back(JournalCommand::Event(id, stamp, object));
                     }
                 }
                 other => {
-                    is_stuck |= matches!(other, Order::Step(_));
+                    is_stuck |= matches!(other, JournalCommand::Step(_));
                     rest.push_back(other);
                 }
             }

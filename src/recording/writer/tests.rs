@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::files::disk::Disk;
-use crate::recording::journal::Step;
+use crate::recording::journal::ClockStep;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::tape::event::Event;
@@ -23,20 +23,18 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let stamp = |micros| Stamp::from_micros(micros).unwrap();
     let mut router = Router::new(10);
     let recorder = router.recorder();
-    let opened = router.take_fresh().into_iter().map(Order::Open);
-    let event = |micros| Order::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
-    let tick = |micros| Order::Tick { stamp: stamp(micros), sync: Some(stamp(micros)) };
+    let opened = router.take_fresh().into_iter().map(JournalCommand::Open);
+    let event = |micros| JournalCommand::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
+    let tick = |micros| JournalCommand::Tick { stamp: stamp(micros), sync: Some(stamp(micros)) };
     let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
-    let stepped = (
-        stamp(50),
-        Event::ClockStep { before: 103, after: 50, epoch: 1, missing_since: std::collections::BTreeMap::new() }
-            .to_json(),
-    );
-    let step = Step { epoch: 1, recorder, step: stepped, rotated: (stamp(51), rotated) };
-    let phases: [Vec<Order>; 3] = [
+    let event_of_step =
+        Event::ClockStep { before: 103, after: 50, epoch: 1, missing_since: std::collections::BTreeMap::new() };
+    let step =
+        ClockStep { epoch: 1, recorder, first: stamp(50), event: event_of_step.to_json(), second: stamp(51), rotated };
+    let phases: [Vec<JournalCommand>; 3] = [
         opened.chain([event(100), tick(101)]).collect(),
         // The syncer has not taken its first job when the second one is due.
-        vec![event(102), tick(103), Order::Step(step)],
+        vec![event(102), tick(103), JournalCommand::Step(step)],
         vec![event(52)],
     ];
     let supervisor = async {

@@ -13,7 +13,7 @@
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
-use crate::recording::recovery::quarantine::quarantine;
+use crate::recording::quarantine::quarantine;
 use crate::upbit::feed::Feed;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;

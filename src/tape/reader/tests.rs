@@ -3,8 +3,8 @@
 use super::*;
 use crate::files::Files;
 use crate::files::disk::Disk;
-use crate::recording::journal::segment::Finished;
 use crate::recording::seal::Sealer;
+use crate::recording::segment::Finished;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;

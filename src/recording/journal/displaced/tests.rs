@@ -6,7 +6,9 @@ use crate::clock::Clock;
 use crate::files::Files;
 use crate::files::disk::Disk;
 use crate::files::faulty::{Call, Faulty};
-use crate::recording::journal::{Order, Routed};
+use crate::recording::journal::Journal;
+use crate::recording::journal::{JournalCommand, Routed};
+use crate::recording::rotation::Reason;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use std::fs;
@@ -44,8 +46,12 @@ impl Scene {
             batch.push(trade(micros).as_bytes(), Clock::anchored(Stamp::default()).now());
             let lines = batch.entries().map(|(_, entry)| (stamp(micros), self.router.route(Feed::Public, &entry)));
             let lines = lines.collect();
-            for order in
-                self.router.take_fresh().into_iter().map(Order::Open).chain([Order::Lines(Routed { batch, lines })])
+            for order in self
+                .router
+                .take_fresh()
+                .into_iter()
+                .map(JournalCommand::Open)
+                .chain([JournalCommand::Lines(Routed { batch, lines })])
             {
                 self.journal.accept(order);
                 self.journal.work().unwrap();
@@ -90,14 +96,14 @@ fn doubt(from: u64, to: u64, is_lost: bool) -> Option<Doubt> {
 fn disturbed(happens: impl Fn(&Path)) -> (Scene, Displaced) {
     let mut scene = Scene::new();
     scene.receive(10..20);
-    scene.journal.look_at_written(stamp(20)).unwrap();
+    scene.journal.check_written(stamp(20)).unwrap();
     scene.receive(20..30);
     happens(&scene.path(TRADES));
     scene.receive(30..40);
-    scene.journal.look_at_written(stamp(40)).unwrap();
+    scene.journal.check_written(stamp(40)).unwrap();
     let displaced = scene.displaced();
     scene.receive(40..50);
-    scene.journal.look_at_written(stamp(50)).unwrap();
+    scene.journal.check_written(stamp(50)).unwrap();
     assert_eq!(scene.journal.take_displaced(), None, "the new file is in its place");
     (scene, displaced)
 }
@@ -159,7 +165,7 @@ fn a_quiet_stream_is_looked_at_within_a_minute() {
     scene.journal.take_sync_job();
     fs::remove_file(scene.path(TRADES)).unwrap();
     for second in 1..=61 {
-        scene.journal.look_at_written(stamp(second * 1_000_000)).unwrap();
+        scene.journal.check_written(stamp(second * 1_000_000)).unwrap();
     }
     assert_eq!((scene.displaced().what, scene.stamps()), (Displacement::Removed, (10..20).collect::<Vec<_>>()));
 }
@@ -179,7 +185,7 @@ fn a_rotation_finds_what_is_displaced_and_does_not_fail() {
     scene.receive(10..20);
     fs::remove_file(scene.path(TRADES)).unwrap();
     scene.receive(20..30);
-    scene.journal.accept(Order::Rotate);
+    scene.journal.accept(JournalCommand::Rotate);
     scene.journal.work().unwrap();
     while scene.journal.rotate_one().unwrap() {}
     assert_eq!((scene.displaced().what, scene.stamps()), (Displacement::Removed, (10..30).collect::<Vec<_>>()));
@@ -191,7 +197,7 @@ fn a_data_directory_that_is_removed_is_made_again() {
     scene.receive(10..20);
     fs::remove_dir_all(scene.path("")).unwrap();
     scene.receive(20..30);
-    scene.journal.look_at_written(stamp(30)).unwrap();
+    scene.journal.check_written(stamp(30)).unwrap();
     let whole = scene.journal.take_displaced().unwrap();
     assert_eq!((whole.stream, whole.file, whole.what), (None, PathBuf::from("."), Displacement::Removed));
     assert_eq!(scene.displaced().doubt, doubt(10, 30, false));
@@ -207,7 +213,7 @@ fn a_data_directory_that_is_renamed_is_written_to_and_told_of_once() {
     fs::rename(scene.path(""), &moved).unwrap();
     for micros in [20, 30] {
         scene.receive(micros..micros + 10);
-        scene.journal.look_at_written(stamp(micros)).unwrap();
+        scene.journal.check_written(stamp(micros)).unwrap();
     }
     assert_eq!(
         (scene.displaced().what, fs::read_to_string(moved.join(TRADES)).unwrap().lines().count()),
@@ -228,7 +234,7 @@ fn a_disk_that_is_full_meanwhile_gets_the_whole_copy_later() {
     scene.receive(10..20);
     fs::remove_file(scene.path(TRADES)).unwrap();
     let mut full = 0;
-    while let Err(error) = scene.journal.look_at_written(stamp(20)) {
+    while let Err(error) = scene.journal.check_written(stamp(20)) {
         assert!(error.is_full());
         assert_eq!(scene.stamps(), [0; 0], "nothing is left of an attempt");
         full += 1;
@@ -241,15 +247,15 @@ fn a_disk_that_is_full_meanwhile_gets_the_whole_copy_later() {
 fn what_was_closed_and_removed_is_told_as_lost() {
     let mut scene = Scene::new();
     scene.receive(10..20);
-    scene.journal.close_idle();
+    scene.journal.active.close_idle();
     fs::remove_file(scene.path(TRADES)).unwrap();
-    scene.journal.look_at_all().unwrap();
+    scene.journal.check_all().unwrap();
     let displaced = scene.displaced();
     assert_eq!((displaced.saved, displaced.doubt), (None, doubt(9, 20, true)));
     // Closed, and cut: it is opened again by its name.
     scene.receive(20..30);
-    scene.journal.close_idle();
+    scene.journal.active.close_idle();
     fs::write(scene.path(TRADES), "").unwrap();
-    scene.journal.look_at_all().unwrap();
+    scene.journal.check_all().unwrap();
     assert_eq!((scene.displaced().what, scene.stamps()), (Displacement::Truncated, vec![]));
 }

@@ -1,6 +1,5 @@
 //! What the recorder's own events tell of the processes before this one.
 
-use super::decide::UNMARKED;
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::tape::manifest::Origins;
@@ -11,6 +10,11 @@ use crate::upbit::subscription::Request;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::time::Duration;
+
+/// Where no mark tells what was durable, this much before the last line is doubted, and where one does, nothing is further
+/// ahead of it than this: the longest `sync_interval`.
+pub(super) const UNMARKED: Duration = Duration::from_secs(60);
 
 /// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
 const REQUESTS: usize = 64;

@@ -5,7 +5,8 @@
 //!                                   └─look──▶ is it still what its name means, and as long as was written?
 //! ```
 
-use super::displaced::Displacement;
+use super::archive::move_to_archive;
+use super::journal::displaced::Displacement;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, FileId, Files, StorageError};
 use crate::tape::manifest::{Origin, TornLine};
@@ -13,7 +14,7 @@ use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use std::cmp::Ordering;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A segment that is being written.
@@ -241,49 +242,6 @@ impl Segment {
     fn error(&self, action: &'static str, source: io::Error) -> StorageError {
         StorageError { action, path: self.path(), source }
     }
-}
-
-/// A stream that began so many segments in as many microseconds, twice, is none of ours.
-const NAMES: u32 = 1000;
-
-/// Moves an active file under its final name, and returns the one it got: a name that is taken is never used again, so
-/// after the clock was set back it can be one microsecond, or a few, off the stamp of the first line. The directory has
-/// to be there.
-fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
-    let active = segment_name::active(name.feed, &name.stream);
-    for _ in 0..NAMES {
-        if !is_taken(files, &name.sealed()) {
-            match files.rename(&active, &name.plain()) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                moved => {
-                    moved.map_err(StorageError::at("move to the archive", &active))?;
-                    return Ok(name);
-                }
-            }
-        }
-        name = name.next();
-    }
-    Err(no_name(&active))
-}
-
-/// The name that an active file will get in the archive, for those who have to know before they move it.
-pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
-    for _ in 0..NAMES {
-        if !is_taken(files, &name.sealed()) && !is_taken(files, &name.plain()) {
-            return Ok(name);
-        }
-        name = name.next();
-    }
-    Err(no_name(&segment_name::active(name.feed, &name.stream)))
-}
-
-/// Whether there may be such a file: one that cannot be looked at has its name, too.
-fn is_taken(files: &dyn Files, path: &Path) -> bool {
-    !files.read(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-}
-
-fn no_name(active: &Path) -> StorageError {
-    StorageError::at("find a free name in the archive for", active)(io::ErrorKind::AlreadyExists.into())
 }
 
 /// A file with content that a power cut would lose.

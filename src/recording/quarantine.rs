@@ -2,7 +2,7 @@
 //! cannot be read go where the next start will try again.
 
 use crate::files::{EntryKind, Files, StorageError};
-use crate::recording::journal::segment::free_name;
+use crate::recording::archive::free_name;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;

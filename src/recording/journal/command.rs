@@ -1,0 +1,83 @@
+//! What crosses the queue to the journal: data, events and time in the one order that the supervisor gave them.
+
+use crate::batch::Batch;
+use crate::clock::Stamp;
+use crate::recording::rotation::Reason;
+use crate::recording::router::{NewStream, StreamId};
+use crate::tape::manifest::Origins;
+use crate::upbit::feed::Feed;
+use std::sync::Arc;
+
+/// What the supervisor has the writer do. Commands are executed in the order of the queue.
+#[derive(Debug)]
+pub enum JournalCommand {
+    /// A stream has got its number.
+    Open(NewStream),
+    /// Records for their streams.
+    Lines(Routed),
+    /// An event of the recorder's own.
+    Event(StreamId, Stamp, EventObject),
+    /// Objects that were missed and fetched later, with their stamps: as [`JournalCommand::Event`], but they can wait.
+    Missed(StreamId, Vec<(Stamp, String)>),
+    /// What the exchange is asked from here on, per stream.
+    Describe(Feed, Arc<Origins>),
+    /// Time passes, and rotation periods end.
+    Tick {
+        /// The time.
+        stamp: Stamp,
+        /// A sync is due: everything stamped up to here is written before it.
+        sync: Option<Stamp>,
+    },
+    /// Rotates every stream.
+    Rotate,
+    /// Compares every active name with its open file, before the end.
+    CheckNames,
+    /// Rotates every stream before the event of the step is written, so that after a crash every active file is of the
+    /// epoch that this event begins.
+    Step(ClockStep),
+}
+
+/// The object of an event, without its stamp.
+#[derive(Debug)]
+pub enum EventObject {
+    /// As it is.
+    Text(String),
+    /// Names the segments that have ended for a reason and are not on record yet; without any, there is no line. The
+    /// journal keeps the names until then, so that they are on record in the epoch in which the segments ended.
+    Ended(Reason, MakeEvent),
+}
+
+/// Makes the object of the event that names ended segments.
+pub type MakeEvent = fn(Reason, Vec<String>) -> String;
+
+impl From<String> for EventObject {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// A new epoch: stamps go on elsewhere.
+#[derive(Debug)]
+pub struct ClockStep {
+    /// The epoch that begins.
+    pub epoch: u64,
+    /// The recorder's own stream.
+    pub recorder: StreamId,
+    /// The first stamp of the epoch, that of the `clock_step` event.
+    pub first: Stamp,
+    /// The object of the `clock_step` event.
+    pub event: String,
+    /// The stamp of the `rotated` event behind it.
+    pub second: Stamp,
+    /// Makes the object of the `rotated` event.
+    pub rotated: MakeEvent,
+}
+
+/// A batch with the stamp and the stream of each of its entries.
+#[derive(Debug)]
+pub struct Routed {
+    /// The frames.
+    pub batch: Batch,
+    /// One per entry of the batch, in order.
+    pub lines: Vec<(Stamp, StreamId)>,
+}

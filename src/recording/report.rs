@@ -1,0 +1,79 @@
+//! What writer, syncer and sealer report to the supervisor, and how they are stopped.
+
+use super::journal::displaced::Displaced;
+use super::quarantine::Quarantined;
+use super::rotation::Reason;
+use super::segment::Finished;
+use crate::clock::Stamp;
+use crate::files::{Free, StorageError};
+use crate::tape::manifest::Entry;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a thread reports to the supervisor.
+#[derive(Debug)]
+pub enum ThreadReport {
+    /// Segments ended: how many, by reason.
+    Rotated(BTreeMap<Reason, usize>),
+    /// A segment is sealed.
+    Sealed(Box<Entry>),
+    /// A segment could not be sealed; `retried`: it will be tried again by this process.
+    NotSealed {
+        /// Its plain name.
+        name: String,
+        /// What went wrong.
+        cause: String,
+        /// Whether this process tries again.
+        retried: bool,
+    },
+    /// A file was taken away or changed while it was written.
+    Displaced(Box<Displaced>),
+    /// All names were looked at, and what was displaced was reported before.
+    Looked,
+    /// A segment was taken away before it was sealed: it is gone.
+    Gone(Box<Finished>),
+    /// A file that bore the name of a segment and was none was moved away.
+    Quarantined(Quarantined),
+    /// Everything up to here survives a power cut.
+    Synced {
+        /// The last stamp.
+        up_to: Stamp,
+        /// How often stamps had gone back by then.
+        epoch: u64,
+    },
+    /// What is left of the disk.
+    Space(Free),
+    /// The disk has no room for what it took; the sync is tried again.
+    SyncFull(String),
+    /// That sync succeeded; what was written before it may be lost all the same.
+    SyncOk,
+    /// Writing waits for room.
+    DiskFull(String),
+    /// Writing goes on.
+    DiskOk,
+    /// A sync failed: what was written since the last one may be lost.
+    SyncFailed(StorageError),
+    /// Writing failed for good.
+    WriteFailed(StorageError),
+    /// No more orders came, and everything is in its file.
+    AllWritten,
+    /// No more jobs came, and everything survives a power cut.
+    AllSynced,
+}
+
+/// A request to come to an end without delay.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(pub(super) Arc<AtomicBool>);
+
+impl Stop {
+    /// Makes the request.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was made.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -15,6 +15,7 @@ pub mod heartbeat;
 pub mod step;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,7 +26,8 @@ pub use std::time::Instant;
 /// Microseconds since the Unix epoch, UTC: the `ts_recv` of a line.
 ///
 /// Always below 2^53, so that jq and JavaScript keep every digit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64")]
 pub struct Stamp(u64);
 
 impl Stamp {
@@ -78,6 +80,14 @@ impl Stamp {
     pub fn period_start(self, length: Duration) -> Self {
         let micros = u64::try_from(length.as_micros()).unwrap_or(u64::MAX).max(1);
         Self(self.0 - self.0 % micros)
+    }
+}
+
+impl TryFrom<u64> for Stamp {
+    type Error = &'static str;
+
+    fn try_from(micros: u64) -> Result<Self, Self::Error> {
+        Self::from_micros(micros).ok_or("a stamp is below 2^53")
     }
 }
 

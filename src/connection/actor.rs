@@ -15,11 +15,12 @@
 
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
-use super::{Delivery, Notice, Stage, What};
+use super::{Delivery, Notice, What};
 use crate::batch::{BATCH_BYTES, Batch};
 use crate::clock::{self, Boot, Clock, Instant, Moment};
 use crate::config::ConnectionConfig;
 use crate::net::{self, Dial, DialError};
+use crate::tape::words::Stage;
 use crate::upbit::auth::Secret;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;

@@ -30,10 +30,10 @@ pub mod transport;
 
 use crate::batch::Batch;
 use crate::clock::{Instant, Moment};
+use crate::tape::words::{PauseCause, Stage, SubscribeReason};
 use crate::upbit::feed::Feed;
 use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
-use std::fmt;
 use std::sync::Arc;
 
 /// What a connection hands to the supervisor.
@@ -77,8 +77,8 @@ pub enum Notice {
         request: String,
         /// What it asks for: from here on nothing else comes.
         standing: Arc<Request>,
-        /// Why it was sent: `connected`, `changed`, or `stale` (again, because streams went mute).
-        reason: &'static str,
+        /// Why it was sent.
+        reason: SubscribeReason,
     },
     /// The first data of a subscribed stream came in this session; on the private connection also: the request stands although it has
     /// brought nothing. Its instant is the one since which the exchange is listened to.
@@ -161,59 +161,4 @@ pub struct Suspect {
     pub stream: String,
     /// Its last data: nothing of it can be relied on from there.
     pub since: Instant,
-}
-
-/// Why nothing was read for a while. Where there is more than one reason, the later one in this list counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PauseCause {
-    /// There was no room for what would be read.
-    Disk,
-    /// The process was not let run: stopped by a signal, frozen, or starved.
-    Process,
-    /// As for the process, most of the time because the machine was suspended.
-    Machine,
-}
-
-impl PauseCause {
-    /// The `cause` of the event and of its gap.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disk => "the disk did not keep up, and reading paused",
-            Self::Process => "the process did not run",
-            Self::Machine => "the process did not run, since the machine was suspended",
-        }
-    }
-}
-
-/// How far a connection had come when it failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Looking the host's addresses up.
-    Resolve,
-    /// Opening the TCP connection.
-    Tcp,
-    /// The proxy: reaching it, and its answer.
-    Proxy,
-    /// The TLS handshake.
-    Tls,
-    /// The HTTP upgrade to WebSocket.
-    Upgrade,
-    /// Connected, but no data yet.
-    Subscribing,
-    /// Data had come.
-    Live,
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Resolve => "resolve",
-            Self::Tcp => "tcp",
-            Self::Proxy => "proxy",
-            Self::Tls => "tls",
-            Self::Upgrade => "upgrade",
-            Self::Subscribing => "subscribing",
-            Self::Live => "live",
-        })
-    }
 }

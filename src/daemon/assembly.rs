@@ -1,7 +1,7 @@
 //! Puts the rooms together: from what earlier processes left on the disk to the first attempt to connect.
 //!
 //! ```text
-//! recover ──▶ router, ledger, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections
+//! recover ──▶ router, gaps, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections
 //! ```
 //!
 //! Disk, network, time and randomness are given, so that `record` and the simulated world of the tests run the same
@@ -11,7 +11,7 @@ use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::session::{ConnectBudget, Settings};
-use crate::daemon::gaps::{self, Gap, Kind, Ledger};
+use crate::daemon::gaps::{self, GapTracker};
 use crate::daemon::supervisor::{Setup, Supervisor};
 use crate::desired::{Listed, Wanted};
 use crate::files::{Files, StorageError};
@@ -21,11 +21,13 @@ use crate::ops::status::Status;
 use crate::recording::mark::Mark;
 use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
-use crate::recording::rotation::{Reason, Rotation};
+use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::recording::threads::{self, Hosts, Storage};
 use crate::tape::event::Event;
+use crate::tape::gap::{Gap, GapKind};
 use crate::tape::manifest::TornLine;
+use crate::tape::words::RotationReason;
 use crate::upbit::auth::Credentials;
 use crate::upbit::feed::Feed;
 use std::collections::BTreeMap;
@@ -112,7 +114,7 @@ pub fn assemble<D: Dial>(
         router.register(segment.name().feed, segment.name().stream.clone());
     }
     let connections = enabled(config);
-    let (ledger, missing_since) = open_gaps(&connections, &recovered, run);
+    let (tracker, missing_since) = open_gaps(&connections, &recovered, run);
     let ended = ended_gaps(&connections, &recovered);
     write_mark(&*place.files, &recovered, run);
     let epoch = recovered.epoch;
@@ -128,7 +130,7 @@ pub fn assemble<D: Dial>(
         epoch,
         stamper,
         router,
-        ledger,
+        gaps: tracker,
         listed: place.listed.clone(),
         threads,
         backlog,
@@ -137,17 +139,17 @@ pub fn assemble<D: Dial>(
         run_until,
         status,
     });
-    if let (Some(after), Some(last)) = (step, recovered.last) {
-        let (before, after_micros) = (last.as_micros(), after.as_micros());
+    if let (Some(after), Some(before)) = (step, recovered.last) {
         // Should this process die before it has told of them, the next one does.
-        let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == last);
-        let missing_since = untold.map(|gap| (gap.connection.to_string(), gap.from.as_micros())).collect();
-        supervisor.event_at(after, &Event::ClockStep { before, after: after_micros, epoch, missing_since });
+        let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == before);
+        let missing_since = untold.map(|gap| (gap.connection, gap.from)).collect();
+        supervisor.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
     }
-    let names = connections.iter().map(|(id, _)| id.to_string()).collect();
+    let names = connections.iter().map(|(id, _)| *id).collect();
     supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
     for (epoch, segments) in ended_segments {
-        supervisor.event(&Event::Rotated { reason: Reason::Recovered, segments, epoch: Some(epoch) });
+        let reason = RotationReason::Recovered.into();
+        supervisor.event(&Event::Rotated { reason, segments, epoch: Some(epoch) });
     }
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
@@ -163,12 +165,12 @@ fn enabled(config: &Config) -> Vec<(Feed, &ConnectionConfig)> {
 }
 
 /// Why there is nothing between the process before this one and this one.
-fn reason(recovered: &Recovered) -> (Kind, &'static str) {
+fn reason(recovered: &Recovered) -> (GapKind, &'static str) {
     match recovered.history.end {
-        End::Stopped(_) if recovered.is_clean => (Kind::Stopped, "the recorder had been stopped"),
-        End::Stopped(_) => (Kind::Unsure, "the recorder had been stopped before its last sync ended"),
-        End::SyncFailed(_) => (Kind::Unsure, "a sync had failed"),
-        End::Died => (Kind::Killed, "the recorder had died"),
+        End::Stopped(_) if recovered.is_clean => (GapKind::Stopped, "the recorder had been stopped"),
+        End::Stopped(_) => (GapKind::Unsure, "the recorder had been stopped before its last sync ended"),
+        End::SyncFailed(_) => (GapKind::Unsure, "a sync had failed"),
+        End::Died => (GapKind::Killed, "the recorder had died"),
     }
 }
 
@@ -178,20 +180,20 @@ fn open_gaps(
     connections: &[(Feed, &ConnectionConfig)],
     recovered: &Recovered,
     run: Stamp,
-) -> (Ledger, BTreeMap<String, u64>) {
-    let (mut ledger, mut since) = (Ledger::default(), BTreeMap::new());
+) -> (GapTracker, BTreeMap<Feed, Stamp>) {
+    let (mut tracker, mut since) = (GapTracker::default(), BTreeMap::new());
     let (kind, cause) = reason(recovered);
     for (id, _) in connections {
         let (from, kind, cause) = match recovered.reached[*id] {
-            None => (run, Kind::Disconnected, "the first start"),
+            None => (run, GapKind::Disconnected, "the first start"),
             // The time before the step has a gap of its own.
             Some(_) if recovered.goes_back => (run, kind, cause),
             Some(reached) => (reached, kind, cause),
         };
-        ledger.open(*id, from, kind, cause);
-        since.insert(id.to_string(), from.as_micros());
+        tracker.open(*id, from, kind, cause);
+        since.insert(*id, from);
     }
-    (ledger, since)
+    (tracker, since)
 }
 
 /// The gaps that were open in the process before this one and ended with it: those of suspected streams, all of them where
@@ -206,7 +208,7 @@ fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) 
         let gap =
             |from, to, kind, cause: &str| Gap { connection: *id, from, to, kind, cause: cause.to_owned(), only: None };
         let untold = recovered.history.untold.iter().filter(|untold| untold.feed == *id);
-        ended.extend(untold.map(|untold| gap(untold.from, untold.to, Kind::Killed, "the recorder had died")));
+        ended.extend(untold.map(|untold| gap(untold.from, untold.to, GapKind::Killed, "the recorder had died")));
         ended.extend(rest.map(|to| gap(reached, to, kind, cause)));
     }
     ended

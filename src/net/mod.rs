@@ -17,7 +17,7 @@ mod tunnel;
 
 use crate::clock::{self, Instant};
 use crate::config::Url;
-use crate::connection::Stage;
+use crate::tape::words::Stage;
 use crate::upbit::limits::Answer;
 use std::future::Future;
 use tokio::io::{AsyncRead, AsyncWrite};

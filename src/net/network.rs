@@ -5,7 +5,7 @@ use super::{Dial, DialError, Opened, happy_eyeballs, tunnel, within};
 use crate::clock::{Clock, Instant};
 use crate::config::Url;
 use crate::config::proxy::{Proxies, Proxy};
-use crate::connection::Stage;
+use crate::tape::words::Stage;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::clock::{Instant, Stamp};
-use crate::daemon::gaps::Gap;
+use crate::tape::gap::Gap;
 use crate::upbit::feed::Feed;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -174,7 +174,7 @@ fn plural(count: usize, noun: &str) -> String {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::daemon::gaps::Kind;
+    use crate::tape::gap::GapKind;
 
     fn stamp(seconds: u64) -> Stamp {
         Stamp::from_micros(seconds * 1_000_000).unwrap()
@@ -187,7 +187,7 @@ mod tests {
             connection: Feed::Public,
             from: stamp(100),
             to: stamp(103),
-            kind: Kind::Disconnected,
+            kind: GapKind::Disconnected,
             cause: String::new(),
             only: None,
         };

@@ -3,6 +3,7 @@
 
 use crate::files::{EntryKind, Files, StorageError};
 use crate::recording::archive::free_name;
+use crate::tape::event::Event;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
@@ -18,6 +19,13 @@ pub struct Quarantined {
     pub kept: PathBuf,
     /// What is wrong with it.
     pub reason: &'static str,
+}
+
+impl From<Quarantined> for Event {
+    fn from(moved: Quarantined) -> Self {
+        let Quarantined { file, kept, reason } = moved;
+        Self::Quarantined { file: file.display().to_string(), kept: kept.display().to_string(), reason: reason.into() }
+    }
 }
 
 /// Moves a file into the quarantine of its tree, and says so.

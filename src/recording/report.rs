@@ -2,11 +2,11 @@
 
 use super::journal::displaced::Displaced;
 use super::quarantine::Quarantined;
-use super::rotation::Reason;
 use super::segment::Finished;
 use crate::clock::Stamp;
 use crate::files::{Free, StorageError};
 use crate::tape::manifest::Entry;
+use crate::tape::words::RotationReason;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug)]
 pub enum ThreadReport {
     /// Segments ended: how many, by reason.
-    Rotated(BTreeMap<Reason, usize>),
+    Rotated(BTreeMap<RotationReason, usize>),
     /// A segment is sealed.
     Sealed(Box<Entry>),
     /// A segment could not be sealed; `retried`: it will be tried again by this process.

@@ -2,28 +2,7 @@
 //! and however late a line comes.
 
 use crate::clock::Stamp;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// Why a segment ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// It reached `rotate_bytes`.
-    Size,
-    /// A UTC boundary of `rotate_interval` passed.
-    Interval,
-    /// Format, count or level of the subscription changed.
-    Subscription,
-    /// The user asked for it.
-    Requested,
-    /// The clock was set, and its stamps begin again elsewhere.
-    Clock,
-    /// Its file was taken away or changed by somebody else, and was saved.
-    Displaced,
-    /// An earlier process left it behind and it could not be continued.
-    Recovered,
-}
 
 /// The bounds of a segment.
 #[derive(Clone, Copy, Debug)]

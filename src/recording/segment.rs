@@ -6,12 +6,12 @@
 //! ```
 
 use super::archive::move_to_archive;
-use super::journal::displaced::Displacement;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, FileId, Files, StorageError};
 use crate::tape::manifest::{Origin, TornLine};
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
+use crate::tape::words::Displacement;
 use std::cmp::Ordering;
 use std::io;
 use std::path::PathBuf;

@@ -1,54 +1,54 @@
-//! The recorder's own events: the lines of `recorder.jsonl`. Pure.
+//! The recorder's own events: the lines of `recorder.jsonl`, written and read. Pure.
 //!
 //! ```text
 //! {"ts_recv":1795317064154123,"type":"recorder","event":"live","connection":"public","attempt":1}
-//!  └ put in front by the journal
+//!  └ put in front by the journal                  └ Event ──to_json──▶ line ──Record::parse──▶ Event
 //! ```
 //!
 //! `docs/FORMAT.md` shows each of them; a test holds it against this file. No event ever holds bytes of a private frame
-//! but the name of its stream.
+//! but the name of its stream. Keys that are not known are ignored, and so are events.
 
+use super::gap::{Gap, GapRecord};
+use super::healed::HealReport;
+use super::manifest::Entry;
+use super::words::{Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason, Word};
 use crate::clock::Stamp;
-use crate::daemon::gaps::Gap;
-use crate::history::healing::plan::Report;
-use crate::recording::journal::displaced::{Displaced, Displacement};
-use crate::recording::quarantine::Quarantined;
-use crate::recording::recovery::Torn;
-use crate::recording::rotation::Reason;
-use crate::tape::manifest::{Entry, TornLine};
 use crate::upbit::feed::Feed;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Something that happened to the recorder. Times are stamps, µs.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The process begins. Its stamp is the `run` of the segments it seals.
     Started {
         /// Of the program.
-        version: &'static str,
+        version: Cow<'static, str>,
         /// The process id.
         pid: u32,
         /// The connections that are enabled.
-        connections: Vec<String>,
-        /// How often stamps had gone back in this directory.
-        epoch: u64,
+        #[serde(deserialize_with = "known_feeds")]
+        connections: Vec<Feed>,
+        /// How often stamps had gone back in this directory; `None`: a version that did not count it.
+        epoch: Option<u64>,
         /// Where each connection's gap begins that is open at the start.
-        missing_since: BTreeMap<String, u64>,
+        #[serde(default, with = "by_feed")]
+        missing_since: BTreeMap<Feed, Stamp>,
     },
     /// The process ends in order; always the last line.
     Stopped {
         /// What ended it.
-        reason: String,
+        reason: Word<StopReason>,
         /// What each connection had standing, so that the next process knows what the active files hold.
-        requests: BTreeMap<String, String>,
+        #[serde(with = "by_feed")]
+        requests: BTreeMap<Feed, String>,
     },
     /// A WebSocket is open.
     Connected {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// Counted from 1 since the last live session.
         attempt: u32,
         /// The address that answered.
@@ -57,38 +57,38 @@ pub enum Event {
     /// The request was handed to the socket.
     Subscribed {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// Why it was sent.
-        reason: &'static str,
+        reason: Word<SubscribeReason>,
         /// As sent.
         request: String,
     },
     /// The first data came.
     Live {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// The attempt that succeeded.
         attempt: u32,
     },
     /// A connection or an attempt failed.
     Lost {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// How far it had come.
-        stage: String,
+        stage: Word<Stage>,
         /// What went wrong.
         cause: String,
         /// Which attempt it was.
         attempt: u32,
         /// The stamp of the connection's last line.
-        last: Option<u64>,
+        last: Option<Stamp>,
     },
     /// The exchange refuses the keys or the request. Written once until something changes.
     Refused {
         /// Which connection.
-        connection: String,
-        /// What is refused: `credentials`, `request`, `rate`, `keepalive`, `listing`.
-        refused: &'static str,
+        connection: Feed,
+        /// What is refused.
+        refused: Word<Refused>,
         /// The exchange's own words.
         reason: String,
         /// The request that was refused; `null` where the upgrade was.
@@ -97,14 +97,14 @@ pub enum Event {
     /// Subscribed streams that brought no first frame in time.
     Silent {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// The streams.
         streams: Vec<String>,
     },
     /// The exchange's list of subscriptions differs from ours.
     Mismatch {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// Streams asked for and not listed.
         missing: Vec<String>,
         /// Streams listed and not asked for.
@@ -113,66 +113,59 @@ pub enum Event {
     /// Streams that went mute on a living connection.
     Stale {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// The streams.
         streams: Vec<String>,
         /// Since when the earliest of them is not to be relied on.
-        since: u64,
+        since: Stamp,
         /// The last data of each of them, since when it is not to be relied on.
-        last_data: Vec<u64>,
+        #[serde(default)]
+        last_data: Vec<Stamp>,
     },
     /// Bytes that nobody can read, on this connection. Written when the outbreak is over, or has gone on for an hour.
     Unreadable {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// When the first of them came.
-        since: u64,
+        since: Stamp,
         /// How many there were.
         frames: u64,
     },
     /// Nothing was read for a while. Lines stamped in between may have arrived earlier.
     Paused {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// When reading stopped.
-        from: u64,
+        from: Stamp,
         /// When everything that had waited was read.
-        to: u64,
-        /// Why.
-        cause: &'static str,
+        to: Stamp,
+        /// Why; `None`: a version that did not tell.
+        cause: Option<Word<PauseCause>>,
     },
     /// A connection made its last attempt.
     GivenUp {
         /// Which connection.
-        connection: String,
+        connection: Feed,
         /// How many attempts failed in a row.
         attempts: u32,
     },
     /// An interval without records.
-    Gap {
-        /// The event's own stamp; `healed` names it.
-        id: u64,
-        /// Its ends and its cause.
-        #[serde(flatten)]
-        gap: Gap,
-        /// The streams affected.
-        streams: Vec<String>,
-    },
+    Gap(GapRecord),
     /// What was missed in a gap was fetched, as far as it can be.
     Healed {
         /// The id of the gap.
         gap: u64,
         /// What became of its streams.
         #[serde(flatten)]
-        report: Report,
+        report: HealReport,
     },
     /// Segments ended.
     Rotated {
         /// Why.
-        reason: Reason,
+        reason: Word<RotationReason>,
         /// Their names before compression.
         segments: Vec<String>,
-        /// With [`Reason::Recovered`]: how often stamps had gone back when they were written.
+        /// With [`RotationReason::Recovered`]: how often stamps had gone back when they were written.
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
     },
@@ -183,9 +176,9 @@ pub enum Event {
         /// Its stream.
         stream: String,
         /// Its first stamp.
-        first: u64,
+        first: Stamp,
         /// Its last stamp.
-        last: u64,
+        last: Stamp,
         /// Lines.
         lines: u64,
         /// Bytes before compression.
@@ -212,35 +205,35 @@ pub enum Event {
         file: String,
         /// Where it is now.
         kept: String,
-        /// What is wrong with it.
-        reason: &'static str,
+        /// What is wrong with it, for people.
+        reason: Cow<'static, str>,
     },
     /// A file, or the data directory, was taken away or changed by somebody else while it was written.
     Displaced {
         /// Where it was; `.`: the data directory.
         file: String,
         /// What happened to it.
-        what: Displacement,
+        what: Word<Displacement>,
         /// The segment that has its lines now.
         saved: Option<String>,
         /// Where that is which had its name.
         kept: Option<String>,
         /// The stamp of the first line that it held.
-        from: Option<u64>,
+        from: Option<Stamp>,
         /// The stamp of the last line that it held.
-        to: Option<u64>,
+        to: Option<Stamp>,
     },
     /// The wall clock was set: the first line of a new time line, the one place where stamps may go back.
     ClockStep {
         /// What the old time line showed at this moment.
-        before: u64,
+        before: Stamp,
         /// What the wall clock showed, and the stamps go on from.
-        after: u64,
+        after: Stamp,
         /// How often stamps have gone back in this directory.
         epoch: u64,
         /// At a start: since when each connection was missing when the old time line ended, where a gap is told of it.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        missing_since: BTreeMap<String, u64>,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_feed")]
+        missing_since: BTreeMap<Feed, Stamp>,
     },
     /// How the clocks agree, hourly.
     Clock {
@@ -259,7 +252,7 @@ pub enum Event {
     /// A sync failed: what was written after `durable` may be lost.
     SyncFailed {
         /// The last stamp known to survive a power cut.
-        durable: Option<u64>,
+        durable: Option<Stamp>,
         /// What was tried, and the system's answer.
         cause: String,
     },
@@ -273,43 +266,14 @@ impl Event {
     }
 
     /// The event that begins a process's life.
-    pub fn started(pid: u32, connections: Vec<String>, epoch: u64, missing_since: BTreeMap<String, u64>) -> Self {
-        Self::Started { version: env!("CARGO_PKG_VERSION"), pid, connections, epoch, missing_since }
+    pub fn started(pid: u32, connections: Vec<Feed>, epoch: u64, missing_since: BTreeMap<Feed, Stamp>) -> Self {
+        let version = env!("CARGO_PKG_VERSION").into();
+        Self::Started { version, pid, connections, epoch: Some(epoch), missing_since }
     }
 
     /// The event of a closed gap; `id` is the stamp it will be written with, `all` the streams of the connection.
-    pub fn gap(mut gap: Gap, id: Stamp, all: Vec<String>) -> Self {
-        let streams = gap.only.take().unwrap_or(all);
-        Self::Gap { id: id.as_micros(), gap, streams }
-    }
-
-    /// The event of an orderly stop.
-    pub fn stopped(reason: String, requests: impl IntoIterator<Item = (Feed, String)>) -> Self {
-        let requests = requests.into_iter().map(|(connection, request)| (connection.to_string(), request)).collect();
-        Self::Stopped { reason, requests }
-    }
-}
-
-impl From<Torn> for Event {
-    fn from(torn: Torn) -> Self {
-        let Torn { file, line: TornLine { offset, length, sha256 } } = torn;
-        Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
-    }
-}
-
-impl From<&Displaced> for Event {
-    fn from(displaced: &Displaced) -> Self {
-        let Displaced { file, what, saved, kept, held, .. } = displaced;
-        let [from, to] = held.map_or([None; 2], |held| held.map(|stamp| Some(stamp.as_micros())));
-        let text = |path: &PathBuf| path.display().to_string();
-        Self::Displaced { file: text(file), what: *what, saved: saved.clone(), kept: kept.as_ref().map(text), from, to }
-    }
-}
-
-impl From<Quarantined> for Event {
-    fn from(moved: Quarantined) -> Self {
-        let Quarantined { file, kept, reason } = moved;
-        Self::Quarantined { file: file.display().to_string(), kept: kept.display().to_string(), reason }
+    pub fn gap(gap: Gap, id: Stamp, all: Vec<String>) -> Self {
+        Self::Gap(gap.record(id, all))
     }
 }
 
@@ -326,4 +290,31 @@ struct Line<'a> {
     kind: &'static str,
     #[serde(flatten)]
     event: &'a Event,
+}
+
+/// The feeds of a list; what this version does not know as one is left out.
+fn known_feeds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Feed>, D::Error> {
+    let feeds = Vec::<Word<Feed>>::deserialize(deserializer)?;
+    Ok(feeds.into_iter().filter_map(Word::known).collect())
+}
+
+/// Values by the names of feeds, in their order; what this version does not know as one is left out.
+mod by_feed {
+    use super::{BTreeMap, Deserialize, Feed, Serialize, Word};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        values: &BTreeMap<Feed, T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let by_name: BTreeMap<_, _> = values.iter().map(|(feed, value)| (feed.as_str(), value)).collect();
+        by_name.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Feed, T>, D::Error> {
+        let by_name = BTreeMap::<Word<Feed>, T>::deserialize(deserializer)?;
+        Ok(by_name.into_iter().filter_map(|(feed, value)| Some((feed.known()?, value))).collect())
+    }
 }

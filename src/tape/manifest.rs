@@ -7,6 +7,7 @@
 //! `jq -r '.sha256+"  "+.name' manifest.jsonl | sha256sum -c` checks a whole day.
 
 use super::stream_key::{StreamKey, WireName};
+use crate::clock::Stamp;
 use crate::upbit::subscription::{Format, Request};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -97,9 +98,9 @@ pub struct Entry {
     /// How often stamps had gone back in this directory when it was written: stamps order lines within an epoch.
     pub epoch: u64,
     /// The stamp of its first line, µs.
-    pub first: u64,
+    pub first: Stamp,
     /// The stamp of its last line, µs.
-    pub last: u64,
+    pub last: Stamp,
     /// Lines that a crash tore and that were left out, in the order of the plain file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub torn: Vec<TornLine>,

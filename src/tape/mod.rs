@@ -1,10 +1,14 @@
-//! The names of things on disk, and what a name tells. Pure: no file is touched here.
+//! What stands on disk: names, lines, and what both tell. Pure: no file is touched here but by `reader`.
 //!
 //! Writing and reading share these rooms, so that there is one grammar.
 
 pub mod event;
+pub mod gap;
+pub mod healed;
 pub mod line;
 pub mod manifest;
 pub mod reader;
+pub mod record;
 pub mod segment_name;
 pub mod stream_key;
+pub mod words;

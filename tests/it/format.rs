@@ -6,17 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use upbit_recorder::cli::Cli;
 use upbit_recorder::clock::Stamp;
-use upbit_recorder::daemon::gaps::{Gap, Kind};
 use upbit_recorder::exit::Exit;
 use upbit_recorder::history::audit::{Blind, Certificate, Day, Difference, Finding, Residue, Row, StreamAudit};
-use upbit_recorder::history::healing::plan::Report;
-use upbit_recorder::recording::journal::displaced::Displacement;
-use upbit_recorder::recording::rotation::Reason;
 use upbit_recorder::tape::event::Event;
+use upbit_recorder::tape::gap::{Gap, GapKind};
+use upbit_recorder::tape::healed::HealReport;
 use upbit_recorder::tape::manifest::Entry;
+use upbit_recorder::tape::record::Record;
 use upbit_recorder::tape::segment_name;
 use upbit_recorder::tape::segment_name::SegmentName;
 use upbit_recorder::tape::stream_key::StreamKey;
+use upbit_recorder::tape::words::{
+    Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason,
+};
 use upbit_recorder::upbit::feed::Feed;
 
 const PAGE: &str = include_str!("../../docs/FORMAT.md");
@@ -35,37 +37,38 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 /// One event of every kind. The match makes a forgotten one a mistake of the compiler's finding.
 fn all_events() -> Vec<Event> {
     let text = || "x".to_owned();
-    let gap = Gap {
-        connection: Feed::Public,
-        from: Stamp::default(),
-        to: Stamp::default(),
-        kind: Kind::Killed,
-        cause: text(),
-        only: None,
-    };
+    let (connection, at) = (Feed::Public, Stamp::default());
+    let gap = Gap { connection, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
     let events = vec![
         Event::started(1, vec![], 0, BTreeMap::new()),
-        Event::stopped(text(), []),
-        Event::Connected { connection: text(), attempt: 1, address: text() },
-        Event::Subscribed { connection: text(), reason: "connected", request: text() },
-        Event::Live { connection: text(), attempt: 1 },
-        Event::Lost { connection: text(), stage: text(), cause: text(), attempt: 1, last: None },
-        Event::Refused { connection: text(), refused: "request", reason: text(), request: None },
-        Event::Silent { connection: text(), streams: vec![] },
-        Event::Mismatch { connection: text(), missing: vec![], unexpected: vec![] },
-        Event::Stale { connection: text(), streams: vec![], since: 1, last_data: vec![] },
-        Event::Unreadable { connection: text(), since: 1, frames: 1 },
-        Event::Paused { connection: text(), from: 1, to: 2, cause: "x" },
-        Event::GivenUp { connection: text(), attempts: 1 },
-        Event::gap(gap, Stamp::default(), vec![]),
-        Event::Healed { gap: 1, report: Report::default() },
-        Event::Rotated { reason: Reason::Size, segments: vec![], epoch: None },
-        Event::Rotated { reason: Reason::Recovered, segments: vec![], epoch: Some(0) },
+        Event::Stopped { reason: StopReason::Signal.into(), requests: BTreeMap::new() },
+        Event::Connected { connection, attempt: 1, address: text() },
+        Event::Subscribed { connection, reason: SubscribeReason::Connected.into(), request: text() },
+        Event::Live { connection, attempt: 1 },
+        Event::Lost { connection, stage: Stage::Live.into(), cause: text(), attempt: 1, last: None },
+        Event::Refused { connection, refused: Refused::Request.into(), reason: text(), request: None },
+        Event::Silent { connection, streams: vec![] },
+        Event::Mismatch { connection, missing: vec![], unexpected: vec![] },
+        Event::Stale { connection, streams: vec![], since: at, last_data: vec![] },
+        Event::Unreadable { connection, since: at, frames: 1 },
+        Event::Paused { connection, from: at, to: at, cause: Some(PauseCause::Disk.into()) },
+        Event::GivenUp { connection, attempts: 1 },
+        Event::gap(gap, at, vec![]),
+        Event::Healed { gap: 1, report: HealReport::default() },
+        Event::Rotated { reason: RotationReason::Size.into(), segments: vec![], epoch: None },
+        Event::Rotated { reason: RotationReason::Recovered.into(), segments: vec![], epoch: Some(0) },
         Event::from(entry()),
-        Event::Quarantined { file: text(), kept: text(), reason: "x" },
-        Event::Displaced { file: text(), what: Displacement::Removed, saved: None, kept: None, from: None, to: None },
-        Event::ClockStep { before: 2, after: 1, epoch: 1, missing_since: BTreeMap::new() },
-        Event::ClockStep { before: 2, after: 1, epoch: 1, missing_since: BTreeMap::from([(text(), 1)]) },
+        Event::Quarantined { file: text(), kept: text(), reason: "x".into() },
+        Event::Displaced {
+            file: text(),
+            what: Displacement::Removed.into(),
+            saved: None,
+            kept: None,
+            from: None,
+            to: None,
+        },
+        Event::ClockStep { before: at, after: at, epoch: 1, missing_since: BTreeMap::new() },
+        Event::ClockStep { before: at, after: at, epoch: 1, missing_since: BTreeMap::from([(connection, at)]) },
         Event::Clock { offset: -1, ahead: 0 },
         Event::Recovered { file: text(), offset: 1, length: 1, sha256: text() },
         Event::DiskFull { cause: text() },
@@ -113,8 +116,8 @@ fn entry() -> Entry {
         format: None,
         subscription: None,
         epoch: 0,
-        first: 0,
-        last: 0,
+        first: Stamp::default(),
+        last: Stamp::default(),
         lines: 0,
         bytes: 0,
         torn: vec![],
@@ -133,6 +136,10 @@ fn every_event_is_shown_with_the_keys_it_has() {
         written.iter().map(|event| (event["event"].as_str().unwrap(), event)).collect();
     assert_eq!(shown.keys().collect::<Vec<_>>(), written.keys().collect::<Vec<_>>());
     for (name, example) in shown {
+        let line = block("json events").find(|line| line.contains(&format!("\"event\":\"{name}\""))).unwrap();
+        let read = Record::parse(line.as_bytes()).unwrap().event.unwrap_or_else(|| panic!("{name} is not read"));
+        let (_, behind) = line.split_once(',').unwrap();
+        assert_eq!(read.to_json(), format!("{{{behind}"), "it is written as it was read");
         let mut expected = keys(written[name]);
         expected.insert("ts_recv");
         assert_eq!(keys(example), expected, "{name}");
@@ -229,22 +236,16 @@ fn every_verb_exit_code_kind_and_reason_is_explained() {
     for exit in codes {
         assert!(PAGE.contains(&format!("\n| {} | ", exit.code())), "{exit:?}");
     }
-    let reasons = [
-        Reason::Size,
-        Reason::Interval,
-        Reason::Subscription,
-        Reason::Requested,
-        Reason::Clock,
-        Reason::Displaced,
-        Reason::Recovered,
+    let words = [
+        RotationReason::ALL.iter().map(|word| word.as_str()).collect::<Vec<_>>(),
+        Displacement::ALL.iter().map(|word| word.as_str()).collect(),
+        GapKind::ALL.iter().map(|word| word.as_str()).collect(),
+        Stage::ALL.iter().map(|word| word.as_str()).collect(),
+        SubscribeReason::ALL.iter().map(|word| word.as_str()).collect(),
+        StopReason::ALL.iter().map(|word| word.as_str()).collect(),
+        PauseCause::ALL.iter().map(|word| word.as_str()).collect(),
     ];
-    for what in ["removed", "renamed", "replaced", "truncated", "grown"] {
-        serde_json::from_value::<Displacement>(what.into()).unwrap();
-        assert!(PAGE.contains(&format!("`{what}`")), "{what}");
-    }
-    let kinds = [Kind::Disconnected, Kind::Stopped, Kind::Killed, Kind::Paused, Kind::Unsure, Kind::Suspected];
-    let names = reasons.iter().map(|reason| serde_json::to_value(reason).unwrap());
-    for name in names.chain(kinds.iter().map(|kind| serde_json::to_value(kind).unwrap())) {
-        assert!(PAGE.contains(&format!("`{}`", name.as_str().unwrap())), "{name}");
+    for word in words.concat() {
+        assert!(PAGE.contains(&format!("`{word}`")), "{word}");
     }
 }

@@ -21,9 +21,10 @@ use upbit_recorder::config::proxy::Proxies;
 use upbit_recorder::config::{ConnectionConfig, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{Delivery, Notice, Stage, What};
+use upbit_recorder::connection::{Delivery, Notice, What};
 use upbit_recorder::net::{Dial, network::Network, tls};
 use upbit_recorder::rest::client::{http::Http, request::Request};
+use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
 
 /// How long an attempt may take before the test has failed.

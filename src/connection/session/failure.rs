@@ -12,8 +12,9 @@
 use super::pacing::jittered;
 use super::{Command, Session, State};
 use crate::clock::Instant;
-use crate::connection::{Notice, Stage};
+use crate::connection::Notice;
 use crate::printable;
+use crate::tape::words::Stage;
 use crate::upbit::feed::Feed;
 use crate::upbit::refusal::{Objection, Refusal};
 use std::time::Duration;

@@ -6,13 +6,14 @@
 //! data, list of subscriptions                ──▶ watch ──▶ ask, send the request again, make a new connection
 //! ```
 
-use super::pacing::{Message, Reason};
+use super::pacing::Message;
 use super::watch::Remedy;
 use super::{Session, State};
 use crate::batch::Batch;
 use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::desired::PRIVATE_TYPES;
+use crate::tape::words::SubscribeReason;
 use crate::upbit::refusal::{Objection, Refusal, Words};
 use std::collections::BTreeSet;
 
@@ -52,7 +53,7 @@ impl Session {
         match open.watch.poll_remedy(now) {
             None => {}
             Some(Remedy::Ask) => self.auxiliaries.want_listing(),
-            Some(Remedy::Resubscribe) => self.outbox.push(Message::Request(Reason::Stale)),
+            Some(Remedy::Resubscribe) => self.outbox.push(Message::Request(SubscribeReason::Stale)),
             Some(Remedy::Reconnect) if open.live => self.lose(now, "streams went mute and stayed so".to_owned()),
             Some(Remedy::Reconnect) => self.lose(now, "no data of any subscribed stream".to_owned()),
         }

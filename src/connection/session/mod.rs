@@ -24,17 +24,18 @@ mod watch;
 pub use interface::{Command, Inbound, Outgoing, Settings};
 pub use pacing::ConnectBudget;
 
-use super::{Notice, Stage};
+use super::Notice;
 use crate::clock::heartbeat::Heartbeat;
 use crate::clock::{Instant, Moment};
 use crate::net::DialError;
+use crate::tape::words::{Stage, SubscribeReason};
 use crate::upbit::auth::Secret;
 use crate::upbit::feed::Feed;
 use crate::upbit::listing;
 use crate::upbit::refusal::{Objection, Refusal, Words};
 use crate::upbit::subscription::Request;
 use open::{Keepalive, Open, Pause, Quiet};
-use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Reason, Said};
+use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Said};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use served::Served;
@@ -151,7 +152,7 @@ impl Session {
                 *refused_request = false;
             }
             State::Open(_) if nothing => self.lose(now, "nothing is subscribed any more".to_owned()),
-            State::Open(_) => self.outbox.push(Message::Request(Reason::Changed)),
+            State::Open(_) => self.outbox.push(Message::Request(SubscribeReason::Changed)),
             State::Waiting { .. } | State::Dialing | State::Closing { .. } | State::Finished => {}
         }
         self.proceed(now);
@@ -166,7 +167,7 @@ impl Session {
         let watchdog = std::mem::take(&mut self.watchdog);
         self.state = State::Open(Box::new(Open::new(keepalive, watchdog, quiet)));
         self.outbox = Outbox::default();
-        self.outbox.push(Message::Request(Reason::Connected));
+        self.outbox.push(Message::Request(SubscribeReason::Connected));
         self.events.push_back((now, Notice::Connected { attempt: self.attempt, address }));
         self.proceed(now);
     }
@@ -386,10 +387,10 @@ impl Session {
         self.commands.push_back(Command::Send(frame));
     }
 
-    fn standing_request(&mut self, now: Instant, reason: Reason) -> String {
+    fn standing_request(&mut self, now: Instant, reason: SubscribeReason) -> String {
         let ticket = self.uuid().to_string();
         let request = self.request.to_frame(&ticket);
-        self.served.handle_asked(now, &self.request, reason != Reason::Connected);
+        self.served.handle_asked(now, &self.request, reason != SubscribeReason::Connected);
         if let State::Open(open) = &mut self.state {
             open.watch.handle_requested(now, &self.request, reason);
             if let Some(quiet) = &mut open.quiet {
@@ -400,8 +401,7 @@ impl Session {
         }
         self.sent = Some(request.clone());
         let standing = Arc::new(self.request.clone());
-        self.events
-            .push_back((now, Notice::Subscribed { request: request.clone(), standing, reason: reason.as_str() }));
+        self.events.push_back((now, Notice::Subscribed { request: request.clone(), standing, reason }));
         request
     }
 }

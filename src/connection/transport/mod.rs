@@ -13,12 +13,12 @@ mod interim;
 mod refused;
 mod wire;
 
-use super::Stage;
 use super::session::{Inbound, Outgoing};
 use crate::clock::{Clock, Instant};
 use crate::config::Url;
 use crate::net::DialError;
 use crate::printable;
+use crate::tape::words::Stage;
 use crate::upbit::auth::Secret;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};

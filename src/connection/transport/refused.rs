@@ -3,8 +3,8 @@
 use super::Terms;
 use super::wire::Return;
 use crate::clock::{self, Clock};
-use crate::connection::Stage;
 use crate::net::DialError;
+use crate::tape::words::Stage;
 use crate::upbit::excerpt::excerpt;
 use crate::upbit::limits::Answer;
 use std::time::Duration;

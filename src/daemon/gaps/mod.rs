@@ -8,65 +8,18 @@
 //! ```
 //!
 //! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover
-//! all time; where one interval has two reasons, the first has it. Stamps may go back once in a while: [`Ledger::step`]
+//! all time; where one interval has two reasons, the first has it. Stamps may go back once in a while: [`GapTracker::step`]
 //! ends every gap in the old time line and begins it again in the new one. A gap that is open when the process dies is
 //! opened again by the next start, from what is on disk.
 
 use crate::clock::Stamp;
+use crate::tape::gap::{Gap, GapKind};
 use crate::upbit::feed::Feed;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// Why an interval cannot be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// There was no live connection.
-    Disconnected,
-    /// The recorder had been stopped in order.
-    Stopped,
-    /// The recorder had died, and with it what was not on disk.
-    Killed,
-    /// The disk did not keep up, so nothing was read; the exchange may have dropped what it could not send.
-    Paused,
-    /// What was written may be lost: a sync failed.
-    Unsure,
-    /// Streams were mute on a living connection while the exchange showed that they should not be.
-    Suspected,
-}
-
-/// An interval without reliable records.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// Whose streams are affected.
-    #[serde(serialize_with = "as_text")]
-    pub connection: Feed,
-    /// The stamp of the last data before it, µs.
-    #[serde(serialize_with = "as_micros")]
-    pub from: Stamp,
-    /// The stamp of the first data after it, µs.
-    #[serde(serialize_with = "as_micros")]
-    pub to: Stamp,
-    /// Why.
-    pub kind: Kind,
-    /// Why, for people.
-    pub cause: String,
-    /// The streams affected, sorted; `None`: all of the connection.
-    #[serde(skip)]
-    pub only: Option<Vec<String>>,
-}
-
-impl Gap {
-    /// From its beginning to its end.
-    pub fn length(&self) -> Duration {
-        self.to.since(self.from)
-    }
-}
 
 /// The gaps that are open, and how far the closed ones reach.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct GapTracker {
     connections: BTreeMap<Feed, Coverage>,
 }
 
@@ -82,14 +35,14 @@ struct Coverage {
 #[derive(Debug)]
 struct Open {
     from: Stamp,
-    kind: Kind,
+    kind: GapKind,
     cause: String,
 }
 
-impl Ledger {
+impl GapTracker {
     /// From `from` on nothing is recorded. While a gap is open, another one does not begin. Returns the gaps of suspected
     /// streams that end with it.
-    pub fn open(&mut self, connection: Feed, from: Stamp, kind: Kind, cause: &str) -> Vec<Gap> {
+    pub fn open(&mut self, connection: Feed, from: Stamp, kind: GapKind, cause: &str) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         if coverage.open.is_some() {
             return Vec::new();
@@ -109,7 +62,7 @@ impl Ledger {
 
     /// Both ends of a gap are known at once. Nothing is returned where an open gap has the interval already; suspected
     /// streams go on being suspected behind it.
-    pub fn record(&mut self, connection: Feed, ends: [Stamp; 2], kind: Kind, cause: &str) -> Vec<Gap> {
+    pub fn record(&mut self, connection: Feed, ends: [Stamp; 2], kind: GapKind, cause: &str) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let [from, to] = ends;
         let from = from.max(coverage.until);
@@ -187,18 +140,10 @@ pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stam
         by_beginning.entry(since).or_default().insert(stream);
     }
     let gap = |(from, streams): (Stamp, BTreeSet<String>)| {
-        let (kind, cause) = (Kind::Suspected, "no data on a living connection".to_owned());
+        let (kind, cause) = (GapKind::Suspected, "no data on a living connection".to_owned());
         Gap { connection, from, to, kind, cause, only: Some(streams.into_iter().collect()) }
     };
     by_beginning.into_iter().filter(|(from, _)| *from < to).map(gap).collect()
-}
-
-fn as_text<S: serde::Serializer>(connection: &Feed, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(connection)
-}
-
-fn as_micros<S: serde::Serializer>(stamp: &Stamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(stamp.as_micros())
 }
 
 #[cfg(test)]

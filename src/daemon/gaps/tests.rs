@@ -14,88 +14,88 @@ fn names(streams: &[&str]) -> Vec<String> {
     streams.iter().map(|&stream| stream.to_owned()).collect()
 }
 
-/// Kind, both ends and the streams of a gap.
-fn parts(gap: &Gap) -> (Kind, u64, u64, usize) {
+/// GapKind, both ends and the streams of a gap.
+fn parts(gap: &Gap) -> (GapKind, u64, u64, usize) {
     (gap.kind, gap.from.as_micros(), gap.to.as_micros(), gap.only.as_ref().map_or(STREAMS.len(), Vec::len))
 }
 
 #[test]
 fn a_gap_keeps_its_first_cause() {
-    let mut ledger = Ledger::default();
-    ledger.open(PUBLIC, stamp(5), Kind::Killed, "killed");
-    ledger.open(PUBLIC, stamp(9), Kind::Disconnected, "refused");
-    let gap = ledger.close(PUBLIC, stamp(12)).unwrap();
-    assert_eq!((parts(&gap), gap.cause.as_str()), ((Kind::Killed, 5, 12, 3), "killed"));
-    assert_eq!(ledger.close(PUBLIC, stamp(13)), None);
+    let mut tracker = GapTracker::default();
+    tracker.open(PUBLIC, stamp(5), GapKind::Killed, "killed");
+    tracker.open(PUBLIC, stamp(9), GapKind::Disconnected, "refused");
+    let gap = tracker.close(PUBLIC, stamp(12)).unwrap();
+    assert_eq!((parts(&gap), gap.cause.as_str()), ((GapKind::Killed, 5, 12, 3), "killed"));
+    assert_eq!(tracker.close(PUBLIC, stamp(13)), None);
 }
 
 #[test]
 fn streams_that_join_late_were_missed_since_they_were_wanted() {
-    let mut ledger = Ledger::default();
-    ledger.open(PUBLIC, stamp(5), Kind::Disconnected, "");
-    ledger.close(PUBLIC, stamp(9));
-    ledger.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(9));
+    let mut tracker = GapTracker::default();
+    tracker.open(PUBLIC, stamp(5), GapKind::Disconnected, "");
+    tracker.close(PUBLIC, stamp(9));
+    tracker.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(9));
     // The gap in between names none of them, but the name under which one had waited.
-    assert_eq!(ledger.join(PUBLIC, names(&STREAMS[..2]), stamp(3)), []);
-    let joined = ledger.clear(PUBLIC, &names(&STREAMS), stamp(12));
-    assert_eq!(joined.iter().map(parts).collect::<Vec<_>>(), [(Kind::Suspected, 3, 12, 2)]);
-    ledger.open(PUBLIC, stamp(20), Kind::Disconnected, "");
-    let before = ledger.join(PUBLIC, names(&STREAMS[2..]), stamp(15));
-    assert_eq!(before.iter().map(parts).collect::<Vec<_>>(), [(Kind::Suspected, 15, 20, 1)]);
-    assert_eq!(ledger.clear(PUBLIC, &names(&STREAMS), stamp(25)), [], "the rest is in the gap of the connection");
+    assert_eq!(tracker.join(PUBLIC, names(&STREAMS[..2]), stamp(3)), []);
+    let joined = tracker.clear(PUBLIC, &names(&STREAMS), stamp(12));
+    assert_eq!(joined.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Suspected, 3, 12, 2)]);
+    tracker.open(PUBLIC, stamp(20), GapKind::Disconnected, "");
+    let before = tracker.join(PUBLIC, names(&STREAMS[2..]), stamp(15));
+    assert_eq!(before.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Suspected, 15, 20, 1)]);
+    assert_eq!(tracker.clear(PUBLIC, &names(&STREAMS), stamp(25)), [], "the rest is in the gap of the connection");
 }
 
 #[test]
 fn the_connections_have_gaps_of_their_own() {
-    let mut ledger = Ledger::default();
-    ledger.open(PUBLIC, stamp(1), Kind::Disconnected, "");
-    assert_eq!(ledger.close(Feed::Private, stamp(2)), None);
-    assert!(ledger.close(PUBLIC, stamp(2)).is_some());
+    let mut tracker = GapTracker::default();
+    tracker.open(PUBLIC, stamp(1), GapKind::Disconnected, "");
+    assert_eq!(tracker.close(Feed::Private, stamp(2)), None);
+    assert!(tracker.close(PUBLIC, stamp(2)).is_some());
 }
 
 #[test]
 fn a_loss_behind_a_pause_begins_where_the_pause_ends() {
-    let mut ledger = Ledger::default();
-    let paused = ledger.record(PUBLIC, [stamp(5), stamp(9)], Kind::Paused, "");
-    assert_eq!(paused.iter().map(parts).collect::<Vec<_>>(), [(Kind::Paused, 5, 9, 3)]);
-    ledger.open(PUBLIC, stamp(7), Kind::Disconnected, "");
-    assert_eq!(ledger.record(PUBLIC, [stamp(10), stamp(11)], Kind::Paused, ""), []);
-    assert_eq!(parts(&ledger.close(PUBLIC, stamp(20)).unwrap()), (Kind::Disconnected, 9, 20, 3));
+    let mut tracker = GapTracker::default();
+    let paused = tracker.record(PUBLIC, [stamp(5), stamp(9)], GapKind::Paused, "");
+    assert_eq!(paused.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Paused, 5, 9, 3)]);
+    tracker.open(PUBLIC, stamp(7), GapKind::Disconnected, "");
+    assert_eq!(tracker.record(PUBLIC, [stamp(10), stamp(11)], GapKind::Paused, ""), []);
+    assert_eq!(parts(&tracker.close(PUBLIC, stamp(20)).unwrap()), (GapKind::Disconnected, 9, 20, 3));
 }
 
 #[test]
 fn suspected_streams_have_one_gap_until_they_bring_frames_or_the_connection_is_lost() {
-    let mut ledger = Ledger::default();
-    names(&STREAMS[..2]).into_iter().for_each(|stream| ledger.suspect(PUBLIC, stream, stamp(10)));
-    names(&STREAMS[2..]).into_iter().for_each(|stream| ledger.suspect(PUBLIC, stream, stamp(12)));
-    ledger.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(15));
-    let cleared = ledger.clear(PUBLIC, &names(&STREAMS[..1]), stamp(20));
-    assert_eq!(cleared.iter().map(parts).collect::<Vec<_>>(), [(Kind::Suspected, 10, 20, 1)]);
-    let lost = ledger.open(PUBLIC, stamp(30), Kind::Disconnected, "");
+    let mut tracker = GapTracker::default();
+    names(&STREAMS[..2]).into_iter().for_each(|stream| tracker.suspect(PUBLIC, stream, stamp(10)));
+    names(&STREAMS[2..]).into_iter().for_each(|stream| tracker.suspect(PUBLIC, stream, stamp(12)));
+    tracker.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(15));
+    let cleared = tracker.clear(PUBLIC, &names(&STREAMS[..1]), stamp(20));
+    assert_eq!(cleared.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Suspected, 10, 20, 1)]);
+    let lost = tracker.open(PUBLIC, stamp(30), GapKind::Disconnected, "");
     assert_eq!(
         lost.iter().map(parts).collect::<Vec<_>>(),
-        [(Kind::Suspected, 10, 30, 1), (Kind::Suspected, 12, 30, 1)]
+        [(GapKind::Suspected, 10, 30, 1), (GapKind::Suspected, 12, 30, 1)]
     );
-    assert_eq!(ledger.clear(PUBLIC, &names(&STREAMS), stamp(31)), []);
+    assert_eq!(tracker.clear(PUBLIC, &names(&STREAMS), stamp(31)), []);
 }
 
 #[test]
 fn a_step_ends_what_is_open_and_begins_it_again() {
-    let mut ledger = Ledger::default();
-    ledger.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(90));
+    let mut tracker = GapTracker::default();
+    tracker.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(90));
     assert_eq!(
-        ledger.step(stamp(100), stamp(40)).iter().map(parts).collect::<Vec<_>>(),
-        [(Kind::Suspected, 90, 100, 1)]
+        tracker.step(stamp(100), stamp(40)).iter().map(parts).collect::<Vec<_>>(),
+        [(GapKind::Suspected, 90, 100, 1)]
     );
     assert_eq!(
-        ledger.open(PUBLIC, stamp(50), Kind::Disconnected, "x").iter().map(parts).collect::<Vec<_>>(),
-        [(Kind::Suspected, 40, 50, 1)]
+        tracker.open(PUBLIC, stamp(50), GapKind::Disconnected, "x").iter().map(parts).collect::<Vec<_>>(),
+        [(GapKind::Suspected, 40, 50, 1)]
     );
     assert_eq!(
-        ledger.step(stamp(60), stamp(20)).iter().map(parts).collect::<Vec<_>>(),
-        [(Kind::Disconnected, 50, 60, 3)]
+        tracker.step(stamp(60), stamp(20)).iter().map(parts).collect::<Vec<_>>(),
+        [(GapKind::Disconnected, 50, 60, 3)]
     );
-    assert_eq!(parts(&ledger.close(PUBLIC, stamp(25)).unwrap()), (Kind::Disconnected, 20, 25, 3));
+    assert_eq!(parts(&tracker.close(PUBLIC, stamp(25)).unwrap()), (GapKind::Disconnected, 20, 25, 3));
 }
 
 /// What may happen to a connection.
@@ -125,7 +125,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 /// A connection as it really was: which streams could be relied on, microsecond by microsecond.
 struct Truth {
-    ledger: Ledger,
+    tracker: GapTracker,
     now: u64,
     last_line: u64,
     is_live: bool,
@@ -137,10 +137,10 @@ struct Truth {
 
 impl Truth {
     fn new() -> Self {
-        let mut ledger = Ledger::default();
-        ledger.open(PUBLIC, stamp(0), Kind::Disconnected, "the first start");
+        let mut tracker = GapTracker::default();
+        tracker.open(PUBLIC, stamp(0), GapKind::Disconnected, "the first start");
         Self {
-            ledger,
+            tracker,
             now: 0,
             last_line: 0,
             is_live: false,
@@ -168,15 +168,15 @@ impl Truth {
             Happening::Line => {
                 self.pass(length, self.is_live);
                 let to = stamp(self.now);
-                self.gaps.extend(self.ledger.close(PUBLIC, to));
+                self.gaps.extend(self.tracker.close(PUBLIC, to));
                 let sounding: Vec<_> = std::mem::take(&mut self.mute).into_iter().map(|at| STREAMS[at]).collect();
-                self.gaps.extend(self.ledger.clear(PUBLIC, &names(&sounding), to));
+                self.gaps.extend(self.tracker.clear(PUBLIC, &names(&sounding), to));
                 (self.last_line, self.is_live) = (self.now, true);
             }
             Happening::Lost => {
                 self.pass(length, false);
                 self.forget();
-                self.gaps.extend(self.ledger.open(PUBLIC, stamp(self.last_line), Kind::Disconnected, ""));
+                self.gaps.extend(self.tracker.open(PUBLIC, stamp(self.last_line), GapKind::Disconnected, ""));
                 (self.is_live, self.mute) = (false, BTreeSet::new());
             }
             Happening::Pause(pause) => {
@@ -184,13 +184,13 @@ impl Truth {
                 // Nothing came after it yet that would show the connection to have been alive when it began.
                 let from = stamp(if self.is_live { self.last_line } else { self.now });
                 self.pass(*pause, false);
-                self.gaps.extend(self.ledger.record(PUBLIC, [from, stamp(self.now)], Kind::Paused, ""));
+                self.gaps.extend(self.tracker.record(PUBLIC, [from, stamp(self.now)], GapKind::Paused, ""));
             }
             Happening::Mute(stream) if self.is_live => {
                 let since = self.now;
                 self.mute.insert(*stream);
                 self.pass(length, true);
-                self.ledger.suspect(PUBLIC, STREAMS[*stream].to_owned(), stamp(since));
+                self.tracker.suspect(PUBLIC, STREAMS[*stream].to_owned(), stamp(since));
             }
             Happening::Mute(_) => {}
             Happening::Restart { cleanly: true } => self.restart(None, length),
@@ -203,19 +203,19 @@ impl Truth {
     fn restart(&mut self, unsynced: Option<u64>, length: u64) {
         let durable = stamp(self.now.saturating_sub(unsynced.unwrap_or_default()));
         if unsynced.is_none() {
-            self.gaps.extend(self.ledger.finish(PUBLIC, stamp(self.last_line), stamp(self.now)));
+            self.gaps.extend(self.tracker.finish(PUBLIC, stamp(self.last_line), stamp(self.now)));
         }
-        let missing_since = self.ledger.connections[&PUBLIC].open.as_ref().map(|open| open.from);
+        let missing_since = self.tracker.connections[&PUBLIC].open.as_ref().map(|open| open.from);
         let whole = self.gaps.iter().filter(|gap| gap.only.is_none());
         let reached = stamp(self.last_line).max(whole.map(|gap| gap.to).max().unwrap_or_default());
         let from = reached.min(durable).min(missing_since.unwrap_or(reached));
-        let suspected = std::mem::take(&mut self.ledger.connections.get_mut(&PUBLIC).unwrap().suspected);
+        let suspected = std::mem::take(&mut self.tracker.connections.get_mut(&PUBLIC).unwrap().suspected);
         self.gaps.extend(suspicions(PUBLIC, suspected, from));
         self.relied[usize::try_from(durable.as_micros()).unwrap()..].fill([false; 3]);
         self.pass(length, false);
         self.relied[usize::try_from(self.last_line.min(durable.as_micros())).unwrap()..].fill([false; 3]);
-        self.ledger = Ledger::default();
-        self.ledger.open(PUBLIC, from, if unsynced.is_some() { Kind::Killed } else { Kind::Stopped }, "");
+        self.tracker = GapTracker::default();
+        self.tracker.open(PUBLIC, from, if unsynced.is_some() { GapKind::Killed } else { GapKind::Stopped }, "");
         (self.is_live, self.mute) = (false, BTreeSet::new());
     }
 }
@@ -229,7 +229,7 @@ proptest! {
             truth.happen(happening, *length);
         }
         let end = stamp(truth.now);
-        let rest = truth.ledger.finish(PUBLIC, end, end);
+        let rest = truth.tracker.finish(PUBLIC, end, end);
         truth.gaps.extend(rest);
         for (at, relied) in truth.relied.iter().enumerate() {
             for (index, stream) in STREAMS.iter().enumerate() {
@@ -240,7 +240,7 @@ proptest! {
                 let count = covering.count();
                 prop_assert!(relied[index] || count > 0, "{stream} at {at}: {:#?}", truth.gaps);
                 // A crash casts doubt on moments that may have had a gap already; nothing else does.
-                let is_doubted = truth.gaps.iter().any(|gap| gap.kind == Kind::Killed);
+                let is_doubted = truth.gaps.iter().any(|gap| gap.kind == GapKind::Killed);
                 prop_assert!(count <= 1 || is_doubted, "twice: {at} {:#?}", truth.gaps);
             }
         }

@@ -1,11 +1,12 @@
 //! What a connection is to the supervisor, and what its notices mean on record.
 
 use crate::clock::{Clock, Instant, Stamp};
-use crate::connection::{Notice, Stage};
+use crate::connection::Notice;
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::{self, Link};
 use crate::tape::event::Event;
 use crate::tape::manifest::Origins;
+use crate::tape::words::{Refused, Stage};
 use crate::upbit::feed::Feed;
 use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
@@ -120,8 +121,7 @@ impl Connection {
 
     /// Takes a notice of the instant `at` in; returns the event that puts it on record.
     pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
-        let connection = self.id.to_string();
-        let micros = |instant| clock.stamp_at(instant).as_micros();
+        let (connection, shown) = (self.id, self.id.as_str());
         Some(match notice {
             Notice::Dialing { attempt } => {
                 self.link = Link::Dialing { attempt };
@@ -129,38 +129,41 @@ impl Connection {
             }
             Notice::Connected { attempt, address } => {
                 self.link = Link::Subscribing;
-                tracing::info!(connection, attempt, address, "connected");
+                tracing::info!(connection = shown, attempt, address, "connected");
                 Event::Connected { connection, attempt, address }
             }
             Notice::Subscribed { request, reason, .. } => {
                 self.sent.clone_from(&request);
-                tracing::debug!(connection, reason, request, "subscribed");
-                Event::Subscribed { connection, reason, request }
+                tracing::debug!(connection = shown, reason = reason.as_str(), request, "subscribed");
+                Event::Subscribed { connection, reason: reason.into(), request }
             }
             Notice::Live { attempt } => {
                 self.link = Link::Live;
-                tracing::info!(connection, attempt, "live: recording");
+                tracing::info!(connection = shown, attempt, "live: recording");
                 Event::Live { connection, attempt }
             }
             Notice::Lost { stage, cause, attempt, retry_at } => {
                 let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
-                log_loss(&connection, (stage, attempt), &cause, retry_in);
-                let last = self.last.map(Stamp::as_micros);
-                Event::Lost { connection, stage: stage.to_string(), cause, attempt, last }
+                log_loss(shown, (stage, attempt), &cause, retry_in);
+                Event::Lost { connection, stage: stage.into(), cause, attempt, last: self.last }
             }
             Notice::GivenUp { attempts } => {
-                tracing::error!(connection, attempts, "given up, as public.max_retries or private.max_retries says");
+                tracing::error!(
+                    connection = shown,
+                    attempts,
+                    "given up, as public.max_retries or private.max_retries says"
+                );
                 Event::GivenUp { connection, attempts }
             }
             Notice::Refused { objection, reason, request } => {
-                let refused = name_of(objection);
-                log_refusal(&connection, objection, &reason, request.as_deref());
+                let refused = refused(objection).into();
+                log_refusal(shown, objection, &reason, request.as_deref());
                 Event::Refused { connection, refused, reason, request }
             }
             Notice::Silent { streams } => {
                 tracing::warn!(
-                    connection,
+                    connection = shown,
                     ?streams,
                     "subscribed, but without a first frame: does the exchange list these?"
                 );
@@ -168,7 +171,7 @@ impl Connection {
             }
             Notice::Mismatch { missing, unexpected } => {
                 tracing::warn!(
-                    connection,
+                    connection = shown,
                     ?missing,
                     ?unexpected,
                     "the exchange's list of subscriptions differs from ours"
@@ -176,26 +179,26 @@ impl Connection {
                 Event::Mismatch { connection, missing, unexpected }
             }
             Notice::Stale { streams } => {
-                let last_data: Vec<u64> = streams.iter().map(|suspect| micros(suspect.since)).collect();
-                let since = last_data.iter().copied().min().unwrap_or_else(|| micros(at));
+                let last_data: Vec<Stamp> = streams.iter().map(|suspect| clock.stamp_at(suspect.since)).collect();
+                let since = last_data.iter().copied().min().unwrap_or_else(|| clock.stamp_at(at));
                 let streams: Vec<String> = streams.into_iter().map(|suspect| suspect.stream).collect();
-                tracing::warn!(connection, ?streams, "mute on a living connection");
+                tracing::warn!(connection = shown, ?streams, "mute on a living connection");
                 Event::Stale { connection, streams, since, last_data }
             }
             Notice::Unreadable { since, frames } => {
                 let since = clock.stamp_at(since);
-                tracing::warn!(connection, frames, %since, "bytes came that nobody can read; they are kept in misc.jsonl");
-                Event::Unreadable { connection, since: since.as_micros(), frames }
+                tracing::warn!(connection = shown, frames, %since, "bytes came that nobody can read; they are kept in misc.jsonl");
+                Event::Unreadable { connection, since, frames }
             }
             Notice::Fresh { streams } => {
-                tracing::info!(connection, ?streams, "no longer mute");
+                tracing::info!(connection = shown, ?streams, "no longer mute");
                 return None;
             }
             Notice::Paused { from, to, cause } => {
-                let (length, cause) = (status::duration(to.since(from)), cause.as_str());
-                tracing::warn!(connection, length, cause, "nothing was read for a while");
-                let [from, to] = [from, to].map(|end| clock.stamp_of(end).as_micros());
-                Event::Paused { connection, from, to, cause }
+                let length = status::duration(to.since(from));
+                tracing::warn!(connection = shown, length, cause = cause.as_str(), "nothing was read for a while");
+                let [from, to] = [from, to].map(|end| clock.stamp_of(end));
+                Event::Paused { connection, from, to, cause: Some(cause.into()) }
             }
         })
     }
@@ -236,7 +239,7 @@ fn log_loss(connection: &str, (stage, attempt): (Stage, u32), cause: &str, retry
 /// Shows a refusal; a person is needed where the recording itself is refused. When it is tried again stands in the line
 /// of the loss that follows.
 fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Option<&str>) {
-    let refused = name_of(objection);
+    let refused = refused(objection).as_str();
     match objection {
         Objection::Keepalive | Objection::Listing => {
             tracing::warn!(connection, refused, reason, "not known here; it is not said again");
@@ -254,14 +257,14 @@ fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Op
 }
 
 /// What is refused, as the event says it.
-fn name_of(objection: Objection) -> &'static str {
+fn refused(objection: Objection) -> Refused {
     match objection {
-        Objection::Credentials | Objection::WorkingCredentials => "credentials",
-        Objection::Request | Objection::ServedRequest => "request",
-        Objection::Limit { .. } => "rate",
-        Objection::Keepalive => "keepalive",
-        Objection::Listing => "listing",
-        Objection::Unclear => "unclear",
+        Objection::Credentials | Objection::WorkingCredentials => Refused::Credentials,
+        Objection::Request | Objection::ServedRequest => Refused::Request,
+        Objection::Limit { .. } => Refused::Rate,
+        Objection::Keepalive => Refused::Keepalive,
+        Objection::Listing => Refused::Listing,
+        Objection::Unclear => Refused::Unclear,
     }
 }
 

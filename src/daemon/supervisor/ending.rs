@@ -12,12 +12,13 @@
 use super::Supervisor;
 use super::connections::Connection;
 use crate::clock::{self, Instant, Stamp};
-use crate::daemon::gaps::{Gap, Kind};
 use crate::ops::status;
 use crate::recording::journal::JournalCommand;
 use crate::recording::report::ThreadReport;
 use crate::recording::threads::Threads;
 use crate::tape::event::Event;
+use crate::tape::gap::{Gap, GapKind};
+use crate::tape::words::StopReason;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -99,9 +100,9 @@ impl Supervisor {
         self.threads.orders.is_closed() || (self.phase == Phase::Sealing && is_sealed)
     }
 
-    pub(super) fn stop(&mut self, reason: &str, shutdown: &CancellationToken) {
-        tracing::info!(reason, "stopping");
-        self.stop_reason = reason.to_owned();
+    pub(super) fn stop(&mut self, reason: StopReason, shutdown: &CancellationToken) {
+        tracing::info!(reason = reason.as_str(), "stopping");
+        self.stop_reason = reason;
         let now = self.clock.now();
         (self.phase, self.stopped_at, self.next_tick) = (Phase::Stopping, Some(now), now);
         self.shown.is_stopping = true;
@@ -112,7 +113,7 @@ impl Supervisor {
         tracing::error!(error = %failure, "cannot go on");
         self.failure.get_or_insert(failure);
         if self.phase == Phase::Running {
-            self.stop("failure", shutdown);
+            self.stop(StopReason::Failure, shutdown);
         }
     }
 
@@ -194,7 +195,7 @@ impl Supervisor {
         let last = |connection: &Connection| connection.last.max(connection.live_since).unwrap_or(end);
         let ends: Vec<_> = self.connections.iter().map(|(id, connection)| (*id, last(connection))).collect();
         for (id, last) in ends {
-            let open = self.ledger.finish(id, last, end);
+            let open = self.gaps.finish(id, last, end);
             self.record_gaps(open);
         }
         if let Some(disk_full) = self.shown.disk_full.clone()
@@ -210,15 +211,14 @@ impl Supervisor {
                 _ => self.record_unsure(written, end, &cause),
             }
         }
-        let requests = self.connections.iter().map(|(id, connection)| (*id, connection.sent.clone()));
-        let stopped = Event::stopped(self.stop_reason.clone(), requests.collect::<Vec<_>>());
-        self.event(&stopped);
+        let requests = self.connections.iter().map(|(id, connection)| (*id, connection.sent.clone())).collect();
+        self.event(&Event::Stopped { reason: self.stop_reason.into(), requests });
     }
 
     /// Puts on record that what was received in an interval may not be on disk.
     pub(super) fn record_unsure(&mut self, from: Stamp, to: Stamp, cause: &str) {
         let connections: Vec<_> = self.connections.keys().copied().collect();
-        let gap = |connection| Gap { connection, from, to, kind: Kind::Unsure, cause: cause.to_owned(), only: None };
+        let gap = |connection| Gap { connection, from, to, kind: GapKind::Unsure, cause: cause.to_owned(), only: None };
         self.record_gaps(connections.into_iter().map(gap));
     }
 }

@@ -12,11 +12,11 @@ use super::Supervisor;
 use super::connections::{Change, Joining};
 use crate::batch::{Batch, Entry};
 use crate::clock::{Instant, Stamp};
-use crate::daemon::gaps::Gap;
 use crate::desired::Listed;
 use crate::recording::journal::JournalCommand;
 use crate::recording::router::StreamId;
 use crate::tape::event::Event;
+use crate::tape::gap::Gap;
 use crate::upbit::feed::Feed;
 use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
@@ -40,7 +40,7 @@ impl Supervisor {
         let mut gaps = Vec::new();
         for (id, connection) in &mut self.connections {
             let none = connection.resolve(&listed);
-            gaps.extend(self.ledger.clear(*id, &none, stamp));
+            gaps.extend(self.gaps.clear(*id, &none, stamp));
         }
         self.record_gaps(gaps);
     }
@@ -50,7 +50,7 @@ impl Supervisor {
         let Some(connection) = self.connections.get_mut(&id) else { return Vec::new() };
         let Some(Change { added, removed, since }) = connection.stand(standing) else { return Vec::new() };
         self.outbox.push_back(JournalCommand::Describe(id, Arc::new(connection.origins())));
-        let mut gaps = self.ledger.clear(id, &removed, stamp);
+        let mut gaps = self.gaps.clear(id, &removed, stamp);
         if !added.is_empty() {
             let until = self.clock.now() + JOIN_TIMEOUT;
             let joining = connection.joining.get_or_insert_with(|| Joining { streams: Default::default(), until });
@@ -59,7 +59,7 @@ impl Supervisor {
             // What lies before a step is of another time line, and told there under the patterns' names.
             let line = self.last_step.map_or(self.begun, |(_, after)| after);
             let since = since.map_or(line, |since| self.clock.stamp_at(since).max(line));
-            gaps.extend(self.ledger.join(id, added, since));
+            gaps.extend(self.gaps.join(id, added, since));
         }
         gaps
     }
@@ -94,7 +94,7 @@ impl Supervisor {
     fn end_joining(&mut self, id: Feed, stamp: Stamp) {
         let joining = self.connections.get_mut(&id).and_then(|connection| connection.joining.take());
         let streams: Vec<String> = joining.into_iter().flat_map(|joining| joining.streams).collect();
-        let gaps = self.ledger.clear(id, &streams, stamp);
+        let gaps = self.gaps.clear(id, &streams, stamp);
         self.record_gaps(gaps);
     }
 
@@ -104,11 +104,10 @@ impl Supervisor {
         let streams = self.connections.get(&id).map(|connection| connection.unresolved.clone()).unwrap_or_default();
         if !streams.is_empty() {
             for stream in &streams {
-                self.ledger.suspect(id, stream.clone(), since);
+                self.gaps.suspect(id, stream.clone(), since);
             }
-            let since = since.as_micros();
             let last_data = vec![since; streams.len()];
-            self.event(&Event::Stale { connection: id.to_string(), streams, since, last_data });
+            self.event(&Event::Stale { connection: id, streams, since, last_data });
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::clock::heartbeat::Heartbeat;
 use crate::clock::step::StepWatch;
 use crate::clock::{self, Boot, Clock, Instant, Moment, Stamp, Stamper, Wall};
 use crate::connection::{Delivery, Notice, What};
-use crate::daemon::gaps::{Gap, Kind, Ledger};
+use crate::daemon::gaps::GapTracker;
 use crate::desired::{Listed, Wanted};
 use crate::history::healing::Desk;
 use crate::ops::status::{self, Status};
@@ -43,6 +43,8 @@ use crate::recording::router::Router;
 use crate::recording::threads::Threads;
 use crate::signals;
 use crate::tape::event::Event;
+use crate::tape::gap::{Gap, GapKind};
+use crate::tape::words::StopReason;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
 use backlog::Backlog;
@@ -82,7 +84,7 @@ pub struct Supervisor {
     /// The first stamp of this process, which may be ahead of the clock.
     begun: Stamp,
     router: Router,
-    ledger: Ledger,
+    gaps: GapTracker,
     connections: BTreeMap<Feed, Connection>,
     tasks: JoinSet<()>,
     /// The pairs that patterns are resolved by, as long as somebody asks for them.
@@ -109,7 +111,8 @@ pub struct Supervisor {
     phase: Phase,
     /// When the end began.
     stopped_at: Option<Instant>,
-    stop_reason: String,
+    /// Without a stop it can only fail.
+    stop_reason: StopReason,
     failure: Option<Failure>,
     run_until: Option<Instant>,
     /// What the status will be when it is published next.
@@ -132,7 +135,7 @@ pub struct Setup {
     /// Knows the streams that are continued.
     pub router: Router,
     /// Holds the gap since the last process.
-    pub ledger: Ledger,
+    pub gaps: GapTracker,
     /// The pairs that patterns are resolved by.
     pub listed: watch::Receiver<Listed>,
     /// Writer, syncer and sealer.
@@ -167,7 +170,7 @@ impl Supervisor {
             frozen_until: now,
             stamper: setup.stamper,
             router: setup.router,
-            ledger: setup.ledger,
+            gaps: setup.gaps,
             connections: BTreeMap::new(),
             tasks: JoinSet::new(),
             listed: Some(setup.listed),
@@ -187,7 +190,7 @@ impl Supervisor {
             next_comparison: now + time::COMPARE,
             phase: Phase::Running,
             stopped_at: None,
-            stop_reason: String::new(),
+            stop_reason: StopReason::Failure,
             failure: None,
             run_until: setup.run_until,
             shown: Status::default(),
@@ -228,8 +231,8 @@ impl Supervisor {
             let takes_deliveries = self.outbox.is_empty() && !matches!(self.phase, Phase::Sealing);
             tokio::select! {
                 biased;
-                () = shutdown.cancelled(), if self.phase == Phase::Running => self.stop("signal", &shutdown),
-                () = clock::sleep_until(self.run_until), if self.phase == Phase::Running => self.stop("--for", &shutdown),
+                () = shutdown.cancelled(), if self.phase == Phase::Running => self.stop(StopReason::Signal, &shutdown),
+                () = clock::sleep_until(self.run_until), if self.phase == Phase::Running => self.stop(StopReason::Elapsed, &shutdown),
                 () = clock::sleep_until(Some(self.next_tick)) => self.tick(),
                 () = has_room(&self.threads.orders), if !self.outbox.is_empty() => {}
                 Some(report) = self.threads.reports.recv(), if takes_reports => self.handle_report(report, &shutdown),
@@ -316,7 +319,7 @@ impl Supervisor {
     }
 
     fn close_gap(&mut self, id: Feed, to: Stamp) {
-        if let Some(gap) = self.ledger.close(id, to) {
+        if let Some(gap) = self.gaps.close(id, to) {
             self.record_gaps([gap]);
             self.suspect_unresolved(id, to);
         }
@@ -348,20 +351,20 @@ impl Supervisor {
         let known = match &notice {
             // A connection that ends because we stop has recorded up to its end; the next start opens the gap.
             Notice::Lost { .. } if self.phase != Phase::Running => Vec::new(),
-            Notice::Lost { cause, .. } => self.ledger.open(id, last, Kind::Disconnected, cause),
+            Notice::Lost { cause, .. } => self.gaps.open(id, last, GapKind::Disconnected, cause),
             Notice::Paused { from, to, cause } => {
                 // A connection that is lost in the pause may have been dead when the pause began.
                 let last = connection.last_line.max(connection.live_since).unwrap_or(stamp);
                 let ends = [clock.stamp_of(*from).min(last), clock.stamp_of(*to)];
-                self.ledger.record(id, ends, Kind::Paused, cause.as_str())
+                self.gaps.record(id, ends, GapKind::Paused, cause.as_str())
             }
             Notice::Stale { streams } => {
                 for suspect in streams {
-                    self.ledger.suspect(id, suspect.stream.clone(), clock.stamp_at(suspect.since));
+                    self.gaps.suspect(id, suspect.stream.clone(), clock.stamp_at(suspect.since));
                 }
                 Vec::new()
             }
-            Notice::Fresh { streams } => self.ledger.clear(id, streams, stamp),
+            Notice::Fresh { streams } => self.gaps.clear(id, streams, stamp),
             Notice::Subscribed { standing, .. } => self.handle_standing(id, standing, stamp),
             _ => Vec::new(),
         };

@@ -1,16 +1,15 @@
 //! What writer, syncer and sealer tell, put on record and into the status.
 
 use super::{Failure, Supervisor};
-use crate::clock::Stamp;
-use crate::daemon::gaps::{Gap, Kind};
 use crate::files::Free;
 use crate::ops::status::Space;
 use crate::recording::journal::EventObject;
-use crate::recording::journal::displaced::{Displaced, Doubt};
+use crate::recording::journal::displaced::{Displaced, Doubt, shown};
 use crate::recording::report::ThreadReport;
-use crate::recording::rotation::Reason;
 use crate::tape::event::Event;
+use crate::tape::gap::{Gap, GapKind};
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
 use tokio_util::sync::CancellationToken;
 
 /// Fewer files than this that can still be made are shown as a fault: a rotation of the whole exchange makes 2,565.
@@ -27,7 +26,7 @@ impl Supervisor {
                 for (reason, segments) in ended {
                     self.backlog.waiting += segments;
                     // Those that a step has ended are on record with the step itself.
-                    if reason != Reason::Clock {
+                    if reason != RotationReason::Clock {
                         let stamp = self.stamper.raise(self.clock.stamp());
                         self.event_of(stamp, EventObject::Ended(reason, rotated));
                     }
@@ -75,8 +74,7 @@ impl Supervisor {
             }
             ThreadReport::SyncOk => self.handle_sync_ok(),
             ThreadReport::SyncFailed(error) => {
-                let durable = self.durable.map(Stamp::as_micros);
-                self.event(&Event::SyncFailed { durable, cause: error.to_string() });
+                self.event(&Event::SyncFailed { durable: self.durable, cause: error.to_string() });
                 self.fail(Failure::Storage(error.to_string()), shutdown);
             }
             ThreadReport::WriteFailed(error) => self.fail(Failure::Storage(error.to_string()), shutdown),
@@ -88,7 +86,7 @@ impl Supervisor {
         self.event(&Event::from(displaced));
         let Some(((feed, stream), doubt)) = displaced.stream.as_ref().zip(displaced.doubt) else { return };
         let (file, Doubt { from, to, is_lost }) = (displaced.file.display(), doubt);
-        let happened = displaced.what;
+        let happened = shown(displaced.what);
         if *stream == StreamKey::recorder() {
             // Gaps may have been told there, of any stream; nothing else is missing with it.
             if is_lost {
@@ -102,7 +100,7 @@ impl Supervisor {
             format!("{file} was {happened}; it is saved, and others had it in hand")
         };
         let (connection, only) = (*feed, Some(vec![stream.to_string()]));
-        self.record_gaps([Gap { connection, from, to, kind: Kind::Unsure, cause, only }]);
+        self.record_gaps([Gap { connection, from, to, kind: GapKind::Unsure, cause, only }]);
     }
 
     /// The kernel may have dropped what it found no room for, and a sync that succeeds later says nothing of it.
@@ -127,6 +125,6 @@ impl Supervisor {
 }
 
 /// The event of segments that ended while the recorder ran.
-pub(super) fn rotated(reason: Reason, segments: Vec<String>) -> String {
-    Event::Rotated { reason, segments, epoch: None }.to_json()
+pub(super) fn rotated(reason: RotationReason, segments: Vec<String>) -> String {
+    Event::Rotated { reason: reason.into(), segments, epoch: None }.to_json()
 }

@@ -102,7 +102,7 @@ impl Supervisor {
         if let Some(since) = self.unsure_since {
             self.record_unsure(since, before, UNSURE);
         }
-        let ended = self.ledger.step(before, wall);
+        let ended = self.gaps.step(before, wall);
         self.record_gaps(ended);
         // What the gaps were stamped with belongs to the old time line, too.
         let before = self.stamper.last();
@@ -112,8 +112,8 @@ impl Supervisor {
         let after = self.stamper.raise(wall);
         (self.last_step, self.steps_made) = (Some((before, after)), self.steps_made + 1);
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");
-        let (before, micros, epoch) = (before.as_micros(), after.as_micros(), self.epoch);
-        let event = Event::ClockStep { before, after: micros, epoch, missing_since: BTreeMap::new() }.to_json();
+        let epoch = self.epoch;
+        let event = Event::ClockStep { before, after, epoch, missing_since: BTreeMap::new() }.to_json();
         self.outbox.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
         let (recorder, second) = (self.router.recorder(), self.stamper.raise(wall));
         let step = ClockStep { epoch, recorder, first: after, event, second, rotated };

@@ -3,9 +3,11 @@
 use super::day::{Day, MINUTE};
 use super::stream::AuditError;
 use crate::clock::Stamp;
+use crate::tape::event::Event;
+use crate::tape::gap::GapRecord;
 use crate::tape::reader::Tape;
+use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
-use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// A trade is received a moment after it happened, by clocks that are not the same: it may be missing because of a gap
@@ -31,19 +33,6 @@ struct Gap {
     streams: BTreeSet<u16>,
 }
 
-#[derive(Deserialize)]
-struct Event {
-    event: String,
-    #[serde(default)]
-    id: u64,
-    #[serde(default)]
-    from: u64,
-    #[serde(default)]
-    to: u64,
-    #[serde(default)]
-    streams: Vec<String>,
-}
-
 impl Gaps {
     /// Reads the gaps of the streams that are audited, from the recorder's own events. A gap is on record when it is
     /// over, which may be long after the day. What cannot be read is skipped: gaps explain, they decide nothing.
@@ -55,15 +44,16 @@ impl Gaps {
         let begin = stamp((day.from - SLACK).saturating_mul(1_000));
         for line in tape.lines(&StreamKey::recorder(), begin..=Stamp::MAX)? {
             let Ok(line) = line else { continue };
-            let Ok(event) = serde_json::from_slice::<Event>(line.text()) else { continue };
-            let [from, to] = [event.from, event.to].map(|micros| i64::try_from(micros / 1_000).unwrap_or(i64::MAX));
-            let touches = event.event == "gap" && from < day.until + SLACK && to > day.from - SLACK;
+            let event = Record::parse_if(&["gap"], line.text()).and_then(|record| record.event);
+            let Some(Event::Gap(GapRecord { id, from, to, streams: affected, .. })) = event else { continue };
+            let [from, to] = [from, to].map(Stamp::as_millis);
+            let touches = from < day.until + SLACK && to > day.from - SLACK;
             if !touches || gaps.len() == MOST_GAPS {
                 continue;
             }
-            let affected: BTreeSet<&str> = event.streams.iter().map(String::as_str).collect();
+            let affected: BTreeSet<&str> = affected.iter().map(String::as_str).collect();
             let places = streams.iter().zip(0..).filter(|(stream, _)| affected.contains(stream.as_str()));
-            gaps.push(Gap { id: event.id, from, to, streams: places.map(|(_, place)| place).collect() });
+            gaps.push(Gap { id, from, to, streams: places.map(|(_, place)| place).collect() });
         }
         Ok(Self { gaps })
     }
@@ -96,7 +86,7 @@ mod tests {
         let gap = |id: u64, from: i64, to: i64, stream: &str| {
             let [from, to] = [from * 1_000, to * 1_000];
             format!(
-                "{{\"ts_recv\":{id},\"event\":\"gap\",\"id\":{id},\"from\":{from},\"to\":{to},\"streams\":[\"{stream}\"]}}\n"
+                "{{\"ts_recv\":{id},\"event\":\"gap\",\"id\":{id},\"connection\":\"public\",\"from\":{from},\"to\":{to},\"kind\":\"killed\",\"cause\":\"x\",\"streams\":[\"{stream}\"]}}\n"
             )
         };
         let begin = 1_795_305_600_000;

@@ -31,9 +31,9 @@ pub use healer::Healer;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
+use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::venue::Agreement;
-use plan::Report;
 use std::io;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -71,7 +71,7 @@ pub enum Said {
         /// Its id.
         gap: u64,
         /// What became of it.
-        report: Report,
+        report: HealReport,
     },
 }
 

@@ -13,8 +13,8 @@ use super::evidence::Evidence;
 use super::record::Healable;
 use super::story::Gap;
 use crate::clock::Stamp;
+use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
-use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -52,21 +52,6 @@ const DOUBTED: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(300)
 /// The pause of a task that got no answer while others do; it doubles with each further one, up to the longest.
 const UNANSWERED: Duration = Duration::from_secs(60);
 const LONGEST_UNANSWERED: Duration = Duration::from_secs(1_800);
-
-/// What became of a gap. Names are those of streams; types where they are impossible.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
-    /// Requests made for it.
-    pub requests: u64,
-    /// How many streams missed nothing.
-    pub unaffected: u64,
-    /// Streams of which everything that was missing is on disk, and how many objects that is.
-    pub complete: BTreeMap<String, u64>,
-    /// Streams of which some may still be missing, and how many objects are on disk.
-    pub partial: BTreeMap<String, u64>,
-    /// Types of which the exchange keeps nothing.
-    pub impossible: BTreeSet<String>,
-}
 
 /// One gap of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +97,7 @@ pub type Written = BTreeMap<u64, u64>;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// Put on record what became of a gap.
-    Report(u64, Report),
+    Report(u64, HealReport),
     /// Look at what the tape has of this task; then [`Plan::looked`], or [`Plan::look_failed`].
     Look(Task),
     /// Ask the exchange for this task; then [`Plan::done`], or [`Plan::put_back`].
@@ -128,7 +113,7 @@ pub struct Plan {
     tasks: BTreeMap<(StreamKey, u64), (State, Task)>,
     order: BTreeSet<(State, (StreamKey, u64))>,
     tasks_made: u64,
-    reports: VecDeque<(u64, Report)>,
+    reports: VecDeque<(u64, HealReport)>,
     held_until: Option<Stamp>,
     /// What begins before is given up.
     doubtful_until: Stamp,
@@ -137,7 +122,7 @@ pub struct Plan {
 #[derive(Debug)]
 struct Pending {
     tasks: usize,
-    report: Report,
+    report: HealReport,
 }
 
 /// In this order: what may be looked at comes before what is asked.
@@ -193,7 +178,7 @@ impl Plan {
         let (possible, impossible): (Vec<_>, Vec<_>) =
             streams.into_iter().partition(|stream| healable(stream).is_some());
         let impossible = impossible.into_iter().map(|stream| stream.kind().to_owned()).collect();
-        let report = Report { impossible, ..Report::default() };
+        let report = HealReport { impossible, ..HealReport::default() };
         self.gaps.insert(gap.id, Pending { tasks: possible.len(), report });
         self.report_if_done(gap.id);
         for stream in possible {

@@ -1,9 +1,10 @@
 //! What the recorder's own events tell of gaps. Pure.
 
 use crate::clock::Stamp;
+use crate::tape::event::Event;
+use crate::tape::gap::GapRecord;
+use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
-use serde::Deserialize;
-use std::borrow::Cow;
 
 /// A gap as it is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,38 +32,19 @@ pub enum Told {
     WentBack(Stamp),
 }
 
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    id: Option<u64>,
-    gap: Option<u64>,
-    from: Option<u64>,
-    to: Option<u64>,
-    before: Option<u64>,
-    after: Option<u64>,
-    #[serde(default, borrow)]
-    streams: Vec<Cow<'a, str>>,
-}
+/// The events that tell of gaps.
+const OF_INTEREST: [&str; 4] = ["gap", "healed", "clock_step", "started"];
 
 /// Reads a line of `recorder.jsonl`; `None` where it tells nothing of gaps.
 pub fn parse(line: &[u8]) -> Option<Told> {
-    // Of the thousands of lines that a rotation brings most need not be understood.
-    let of_interest = ["gap", "healed", "clock_step", "started"].map(|name| format!("\"event\":\"{name}\""));
-    let is_of_interest = |name: &String| memchr::memmem::find(line, name.as_bytes()).is_some();
-    let event: Event<'_> = of_interest.iter().any(is_of_interest).then(|| serde_json::from_slice(line).ok())??;
-    match &*event.event {
-        "gap" => {
-            let [from, to] = [event.from?, event.to?].map(Stamp::from_micros);
-            let streams = event.streams.iter().filter_map(|name| StreamKey::from_stem(name)).collect();
-            Some(Told::Gap(Gap { id: event.id?, from: from?, to: to?, streams }))
+    match Record::parse_if(&OF_INTEREST, line)?.event? {
+        Event::Gap(GapRecord { id, from, to, streams, .. }) => {
+            let streams = streams.iter().filter_map(|name| StreamKey::from_stem(name)).collect();
+            Some(Told::Gap(Gap { id, from, to, streams }))
         }
-        "healed" => event.gap.map(Told::Healed),
-        "started" => Some(Told::Started),
-        "clock_step" => event
-            .before
-            .filter(|before| event.after.is_some_and(|after| after <= *before))
-            .map(|before| Told::WentBack(Stamp::from_micros(before).unwrap_or_default())),
+        Event::Healed { gap, .. } => Some(Told::Healed(gap)),
+        Event::Started { .. } => Some(Told::Started),
+        Event::ClockStep { before, after, .. } => (after <= before).then_some(Told::WentBack(before)),
         _ => None,
     }
 }
@@ -78,7 +60,7 @@ mod tests {
         let streams = vec![StreamKey::from_stem("KRW-BTC_trade").unwrap()];
         assert_eq!(parse(line), Some(Told::Gap(Gap { id: 9, from: stamp(5), to: stamp(8), streams })));
         assert_eq!(parse(br#"{"ts_recv":9,"type":"recorder","event":"healed","gap":9}"#), Some(Told::Healed(9)));
-        let step = |after: u64| format!(r#"{{"event":"clock_step","before":7,"after":{after},"epoch":1}}"#);
+        let step = |after: u64| format!(r#"{{"ts_recv":9,"event":"clock_step","before":7,"after":{after},"epoch":1}}"#);
         assert_eq!(parse(step(5).as_bytes()), Some(Told::WentBack(stamp(7))));
         assert_eq!(parse(step(9).as_bytes()), None);
         assert_eq!(parse(br#"{"ts_recv":9,"type":"recorder","event":"live","cause":"\"event\":\"gap\""}"#), None);

@@ -9,7 +9,7 @@ use super::displaced::{Displaced, NameWatch, save};
 use super::handover::Handover;
 use crate::clock::Stamp;
 use crate::files::{Files, StorageError};
-use crate::recording::rotation::{Reason, Rotation};
+use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::segment::{Finished, Segment};
 use crate::tape::line;
@@ -17,6 +17,7 @@ use crate::tape::manifest::Origins;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
 use crate::upbit::feed::{Feed, PerFeed};
 use std::collections::BTreeMap;
 use std::io;
@@ -44,7 +45,7 @@ pub(super) struct ActiveFiles {
     pending: Vec<StreamId>,
     pending_bytes: usize,
     /// Streams to be rotated when nothing more urgent waits.
-    due: BTreeMap<StreamId, Reason>,
+    due: BTreeMap<StreamId, RotationReason>,
     unsynced: Vec<StreamId>,
     spare: Vec<Vec<u8>>,
 }
@@ -263,7 +264,7 @@ impl ActiveFiles {
     /// Notes what a feed's streams answer to from here on; segments that answer to something else become due.
     pub(super) fn describe(&mut self, feed: Feed, origins: &Arc<Origins>) {
         self.origins[feed] = origins.clone();
-        self.make_due(Reason::Subscription, |segment| {
+        self.make_due(RotationReason::Subscription, |segment| {
             let name = segment.name();
             name.feed == feed && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
         });
@@ -272,11 +273,11 @@ impl ActiveFiles {
     /// Makes the segments due whose period is over at `stamp`.
     pub(super) fn tick(&mut self, stamp: Stamp) {
         let rotation = self.rotation;
-        self.make_due(Reason::Interval, |segment| rotation.is_over(segment.name().first, stamp));
+        self.make_due(RotationReason::Interval, |segment| rotation.is_over(segment.name().first, stamp));
     }
 
     /// Makes the streams due whose segment `is_due`. They are rotated between frames, so that none has to wait long.
-    pub(super) fn make_due(&mut self, reason: Reason, is_due: impl Fn(&Segment) -> bool) {
+    pub(super) fn make_due(&mut self, reason: RotationReason, is_due: impl Fn(&Segment) -> bool) {
         for (index, stream) in self.streams.iter().enumerate() {
             if stream.segment.as_ref().is_some_and(&is_due) {
                 self.due.entry(StreamId::at(index)).or_insert(reason);
@@ -291,18 +292,18 @@ impl ActiveFiles {
         Ok(true)
     }
 
-    fn reason_to_rotate(&self, id: StreamId, stamp: Stamp) -> Option<Reason> {
+    fn reason_to_rotate(&self, id: StreamId, stamp: Stamp) -> Option<RotationReason> {
         let segment = self.streams[id.index()].segment.as_ref()?;
         if self.rotation.is_over(segment.name().first, stamp) {
-            Some(Reason::Interval)
+            Some(RotationReason::Interval)
         } else if self.rotation.is_full(segment.bytes()) {
-            Some(Reason::Size)
+            Some(RotationReason::Size)
         } else {
             self.due.get(&id).copied()
         }
     }
 
-    fn rotate(&mut self, id: StreamId, reason: Reason) -> Result<(), StorageError> {
+    fn rotate(&mut self, id: StreamId, reason: RotationReason) -> Result<(), StorageError> {
         self.write_out_stream(id)?;
         if self.save_displaced(id)? {
             return Ok(());
@@ -375,7 +376,7 @@ impl ActiveFiles {
         self.due.remove(&id);
         if let (Some(segment), Some(copy)) = (self.streams[id.index()].segment.take(), saved.copy) {
             let finished = Finished { name: copy.name, bytes: Some(copy.bytes), ..segment.finish() };
-            self.handover.end(Reason::Displaced, finished);
+            self.handover.end(RotationReason::Displaced, finished);
         }
         self.watch.add(saved.displaced);
         Ok(true)

@@ -2,9 +2,9 @@
 
 use crate::batch::Batch;
 use crate::clock::Stamp;
-use crate::recording::rotation::Reason;
 use crate::recording::router::{NewStream, StreamId};
 use crate::tape::manifest::Origins;
+use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
 use std::sync::Arc;
 
@@ -44,11 +44,11 @@ pub enum EventObject {
     Text(String),
     /// Names the segments that have ended for a reason and are not on record yet; without any, there is no line. The
     /// journal keeps the names until then, so that they are on record in the epoch in which the segments ended.
-    Ended(Reason, MakeEvent),
+    Ended(RotationReason, MakeEvent),
 }
 
 /// Makes the object of the event that names ended segments.
-pub type MakeEvent = fn(Reason, Vec<String>) -> String;
+pub type MakeEvent = fn(RotationReason, Vec<String>) -> String;
 
 impl From<String> for EventObject {
     fn from(text: String) -> Self {

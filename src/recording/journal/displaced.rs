@@ -18,13 +18,13 @@ use crate::files::{AppendFile, Root, StorageError};
 use crate::recording::archive::free_name;
 use crate::recording::quarantine;
 use crate::recording::segment::{Finished, Segment, Unsynced};
+use crate::tape::event::Event;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::Displacement;
 use crate::upbit::feed::Feed;
-use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,31 +36,11 @@ const ROUND: Duration = Duration::from_secs(60);
 /// The distance of two stamps in a row.
 const MICROSECOND: Duration = Duration::from_micros(1);
 
-/// What happened to a file behind our back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Displacement {
-    /// Nothing has its name, and the file none.
-    Removed,
-    /// Nothing has its name, and the file another one.
-    Renamed,
-    /// Another file has its name.
-    Replaced,
-    /// It is shorter than what was written.
-    Truncated,
-    /// It is longer than what was written.
-    Grown,
-}
-
-impl fmt::Display for Displacement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Removed => "removed",
-            Self::Renamed => "renamed",
-            Self::Replaced => "replaced",
-            Self::Truncated => "truncated",
-            Self::Grown => "written to by others",
-        })
+/// What happened to the file, for people.
+pub fn shown(what: Displacement) -> &'static str {
+    match what {
+        Displacement::Grown => "written to by others",
+        _ => what.as_str(),
     }
 }
 
@@ -81,6 +61,16 @@ pub struct Displaced {
     pub held: Option<[Stamp; 2]>,
     /// What is not to be relied on.
     pub doubt: Option<Doubt>,
+}
+
+impl From<&Displaced> for Event {
+    fn from(displaced: &Displaced) -> Self {
+        let Displaced { file, what, saved, kept, held, .. } = displaced;
+        let [from, to] = held.map_or([None; 2], |held| held.map(Some));
+        let text = |path: &PathBuf| path.display().to_string();
+        let (file, kept) = (text(file), kept.as_ref().map(text));
+        Self::Displaced { file, what: (*what).into(), saved: saved.clone(), kept, from, to }
+    }
 }
 
 /// An interval of a stream, both ends excluded, in the epoch of the segment.
@@ -119,15 +109,15 @@ impl Displaced {
 
     /// Says it once: with the data directory, which was told of, all its files went.
     fn log(&self, with_all: bool) {
-        let (file, what, saved) = (self.file.display(), self.what, self.saved.as_deref());
+        let (file, what, saved) = (self.file.display(), shown(self.what), self.saved.as_deref());
         let kept = self.kept.as_ref().map(|kept| kept.display().to_string());
         match self.doubt.filter(|doubt| doubt.is_lost) {
-            None if with_all => tracing::debug!(%file, %what, saved, "saved"),
+            None if with_all => tracing::debug!(%file, what, saved, "saved"),
             None => {
-                tracing::warn!(%file, %what, saved, kept, "not in its place while it is written: all of it is saved, and a new file goes on")
+                tracing::warn!(%file, what, saved, kept, "not in its place while it is written: all of it is saved, and a new file goes on")
             }
             Some(Doubt { from, to, .. }) => {
-                tracing::warn!(%file, %what, saved, kept, %from, %to, "not in its place while it is written: a part is lost, and a new file goes on");
+                tracing::warn!(%file, what, saved, kept, %from, %to, "not in its place while it is written: a part is lost, and a new file goes on");
             }
         }
     }

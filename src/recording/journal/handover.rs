@@ -3,9 +3,9 @@
 use crate::files::open::Obstacle;
 use crate::files::{Files, StorageError};
 use crate::recording::quarantine::clear_directories;
-use crate::recording::rotation::Reason;
 use crate::recording::segment::Finished;
 use crate::recording::sync::SyncJob;
+use crate::tape::words::RotationReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub(super) struct Handover {
     /// What the next sync has to make durable.
     pub(super) sync: SyncJob,
     /// The names of segments that ended and are not on record yet.
-    pub(super) ended: BTreeMap<Reason, Vec<String>>,
+    pub(super) ended: BTreeMap<RotationReason, Vec<String>>,
     /// How many have ended since this was last asked.
-    pub(super) ended_since: BTreeMap<Reason, usize>,
+    pub(super) ended_since: BTreeMap<RotationReason, usize>,
     directories: BTreeSet<PathBuf>,
 }
 
@@ -38,7 +38,7 @@ impl Handover {
     }
 
     /// A segment is in the archive, and waits for the sync and for its compression.
-    pub(super) fn end(&mut self, reason: Reason, finished: Finished) {
+    pub(super) fn end(&mut self, reason: RotationReason, finished: Finished) {
         self.ended.entry(reason).or_default().push(finished.name.plain_name());
         *self.ended_since.entry(reason).or_default() += 1;
         self.sync.finished.push(finished);

@@ -16,7 +16,7 @@ mod salvage;
 
 pub use command::{ClockStep, EventObject, JournalCommand, MakeEvent, Routed};
 
-use super::rotation::{Reason, Rotation};
+use super::rotation::Rotation;
 use super::router::StreamId;
 use super::segment::{Finished, Segment};
 use super::sync::SyncJob;
@@ -24,6 +24,7 @@ use crate::batch::Entry;
 use crate::clock::Stamp;
 use crate::files::{Files, StorageError};
 use crate::tape::line;
+use crate::tape::words::RotationReason;
 use active::ActiveFiles;
 use displaced::Displaced;
 use std::collections::BTreeMap;
@@ -138,7 +139,7 @@ impl Journal {
 
     /// How many segments have ended since the last call, by reason. [`EventObject::Ended`] puts their names on record, the
     /// step those that it has ended.
-    pub fn take_ended(&mut self) -> BTreeMap<Reason, usize> {
+    pub fn take_ended(&mut self) -> BTreeMap<RotationReason, usize> {
         std::mem::take(&mut self.active.handover.ended_since)
     }
 
@@ -150,7 +151,7 @@ impl Journal {
             JournalCommand::Missed(id, objects) => return self.append_missed(*id, objects, &mut done.lines),
             JournalCommand::Describe(feed, origins) => self.active.describe(*feed, origins),
             JournalCommand::Tick { stamp, .. } => self.active.tick(*stamp),
-            JournalCommand::Rotate => self.active.make_due(Reason::Requested, |_| true),
+            JournalCommand::Rotate => self.active.make_due(RotationReason::Requested, |_| true),
             JournalCommand::CheckNames => return self.check_all(),
             JournalCommand::Step(step) => return self.begin_epoch(step, &mut done.lines),
         }
@@ -205,11 +206,11 @@ impl Journal {
     fn begin_epoch(&mut self, step: &ClockStep, done: &mut usize) -> Result<(), StorageError> {
         if *done == 0 {
             self.active.epoch = step.epoch;
-            self.active.make_due(Reason::Clock, |_| true);
+            self.active.make_due(RotationReason::Clock, |_| true);
             while self.rotate_one()? {}
             // All that has ended and is not on record yet: a later event would name it in the wrong epoch.
             let ended = self.active.handover.ended.values().flatten().cloned().collect();
-            let rotated = (step.rotated)(Reason::Clock, ended);
+            let rotated = (step.rotated)(RotationReason::Clock, ended);
             self.active.append(step.recorder, step.first, &|line, stamp| {
                 line::object(line, stamp, step.event.as_bytes());
                 line::object(line, step.second, rotated.as_bytes());

@@ -138,12 +138,12 @@ fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
     scene.run();
     let rotated: Vec<_> = std::mem::take(&mut scene.journal.active.handover.ended).into_iter().collect();
     let names = |micros: &str| vec![format!("KRW-BTC_trade.19700101T0000{micros}Z.jsonl")];
-    assert_eq!(rotated, [(Reason::Interval, names("00.000001"))]);
+    assert_eq!(rotated, [(RotationReason::Interval, names("00.000001"))]);
     scene.frame(MINUTE + 2, &trade(5));
     scene.frame(MINUTE + 3, &trade(6));
     scene.run();
     let rotated: Vec<_> = std::mem::take(&mut scene.journal.active.handover.ended).into_iter().collect();
-    assert_eq!(rotated, [(Reason::Size, vec!["KRW-BTC_trade.19700101T000100.000000Z.jsonl".to_owned()])]);
+    assert_eq!(rotated, [(RotationReason::Size, vec!["KRW-BTC_trade.19700101T000100.000000Z.jsonl".to_owned()])]);
     assert_eq!(scene.lines("KRW-BTC_trade").1, 3);
 }
 
@@ -167,13 +167,15 @@ fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
     (0..3).for_each(|number| scene.frame(1 + number, &trade(0)));
     scene.run();
     let stamp = |micros| Stamp::from_micros(micros).unwrap();
-    let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
-    let event = Event::ClockStep { before: 3, after: 1, epoch: 1, missing_since: BTreeMap::new() }.to_json();
+    let rotated =
+        |reason: RotationReason, segments| Event::Rotated { reason: reason.into(), segments, epoch: None }.to_json();
+    let event =
+        Event::ClockStep { before: stamp(3), after: stamp(1), epoch: 1, missing_since: BTreeMap::new() }.to_json();
     let recorder = scene.router.recorder();
     let step = ClockStep { epoch: 1, recorder, first: stamp(1), event, second: stamp(2), rotated };
     scene.orders.push(JournalCommand::Step(step));
     // What was on its way meanwhile finds nothing left to tell.
-    scene.orders.push(JournalCommand::Event(recorder, stamp(3), EventObject::Ended(Reason::Size, rotated)));
+    scene.orders.push(JournalCommand::Event(recorder, stamp(3), EventObject::Ended(RotationReason::Size, rotated)));
     scene.run();
     let written = std::fs::read_to_string(scene.path("recorder.jsonl")).unwrap();
     let [_, told] = written.lines().collect::<Vec<_>>()[..] else { panic!("{written}") };
@@ -199,7 +201,7 @@ fn a_changed_subscription_ends_the_segment_before_its_first_line() {
     scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Simple)));
     scene.frame(3, &trade(2));
     scene.run();
-    assert_eq!(scene.journal.take_ended(), BTreeMap::from([(Reason::Subscription, 1)]));
+    assert_eq!(scene.journal.take_ended(), BTreeMap::from([(RotationReason::Subscription, 1)]));
     let job = scene.journal.take_sync_job().unwrap();
     assert_eq!(job.finished[0].origin.as_ref().unwrap().format, Format::Default);
     assert_eq!(std::fs::read_to_string(scene.path("KRW-BTC_trade.jsonl")).unwrap().lines().count(), 1);

@@ -5,6 +5,7 @@ use crate::files::{Files, StorageError, append_all};
 use crate::recording::archive::free_name;
 use crate::recording::seal::tally::Checksum;
 use crate::recording::seal::torn::copy_path;
+use crate::tape::event::Event;
 use crate::tape::line;
 use crate::tape::manifest::TornLine;
 use crate::tape::segment_name;
@@ -20,6 +21,13 @@ pub struct Torn {
     pub file: PathBuf,
     /// Where in it, and what.
     pub line: TornLine,
+}
+
+impl From<Torn> for Event {
+    fn from(torn: Torn) -> Self {
+        let Torn { file, line: TornLine { offset, length, sha256 } } = torn;
+        Self::Recovered { file: file.display().to_string(), offset, length, sha256 }
+    }
 }
 
 pub(super) struct Mender<'a> {

@@ -10,12 +10,13 @@ use super::past::manifest;
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, StorageError};
-use crate::recording::rotation::Reason;
+use crate::tape::event::Event;
+use crate::tape::record::Record;
 use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -112,37 +113,29 @@ struct Told {
     ended: BTreeMap<String, (String, bool)>,
 }
 
-#[derive(Deserialize)]
-struct Event {
-    event: String,
-    epoch: Option<u64>,
-    before: Option<u64>,
-    after: Option<u64>,
-    reason: Option<Reason>,
-    #[serde(default)]
-    segments: Vec<String>,
-}
-
 impl Told {
     fn read(&mut self, name: &str, content: impl Read) {
         let (mut is_first, mut went_back) = (true, false);
         let mut lines = Lines::new(content, LONGEST_OWN);
         while let Ok(Some(line)) = lines.next_line() {
-            let event = serde_json::from_slice::<Event>(line).ok();
             let is_first = std::mem::take(&mut is_first);
-            let Some(Event { event, epoch, before, after, reason, mut segments }) = event else { continue };
-            segments.retain(|segment| segment.starts_with("recorder."));
-            match (&*event, epoch, reason) {
-                ("started" | "clock_step", Some(epoch), _) if is_first => {
+            match Record::parse(line).and_then(|record| record.event) {
+                Some(Event::Started { epoch: Some(epoch), .. }) if is_first => {
                     self.epochs.insert(name.to_owned(), epoch);
-                    went_back = event == "clock_step" && before >= after;
                 }
-                ("rotated", Some(epoch), _) => {
-                    self.epochs.extend(segments.into_iter().map(|segment| (segment, epoch)));
+                Some(Event::ClockStep { epoch, before, after, .. }) if is_first => {
+                    self.epochs.insert(name.to_owned(), epoch);
+                    went_back = before >= after;
                 }
-                ("rotated", None, Some(reason)) => {
-                    let by = (name.to_owned(), went_back && reason == Reason::Clock);
-                    self.ended.extend(segments.into_iter().map(|segment| (segment, by.clone())));
+                Some(Event::Rotated { reason, mut segments, epoch }) => {
+                    segments.retain(|segment| segment.starts_with("recorder."));
+                    let by = (name.to_owned(), went_back && reason == RotationReason::Clock.into());
+                    for segment in segments {
+                        match epoch {
+                            Some(epoch) => _ = self.epochs.insert(segment, epoch),
+                            None => _ = self.ended.insert(segment, by.clone()),
+                        }
+                    }
                 }
                 _ => {}
             }

@@ -83,10 +83,9 @@ impl Past {
                 break;
             }
             for entry in manifest(files, &directory)? {
-                let (stream, last) = (StreamKey::from_stem(&entry.stream), Stamp::from_micros(entry.last));
-                if let (Some(stream), Some(last)) = (stream, last) {
+                if let Some(stream) = StreamKey::from_stem(&entry.stream) {
                     found = found.max(Some(entry.epoch).filter(|_| self.is_proof(feed, &stream)));
-                    self.note(entry.epoch, feed, &stream, last);
+                    self.note(entry.epoch, feed, &stream, entry.last);
                 }
             }
         }

@@ -6,6 +6,7 @@ use crate::recording::journal::ClockStep;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::tape::event::Event;
+use crate::tape::words::RotationReason;
 
 #[tokio::test]
 async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_it() {
@@ -26,9 +27,14 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let opened = router.take_fresh().into_iter().map(JournalCommand::Open);
     let event = |micros| JournalCommand::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
     let tick = |micros| JournalCommand::Tick { stamp: stamp(micros), sync: Some(stamp(micros)) };
-    let rotated = |reason, segments| Event::Rotated { reason, segments, epoch: None }.to_json();
-    let event_of_step =
-        Event::ClockStep { before: 103, after: 50, epoch: 1, missing_since: std::collections::BTreeMap::new() };
+    let rotated =
+        |reason: RotationReason, segments| Event::Rotated { reason: reason.into(), segments, epoch: None }.to_json();
+    let event_of_step = Event::ClockStep {
+        before: stamp(103),
+        after: stamp(50),
+        epoch: 1,
+        missing_since: std::collections::BTreeMap::new(),
+    };
     let step =
         ClockStep { epoch: 1, recorder, first: stamp(50), event: event_of_step.to_json(), second: stamp(51), rotated };
     let phases: [Vec<JournalCommand>; 3] = [

@@ -136,7 +136,7 @@ fn archived(
     let segments = found.into_iter().filter_map(|name| {
         let file = name.sealed().file_name()?.to_str()?.to_owned();
         let entry = entries.get(&file);
-        let ends_too_early = entry.is_some_and(|entry| entry.last < stamps.start().as_micros());
+        let ends_too_early = entry.is_some_and(|entry| entry.last < *stamps.start());
         let listed = entry.map(|entry| entry.bytes);
         (!ends_too_early).then(|| Segment::Archived { disk: disk.clone(), name, listed })
     });

@@ -4,7 +4,8 @@ use super::rig::*;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use upbit_recorder::connection::{Notice, Stage};
+use upbit_recorder::connection::Notice;
+use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::refusal::Objection;
 
 const ERROR: &str = r#"{"error":{"name":"WRONG_FORMAT","message":"Format is incorrect."}}"#;

@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::time::advance;
 use tokio_tungstenite::tungstenite::Message;
 use upbit_recorder::clock::{Instant, Moment};
-use upbit_recorder::connection::{Notice, PauseCause, Stage};
+use upbit_recorder::connection::Notice;
+use upbit_recorder::tape::words::{PauseCause, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,8 @@ use futures_util::SinkExt;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
-use upbit_recorder::connection::{Notice, Stage, What};
+use upbit_recorder::connection::{Notice, What};
+use upbit_recorder::tape::words::Stage;
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_tiny_frames_arrives_whole_and_in_bounded_batches() {

@@ -15,8 +15,9 @@ use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, sleep_until};
 use upbit_recorder::config::{self, ConnectionConfig, Sources, Url};
 use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{Delivery, Notice, Stage, What};
+use upbit_recorder::connection::{Delivery, Notice, What};
 use upbit_recorder::net::{Dial, DialError, Opened};
+use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 

@@ -11,7 +11,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use upbit_recorder::clock::{Clock, Stamp, sleep_until};
 use upbit_recorder::config::ConnectionConfig;
-use upbit_recorder::connection::{Notice, PauseCause, Stage, What};
+use upbit_recorder::connection::{Notice, What};
+use upbit_recorder::tape::words::{PauseCause, Stage, SubscribeReason};
 use upbit_recorder::upbit::refusal::Objection;
 
 #[tokio::test(start_paused = true)]
@@ -23,7 +24,7 @@ async fn it_connects_asks_and_is_live_with_the_first_data() {
     assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });
     assert_eq!(rig.notice().await, Notice::Connected { attempt: 1, address: "pipe".into() });
     let standing = Arc::new(request(&["KRW-BTC"]));
-    assert_eq!(rig.notice().await, Notice::Subscribed { request: asked, standing, reason: "connected" });
+    assert_eq!(rig.notice().await, Notice::Subscribed { request: asked, standing, reason: SubscribeReason::Connected });
 
     server.send(Message::text(r#"{"status":"UP"}"#)).await.unwrap();
     assert_eq!(rig.objects().await, [r#"{"status":"UP"}"#]);
@@ -266,7 +267,7 @@ async fn a_changed_request_replaces_the_standing_one_and_waits_for_a_socket_that
     assert_eq!(text_frame(&mut server).await, "PING");
     rig.requests.send(request(&["KRW-BTC", "KRW-ETH"])).unwrap();
     assert!(text_frame(&mut server).await.contains(r#""codes":["KRW-BTC","KRW-ETH"]"#));
-    assert!(matches!(rig.notice().await, Notice::Subscribed { reason: "changed", .. }));
+    assert!(matches!(rig.notice().await, Notice::Subscribed { reason: SubscribeReason::Changed, .. }));
     drop(server);
     rig.lost().await;
     rig.requests.send(request(&["KRW-XRP"])).unwrap();

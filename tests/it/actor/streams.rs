@@ -3,7 +3,8 @@
 use super::rig::*;
 use std::time::Duration;
 use upbit_recorder::connection::session::Settings;
-use upbit_recorder::connection::{Notice, Stage, Suspect, What};
+use upbit_recorder::connection::{Notice, Suspect, What};
+use upbit_recorder::tape::words::{Stage, SubscribeReason};
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
 
@@ -100,7 +101,7 @@ async fn a_trade_stream_that_goes_mute_is_asked_for_again_and_then_left() {
     let [Suspect { stream, since }] = &streams[..] else { panic!("one stream: {streams:?}") };
     assert_eq!(stream, "KRW-BTC_trade");
     assert!(*since <= begin && (35..=37).contains(&(rig.clock.now() - begin).as_secs()));
-    assert!(matches!(notice(&mut rig).await, Notice::Subscribed { reason: "stale", .. }));
+    assert!(matches!(notice(&mut rig).await, Notice::Subscribed { reason: SubscribeReason::Stale, .. }));
     let Notice::Lost { stage, cause, retry_at, .. } = notice(&mut rig).await else { panic!("not lost") };
     assert_eq!((stage, &*cause), (Stage::Live, "streams went mute and stayed so"));
     assert!(retry_at.is_some());

@@ -91,7 +91,7 @@ fn a_whole_day_is_exact_and_what_is_missing_is_told_until_it_is_healed() {
     let mut lines: Vec<String> = recorded(trades).into_iter().filter(|line| !is_held(&line)).collect();
     lines.push(lines[7].clone());
     write(&data_dir, "KRW-BTC_trade", &lines);
-    let gap = json!({"ts_recv": 1, "type": "recorder", "event": "gap", "id": 17, "kind": "disconnected",
+    let gap = json!({"ts_recv": 1, "type": "recorder", "event": "gap", "id": 17, "connection": "public", "kind": "disconnected", "cause": "x",
         "from": gone * MINUTE * 1_000, "to": (gone + 1) * MINUTE * 1_000, "streams": ["KRW-BTC_trade"]});
     let stamp = Clock::start().stamp();
     let gap = gap.to_string().replacen("{", &format!("{{\"ts_recv\":{stamp},"), 1).replace(",\"ts_recv\":1,", ",");

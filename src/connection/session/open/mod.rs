@@ -20,7 +20,7 @@ pub(super) use quiet::Quiet;
 
 use super::watch::StreamWatchdog;
 use crate::clock::{Instant, Moment};
-use crate::connection::PauseCause;
+use crate::tape::words::PauseCause;
 use std::time::Duration;
 
 /// How long one message may take from its first byte to its last: 4 MiB in this time is 3.4 Mbit/s, while the exchange's

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::clock::{Instant, Moment};
-use crate::connection::PauseCause;
+use crate::tape::words::PauseCause;
 use std::time::Duration;
 
 /// Pauses shorter than this are not noted: they cannot be told from the machine being busy.

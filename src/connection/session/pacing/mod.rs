@@ -10,4 +10,4 @@ pub(super) use auxiliary::{Auxiliaries, Said};
 pub(super) use backoff::{Backoff, jittered};
 pub use budget::ConnectBudget;
 pub(super) use budget::MessageBudget;
-pub(super) use outbox::{Message, Outbox, Reason};
+pub(super) use outbox::{Message, Outbox};

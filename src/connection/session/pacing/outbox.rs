@@ -9,28 +9,7 @@
 
 use super::budget::MessageBudget;
 use crate::clock::Instant;
-
-/// Why a request is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::connection::session) enum Reason {
-    /// The connection is new.
-    Connected,
-    /// What is wanted changed.
-    Changed,
-    /// Streams went mute.
-    Stale,
-}
-
-impl Reason {
-    /// As it stands in the event.
-    pub(in crate::connection::session) fn as_str(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Changed => "changed",
-            Self::Stale => "stale",
-        }
-    }
-}
+use crate::tape::words::SubscribeReason;
 
 /// A message whose turn has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +17,7 @@ pub(in crate::connection::session) enum Message {
     /// A ping frame.
     Ping,
     /// The standing request.
-    Request(Reason),
+    Request(SubscribeReason),
     /// The text `PING`, which switches the exchange's status messages on.
     Switch,
     /// The question what is subscribed.
@@ -49,7 +28,7 @@ pub(in crate::connection::session) enum Message {
 #[derive(Debug, Default)]
 pub(in crate::connection::session) struct Outbox {
     ping: bool,
-    request: Option<Reason>,
+    request: Option<SubscribeReason>,
     switch: bool,
     list: bool,
     not_before: Option<Instant>,
@@ -120,14 +99,14 @@ mod tests {
         let mut outbox = Outbox::default();
         // The budget of the connection before is used up, and a ping falls due whenever a token comes back.
         while budget.take(now).is_ok() {}
-        outbox.push(Message::Request(Reason::Connected));
+        outbox.push(Message::Request(SubscribeReason::Connected));
         let mut sent = None;
         while sent.is_none() {
             outbox.push(Message::Ping);
             sent = outbox.poll(&mut budget, now);
             now = outbox.deadline().unwrap_or(now);
         }
-        assert_eq!(sent, Some(Message::Request(Reason::Connected)));
+        assert_eq!(sent, Some(Message::Request(SubscribeReason::Connected)));
     }
 
     #[test]
@@ -136,10 +115,10 @@ mod tests {
         let mut budget = MessageBudget::new(5, 100, now);
         let mut outbox = Outbox::default();
         outbox.push(Message::Switch);
-        outbox.push(Message::Request(Reason::Connected));
-        outbox.push(Message::Request(Reason::Changed));
+        outbox.push(Message::Request(SubscribeReason::Connected));
+        outbox.push(Message::Request(SubscribeReason::Changed));
         outbox.push(Message::Ping);
-        assert_eq!(outbox.poll(&mut budget, now), Some(Message::Request(Reason::Changed)));
+        assert_eq!(outbox.poll(&mut budget, now), Some(Message::Request(SubscribeReason::Changed)));
         assert_eq!(outbox.poll(&mut budget, now), Some(Message::Ping));
         assert_eq!(outbox.poll(&mut budget, now), None);
         now = outbox.deadline().unwrap();

@@ -208,7 +208,7 @@ fn an_unreadable_feed_is_left_and_told_once() {
         .iter()
         .filter_map(|event| match event {
             Notice::Stale { .. } => Some("stale"),
-            Notice::Subscribed { reason: "stale", .. } => Some("again"),
+            Notice::Subscribed { reason: SubscribeReason::Stale, .. } => Some("again"),
             Notice::Unreadable { .. } => Some("unreadable"),
             Notice::Lost { stage: Stage::Live, .. } => Some("lost"),
             _ => None,

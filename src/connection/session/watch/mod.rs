@@ -21,10 +21,10 @@ mod staleness;
 mod streams;
 mod unreadable;
 
-use super::pacing::Reason;
 use crate::batch::{Batch, DataSpan, Entry};
 use crate::clock::Instant;
 use crate::connection::Notice;
+use crate::tape::words::SubscribeReason;
 use crate::upbit::listing::{Difference, Listing, stream_name};
 use crate::upbit::subscription::Request;
 use escalation::{AFTER_ASKING, Escalation};
@@ -119,8 +119,13 @@ impl StreamWatchdog {
     }
 
     /// The request was handed to the socket. One that is repeated for mute streams has them reported already.
-    pub(in crate::connection::session) fn handle_requested(&mut self, now: Instant, request: &Request, reason: Reason) {
-        if reason != Reason::Stale {
+    pub(in crate::connection::session) fn handle_requested(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        reason: SubscribeReason,
+    ) {
+        if reason != SubscribeReason::Stale {
             self.silence = Silence::new(request, now + self.first_frame_timeout);
         }
         self.staleness.handle_requested(now, request);

@@ -51,7 +51,7 @@ fn ask(plan: &mut Plan, now: Stamp) -> Task {
     }
 }
 
-fn report(plan: &mut Plan, now: Stamp) -> (u64, Report) {
+fn report(plan: &mut Plan, now: Stamp) -> (u64, HealReport) {
     match plan.next(now) {
         Next::Report(gap, report) => (gap, report),
         other => panic!("no report: {other:?}"),
@@ -63,7 +63,7 @@ fn what_cannot_be_healed_is_reported_at_once_and_costs_nothing() {
     let gap = gap(0, 10, &["KRW-BTC_orderbook", "KRW-ETH_orderbook", "KRW-BTC_ticker", "myOrder"]);
     let mut plan = plan(std::slice::from_ref(&gap));
     let impossible = ["orderbook", "ticker", "myOrder"].map(str::to_owned).into();
-    assert_eq!(report(&mut plan, at(10)), (gap.id, Report { impossible, ..Report::default() }));
+    assert_eq!(report(&mut plan, at(10)), (gap.id, HealReport { impossible, ..HealReport::default() }));
     assert_eq!(plan.next(at(10)), Next::Wait(None));
 }
 
@@ -75,7 +75,7 @@ fn a_stream_is_looked_at_when_it_has_settled_and_not_asked_about_if_nothing_was_
     let task = look(&mut plan, at(15));
     let shown = evidence(&task, 3, Some((at(10), true)));
     plan.looked(task, &shown, at(15));
-    assert_eq!(report(&mut plan, at(15)), (gap.id, Report { unaffected: 1, ..Report::default() }));
+    assert_eq!(report(&mut plan, at(15)), (gap.id, HealReport { unaffected: 1, ..HealReport::default() }));
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn gaps_close_together_are_asked_about_once_and_each_gets_its_own() {
     assert_eq!([5, 25, 15].map(|second| task.gap_of(millis(second))), [gaps[0].id, gaps[1].id, gaps[0].id]);
     task.requests = 2;
     plan.done(&task, End::Complete, &Written::from([(gaps[1].id, 7)]));
-    let first = Report { requests: 2, unaffected: 1, ..Report::default() };
+    let first = HealReport { requests: 2, unaffected: 1, ..HealReport::default() };
     assert_eq!(report(&mut plan, at(35)), (gaps[0].id, first));
     let complete = [("KRW-BTC_trade".to_owned(), 7)].into();
-    assert_eq!(report(&mut plan, at(35)), (gaps[1].id, Report { complete, ..Report::default() }));
+    assert_eq!(report(&mut plan, at(35)), (gaps[1].id, HealReport { complete, ..HealReport::default() }));
     assert_eq!(look(&mut plan, at(915)).from(), at(900));
 }
 
@@ -160,7 +160,7 @@ fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
         plan.look_failed(task, at(now));
     }
     let partial = [("KRW-BTC_trade".to_owned(), 0)].into();
-    assert_eq!(report(&mut plan, at(615)).1, Report { partial, ..Report::default() });
+    assert_eq!(report(&mut plan, at(615)).1, HealReport { partial, ..HealReport::default() });
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_doubted_answer_is_asked_for_again_over_ten_minutes_and_stays_partial() {
     }
     assert!(asked.len() >= 3 && now.since(asked[0]) >= Duration::from_secs(600), "{asked:?}");
     let partial = BTreeMap::from([("KRW-BTC_trade".to_owned(), 7)]);
-    assert_eq!(report(&mut plan, now), (gap.id, Report { partial, ..Report::default() }));
+    assert_eq!(report(&mut plan, now), (gap.id, HealReport { partial, ..HealReport::default() }));
 }
 
 #[test]

@@ -8,9 +8,9 @@ use crate::files::disk::Disk;
 use crate::files::faulty::{Call, Faulty};
 use crate::recording::journal::Journal;
 use crate::recording::journal::{JournalCommand, Routed};
-use crate::recording::rotation::Reason;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
+use crate::tape::words::RotationReason;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -121,7 +121,7 @@ fn a_file_that_is_removed_or_renamed_is_saved_whole() {
         assert_eq!(displaced.saved.as_deref(), Some("KRW-BTC_trade.19700101T000000.000010Z.jsonl"));
         let job = scene.journal.take_sync_job().unwrap();
         assert_eq!((job.finished.len(), job.finished[0].last), (1, stamp(39)));
-        assert_eq!(scene.journal.take_ended(), [(Reason::Displaced, 1)].into());
+        assert_eq!(scene.journal.take_ended(), [(RotationReason::Displaced, 1)].into());
     }
 }
 

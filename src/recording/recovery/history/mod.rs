@@ -2,12 +2,15 @@
 
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
+use crate::tape::event::Event;
+use crate::tape::gap::{GapKind, GapRecord};
 use crate::tape::manifest::Origins;
+use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
 use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::time::Duration;
@@ -95,36 +98,6 @@ pub struct Untold {
     pub to: Stamp,
 }
 
-/// The keys that matter here.
-#[derive(Deserialize)]
-struct Event {
-    ts_recv: u64,
-    event: String,
-    connection: Option<String>,
-    #[serde(default)]
-    connections: Vec<String>,
-    request: Option<String>,
-    #[serde(default)]
-    requests: BTreeMap<String, String>,
-    kind: Option<String>,
-    from: Option<u64>,
-    to: Option<u64>,
-    since: Option<u64>,
-    #[serde(default)]
-    last_data: Vec<u64>,
-    last: Option<u64>,
-    before: Option<u64>,
-    #[serde(default)]
-    streams: Vec<String>,
-    #[serde(default)]
-    missing_since: BTreeMap<String, u64>,
-    durable: Option<u64>,
-    epoch: Option<u64>,
-    reason: Option<String>,
-    #[serde(default)]
-    segments: Vec<String>,
-}
-
 impl History {
     /// Takes the events of one file in, which are of the time line `epoch` where that is known; files come oldest first.
     /// Lines that are none are passed over; what is longer than any of them makes the events incomplete.
@@ -132,12 +105,12 @@ impl History {
         let mut lines = Lines::new(source, LONGEST_OWN);
         let mut is_first = true;
         while let Some(line) = lines.next_line()? {
-            if let Ok(event) = serde_json::from_slice::<Event>(line) {
+            if let Some(record) = Record::parse(line) {
                 let is_new = epoch.filter(|epoch| std::mem::take(&mut is_first) && *epoch > self.epoch);
-                if let Some(epoch) = is_new.filter(|_| event.event != "clock_step") {
+                if let Some(epoch) = is_new.filter(|_| !matches!(record.event, Some(Event::ClockStep { .. }))) {
                     self.miss_step(epoch);
                 }
-                self.add(event);
+                self.add(record);
             }
         }
         if lines.too_long() > 0 {
@@ -185,106 +158,97 @@ impl History {
         start <= before && last <= before && (first < start || is_ahead || is_untold)
     }
 
-    fn add(&mut self, event: Event) {
-        let Some(stamp) = Stamp::from_micros(event.ts_recv) else { return };
+    fn add(&mut self, Record { stamp, event }: Record) {
         self.last = stamp;
-        let feed = event.connection.as_deref().and_then(tree_of);
-        if event.event == "gap" {
-            self.untold.retain(|untold| (Some(untold.feed), Some(untold.to.as_micros())) != (feed, event.to));
-        }
-        match (event.event.as_str(), feed) {
-            ("started", _) => {
-                if let Some(epoch) = event.epoch.filter(|epoch| *epoch > self.epoch) {
+        match event {
+            Some(Event::Started { connections, epoch, missing_since, .. }) => {
+                if let Some(epoch) = epoch.filter(|epoch| *epoch > self.epoch) {
                     self.miss_step(epoch);
                 }
                 (self.end, self.stepped_from) = (End::Died, None);
-                (self.missing_since, self.lost_since, self.is_down) =
-                    (PerFeed::default(), PerFeed::default(), PerFeed { public: true, private: true });
-                for (connection, since) in &event.missing_since {
-                    if let Some(feed) = tree_of(connection) {
-                        self.missing_since[feed] = Stamp::from_micros(*since);
-                    }
-                }
-                for feed in event.connections.iter().filter_map(|name| tree_of(name)) {
+                (self.lost_since, self.is_down) = (PerFeed::default(), PerFeed { public: true, private: true });
+                self.missing_since = PerFeed::from_fn(|feed| missing_since.get(&feed).copied());
+                for feed in connections {
                     self.wanted_since[feed].get_or_insert(stamp);
                 }
             }
-            ("subscribed", Some(feed)) => {
-                self.add_request(feed, stamp, event.request.as_deref().unwrap_or_default());
-            }
-            ("live", Some(feed)) => self.is_down[feed] = false,
-            ("lost", Some(feed)) => {
-                // As in the ledger: it begins at the last line, not before the end of the gap before it, and not while
-                // one is open.
-                let since = event.last.and_then(Stamp::from_micros).max(self.gaps_until[feed]);
-                let since = since.filter(|_| self.missing_since[feed].is_none());
+            Some(Event::Subscribed { connection, request, .. }) => self.add_request(connection, stamp, &request),
+            Some(Event::Live { connection, .. }) => self.is_down[connection] = false,
+            Some(Event::Lost { connection: feed, last, .. }) => {
+                // As the gap tracker does: it begins at the last line, not before the end of the gap before it, and not
+                // while one is open.
+                let since = last.max(self.gaps_until[feed]).filter(|_| self.missing_since[feed].is_none());
                 (self.lost_since[feed], self.is_down[feed]) = (self.lost_since[feed].or(since), true);
             }
-            ("sync_failed", _) => self.end = End::SyncFailed(event.durable.and_then(Stamp::from_micros)),
-            ("stopped", _) => {
-                for (connection, request) in &event.requests {
-                    if let Some(feed) = tree_of(connection) {
-                        self.add_request(feed, stamp, request);
-                    }
+            Some(Event::SyncFailed { durable, .. }) => self.end = End::SyncFailed(durable),
+            Some(Event::Stopped { requests, .. }) => {
+                for (feed, request) in &requests {
+                    self.add_request(*feed, stamp, request);
                 }
                 // What failed to be made durable does not become so by the order in which the process ended.
                 if self.end == End::Died {
                     self.end = End::Stopped(stamp);
                 }
             }
-            ("stale", Some(feed)) => {
-                let since = event.since.and_then(Stamp::from_micros).unwrap_or(stamp);
-                let suspected = &mut self.suspected[feed];
-                for (index, stream) in event.streams.into_iter().enumerate() {
-                    let own = event.last_data.get(index).copied().and_then(Stamp::from_micros);
-                    suspected.entry(stream).or_insert(own.unwrap_or(since));
+            Some(Event::Stale { connection, streams, since, last_data }) => {
+                let suspected = &mut self.suspected[connection];
+                for (index, stream) in streams.into_iter().enumerate() {
+                    suspected.entry(stream).or_insert(last_data.get(index).copied().unwrap_or(since));
                 }
             }
-            // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
-            ("gap", Some(feed)) if event.kind.as_deref() == Some("suspected") => {
-                self.suspected[feed].retain(|stream, _| !event.streams.contains(stream));
+            Some(Event::Gap(gap)) => self.add_gap(stamp, gap),
+            Some(Event::Rotated { reason, segments, epoch }) => {
+                // What ends because of a step was written before it.
+                let is_by_step = reason == RotationReason::Clock.into();
+                let epoch = epoch.unwrap_or(if is_by_step { self.epoch_before } else { self.epoch });
+                self.ended_in.extend(segments.into_iter().map(|name| (name, epoch)));
             }
-            // A file that was displaced has the lines of one stream.
-            ("gap", Some(feed)) if event.kind.as_deref() == Some("unsure") && self.is_about_some(feed, &event) => {}
-            // A start that found stamps ahead of its clock also tells of the time line before.
-            ("gap", Some(_)) if event.to > Some(event.ts_recv) => {}
-            ("gap", Some(feed)) => {
-                let [from, to] = [event.from, event.to].map(|end| end.and_then(Stamp::from_micros));
-                let until = &mut self.gaps_until[feed];
-                *until = (*until).max(to);
-                // What was suspected ended where such a gap began, and where it had just begun there is no gap of it.
-                if matches!(event.kind.as_deref(), Some("disconnected" | "stopped" | "killed")) {
-                    self.suspected[feed].clear();
-                }
-                for since in [&mut self.missing_since[feed], &mut self.lost_since[feed]] {
-                    since.take_if(|since| from.is_some_and(|from| from <= *since));
-                }
+            Some(Event::ClockStep { before, epoch, missing_since, .. }) => {
+                self.untold.extend(missing_since.into_iter().map(|(feed, from)| Untold { feed, from, to: before }));
+                self.step(stamp, before, epoch);
             }
-            ("rotated", _) => self.add_ended(event),
-            ("clock_step", _) => self.step(stamp, &event),
             _ => {}
         }
     }
 
+    fn add_gap(&mut self, stamp: Stamp, gap: GapRecord) {
+        let GapRecord { connection: feed, from, to, kind, streams, .. } = gap;
+        self.untold.retain(|untold| (untold.feed, untold.to) != (feed, to));
+        let kind = kind.known();
+        // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
+        if kind == Some(GapKind::Suspected) {
+            self.suspected[feed].retain(|stream, _| !streams.contains(stream));
+            return;
+        }
+        // A file that was displaced has the lines of one stream, and a start that found stamps ahead of its clock also
+        // tells of the time line before.
+        if to > stamp || (kind == Some(GapKind::Unsure) && self.is_about_some(feed, &streams)) {
+            return;
+        }
+        let until = &mut self.gaps_until[feed];
+        *until = (*until).max(Some(to));
+        // What was suspected ended where such a gap began, and where it had just begun there is no gap of it.
+        if matches!(kind, Some(GapKind::Disconnected | GapKind::Stopped | GapKind::Killed)) {
+            self.suspected[feed].clear();
+        }
+        for since in [&mut self.missing_since[feed], &mut self.lost_since[feed]] {
+            since.take_if(|since| from <= *since);
+        }
+    }
+
     /// Whether a gap has streams of a connection that others are missing beside.
-    fn is_about_some(&self, feed: Feed, event: &Event) -> bool {
+    fn is_about_some(&self, feed: Feed, streams: &[String]) -> bool {
         let all = self.last_origins(feed).map(|origins| origins.names()).unwrap_or_default();
-        all.iter().any(|name| !event.streams.contains(name))
+        all.iter().any(|name| !streams.contains(name))
     }
 
     /// The stamps before this one are of another time line and mean nothing in this one.
-    fn step(&mut self, stamp: Stamp, event: &Event) {
-        let before = event.before.and_then(Stamp::from_micros);
+    fn step(&mut self, stamp: Stamp, before: Stamp, epoch: u64) {
         self.epoch_before = self.epoch;
-        if event.epoch > Some(self.epoch) {
-            (self.before_step, self.stepped_from, self.epoch_start) = (before, before, Some(stamp));
+        if epoch > self.epoch {
+            (self.before_step, self.stepped_from, self.epoch_start) = (Some(before), Some(before), Some(stamp));
         }
-        for (connection, since) in &event.missing_since {
-            let (feed, from) = (tree_of(connection), Stamp::from_micros(*since));
-            let ends = from.zip(before);
-            self.untold.extend(feed.zip(ends).map(|(feed, (from, to))| Untold { feed, from, to }));
-        }
-        self.epoch = event.epoch.unwrap_or(self.epoch);
+        self.epoch = epoch;
         self.missing_since = PerFeed::default();
         self.lost_since = self.is_down.map(|is_down| is_down.then_some(stamp));
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
@@ -304,13 +268,6 @@ impl History {
         (self.wanted_since, self.suspected) = (PerFeed::default(), Default::default());
     }
 
-    fn add_ended(&mut self, event: Event) {
-        // What ends because of a step was written before it.
-        let is_by_step = event.reason.as_deref() == Some("clock");
-        let epoch = event.epoch.unwrap_or(if is_by_step { self.epoch_before } else { self.epoch });
-        self.ended_in.extend(event.segments.into_iter().map(|name| (name, epoch)));
-    }
-
     fn add_request(&mut self, feed: Feed, stamp: Stamp, frame: &str) {
         let requests = &mut self.requests[feed];
         let Some(request) = Request::from_frame(frame) else { return };
@@ -320,14 +277,6 @@ impl History {
             }
             requests.push((stamp, request));
         }
-    }
-}
-
-fn tree_of(connection: &str) -> Option<Feed> {
-    match connection {
-        "public" => Some(Feed::Public),
-        "private" => Some(Feed::Private),
-        _ => None,
     }
 }
 

@@ -4,8 +4,9 @@ use super::*;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::PerFeed;
 
-const SUBSCRIBED: &str = r#"{"ts_recv":10,"type":"recorder","event":"subscribed","connection":"public","request":"[{\"ticket\":\"a\"},{\"type\":\"orderbook\",\"codes\":[\"KRW-BTC.5\"]},{\"format\":\"SIMPLE\"}]"}"#;
-const STOPPED: &str = r#"{"ts_recv":30,"type":"recorder","event":"stopped","requests":{"public":"[]"}}"#;
+const SUBSCRIBED: &str = r#"{"ts_recv":10,"type":"recorder","event":"subscribed","reason":"connected","connection":"public","request":"[{\"ticket\":\"a\"},{\"type\":\"orderbook\",\"codes\":[\"KRW-BTC.5\"]},{\"format\":\"SIMPLE\"}]"}"#;
+const STOPPED: &str =
+    r#"{"ts_recv":30,"type":"recorder","event":"stopped","reason":"signal","requests":{"public":"[]"}}"#;
 
 fn history(events: &[&str]) -> History {
     let mut history = History::default();
@@ -25,11 +26,11 @@ fn public(micros: u64) -> PerFeed<Option<Stamp>> {
 fn the_last_life_is_read_from_its_events() {
     let again = SUBSCRIBED.replace(":10,", ":21,").replace("\\\"a\\\"", "\\\"b\\\"");
     let history = history(&[
-        r#"{"ts_recv":9,"event":"started","connections":["public"]}"#,
+        r#"{"ts_recv":9,"event":"started","version":"0","pid":1,"connections":["public"]}"#,
         SUBSCRIBED,
-        r#"{"ts_recv":20,"event":"gap","connection":"public","from":12,"to":19,"kind":"disconnected"}"#,
+        r#"{"ts_recv":20,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":12,"to":19,"kind":"disconnected"}"#,
         r#"{"ts_recv":21,"event":"stale","connection":"public","streams":["a","b"],"since":12}"#,
-        r#"{"ts_recv":22,"event":"gap","connection":"public","from":12,"to":22,"kind":"suspected","streams":["a"]}"#,
+        r#"{"ts_recv":22,"event":"gap","id":1,"cause":"x","connection":"public","from":12,"to":22,"kind":"suspected","streams":["a"]}"#,
         &again,
         "torn",
     ]);
@@ -52,15 +53,15 @@ fn what_is_suspected_begins_with_its_own_last_data() {
     let both = [("a", 15), ("b", 12)].map(|(stream, since)| (stream.to_owned(), stamp(since).unwrap()));
     assert_eq!(suspected(&[stale]), BTreeMap::from(both.clone()));
     // The gap of a stream that begins where that of the connection does is none.
-    let paused = r#"{"ts_recv":31,"event":"gap","connection":"public","from":22,"to":30,"kind":"paused"}"#;
-    let lost = r#"{"ts_recv":41,"event":"gap","connection":"public","from":15,"to":40,"kind":"disconnected"}"#;
+    let paused = r#"{"ts_recv":31,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":22,"to":30,"kind":"paused"}"#;
+    let lost = r#"{"ts_recv":41,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":15,"to":40,"kind":"disconnected"}"#;
     assert_eq!(suspected(&[stale, paused]), BTreeMap::from(both));
     assert_eq!(suspected(&[stale, paused, lost]), BTreeMap::new());
 }
 
 #[test]
 fn what_was_asked_for_is_known() {
-    let orders = r#"{"ts_recv":11,"event":"subscribed","connection":"private","request":"[{\"ticket\":\"a\"},{\"type\":\"myOrder\"}]"}"#;
+    let orders = r#"{"ts_recv":11,"event":"subscribed","reason":"connected","connection":"private","request":"[{\"ticket\":\"a\"},{\"type\":\"myOrder\"}]"}"#;
     let history = history(&[SUBSCRIBED, orders]);
     let has = |feed, stream| history.asked(feed).unwrap().has(&StreamKey::from_stem(stream).unwrap());
     assert!(has(Feed::Public, "KRW-BTC_orderbook") && has(Feed::Private, "KRW-BTC_myOrder"));
@@ -70,11 +71,13 @@ fn what_was_asked_for_is_known() {
 
 #[test]
 fn a_gap_that_no_event_closes_is_known_by_the_loss() {
-    let started = r#"{"ts_recv":9,"event":"started","connections":["public"]}"#;
-    let live = r#"{"ts_recv":11,"event":"live","connection":"public"}"#;
-    let lost = r#"{"ts_recv":20,"event":"lost","connection":"public","last":17}"#;
-    let again = r#"{"ts_recv":25,"event":"lost","connection":"public","last":17}"#;
-    let gap = r#"{"ts_recv":31,"event":"gap","connection":"public","from":17,"to":30,"kind":"disconnected"}"#;
+    let started = r#"{"ts_recv":9,"event":"started","version":"0","pid":1,"connections":["public"]}"#;
+    let live = r#"{"ts_recv":11,"event":"live","attempt":1,"connection":"public"}"#;
+    let lost =
+        r#"{"ts_recv":20,"event":"lost","stage":"live","cause":"x","attempt":1,"connection":"public","last":17}"#;
+    let again =
+        r#"{"ts_recv":25,"event":"lost","stage":"live","cause":"x","attempt":1,"connection":"public","last":17}"#;
+    let gap = r#"{"ts_recv":31,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":17,"to":30,"kind":"disconnected"}"#;
     let step = r#"{"ts_recv":90,"event":"clock_step","before":32,"after":90,"epoch":0}"#;
     let since = |events: &[&str]| history(events).lost_since[Feed::Public];
     assert_eq!(since(&[started, live, lost, again]), stamp(17));
@@ -82,9 +85,10 @@ fn a_gap_that_no_event_closes_is_known_by_the_loss() {
     assert_eq!(since(&[started, live, lost, gap, step]), stamp(90), "the step ended it, and it goes on");
     assert_eq!(since(&[started, live, step]), None);
     assert_eq!(since(&[started, live, lost, started]), None, "the start says itself what is missing");
-    let again = r#"{"ts_recv":40,"event":"started","connections":["public"],"missing_since":{"public":35}}"#;
-    let refused = r#"{"ts_recv":41,"event":"lost","connection":"public","last":null}"#;
-    let closed = r#"{"ts_recv":51,"event":"gap","connection":"public","from":35,"to":50,"kind":"killed"}"#;
+    let again = r#"{"ts_recv":40,"event":"started","version":"0","pid":1,"connections":["public"],"missing_since":{"public":35}}"#;
+    let refused =
+        r#"{"ts_recv":41,"event":"lost","stage":"live","cause":"x","attempt":1,"connection":"public","last":null}"#;
+    let closed = r#"{"ts_recv":51,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":35,"to":50,"kind":"killed"}"#;
     let lives = [started, live, lost, live, gap, again, refused, live, closed];
     assert_eq!(since(&lives), None, "it was in the gap that was open since the start");
 }
@@ -97,16 +101,17 @@ fn an_orderly_stop_is_known_by_its_event_and_ends_no_gap() {
 
 #[test]
 fn what_could_not_be_synced_is_not_made_sure_by_an_orderly_stop() {
-    let failed = r#"{"ts_recv":29,"event":"sync_failed","durable":25}"#;
+    let failed = r#"{"ts_recv":29,"event":"sync_failed","cause":"x","durable":25}"#;
     assert_eq!(history(&[failed, STOPPED]).end, End::SyncFailed(stamp(25)));
-    let started = r#"{"ts_recv":31,"event":"started","connections":[],"epoch":2}"#;
+    let started = r#"{"ts_recv":31,"event":"started","version":"0","pid":1,"connections":[],"epoch":2}"#;
     assert_eq!(history(&[failed, STOPPED, started]).end, End::Died);
 }
 
 #[test]
 fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
     let step = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
-    let history = history(&[r#"{"ts_recv":90,"event":"clock"}"#, step, r#"{"ts_recv":51,"event":"rota"#]);
+    let history =
+        history(&[r#"{"ts_recv":90,"event":"clock","offset":0,"ahead":0}"#, step, r#"{"ts_recv":51,"event":"rota"#]);
     let is_before = |ends: [u64; 2]| history.is_before_step(ends.map(|micros| stamp(micros).unwrap()), None);
     assert!(is_before([60, 99]) && is_before([45, 49]) && !is_before([60, 101]));
 }
@@ -115,16 +120,16 @@ fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
 fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
     let stepped =
         r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1,"missing_since":{"public":80}}"#;
-    let begun = r#"{"ts_recv":51,"event":"started","connections":["public"],"epoch":1,"missing_since":{"public":51}}"#;
+    let begun = r#"{"ts_recv":51,"event":"started","version":"0","pid":1,"connections":["public"],"epoch":1,"missing_since":{"public":51}}"#;
     let history = history(&[
         stepped,
         begun,
-        r#"{"ts_recv":52,"event":"gap","connection":"public","from":80,"to":100,"kind":"killed"}"#,
+        r#"{"ts_recv":52,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":80,"to":100,"kind":"killed"}"#,
     ]);
     assert_eq!((history.gaps_until[Feed::Public], history.missing_since[Feed::Public]), (None, stamp(51)));
     assert_eq!(history.untold, []);
     // It may have begun at any stamp.
-    let began_lower = r#"{"ts_recv":52,"event":"gap","connection":"public","from":20,"to":100,"kind":"killed"}"#;
+    let began_lower = r#"{"ts_recv":52,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":20,"to":100,"kind":"killed"}"#;
     assert_eq!(self::history(&[begun, began_lower]).missing_since[Feed::Public], stamp(51));
     let untold = Untold { feed: Feed::Public, from: stamp(80).unwrap(), to: stamp(100).unwrap() };
     assert_eq!(self::history(&[stepped, begun]).untold, [untold], "it died before it could");
@@ -142,14 +147,14 @@ fn a_step_forward_leaves_the_time_line_as_it_is() {
 
 #[test]
 fn what_older_time_lines_tell_means_nothing_where_the_step_is_not_told_of() {
-    let gap = r#"{"ts_recv":95,"event":"gap","connection":"public","from":80,"to":94,"kind":"paused"}"#;
+    let gap = r#"{"ts_recv":95,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":80,"to":94,"kind":"paused"}"#;
     let later = r#"{"ts_recv":60,"event":"clock","offset":0,"ahead":0}"#;
     for (epoch, gaps_until) in [(Some(1), None), (Some(0), stamp(94)), (None, stamp(94))] {
         let mut history = history(&[gap]);
         history.read(later.as_bytes(), epoch).unwrap();
         assert_eq!((history.epoch, history.gaps_until[Feed::Public]), (epoch.unwrap_or(0), gaps_until));
     }
-    let started = r#"{"ts_recv":60,"event":"started","connections":["public"],"epoch":1}"#;
+    let started = r#"{"ts_recv":60,"event":"started","version":"0","pid":1,"connections":["public"],"epoch":1}"#;
     let history = history(&[gap, started]);
     assert_eq!(
         (history.epoch, history.gaps_until[Feed::Public], history.wanted_since[Feed::Public]),
@@ -173,7 +178,7 @@ fn what_is_far_ahead_of_a_time_line_is_of_the_one_before() {
 fn a_step_begins_a_time_line() {
     let history = history(&[
         r#"{"ts_recv":90,"event":"rotated","reason":"size","segments":["a"]}"#,
-        r#"{"ts_recv":95,"event":"gap","connection":"public","from":80,"to":94,"kind":"paused"}"#,
+        r#"{"ts_recv":95,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":80,"to":94,"kind":"paused"}"#,
         r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#,
         r#"{"ts_recv":51,"event":"rotated","reason":"clock","segments":["b"]}"#,
         r#"{"ts_recv":52,"event":"rotated","reason":"size","segments":["c"]}"#,
@@ -192,11 +197,14 @@ fn a_step_begins_a_time_line() {
 #[test]
 fn a_gap_of_one_stream_closes_none_of_the_connection() {
     let request = r#"[{\"ticket\":\"a\"},{\"type\":\"trade\",\"codes\":[\"A-B\",\"C-D\"]}]"#;
-    let subscribed = format!(r#"{{"ts_recv":10,"event":"subscribed","connection":"public","request":"{request}"}}"#);
-    let lost = r#"{"ts_recv":20,"event":"lost","connection":"public","last":17}"#;
+    let subscribed = format!(
+        r#"{{"ts_recv":10,"event":"subscribed","reason":"connected","connection":"public","request":"{request}"}}"#
+    );
+    let lost =
+        r#"{"ts_recv":20,"event":"lost","stage":"live","cause":"x","attempt":1,"connection":"public","last":17}"#;
     let gap = |streams: &str| {
         format!(
-            r#"{{"ts_recv":31,"event":"gap","connection":"public","from":12,"to":25,"kind":"unsure","streams":{streams}}}"#
+            r#"{{"ts_recv":31,"event":"gap","id":1,"cause":"x","connection":"public","from":12,"to":25,"kind":"unsure","streams":{streams}}}"#
         )
     };
     let since = |streams: &str| {

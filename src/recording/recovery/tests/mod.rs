@@ -79,14 +79,21 @@ fn line(micros: u64) -> String {
     format!("{{\"ts_recv\":{micros},\"type\":\"trade\"}}\n")
 }
 
+/// An event with the keys in `rest`, and those that do not matter here.
 fn event(micros: u64, event: &str, rest: &str) -> String {
-    format!("{{\"ts_recv\":{micros},\"type\":\"recorder\",\"event\":\"{event}\"{rest}}}\n")
+    let others = match event {
+        "gap" => ",\"id\":1,\"cause\":\"x\",\"streams\":[]",
+        "lost" => ",\"stage\":\"live\",\"cause\":\"x\",\"attempt\":1",
+        "sync_failed" => ",\"cause\":\"x\"",
+        _ => "",
+    };
+    format!("{{\"ts_recv\":{micros},\"type\":\"recorder\",\"event\":\"{event}\"{others}{rest}}}\n")
 }
 
 fn started(micros: u64) -> String {
-    event(micros, "started", ",\"connections\":[\"public\"]")
+    event(micros, "started", ",\"version\":\"0\",\"pid\":1,\"connections\":[\"public\"]")
 }
 
 fn stopped(micros: u64) -> String {
-    event(micros, "stopped", ",\"requests\":{\"public\":\"[]\"}")
+    event(micros, "stopped", ",\"reason\":\"signal\",\"requests\":{\"public\":\"[]\"}")
 }

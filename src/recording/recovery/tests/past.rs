@@ -83,7 +83,9 @@ fn events_are_read_in_the_order_of_their_time_lines_however_they_are_named() {
     let rotated = |micros, reason, name: &SegmentName| {
         event(micros, "rotated", &format!(",\"reason\":\"{reason}\",\"segments\":[\"{}\"]", name.plain_name()))
     };
-    let gap = |micros, to| event(micros, "gap", &format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{to}"));
+    let gap = |micros, to| {
+        event(micros, "gap", &format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{to},\"kind\":\"paused\""))
+    };
     // Three segments, the last two of which do not say of which time line they are, and a step back behind them.
     let [first, second, third] = [100, 200, 300].map(|at| segment("recorder", TODAY + at));
     scene.write(first.plain(), started(TODAY + 100).replace("}\n", ",\"epoch\":0}\n"));
@@ -222,7 +224,8 @@ fn stamps_ahead_of_the_clock_begin_a_new_time_line() {
 #[test]
 fn what_began_before_the_stamps_of_a_time_line_is_of_the_one_before() {
     let scene = Scene::new();
-    let step = event(TODAY + 60, "clock_step", &format!(",\"before\":{},\"epoch\":1", TODAY + 99));
+    let step =
+        event(TODAY + 60, "clock_step", &format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 99, TODAY + 60));
     scene.write("recorder.jsonl", step + &event(TODAY + 61, "rotated", ",\"reason\":\"clock\",\"segments\":[]"));
     let (before, behind) = (segment("A-B_trade", TODAY + 50), segment("A-B_trade", TODAY + 65));
     scene.write(before.plain(), line(TODAY + 50) + &line(TODAY + 90));

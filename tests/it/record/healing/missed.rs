@@ -205,7 +205,7 @@ fn a_day_with_a_gap_of_an_earlier_process_differs_until_it_is_healed_and_is_exac
     let gap = to + 1;
     let event = |stamp: u64, rest: &str| format!("{{\"ts_recv\":{stamp},\"type\":\"recorder\",\"event\":{rest}}}\n");
     let past = [
-        event(stamp(0) - 1, r#""started","connections":["public"],"epoch":0"#),
+        event(stamp(0) - 1, r#""started","version":"0","pid":1,"connections":["public"],"epoch":0"#),
         event(
             gap,
             &format!(

@@ -24,8 +24,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use upbit_recorder::clock::{Clock, Instant, Moment};
 use upbit_recorder::config::Url;
-use upbit_recorder::connection::Stage;
 use upbit_recorder::net::{Dial, DialError, Opened};
+use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
 use wire::Wire;
 

@@ -44,7 +44,7 @@ impl Feed {
     fn new(request: Request, exchange: Exchange) -> Self {
         let mut watchdog = StreamWatchdog::new(Duration::from_secs(10), true);
         let now = Clock::anchored(Stamp::MAX).now();
-        watchdog.handle_requested(now, &request, Reason::Connected);
+        watchdog.handle_requested(now, &request, SubscribeReason::Connected);
         let (stale, fresh, remedies, unreadable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { watchdog, request, exchange, now, stale, fresh, unreadable, remedies }
     }
@@ -98,7 +98,7 @@ impl Feed {
         self.remedies.push((self.now, remedy));
         match remedy {
             Remedy::Ask => {}
-            Remedy::Resubscribe => self.subscribe(Reason::Stale),
+            Remedy::Resubscribe => self.subscribe(SubscribeReason::Stale),
             Remedy::Reconnect => self.reconnect(),
         }
     }
@@ -107,10 +107,10 @@ impl Feed {
         if let Some(Notice::Unreadable { frames, .. }) = self.watchdog.handle_lost() {
             self.unreadable.push(frames);
         }
-        self.subscribe(Reason::Connected);
+        self.subscribe(SubscribeReason::Connected);
     }
 
-    fn subscribe(&mut self, reason: Reason) {
+    fn subscribe(&mut self, reason: SubscribeReason) {
         let request = self.request.clone();
         self.watchdog.handle_requested(self.now, &request, reason);
         if self.exchange == Exchange::Answers {
@@ -340,7 +340,7 @@ fn a_stream_that_is_asked_for_no_longer_is_suspected_no_longer() {
     let (mut feed, _) = steady(Exchange::Mute);
     feed.wait(Duration::from_secs(56));
     feed.request = request(&["trade"], &["A-B"]);
-    feed.watchdog.handle_requested(feed.now, &feed.request.clone(), Reason::Changed);
+    feed.watchdog.handle_requested(feed.now, &feed.request.clone(), SubscribeReason::Changed);
     feed.poll();
     assert_eq!(feed.fresh, ["A-B_ticker", "C-D_ticker", "C-D_trade"]);
 }
@@ -390,7 +390,7 @@ fn candles_may_have_nothing_to_begin_with() {
 fn the_account_may_be_quiet_for_days() {
     let mut feed = Feed::new(request(&["myOrder"], &[]), Exchange::Mute);
     feed.watchdog = StreamWatchdog::new(Duration::from_secs(10), false);
-    feed.watchdog.handle_requested(feed.now, &feed.request.clone(), Reason::Connected);
+    feed.watchdog.handle_requested(feed.now, &feed.request.clone(), SubscribeReason::Connected);
     for _ in 0..1_000 {
         feed.wait(Duration::from_secs(1));
         feed.data("myOrder", "A-B");

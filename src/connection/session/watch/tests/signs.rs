@@ -73,7 +73,7 @@ fn what_never_came_is_not_suspected_because_no_list_has_it() {
 fn data_proves_a_list_wrong() {
     let (mut feed, _) = steady(Exchange::Mute);
     for _ in 0..5 {
-        feed.watchdog.handle_requested(feed.now, &feed.request.clone(), Reason::Changed);
+        feed.watchdog.handle_requested(feed.now, &feed.request.clone(), SubscribeReason::Changed);
         assert!(feed.watchdog.take_question());
         assert!(feed.reply("[]").is_some());
         feed.wait(Duration::from_secs(2));

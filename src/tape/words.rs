@@ -1,0 +1,191 @@
+//! The vocabularies of what stands on disk: each word once, in both directions.
+//!
+//! ```text
+//! Stage::Tcp ──write──▶ "tcp" ──read──▶ Word::Known(Stage::Tcp)
+//!                       "quic" ──────▶ Word::Other("quic")      of a later version: the rest of its line is read
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+/// A word of a vocabulary, or one that this version does not know: it leaves the rest of its line readable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Word<T> {
+    /// One that this version writes.
+    Known(T),
+    /// Another one, as it stands.
+    Other(String),
+}
+
+impl<T> Word<T> {
+    /// The word; `None` where it is not known.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Self::Known(word) => Some(word),
+            Self::Other(_) => None,
+        }
+    }
+}
+
+impl<T> From<T> for Word<T> {
+    fn from(word: T) -> Self {
+        Self::Known(word)
+    }
+}
+
+/// Declares an enum of words and how each is spelt.
+macro_rules! vocabulary {
+    ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        pub enum $name {
+            $($(#[$word_doc])* #[serde(rename = $text)] $word,)+
+        }
+
+        impl $name {
+            /// Every word.
+            pub const ALL: &[Self] = &[$(Self::$word),+];
+
+            /// As it is spelt.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => $text,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+pub(super) use vocabulary;
+
+vocabulary! {
+    /// How far a connection had come when it failed.
+    Stage {
+        /// Looking the host's addresses up.
+        Resolve = "resolve",
+        /// Opening the TCP connection.
+        Tcp = "tcp",
+        /// The proxy: reaching it, and its answer.
+        Proxy = "proxy",
+        /// The TLS handshake.
+        Tls = "tls",
+        /// The HTTP upgrade to WebSocket.
+        Upgrade = "upgrade",
+        /// Connected, but no data yet.
+        Subscribing = "subscribing",
+        /// Data had come.
+        Live = "live",
+    }
+}
+
+vocabulary! {
+    /// Why a request was sent.
+    SubscribeReason {
+        /// The connection is new.
+        Connected = "connected",
+        /// What is wanted changed.
+        Changed = "changed",
+        /// Streams went mute.
+        Stale = "stale",
+    }
+}
+
+vocabulary! {
+    /// What the exchange refuses.
+    Refused {
+        /// The account's keys.
+        Credentials = "credentials",
+        /// What was asked for.
+        Request = "request",
+        /// How often it was asked.
+        Rate = "rate",
+        /// The text `PING`.
+        Keepalive = "keepalive",
+        /// The text `LIST_SUBSCRIPTIONS`.
+        Listing = "listing",
+        /// Nothing that was said.
+        Unclear = "unclear",
+    }
+}
+
+vocabulary! {
+    /// Why nothing was read for a while. Where there is more than one reason, the later one in this list counts.
+    PauseCause {
+        /// There was no room for what would be read.
+        Disk = "the disk did not keep up, and reading paused",
+        /// The process was not let run: stopped by a signal, frozen, or starved.
+        Process = "the process did not run",
+        /// As for the process, most of the time because the machine was suspended.
+        Machine = "the process did not run, since the machine was suspended",
+    }
+}
+
+vocabulary! {
+    /// Why a segment ended.
+    RotationReason {
+        /// It reached `rotate_bytes`.
+        Size = "size",
+        /// A UTC boundary of `rotate_interval` passed.
+        Interval = "interval",
+        /// Format, count or level of the subscription changed.
+        Subscription = "subscription",
+        /// The user asked for it.
+        Requested = "requested",
+        /// The clock was set, and its stamps begin again elsewhere.
+        Clock = "clock",
+        /// Its file was taken away or changed by another program, and was saved.
+        Displaced = "displaced",
+        /// An earlier process left it behind and it could not be continued.
+        Recovered = "recovered",
+    }
+}
+
+vocabulary! {
+    /// What another program did to a file that is being written.
+    Displacement {
+        /// Nothing has its name, and the file none.
+        Removed = "removed",
+        /// Nothing has its name, and the file another one.
+        Renamed = "renamed",
+        /// Another file has its name.
+        Replaced = "replaced",
+        /// It is shorter than what was written.
+        Truncated = "truncated",
+        /// It is longer than what was written.
+        Grown = "grown",
+    }
+}
+
+vocabulary! {
+    /// What ended the process in order.
+    StopReason {
+        /// SIGTERM or SIGINT.
+        Signal = "signal",
+        /// The time given on the command line was over.
+        Elapsed = "--for",
+        /// It could not go on.
+        Failure = "failure",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for stage in Stage::ALL {
+            let written = serde_json::to_string(&Word::Known(*stage)).unwrap();
+            assert_eq!(written, format!("\"{stage}\""));
+            assert_eq!(serde_json::from_str::<Word<Stage>>(&written).unwrap(), Word::Known(*stage));
+        }
+        let other: Word<Stage> = serde_json::from_str("\"quic\"").unwrap();
+        assert_eq!(serde_json::to_string(&other).unwrap(), "\"quic\"");
+        assert_eq!(other.known(), None);
+    }
+}

@@ -46,19 +46,31 @@ pub struct Options {
 
 /// Why there is no verdict.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub enum Failure {
+    /// The day has not begun.
     #[error("not a minute of {0} is over yet")]
     TooEarly(Date),
+    /// No recorded pair is meant.
     #[error("there are no trades of these pairs to audit")]
     Nothing,
+    /// There is no pair of which the exchange gives all candles.
     #[error("none of these pairs can be audited; of the first: {reason}")]
-    NoCandles { reason: String, exit: Exit },
+    NoCandles {
+        /// Why not, of the first.
+        reason: String,
+        /// How the fetch ended.
+        exit: Exit,
+    },
+    /// The candles cannot be fetched or written.
     #[error(transparent)]
     Candles(#[from] BackfillError),
+    /// The tape cannot be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The certificate cannot be written.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// It was told to stop.
     #[error("stopped before there was a verdict")]
     Stopped,
 }
@@ -82,13 +94,26 @@ impl Failure {
     }
 }
 
+/// A day that was audited.
+#[derive(Debug)]
+pub struct Audited {
+    report: Report,
+    /// What was found, over all streams.
+    pub totals: Totals,
+    /// Where the certificate is, with the data directory in front.
+    pub certificate: PathBuf,
+}
+
 /// Audits, and prints what was found.
 pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
-    let audited = audit(config, options, &signals.shutdown.orderly, host);
+    let clock = Clock::start();
+    let begin = clock.now();
+    let mut show = |progress: &Progress| host.screen.show(&super::backfill::bar(progress, clock.now() - begin));
+    let audited = audit(config, options, clock, &signals.shutdown.orderly, &mut show);
     let audited = signals.shutdown.now.run_until_cancelled(audited).await.unwrap_or(Err(Failure::Stopped));
     host.screen.clear();
     match audited {
-        Ok((report, totals, certificate)) => super::print(Form::text_or_verbatim(options.json), |out| {
+        Ok(Audited { report, totals, certificate }) => super::print(Form::text_or_verbatim(options.json), |out| {
             match options.json {
                 true => drop(io::copy(&mut open(config, &certificate)?, out)?),
                 false => report.write(out, &totals, &certificate)?,
@@ -102,17 +127,21 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
     }
 }
 
-async fn audit(
+/// Audits by `clock`, until `shutdown`. Candles that are not there are fetched; `show` is called with the progress of that.
+///
+/// # Errors
+/// There is no verdict.
+pub async fn audit(
     config: &Config,
     options: &Options,
+    clock: Clock,
     shutdown: &CancellationToken,
-    host: &Host,
-) -> Result<(Report, Totals, PathBuf), Failure> {
-    let clock = Clock::start();
+    show: &mut dyn FnMut(&Progress),
+) -> Result<Audited, Failure> {
     let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(&config.data_dir);
     let streams = streams(&tape, options)?;
-    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), host).await?;
+    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), show).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { tape, fetched: Tape::below(&config.data_dir, rest::DIRECTORY), day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
@@ -135,7 +164,7 @@ async fn audit(
         report.add(&audit);
     }
     let totals = certificate.totals.clone();
-    Ok((report, totals, certificate.finish()?))
+    Ok(Audited { report, totals, certificate: certificate.finish()? })
 }
 
 /// Opens what was just written, below the data directory.
@@ -175,7 +204,7 @@ async fn candles(
     config: &Config,
     (streams, day): (&[StreamKey], &Day),
     (clock, shutdown): (Clock, &CancellationToken),
-    host: &Host,
+    show: &mut dyn FnMut(&Progress),
 ) -> Result<Candles, Failure> {
     let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
     let span = Span { from: day.from, to: day.until };
@@ -193,9 +222,7 @@ async fn candles(
     }
     if !missing.is_empty() {
         let wanted = Wanted { markets: missing, kind, span };
-        let begin = clock.now();
-        let mut show = |progress: &Progress| host.screen.show(&super::backfill::bar(progress, clock.now() - begin));
-        let fetched = backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await?;
+        let fetched = backfill::fetch(config, (&wanted, clock), shutdown, show).await?;
         let summary = fetched.ok_or(Failure::Stopped)?;
         let exit = summary.exit();
         unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));

@@ -28,7 +28,7 @@ const HOUR: i64 = 3_600_000_000;
 const SUSPENDED: i64 = 180_000_000;
 
 /// A recorder in this process, on a thread of its own.
-struct Recorder {
+pub(crate) struct Recorder {
     shutdown: CancellationToken,
     thread: std::thread::JoinHandle<()>,
 }
@@ -48,12 +48,17 @@ impl Recorder {
             format!("rest.url={rest}"),
         ];
         let config = config::load(&Sources { assignments: sets.to_vec(), ..Sources::default() }).unwrap().config;
+        Self::start_with(config, ahead, boot)
+    }
+
+    /// Starts one of this configuration.
+    pub(crate) fn start_with(config: Config, ahead: &Arc<AtomicI64>, boot: Boot) -> Self {
         let shutdown = CancellationToken::new();
         let (token, ahead) = (shutdown.clone(), ahead.clone());
         Self { shutdown, thread: std::thread::spawn(move || run(&config, (ahead, boot), token)) }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.shutdown.cancel();
         self.thread.join().unwrap();
     }
@@ -78,7 +83,12 @@ fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: Cancell
         let (mut supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
         threads::spawn(hosts).unwrap();
         let (desk, counter) = healing::connect(clock);
-        healing::spawn(Healer::new(config, counter, supervisor.heal_with(desk))).unwrap();
+        let healer = Healer::new(config, counter, supervisor.heal_with(desk));
+        // Not at its low priority: on a busy machine it would starve.
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(healer.run());
+        });
         let (_requests, queue) = mpsc::channel(1);
         supervisor.run(shutdown, queue).await.unwrap();
     });

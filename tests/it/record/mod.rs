@@ -2,7 +2,7 @@
 
 mod account;
 mod canary;
-mod clock;
+pub(crate) mod clock;
 mod crash;
 mod displaced;
 mod ending;

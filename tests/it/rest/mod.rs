@@ -5,3 +5,4 @@ mod backfill;
 mod client;
 mod lister;
 mod markets;
+mod requests;

@@ -1,6 +1,6 @@
 //! Kills, a full disk, an exchange that is not there, and a day that is used up.
 
-use super::{assert_whole, cut, events, healed_trades, is_healed, record, requests};
+use super::{assert_whole, cut, events, healed_trades, is_healed, record, requests, scene};
 use crate::record::Scene;
 use crate::record::full::{largest, limit};
 use crate::support::{eventually, pause};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 #[test]
 fn killed_while_it_heals_everything_is_on_the_tape_once() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "3000", "--no-limits"]);
     let slowly = ["rest.requests_per_second=1", "storage.rotate_bytes=1MiB"];
     let recorder = record(&scene, &exchange, &slowly);
@@ -40,7 +40,7 @@ fn killed_while_it_heals_everything_is_on_the_tape_once() {
 
 #[test]
 fn without_the_interface_it_records_on_stops_in_time_and_heals_after_the_next_start() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let nobody = format!("rest.url=http://127.0.0.1:{port}/v1");
@@ -65,7 +65,7 @@ fn without_the_interface_it_records_on_stops_in_time_and_heals_after_the_next_st
 
 #[test]
 fn on_a_full_disk_healing_waits() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &[]);
     scene.await_event(&recorder, "healed", 1);
@@ -84,7 +84,7 @@ fn on_a_full_disk_healing_waits() {
 
 #[test]
 fn a_day_has_so_many_requests_and_what_is_left_over_waits() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &["rest.heal_max=2"]);
     scene.await_event(&recorder, "gap", 1);
@@ -105,7 +105,7 @@ fn a_day_has_so_many_requests_and_what_is_left_over_waits() {
 
 #[test]
 fn nothing_is_asked_where_healing_is_off() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &["rest.heal_max=0"]);
     scene.await_event(&recorder, "gap", 1);
@@ -117,7 +117,7 @@ fn nothing_is_asked_where_healing_is_off() {
 
 #[test]
 fn an_exchange_that_shows_nothing_for_a_moment_ends_no_healing() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &[]);
     scene.await_event(&recorder, "healed", 1);
@@ -132,7 +132,7 @@ fn an_exchange_that_shows_nothing_for_a_moment_ends_no_healing() {
 
 #[test]
 fn a_stream_whose_answers_are_of_another_pair_keeps_no_other_waiting() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits", "--fault", "other=KRW-ETH"]);
     let recorder = record(&scene, &exchange, &[]);
     scene.await_event(&recorder, "gap", 1);

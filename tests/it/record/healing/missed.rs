@@ -1,6 +1,6 @@
 //! What is missed, and what it costs to fetch it.
 
-use super::{assert_whole, cut, difference, events, ids, is_healed, record, requests, traded};
+use super::{assert_whole, cut, difference, events, ids, is_healed, record, requests, scene, traded};
 use crate::record::Scene;
 use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use upbit_recorder::upbit::feed::Feed;
 
 #[test]
 fn what_was_missed_while_the_connection_was_cut_is_on_the_tape_once() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &[]);
     scene.await_event(&recorder, "gap", 1);
@@ -38,7 +38,7 @@ fn what_was_missed_while_the_connection_was_cut_is_on_the_tape_once() {
 
 #[test]
 fn trades_that_the_stream_kept_back_are_fetched_too() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &["public.format=SIMPLE_LIST"]);
     scene.await_event(&recorder, "gap", 1);
@@ -61,7 +61,7 @@ fn trades_that_the_stream_kept_back_are_fetched_too() {
 #[test]
 #[ignore = "takes over two minutes, because a market is quiet after one: cargo test --test it record::healing -- --ignored"]
 fn a_stream_that_stays_silent_is_asked_about_after_a_while_and_what_comes_later_is_not_there_twice() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &[]);
     scene.await_event(&recorder, "gap", 1);
@@ -91,7 +91,7 @@ fn traded_in_last_gap(lines: &[String]) -> bool {
 
 #[test]
 fn a_cut_of_the_whole_exchange_costs_a_request_for_each_code_that_traded() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "855", "--rate", "28", "--no-limits"]);
     let codes = exchange.codes();
     let config = scene.path("recorder.toml");
@@ -120,7 +120,7 @@ fn a_cut_of_the_whole_exchange_costs_a_request_for_each_code_that_traded() {
 
 #[test]
 fn the_candles_of_the_periods_in_the_gap_are_fetched() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "1", "--rate", "100", "--no-limits"]);
     let config = scene.path("recorder.toml");
     let entry = |kind: &str| format!("[[public.subscribe]]\ntype = \"candle.{kind}\"\ncodes = [\"KRW-BTC\"]\n");
@@ -183,7 +183,7 @@ fn yesterday(exchange: &Exchange, code: &str) -> Vec<Value> {
 
 #[test]
 fn a_day_with_a_gap_of_an_earlier_process_differs_until_it_is_healed_and_is_exact_then() {
-    let scene = Scene::new();
+    let scene = scene();
     let exchange = scene.exchange(&["--codes", "1", "--rate", "40", "--no-limits"]);
     let trades = yesterday(&exchange, "KRW-BTC");
     assert!(trades.len() > 1_500, "{}", trades.len());

@@ -30,6 +30,15 @@ pub use std::time::Instant;
 #[serde(try_from = "u64")]
 pub struct Stamp(u64);
 
+/// A stamp and the epoch that it belongs to. Stamps of two epochs cannot be compared, positions can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// How often stamps had gone back in the directory.
+    pub epoch: u64,
+    /// The time within the epoch.
+    pub stamp: Stamp,
+}
+
 impl Stamp {
     /// The greatest stamp: the last whole microsecond that a double represents exactly, in the year 2255.
     pub const MAX: Self = Self((1 << 53) - 1);

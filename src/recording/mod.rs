@@ -4,6 +4,7 @@ pub mod archive;
 pub mod journal;
 pub mod lock;
 pub mod mark;
+pub mod progress;
 pub mod quarantine;
 pub mod recovery;
 pub mod report;

@@ -3,7 +3,7 @@
 use super::journal::displaced::Displaced;
 use super::quarantine::Quarantined;
 use super::segment::Finished;
-use crate::clock::Stamp;
+use crate::clock::Position;
 use crate::files::{Free, StorageError};
 use crate::tape::manifest::Entry;
 use crate::tape::words::RotationReason;
@@ -36,12 +36,7 @@ pub enum ThreadReport {
     /// A file that bore the name of a segment and was none was moved away.
     Quarantined(Quarantined),
     /// Everything up to here survives a power cut.
-    Synced {
-        /// The last stamp.
-        up_to: Stamp,
-        /// How often stamps had gone back by then.
-        epoch: u64,
-    },
+    Synced(Position),
     /// What is left of the disk.
     Space(Free),
     /// The disk has no room for what it took; the sync is tried again.
@@ -56,7 +51,7 @@ pub enum ThreadReport {
     SyncFailed(StorageError),
     /// Writing failed for good.
     WriteFailed(StorageError),
-    /// No more orders came, and everything is in its file.
+    /// No more commands came, and everything is in its file.
     AllWritten,
     /// No more jobs came, and everything survives a power cut.
     AllSynced,

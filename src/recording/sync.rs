@@ -8,7 +8,7 @@
 //! second. A segment is handed to the sealer only after this.
 
 use super::segment::{Finished, Unsynced};
-use crate::clock::Stamp;
+use crate::clock::Position;
 use crate::files::{Files, StorageError};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -27,9 +27,7 @@ pub struct SyncJob {
     /// Segments that wait for their compression.
     pub finished: Vec<Finished>,
     /// Everything stamped up to here was written before the job.
-    pub up_to: Stamp,
-    /// How often stamps had gone back by then.
-    pub epoch: u64,
+    pub up_to: Position,
     /// No other follows: the process ends in order.
     pub is_last: bool,
 }

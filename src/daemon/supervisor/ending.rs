@@ -97,7 +97,7 @@ impl Supervisor {
     pub(super) fn is_done(&self) -> bool {
         let is_sealed =
             (self.backlog.waiting == 0 && self.has_looked) || self.has_passed(SEALED) || self.failure.is_some();
-        self.threads.orders.is_closed() || (self.phase == Phase::Sealing && is_sealed)
+        self.threads.commands.is_closed() || (self.phase == Phase::Sealing && is_sealed)
     }
 
     pub(super) fn stop(&mut self, reason: StopReason, shutdown: &CancellationToken) {
@@ -141,12 +141,12 @@ impl Supervisor {
         self.threads.stop_sealing.set();
         self.record_the_end();
         let deadline = self.stopped_at.unwrap_or_else(|| self.clock.now()) + ENDED;
-        let Threads { orders, mut reports, stop_waiting, progress, .. } = self.threads;
+        let Threads { commands, mut reports, stop_waiting, progress, .. } = self.threads;
         let mut finished = Finished { failure: self.failure, ..Finished::default() };
         let rest = std::mem::take(&mut self.outbox);
         let hand_over = async move {
             for order in rest {
-                if orders.send(order).await.is_err() {
+                if commands.send(order).await.is_err() {
                     break;
                 }
             }

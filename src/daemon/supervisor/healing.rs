@@ -8,7 +8,7 @@ use super::ending::Phase;
 use crate::clock::Stamp;
 use crate::history::healing::{Desk, Said};
 use crate::recording::journal::JournalCommand;
-use crate::recording::writer::Progress;
+use crate::recording::progress::Progress;
 use crate::tape::event::Event;
 use crate::upbit::feed::Feed;
 

@@ -234,7 +234,7 @@ impl Supervisor {
                 () = shutdown.cancelled(), if self.phase == Phase::Running => self.stop(StopReason::Signal, &shutdown),
                 () = clock::sleep_until(self.run_until), if self.phase == Phase::Running => self.stop(StopReason::Elapsed, &shutdown),
                 () = clock::sleep_until(Some(self.next_tick)) => self.tick(),
-                () = has_room(&self.threads.orders), if !self.outbox.is_empty() => {}
+                () = has_room(&self.threads.commands), if !self.outbox.is_empty() => {}
                 Some(report) = self.threads.reports.recv(), if takes_reports => self.handle_report(report, &shutdown),
                 listed = listing::next(&mut self.listed), if takes_reports => self.handle_listed(listed),
                 Some(request) = requests.recv(), if takes_reports => self.handle_request(request),
@@ -251,10 +251,10 @@ impl Supervisor {
     /// Hands the writer as many orders as its queue takes.
     fn send_orders(&mut self) {
         while !self.outbox.is_empty() {
-            let Ok(slot) = self.threads.orders.try_reserve() else { break };
+            let Ok(slot) = self.threads.commands.try_reserve() else { break };
             slot.send(self.outbox.pop_front().expect("it is not empty"));
         }
-        if self.threads.orders.is_closed() {
+        if self.threads.commands.is_closed() {
             // What went wrong is in its last report, which `close` waits for.
             self.outbox.clear();
             self.failure.get_or_insert_with(|| Failure::Storage("the writer ended unexpectedly".into()));

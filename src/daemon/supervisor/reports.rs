@@ -54,9 +54,9 @@ impl Supervisor {
                 self.handle_displaced(&displaced);
             }
             ThreadReport::Quarantined(moved) => self.event(&Event::from(moved)),
-            ThreadReport::Synced { up_to, epoch } if epoch == self.epoch => self.durable = Some(up_to),
+            ThreadReport::Synced(up_to) if up_to.epoch == self.epoch => self.durable = Some(up_to.stamp),
             // Of an earlier time line: it says nothing of this one.
-            ThreadReport::Synced { .. } => {}
+            ThreadReport::Synced(_) => {}
             ThreadReport::Space(free) => self.handle_space(free),
             ThreadReport::DiskFull(cause) => {
                 self.shown.disk_full = Some(cause.clone());

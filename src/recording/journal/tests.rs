@@ -21,7 +21,7 @@ struct Scene {
     directory: tempfile::TempDir,
     router: Router,
     journal: Journal,
-    orders: Vec<JournalCommand>,
+    commands: Vec<JournalCommand>,
 }
 
 impl Scene {
@@ -38,7 +38,7 @@ impl Scene {
         }));
         let rotation = Rotation { interval: Duration::from_secs(60), bytes };
         let journal = Journal::new(files, rotation, Vec::new(), 0);
-        Self { directory, router: Router::new(100), journal, orders: Vec::new() }
+        Self { directory, router: Router::new(100), journal, commands: Vec::new() }
     }
 
     fn frame(&mut self, micros: u64, frame: &str) {
@@ -46,15 +46,15 @@ impl Scene {
         batch.push(frame.as_bytes(), Clock::anchored(Stamp::default()).now());
         let stamp = Stamp::from_micros(micros).unwrap();
         let lines = batch.entries().map(|(_, entry)| (stamp, self.router.route(Feed::Public, &entry))).collect();
-        self.orders.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
-        self.orders.push(JournalCommand::Lines(Routed { batch, lines }));
+        self.commands.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+        self.commands.push(JournalCommand::Lines(Routed { batch, lines }));
     }
 
-    /// Carries the orders out as the writer does: whatever reports a full disk is simply called again.
+    /// Carries the commands out as the writer does: whatever reports a full disk is simply called again.
     fn run(&mut self) {
         let mut tries = 0;
-        for order in std::mem::take(&mut self.orders) {
-            self.journal.accept(order);
+        for command in std::mem::take(&mut self.commands) {
+            self.journal.accept(command);
             for step in [Journal::work, Journal::write_out] {
                 while let Err(error) = step(&mut self.journal) {
                     assert!(error.is_full(), "{error}");
@@ -112,17 +112,17 @@ proptest! {
         prop_assert_eq!(scene.lines("KRW-BTC_trade").0, wanted);
     }
 
-    /// The same of what was missed and comes as one order.
+    /// The same of what was missed and comes as one command.
     #[test]
     fn what_was_missed_is_resumed_where_the_disk_was_full(full_every in 2usize..6, lines in 1u64..60, size in 40u64..400) {
         let mut scene = Scene::new(full_every, size);
         let stream = StreamKey::from_stem("KRW-BTC_trade.healed").unwrap();
         let id = scene.router.register(Feed::Public, stream);
-        scene.orders.extend(scene.router.take_fresh().into_iter().map(JournalCommand::Open));
+        scene.commands.extend(scene.router.take_fresh().into_iter().map(JournalCommand::Open));
         let object = |number: u64| format!("{{\"gap\":7,\"n\":{number}}}");
         let stamp = |number: u64| 1 + number * 7_000_000;
         let missed = (0..lines).map(|number| (Stamp::from_micros(stamp(number)).unwrap(), object(number)));
-        scene.orders.push(JournalCommand::Missed(id, missed.collect()));
+        scene.commands.push(JournalCommand::Missed(id, missed.collect()));
         scene.run();
         let line = |number| object(number).replacen('{', &format!("{{\"ts_recv\":{},", stamp(number)), 1);
         prop_assert_eq!(scene.lines("KRW-BTC_trade.healed").0, (0..lines).map(line).collect::<Vec<_>>());
@@ -151,7 +151,7 @@ fn a_segment_ends_at_the_boundary_and_when_it_is_full() {
 fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
     let mut scene = Scene::new(0, 1 << 20);
     scene.frame(1, &trade(0));
-    scene.orders.push(JournalCommand::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: None });
+    scene.commands.push(JournalCommand::Tick { stamp: Stamp::from_micros(MINUTE).unwrap(), sync: None });
     scene.run();
     assert!(!scene.path("KRW-BTC_trade.jsonl").exists());
     assert_eq!(scene.lines("KRW-BTC_trade").1, 1);
@@ -173,9 +173,9 @@ fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
         Event::ClockStep { before: stamp(3), after: stamp(1), epoch: 1, missing_since: BTreeMap::new() }.to_json();
     let recorder = scene.router.recorder();
     let step = ClockStep { epoch: 1, recorder, first: stamp(1), event, second: stamp(2), rotated };
-    scene.orders.push(JournalCommand::Step(step));
+    scene.commands.push(JournalCommand::Step(step));
     // What was on its way meanwhile finds nothing left to tell.
-    scene.orders.push(JournalCommand::Event(recorder, stamp(3), EventObject::Ended(RotationReason::Size, rotated)));
+    scene.commands.push(JournalCommand::Event(recorder, stamp(3), EventObject::Ended(RotationReason::Size, rotated)));
     scene.run();
     let written = std::fs::read_to_string(scene.path("recorder.jsonl")).unwrap();
     let [_, told] = written.lines().collect::<Vec<_>>()[..] else { panic!("{written}") };
@@ -194,11 +194,11 @@ fn a_changed_subscription_ends_the_segment_before_its_first_line() {
         let trades = Subscription { kind: "trade".into(), codes: vec!["KRW-BTC".into()], ..Subscription::default() };
         Arc::new(Origins::of(&Request { subscriptions: vec![trades], format }))
     };
-    scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Default)));
+    scene.commands.push(JournalCommand::Describe(Feed::Public, origins(Format::Default)));
     scene.frame(1, &trade(0));
-    scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Default)));
+    scene.commands.push(JournalCommand::Describe(Feed::Public, origins(Format::Default)));
     scene.frame(2, &trade(1));
-    scene.orders.push(JournalCommand::Describe(Feed::Public, origins(Format::Simple)));
+    scene.commands.push(JournalCommand::Describe(Feed::Public, origins(Format::Simple)));
     scene.frame(3, &trade(2));
     scene.run();
     assert_eq!(scene.journal.take_ended(), BTreeMap::from([(RotationReason::Subscription, 1)]));

@@ -1,7 +1,7 @@
 //! Hosts writer, syncer and sealer on threads of their own, so that no disk can hold up the network.
 //!
 //! ```text
-//! Order ──▶ writer ──SyncJob──▶ syncer ──Finished──▶ sealer
+//! JournalCommand ──▶ writer ──SyncJob──▶ syncer ──Finished──▶ sealer
 //!              └───────────────────┴──────────────────┴──▶ Report ──▶ supervisor
 //! ```
 //!
@@ -15,12 +15,13 @@ pub use sealer::SealerHost;
 pub use syncer::SyncerHost;
 
 use super::journal::{Journal, JournalCommand};
+use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
 use super::rotation::Rotation;
 use super::seal::Sealer;
 use super::segment::{Finished, Segment};
 use super::sync::Syncer;
-use super::writer::{self, Progress, Writer};
+use super::writer::{self, Writer};
 use crate::clock::{Clock, Stamp};
 use crate::files::Files;
 use std::collections::VecDeque;
@@ -31,7 +32,7 @@ use tokio::sync::mpsc;
 
 /// Orders that may wait for the writer while a write does not return. The connections' budgets bound what can be in them
 /// long before this does: so many of the smallest batches take 64 MiB. The queue takes memory for what is in it alone.
-const ORDERS: usize = 1 << 17;
+const COMMANDS: usize = 1 << 17;
 
 /// Reports that may wait for the supervisor; it takes them as they come.
 const REPORTS: usize = 256;
@@ -62,7 +63,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Threads {
     /// To the writer; dropping it ends all threads, once they are done.
-    pub orders: mpsc::Sender<JournalCommand>,
+    pub commands: mpsc::Sender<JournalCommand>,
     /// From all threads; it ends when the last of them does.
     pub reports: mpsc::Receiver<ThreadReport>,
     /// Seal without pauses from now on.
@@ -102,7 +103,7 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let Storage { files, resumable, backlog } = storage;
     // Left out of a sealed file is what an event names: that has to be durable first.
     let (torn, backlog): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|finished| !finished.torn.is_empty());
-    let (orders, order_queue) = mpsc::channel(ORDERS);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (reports, report_queue) = mpsc::channel(REPORTS);
     let (sync_jobs, sync_queue) = mpsc::channel(1);
     let (finished, finished_queue) = mpsc::channel(FINISHED);
@@ -129,9 +130,9 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     };
     let mut journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
     journal.seal_after_sync(torn);
-    let channels = writer::Channels { orders: order_queue, sync_jobs, reports };
-    let writer = Writer::new((journal, files), channels, (stop_waiting.clone(), progress.clone()), settings.clock);
-    let threads = Threads { orders, reports: report_queue, hurry, stop_sealing, stop_waiting, progress };
+    let channels = writer::Channels { commands: command_queue, sync_jobs, reports };
+    let writer = Writer::new(journal, files, channels, stop_waiting.clone(), progress.clone(), settings.clock);
+    let threads = Threads { commands, reports: report_queue, hurry, stop_sealing, stop_waiting, progress };
     (threads, Hosts { writer, syncer, sealer })
 }
 

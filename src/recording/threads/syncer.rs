@@ -47,7 +47,7 @@ impl SyncerHost {
             }
             self.mark(&job);
             // A lost figure of progress is followed by the next one.
-            let _ = self.reports.try_send(ThreadReport::Synced { up_to: job.up_to, epoch: job.epoch });
+            let _ = self.reports.try_send(ThreadReport::Synced(job.up_to));
             if let Ok(free) = self.syncer.files().free() {
                 let _ = self.reports.try_send(ThreadReport::Space(free));
             }
@@ -90,7 +90,7 @@ impl SyncerHost {
     /// An older mark is a true one as well, so one that cannot be written is no failure.
     fn mark(&self, job: &SyncJob) {
         let files = self.syncer.files();
-        let written = Mark { durable: job.up_to, epoch: job.epoch }.write(files);
+        let written = Mark { durable: job.up_to.stamp, epoch: job.up_to.epoch }.write(files);
         let marked = if job.is_last { written.and_then(|()| Mark::sync(files)) } else { written };
         if let Err(error) = marked {
             tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");

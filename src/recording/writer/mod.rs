@@ -1,11 +1,11 @@
-//! Hosts the journal: takes orders from the supervisor's queue and sees them onto the disk.
+//! Hosts the journal: takes commands from the supervisor's queue and sees them onto the disk.
 //!
 //! ```text
-//! orders ──▶ backlog ──▶ Journal ──▶ files                           usually the backlog holds what came at once
+//! commands ──▶ backlog ──▶ Journal ──▶ files                           usually the backlog holds what came at once
 //!               └─ events ──▶ recorder.jsonl, from the reserve       on a full disk, past everything that waits
 //! ```
 //!
-//! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of orders,
+//! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of commands,
 //! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
 //! loses no more than that.
 //!
@@ -17,20 +17,20 @@
 mod reserve;
 
 use super::journal::{Journal, JournalCommand};
+use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
 use super::sync::SyncJob;
-use crate::clock::{self, Clock, Instant, Stamp};
+use crate::clock::{self, Clock, Instant, Position, Stamp};
 use crate::files::{Files, StorageError};
 use reserve::Reserve;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 /// Orders taken from the queue at a time.
-const ORDERS: usize = 64;
+const COMMANDS: usize = 64;
 
 /// Lines are written when this many bytes of them wait: a few large writes cost as little as one.
 const FLUSH_BYTES: usize = 256 * 1024;
@@ -50,50 +50,11 @@ const BACKLOG: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Channels {
     /// From the supervisor.
-    pub orders: mpsc::Receiver<JournalCommand>,
+    pub commands: mpsc::Receiver<JournalCommand>,
     /// To the syncer; a queue of one, so that a slow disk has at most one job waiting.
     pub sync_jobs: mpsc::Sender<SyncJob>,
     /// To the supervisor.
     pub reports: mpsc::Sender<ThreadReport>,
-}
-
-/// How far the writer has come, for those who cannot wait for it to say so.
-#[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Figures>);
-
-#[derive(Debug, Default)]
-struct Figures {
-    unwritten: AtomicU64,
-    written: AtomicU64,
-    steps: AtomicU64,
-}
-
-impl Progress {
-    /// Messages of `bytes` are handed to the writer.
-    pub fn hand_over(&self, bytes: u64) {
-        self.0.unwritten.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Bytes of messages that were handed over and are not in their files.
-    pub fn unwritten(&self) -> u64 {
-        self.0.unwritten.load(Ordering::Relaxed)
-    }
-
-    /// Everything stamped up to here is in its file.
-    pub fn written(&self) -> Stamp {
-        Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default()
-    }
-
-    /// How many steps of the clock are behind [`written`](Self::written): stamps are of another time line after each.
-    pub fn steps(&self) -> u64 {
-        self.0.steps.load(Ordering::Relaxed)
-    }
-
-    fn advance(&self, bytes: u64, (up_to, steps): (Stamp, u64)) {
-        self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
-        self.0.written.store(up_to.as_micros(), Ordering::Relaxed);
-        self.0.steps.store(steps, Ordering::Relaxed);
-    }
 }
 
 /// See the module.
@@ -103,18 +64,18 @@ pub struct Writer {
     channels: Channels,
     /// Orders that were taken from the queue and not carried out.
     backlog: VecDeque<JournalCommand>,
-    /// No more orders come.
+    /// No more commands come.
     is_closed: bool,
     reserve: Reserve,
     /// Set when there is no time left to wait for a full disk.
     stop: Stop,
     progress: Progress,
-    /// The stamp of the last order carried out, the steps until then, and the bytes of messages since the last time all was written.
+    /// The stamp of the last command carried out, the steps until then, and the bytes of messages since the last time all was written.
     reached: Stamp,
     steps: u64,
     taken: u64,
     /// Everything stamped up to here is in its file, and the time line of that.
-    written: Option<(Stamp, u64)>,
+    written: Option<Position>,
     /// All names were looked at, as the supervisor asked, and it does not know yet.
     has_looked: bool,
     clock: Clock,
@@ -123,9 +84,11 @@ pub struct Writer {
 impl Writer {
     /// A writer of `journal`; `stop` is set when there is no time left to wait for a full disk.
     pub fn new(
-        (journal, files): (Journal, Arc<dyn Files>),
+        journal: Journal,
+        files: Arc<dyn Files>,
         channels: Channels,
-        (stop, progress): (Stop, Progress),
+        stop: Stop,
+        progress: Progress,
         clock: Clock,
     ) -> Self {
         Self {
@@ -162,14 +125,14 @@ impl Writer {
             if !self.take(is_rotating).await {
                 break;
             }
-            for _ in 0..self.backlog.len().min(ORDERS) {
-                let Some(order) = self.backlog.pop_front() else { break };
-                if let JournalCommand::Tick { stamp, sync: Some(certain) } = order {
-                    due = Some((certain, self.journal.epoch()));
+            for _ in 0..self.backlog.len().min(COMMANDS) {
+                let Some(command) = self.backlog.pop_front() else { break };
+                if let JournalCommand::Tick { stamp, sync: Some(certain) } = command {
+                    due = Some(Position { epoch: self.journal.epoch(), stamp: certain });
                     look = Some(stamp);
                 }
-                self.note(&order);
-                self.journal.accept(order);
+                self.note(&command);
+                self.journal.accept(command);
                 self.persist(Journal::work).await?;
                 if self.journal.pending_bytes() >= FLUSH_BYTES {
                     self.persist(Journal::write_out).await?;
@@ -191,29 +154,29 @@ impl Writer {
         self.finish().await
     }
 
-    /// Waits for orders, unless there is something else to do; `false`: there will be no more.
+    /// Waits for commands, unless there is something else to do; `false`: there will be no more.
     async fn take(&mut self, is_busy: bool) -> bool {
         if !self.backlog.is_empty() {
             return true;
         }
         if is_busy {
-            while self.backlog.len() < ORDERS {
-                match self.channels.orders.try_recv() {
-                    Ok(order) => self.backlog.push_back(order),
+            while self.backlog.len() < COMMANDS {
+                match self.channels.commands.try_recv() {
+                    Ok(command) => self.backlog.push_back(command),
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => return !self.backlog.is_empty(),
                 }
             }
             return true;
         }
-        let mut orders = Vec::with_capacity(ORDERS);
-        let taken = self.channels.orders.recv_many(&mut orders, ORDERS).await;
-        self.backlog.extend(orders);
+        let mut commands = Vec::with_capacity(COMMANDS);
+        let taken = self.channels.commands.recv_many(&mut commands, COMMANDS).await;
+        self.backlog.extend(commands);
         taken > 0
     }
 
-    fn note(&mut self, order: &JournalCommand) {
-        match order {
+    fn note(&mut self, command: &JournalCommand) {
+        match command {
             JournalCommand::Lines(routed) => {
                 self.taken += routed.batch.len() as u64;
                 self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
@@ -233,17 +196,18 @@ impl Writer {
 
     async fn write_out(&mut self) -> Result<(), StorageError> {
         self.persist(Journal::write_out).await?;
-        self.progress.advance(std::mem::take(&mut self.taken), (self.reached, self.steps));
-        self.written = (self.reached > Stamp::default()).then_some((self.reached, self.journal.epoch()));
+        self.progress.advance(std::mem::take(&mut self.taken), self.reached, self.steps);
+        let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
+        self.written = (self.reached > Stamp::default()).then_some(reached);
         Ok(())
     }
 
     /// Hands the syncer its next job, with what was written before it: a stamp and its time line, which may not be the
     /// newest one. `false`: it still has one waiting.
-    fn offer_sync_job(&mut self, up_to: (Stamp, u64)) -> bool {
+    fn offer_sync_job(&mut self, up_to: Position) -> bool {
         let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return false };
         if let Some(mut job) = self.journal.take_sync_job() {
-            (job.up_to, job.epoch) = up_to;
+            job.up_to = up_to;
             slot.send(job);
         }
         true
@@ -274,7 +238,7 @@ impl Writer {
         let _ = self.channels.reports.try_send(report);
     }
 
-    /// Writes and syncs all that is left, when no more orders come.
+    /// Writes and syncs all that is left, when no more commands come.
     async fn finish(&mut self) -> Result<(), StorageError> {
         self.write_out().await?;
         while self.persist(Journal::rotate_one).await? {}
@@ -282,11 +246,12 @@ impl Writer {
         // Nothing can be put on record any more, but an old mark has the next start do it.
         let displaced = std::iter::from_fn(|| self.journal.take_displaced()).filter_map(|displaced| displaced.doubt);
         let certain = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
-        let up_to = certain.map_or(self.reached, |certain| certain.min(self.reached));
+        let stamp = certain.map_or(self.reached, |certain| certain.min(self.reached));
         // Whether the syncer is done with its last job or not: what is written is not lost with the process.
         let _ = self.channels.reports.send(ThreadReport::AllWritten).await;
         let mut job = self.journal.take_sync_job().unwrap_or_default();
-        (job.up_to, job.epoch, job.is_last) = (up_to, self.journal.epoch(), true);
+        job.up_to = Position { epoch: self.journal.epoch(), stamp };
+        job.is_last = true;
         // The syncer is gone only after an error of its own, which it has reported.
         let _ = self.channels.sync_jobs.send(job).await;
         Ok(())
@@ -350,31 +315,31 @@ impl Writer {
         }
     }
 
-    /// Takes orders into the backlog, so that events among them can pass.
+    /// Takes commands into the backlog, so that events among them can pass.
     async fn collect_until(&mut self, until: Instant) {
         loop {
-            let takes_orders = !self.is_closed && self.backlog.len() < BACKLOG;
+            let takes_commands = !self.is_closed && self.backlog.len() < BACKLOG;
             tokio::select! {
                 biased;
                 () = clock::sleep_until(Some(until)) => return,
-                order = self.channels.orders.recv(), if takes_orders => match order {
-                    Some(order) => self.put_behind(order),
+                command = self.channels.commands.recv(), if takes_commands => match command {
+                    Some(command) => self.put_behind(command),
                     None => self.is_closed = true,
                 },
             }
         }
     }
 
-    fn put_behind(&mut self, order: JournalCommand) {
-        match (order, self.backlog.back_mut()) {
+    fn put_behind(&mut self, command: JournalCommand) {
+        match (command, self.backlog.back_mut()) {
             // Of the time that passes meanwhile only the latest is of interest.
             (JournalCommand::Tick { stamp: later, sync: syncs }, Some(JournalCommand::Tick { stamp, sync })) => {
                 *stamp = later;
                 *sync = syncs.or(*sync);
             }
-            (order, _) => {
-                let is_event = matches!(order, JournalCommand::Event(..));
-                self.backlog.push_back(order);
+            (command, _) => {
+                let is_event = matches!(command, JournalCommand::Event(..));
+                self.backlog.push_back(command);
                 if is_event {
                     self.let_events_pass();
                 }
@@ -388,8 +353,8 @@ impl Writer {
         let mut written_to = None;
         // What is behind a step is of another time line, and nothing of that is written before it.
         let mut is_stuck = self.journal.is_stepping();
-        while let Some(order) = self.backlog.pop_front() {
-            match order {
+        while let Some(command) = self.backlog.pop_front() {
+            match command {
                 JournalCommand::Event(id, stamp, object) if !is_stuck => {
                     if self.with_reserve(|journal| journal.pass_event(id, stamp, &object)) {
                         written_to = Some(id);

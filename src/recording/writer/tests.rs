@@ -14,12 +14,12 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let disk: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
     let rotation = Rotation { interval: Duration::from_secs(3600), bytes: 1 << 20 };
     let journal = Journal::new(disk.clone(), rotation, Vec::new(), 0);
-    let (orders, queue) = mpsc::channel(100);
+    let (commands, queue) = mpsc::channel(100);
     let (sync_jobs, mut jobs) = mpsc::channel(1);
     let (reports, _reports) = mpsc::channel(100);
     let (clock, progress) = (Clock::anchored(Stamp::default()), Progress::default());
-    let channels = Channels { orders: queue, sync_jobs, reports };
-    let writer = Writer::new((journal, disk), channels, (Stop::default(), progress.clone()), clock);
+    let channels = Channels { commands: queue, sync_jobs, reports };
+    let writer = Writer::new(journal, disk, channels, Stop::default(), progress.clone(), clock);
 
     let stamp = |micros| Stamp::from_micros(micros).unwrap();
     let mut router = Router::new(10);
@@ -46,8 +46,8 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let supervisor = async {
         let mut told = Vec::new();
         for (phase, written) in phases.into_iter().zip([101, 51, 52]) {
-            for order in phase {
-                orders.send(order).await.unwrap();
+            for command in phase {
+                commands.send(command).await.unwrap();
             }
             while progress.written() != stamp(written) {
                 tokio::task::yield_now().await;
@@ -56,11 +56,11 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
                 told.extend(jobs.recv().await);
             }
         }
-        drop(orders);
+        drop(commands);
         while let Some(job) = jobs.recv().await {
             told.push(job);
         }
-        told.iter().map(|job| (job.up_to.as_micros(), job.epoch)).collect::<Vec<_>>()
+        told.iter().map(|job| (job.up_to.stamp.as_micros(), job.up_to.epoch)).collect::<Vec<_>>()
     };
     let ((), told) = tokio::join!(writer.run(), supervisor);
     assert_eq!(told, [(101, 0), (103, 0), (52, 1)]);

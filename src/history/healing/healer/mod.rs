@@ -17,7 +17,7 @@ use super::plan::{Next, Plan, REACH};
 use super::{Counter, Said, Told};
 use crate::clock::{Clock, Stamp, sleep_until};
 use crate::config::Config;
-use crate::recording::writer::Progress;
+use crate::recording::progress::Progress;
 use crate::rest::FetchError;
 use crate::rest::client::Client;
 use crate::tape::reader::{Tape, TapeError};

@@ -46,14 +46,14 @@ impl Scene {
             batch.push(trade(micros).as_bytes(), Clock::anchored(Stamp::default()).now());
             let lines = batch.entries().map(|(_, entry)| (stamp(micros), self.router.route(Feed::Public, &entry)));
             let lines = lines.collect();
-            for order in self
+            for command in self
                 .router
                 .take_fresh()
                 .into_iter()
                 .map(JournalCommand::Open)
                 .chain([JournalCommand::Lines(Routed { batch, lines })])
             {
-                self.journal.accept(order);
+                self.journal.accept(command);
                 self.journal.work().unwrap();
             }
         }

@@ -1,0 +1,45 @@
+//! How far the writer has come, readable at any time without waiting for it.
+
+use crate::clock::Stamp;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Shared between the supervisor, the writer and the healer.
+#[derive(Clone, Debug, Default)]
+pub struct Progress(Arc<Figures>);
+
+#[derive(Debug, Default)]
+struct Figures {
+    unwritten: AtomicU64,
+    written: AtomicU64,
+    steps: AtomicU64,
+}
+
+impl Progress {
+    /// Messages of `bytes` are handed to the writer.
+    pub fn hand_over(&self, bytes: u64) {
+        self.0.unwritten.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of messages that were handed over and are not in their files.
+    pub fn unwritten(&self) -> u64 {
+        self.0.unwritten.load(Ordering::Relaxed)
+    }
+
+    /// Everything stamped up to here is in its file.
+    pub fn written(&self) -> Stamp {
+        Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
+    /// How many steps of the clock are behind [`written`](Self::written): each begins a sequence of stamps of its own.
+    pub fn steps(&self) -> u64 {
+        self.0.steps.load(Ordering::Relaxed)
+    }
+
+    /// Messages of `bytes` are in their files, and so is everything stamped up to `up_to`, `steps` steps of the clock later.
+    pub(super) fn advance(&self, bytes: u64, up_to: Stamp, steps: u64) {
+        self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.written.store(up_to.as_micros(), Ordering::Relaxed);
+        self.0.steps.store(steps, Ordering::Relaxed);
+    }
+}

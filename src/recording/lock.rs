@@ -1,8 +1,8 @@
-//! One recorder per directory: an flock on the directory itself, and one on `.lock`, which also says who holds it.
+//! One recorder per directory: an flock on the directory itself, and one on `.lock`, which also names its holder.
 //!
 //! ```text
 //! data_dir   flock, for as long as the process runs      whatever becomes of the names in it
-//! .lock      flock, {"host":…,"pid":…,"started":…}       made anew where somebody has taken it away
+//! .lock      flock, {"host":…,"pid":…,"started":…}       made again where it was removed
 //! ```
 //!
 //! The kernel gives the locks back when the process ends, however it ends, so there is never a stale one.
@@ -35,7 +35,7 @@ pub struct Lock {
     held: Mutex<Held>,
 }
 
-/// What is locked, and whether it was told that its name no longer leads to it.
+/// A locked file, and whether its missing name is in the log.
 #[derive(Debug)]
 struct Held {
     /// Which directory, and its lock: none where the file system has no locks for directories.
@@ -67,7 +67,7 @@ pub enum LockError {
     Held {
         /// The data directory.
         directory: PathBuf,
-        /// Who has it; `None` where the file does not say.
+        /// Its holder; `None` where the file does not name it.
         holder: Option<Holder>,
     },
     /// The file could not be used.
@@ -78,7 +78,7 @@ pub enum LockError {
         /// The system's answer.
         source: io::Error,
     },
-    /// What is in the way of the file could not be moved away.
+    /// A foreign file has the name and cannot be moved.
     #[error(transparent)]
     InTheWay(#[from] StorageError),
 }
@@ -100,8 +100,8 @@ impl Lock {
         Ok(Self { disk: disk.clone(), text, held })
     }
 
-    /// Looks whether the directory is still the one that is locked, and `.lock` still ours; what is not is locked anew.
-    pub fn look(&self) {
+    /// Compares the directory and `.lock` with the locked ones; what differs is locked again.
+    pub fn check(&self) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         match self.renew(&mut held) {
             Ok(true) => held.is_told = false,
@@ -175,7 +175,7 @@ fn open(disk: &Disk) -> Result<Option<File>, LockError> {
     Ok(is_ours.then_some(file))
 }
 
-/// Whether the lock is ours now; `false`: somebody else has it.
+/// Whether the lock is ours now; `false`: another process has it.
 fn try_flock(file: impl AsFd) -> Result<bool, Errno> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Ok(false),
@@ -183,7 +183,7 @@ fn try_flock(file: impl AsFd) -> Result<bool, Errno> {
     }
 }
 
-/// The lock is held either way: on a full disk the next process is only not told by whom.
+/// The lock is held even if this fails: on a full disk the next process cannot name the holder.
 fn note(mut file: &File, text: &str) {
     if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{text}")) {
         tracing::warn!(%error, "cannot note in .lock who holds the directory");
@@ -266,11 +266,11 @@ mod tests {
         let scene = Scene::new();
         let lock = scene.take().unwrap();
         std::fs::remove_file(scene.path(LOCK)).unwrap();
-        lock.look();
+        lock.check();
         assert_eq!(scene.holder().started, STARTED);
         std::fs::remove_file(scene.path(LOCK)).unwrap();
         std::fs::write(scene.path(LOCK), "another one").unwrap();
-        lock.look();
+        lock.check();
         assert_eq!(scene.holder().started, STARTED);
         // An older version locks the file alone.
         let file = File::open(scene.path(LOCK)).unwrap();
@@ -284,7 +284,7 @@ mod tests {
         let lock = scene.take().unwrap();
         std::fs::remove_dir_all(scene.directory.path()).unwrap();
         assert_eq!(scene.disk.look_at_root().unwrap(), Root::MadeAgain);
-        lock.look();
+        lock.check();
         assert_eq!(scene.holder().started, STARTED);
         let another = Disk::open(scene.directory.path()).unwrap();
         std::fs::remove_file(scene.path(LOCK)).unwrap();

@@ -1,4 +1,4 @@
-//! Where files go that bear one of our names and do not hold what it says: moved, never changed, never removed. Those that
+//! Files that bear one of the recorder's names with other content are moved to `quarantine/`, never changed or removed. Those that
 //! cannot be read go where the next start will try again.
 
 use crate::files::{EntryKind, Files, StorageError};
@@ -71,7 +71,7 @@ fn make(files: &dyn Files, feed: Feed, directory: &Path) -> Result<(), StorageEr
     files.make_directory(directory).map_err(StorageError::at("make the directory", directory))
 }
 
-/// Sees to it that a name of ours is free, or what it should be: what is in its way goes to the quarantine.
+/// Makes a name of the recorder's free, or the kind of entry that is wanted: anything else goes to the quarantine.
 pub fn clear(
     files: &dyn Files,
     feed: Feed,

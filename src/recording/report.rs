@@ -29,25 +29,25 @@ pub enum ThreadReport {
     },
     /// A file was taken away or changed while it was written.
     Displaced(Box<Displaced>),
-    /// All names were looked at, and what was displaced was reported before.
-    Looked,
+    /// All names were compared; displaced files were reported before.
+    NamesChecked,
     /// A segment was taken away before it was sealed: it is gone.
     Gone(Box<Finished>),
     /// A file that bore the name of a segment and was none was moved away.
     Quarantined(Quarantined),
     /// Everything up to here survives a power cut.
     Synced(Position),
-    /// What is left of the disk.
+    /// The free space of the disk.
     Space(Free),
-    /// The disk has no room for what it took; the sync is tried again.
+    /// The disk has no room for data that it took; the sync is tried again.
     SyncFull(String),
-    /// That sync succeeded; what was written before it may be lost all the same.
+    /// That sync succeeded; data written before it may be lost all the same.
     SyncOk,
     /// Writing waits for room.
     DiskFull(String),
     /// Writing goes on.
     DiskOk,
-    /// A sync failed: what was written since the last one may be lost.
+    /// A sync failed: data written since the last one may be lost.
     SyncFailed(StorageError),
     /// Writing failed for good.
     WriteFailed(StorageError),
@@ -57,7 +57,7 @@ pub enum ThreadReport {
     AllSynced,
 }
 
-/// A request to come to an end without delay.
+/// A request to end without delay, shared between threads.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(pub(super) Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! When a segment ends. Pure: it is told by stamps alone, so a segment never spans two periods, whoever reads the clock
+//! When a segment ends. Pure: stamps alone decide, so a segment never spans two periods, whichever thread reads the clock
 //! and however late a line comes.
 
 use crate::clock::Stamp;

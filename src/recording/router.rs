@@ -5,7 +5,7 @@
 //! everything else                   ──▶ misc of its tree
 //! ```
 //!
-//! No two streams of a tree differ by case alone: on a folder that does not tell case they would be one file.
+//! No two streams of a tree differ by case alone: in a directory that ignores case they would be one file.
 //!
 //! Streams get small numbers, so that a line crosses the queue without its name.
 

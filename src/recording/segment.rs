@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! line ──▶ pending ──write_out──▶ file      a short write resumes where it stopped: a fresh line would glue
-//!                                   └─look──▶ is it still what its name means, and as long as was written?
+//!                                   └─check_name──▶ does the name still lead to it, with the written length?
 //! ```
 
 use super::archive::move_to_archive;
@@ -23,7 +23,7 @@ pub struct Segment {
     about: Finished,
     /// `None` while it is closed to save a descriptor.
     file: Option<Arc<dyn AppendFile>>,
-    /// Which file it is; `None` until one that is continued was looked at.
+    /// The identity of the file; `None` until a continued one is compared.
     id: Option<FileId>,
     /// The stamp of its first line, which may not be the one in its name.
     began: Stamp,
@@ -36,7 +36,7 @@ pub struct Segment {
     seen: Seen,
 }
 
-/// How far a segment had come when it was last found in its place and as long as was written.
+/// How far a segment had come when its name last led to it, with the written length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Its length.
@@ -50,7 +50,7 @@ pub struct Seen {
 pub struct Finished {
     /// Which it is.
     pub name: SegmentName,
-    /// What its lines answer to; `None` where it is not known.
+    /// The request that its lines answer to; `None` where it is not known.
     pub origin: Option<Origin>,
     /// How often stamps had gone back in the directory when it began.
     pub epoch: u64,
@@ -79,7 +79,7 @@ impl Segment {
         Self { about, file: None, id: None, began, bytes, last, pending, written, unsynced, seen }
     }
 
-    /// What its lines answer to.
+    /// The request that its lines answer to.
     pub fn origin(&self) -> Option<&Origin> {
         self.about.origin.as_ref()
     }
@@ -109,7 +109,7 @@ impl Segment {
         self.last = stamp;
     }
 
-    /// How far it had come when it was last found in its place.
+    /// How far it had come when its name last led to it.
     pub fn seen(&self) -> Seen {
         self.seen
     }
@@ -124,14 +124,14 @@ impl Segment {
         self.file.clone().or_else(reopened)
     }
 
-    /// What waits to be written.
+    /// Lines in memory that are not written yet.
     pub fn unwritten(&self) -> &[u8] {
         &self.pending[self.written..]
     }
 
     /// Whether its name still means the file that is written to, and that is as long as was written; `None`: it does. Where
     /// the system does not say, nothing is known to have changed. One call to the system, while all is well.
-    pub fn look(&mut self, files: &dyn Files) -> Option<Displacement> {
+    pub fn check_name(&mut self, files: &dyn Files) -> Option<Displacement> {
         let Ok(named) = files.identify(&self.path()) else { return None };
         let expected = self.on_disk();
         let Some(named) = named else {
@@ -170,7 +170,7 @@ impl Segment {
         !self.pending.is_empty()
     }
 
-    /// Writes what waits, and gives back the buffer. After an error the rest stays and a later call resumes it.
+    /// Writes the lines in memory, and returns the buffer. After an error the rest stays, and a later call resumes it.
     pub fn write_out(&mut self, files: &dyn Files) -> Result<Vec<u8>, StorageError> {
         while self.written < self.pending.len() {
             let file = self.open(files)?;
@@ -194,12 +194,12 @@ impl Segment {
         Ok(())
     }
 
-    /// What the sealer needs to know of it, once it is archived.
+    /// The description that the sealer takes, once it is archived.
     pub fn finish(self) -> Finished {
         Finished { last: self.last, bytes: Some(self.bytes), ..self.about }
     }
 
-    /// Bytes that are in the file, as far as nobody else has changed it.
+    /// Bytes that are in the file, unless another process has changed it.
     pub fn on_disk(&self) -> u64 {
         self.bytes - (self.pending.len() - self.written) as u64
     }
@@ -211,7 +211,7 @@ impl Segment {
         }
     }
 
-    /// Whether something was written that the syncer has not been told of.
+    /// Whether something was written that no sync job has yet.
     pub fn is_unsynced(&self) -> bool {
         self.unsynced
     }
@@ -227,7 +227,7 @@ impl Segment {
         }
         let path = self.path();
         // Opening would make a file where there is none, and take another one for this.
-        if self.look(files).is_some() {
+        if self.check_name(files).is_some() {
             return Err(self.error("open", io::ErrorKind::NotFound.into()));
         }
         let file = files.append(&path).map_err(StorageError::at("open", &path))?;

@@ -1,4 +1,4 @@
-//! Makes durable what was written: once an interval, on its own thread, for everything together.
+//! Makes written lines durable: once an interval, on a thread of its own, for all files together.
 //!
 //! ```text
 //! journal ──SyncJob──▶ Syncer::step: file contents, then directories ──Finished──▶ sealer
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Up to this many files are synced one by one. The job keeps them open, which is why there is a bound.
 const FEW_FILES: usize = 32;
 
-/// What changed since the last job.
+/// Changes since the last job.
 #[derive(Debug, Default)]
 pub struct SyncJob {
     files: Vec<Unsynced>,
@@ -57,10 +57,10 @@ impl SyncJob {
 /// Why a job was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// What the job named may be lost in spite of having been written: the kernel does not keep it for a second try.
+    /// Written data may be lost: the kernel drops dirty pages after a failed sync, so that a second one proves nothing.
     #[error(transparent)]
     Failed(StorageError),
-    /// The disk has no room for what it took. Another try may find some; what was written before may be lost.
+    /// The disk has no room for data that it took. Another try may find some; earlier data may be lost.
     #[error(transparent)]
     Full(StorageError),
     /// A directory could not be opened for want of a descriptor, or of memory. Nothing is lost, and another try is as
@@ -70,7 +70,7 @@ pub enum SyncError {
 }
 
 impl SyncError {
-    /// What went wrong, for those who do not try again.
+    /// The error of the disk, where the sync is not tried again.
     pub fn into_storage(self) -> StorageError {
         let (Self::Failed(error) | Self::Full(error) | Self::Unopened(error)) = self;
         error
@@ -106,7 +106,7 @@ impl Syncer {
         }
         for directory in &job.directories {
             match self.files.sync_directory(directory) {
-                // Somebody took it away, and with it all names that could be made durable.
+                // It was removed, and with it all names that could be made durable.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 synced => synced,
             }

@@ -46,7 +46,7 @@ impl Supervisor {
                 );
             }
             ThreadReport::Displaced(displaced) => self.handle_displaced(&displaced),
-            ThreadReport::Looked => self.has_looked = true,
+            ThreadReport::NamesChecked => self.has_looked = true,
             ThreadReport::Gone(finished) => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
                 let displaced = Displaced::of_unsealed(&finished);

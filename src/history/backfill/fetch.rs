@@ -84,7 +84,7 @@ pub async fn fetch(
     let store = Store::open(Arc::new(disk), &config.storage, clock, (wanted.kind, streams))?;
     let mut facts = Facts { store, tape: Tape::new(&config.data_dir) };
     let mut show = |progress: &Progress| {
-        lock.look();
+        lock.check();
         show(progress);
     };
     let run = super::run(&mut client, &mut facts, (wanted, clock), &mut show);

@@ -366,7 +366,7 @@ impl ActiveFiles {
     /// stream's next line begins another segment.
     fn save_displaced(&mut self, id: StreamId) -> Result<bool, StorageError> {
         let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(false) };
-        let Some(what) = segment.look(&*self.handover.files) else { return Ok(false) };
+        let Some(what) = segment.check_name(&*self.handover.files) else { return Ok(false) };
         let name = segment.name().clone();
         self.watch.check_root(&mut self.handover);
         self.make_directory(segment_name::root(name.feed))?;

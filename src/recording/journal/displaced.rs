@@ -1,11 +1,11 @@
-//! Active files that somebody takes away, cuts or writes to while they are written: noticed, saved, told.
+//! Active files that another process removes, cuts or writes to: noticed, saved, put on record.
 //!
 //! ```text
-//! look ──▶ in place
-//!      └─▶ removed, renamed, replaced, truncated, grown
+//! check_name ──▶ in place
+//!            └─▶ removed, renamed, replaced, truncated, grown
 //!            │ its whole lines, from the descriptor ──copy──▶ archive/…/x.jsonl: a segment as any other
-//!            │ what has the name now ──rename──▶ quarantine/
-//!            └ Displaced: what is in doubt, for the record
+//!            │ the file that has the name now ──rename──▶ quarantine/
+//!            └ Displaced: the interval in doubt, for the record
 //! ```
 //!
 //! A displaced file is still open, so its content is there until the descriptor is closed. Every step can be called again:
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// In this time every active name is looked at, whether anything was written to its file or not.
+/// In this time every active name is compared, whether anything was written to its file or not.
 const ROUND: Duration = Duration::from_secs(60);
 
 /// The distance of two stamps in a row.
@@ -44,7 +44,7 @@ pub fn shown(what: Displacement) -> &'static str {
     }
 }
 
-/// A displaced file, and what became of its content.
+/// A displaced file, and how much of its content is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Displaced {
     /// The tree and the stream; `None`: it is the data directory itself.
@@ -59,7 +59,7 @@ pub struct Displaced {
     pub kept: Option<PathBuf>,
     /// The stamps of the first and the last line that it held.
     pub held: Option<[Stamp; 2]>,
-    /// What is not to be relied on.
+    /// The interval in doubt.
     pub doubt: Option<Doubt>,
 }
 
@@ -80,7 +80,7 @@ pub struct Doubt {
     pub from: Stamp,
     /// Where it ends.
     pub to: Stamp,
-    /// Lines are gone. Otherwise all that was written is there, and others had it in hand since `from`.
+    /// Lines are gone. Otherwise all lines are there, and another process may have changed them since `from`.
     pub is_lost: bool,
 }
 
@@ -107,7 +107,7 @@ impl Displaced {
         }
     }
 
-    /// Says it once: with the data directory, which was told of, all its files went.
+    /// Logs it, unless all files went with the data directory, which the log has already.
     fn log(&self, with_all: bool) {
         let (file, what, saved) = (self.file.display(), shown(self.what), self.saved.as_deref());
         let kept = self.kept.as_ref().map(|kept| kept.display().to_string());
@@ -128,10 +128,10 @@ impl Displaced {
     }
 }
 
-/// Which names are compared next, and what was found displaced.
+/// Which names are compared next, and the displaced files that are not on record yet.
 #[derive(Debug, Default)]
 pub(super) struct NameWatch {
-    /// What was displaced and is not on record yet: once a segment.
+    /// Displaced files that are not on record yet: one for each segment.
     pub(super) displaced: VecDeque<Displaced>,
     /// The index of the stream compared last, of all in turn, and when that was.
     turn: usize,
@@ -192,7 +192,7 @@ impl NameWatch {
     }
 }
 
-/// What [`save`] did.
+/// The outcome of [`save`].
 #[derive(Debug)]
 pub(super) struct Saved {
     /// For the record.
@@ -221,7 +221,7 @@ pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacemen
     let doubt = |from, is_lost| Doubt { from, to: segment.last().next(), is_lost };
     let doubt = match salvaged.lost_since {
         Some(from) => Some(doubt(from, true)),
-        // Lengths do not prove what others did in the meantime.
+        // An equal length does not prove equal content.
         None => (seen.last < segment.last()).then(|| doubt(seen.last, false)),
     };
     let copy = (salvaged.bytes > 0).then_some(SavedCopy { name, bytes: salvaged.bytes });
@@ -248,7 +248,7 @@ fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Resul
     let content = file.into_iter().fold(Box::new(io::empty()) as Box<dyn Read>, |_, file| Box::new(file));
     let salvaged = salvage(content.chain(segment.unwritten()), &*copy, &expected);
     if !salvaged.as_ref().is_ok_and(|salvaged| salvaged.bytes > 0) {
-        // What made it fail is the error to report; nothing of value is in it.
+        // The first error is the one to report; the copy holds nothing of value.
         let _ = files.remove(&plain);
     }
     let salvaged = salvaged.map_err(StorageError::at("save", &path))?;
@@ -268,14 +268,14 @@ fn move_away(handover: &mut Handover, path: &Path, feed: Feed) -> Option<PathBuf
     Some(moved.kept)
 }
 
-/// Whether nothing was cut off or added, as far as the length tells, and the last line is ended.
+/// Whether the length is the written one, and the last line is ended.
 fn is_whole(file: &dyn AppendFile, expected: u64) -> bool {
     let mut last = [0];
     let is_ended = expected == 0 || matches!(file.read_at(expected - 1, &mut last), Ok(1)) && last == *b"\n";
     is_ended && file.identify().is_ok_and(|own| own.bytes == expected)
 }
 
-/// How many of `streams` are to be looked at after `elapsed`, so that each is once in a [`ROUND`].
+/// How many of `streams` are compared after `elapsed`, so that each is once in a [`ROUND`].
 fn share(streams: usize, elapsed: Duration) -> usize {
     let elapsed = elapsed.min(ROUND).as_millis();
     let share = (streams as u128 * elapsed).div_ceil(ROUND.as_millis());

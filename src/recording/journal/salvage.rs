@@ -1,11 +1,11 @@
-//! What can be saved of a segment that others have laid hands on: its whole lines, in order.
+//! Saves the whole lines, in order, of a segment that another process has changed.
 //!
 //! ```text
 //! as long as was written ──▶ every byte
 //! otherwise              ──▶ lines that are ours; where the first of them is gone, the doubt begins
 //! ```
 //!
-//! A file that was cut goes on at its new end, within a line perhaps; one that was lengthened has bytes that nobody
+//! A file that was cut goes on at its new end, within a line perhaps; one that was lengthened has bytes that were never
 //! received. Neither gets into the archive.
 
 use crate::clock::Stamp;
@@ -25,7 +25,7 @@ const CHUNK: usize = 128 * 1024;
 /// The distance of two stamps in a row.
 const MICROSECOND: Duration = Duration::from_micros(1);
 
-/// What was written, by those who did.
+/// The written content, as the segment knows it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     /// Its length.
@@ -34,13 +34,13 @@ pub(super) struct Expected {
     pub(super) began: Stamp,
     /// The stamp of the last line.
     pub(super) last: Stamp,
-    /// Up to here it was in order when it was last looked at.
+    /// Up to here it was whole when it was last compared.
     pub(super) seen: Seen,
-    /// Nothing was cut off or added, as far as the length tells.
+    /// Its length is the written one.
     pub(super) is_whole: bool,
 }
 
-/// What was saved.
+/// The saved content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Salvage {
     /// How much.
@@ -49,7 +49,7 @@ pub(super) struct Salvage {
     pub(super) lost_since: Option<Stamp>,
 }
 
-/// Copies what is left of a segment.
+/// Copies the lines that are left of a segment.
 pub(super) fn salvage(content: impl Read, copy: &dyn AppendFile, expected: &Expected) -> io::Result<Salvage> {
     let mut content = BufReader::with_capacity(CHUNK, content);
     let mut lines = Lines { expected, copy, offset: 0, copied: 0, previous: None, hole: None, has_passed_seen: false };
@@ -120,14 +120,14 @@ impl Lines<'_> {
         (is_behind && is_inside && serde_json::from_slice::<IgnoredAny>(text).is_ok()).then_some(stamp)
     }
 
-    /// A line of this stamp follows what was taken so far.
+    /// A line of this stamp follows those taken so far.
     fn note(&mut self, stamp: Stamp) {
         if self.previous.is_none() && stamp != self.expected.began {
             self.find_hole();
         }
         let seen = self.expected.seen;
         if stamp > seen.last && !std::mem::replace(&mut self.has_passed_seen, true) && self.offset != seen.bytes {
-            // Something before it is missing, and no torn line tells where.
+            // Something before it is missing, and no torn line shows where.
             self.hole.get_or_insert(self.expected.began);
         }
         self.previous = Some(stamp);
@@ -167,7 +167,7 @@ mod tests {
         Stamp::from_micros(micros).unwrap()
     }
 
-    /// Lines 10 to 29 were written, those up to 14 before the last look.
+    /// Lines 10 to 29 were written, those up to 14 before the last comparison.
     fn expected() -> Expected {
         let seen = Seen { bytes: text(10..15).len() as u64, last: stamp(14) };
         let bytes = text(10..30).len() as u64;
@@ -200,9 +200,9 @@ mod tests {
             (text(10..13), text(10..13), 12),
             (torn(10..12, 20), text(10..12) + &text(21..30), 11),
             (torn(10..17, 25), text(10..17) + &text(26..30), 16),
-            // Cut between two lines, before the last look: any line but the first may be gone.
+            // Cut between two lines, before the last comparison: any line but the first may be gone.
             (text(10..12) + &text(20..30), text(10..12) + &text(20..30), 10),
-            // Behind it: what was there then is there still.
+            // Behind it: all lines that were there then are there still.
             (text(10..18) + &text(20..30), text(10..18) + &text(20..30), 14),
         ] {
             assert_eq!(saved(content.as_bytes(), &expected()), (kept, Some(lost_since)), "{content}");
@@ -225,7 +225,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever it was cut, and however much was written since: what is missing is behind the doubt's beginning.
+        /// Wherever it was cut, and however much was written since: no line before the doubt's beginning is missing.
         #[test]
         fn no_cut_loses_a_line_before_the_doubt(cut in 0usize..400, goes_on in 10u64..30) {
             let whole = text(10..goes_on);

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Read at a time; also how often a request to stop is noticed.
 const CHUNK: usize = 128 * 1024;
 
-/// What a sealed file is to its source.
+/// How a sealed file compares with its source.
 #[derive(Debug)]
 pub enum Comparison {
     /// There is no sealed file.
@@ -28,10 +28,10 @@ pub enum Comparison {
     Damaged,
 }
 
-/// What is known of a sealed file that decodes.
+/// The figures of a sealed file that decodes.
 #[derive(Debug)]
 pub struct Figures {
-    /// Of what it decodes to.
+    /// Of its content.
     pub content: Tally,
     /// Of the file itself.
     pub file: Checksum,
@@ -82,7 +82,7 @@ pub fn compare(
     Ok(if holds { Comparison::Holds(figures) } else { Comparison::Differs(figures) })
 }
 
-/// Reads the next [`CHUNK`] bytes, or what is left of them.
+/// Reads the next [`CHUNK`] bytes, or all that are left.
 fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
     chunk.clear();
     source.take(CHUNK as u64).read_to_end(chunk).map(drop)

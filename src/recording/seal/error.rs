@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// Why a segment was not sealed. Its plain file is still there, untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The disk did not do what it was asked.
+    /// The disk failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// What was written does not decode to what was read.
+    /// The written file does not decode to its source.
     #[error("{} does not decode to its source: the memory or the disk of this machine is faulty", .0.display())]
     Mismatch(PathBuf),
-    /// Somebody took it away: there is neither a plain nor a sealed file.
+    /// It was removed: there is neither a plain nor a sealed file.
     #[error("{} was taken away before it was sealed", .0.display())]
     Gone(PathBuf),
     /// The recorder is stopping; the next start seals it.

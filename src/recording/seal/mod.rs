@@ -49,9 +49,9 @@ pub struct Sealer {
 pub struct Sealed {
     /// Its line of the manifest.
     pub entry: Entry,
-    /// The one of the two files of that name that went, because it could not be what it should.
+    /// The plain or the sealed file, where one of them had to go to the quarantine.
     pub quarantined: Option<Quarantined>,
-    /// Somebody had cut it since it ended.
+    /// The segment, where it was cut since it ended.
     pub cut: Option<Displaced>,
 }
 
@@ -106,14 +106,14 @@ impl Sealer {
         Ok(left_out)
     }
 
-    /// Sees to it that there is a sealed file which holds its source. Returns the one of the two that had to go as well.
+    /// Makes a sealed file that holds its source. Returns the plain or the sealed file that went to the quarantine, too.
     fn settle(&self, source: Source<'_>, likeness: Comparison) -> Result<(Figures, Option<Quarantined>), SealError> {
         let name = source.name;
         let move_away = |path: &Path, reason| quarantine(&*self.files, name.feed, path, reason).map(Some);
         Ok(match likeness {
             Comparison::Missing => (self.write_sealed(source)?, None),
             Comparison::Holds(figures) => (*figures, None),
-            // What is listed was proved when its source was whole.
+            // A listed file was proved when its source was whole.
             Comparison::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
                 (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)
             }
@@ -132,7 +132,7 @@ impl Sealer {
         let (unfinished, sealed) = (name.unfinished(), name.sealed());
         let result = self.write_unfinished(source, &unfinished);
         if result.is_err() {
-            // What made it fail is the error to report; a leftover is removed by the next try or the next start.
+            // The first error is the one to report; the next try or the next start removes a leftover.
             let _ = self.files.remove(&unfinished);
         }
         let proved = result?;
@@ -143,7 +143,7 @@ impl Sealer {
     }
 
     fn write_unfinished(&self, source: Source<'_>, unfinished: &Path) -> Result<Figures, SealError> {
-        // Before a name is taken for what is not there.
+        // Before a name is taken for a missing source.
         if self.files.identify(&source.name.plain()).is_ok_and(|plain| plain.is_none()) {
             return Err(SealError::Gone(source.name.plain()));
         }

@@ -1,4 +1,4 @@
-//! What is known of some bytes after reading them once. Pure.
+//! Length, checksum and stamps of bytes, from one pass over them. Pure.
 
 use crate::clock::Stamp;
 use crate::tape::line;
@@ -29,7 +29,7 @@ impl Checksum {
     }
 }
 
-/// A checksum of lines, and what they tell of themselves.
+/// The checksum of lines, how many they are, and their stamps.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Of all bytes.
@@ -60,7 +60,7 @@ impl Tally {
     }
 }
 
-/// Measures what is read through it.
+/// Measures the bytes that are read through it.
 #[derive(Debug)]
 pub struct Measured<R> {
     source: R,

@@ -6,7 +6,7 @@
 //! x.jsonl.zst                   … line\n line\n …
 //! ```
 //!
-//! What is left out is what a copy in quarantine holds, byte for byte. Without its copy a line stays in.
+//! A line is left out only if a copy in the quarantine equals it byte for byte. Without its copy it stays in.
 
 use crate::files::Files;
 use crate::recording::seal::tally::Checksum;

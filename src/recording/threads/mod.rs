@@ -5,7 +5,7 @@
 //!              └───────────────────┴──────────────────┴──▶ Report ──▶ supervisor
 //! ```
 //!
-//! Every queue is bounded. The writer waits for nobody but the disk. What is hosted waits by `async` alone, so that a
+//! Every queue is bounded. The writer waits for the disk alone. Hosts wait by `async` alone, so that a
 //! simulated world can run [`Hosts`] as tasks in virtual time, where a thread would not know what time it is.
 
 mod sealer;
@@ -30,8 +30,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
-/// Orders that may wait for the writer while a write does not return. The connections' budgets bound what can be in them
-/// long before this does: so many of the smallest batches take 64 MiB. The queue takes memory for what is in it alone.
+/// Commands that may wait for the writer while a write does not return. The connections' budgets bound their content
+/// long before this does: so many of the smallest batches take 64 MiB. An empty queue takes no memory.
 const COMMANDS: usize = 1 << 17;
 
 /// Reports that may wait for the supervisor; it takes them as they come.
@@ -44,7 +44,7 @@ const FINISHED: usize = 4096;
 /// The niceness of the sealer: it compresses when nothing else wants the processor.
 const SEALER_NICENESS: i32 = 19;
 
-/// What the threads need to know.
+/// The settings of the threads.
 #[derive(Debug)]
 pub struct Settings {
     /// When segments end.
@@ -76,18 +76,18 @@ pub struct Threads {
     pub progress: Progress,
 }
 
-/// What does the writing: each is run by a thread, or by a task of the simulated world.
+/// The hosts: each is run by a thread, or by a task of the simulated world.
 #[derive(Debug)]
 pub struct Hosts {
     /// Hosts the journal.
     pub writer: Writer,
-    /// Makes durable what was written.
+    /// Makes written lines durable.
     pub syncer: SyncerHost,
-    /// Seals what has ended.
+    /// Seals ended segments.
     pub sealer: SealerHost,
 }
 
-/// What is to be written to, and what earlier processes left there.
+/// The disk, and the segments that earlier processes left on it.
 #[derive(Debug)]
 pub struct Storage {
     /// The disk.
@@ -101,7 +101,7 @@ pub struct Storage {
 /// Connects the hosts with each other and with the supervisor; nothing runs yet.
 pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let Storage { files, resumable, backlog } = storage;
-    // Left out of a sealed file is what an event names: that has to be durable first.
+    // A torn line is left out of the sealed file only if an event names it: that event has to be durable first.
     let (torn, backlog): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|finished| !finished.torn.is_empty());
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (reports, report_queue) = mpsc::channel(REPORTS);

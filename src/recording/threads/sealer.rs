@@ -1,4 +1,4 @@
-//! Hosts the sealer: paced, retried, and told to hurry or to give up.
+//! Hosts the sealer: paces and retries it, and obeys requests to hurry or to give up.
 
 use crate::clock::{self, Clock};
 use crate::recording::report::{Stop, ThreadReport};

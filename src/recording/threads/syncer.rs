@@ -28,12 +28,12 @@ pub struct SyncerHost {
     pub(super) clock: Clock,
     /// Set when there is no time left to wait for a full disk.
     pub(super) stop: Stop,
-    /// The lock of the directory, looked after here since looking can block.
+    /// The lock of the directory, checked on this thread since a check can block.
     pub(super) lock: Option<Arc<Lock>>,
 }
 
 impl SyncerHost {
-    /// Has it look after a lock, behind each job.
+    /// Has a lock checked behind each job.
     pub fn watch(&mut self, lock: Arc<Lock>) {
         self.lock = Some(lock);
     }
@@ -51,7 +51,7 @@ impl SyncerHost {
             if let Ok(free) = self.syncer.files().free() {
                 let _ = self.reports.try_send(ThreadReport::Space(free));
             }
-            self.lock.iter().for_each(|lock| lock.look());
+            self.lock.iter().for_each(|lock| lock.check());
             self.waiting.extend(job.finished.drain(..));
             self.hand_over();
         }
@@ -60,7 +60,7 @@ impl SyncerHost {
     }
 
     /// A disk that has no room for what it took already may have dropped it. The sync is repeated until it succeeds, but
-    /// its success says nothing about the time before, which the supervisor is told.
+    /// its success proves nothing about earlier data: the supervisor puts that in doubt.
     async fn sync(&self, job: &SyncJob) -> Result<(), StorageError> {
         let (mut was_full, mut was_unopened) = (false, false);
         loop {

@@ -1,7 +1,7 @@
-//! Hosts the journal: takes commands from the supervisor's queue and sees them onto the disk.
+//! Hosts the journal: takes commands from the supervisor's queue and has them executed.
 //!
 //! ```text
-//! commands ──▶ backlog ──▶ Journal ──▶ files                           usually the backlog holds what came at once
+//! commands ──▶ backlog ──▶ Journal ──▶ files                           usually the backlog holds one batch of commands
 //!               └─ events ──▶ recorder.jsonl, from the reserve       on a full disk, past everything that waits
 //! ```
 //!
@@ -9,7 +9,7 @@
 //! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
 //! loses no more than that.
 //!
-//! Before each sync the names of the files that were written to are looked at: see [`displaced`](super::journal::displaced).
+//! Before each sync the names of written files are compared with the open files: see [`displaced`](super::journal::displaced).
 //!
 //! A full disk is waited out. Meanwhile batches wait in the backlog and keep their room in the connections' budgets, so
 //! that the connections stop reading when `buffer_bytes` are used up, and go on when the lines are written.
@@ -35,18 +35,18 @@ const COMMANDS: usize = 64;
 /// Lines are written when this many bytes of them wait: a few large writes cost as little as one.
 const FLUSH_BYTES: usize = 256 * 1024;
 
-/// How often a full disk is looked at again.
+/// How often the free space of a full disk is read.
 const FULL_RETRY: Duration = Duration::from_millis(200);
 
 /// After this long writing is tried, whatever the file system says of its room: its figures are not to be trusted for
 /// ever.
 const FULL_TRY: Duration = Duration::from_secs(5);
 
-/// Orders that may wait behind a full disk. Batches are bounded by their room long before; what is left are events, of
+/// Commands that may wait behind a full disk. Batches are bounded by their room long before; the rest are events, of
 /// which the worst hour brings a few thousand.
 const BACKLOG: usize = 1 << 16;
 
-/// What the writer is connected to.
+/// The queues of the writer.
 #[derive(Debug)]
 pub struct Channels {
     /// From the supervisor.
@@ -70,14 +70,14 @@ pub struct Writer {
     /// Set when there is no time left to wait for a full disk.
     stop: Stop,
     progress: Progress,
-    /// The stamp of the last command carried out, the steps until then, and the bytes of messages since the last time all was written.
+    /// The stamp of the last executed command, the steps until then, and the bytes of messages since all was last written.
     reached: Stamp,
     steps: u64,
     taken: u64,
-    /// Everything stamped up to here is in its file, and the time line of that.
+    /// Everything up to here is in its file.
     written: Option<Position>,
-    /// All names were looked at, as the supervisor asked, and it does not know yet.
-    has_looked: bool,
+    /// All names were compared, as the supervisor asked, and that is not reported yet.
+    names_checked: bool,
     clock: Clock,
 }
 
@@ -103,7 +103,7 @@ impl Writer {
             steps: 0,
             taken: 0,
             written: None,
-            has_looked: false,
+            names_checked: false,
             clock,
         }
     }
@@ -189,7 +189,7 @@ impl Writer {
                 self.reached = step.second;
                 self.steps += 1;
             }
-            JournalCommand::CheckNames => self.has_looked = true,
+            JournalCommand::CheckNames => self.names_checked = true,
             JournalCommand::Open(_) | JournalCommand::Describe(..) | JournalCommand::Rotate => {}
         }
     }
@@ -202,7 +202,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Hands the syncer its next job, with what was written before it: a stamp and its time line, which may not be the
+    /// Hands the syncer its next job, with the position up to which all was written before it, whose epoch may not be the
     /// newest one. `false`: it still has one waiting.
     fn offer_sync_job(&mut self, up_to: Position) -> bool {
         let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return false };
@@ -222,12 +222,12 @@ impl Writer {
         }
     }
 
-    /// What was displaced is told once there is room: what is in doubt must get on record.
+    /// Displaced files wait for room in the queue: an interval in doubt must get on record.
     fn report_displaced(&mut self) {
         while let Ok(slot) = self.channels.reports.try_reserve() {
             match self.journal.take_displaced() {
                 Some(displaced) => slot.send(ThreadReport::Displaced(Box::new(displaced))),
-                None if std::mem::take(&mut self.has_looked) => slot.send(ThreadReport::Looked),
+                None if std::mem::take(&mut self.names_checked) => slot.send(ThreadReport::NamesChecked),
                 None => return,
             }
         }
@@ -247,7 +247,7 @@ impl Writer {
         let displaced = std::iter::from_fn(|| self.journal.take_displaced()).filter_map(|displaced| displaced.doubt);
         let certain = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
         let stamp = certain.map_or(self.reached, |certain| certain.min(self.reached));
-        // Whether the syncer is done with its last job or not: what is written is not lost with the process.
+        // Written lines survive the end of the process, whether the syncer is done with its last job or not.
         let _ = self.channels.reports.send(ThreadReport::AllWritten).await;
         let mut job = self.journal.take_sync_job().unwrap_or_default();
         job.up_to = Position { epoch: self.journal.epoch(), stamp };
@@ -295,8 +295,8 @@ impl Writer {
         }
     }
 
-    /// Returns when writing is worth another try. Lines are not tried before the reserve is whole again: they would eat
-    /// what is meant for the events.
+    /// Returns when writing is worth another try. Lines are not tried before the reserve is whole again: they would use up
+    /// the room for events.
     async fn wait_for_room(&mut self) {
         let try_at = self.clock.now() + FULL_TRY;
         loop {
@@ -351,7 +351,7 @@ impl Writer {
     fn let_events_pass(&mut self) {
         let mut rest = VecDeque::with_capacity(self.backlog.len());
         let mut written_to = None;
-        // What is behind a step is of another time line, and nothing of that is written before it.
+        // Commands behind a step are of the next epoch, and nothing of that is written before the step.
         let mut is_stuck = self.journal.is_stepping();
         while let Some(command) = self.backlog.pop_front() {
             match command {

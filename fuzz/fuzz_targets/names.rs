@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use upbit_recorder::tape::paths;
 use libfuzzer_sys::fuzz_target;
 use std::path::Path;
 use upbit_recorder::upbit::feed::Feed;
@@ -32,7 +33,7 @@ fuzz_target!(|input: &str| {
             Archived::Sealed(segment) => segment.sealed(),
             Archived::Unfinished(segment) => segment.unfinished(),
         };
-        assert!(segment_name::is_date_directory(directory));
+        assert!(paths::is_date_directory(directory));
         assert_eq!(path, Path::new("archive").join(directory).join(name), "a name is written as it was read");
     }
 });

@@ -136,7 +136,7 @@ fn set_up(
     let (listing, listed) = watch::channel(evidence.listed());
     let (wall, boot) = (Wall::machine(), Boot::machine());
     let (pid, seed) = (std::process::id(), rand::random());
-    let place = Place { files, clock, wall, boot, listed, pid, seed, shutdown };
+    let place = Place { files: files.clone(), clock, wall, boot, listed, pid, seed, shutdown };
     let network = |connection: &ConnectionConfig| {
         let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
         Ok(Network::new(clock, tls, config.proxies.clone()))
@@ -151,7 +151,7 @@ fn set_up(
     }
     if healing::is_wanted(config) {
         let (desk, counter) = healing::connect(clock);
-        let healer = Healer::new(config, counter, supervisor.heal_with(desk));
+        let healer = Healer::new(config, files, counter, supervisor.heal_with(desk));
         healing::spawn(healer).map_err(RecordError::Threads)?;
     }
     Ok((supervisor, lock))

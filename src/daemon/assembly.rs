@@ -18,12 +18,13 @@ use crate::files::{Files, StorageError};
 use crate::net::Dial;
 use crate::net::tls::TlsSetupError;
 use crate::ops::status::Status;
-use crate::recording::mark::Mark;
+use crate::recording::mark;
 use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::recording::threads::{self, Hosts, Storage};
+use crate::tape::durable::DurableMark;
 use crate::tape::event::Event;
 use crate::tape::gap::{Gap, GapKind};
 use crate::tape::manifest::TornLine;
@@ -234,8 +235,8 @@ fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
 /// the gap is on record.
 fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
     if recovered.is_clean || recovered.last.is_none() {
-        let mark = Mark { durable: run.before(MICROSECOND), epoch: recovered.epoch };
-        if let Err(error) = mark.write(files) {
+        let certain = DurableMark { durable: run.before(MICROSECOND), epoch: recovered.epoch };
+        if let Err(error) = mark::write(files, certain) {
             tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
         }
     }

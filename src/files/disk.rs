@@ -1,7 +1,7 @@
 //! The real disk: a directory of the operating system.
 
 use super::open::{self, Access, Obstacle};
-use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, Listed, ReadFile, Root, append_all};
+use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, Listed, ReadFile, Root, StorageError, append_all};
 use crate::ownership;
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -44,6 +44,14 @@ impl Disk {
     pub fn existing(path: &Path) -> io::Result<Self> {
         let root = Held::open(path).map_err(|error| ownership::explain(path, error))?;
         Ok(Self { root: Arc::new(root), path: path.to_owned() })
+    }
+
+    /// Opens a data directory to read what is there; `None`: there is none of ours.
+    pub fn readable(path: &Path) -> Result<Option<Arc<dyn Files>>, StorageError> {
+        match Self::existing(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
+            disk => Ok(Some(Arc::new(disk.map_err(StorageError::at("open", path))?))),
+        }
     }
 
     /// A directory below this one, with the same layout in it.
@@ -99,16 +107,6 @@ impl Disk {
     /// Which directory this is now: it was made again if somebody has removed it.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(identity(&fs::fstat(&*self.root)?).file)
-    }
-
-    /// The names in a directory, in no order; none where there is no such directory.
-    pub fn names(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::new();
-        self.each_name(path, |_, name| {
-            names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
-            Ok(())
-        })?;
-        Ok(names)
     }
 
     /// The directory that a path is in, and its name there: most calls that take a path follow links in it.
@@ -267,6 +265,15 @@ impl Files for Disk {
         Ok(entries)
     }
 
+    fn names(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        self.each_name(path, |_, name| {
+            names.push(OsStr::from_bytes(name.to_bytes()).to_owned());
+            Ok(())
+        })?;
+        Ok(names)
+    }
+
     fn look(&self, path: &Path) -> io::Result<Option<Listed>> {
         let name = path.file_name().unwrap_or_default();
         Ok(self.stat(path)?.map(|stat| listed(name, &stat)))
@@ -344,6 +351,12 @@ impl AppendFile for File {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         FileExt::read_at(self, buffer, offset)
+    }
+}
+
+impl ReadFile for File {
+    fn identify(&self) -> io::Result<Identity> {
+        Ok(identity(&fs::fstat(self)?))
     }
 }
 

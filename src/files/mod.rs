@@ -48,6 +48,11 @@ pub trait Files: Debug + Send + Sync {
     /// What a directory holds, in the order of the names; empty where there is no such directory.
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>>;
 
+    /// The names in a directory, in no order; none where there is no such directory.
+    fn names(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        Ok(self.list(path)?.into_iter().map(|entry| entry.name).collect())
+    }
+
     /// What has this name; `None`: nothing.
     fn look(&self, path: &Path) -> io::Result<Option<Listed>> {
         let entries = self.list(path.parent().unwrap_or(Path::new("")))?;
@@ -142,9 +147,10 @@ pub trait AppendFile: Debug + Send + Sync {
 }
 
 /// A file being read.
-pub trait ReadFile: Read + Seek + Send {}
-
-impl<T: Read + Seek + Send> ReadFile for T {}
+pub trait ReadFile: Read + Seek + Debug + Send {
+    /// Which file it is, and how long by now.
+    fn identify(&self) -> io::Result<Identity>;
+}
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 //! or a few, off the stamp of the segment's first line.
 
 use crate::files::{Files, StorageError};
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use std::io;
 use std::path::Path;
@@ -12,7 +12,7 @@ const NAMES: u32 = 1000;
 
 /// Moves an active file under its final name, and returns the name that it got. The directory has to be there.
 pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
-    let active = segment_name::active(name.feed, &name.stream);
+    let active = paths::active(name.feed, &name.stream);
     for _ in 0..NAMES {
         if !is_taken(files, &name.sealed()) {
             match files.rename(&active, &name.plain()) {
@@ -45,6 +45,6 @@ fn is_taken(files: &dyn Files, path: &Path) -> bool {
 }
 
 fn no_free_name(name: &SegmentName) -> StorageError {
-    let active = segment_name::active(name.feed, &name.stream);
+    let active = paths::active(name.feed, &name.stream);
     StorageError::at("find a free name in the archive for", &active)(io::ErrorKind::AlreadyExists.into())
 }

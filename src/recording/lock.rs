@@ -12,7 +12,7 @@ use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
 use crate::files::{AppendFile, EntryKind, FileId, Files, StorageError};
-use crate::tape::segment_name::LOCK;
+use crate::tape::paths::LOCK;
 use crate::upbit::feed::Feed;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;

@@ -4,7 +4,7 @@
 use crate::files::{EntryKind, Files, StorageError};
 use crate::recording::archive::free_name;
 use crate::tape::event::Event;
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
 use std::io;
@@ -44,11 +44,11 @@ pub fn quarantine(
 pub fn keep(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) -> Result<Quarantined, StorageError> {
     /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
     const COPIES: u32 = 1000;
-    let mut directory = segment_name::quarantine(feed);
+    let mut directory = paths::quarantine(feed);
     let mut copies = 0..COPIES;
     if file == directory {
         // What is in the way of the quarantine itself stays beside it.
-        (directory, copies) = (segment_name::root(feed).to_owned(), 1..COPIES);
+        (directory, copies) = (paths::root(feed).to_owned(), 1..COPIES);
     } else {
         make(files, feed, &directory)?;
     }
@@ -92,7 +92,7 @@ pub fn clear(
 pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), StorageError> {
     let mut above: Vec<&Path> = directory.ancestors().filter(|above| !above.as_os_str().is_empty()).collect();
     above.reverse();
-    let private = segment_name::root(Feed::Private);
+    let private = paths::root(Feed::Private);
     for path in above {
         // What is in the way of the account's tree cannot go into it.
         let feed = if path.starts_with(private) && path != private { Feed::Private } else { Feed::Public };
@@ -104,11 +104,11 @@ pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), Stor
 /// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
 /// archive, under the time of this start.
 pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, StorageError> {
-    let (active, name) = (segment_name::active(name.feed, &name.stream), free_name(files, name)?);
+    let (active, name) = (paths::active(name.feed, &name.stream), free_name(files, name)?);
     let (directory, kept) = (name.directory(), name.plain());
     files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
     files.rename(&active, &kept).map_err(StorageError::at("move to the archive", &active))?;
-    for changed in [directory.as_path(), segment_name::root(name.feed)] {
+    for changed in [directory.as_path(), paths::root(name.feed)] {
         files.sync_directory(changed).map_err(StorageError::at("sync the directory", changed))?;
     }
     Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })

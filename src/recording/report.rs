@@ -5,7 +5,7 @@ use super::quarantine::Quarantined;
 use super::segment::Finished;
 use crate::clock::Position;
 use crate::files::{Free, StorageError};
-use crate::tape::manifest::Entry;
+use crate::tape::manifest::ManifestEntry;
 use crate::tape::words::RotationReason;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub enum ThreadReport {
     /// Segments ended: how many, by reason.
     Rotated(BTreeMap<RotationReason, usize>),
     /// A segment is sealed.
-    Sealed(Box<Entry>),
+    Sealed(Box<ManifestEntry>),
     /// A segment could not be sealed; `retried`: it will be tried again by this process.
     NotSealed {
         /// Its plain name.

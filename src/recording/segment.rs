@@ -9,7 +9,7 @@ use super::archive::move_to_archive;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, FileId, Files, StorageError};
 use crate::tape::manifest::{Origin, TornLine};
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::words::Displacement;
 use std::cmp::Ordering;
@@ -65,7 +65,7 @@ pub struct Finished {
 impl Segment {
     /// Begins a segment with a file that is not there yet.
     pub fn create(files: &dyn Files, about: Finished) -> Result<Self, StorageError> {
-        let path = segment_name::active(about.name.feed, &about.name.stream);
+        let path = paths::active(about.name.feed, &about.name.stream);
         let file = files.create(&path).map_err(StorageError::at("create", &path))?;
         let id = Some(file.identify().map_err(StorageError::at("look at", &path))?.file);
         Ok(Self { file: Some(file), id, ..Self::resume(about, 0) })
@@ -236,7 +236,7 @@ impl Segment {
 
     /// Its path while it is active.
     pub fn path(&self) -> PathBuf {
-        segment_name::active(self.about.name.feed, &self.about.name.stream)
+        paths::active(self.about.name.feed, &self.about.name.stream)
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> StorageError {

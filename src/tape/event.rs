@@ -10,7 +10,7 @@
 
 use super::gap::{Gap, GapRecord};
 use super::healed::HealReport;
-use super::manifest::Entry;
+use super::manifest::ManifestEntry;
 use super::words::{Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason, Word};
 use crate::clock::Stamp;
 use crate::upbit::feed::Feed;
@@ -277,9 +277,9 @@ impl Event {
     }
 }
 
-impl From<Entry> for Event {
-    fn from(entry: Entry) -> Self {
-        let Entry { name, stream, first, last, lines, bytes, zst_bytes, sha256, .. } = entry;
+impl From<ManifestEntry> for Event {
+    fn from(entry: ManifestEntry) -> Self {
+        let ManifestEntry { name, stream, first, last, lines, bytes, zst_bytes, sha256, .. } = entry;
         Self::Sealed { name, stream, first, last, lines, bytes, zst_bytes, sha256 }
     }
 }

@@ -1,5 +1,11 @@
-//! What healing leaves on record of a gap. Pure.
+//! What healing leaves on disk: lines of `.healed` streams, and the report of a gap. Pure.
+//!
+//! ```text
+//! {"ts_recv":1795324512113204,"gap":1795324503000002,"market":"KRW-BTC",…}
+//!                              └ object: the gap in front of what the REST interface gave
+//! ```
 
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,4 +23,31 @@ pub struct HealReport {
     pub partial: BTreeMap<String, u64>,
     /// Types of which the exchange keeps nothing.
     pub impossible: BTreeSet<String>,
+}
+
+/// The object of a line: `{"gap":G,` and the rest of an object with at least one key.
+pub fn object(gap: u64, object: &str) -> String {
+    format!("{{\"gap\":{gap},{}", &object[1..])
+}
+
+/// A trade, as it was fetched or as its line has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct HealedTrade {
+    /// The gap that it was fetched for; 0 where it is not written yet.
+    #[serde(default)]
+    pub gap: u64,
+    /// When it happened, in milliseconds since the epoch.
+    pub timestamp: i64,
+    /// What tells it from others of its pair.
+    pub sequential_id: u64,
+}
+
+/// A candle, as it was fetched or as its line has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct HealedCandle {
+    /// The gap that it was fetched for; 0 where it is not written yet.
+    #[serde(default)]
+    pub gap: u64,
+    /// When its period begins, UTC.
+    pub candle_date_time_utc: DateTime,
 }

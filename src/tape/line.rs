@@ -1,9 +1,10 @@
-//! How a record looks on disk: the object as received with its stamp in front, or its bytes as a string. Pure.
+//! A line of a stream: the object as received with its stamp in front, or its bytes as a string. Pure.
 //!
 //! ```text
 //! {"type":"trade",…}  ──object──▶ {"ts_recv":1795317064154123,"type":"trade",…}\n
 //! nonsense            ──raw─────▶ {"ts_recv":1795317064154123,"raw":"nonsense"}\n
 //! \xff                ──raw─────▶ {"ts_recv":1795317064154123,"raw_base64":"/w=="}\n
+//!                                             └─ Line::stamp ──┘ └─ Line::object
 //! ```
 
 use crate::clock::Stamp;
@@ -24,6 +25,38 @@ const LONGEST_MESSAGE: usize = 64 << 20;
 
 /// What stands around a message: the stamp, and in a healed stream the gap.
 const AROUND: usize = 64;
+
+/// A line of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    stamp: Stamp,
+    text: Vec<u8>,
+}
+
+impl Line {
+    /// Reads a line, without its line break; `None` where the recorder cannot have written it.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        Some(Self { stamp: stamp(text)?, text: text.to_owned() })
+    }
+
+    /// When it was received, or written.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// All of it, without the line break: an object with `ts_recv` in front, or what a crash left of one.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The object as it was received: the line with `{` in place of `{"ts_recv":N,`.
+    pub fn object(&self) -> Vec<u8> {
+        let comma = self.text.iter().position(|byte| *byte == b',').expect("a line with a stamp has a comma behind it");
+        let mut object = vec![b'{'];
+        object.extend_from_slice(&self.text[comma + 1..]);
+        object
+    }
+}
 
 /// The longest line that the recorder can write to a stream, without its line break. Objects stand there as they were
 /// received; in `misc` any message may be kept as a string, in which a control character takes six bytes.
@@ -111,6 +144,14 @@ mod tests {
         let back = line.trim_end_matches('\n').replacen("{\"ts_recv\":1795317064154123,", "{", 1);
         assert_eq!(back.as_bytes(), received);
         assert_eq!(stamp(line.as_bytes()).unwrap().as_micros(), 1_795_317_064_154_123);
+    }
+
+    #[test]
+    fn a_line_gives_the_received_object_back() {
+        let line = Line::parse(br#"{"ts_recv":17, "type":"trade","tp":1.16539E8}"#).unwrap();
+        assert_eq!(line.stamp().as_micros(), 17);
+        assert_eq!(line.object(), br#"{ "type":"trade","tp":1.16539E8}"#);
+        assert_eq!(Line::parse(b"{\"type\":\"trade\"}"), None);
     }
 
     #[test]

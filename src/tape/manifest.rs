@@ -82,13 +82,13 @@ pub struct TornLine {
 
 /// A finished file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Entry {
+pub struct ManifestEntry {
     /// The file's name, in the directory of the manifest.
     pub name: String,
     /// The stream it is a segment of.
     pub stream: String,
     /// The process that sealed it: the stamp of its `started` event.
-    pub run: u64,
+    pub run: Stamp,
     /// The version of the program that sealed it.
     pub version: String,
     /// How its frames are spelt; `null` for the recorder's own streams and where it is not known.
@@ -114,7 +114,7 @@ pub struct Entry {
     pub sha256: String,
 }
 
-impl Entry {
+impl ManifestEntry {
     /// The line, with its line break.
     pub fn to_line(&self) -> String {
         let mut line = serde_json::to_string(self).expect("strings and numbers always serialise");

@@ -2,11 +2,16 @@
 //!
 //! Writing and reading share these rooms, so that there is one grammar.
 
+pub mod certificate;
+pub mod checkpoint;
+pub mod decimal;
+pub mod durable;
 pub mod event;
 pub mod gap;
 pub mod healed;
 pub mod line;
 pub mod manifest;
+pub mod paths;
 pub mod reader;
 pub mod record;
 pub mod segment_name;

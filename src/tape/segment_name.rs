@@ -1,68 +1,20 @@
-//! Where things are under `data_dir`, and what a file's name says.
+//! What the name of a segment says: its stream, and the stamp of its first line. Pure.
 //!
 //! ```text
-//! KRW-BTC_trade.jsonl                                                     active
 //! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl     waiting for its compression
 //! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst sealed
-//! archive/date=2026-11-22/manifest.jsonl
-//! archive/date=2026-11-22/audit.json
-//! private/…                                                               the same again
 //! ```
-//!
-//! The time in a name is the stamp of the segment's first line. All paths are relative to `data_dir`.
 
+use super::paths::{self, PLAIN};
 use super::stream_key::StreamKey;
 use crate::clock::Stamp;
 use crate::upbit::feed::Feed;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The file that holds the directory's lock.
-pub const LOCK: &str = ".lock";
-
-/// The file that says up to which stamp everything is durable.
-pub const MARK: &str = ".durable";
-
-/// The file that holds room for the last events on a full disk.
-pub const RESERVE: &str = ".reserve";
-
-/// The file beside a manifest that says how far its day agrees with the exchange's candles.
-pub const CERTIFICATE: &str = "audit.json";
-
-/// The file in the directory of a date that lists what is sealed there.
-const MANIFEST: &str = "manifest.jsonl";
-
-/// The files in the directory of a date that are no segments.
-pub const BESIDE_SEGMENTS: [&str; 3] = [MANIFEST, "day.json", CERTIFICATE];
-
-const ACTIVE: &str = ".jsonl";
 const SEALED: &str = ".jsonl.zst";
 const UNFINISHED: &str = ".jsonl.zst.tmp";
-const DATE_PREFIX: &str = "date=";
-
-/// The directory of a feed's tree.
-pub fn root(feed: Feed) -> &'static Path {
-    Path::new(match feed {
-        Feed::Public => "",
-        Feed::Private => "private",
-    })
-}
-
-/// The directory of finished segments.
-pub fn archive(feed: Feed) -> PathBuf {
-    root(feed).join("archive")
-}
-
-/// The directory for files that recovery could not read.
-pub fn quarantine(feed: Feed) -> PathBuf {
-    root(feed).join("quarantine")
-}
-
-/// The file that a stream is being written to.
-pub fn active(feed: Feed, stream: &StreamKey) -> PathBuf {
-    root(feed).join(format!("{stream}{ACTIVE}"))
-}
 
 /// Where one segment of a stream belongs: its tree, its stream, the stamp of its first line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +30,7 @@ pub struct SegmentName {
 impl SegmentName {
     /// The directory of its date.
     pub fn directory(&self) -> PathBuf {
-        date_directory(self.feed, utc(self.first).date())
+        paths::date_directory(self.feed, utc(self.first).date())
     }
 
     /// The file's name before compression, without its directory.
@@ -88,7 +40,7 @@ impl SegmentName {
 
     /// The plain file, waiting for its compression.
     pub fn plain(&self) -> PathBuf {
-        self.with_ending(ACTIVE)
+        self.with_ending(PLAIN)
     }
 
     /// The sealed file.
@@ -110,7 +62,7 @@ impl SegmentName {
 
     /// The manifest of its directory.
     pub fn manifest(&self) -> PathBuf {
-        self.directory().join(MANIFEST)
+        paths::manifest(&self.directory())
     }
 
     fn with_ending(&self, ending: &str) -> PathBuf {
@@ -130,15 +82,10 @@ pub enum Archived {
     Unfinished(SegmentName),
 }
 
-/// The stream of an active file's name; `None` where the name is not one of ours.
-pub fn parse_active(name: &str) -> Option<StreamKey> {
-    StreamKey::from_stem(name.strip_suffix(ACTIVE)?)
-}
-
 /// Reads the name of a file in `directory` of an archive; `None` where it is not one of ours.
 pub fn parse_archived(feed: Feed, directory: &str, name: &str) -> Option<Archived> {
     let of = |ending: &str| name.strip_suffix(ending).and_then(|stem| parse_segment(feed, stem));
-    let archived = if let Some(segment) = of(ACTIVE) {
+    let archived = if let Some(segment) = of(PLAIN) {
         Archived::Plain(segment)
     } else if let Some(segment) = of(SEALED) {
         Archived::Sealed(segment)
@@ -147,21 +94,6 @@ pub fn parse_archived(feed: Feed, directory: &str, name: &str) -> Option<Archive
     };
     let (Archived::Plain(segment) | Archived::Sealed(segment) | Archived::Unfinished(segment)) = &archived;
     (segment.directory().file_name() == Some(directory.as_ref())).then_some(archived)
-}
-
-/// Whether a directory of an archive is one of ours.
-pub fn is_date_directory(name: &str) -> bool {
-    date_of_directory(name).is_some()
-}
-
-/// The directory of a date in the archive of a tree.
-pub fn date_directory(feed: Feed, date: Date) -> PathBuf {
-    archive(feed).join(format!("{DATE_PREFIX}{date}"))
-}
-
-/// The date of a directory of an archive, UTC; `None` where it is not one of ours.
-pub fn date_of_directory(name: &str) -> Option<Date> {
-    name.strip_prefix(DATE_PREFIX)?.parse().ok()
 }
 
 /// `KRW-BTC_trade.20261122T051204.113204Z`: time, then code and type, from the right.
@@ -183,30 +115,10 @@ fn utc(stamp: Stamp) -> DateTime {
     Offset::UTC.to_datetime(timestamp)
 }
 
-/// The directories in a tree's root.
-pub fn own_directories(feed: Feed) -> &'static [&'static str] {
-    match feed {
-        Feed::Public => &["archive", "quarantine", "private", "rest"],
-        Feed::Private => &["archive", "quarantine"],
-    }
-}
-
-/// The files in a tree's root that are no streams.
-pub fn own_files(feed: Feed) -> &'static [&'static str] {
-    match feed {
-        Feed::Public => &[LOCK, MARK, RESERVE],
-        Feed::Private => &[],
-    }
-}
-
-/// Whether nothing can be recorded without this stream.
-pub fn is_needed(feed: Feed, stream: &StreamKey) -> bool {
-    *stream == StreamKey::misc() || (feed == Feed::Public && *stream == StreamKey::recorder())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::paths::{active, is_date_directory, parse_active};
     use proptest::prelude::*;
 
     fn segment(stream: &str, micros: u64) -> SegmentName {
@@ -219,10 +131,10 @@ mod tests {
         let trade = segment("KRW-BTC_trade", 1_795_324_324_113_204);
         assert_eq!(
             trade.sealed(),
-            Path::new("archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst")
+            std::path::Path::new("archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst")
         );
-        assert_eq!(active(Feed::Private, &trade.stream), Path::new("private/KRW-BTC_trade.jsonl"));
-        assert_eq!(trade.manifest(), Path::new("archive/date=2026-11-22/manifest.jsonl"));
+        assert_eq!(active(Feed::Private, &trade.stream), std::path::Path::new("private/KRW-BTC_trade.jsonl"));
+        assert_eq!(trade.manifest(), std::path::Path::new("archive/date=2026-11-22/manifest.jsonl"));
     }
 
     #[test]

@@ -7,13 +7,14 @@ use std::path::Path;
 use upbit_recorder::cli::Cli;
 use upbit_recorder::clock::Stamp;
 use upbit_recorder::exit::Exit;
-use upbit_recorder::history::audit::{Blind, Certificate, Day, Difference, Finding, Residue, Row, StreamAudit};
+use upbit_recorder::history::audit::{Certificate, Day};
+use upbit_recorder::tape::certificate::{Blind, Difference, Finding, Head, Residue, Row, StreamAudit, Tail, Verdict};
 use upbit_recorder::tape::event::Event;
 use upbit_recorder::tape::gap::{Gap, GapKind};
 use upbit_recorder::tape::healed::HealReport;
-use upbit_recorder::tape::manifest::Entry;
+use upbit_recorder::tape::manifest::ManifestEntry;
+use upbit_recorder::tape::paths;
 use upbit_recorder::tape::record::Record;
-use upbit_recorder::tape::segment_name;
 use upbit_recorder::tape::segment_name::SegmentName;
 use upbit_recorder::tape::stream_key::StreamKey;
 use upbit_recorder::tape::words::{
@@ -107,11 +108,11 @@ fn all_events() -> Vec<Event> {
     events
 }
 
-fn entry() -> Entry {
-    Entry {
+fn entry() -> ManifestEntry {
+    ManifestEntry {
         name: String::new(),
         stream: String::new(),
-        run: 0,
+        run: Stamp::default(),
         version: String::new(),
         format: None,
         subscription: None,
@@ -150,7 +151,7 @@ fn every_event_is_shown_with_the_keys_it_has() {
 #[test]
 fn the_manifest_is_shown_with_the_keys_it_has_and_each_is_explained() {
     let line = block("json manifest").next().unwrap();
-    let example: Entry = serde_json::from_str(line).unwrap();
+    let example: ManifestEntry = serde_json::from_str(line).unwrap();
     assert_eq!(example.to_line().trim_end(), line, "the example is what the code would write");
     let object = serde_json::from_str(line).unwrap();
     assert!(keys(&object).iter().all(|key| PAGE.contains(&format!("`{key}`"))));
@@ -161,12 +162,12 @@ fn the_names_shown_are_the_names_made() {
     let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
     let first = Stamp::from_micros(1_795_324_324_113_204).unwrap();
     let name = SegmentName { feed: Feed::Public, stream, first };
-    for path in [name.sealed(), name.manifest(), segment_name::active(Feed::Public, &name.stream)] {
+    for path in [name.sealed(), name.manifest(), paths::active(Feed::Public, &name.stream)] {
         for part in path.components().map(|part| part.as_os_str().to_str().unwrap()) {
             assert!(PAGE.contains(part), "{part}");
         }
     }
-    assert_eq!(segment_name::root(Feed::Private), Path::new("private"));
+    assert_eq!(paths::root(Feed::Private), Path::new("private"));
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn the_certificate_is_shown_with_the_keys_it_has_and_each_is_explained() {
         minute: String::new(),
         finding: Finding::NoData,
         trades: 0,
-        differences: BTreeMap::from([("volume", difference)]),
+        differences: BTreeMap::from([("volume".into(), difference)]),
         gaps: vec![],
     };
     let audit = StreamAudit {
@@ -194,6 +195,9 @@ fn the_certificate_is_shown_with_the_keys_it_has_and_each_is_explained() {
         faults: vec![],
         rows: vec![row],
     };
+    serde_json::from_value::<Head>(shown.clone()).unwrap();
+    serde_json::from_value::<Tail>(shown.clone()).unwrap();
+    serde_json::from_value::<StreamAudit>(shown["streams"][0].clone()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let day = Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap();
     let mut certificate = Certificate::begin(directory.path(), &day, Stamp::default()).unwrap();
@@ -244,6 +248,8 @@ fn every_verb_exit_code_kind_and_reason_is_explained() {
         SubscribeReason::ALL.iter().map(|word| word.as_str()).collect(),
         StopReason::ALL.iter().map(|word| word.as_str()).collect(),
         PauseCause::ALL.iter().map(|word| word.as_str()).collect(),
+        Finding::ALL.iter().map(|word| word.as_str()).collect(),
+        Verdict::ALL.iter().map(|word| word.as_str()).collect(),
     ];
     for word in words.concat() {
         assert!(PAGE.contains(&format!("`{word}`")), "{word}");

@@ -188,6 +188,12 @@ pub(crate) struct Tape {
 }
 
 impl Tape {
+    /// The program's own reader of it.
+    pub(crate) fn reader(&self) -> upbit_recorder::tape::reader::Tape {
+        let files = upbit_recorder::files::disk::Disk::readable(&self.path).unwrap();
+        upbit_recorder::tape::reader::Tape::new(files, &self.path)
+    }
+
     /// The lines of every stream, oldest first, from sealed, plain and active files, without those that a crash tore:
     /// each of these is in a plain file, and kept in quarantine.
     pub(crate) fn lines(&self) -> BTreeMap<String, Vec<String>> {

@@ -9,10 +9,11 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
-use crate::history::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals, Unaudited};
+use crate::history::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals};
 use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
 use crate::rest;
 use crate::signals::Signals;
+use crate::tape::certificate::Unaudited;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::codes::select;
@@ -139,11 +140,11 @@ pub async fn audit(
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Audited, Failure> {
     let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
-    let tape = Tape::new(&config.data_dir);
+    let tape = Tape::new(Disk::readable(&config.data_dir).map_err(TapeError::from)?, &config.data_dir);
     let streams = streams(&tape, options)?;
     let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), show).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
-    let auditor = Auditor { tape, fetched: Tape::below(&config.data_dir, rest::DIRECTORY), day, gaps };
+    let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
     let mut report = Report::new(day);
     for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(found)) {

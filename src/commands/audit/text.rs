@@ -1,6 +1,8 @@
 //! An audit for people: totals, then the minutes that are not exact, as many as a screen holds, and how sharp it was.
 
-use crate::history::audit::{Day, Difference, Finding, Row, StreamAudit, Totals, Unaudited, shown};
+use crate::history::audit::{Day, Totals};
+use crate::tape::certificate::{Difference, Finding, Row, StreamAudit, Unaudited};
+use crate::tape::decimal::shown;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -114,7 +116,7 @@ fn numbers(found: &Difference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::audit::{Blind, Residue};
+    use crate::tape::certificate::{Blind, Residue};
     use bigdecimal::BigDecimal;
     use std::collections::BTreeMap;
 
@@ -125,7 +127,7 @@ mod tests {
             minute: "2026-11-22T05:12:00Z".into(),
             finding: Finding::Differs,
             trades: 3,
-            differences: BTreeMap::from([("volume", difference)]),
+            differences: BTreeMap::from([("volume".into(), difference)]),
             gaps: vec![17],
         };
         let (faults, rows) = (Vec::new(), vec![row; minutes]);

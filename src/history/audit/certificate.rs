@@ -7,19 +7,16 @@
 //! It is written as the streams are audited, so that it takes no memory, and it has its name when it is whole.
 
 use super::day::Day;
-use super::figures::decimal;
-use super::finding::Residue;
-use super::stream::StreamAudit;
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
 use crate::files::{EntryKind, Files};
 use crate::recording::quarantine::{clear, clear_directories};
-use crate::tape::segment_name::{self};
+use crate::tape::certificate::{Head, Residue, StreamAudit, Tail, Unaudited, Verdict};
+use crate::tape::paths;
 use crate::upbit::feed::Feed;
 use bigdecimal::BigDecimal;
 use serde::Serialize;
-use serde_json::json;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -34,15 +31,6 @@ pub struct Certificate {
     /// What was found so far.
     pub totals: Totals,
     unaudited: Vec<Unaudited>,
-}
-
-/// A stream that could not be audited.
-#[derive(Clone, Debug, Serialize)]
-pub struct Unaudited {
-    /// Its name.
-    pub stream: String,
-    /// Why.
-    pub reason: String,
 }
 
 /// Over all streams.
@@ -73,11 +61,11 @@ impl Totals {
     }
 
     /// In a word. What was not looked at is neither.
-    pub fn verdict(&self) -> &'static str {
+    pub fn verdict(&self) -> Verdict {
         match self {
-            _ if self.is_exact() => "exact",
-            Self { differs: 0, no_data: 0, unaudited: 1.., .. } => "unaudited",
-            _ => "differs",
+            _ if self.is_exact() => Verdict::Exact,
+            Self { differs: 0, no_data: 0, unaudited: 1.., .. } => Verdict::Unaudited,
+            _ => Verdict::Differs,
         }
     }
 }
@@ -97,10 +85,10 @@ impl Certificate {
     /// The directory or the file cannot be made.
     pub fn begin(data_dir: &Path, day: &Day, now: Stamp) -> Result<Self, CertificateError> {
         let disk = Disk::open(data_dir).map_err(at(data_dir))?;
-        let directory = segment_name::date_directory(Feed::Public, day.date);
-        let path = directory.join(segment_name::CERTIFICATE);
+        let directory = paths::date_directory(Feed::Public, day.date);
+        let path = directory.join(paths::CERTIFICATE);
         // Two audits of one day may run at the same time.
-        let unfinished = directory.join(format!("{}.{}.tmp", segment_name::CERTIFICATE, std::process::id()));
+        let unfinished = directory.join(format!("{}.{}.tmp", paths::CERTIFICATE, std::process::id()));
         let begin = || {
             clear_directories(&disk, &directory).map_err(|error| error.source)?;
             disk.make_directory(&directory)?;
@@ -115,14 +103,15 @@ impl Certificate {
         };
         let out = BufWriter::new(begin().map_err(at(&data_dir.join(&unfinished)))?);
         let mut certificate = Self { disk, path, unfinished, out, totals: Totals::default(), unaudited: Vec::new() };
-        certificate.write(format_args!(
-            "{{\"date\":\"{}\",\"from\":\"{}\",\"until\":\"{}\",\"whole\":{},\"audited\":{now},\"version\":\"{}\",\"streams\":[",
-            day.date,
-            Day::shown(day.from),
-            Day::shown(day.until),
-            day.is_whole(),
-            env!("CARGO_PKG_VERSION"),
-        ))?;
+        let head = json(&Head {
+            date: day.date,
+            from: Day::shown(day.from),
+            until: Day::shown(day.until),
+            whole: day.is_whole(),
+            audited: now,
+            version: env!("CARGO_PKG_VERSION").into(),
+        });
+        certificate.write(format_args!("{},\"streams\":[", &head[..head.len() - 1]))?;
         Ok(certificate)
     }
 
@@ -131,9 +120,8 @@ impl Certificate {
     /// # Errors
     /// The file cannot be written.
     pub fn add(&mut self, audit: &StreamAudit) -> Result<(), CertificateError> {
-        let json = serde_json::to_string(audit).expect("strings and numbers always serialise");
         let separator = if self.totals.streams == 0 { "\n" } else { ",\n" };
-        self.write(format_args!("{separator}{json}"))?;
+        self.write(format_args!("{separator}{}", json(audit)))?;
         self.totals.streams += 1;
         self.totals.exact += audit.exact;
         self.totals.differs += audit.differs;
@@ -157,11 +145,9 @@ impl Certificate {
     /// # Errors
     /// The file cannot be written.
     pub fn finish(mut self) -> Result<PathBuf, CertificateError> {
-        let Totals { exact, differs, no_data, residue, blind_below, .. } = &self.totals;
-        let (verdict, unaudited) = (self.totals.verdict(), &self.unaudited);
-        let end = json!({"unaudited": unaudited, "exact": exact, "differs": differs, "no_data": no_data,
-            "residue": residue, "blind_below": decimal::shown(blind_below), "verdict": verdict});
-        let end = end.to_string();
+        let Totals { exact, differs, no_data, residue, blind_below, .. } = self.totals.clone();
+        let (verdict, unaudited) = (self.totals.verdict(), std::mem::take(&mut self.unaudited));
+        let end = json(&Tail { blind_below, differs, exact, no_data, residue, unaudited, verdict });
         self.write(format_args!("\n],{}\n", &end[1..]))?;
         let shown = |path: &Path| self.disk.path().join(path);
         let written = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
@@ -180,6 +166,10 @@ impl Drop for Certificate {
         // Fails where it was finished, and then there is nothing to remove.
         let _ = self.disk.remove(&self.unfinished);
     }
+}
+
+fn json(part: &impl Serialize) -> String {
+    serde_json::to_string(part).expect("strings and numbers always serialise")
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> CertificateError {

@@ -1,83 +1,14 @@
 //! What a comparison finds. Pure.
 
 use super::figures::candle::Candle;
-use super::figures::decimal;
 use super::figures::sum::{Edge, Sum};
 use super::figures::total::Total;
 use super::precision::{Figure, blind_below};
+use crate::tape::certificate::{Difference, Finding, Residue};
+use crate::tape::decimal;
 use bigdecimal::{BigDecimal, Zero};
-use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// How the tape's minute stands to the exchange's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finding {
-    /// The same, or nothing on both sides.
-    Exact,
-    /// Not the same.
-    Differs,
-    /// The exchange has a candle, and the tape no trade of it.
-    NoData,
-}
-
-/// One number that is not the same, as decimals.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// What the tape says; `null` where it has no trade.
-    pub tape: Option<String>,
-    /// What the exchange says; `null` where it has no candle.
-    pub exchange: Option<String>,
-    /// The first minus the second, where both say something.
-    pub difference: Option<String>,
-}
-
-/// By how much sums are not what was printed, the sign left out. Within bounds, it is what the exchange rounded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Residue {
-    /// In the asset.
-    #[serde(serialize_with = "decimal::serialize")]
-    pub volume: BigDecimal,
-    /// In the money.
-    #[serde(serialize_with = "decimal::serialize")]
-    pub value: BigDecimal,
-}
-
-impl Residue {
-    /// Grows to what is larger in another one.
-    pub fn widen(&mut self, other: &Self) {
-        for (largest, other) in [(&mut self.volume, &other.volume), (&mut self.value, &other.value)] {
-            if *other > *largest {
-                largest.clone_from(other);
-            }
-        }
-    }
-}
-
-/// A minute that is exact and could hide a trade nevertheless.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Blind {
-    /// When it begins.
-    pub minute: String,
-    /// A trade of more than this, in the asset, would have been told.
-    #[serde(serialize_with = "decimal::serialize")]
-    pub blind_below: BigDecimal,
-}
-
-/// A minute that is not exact.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// When it begins.
-    pub minute: String,
-    /// `differs` or `no_data`.
-    pub finding: Finding,
-    /// Trades on the tape.
-    pub trades: u64,
-    /// What is not the same: `volume` `value` `open` `high` `low` `close`.
-    pub differences: BTreeMap<&'static str, Difference>,
-    /// The ids of the gaps that touch it.
-    pub gaps: Vec<u64>,
-}
 
 /// What a comparison found.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,7 +16,7 @@ pub(super) struct Comparison {
     /// How the tape stands to the exchange.
     pub(super) finding: Finding,
     /// What is not the same.
-    pub(super) differences: BTreeMap<&'static str, Difference>,
+    pub(super) differences: BTreeMap<Cow<'static, str>, Difference>,
     /// By how much the sums of a minute that is exact are not what was printed; zero for the others.
     pub(super) residue: Residue,
     /// What a minute that is exact could hide, in the asset; zero for the others, which hide nothing.
@@ -128,7 +59,7 @@ pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> Comparison 
 }
 
 /// Prices are the same to the last digit: nothing is added up in them.
-fn compare_prices(found: &mut BTreeMap<&'static str, Difference>, sum: Option<&Sum>, candle: Option<&Candle>) {
+fn compare_prices(found: &mut BTreeMap<Cow<'static, str>, Difference>, sum: Option<&Sum>, candle: Option<&Candle>) {
     let high = (sum.map(|sum| &sum.high), candle.map(|candle| &candle.high));
     let low = (sum.map(|sum| &sum.low), candle.map(|candle| &candle.low));
     for (name, both) in [("high", high), ("low", low)] {
@@ -146,7 +77,7 @@ fn compare_prices(found: &mut BTreeMap<&'static str, Difference>, sum: Option<&S
 }
 
 fn note(
-    found: &mut BTreeMap<&'static str, Difference>,
+    found: &mut BTreeMap<Cow<'static, str>, Difference>,
     name: &'static str,
     (tape, exchange): (Option<&BigDecimal>, Option<&BigDecimal>),
     is_same: bool,
@@ -154,7 +85,7 @@ fn note(
     if !is_same {
         let difference = tape.zip(exchange).map(|(tape, exchange)| decimal::shown(&(tape - exchange)));
         let [tape, exchange] = [tape, exchange].map(|number| number.map(decimal::shown));
-        found.insert(name, Difference { tape, exchange, difference });
+        found.insert(name.into(), Difference { tape, exchange, difference });
     }
 }
 
@@ -184,7 +115,7 @@ mod tests {
         Some(Candle { start: 0, volume, value, open, high, low, close })
     }
 
-    fn compared(sum: &Option<Sum>, candle: &Option<Candle>) -> (Finding, Vec<(&'static str, Option<String>)>) {
+    fn compared(sum: &Option<Sum>, candle: &Option<Candle>) -> (Finding, Vec<(Cow<'static, str>, Option<String>)>) {
         let Comparison { finding, differences, .. } = compare(sum.as_ref(), candle.as_ref());
         let by = differences.into_iter().map(|(name, difference)| (name, difference.difference)).collect();
         (finding, by)
@@ -198,7 +129,7 @@ mod tests {
             assert_eq!(compared(&trades, &exact(value)), (Finding::Exact, vec![]), "{value}");
         }
         let (finding, by) = compared(&trades, &exact("34962008.15766"));
-        assert_eq!((finding, by), (Finding::Differs, vec![("value", Some("0.00001".to_owned()))]));
+        assert_eq!((finding, by), (Finding::Differs, vec![("value".into(), Some("0.00001".to_owned()))]));
         assert_eq!(compared(&None, &None), (Finding::Exact, vec![]));
     }
 
@@ -210,7 +141,7 @@ mod tests {
             assert_eq!(compared(&trades, &candle([open, "31", "10", close], "5", "102")).0, Finding::Exact);
         }
         let (finding, by) = compared(&trades, &candle(["20", "31", "10", "20"], "5", "102"));
-        let expected = vec![("close", Some("11".to_owned())), ("open", Some("-10".to_owned()))];
+        let expected = vec![("close".into(), Some("11".to_owned())), ("open".into(), Some("-10".to_owned()))];
         assert_eq!((finding, by), (Finding::Differs, expected));
     }
 
@@ -218,8 +149,8 @@ mod tests {
     fn nothing_on_one_side_is_told_by_how_much_it_is_missing() {
         let (finding, by) = compared(&None, &candle(["1", "1", "1", "1"], "2", "2"));
         assert_eq!(finding, Finding::NoData);
-        assert_eq!(by[4..], [("value", Some("-2".to_owned())), ("volume", Some("-2".to_owned()))]);
-        assert_eq!(by[0], ("close", None));
+        assert_eq!(by[4..], [("value".into(), Some("-2".to_owned())), ("volume".into(), Some("-2".to_owned()))]);
+        assert_eq!(by[0], ("close".into(), None));
         assert_eq!(compared(&sum(&[(1, "1", "1")]), &None).0, Finding::Differs);
     }
 }

@@ -79,6 +79,7 @@ pub(super) fn stamp(micros: i64) -> Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::disk::Disk;
 
     #[test]
     fn a_gap_is_named_where_it_touches() {
@@ -99,7 +100,8 @@ mod tests {
         std::fs::write(directory.path().join("recorder.jsonl"), events.concat()).unwrap();
         let streams = ["A_trade", "B_trade"].map(|stream| StreamKey::from_stem(stream).unwrap());
         let day = Day::settled("2026-11-22".parse().unwrap(), begin * 2).unwrap();
-        let gaps = Gaps::read(&Tape::new(directory.path()), &day, &streams).unwrap();
+        let gaps = Gaps::read(&Tape::new(Disk::readable(directory.path()).unwrap(), directory.path()), &day, &streams)
+            .unwrap();
         let touched = |place| -> Vec<i64> {
             (0..9).filter(|minute| !gaps.touching(place, begin + minute * MINUTE).is_empty()).collect()
         };

@@ -19,9 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{Certificate, CertificateError, Totals, Unaudited};
+pub use certificate::{Certificate, CertificateError, Totals};
 pub use day::Day;
-pub use figures::decimal::shown;
-pub use finding::{Blind, Difference, Finding, Residue, Row};
 pub use gaps::Gaps;
-pub use stream::{AuditError, Auditor, StreamAudit};
+pub use stream::{AuditError, Auditor};

@@ -2,16 +2,16 @@
 
 use super::day::Day;
 use super::figures::candle::Candle;
-use super::figures::decimal;
 use super::figures::sum::Sum;
 use super::figures::trade::Trade;
-use super::finding::{Blind, Comparison, Finding, Residue, Row, compare};
+use super::finding::{Comparison, compare};
 use super::gaps::{Gaps, stamp};
 use crate::clock::Stamp;
-use crate::tape::reader::{Line, Tape, TapeError};
+use crate::tape::certificate::{Blind, Finding, Residue, Row, StreamAudit};
+use crate::tape::line::Line;
+use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
 use bigdecimal::{BigDecimal, Zero};
-use serde::Serialize;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
@@ -53,36 +53,6 @@ pub struct Auditor {
     pub day: Day,
     /// Its gaps, with the streams in the order in which they are audited.
     pub gaps: Gaps,
-}
-
-/// What was found of one stream.
-#[derive(Debug, Serialize)]
-pub struct StreamAudit {
-    /// The stream: `KRW-BTC_trade`.
-    pub stream: String,
-    /// Trades of the day, each counted once.
-    pub trades: u64,
-    /// Of these, trades that were not recorded but fetched later to heal a gap.
-    pub healed: u64,
-    /// Minutes that are the same, those in which nothing happened among them.
-    pub exact: usize,
-    /// Minutes that are not.
-    pub differs: usize,
-    /// Minutes of which the exchange has a candle, and the tape nothing.
-    pub no_data: usize,
-    /// The largest of the residues of the minutes that are the same.
-    pub residue: Residue,
-    /// A trade of more than this would have been told in every minute, in the asset: the largest of `blind_minutes`.
-    #[serde(serialize_with = "decimal::serialize")]
-    pub blind_below: BigDecimal,
-    /// The minutes that are the same and could hide a trade.
-    pub blind_minutes: Vec<Blind>,
-    /// Lines that are no trades, as a crash leaves them.
-    pub unreadable: u64,
-    /// What of the tape could not be read: the first of them.
-    pub faults: Vec<String>,
-    /// The minutes that are not exact.
-    pub rows: Vec<Row>,
 }
 
 impl StreamAudit {
@@ -254,7 +224,10 @@ fn tell(faults: &mut Vec<String>, fault: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::disk::Disk;
+    use crate::tape::decimal;
     use std::fs;
+    use std::path::Path;
 
     const BEGIN: i64 = 1_795_305_600_000;
 
@@ -277,8 +250,8 @@ mod tests {
         });
         fs::write(rest.join("KRW-AHT_candle.1m.jsonl"), candles.collect::<String>()).unwrap();
         let day = Day::settled("2026-11-22".parse().unwrap(), BEGIN + 130_000).unwrap();
-        let auditor =
-            Auditor { tape: Tape::new(directory.path()), fetched: Tape::new(rest), day, gaps: Gaps::default() };
+        let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
+        let auditor = Auditor { fetched: tape.beneath(Path::new("rest")), tape, day, gaps: Gaps::default() };
         auditor.audit((&stream, 0), &candle_stream, Stamp::default()..=Stamp::MAX).unwrap()
     }
 

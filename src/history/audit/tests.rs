@@ -2,10 +2,11 @@
 //! is found when it is missing, doubled or invented.
 
 use super::figures::candle::Candle;
-use super::figures::decimal::shown;
 use super::figures::sum::Sum;
 use super::figures::trade::Trade;
-use super::finding::{Comparison, Finding, compare};
+use super::finding::{Comparison, compare};
+use crate::tape::certificate::Finding;
+use crate::tape::decimal::shown;
 use bigdecimal::{BigDecimal, RoundingMode, Zero};
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -19,9 +19,9 @@ use super::doubt::{AGREEING, AGREEING_FOR, Claim};
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines, ends_with_break};
 use crate::files::{Files, StorageError, append_all};
+use crate::tape::checkpoint::{self, CheckpointLine, DoubtedAnswer, FetchedInterval};
 use crate::tape::stream_key::StreamKey;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::RangeInclusive;
@@ -43,7 +43,7 @@ pub(super) struct Checkpoint {
     /// minutes takes some kilobytes.
     pieces: Vec<Piece>,
     /// Answers that nothing has disproved: a run adds a few at most.
-    doubted: Vec<Doubted>,
+    doubted: Vec<DoubtedAnswer>,
     /// Ends a line that a crash tore off.
     needs_break: bool,
 }
@@ -56,41 +56,13 @@ struct Piece {
     last: Stamp,
 }
 
-/// A line.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-enum Line {
-    Listed { listed: Timestamp },
-    Doubted(Doubted),
-    Fetched(Entry),
-}
-
-/// An answer that contradicts what is known.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Doubted {
-    doubted: Timestamp,
-    objects: usize,
-    answered: u64,
-}
-
-/// An interval that is complete.
-#[derive(Debug, Serialize, Deserialize)]
-struct Entry {
-    from: Timestamp,
-    to: Timestamp,
-    objects: usize,
-    last: u64,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    ids: BTreeSet<u64>,
-}
-
 impl Checkpoint {
     /// Reads what there is of a stream; lines that cannot be read were torn by a crash and say nothing.
     ///
     /// # Errors
     /// The file cannot be read.
     pub(super) fn read(files: &dyn Files, stream: &StreamKey) -> Result<Self, StorageError> {
-        let path = Self::path(stream);
+        let path = checkpoint::path(stream);
         let (coverage, ids, listed, last, pieces, doubted) = Default::default();
         let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, doubted, needs_break: false };
         let path = checkpoint.path.clone();
@@ -109,11 +81,6 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// The file of a stream.
-    pub(super) fn path(stream: &StreamKey) -> PathBuf {
-        PathBuf::from(format!("{stream}.checkpoint"))
-    }
-
     /// Puts on record that everything of `span`, `objects` of them up to the stamp `last`, is on disk.
     ///
     /// # Errors
@@ -126,7 +93,7 @@ impl Checkpoint {
         ids: BTreeSet<u64>,
     ) -> Result<(), StorageError> {
         let [from, to] = [moment(span.from), moment(span.to)];
-        self.append(files, Line::Fetched(Entry { from, to, objects, last: last.as_micros(), ids }))
+        self.append(files, CheckpointLine::Fetched(FetchedInterval { from, to, objects, last, ids }))
     }
 
     /// Puts on record since when the exchange has something.
@@ -134,7 +101,7 @@ impl Checkpoint {
     /// # Errors
     /// The file cannot be written.
     pub(super) fn note_listed(&mut self, files: &dyn Files, listed: i64) -> Result<(), StorageError> {
-        self.append(files, Line::Listed { listed: moment(listed) })
+        self.append(files, CheckpointLine::Listed { listed: moment(listed) })
     }
 
     /// Puts on record what the exchange said at `now` against what is known.
@@ -143,12 +110,15 @@ impl Checkpoint {
     /// The file cannot be written.
     pub(super) fn note_doubt(&mut self, files: &dyn Files, claim: Claim, now: Stamp) -> Result<(), StorageError> {
         let Claim { to, objects, .. } = claim;
-        self.append(files, Line::Doubted(Doubted { doubted: moment(to), objects, answered: now.as_micros() }))
+        self.append(
+            files,
+            CheckpointLine::Doubted(DoubtedAnswer { doubted: moment(to), objects, answered: now.as_micros() }),
+        )
     }
 
     /// Whether the exchange has said this often enough, and now once more.
     pub(super) fn is_believed(&self, claim: Claim, now: Stamp) -> bool {
-        let agrees = |doubt: &&Doubted| claim.agrees_with(doubt.doubted.as_millisecond(), doubt.objects);
+        let agrees = |doubt: &&DoubtedAnswer| claim.agrees_with(doubt.doubted.as_millisecond(), doubt.objects);
         let agreeing: Vec<u64> = self.doubted.iter().filter(agrees).map(|doubt| doubt.answered).collect();
         let begin = agreeing.iter().min().and_then(|begin| Stamp::from_micros(*begin)).unwrap_or(now);
         agreeing.len() + 1 >= AGREEING && now.since(begin) >= AGREEING_FOR
@@ -160,7 +130,7 @@ impl Checkpoint {
         found.filter(|piece| piece.span.from >= since).map(|piece| piece.span.to).min()
     }
 
-    fn append(&mut self, files: &dyn Files, line: Line) -> Result<(), StorageError> {
+    fn append(&mut self, files: &dyn Files, line: CheckpointLine) -> Result<(), StorageError> {
         let json = serde_json::to_string(&line).expect("times and numbers always serialise");
         let text = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
         let file = files.append(&self.path).map_err(StorageError::at("open", &self.path))?;
@@ -184,27 +154,26 @@ impl Checkpoint {
         first..=last
     }
 
-    fn take(&mut self, line: Line) {
+    fn take(&mut self, line: CheckpointLine) {
         let entry = match line {
-            Line::Listed { listed } => {
+            CheckpointLine::Listed { listed } => {
                 self.listed = Some(listed.as_millisecond());
                 return;
             }
-            Line::Doubted(doubted) => {
+            CheckpointLine::Doubted(doubted) => {
                 self.doubted.push(doubted);
                 return;
             }
-            Line::Fetched(entry) => entry,
+            CheckpointLine::Fetched(entry) => entry,
         };
         let span = Span { from: entry.from.as_millisecond(), to: entry.to.as_millisecond() };
-        let last = Stamp::from_micros(entry.last).unwrap_or_default();
         self.coverage.add(span);
         if entry.objects > 0 {
             self.doubted.retain(|doubt| doubt.doubted < entry.to);
         }
-        self.pieces.push(Piece { span, objects: entry.objects, last });
+        self.pieces.push(Piece { span, objects: entry.objects, last: entry.last });
         self.ids.extend(entry.ids);
-        self.last = self.last.max(last);
+        self.last = self.last.max(entry.last);
     }
 }
 

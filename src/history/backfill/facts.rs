@@ -113,7 +113,11 @@ mod tests {
             let files = Arc::new(Disk::open(&rest).unwrap());
             let streams = (kind, vec![stream_of("KRW-BTC", kind).unwrap()]);
             let store = Store::open(files, &storage, Clock::start(), streams).unwrap();
-            Self { _directory: directory, facts: Facts { store, tape: Tape::new(tape) }, kind }
+            Self {
+                _directory: directory,
+                facts: Facts { store, tape: Tape::new(Some(Arc::new(Disk::open(&tape).unwrap())), &tape) },
+                kind,
+            }
         }
 
         fn stream(&self) -> StreamKey {

@@ -9,6 +9,7 @@ use super::{Wanted, stream_of};
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::files::disk::Disk;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::seal::SealError;
 use crate::rest::client::RestError;
@@ -82,7 +83,8 @@ pub async fn fetch(
         return Err(BackfillError::Market(market.clone()));
     }
     let store = Store::open(Arc::new(disk), &config.storage, clock, (wanted.kind, streams))?;
-    let mut facts = Facts { store, tape: Tape::new(&config.data_dir) };
+    let recorded = Disk::readable(&config.data_dir).map_err(SealError::from)?;
+    let mut facts = Facts { store, tape: Tape::new(recorded, &config.data_dir) };
     let mut show = |progress: &Progress| {
         lock.check();
         show(progress);

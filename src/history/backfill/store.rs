@@ -24,7 +24,9 @@ use crate::recording::seal::{SealError, Sealer};
 use crate::recording::segment::{Finished, Segment};
 use crate::recording::sync::{SyncError, Syncer};
 use crate::rest::answer::{self, Item};
+use crate::tape::checkpoint;
 use crate::tape::line;
+use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
@@ -186,8 +188,8 @@ fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Re
 
 /// What is in the way of a stream's two names goes to the quarantine: there is no other stream that could take its lines.
 fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), StorageError> {
-    clear(files, Feed::Public, &Checkpoint::path(stream), EntryKind::File)?;
-    let active = segment_name::active(Feed::Public, stream);
+    clear(files, Feed::Public, &checkpoint::path(stream), EntryKind::File)?;
+    let active = paths::active(Feed::Public, stream);
     let is_ours = resumable.iter().any(|segment| segment.name().stream == *stream);
     if !is_ours && files.look(&active).map_err(StorageError::at("look at", &active))?.is_some() {
         quarantine(files, Feed::Public, &active, "it is none that this program has written")?;
@@ -231,10 +233,10 @@ fn count_what_was_left(
 /// The files of a stream that are not sealed: the active one, and those in the archive.
 fn plain_files(files: &dyn Files, stream: &StreamKey) -> Result<Vec<PathBuf>, StorageError> {
     let list = |path: &Path| files.list(path).map_err(StorageError::at("list", path));
-    let mut found = vec![segment_name::active(Feed::Public, stream)];
-    let archive = segment_name::archive(Feed::Public);
+    let mut found = vec![paths::active(Feed::Public, stream)];
+    let archive = paths::archive(Feed::Public);
     for date in list(&archive)? {
-        let Some(name) = date.name.to_str().filter(|name| segment_name::is_date_directory(name)) else { continue };
+        let Some(name) = date.name.to_str().filter(|name| paths::is_date_directory(name)) else { continue };
         let directory = archive.join(name);
         for file in list(&directory)? {
             let archived = file.name.to_str().and_then(|file| segment_name::parse_archived(Feed::Public, name, file));

@@ -10,7 +10,7 @@
 //! in milliseconds since the epoch, so that a clock of ours that is wrong does no harm.
 
 use crate::clock::Stamp;
-use jiff::civil::DateTime;
+use crate::tape::healed::{HealedCandle, HealedTrade};
 use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -81,21 +81,6 @@ struct Candle<'a> {
     stream_type: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
-struct FetchedTrade {
-    #[serde(default)]
-    gap: u64,
-    timestamp: i64,
-    sequential_id: u64,
-}
-
-#[derive(Deserialize)]
-struct FetchedCandle {
-    #[serde(default)]
-    gap: u64,
-    candle_date_time_utc: DateTime,
-}
-
 impl Record {
     /// Reads a line of a stream, or its object; `None` where it is no record, such as a torn line.
     pub fn parse(healable: Healable, stamp: Stamp, line: &[u8]) -> Option<Self> {
@@ -123,11 +108,11 @@ impl Fetched {
     pub fn parse(healable: Healable, object: &[u8]) -> Option<Self> {
         match healable {
             Healable::Trades => {
-                let FetchedTrade { gap, timestamp, sequential_id } = serde_json::from_slice(object).ok()?;
+                let HealedTrade { gap, timestamp, sequential_id } = serde_json::from_slice(object).ok()?;
                 Some(Self { id: sequential_id, time: timestamp, gap })
             }
             Healable::Candles(_) => {
-                let candle: FetchedCandle = serde_json::from_slice(object).ok()?;
+                let candle: HealedCandle = serde_json::from_slice(object).ok()?;
                 let time = Offset::UTC.to_timestamp(candle.candle_date_time_utc).ok()?.as_millisecond();
                 Some(Self { id: u64::try_from(time).ok()?, time, gap: candle.gap })
             }

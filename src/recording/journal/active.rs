@@ -14,7 +14,7 @@ use crate::recording::router::{NewStream, StreamId};
 use crate::recording::segment::{Finished, Segment};
 use crate::tape::line;
 use crate::tape::manifest::Origins;
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
@@ -218,8 +218,8 @@ impl ActiveFiles {
         let origin = self.origins[feed].get(&key).cloned();
         let name = SegmentName { feed, stream: key, first };
         let about = Finished { name, origin, epoch: self.epoch, last: first, bytes: None, torn: Vec::new() };
-        self.make_directory(segment_name::root(feed))?;
-        self.handover.sync.add_directory(segment_name::root(feed).to_owned());
+        self.make_directory(paths::root(feed))?;
+        self.handover.sync.add_directory(paths::root(feed).to_owned());
         self.with_descriptor(|active| Segment::create(&*active.handover.files, about.clone()))
     }
 
@@ -312,7 +312,7 @@ impl ActiveFiles {
             self.due.remove(&id);
             return Ok(());
         };
-        let (root, directory) = (segment_name::root(segment.name().feed).to_owned(), segment.name().directory());
+        let (root, directory) = (paths::root(segment.name().feed).to_owned(), segment.name().directory());
         self.make_directory(&directory)?;
         let slot = &mut self.streams[id.index()].segment;
         let mut segment = slot.take().expect("it was there above");
@@ -369,7 +369,7 @@ impl ActiveFiles {
         let Some(what) = segment.check_name(&*self.handover.files) else { return Ok(false) };
         let name = segment.name().clone();
         self.watch.check_root(&mut self.handover);
-        self.make_directory(segment_name::root(name.feed))?;
+        self.make_directory(paths::root(name.feed))?;
         self.make_directory(&name.directory())?;
         let Some(segment) = &self.streams[id.index()].segment else { return Ok(true) };
         let saved = save(&mut self.handover, segment, what)?;

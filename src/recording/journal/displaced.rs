@@ -19,7 +19,7 @@ use crate::recording::archive::free_name;
 use crate::recording::quarantine;
 use crate::recording::segment::{Finished, Segment, Unsynced};
 use crate::tape::event::Event;
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::Displacement;
@@ -263,8 +263,8 @@ fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Resul
 fn move_away(handover: &mut Handover, path: &Path, feed: Feed) -> Option<PathBuf> {
     handover.files.identify(path).ok().flatten()?;
     let moved = quarantine::keep(&*handover.files, feed, path, "it took the name of a file that was written").ok()?;
-    handover.sync.add_directory(segment_name::root(feed).to_owned());
-    handover.sync.add_directory(segment_name::quarantine(feed));
+    handover.sync.add_directory(paths::root(feed).to_owned());
+    handover.sync.add_directory(paths::quarantine(feed));
     Some(moved.kept)
 }
 

@@ -5,14 +5,14 @@ use super::history::{End, History, UNMARKED, Untold};
 use super::past::Past;
 use crate::clock::Stamp;
 use crate::clock::step::STEP;
-use crate::recording::mark::Mark;
+use crate::tape::durable::DurableMark;
 use crate::upbit::feed::{Feed, PerFeed};
 
 /// What is known of the processes before.
 pub(super) struct Evidence<'a> {
     pub(super) history: &'a History,
     pub(super) past: &'a Past,
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<DurableMark>,
     /// There is a file of which nothing is known.
     pub(super) has_unreadable: bool,
     pub(super) now: Stamp,
@@ -104,7 +104,7 @@ impl Evidence<'_> {
     /// Whether the last process ended in order, and everything it wrote was durable when it did.
     fn is_clean(&self) -> bool {
         let End::Stopped(at) = self.history.end else { return false };
-        let is_marked = |mark: Mark| mark.epoch == self.history.epoch && mark.durable >= at;
+        let is_marked = |mark: DurableMark| mark.epoch == self.history.epoch && mark.durable >= at;
         !self.has_unreadable && self.mark.is_some_and(is_marked)
     }
 }

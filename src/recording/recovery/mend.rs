@@ -8,7 +8,7 @@ use crate::recording::seal::torn::copy_path;
 use crate::tape::event::Event;
 use crate::tape::line;
 use crate::tape::manifest::TornLine;
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use serde::de::IgnoredAny;
 use std::io;
@@ -41,14 +41,14 @@ impl Mender<'_> {
         name: SegmentName,
         (bytes, torn): (u64, &[u8]),
     ) -> Result<(SegmentName, Option<Torn>), StorageError> {
-        let active = segment_name::active(name.feed, &name.stream);
+        let active = paths::active(name.feed, &name.stream);
         // The copy of a torn line bears the name that the segment will have.
         let name = free_name(self.files, name)?;
         let ended = if torn.is_empty() { None } else { self.end_line(&active, &name, (bytes, torn))? };
         let (directory, archived) = (name.directory(), name.plain());
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         self.files.rename(&active, &archived).map_err(StorageError::at("move to the archive", &active))?;
-        for changed in [directory, segment_name::root(name.feed).to_owned()] {
+        for changed in [directory, paths::root(name.feed).to_owned()] {
             self.files.sync_directory(&changed).map_err(StorageError::at("sync the directory", &changed))?;
         }
         Ok((name, ended))
@@ -66,7 +66,7 @@ impl Mender<'_> {
             self.append_durably(path, b"\n")?;
             return Ok(None);
         }
-        let directory = segment_name::quarantine(name.feed);
+        let directory = paths::quarantine(name.feed);
         self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
         let file = name.plain();
         let offset = bytes - torn.len() as u64;

@@ -34,7 +34,7 @@ mod order;
 mod past;
 mod unlisted;
 
-use super::mark::Mark;
+use super::mark;
 use super::quarantine::{self, Quarantined};
 use super::rotation::Rotation;
 use super::seal::compare::{Comparison, compare};
@@ -42,7 +42,9 @@ use super::seal::torn::{self, Source};
 use super::segment::{Finished, Segment};
 use crate::clock::Stamp;
 use crate::files::{EntryKind, Files, Listed, StorageError};
+use crate::tape::durable::DurableMark;
 use crate::tape::line;
+use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
@@ -99,7 +101,7 @@ pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Reco
     let (past, found, copies) = (Past::default(), Recovered::default(), BTreeMap::new());
     let mut recovery = Recovery { files, rotation, now, mark: None, past, found, copies, has_unreadable: false };
     recovery.found.quarantined = clear_the_way(files)?;
-    recovery.mark = Mark::read(files);
+    recovery.mark = mark::read(files);
     recovery.copies = copies_of_torn(files)?;
     recovery.put_archives_in_order()?;
     let active = recovery.look_at_active()?;
@@ -123,7 +125,7 @@ struct Recovery<'a> {
     files: &'a dyn Files,
     rotation: Rotation,
     now: Stamp,
-    mark: Option<Mark>,
+    mark: Option<DurableMark>,
     past: Past,
     found: Recovered,
     /// Where torn lines begin of which there is a copy, by tree and plain name.
@@ -157,10 +159,10 @@ impl Recovery<'_> {
     fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
         let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), PerFeed::<Vec<_>>::default());
         for feed in Feed::ALL {
-            let archive = segment_name::archive(feed);
+            let archive = paths::archive(feed);
             for date in self.list(&archive)? {
                 let directory = archive.join(&date.name);
-                match date.name.to_str().is_some_and(segment_name::is_date_directory) {
+                match date.name.to_str().is_some_and(paths::is_date_directory) {
                     true if date.kind != EntryKind::Directory => self.move_away(feed, &directory, NO_DIRECTORY)?,
                     true => {
                         self.put_date_in_order(feed, &directory, (&mut plain, &mut own))?;
@@ -209,7 +211,7 @@ impl Recovery<'_> {
         for entry in listed {
             let path = directory.join(&entry.name);
             let archived = entry.name.to_str().and_then(|name| segment_name::parse_archived(feed, &date, name));
-            let is_beside = segment_name::BESIDE_SEGMENTS.iter().any(|own| entry.name == *own);
+            let is_beside = paths::BESIDE_SEGMENTS.iter().any(|own| entry.name == *own);
             if !entry.is_file() && (is_beside || archived.is_some()) {
                 self.move_away(feed, &path, NO_FILE)?;
                 continue;
@@ -310,9 +312,9 @@ impl Recovery<'_> {
     fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
         let mut active = Vec::new();
         for feed in Feed::ALL {
-            for entry in self.list(segment_name::root(feed))? {
-                let path = segment_name::root(feed).join(&entry.name);
-                let stream = entry.name.to_str().and_then(segment_name::parse_active);
+            for entry in self.list(paths::root(feed))? {
+                let path = paths::root(feed).join(&entry.name);
+                let stream = entry.name.to_str().and_then(paths::parse_active);
                 match stream.filter(|_| entry.is_file()) {
                     Some(stream) => active.extend(self.look_at_stream(feed, stream, &path)?),
                     None if is_own(feed, &entry) => {}
@@ -337,7 +339,7 @@ impl Recovery<'_> {
             // Made for its first line, which never came.
             Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
             // Without these two names nothing can be recorded.
-            Inspected::Foreign if segment_name::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
+            Inspected::Foreign if paths::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
             Inspected::Segment { first, last, bytes, torn } => {
@@ -411,7 +413,7 @@ impl Recovery<'_> {
 fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>>, StorageError> {
     let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for feed in Feed::ALL {
-        let quarantine = segment_name::quarantine(feed);
+        let quarantine = paths::quarantine(feed);
         let listed = files.list(&quarantine).map_err(StorageError::at("list", &quarantine))?;
         for (segment, offset) in listed.iter().filter_map(|entry| torn::parse_copy(entry.name.to_str()?)) {
             copies.entry((feed, segment.to_owned())).or_default().push(offset);
@@ -423,7 +425,7 @@ fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>
 
 /// Whether an entry of a tree's root that is no stream is one of ours.
 fn is_own(feed: Feed, entry: &Listed) -> bool {
-    let own = if entry.is_file() { segment_name::own_files(feed) } else { segment_name::own_directories(feed) };
+    let own = if entry.is_file() { paths::own_files(feed) } else { paths::own_directories(feed) };
     own.iter().any(|name| entry.name == *name)
 }
 

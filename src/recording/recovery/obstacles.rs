@@ -9,7 +9,7 @@
 use crate::files::open::Obstacle;
 use crate::files::{EntryKind, Files, Listed, StorageError};
 use crate::recording::quarantine::{Quarantined, quarantine};
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::upbit::feed::Feed;
 use std::path::PathBuf;
 
@@ -22,10 +22,10 @@ pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, Stora
     keep_others_out(files)?;
     let mut moved = Vec::new();
     for feed in Feed::ALL {
-        let root = segment_name::root(feed);
+        let root = paths::root(feed);
         let mut entries = files.list(root).map_err(StorageError::at("list", root))?;
         // What is in the way of the quarantine cannot go there before.
-        entries.sort_by_key(|entry| segment_name::quarantine(feed).file_name() != Some(&entry.name));
+        entries.sort_by_key(|entry| paths::quarantine(feed).file_name() != Some(&entry.name));
         for entry in entries {
             if let Some(reason) = in_the_way(feed, &entry) {
                 moved.push(quarantine(files, feed, &root.join(&entry.name), reason)?);
@@ -38,11 +38,10 @@ pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, Stora
 /// Why an entry of a tree's root cannot stay, if it bears one of the names without which nothing can be recorded.
 fn in_the_way(feed: Feed, entry: &Listed) -> Option<&'static str> {
     let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name == *name);
-    let is_needed =
-        |name: &str| segment_name::parse_active(name).is_some_and(|stream| segment_name::is_needed(feed, &stream));
-    if is_one_of(segment_name::own_directories(feed)) {
+    let is_needed = |name: &str| paths::parse_active(name).is_some_and(|stream| paths::is_needed(feed, &stream));
+    if is_one_of(paths::own_directories(feed)) {
         (entry.kind != EntryKind::Directory).then_some(NO_DIRECTORY)
-    } else if is_one_of(segment_name::own_files(feed)) || entry.name.to_str().is_some_and(is_needed) {
+    } else if is_one_of(paths::own_files(feed)) || entry.name.to_str().is_some_and(is_needed) {
         (!entry.is_file()).then_some(NO_FILE)
     } else {
         None
@@ -52,7 +51,7 @@ fn in_the_way(feed: Feed, entry: &Listed) -> Option<&'static str> {
 /// The account's tree is for this user alone: what a copy or a restore has opened to others is closed, from the outside
 /// inwards, and told once.
 fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
-    let root = segment_name::root(Feed::Private);
+    let root = paths::root(Feed::Private);
     let refused = |source| StorageError::at("keep the account's files in", root)(source);
     let Some(entry) = files.look(root).map_err(refused)? else { return Ok(()) };
     match entry.kind {
@@ -93,12 +92,9 @@ fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
 /// The directories of the account's tree, those above before those in them. One that cannot be listed is told of later.
 fn directories(files: &dyn Files) -> Vec<PathBuf> {
     let feed = Feed::Private;
-    let archive = segment_name::archive(feed);
+    let archive = paths::archive(feed);
     let listed = files.list(&archive).unwrap_or_default();
     let dates = listed.into_iter().filter(|entry| entry.kind == EntryKind::Directory);
     let dates = dates.map(|date| archive.join(date.name));
-    [segment_name::root(feed).to_owned(), archive.clone(), segment_name::quarantine(feed)]
-        .into_iter()
-        .chain(dates)
-        .collect()
+    [paths::root(feed).to_owned(), archive.clone(), paths::quarantine(feed)].into_iter().chain(dates).collect()
 }

@@ -11,8 +11,8 @@ use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, StorageError};
 use crate::tape::event::Event;
+use crate::tape::paths;
 use crate::tape::record::Record;
-use crate::tape::segment_name;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
@@ -80,7 +80,7 @@ pub(super) fn in_order(
 fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
     let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
     // One that cannot be read tells nothing here; the user is told where its events are read.
-    if let Ok(active) = files.read(&segment_name::active(Feed::Public, &StreamKey::recorder())) {
+    if let Ok(active) = files.read(&paths::active(Feed::Public, &StreamKey::recorder())) {
         told.read("recorder.jsonl", active);
     }
     for segment in segments {

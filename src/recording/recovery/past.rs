@@ -11,10 +11,10 @@
 use super::history::{Asked, History};
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
-use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, StorageError};
-use crate::tape::manifest::Entry;
-use crate::tape::segment_name;
+use crate::tape::manifest::ManifestEntry;
+use crate::tape::paths;
+use crate::tape::reader::manifest::Manifest;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
@@ -115,7 +115,7 @@ pub(super) fn read_history(
             history.is_incomplete = true;
         }
     }
-    let active = segment_name::active(Feed::Public, &StreamKey::recorder());
+    let active = paths::active(Feed::Public, &StreamKey::recorder());
     let read = match files.read(&active) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         file => file.and_then(|file| history.read(file, None)).map_err(StorageError::at("read", &active)),
@@ -130,24 +130,13 @@ pub(super) fn read_history(
     Ok(history)
 }
 
-/// The entries of a directory's manifest; lines that are none are passed over.
-pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<Entry>, StorageError> {
-    let path = directory.join("manifest.jsonl");
-    let file = match files.read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => match opened.map_err(StorageError::at("read", &path)) {
-            Err(error) if error.is_about_the_file() => {
-                tracing::warn!(%error, "what it lists is not known");
-                return Ok(Vec::new());
-            }
-            opened => opened?,
-        },
-    };
-    let mut entries = Vec::new();
-    let mut lines = Lines::new(file, LONGEST_OWN);
-    while let Some(line) = lines.next_line().map_err(StorageError::at("read", &path))? {
-        entries.extend(serde_json::from_slice(line).ok());
+/// The entries of a directory's manifest; none where it cannot be opened.
+pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<ManifestEntry>, StorageError> {
+    match Manifest::open(files, &paths::manifest(directory)) {
+        Err(error) if error.is_about_the_file() => {
+            tracing::warn!(%error, "what it lists is not known");
+            Ok(Vec::new())
+        }
+        opened => opened?.map_or(Ok(Vec::new()), Manifest::entries),
     }
-    lines.tell(&path);
-    Ok(entries)
 }

@@ -5,6 +5,7 @@
 
 use super::past::manifest;
 use crate::files::{Files, StorageError};
+use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::upbit::feed::Feed;
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ pub(super) fn unlisted(
     let mut found = Vec::new();
     for directory in directories.iter().rev().take(DIRECTORIES) {
         let is_readable = |path: &Path| !files.read(path).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);
-        if !is_readable(&directory.join("manifest.jsonl")) {
+        if !is_readable(&paths::manifest(directory)) {
             continue;
         }
         let listed: BTreeSet<String> = manifest(files, directory)?.into_iter().map(|entry| entry.name).collect();

@@ -18,7 +18,7 @@ use super::quarantine::{Quarantined, clear, quarantine};
 use super::segment::Finished;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, EntryKind, Files, StorageError};
-use crate::tape::manifest::{Entry, TornLine};
+use crate::tape::manifest::{ManifestEntry, TornLine};
 use compare::{Comparison, Figures, compare};
 pub use error::SealError;
 use std::io::{self, Read, Write};
@@ -48,7 +48,7 @@ pub struct Sealer {
 #[derive(Debug)]
 pub struct Sealed {
     /// Its line of the manifest.
-    pub entry: Entry,
+    pub entry: ManifestEntry,
     /// The plain or the sealed file, where one of them had to go to the quarantine.
     pub quarantined: Option<Quarantined>,
     /// The segment, where it was cut since it ended.
@@ -74,7 +74,7 @@ impl Sealer {
         let entry = match listed {
             Some(listed) => listed,
             None => {
-                let entry = Entry { torn, ..self.entry(finished, &figures) };
+                let entry = ManifestEntry { torn, ..self.entry(finished, &figures) };
                 listing::append(&*self.files, &name.manifest(), &entry)?;
                 entry
             }
@@ -221,13 +221,13 @@ impl Sealer {
         }
     }
 
-    fn entry(&self, finished: &Finished, figures: &Figures) -> Entry {
+    fn entry(&self, finished: &Finished, figures: &Figures) -> ManifestEntry {
         let (name, Figures { content, file }) = (&finished.name, figures);
         let origin = finished.origin.as_ref();
-        Entry {
+        ManifestEntry {
             name: name.sealed().file_name().unwrap_or_default().to_string_lossy().into_owned(),
             stream: name.stream.to_string(),
-            run: self.run.as_micros(),
+            run: self.run,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             format: origin.map(|origin| origin.format.to_string()),
             subscription: origin.map(|origin| (*origin.subscription).to_owned()),

@@ -200,7 +200,7 @@ fn a_torn_line_is_left_out_and_the_manifest_says_so() {
     assert_eq!(zstd::stream::decode_all(&*scene.bytes(&name.sealed())).unwrap(), whole.as_bytes());
     assert_eq!((entry.lines, entry.bytes, entry.torn), (2, whole.len() as u64, vec![line.clone()]));
     assert_eq!((line.offset, line.length), (whole.find('\n').unwrap() as u64 + 1, 16));
-    let listed: Entry = serde_json::from_slice(&scene.bytes(&name.manifest())).unwrap();
+    let listed: ManifestEntry = serde_json::from_slice(&scene.bytes(&name.manifest())).unwrap();
     assert_eq!(listed.torn, [line]);
     // Its source came back, or a part of it: the sealed file holds all but the torn line.
     for kept in [plain.len(), plain.len() - 3, whole.find('\n').unwrap() + 9] {

@@ -11,7 +11,7 @@
 use crate::files::Files;
 use crate::recording::seal::tally::Checksum;
 use crate::tape::manifest::TornLine;
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Where the copy of a torn line is that begins at `offset` of a plain segment.
 pub fn copy_path(name: &SegmentName, offset: u64) -> PathBuf {
-    segment_name::quarantine(name.feed).join(format!("{}.torn-{offset}", name.plain_name()))
+    paths::quarantine(name.feed).join(format!("{}.torn-{offset}", name.plain_name()))
 }
 
 /// The segment, by its plain name, and the offset that the name of a copy has; `None`: it is no such name.

@@ -3,10 +3,11 @@
 use crate::clock::{self, Clock};
 use crate::files::StorageError;
 use crate::recording::lock::Lock;
-use crate::recording::mark::Mark;
+use crate::recording::mark;
 use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::segment::Finished;
 use crate::recording::sync::{SyncError, SyncJob, Syncer};
+use crate::tape::durable::DurableMark;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,8 +91,9 @@ impl SyncerHost {
     /// An older mark is a true one as well, so one that cannot be written is no failure.
     fn mark(&self, job: &SyncJob) {
         let files = self.syncer.files();
-        let written = Mark { durable: job.up_to.stamp, epoch: job.up_to.epoch }.write(files);
-        let marked = if job.is_last { written.and_then(|()| Mark::sync(files)) } else { written };
+        let certain = DurableMark { durable: job.up_to.stamp, epoch: job.up_to.epoch };
+        let written = mark::write(files, certain);
+        let marked = if job.is_last { written.and_then(|()| mark::sync(files)) } else { written };
         if let Err(error) = marked {
             tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
         }

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::files::Files;
-use crate::tape::segment_name::RESERVE;
+use crate::tape::paths::RESERVE;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

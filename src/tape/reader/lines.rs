@@ -1,10 +1,10 @@
 //! The lines of a list of segments, one in memory at a time.
 
 use super::TapeError;
-use super::line::Line;
 use super::segments::Segment;
 use super::source::Source;
 use crate::clock::Stamp;
+use crate::tape::line::Line;
 use std::ops::RangeInclusive;
 
 /// See [`Tape::lines`](super::Tape::lines). After an error the iterator goes on with what can still be read.

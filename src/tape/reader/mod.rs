@@ -5,33 +5,33 @@
 //!                          and the active file            └ frames: a sealed one's, each proved before it is given
 //! ```
 //!
-//! Nothing here writes. It is synchronous: who must not block reads on a thread. Names are those of
-//! [`recording::naming`](crate::tape), so that reading and writing share one grammar.
+//! Nothing here writes. It is synchronous: what must not block reads on a thread of its own.
 
 mod frames;
-mod line;
 mod lines;
+pub mod manifest;
 mod seek;
 mod segments;
 mod source;
+mod tree;
 
-pub use line::Line;
 pub use lines::Lines;
 
 use crate::clock::Stamp;
-use crate::files::disk::Disk;
-use crate::files::open::Obstacle;
+use crate::files::{Files, StorageError};
+use crate::tape::line::Line;
 use crate::tape::stream_key::StreamKey;
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tree::Tree;
 
 /// A directory with a recording: `data_dir`, its `private/`, or its `rest/`. All have the same layout.
 #[derive(Clone, Debug)]
 pub struct Tape {
-    data_dir: PathBuf,
-    below: PathBuf,
+    /// `None`: there is no such directory.
+    tree: Option<Tree>,
 }
 
 /// The last lines of a stream.
@@ -47,15 +47,8 @@ pub struct LastLines {
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
     /// The system, or the decoder, says no.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried, as an infinitive.
-        action: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The answer.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] StorageError),
     /// A sealed file ends early.
     #[error("{} holds {found} bytes of content, and its manifest says {listed}", path.display())]
     Short {
@@ -82,23 +75,16 @@ pub enum TapeError {
     },
 }
 
-impl TapeError {
-    /// Gives an I/O error its place: `.map_err(TapeError::at("read", &path))`.
-    fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
-    }
-}
-
 impl Tape {
-    /// The tape in a directory; one that is not there is empty.
-    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self::below(data_dir, "")
+    /// The tape in the directory of `files`, which errors show as `root`. Without files it is empty.
+    pub fn new(files: Option<Arc<dyn Files>>, root: &Path) -> Self {
+        Self { tree: files.map(|files| Tree::new(files, root.to_owned())) }
     }
 
-    /// The tape in a directory of a data directory.
-    pub fn below(data_dir: impl Into<PathBuf>, below: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), below: below.into() }
+    /// The tape in a directory of this one; one that is not there is empty.
+    #[must_use]
+    pub fn beneath(&self, directory: &Path) -> Self {
+        Self { tree: self.tree.as_ref().map(|tree| tree.beneath(directory)) }
     }
 
     /// The streams that have a segment.
@@ -106,7 +92,7 @@ impl Tape {
     /// # Errors
     /// A directory cannot be read.
     pub fn streams(&self) -> Result<BTreeSet<StreamKey>, TapeError> {
-        self.open()?.map_or_else(|| Ok(BTreeSet::new()), |disk| segments::streams(&disk))
+        self.tree.as_ref().map_or_else(|| Ok(BTreeSet::new()), segments::streams)
     }
 
     /// The lines of `stream` whose stamps lie in `stamps`, oldest segment first; in the order of their stamps, but where
@@ -116,8 +102,8 @@ impl Tape {
     /// # Errors
     /// The archive cannot be listed. What cannot be read later on is an item, and the next segment follows.
     pub fn lines(&self, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<Lines, TapeError> {
-        let Some(disk) = self.open()? else { return Ok(Lines::new(Vec::new(), stamps)) };
-        Ok(Lines::new(segments::list(&disk, stream, &stamps)?, stamps))
+        let Some(tree) = &self.tree else { return Ok(Lines::new(Vec::new(), stamps)) };
+        Ok(Lines::new(segments::list(tree, stream, &stamps)?, stamps))
     }
 
     /// The last `count` lines of `stream` with stamps before `before`. Reads the newest segments first and no more of
@@ -129,14 +115,14 @@ impl Tape {
         let mut last = LastLines::default();
         let mut newer = VecDeque::new();
         let mut end = before;
-        let Some(disk) = self.open()? else { return Ok(last) };
+        let Some(tree) = &self.tree else { return Ok(last) };
         // Date by date, since an archive can have thousands. What was there before the oldest of them comes last.
-        for begin in segments::dates_back(&disk)?.into_iter().chain([Stamp::default()]) {
+        for begin in segments::dates_back(tree)?.into_iter().chain([Stamp::default()]) {
             let Some(until) = end.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { break };
             if begin > until || newer.len() == count {
                 continue;
             }
-            let mut segments = segments::list(&disk, stream, &(begin..=until))?;
+            let mut segments = segments::list(tree, stream, &(begin..=until))?;
             while let Some(segment) = segments.pop()
                 && newer.len() < count
             {
@@ -149,17 +135,6 @@ impl Tape {
         }
         last.lines = newer.into();
         Ok(last)
-    }
-}
-
-impl Tape {
-    /// The directory; `None` where there is none of ours.
-    fn open(&self) -> Result<Option<Disk>, TapeError> {
-        let disk = Disk::existing(&self.data_dir).and_then(|disk| disk.beneath(&self.below));
-        match disk {
-            Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
-            disk => disk.map(Some).map_err(TapeError::at("open", &self.data_dir.join(&self.below))),
-        }
     }
 }
 

@@ -8,7 +8,6 @@
 
 use crate::clock::Stamp;
 use crate::tape::line;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
 /// What is as cheap to read as to look at.
@@ -18,8 +17,8 @@ const NEAR: u64 = 256 * 1024;
 const LOOK: usize = 32 * 1024;
 
 /// Leaves the file at the beginning of a line, behind which are all lines stamped `stamp` or later.
-pub(super) fn before(file: &mut File, stamp: Stamp) -> io::Result<()> {
-    let (mut begin, mut end) = (0, file.metadata()?.len());
+pub(super) fn before(file: &mut (impl Read + Seek), stamp: Stamp) -> io::Result<()> {
+    let (mut begin, mut end) = (0, file.seek(SeekFrom::End(0))?);
     while end - begin > NEAR {
         let middle = begin + (end - begin) / 2;
         match first_line_behind(file, middle)? {
@@ -33,7 +32,7 @@ pub(super) fn before(file: &mut File, stamp: Stamp) -> io::Result<()> {
 }
 
 /// Where the first line begins that has a stamp and begins behind `offset`, if it does so soon; and the stamp.
-fn first_line_behind(file: &mut File, offset: u64) -> io::Result<Option<(u64, Stamp)>> {
+fn first_line_behind(file: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<(u64, Stamp)>> {
     let mut bytes = Vec::with_capacity(LOOK);
     file.seek(SeekFrom::Start(offset))?;
     file.take(LOOK as u64).read_to_end(&mut bytes)?;

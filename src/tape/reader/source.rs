@@ -5,10 +5,10 @@
 
 use super::TapeError;
 use super::frames::Frames;
-use super::line::Line;
 use super::seek;
 use crate::clock::Stamp;
-use std::fs::File;
+use crate::files::{ReadFile, StorageError};
+use crate::tape::line::Line;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 
@@ -31,13 +31,18 @@ pub(super) struct Source {
 impl Source {
     /// A plain file of lines up to `longest` bytes; those before `begin` are passed over as far as that costs less than
     /// reading them.
-    pub(super) fn plain(path: PathBuf, mut file: File, longest: usize, begin: Stamp) -> Result<Self, TapeError> {
-        seek::before(&mut file, begin).map_err(TapeError::at("read", &path))?;
-        Ok(Self::new(path, Box::new(file), longest, None))
+    pub(super) fn plain(
+        path: PathBuf,
+        mut file: Box<dyn ReadFile>,
+        longest: usize,
+        begin: Stamp,
+    ) -> Result<Self, TapeError> {
+        seek::before(&mut file, begin).map_err(StorageError::at("read", &path))?;
+        Ok(Self::new(path, file, longest, None))
     }
 
     /// A sealed file; `listed` is the length of its content by the manifest.
-    pub(super) fn sealed(path: PathBuf, file: File, longest: usize, listed: Option<u64>) -> Self {
+    pub(super) fn sealed(path: PathBuf, file: Box<dyn ReadFile>, longest: usize, listed: Option<u64>) -> Self {
         Self::new(path, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), longest, listed)
     }
 
@@ -104,7 +109,7 @@ impl Source {
 
     fn failed(&mut self, source: io::Error) -> TapeError {
         self.is_over = true;
-        TapeError::at("read", &self.path)(source)
+        StorageError::at("read", &self.path)(source).into()
     }
 }
 

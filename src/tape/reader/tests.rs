@@ -1,11 +1,10 @@
 //! Tapes of real files, as recorders leave them.
 
 use super::*;
-use crate::files::Files;
 use crate::files::disk::Disk;
 use crate::recording::seal::Sealer;
 use crate::recording::segment::Finished;
-use crate::tape::segment_name;
+use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
 use std::fs;
@@ -25,7 +24,7 @@ impl Scene {
     }
 
     fn tape(&self) -> Tape {
-        Tape::new(self.directory.path())
+        tape(self.directory.path())
     }
 
     fn path(&self, path: &Path) -> PathBuf {
@@ -62,7 +61,7 @@ impl Scene {
     }
 
     fn active(&self, text: &[u8]) {
-        fs::write(self.path(&segment_name::active(Feed::Public, &stream())), text).unwrap();
+        fs::write(self.path(&paths::active(Feed::Public, &stream())), text).unwrap();
     }
 
     /// The stamps read between two moments, and the faults.
@@ -83,6 +82,10 @@ impl Scene {
         assert!(faults.is_empty(), "{faults:?}");
         stamps
     }
+}
+
+fn tape(directory: &Path) -> Tape {
+    Tape::new(Disk::readable(directory).unwrap(), directory)
 }
 
 fn stream() -> StreamKey {
@@ -152,7 +155,7 @@ fn damage_is_named_and_the_rest_is_read() {
     fs::write(scene.path(&second.sealed()), bytes).unwrap();
     let (stamps, faults) = scene.read(0, Stamp::MAX.as_micros());
     assert!(stamps.len() > 85_000 && stamps.windows(2).all(|pair| pair[0] < pair[1]), "{} lines", stamps.len());
-    let [TapeError::Short { path: short, .. }, TapeError::Io { path: damaged, .. }] = &faults[..] else {
+    let [TapeError::Short { path: short, .. }, TapeError::Io(StorageError { path: damaged, .. })] = &faults[..] else {
         panic!("{faults:?}")
     };
     assert_eq!([short, damaged], [&scene.path(&first.sealed()), &scene.path(&second.sealed())]);
@@ -166,7 +169,7 @@ fn a_segment_that_is_sealed_or_pruned_after_it_was_listed_is_read_or_passed_over
     let lines = scene.tape().lines(&stream(), stamp(0)..=Stamp::MAX).unwrap();
     fs::remove_file(scene.path(&first.plain())).unwrap();
     scene.seal(&second);
-    fs::remove_file(scene.path(&segment_name::active(Feed::Public, &stream()))).unwrap();
+    fs::remove_file(scene.path(&paths::active(Feed::Public, &stream()))).unwrap();
     let stamps: Vec<u64> = lines.map(|line| line.unwrap().stamp().as_micros() - MIDNIGHT).collect();
     assert_eq!(stamps, [2, 3]);
 }
@@ -180,5 +183,5 @@ fn what_is_not_ours_is_not_read() {
     fs::write(archive.join("KRW-BTC_trade.20261121T051204.113204Z.jsonl"), text(&[MIDNIGHT])).unwrap();
     fs::write(archive.join("KRW-BTC_trade.20261122T000000.000001Z.jsonl.zst.tmp"), text(&[MIDNIGHT])).unwrap();
     assert_eq!(scene.stamps(0, Stamp::MAX.as_micros()), [0; 0]);
-    assert_eq!(Tape::new(scene.directory.path().join("nowhere")).streams().unwrap(), BTreeSet::new());
+    assert_eq!(tape(&scene.directory.path().join("nowhere")).streams().unwrap(), BTreeSet::new());
 }

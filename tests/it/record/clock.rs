@@ -16,6 +16,7 @@ use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::daemon::assembly::{self, Ending, Place};
 use upbit_recorder::desired::Listed;
+use upbit_recorder::files::Files;
 use upbit_recorder::files::disk::Disk;
 use upbit_recorder::history::healing::{self, Healer};
 use upbit_recorder::net::network::Network;
@@ -71,8 +72,9 @@ fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: Cancell
         Stamp::from_micros(micros).unwrap()
     });
     let clock = Clock::anchored(wall.read());
-    let files = Arc::new(Disk::open(&config.data_dir).unwrap());
+    let files: Arc<dyn Files> = Arc::new(Disk::open(&config.data_dir).unwrap());
     let (_, listed) = watch::channel(Listed::default());
+    let recorded = files.clone();
     let place =
         Place { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
     let ending = Ending { run_until: None, status: watch::channel(Default::default()).0 };
@@ -83,7 +85,7 @@ fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: Cancell
         let (mut supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
         threads::spawn(hosts).unwrap();
         let (desk, counter) = healing::connect(clock);
-        let healer = Healer::new(config, counter, supervisor.heal_with(desk));
+        let healer = Healer::new(config, recorded, counter, supervisor.heal_with(desk));
         // Not at its low priority: on a busy machine it would starve.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -3,7 +3,6 @@
 use super::Scene;
 use crate::support::{eventually, split};
 use upbit_recorder::clock::Stamp;
-use upbit_recorder::tape::reader::Tape;
 use upbit_recorder::tape::stream_key::StreamKey;
 
 #[test]
@@ -11,7 +10,7 @@ fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "6000"]);
     let recorder = scene.record(&exchange.url, &["storage.rotate_bytes=1MiB"]);
-    let (tape, stream) = (Tape::new(&scene.tape.path), StreamKey::from_stem("KRW-BTC_ticker").unwrap());
+    let (tape, stream) = (scene.tape.reader(), StreamKey::from_stem("KRW-BTC_ticker").unwrap());
     let read = || -> Vec<u64> {
         let lines = tape.lines(&stream, Stamp::default()..=Stamp::MAX).unwrap();
         lines.map(|line| line.unwrap().stamp().as_micros()).collect()

@@ -1,7 +1,7 @@
 //! A minute as the exchange says it was. Pure.
 
 use super::decimal;
-use crate::tape::reader::Line;
+use crate::tape::line::Line;
 use bigdecimal::BigDecimal;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;

@@ -3,7 +3,6 @@
 //! `1.16539E8`, `116539000.0` and `116539000.00000000` are one number, which no float has to be right about.
 
 use bigdecimal::{BigDecimal, ToPrimitive};
-use serde::Serializer;
 use serde_json::value::RawValue;
 use std::str::FromStr;
 
@@ -30,22 +29,10 @@ pub(in crate::history::audit) fn integer(number: &RawValue) -> Option<i64> {
     number.is_integer().then(|| number.to_i64()).flatten()
 }
 
-/// As it is shown: all digits, no trailing zeros, no power of ten.
-pub fn shown(number: &BigDecimal) -> String {
-    number.normalized().to_plain_string()
-}
-
-/// Writes a number as the text that is shown: JSON numbers are floats to most who read them.
-pub(in crate::history::audit) fn serialize<S: Serializer>(
-    number: &BigDecimal,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shown(number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::decimal::shown;
 
     fn read(text: &str) -> Option<String> {
         parse(&RawValue::from_string(text.to_owned()).ok()?).as_ref().map(shown)

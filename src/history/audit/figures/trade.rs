@@ -9,7 +9,7 @@
 //! On the stream `timestamp` is when the frame was made, in REST it is when the trade happened.
 
 use super::decimal;
-use crate::tape::reader::Line;
+use crate::tape::line::Line;
 use bigdecimal::BigDecimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;

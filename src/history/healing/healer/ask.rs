@@ -13,6 +13,7 @@ use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
 use crate::rest::client::{Denial, RestError};
 use crate::rest::{self, FetchError};
+use crate::tape::healed;
 use crate::tape::reader::TapeError;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -166,7 +167,7 @@ impl Healer {
         for Missing { time, object } in missing {
             let gap = task.gap_of(time);
             *written.entry(gap).or_default() += 1;
-            objects.push(format!("{{\"gap\":{gap},{}", &object.get()[1..]));
+            objects.push(healed::object(gap, object.get()));
         }
         let (stamped, last) = oneshot::channel();
         self.say(Said::Missing { stream, objects, stamped }).await?;

@@ -17,6 +17,7 @@ use super::plan::{Next, Plan, REACH};
 use super::{Counter, Said, Told};
 use crate::clock::{Clock, Stamp, sleep_until};
 use crate::config::Config;
+use crate::files::Files;
 use crate::recording::progress::Progress;
 use crate::rest::FetchError;
 use crate::rest::client::Client;
@@ -26,6 +27,7 @@ use crate::upbit::codes::Meaning;
 use crate::upbit::subscription::Subscription;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -82,13 +84,13 @@ enum Interrupted {
 }
 
 impl Healer {
-    /// A healer of the tape that is being written; `progress` says how far it is.
-    pub fn new(config: &Config, counter: Counter, progress: Progress) -> Self {
+    /// A healer of the tape that is being written into `files`; `progress` says how far it is.
+    pub fn new(config: &Config, files: Arc<dyn Files>, counter: Counter, progress: Progress) -> Self {
         let Counter { told, said } = counter;
         let clock = told.borrow().clock;
         Self {
             config: config.clone(),
-            tape: Tape::new(&config.data_dir),
+            tape: Tape::new(Some(files), &config.data_dir),
             told,
             said,
             progress,
@@ -222,13 +224,16 @@ impl Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::disk::Disk;
 
     #[test]
     fn it_follows_the_clock_of_a_machine_that_was_suspended() {
         let clock = Clock::anchored(Stamp::default());
         let (desk, counter) = crate::history::healing::connect(clock);
         let config = crate::config::load(&Default::default()).unwrap().config;
-        let mut healer = Healer::new(&config, counter, Progress::default());
+        let directory = tempfile::tempdir().unwrap();
+        let files = Arc::new(Disk::open(directory.path()).unwrap());
+        let mut healer = Healer::new(&config, files, counter, Progress::default());
         let resumed = clock.resumed(Duration::from_secs(3600));
         desk.told.send_modify(|told| told.clock = resumed);
         healer.listen();

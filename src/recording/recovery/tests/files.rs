@@ -1,7 +1,7 @@
 //! What becomes of files that are torn, foreign, unreadable, or in the way.
 
 use super::*;
-use crate::tape::segment_name;
+use crate::tape::paths;
 
 #[test]
 fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the_first_choice() {
@@ -13,8 +13,8 @@ fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the
     let name = segment("A-B_trade", TODAY + 6);
     assert_eq!((&recovered.backlog[1].name, &recovered.torn[0].file), (&name, &name.plain()));
     let offset = line(TODAY + 5).len();
-    let copy = segment_name::quarantine(name.feed)
-        .join(format!("{}.torn-{offset}", name.plain().file_name().unwrap().display()));
+    let copy =
+        paths::quarantine(name.feed).join(format!("{}.torn-{offset}", name.plain().file_name().unwrap().display()));
     assert_eq!((scene.read(name.plain()), scene.read(copy)), (torn + "\n", "{\"ts_".to_owned()));
 }
 

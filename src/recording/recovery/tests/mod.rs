@@ -40,7 +40,7 @@ impl Scene {
     }
 
     fn mark(&self, durable: u64, epoch: u64) {
-        Mark { durable: stamp(durable), epoch }.write(&*self.disk).unwrap();
+        mark::write(&*self.disk, DurableMark { durable: stamp(durable), epoch }).unwrap();
     }
 
     fn recover_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Recovered, StorageError> {

@@ -61,7 +61,7 @@ fn difference(left: &BTreeSet<u64>, right: impl Iterator<Item = u64>) -> Vec<u64
 
 /// Events of one kind while the recorder writes on.
 fn events(scene: &Scene, event: &str) -> Vec<Value> {
-    let tape = upbit_recorder::tape::reader::Tape::new(&scene.tape.path);
+    let tape = scene.tape.reader();
     let lines = tape.lines(&StreamKey::recorder(), Stamp::default()..=Stamp::MAX).unwrap();
     let events = lines.filter_map(|line| serde_json::from_slice::<Value>(line.unwrap().text()).ok());
     events.filter(|found| found["event"] == event).collect()
@@ -69,7 +69,7 @@ fn events(scene: &Scene, event: &str) -> Vec<Value> {
 
 /// How many trades were written by healing so far.
 fn healed_trades(scene: &Scene, codes: &[String]) -> usize {
-    let tape = upbit_recorder::tape::reader::Tape::new(&scene.tape.path);
+    let tape = scene.tape.reader();
     let count = |code: &String| {
         let stream = StreamKey::from_stem(&format!("{code}_trade.healed")).unwrap();
         tape.lines(&stream, Stamp::default()..=Stamp::MAX).unwrap().count()

@@ -18,7 +18,7 @@ use sha2::Digest;
 use state::{Call, Change, Inode, State, WRITE_BACK};
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -144,6 +144,31 @@ struct SimFile {
     inode: usize,
 }
 
+/// A file as it was when it was opened for reading.
+#[derive(Debug)]
+struct SimReader {
+    content: Cursor<Vec<u8>>,
+    identity: Identity,
+}
+
+impl Read for SimReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.content.read(buffer)
+    }
+}
+
+impl Seek for SimReader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.content.seek(to)
+    }
+}
+
+impl ReadFile for SimReader {
+    fn identify(&self) -> io::Result<Identity> {
+        Ok(self.identity)
+    }
+}
+
 /// What is left to do of a call after its fault.
 enum Verdict {
     Go,
@@ -233,7 +258,8 @@ impl Files for SimFiles {
         let (state, _) = self.enter(Call::Read, path)?;
         state.refuse_in_the_way_of(Some(path))?;
         let inode = state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Box::new(Cursor::new(state.inodes[*inode].data.clone())))
+        let content = Cursor::new(state.inodes[*inode].data.clone());
+        Ok(Box::new(SimReader { content, identity: state.identify(*inode) }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,0 +1,91 @@
+//! The tree of files that a tape is: `data_dir`, its `private/`, or its `rest/`.
+
+use super::TapeError;
+use super::manifest::Manifest;
+use crate::files::open::Obstacle;
+use crate::files::{Files, Identity, ReadFile, StorageError};
+use crate::tape::manifest::ManifestEntry;
+use crate::tape::stream_key::StreamKey;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// See the module. Paths are relative to it.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    files: Arc<dyn Files>,
+    /// Where it is below the directory of `files`.
+    below: PathBuf,
+    /// That directory, as errors show it.
+    root: PathBuf,
+}
+
+impl Tree {
+    pub(super) fn new(files: Arc<dyn Files>, root: PathBuf) -> Self {
+        Self { files, below: PathBuf::new(), root }
+    }
+
+    /// The tree in a directory of this one.
+    pub(super) fn beneath(&self, directory: &Path) -> Self {
+        Self { below: self.below.join(directory), ..self.clone() }
+    }
+
+    /// A path as it is shown.
+    pub(super) fn shown(&self, path: &Path) -> PathBuf {
+        self.root.join(self.below.join(path))
+    }
+
+    /// Opens a file; `None` where it is not there.
+    pub(super) fn open(&self, path: &Path) -> Result<Option<Box<dyn ReadFile>>, TapeError> {
+        match self.files.read(&self.below.join(path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => file.map(Some).map_err(self.failed("open", path)),
+        }
+    }
+
+    /// The same where another thing may have its name.
+    pub(super) fn open_unless_in_the_way(&self, path: &Path) -> Result<Option<Box<dyn ReadFile>>, TapeError> {
+        match self.files.read(&self.below.join(path)) {
+            Err(error) if is_nothing(&error) => Ok(None),
+            file => file.map(Some).map_err(self.failed("open", path)),
+        }
+    }
+
+    /// Whether a file that is held open has this name still.
+    pub(super) fn is_still(&self, path: &Path, held: &dyn ReadFile) -> Result<bool, TapeError> {
+        let is_it = |held: Identity| {
+            let now = self.files.identify(&self.below.join(path))?;
+            Ok(now.is_some_and(|now| now.file == held.file))
+        };
+        held.identify().and_then(is_it).map_err(self.failed("look at", path))
+    }
+
+    /// The names in a directory that are text; none where there is no such directory.
+    pub(super) fn names(&self, path: &Path) -> Result<Vec<String>, TapeError> {
+        let names = match self.files.names(&self.below.join(path)) {
+            // A tree that another thing has the name of holds nothing.
+            Err(error) if path.as_os_str().is_empty() && is_nothing(&error) => Vec::new(),
+            names => names.map_err(self.failed("list", path))?,
+        };
+        Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
+    }
+
+    /// What a manifest lists of a stream; what is in the way of it lists nothing, and what is sealed says enough itself.
+    pub(super) fn entries(&self, manifest: &Path, stream: &StreamKey) -> Result<Vec<ManifestEntry>, TapeError> {
+        let entries = match Manifest::open(&*self.files, &self.below.join(manifest)) {
+            Err(error) if is_nothing(&error.source) => return Ok(Vec::new()),
+            opened => opened.and_then(|opened| opened.map_or(Ok(Vec::new()), |manifest| manifest.entries_of(stream))),
+        };
+        entries.map_err(|error| StorageError { path: self.shown(manifest), ..error }.into())
+    }
+
+    fn failed(&self, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TapeError {
+        let path = self.shown(path);
+        move |source| StorageError { action, path, source }.into()
+    }
+}
+
+/// Whether there is none of ours.
+fn is_nothing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || Obstacle::of(error).is_some()
+}

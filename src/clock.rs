@@ -68,6 +68,11 @@ impl Stamp {
         Self((self.0 + 1).min(Self::MAX.0))
     }
 
+    /// The stamp before it.
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// How far this stamp is from another, whichever is later.
     pub fn distance(self, other: Self) -> Duration {
         Duration::from_micros(self.0.abs_diff(other.0))

@@ -6,6 +6,7 @@ use crate::config::{Config, ConnectionConfig, parse_duration};
 use crate::daemon::assembly::{self, AssemblyError, Ending, Place};
 use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
+use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::history::healing::{self, Healer};
 use crate::logging::Screen;
@@ -72,8 +73,8 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
 /// Why there is nothing, or no longer anything, recorded.
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
-    #[error("cannot open the data directory {path}: {source}")]
-    Directory { path: String, source: io::Error },
+    #[error(transparent)]
+    Directory(IoError),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error(transparent)]
@@ -93,7 +94,7 @@ impl RecordError {
             Self::Venue(_) | Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
             Self::Assembly(AssemblyError::Recovery(_)) => Exit::Io,
-            Self::Directory { .. } | Self::Lock(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,
+            Self::Directory(_) | Self::Lock(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,
         }
     }
 }
@@ -123,10 +124,10 @@ fn set_up(
     if config.private.enabled {
         forbid_core_files();
     }
-    let directory = |source| RecordError::Directory { path: config.data_dir.display().to_string(), source };
     let step = |what: &str| format!("{what} {}", config.data_dir.display());
     let wait = &host.waiting;
-    let open = || Disk::open(&config.data_dir).map_err(directory);
+    let unopened = IoError::at("open the data directory", &config.data_dir);
+    let open = || Disk::open(&config.data_dir).map_err(unopened).map_err(RecordError::Directory);
     let files = Arc::new(wait.during(step("the data directory"), GRACE, open)?);
     let lock = Arc::new(wait.during(step("the lock of"), GRACE, || Lock::take(&files, clock.stamp()))?);
     let shutdown = signals.shutdown.orderly.clone();

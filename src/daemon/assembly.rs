@@ -14,7 +14,7 @@ use crate::connection::session::{ConnectBudget, Settings};
 use crate::daemon::gaps::{self, GapTracker};
 use crate::daemon::supervisor::{Setup, Supervisor};
 use crate::desired::{Listed, Wanted};
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::net::Dial;
 use crate::net::tls::TlsSetupError;
 use crate::ops::status::Status;
@@ -34,12 +34,8 @@ use crate::upbit::feed::Feed;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-
-/// The distance of two stamps in a row where nothing raises them.
-const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// Where a recorder works.
 #[derive(Debug)]
@@ -76,7 +72,7 @@ pub struct Ending {
 pub enum AssemblyError {
     /// What earlier processes left could not be read or mended.
     #[error("cannot put the data directory in order: {0}")]
-    Recovery(#[from] StorageError),
+    Recovery(#[from] IoError),
     /// The network cannot be used as configured.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
@@ -106,7 +102,7 @@ pub fn assemble<D: Dial>(
 
     let now = clock.stamp();
     // Where stamps are ahead of the clock, they go on from the clock instead of running ahead of it for ever.
-    let before = if recovered.goes_back { now.before(MICROSECOND) } else { recovered.last.unwrap_or_default() };
+    let before = if recovered.goes_back { now.previous() } else { recovered.last.unwrap_or_default() };
     let mut stamper = Stamper::after(before);
     let step = recovered.goes_back.then(|| stamper.raise(now));
     let run = stamper.raise(now);
@@ -235,7 +231,7 @@ fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
 /// the gap is on record.
 fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
     if recovered.is_clean || recovered.last.is_none() {
-        let certain = DurableMark { durable: run.before(MICROSECOND), epoch: recovered.epoch };
+        let certain = DurableMark { durable: run.previous(), epoch: recovered.epoch };
         if let Err(error) = mark::write(files, certain) {
             tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
         }

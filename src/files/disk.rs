@@ -1,7 +1,7 @@
 //! The real disk: a directory of the operating system.
 
 use super::open::{self, Access, Obstacle};
-use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, Listed, ReadFile, Root, StorageError, append_all};
+use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, IoError, Listed, ReadFile, Root, append_all};
 use crate::ownership;
 use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -47,10 +47,10 @@ impl Disk {
     }
 
     /// Opens a data directory to read what is there; `None`: there is none of ours.
-    pub fn readable(path: &Path) -> Result<Option<Arc<dyn Files>>, StorageError> {
+    pub fn readable(path: &Path) -> Result<Option<Arc<dyn Files>>, IoError> {
         match Self::existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
-            disk => Ok(Some(Arc::new(disk.map_err(StorageError::at("open", path))?))),
+            disk => Ok(Some(Arc::new(disk.map_err(IoError::at("open", path))?))),
         }
     }
 

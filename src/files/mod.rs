@@ -16,6 +16,9 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Read at a time, in bytes.
+pub const CHUNK: usize = 128 * 1024;
+
 /// A directory that can hold a recording.
 pub trait Files: Debug + Send + Sync {
     /// Makes a file for appending; an error of kind `AlreadyExists` where the name is taken.
@@ -203,21 +206,21 @@ pub fn append_all(file: &dyn AppendFile, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Something on the disk did not work: what was tried, on which file, and why not.
+/// Something on the disk did not work: the action, the file, and the system's answer.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
-pub struct StorageError {
+pub struct IoError {
     /// What was tried, as an infinitive.
     pub action: &'static str,
-    /// The file, relative to `data_dir`.
+    /// The file; where `Files` is used, relative to its directory.
     pub path: PathBuf,
     /// The system's answer.
     pub source: io::Error,
 }
 
-impl StorageError {
-    /// Gives an I/O error its place: `.map_err(StorageError::at("rename", &path))`.
-    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+impl IoError {
+    /// Gives an I/O error its place: `.map_err(IoError::at("rename", &path))`.
+    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self { action, path, source }
     }

@@ -1,7 +1,7 @@
 //! Names in the archive: each is used once. After the clock was set back a name can be taken, so that it is a microsecond,
 //! or a few, off the stamp of the segment's first line.
 
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use std::io;
@@ -11,14 +11,14 @@ use std::path::Path;
 const NAMES: u32 = 1000;
 
 /// Moves an active file under its final name, and returns the name that it got. The directory has to be there.
-pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
+pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, IoError> {
     let active = paths::active(name.feed, &name.stream);
     for _ in 0..NAMES {
         if !is_taken(files, &name.sealed()) {
             match files.rename(&active, &name.plain()) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 moved => {
-                    moved.map_err(StorageError::at("move to the archive", &active))?;
+                    moved.map_err(IoError::at("move to the archive", &active))?;
                     return Ok(name);
                 }
             }
@@ -29,7 +29,7 @@ pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<Segme
 }
 
 /// The name that an active file will get, where it has to be known before the file is moved.
-pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, StorageError> {
+pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, IoError> {
     for _ in 0..NAMES {
         if !is_taken(files, &name.sealed()) && !is_taken(files, &name.plain()) {
             return Ok(name);
@@ -44,7 +44,7 @@ fn is_taken(files: &dyn Files, path: &Path) -> bool {
     !files.read(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn no_free_name(name: &SegmentName) -> StorageError {
+fn no_free_name(name: &SegmentName) -> IoError {
     let active = paths::active(name.feed, &name.stream);
-    StorageError::at("find a free name in the archive for", &active)(io::ErrorKind::AlreadyExists.into())
+    IoError::at("find a free name in the archive for", &active)(io::ErrorKind::AlreadyExists.into())
 }

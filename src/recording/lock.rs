@@ -11,7 +11,7 @@ use super::quarantine::{clear, quarantine};
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
-use crate::files::{AppendFile, EntryKind, FileId, Files, StorageError};
+use crate::files::{AppendFile, EntryKind, FileId, Files, IoError};
 use crate::tape::paths::LOCK;
 use crate::upbit::feed::Feed;
 use rustix::fs::{FlockOperation, flock};
@@ -70,17 +70,9 @@ pub enum LockError {
         /// Its holder; `None` where the file does not name it.
         holder: Option<Holder>,
     },
-    /// The file could not be used.
-    #[error("cannot lock {}: {source}", path.display())]
-    Io {
-        /// The lock file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// A foreign file has the name and cannot be moved.
+    /// The file could not be used, or a foreign one that has its name not be moved.
     #[error(transparent)]
-    InTheWay(#[from] StorageError),
+    Io(#[from] IoError),
 }
 
 impl Lock {
@@ -138,9 +130,9 @@ impl Lock {
         Ok(true)
     }
 
-    fn failed(disk: &Disk) -> impl FnOnce(io::Error) -> LockError {
+    fn failed(disk: &Disk) -> impl FnOnce(io::Error) -> IoError {
         let path = disk.path().join(LOCK);
-        move |source| LockError::Io { path, source }
+        IoError::at("lock", &path)
     }
 }
 

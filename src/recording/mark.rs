@@ -9,7 +9,7 @@
 //! something may be missing; the mark does. It is written after the sync that it tells of and not synced itself: what is
 //! read after a crash may be an older one, which errs on the safe side.
 
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::durable::{DurableMark, LENGTH};
 use crate::tape::paths::MARK;
 use std::io::Read;
@@ -26,19 +26,19 @@ pub fn read(files: &dyn Files) -> Option<DurableMark> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(files: &dyn Files, mark: DurableMark) -> Result<(), StorageError> {
+pub fn write(files: &dyn Files, mark: DurableMark) -> Result<(), IoError> {
     let path = Path::new(MARK);
-    files.overwrite(path, mark.to_text().as_bytes()).map_err(StorageError::at("write", path))
+    files.overwrite(path, mark.to_text().as_bytes()).map_err(IoError::at("write", path))
 }
 
 /// Makes the mark durable as well, for an end in order.
 ///
 /// # Errors
 /// The file cannot be synced.
-pub fn sync(files: &dyn Files) -> Result<(), StorageError> {
+pub fn sync(files: &dyn Files) -> Result<(), IoError> {
     let path = Path::new(MARK);
     let synced = files.append(path).and_then(|file| file.sync());
-    synced.and_then(|()| files.sync_directory(Path::new(""))).map_err(StorageError::at("sync", path))
+    synced.and_then(|()| files.sync_directory(Path::new(""))).map_err(IoError::at("sync", path))
 }
 
 #[cfg(test)]

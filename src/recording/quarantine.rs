@@ -1,7 +1,7 @@
 //! Files that bear one of the recorder's names with other content are moved to `quarantine/`, never changed or removed. Those that
 //! cannot be read go where the next start will try again.
 
-use crate::files::{EntryKind, Files, StorageError};
+use crate::files::{EntryKind, Files, IoError};
 use crate::recording::archive::free_name;
 use crate::tape::event::Event;
 use crate::tape::paths;
@@ -29,19 +29,14 @@ impl From<Quarantined> for Event {
 }
 
 /// Moves a file into the quarantine of its tree, and says so.
-pub fn quarantine(
-    files: &dyn Files,
-    feed: Feed,
-    file: &Path,
-    reason: &'static str,
-) -> Result<Quarantined, StorageError> {
+pub fn quarantine(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) -> Result<Quarantined, IoError> {
     let moved = keep(files, feed, file, reason)?;
     tracing::warn!(file = %file.display(), kept = %moved.kept.display(), reason, "quarantined");
     Ok(moved)
 }
 
 /// Moves a file into the quarantine of its tree, beside any of the same name that is there already.
-pub fn keep(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) -> Result<Quarantined, StorageError> {
+pub fn keep(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) -> Result<Quarantined, IoError> {
     /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
     const COPIES: u32 = 1000;
     let mut directory = paths::quarantine(feed);
@@ -58,27 +53,22 @@ pub fn keep(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) ->
         match files.rename(file, &kept) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             moved => {
-                moved.map_err(StorageError::at("move to the quarantine", file))?;
+                moved.map_err(IoError::at("move to the quarantine", file))?;
                 return Ok(Quarantined { file: file.to_owned(), kept, reason });
             }
         }
     }
-    Err(StorageError::at("find a free name in the quarantine for", file)(io::ErrorKind::AlreadyExists.into()))
+    Err(IoError::at("find a free name in the quarantine for", file)(io::ErrorKind::AlreadyExists.into()))
 }
 
-fn make(files: &dyn Files, feed: Feed, directory: &Path) -> Result<(), StorageError> {
+fn make(files: &dyn Files, feed: Feed, directory: &Path) -> Result<(), IoError> {
     clear(files, feed, directory, EntryKind::Directory)?;
-    files.make_directory(directory).map_err(StorageError::at("make the directory", directory))
+    files.make_directory(directory).map_err(IoError::at("make the directory", directory))
 }
 
 /// Makes a name of the recorder's free, or the kind of entry that is wanted: anything else goes to the quarantine.
-pub fn clear(
-    files: &dyn Files,
-    feed: Feed,
-    path: &Path,
-    wanted: EntryKind,
-) -> Result<Option<Quarantined>, StorageError> {
-    let found = files.look(path).map_err(StorageError::at("look at", path))?;
+pub fn clear(files: &dyn Files, feed: Feed, path: &Path, wanted: EntryKind) -> Result<Option<Quarantined>, IoError> {
+    let found = files.look(path).map_err(IoError::at("look at", path))?;
     let Some(found) = found.filter(|found| found.kind != wanted) else { return Ok(None) };
     let reason = match (wanted, found.kind) {
         (EntryKind::Directory, _) => "it is no directory",
@@ -89,7 +79,7 @@ pub fn clear(
 }
 
 /// The same of a directory and those above it.
-pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), StorageError> {
+pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), IoError> {
     let mut above: Vec<&Path> = directory.ancestors().filter(|above| !above.as_os_str().is_empty()).collect();
     above.reverse();
     let private = paths::root(Feed::Private);
@@ -103,13 +93,13 @@ pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), Stor
 
 /// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
 /// archive, under the time of this start.
-pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, StorageError> {
+pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, IoError> {
     let (active, name) = (paths::active(name.feed, &name.stream), free_name(files, name)?);
     let (directory, kept) = (name.directory(), name.plain());
-    files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
-    files.rename(&active, &kept).map_err(StorageError::at("move to the archive", &active))?;
+    files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
+    files.rename(&active, &kept).map_err(IoError::at("move to the archive", &active))?;
     for changed in [directory.as_path(), paths::root(name.feed)] {
-        files.sync_directory(changed).map_err(StorageError::at("sync the directory", changed))?;
+        files.sync_directory(changed).map_err(IoError::at("sync the directory", changed))?;
     }
     Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })
 }

@@ -4,7 +4,7 @@ use super::journal::displaced::Displaced;
 use super::quarantine::Quarantined;
 use super::segment::Finished;
 use crate::clock::Position;
-use crate::files::{Free, StorageError};
+use crate::files::{Free, IoError};
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::words::RotationReason;
 use std::collections::BTreeMap;
@@ -48,9 +48,9 @@ pub enum ThreadReport {
     /// Writing goes on.
     DiskOk,
     /// A sync failed: data written since the last one may be lost.
-    SyncFailed(StorageError),
+    SyncFailed(IoError),
     /// Writing failed for good.
-    WriteFailed(StorageError),
+    WriteFailed(IoError),
     /// No more commands came, and everything is in its file.
     AllWritten,
     /// No more jobs came, and everything survives a power cut.

@@ -7,7 +7,7 @@
 
 use super::archive::move_to_archive;
 use crate::clock::Stamp;
-use crate::files::{AppendFile, FileId, Files, StorageError};
+use crate::files::{AppendFile, FileId, Files, IoError};
 use crate::tape::manifest::{Origin, TornLine};
 use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
@@ -64,10 +64,10 @@ pub struct Finished {
 
 impl Segment {
     /// Begins a segment with a file that is not there yet.
-    pub fn create(files: &dyn Files, about: Finished) -> Result<Self, StorageError> {
+    pub fn create(files: &dyn Files, about: Finished) -> Result<Self, IoError> {
         let path = paths::active(about.name.feed, &about.name.stream);
-        let file = files.create(&path).map_err(StorageError::at("create", &path))?;
-        let id = Some(file.identify().map_err(StorageError::at("look at", &path))?.file);
+        let file = files.create(&path).map_err(IoError::at("create", &path))?;
+        let id = Some(file.identify().map_err(IoError::at("look at", &path))?.file);
         Ok(Self { file: Some(file), id, ..Self::resume(about, 0) })
     }
 
@@ -171,7 +171,7 @@ impl Segment {
     }
 
     /// Writes the lines in memory, and returns the buffer. After an error the rest stays, and a later call resumes it.
-    pub fn write_out(&mut self, files: &dyn Files) -> Result<Vec<u8>, StorageError> {
+    pub fn write_out(&mut self, files: &dyn Files) -> Result<Vec<u8>, IoError> {
         while self.written < self.pending.len() {
             let file = self.open(files)?;
             match file.append(&self.pending[self.written..]) {
@@ -189,7 +189,7 @@ impl Segment {
     }
 
     /// Moves the written file into the archive, where the sealer will look for it.
-    pub fn archive(&mut self, files: &dyn Files) -> Result<(), StorageError> {
+    pub fn archive(&mut self, files: &dyn Files) -> Result<(), IoError> {
         self.about.name = move_to_archive(files, self.about.name.clone())?;
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Segment {
         std::mem::take(&mut self.unsynced).then(|| Unsynced { path: self.path(), file: self.file.clone() })
     }
 
-    fn open(&mut self, files: &dyn Files) -> Result<Arc<dyn AppendFile>, StorageError> {
+    fn open(&mut self, files: &dyn Files) -> Result<Arc<dyn AppendFile>, IoError> {
         if let Some(file) = &self.file {
             return Ok(file.clone());
         }
@@ -230,7 +230,7 @@ impl Segment {
         if self.check_name(files).is_some() {
             return Err(self.error("open", io::ErrorKind::NotFound.into()));
         }
-        let file = files.append(&path).map_err(StorageError::at("open", &path))?;
+        let file = files.append(&path).map_err(IoError::at("open", &path))?;
         Ok(self.file.insert(file).clone())
     }
 
@@ -239,8 +239,8 @@ impl Segment {
         paths::active(self.about.name.feed, &self.about.name.stream)
     }
 
-    fn error(&self, action: &'static str, source: io::Error) -> StorageError {
-        StorageError { action, path: self.path(), source }
+    fn error(&self, action: &'static str, source: io::Error) -> IoError {
+        IoError { action, path: self.path(), source }
     }
 }
 

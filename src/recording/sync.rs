@@ -9,7 +9,7 @@
 
 use super::segment::{Finished, Unsynced};
 use crate::clock::Position;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -59,19 +59,19 @@ impl SyncJob {
 pub enum SyncError {
     /// Written data may be lost: the kernel drops dirty pages after a failed sync, so that a second one proves nothing.
     #[error(transparent)]
-    Failed(StorageError),
+    Failed(IoError),
     /// The disk has no room for data that it took. Another try may find some; earlier data may be lost.
     #[error(transparent)]
-    Full(StorageError),
+    Full(IoError),
     /// A directory could not be opened for want of a descriptor, or of memory. Nothing is lost, and another try is as
     /// good as the first.
     #[error(transparent)]
-    Unopened(StorageError),
+    Unopened(IoError),
 }
 
 impl SyncError {
     /// The error of the disk, where the sync is not tried again.
-    pub fn into_storage(self) -> StorageError {
+    pub fn into_storage(self) -> IoError {
         let (Self::Failed(error) | Self::Full(error) | Self::Unopened(error)) = self;
         error
     }
@@ -98,11 +98,11 @@ impl Syncer {
     pub fn step(&self, job: &SyncJob) -> Result<(), SyncError> {
         for unsynced in &job.files {
             if let Some(file) = &unsynced.file {
-                file.sync().map_err(StorageError::at("sync", &unsynced.path))?;
+                file.sync().map_err(IoError::at("sync", &unsynced.path))?;
             }
         }
         if job.everything {
-            self.files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
+            self.files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
         }
         for directory in &job.directories {
             match self.files.sync_directory(directory) {
@@ -110,7 +110,7 @@ impl Syncer {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 synced => synced,
             }
-            .map_err(StorageError::at("sync the directory", directory))
+            .map_err(IoError::at("sync the directory", directory))
             .map_err(|error| if is_unopened(&error) { SyncError::Unopened(error) } else { error.into() })?;
         }
         Ok(())
@@ -119,12 +119,12 @@ impl Syncer {
 
 /// Names are made durable by the file system's own journal, which keeps them for as long as it takes: an answer that is
 /// not about the disk leaves nothing behind.
-fn is_unopened(error: &StorageError) -> bool {
+fn is_unopened(error: &IoError) -> bool {
     error.is_out_of_descriptors() || error.source.kind() == ErrorKind::OutOfMemory
 }
 
-impl From<StorageError> for SyncError {
-    fn from(error: StorageError) -> Self {
+impl From<IoError> for SyncError {
+    fn from(error: IoError) -> Self {
         if error.is_full() { Self::Full(error) } else { Self::Failed(error) }
     }
 }

@@ -25,7 +25,7 @@ use crate::clock::{Clock, Stamp};
 use crate::config::{Config, Url};
 use crate::exit::Exit;
 use crate::files::disk::Disk;
-use crate::files::{EntryKind, Files, StorageError};
+use crate::files::{EntryKind, Files, IoError};
 use crate::net::network::Network;
 use crate::net::tls::{self, TlsSetupError};
 use crate::recording::quarantine::clear;
@@ -33,7 +33,6 @@ use crate::upbit::feed::Feed;
 use client::budget::{Budget, BudgetError, Priority};
 use client::http::Http;
 use client::{Client, RestError};
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where what is fetched lies, below the data directory.
@@ -47,17 +46,9 @@ pub fn directory(data_dir: &Path) -> PathBuf {
 /// Why the exchange cannot even be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The data directory cannot be opened, or made.
-    #[error("cannot open the directory {}: {source}", path.display())]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The directory of what is fetched cannot be made below it.
+    /// The directory of what is fetched cannot be opened, or made.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(#[from] IoError),
     /// The authorities cannot be read.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
@@ -90,9 +81,7 @@ impl FetchError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Setup(SetupError::Tls(_)) => Exit::Config,
-            Self::Setup(SetupError::Directory { .. } | SetupError::Storage(_)) | Self::Rest(RestError::Budget(_)) => {
-                Exit::Io
-            }
+            Self::Setup(SetupError::Storage(_)) | Self::Rest(RestError::Budget(_)) => Exit::Io,
             Self::Rest(RestError::Credentials(_) | RestError::Signing(_)) => Exit::Refused,
             Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Empty => Exit::Unavailable,
         }
@@ -106,10 +95,10 @@ impl FetchError {
 /// It cannot be made or opened.
 pub fn open(data_dir: &Path) -> Result<Disk, SetupError> {
     let name = Path::new(DIRECTORY);
-    let disk = Disk::open(data_dir).map_err(|source| SetupError::Directory { path: data_dir.to_owned(), source })?;
+    let disk = Disk::open(data_dir).map_err(IoError::at("open the directory", data_dir))?;
     clear(&disk, Feed::Public, name, EntryKind::Directory)?;
-    disk.make_directory(name).map_err(StorageError::at("make the directory", name))?;
-    Ok(disk.beneath(name).map_err(StorageError::at("open", name))?)
+    disk.make_directory(name).map_err(IoError::at("make the directory", name))?;
+    Ok(disk.beneath(name).map_err(IoError::at("open", name))?)
 }
 
 /// The directory of what is fetched, to read what is there; `None` where there is none that can be read.

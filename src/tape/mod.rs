@@ -4,6 +4,7 @@
 
 pub mod certificate;
 pub mod checkpoint;
+pub mod day;
 pub mod decimal;
 pub mod durable;
 pub mod event;

@@ -5,6 +5,7 @@
 //! cannot be used twice, so every attempt has a token of its own. Nothing in here can be printed:
 //! the keys and the token have no `Display`, no `Serialize`, and a `Debug` that shows stars.
 
+use crate::printable;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use sha2::{Digest, Sha512};
@@ -114,7 +115,7 @@ struct Claims<'a> {
 }
 
 fn hash_of(query: &str) -> String {
-    Sha512::digest(query.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    printable::hex(&Sha512::digest(query.as_bytes()))
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use crate::clock::{Clock, Stamp};
 use crate::commands::Host;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
-use crate::history::audit::{AuditError, Auditor, Certificate, CertificateError, Day, Gaps, Totals};
+use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals};
 use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
 use crate::rest;
 use crate::signals::Signals;
@@ -70,7 +71,7 @@ pub enum Failure {
     Audit(#[from] AuditError),
     /// The certificate cannot be written.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    Certificate(#[from] IoError),
     /// It was told to stop.
     #[error("stopped before there was a verdict")]
     Stopped,

@@ -31,9 +31,6 @@ const TOLD: Duration = Duration::from_secs(1);
 /// How often the agreement of the clocks is put on record.
 pub(super) const COMPARE: Duration = Duration::from_secs(3600);
 
-/// The distance of two stamps in a row where nothing raises them.
-const MICROSECOND: Duration = Duration::from_micros(1);
-
 impl Supervisor {
     /// Has the stamps go on by as long as the machine was suspended. It comes before anything is stamped: what was read
     /// since it runs again must not get a stamp of the time before.
@@ -108,7 +105,7 @@ impl Supervisor {
         let before = self.stamper.last();
         self.epoch += u64::from(wall <= before);
         self.clock = self.clock.moved(now, wall);
-        self.stamper = Stamper::after(wall.before(MICROSECOND));
+        self.stamper = Stamper::after(wall.previous());
         let after = self.stamper.raise(wall);
         (self.last_step, self.steps_made) = (Some((before, after)), self.steps_made + 1);
         tracing::warn!(%before, %after, self.epoch, "the wall clock was set: stamps follow it, and every stream is rotated");

@@ -10,7 +10,7 @@ use super::day::Day;
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
-use crate::files::{EntryKind, Files};
+use crate::files::{EntryKind, Files, IoError};
 use crate::recording::quarantine::{clear, clear_directories};
 use crate::tape::certificate::{Head, Residue, StreamAudit, Tail, Unaudited, Verdict};
 use crate::tape::paths;
@@ -70,21 +70,13 @@ impl Totals {
     }
 }
 
-/// The certificate cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write {}: {source}", path.display())]
-pub struct CertificateError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 impl Certificate {
     /// Begins the certificate of a day; `now` is the stamp of the audit. What is in its way goes to the quarantine.
     ///
     /// # Errors
     /// The directory or the file cannot be made.
-    pub fn begin(data_dir: &Path, day: &Day, now: Stamp) -> Result<Self, CertificateError> {
-        let disk = Disk::open(data_dir).map_err(at(data_dir))?;
+    pub fn begin(data_dir: &Path, day: &Day, now: Stamp) -> Result<Self, IoError> {
+        let disk = Disk::open(data_dir).map_err(IoError::at("write", data_dir))?;
         let directory = paths::date_directory(Feed::Public, day.date);
         let path = directory.join(paths::CERTIFICATE);
         // Two audits of one day may run at the same time.
@@ -101,7 +93,7 @@ impl Certificate {
                 _ => disk.file(&unfinished, Access::Create),
             }
         };
-        let out = BufWriter::new(begin().map_err(at(&data_dir.join(&unfinished)))?);
+        let out = BufWriter::new(begin().map_err(IoError::at("write", &data_dir.join(&unfinished)))?);
         let mut certificate = Self { disk, path, unfinished, out, totals: Totals::default(), unaudited: Vec::new() };
         let head = json(&Head {
             date: day.date,
@@ -119,7 +111,7 @@ impl Certificate {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn add(&mut self, audit: &StreamAudit) -> Result<(), CertificateError> {
+    pub fn add(&mut self, audit: &StreamAudit) -> Result<(), IoError> {
         let separator = if self.totals.streams == 0 { "\n" } else { ",\n" };
         self.write(format_args!("{separator}{}", json(audit)))?;
         self.totals.streams += 1;
@@ -144,20 +136,20 @@ impl Certificate {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn finish(mut self) -> Result<PathBuf, CertificateError> {
+    pub fn finish(mut self) -> Result<PathBuf, IoError> {
         let Totals { exact, differs, no_data, residue, blind_below, .. } = self.totals.clone();
         let (verdict, unaudited) = (self.totals.verdict(), std::mem::take(&mut self.unaudited));
         let end = json(&Tail { blind_below, differs, exact, no_data, residue, unaudited, verdict });
         self.write(format_args!("\n],{}\n", &end[1..]))?;
         let shown = |path: &Path| self.disk.path().join(path);
         let written = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
-        written.map_err(at(&shown(&self.unfinished)))?;
-        self.disk.replace(&self.unfinished, &self.path).map_err(at(&shown(&self.path)))?;
+        written.map_err(IoError::at("write", &shown(&self.unfinished)))?;
+        self.disk.replace(&self.unfinished, &self.path).map_err(IoError::at("write", &shown(&self.path)))?;
         Ok(shown(&self.path))
     }
 
-    fn write(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), CertificateError> {
-        self.out.write_fmt(text).map_err(at(&self.disk.path().join(&self.unfinished)))
+    fn write(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), IoError> {
+        self.out.write_fmt(text).map_err(IoError::at("write", &self.disk.path().join(&self.unfinished)))
     }
 }
 
@@ -170,9 +162,4 @@ impl Drop for Certificate {
 
 fn json(part: &impl Serialize) -> String {
     serde_json::to_string(part).expect("strings and numbers always serialise")
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> CertificateError {
-    let path = path.to_owned();
-    move |source| CertificateError { path, source }
 }

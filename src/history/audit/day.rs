@@ -1,13 +1,11 @@
 //! The day that is audited, and how much of it is over. Pure.
 
+use crate::tape::day::{DAY, midnight};
 use jiff::Timestamp;
-use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use jiff::civil::Date;
 
 /// A minute in milliseconds.
 pub(super) const MINUTE: i64 = 60_000;
-
-const DAY: i64 = 1_440 * MINUTE;
 
 /// The trades of the last seconds may not all be in the exchange's candle, nor on disk.
 const SETTLE: i64 = 10_000;
@@ -26,7 +24,7 @@ pub struct Day {
 impl Day {
     /// What can be audited of a date at `now` (milliseconds since the epoch); `None`: not a minute.
     pub fn settled(date: Date, now: i64) -> Option<Self> {
-        let from = Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).ok()?.as_millisecond();
+        let from = midnight(date)?.as_millisecond();
         let settled = (now - SETTLE).div_euclid(MINUTE) * MINUTE;
         let until = settled.min(from + DAY);
         (until > from).then_some(Self { date, from, until })

@@ -115,9 +115,9 @@ mod tests {
         Some(Candle { start: 0, volume, value, open, high, low, close })
     }
 
-    fn compared(sum: &Option<Sum>, candle: &Option<Candle>) -> (Finding, Vec<(Cow<'static, str>, Option<String>)>) {
+    fn compared(sum: &Option<Sum>, candle: &Option<Candle>) -> (Finding, Vec<(String, Option<String>)>) {
         let Comparison { finding, differences, .. } = compare(sum.as_ref(), candle.as_ref());
-        let by = differences.into_iter().map(|(name, difference)| (name, difference.difference)).collect();
+        let by = differences.into_iter().map(|(name, difference)| (name.into_owned(), difference.difference)).collect();
         (finding, by)
     }
 

@@ -19,7 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use certificate::{Certificate, CertificateError, Totals};
+pub use certificate::{Certificate, Totals};
 pub use day::Day;
 pub use gaps::Gaps;
 pub use stream::{AuditError, Auditor};

@@ -8,6 +8,7 @@ use super::finding::{Comparison, compare};
 use super::gaps::{Gaps, stamp};
 use crate::clock::Stamp;
 use crate::tape::certificate::{Blind, Finding, Residue, Row, StreamAudit};
+use crate::tape::day::DAY;
 use crate::tape::line::Line;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
@@ -20,7 +21,7 @@ use std::ops::RangeInclusive;
 const EDGE: i64 = 600_000;
 
 /// The exchange gives trades of the last seven days, so those of a gap are fetched within a day more, in milliseconds.
-const HEALED_WITHIN: i64 = 8 * 86_400_000;
+const HEALED_WITHIN: i64 = 8 * DAY;
 
 /// Trades of one pair in a day: the busiest one has a few million. Their ids take some 30 bytes each.
 const MOST_TRADES: usize = 10_000_000;

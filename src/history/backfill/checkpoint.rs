@@ -18,7 +18,7 @@ use super::coverage::{Coverage, Span};
 use super::doubt::{AGREEING, AGREEING_FOR, Claim};
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines, ends_with_break};
-use crate::files::{Files, StorageError, append_all};
+use crate::files::{Files, IoError, append_all};
 use crate::tape::checkpoint::{self, CheckpointLine, DoubtedAnswer, FetchedInterval};
 use crate::tape::stream_key::StreamKey;
 use jiff::Timestamp;
@@ -61,18 +61,18 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(super) fn read(files: &dyn Files, stream: &StreamKey) -> Result<Self, StorageError> {
+    pub(super) fn read(files: &dyn Files, stream: &StreamKey) -> Result<Self, IoError> {
         let path = checkpoint::path(stream);
         let (coverage, ids, listed, last, pieces, doubted) = Default::default();
         let mut checkpoint = Self { path, coverage, ids, listed, last, pieces, doubted, needs_break: false };
         let path = checkpoint.path.clone();
         let mut file = match files.read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(checkpoint),
-            file => file.map_err(StorageError::at("read", &path))?,
+            file => file.map_err(IoError::at("read", &path))?,
         };
-        checkpoint.needs_break = !ends_with_break(&mut *file).map_err(StorageError::at("read", &path))?;
+        checkpoint.needs_break = !ends_with_break(&mut *file).map_err(IoError::at("read", &path))?;
         let mut lines = Lines::new(file, LONGEST_OWN);
-        while let Some(line) = lines.next_line().map_err(StorageError::at("read", &path))? {
+        while let Some(line) = lines.next_line().map_err(IoError::at("read", &path))? {
             if let Ok(line) = serde_json::from_slice(line) {
                 checkpoint.take(line);
             }
@@ -91,7 +91,7 @@ impl Checkpoint {
         span: Span,
         (objects, last): (usize, Stamp),
         ids: BTreeSet<u64>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), IoError> {
         let [from, to] = [moment(span.from), moment(span.to)];
         self.append(files, CheckpointLine::Fetched(FetchedInterval { from, to, objects, last, ids }))
     }
@@ -100,7 +100,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn note_listed(&mut self, files: &dyn Files, listed: i64) -> Result<(), StorageError> {
+    pub(super) fn note_listed(&mut self, files: &dyn Files, listed: i64) -> Result<(), IoError> {
         self.append(files, CheckpointLine::Listed { listed: moment(listed) })
     }
 
@@ -108,7 +108,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn note_doubt(&mut self, files: &dyn Files, claim: Claim, now: Stamp) -> Result<(), StorageError> {
+    pub(super) fn note_doubt(&mut self, files: &dyn Files, claim: Claim, now: Stamp) -> Result<(), IoError> {
         let Claim { to, objects, .. } = claim;
         self.append(
             files,
@@ -130,12 +130,12 @@ impl Checkpoint {
         found.filter(|piece| piece.span.from >= since).map(|piece| piece.span.to).min()
     }
 
-    fn append(&mut self, files: &dyn Files, line: CheckpointLine) -> Result<(), StorageError> {
+    fn append(&mut self, files: &dyn Files, line: CheckpointLine) -> Result<(), IoError> {
         let json = serde_json::to_string(&line).expect("times and numbers always serialise");
         let text = format!("{}{json}\n", if self.needs_break { "\n" } else { "" });
-        let file = files.append(&self.path).map_err(StorageError::at("open", &self.path))?;
-        append_all(&*file, text.as_bytes()).map_err(StorageError::at("write", &self.path))?;
-        file.sync().map_err(StorageError::at("sync", &self.path))?;
+        let file = files.append(&self.path).map_err(IoError::at("open", &self.path))?;
+        append_all(&*file, text.as_bytes()).map_err(IoError::at("write", &self.path))?;
+        file.sync().map_err(IoError::at("sync", &self.path))?;
         self.needs_break = false;
         self.take(line);
         Ok(())

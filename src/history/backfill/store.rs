@@ -14,7 +14,7 @@ use super::unit::Kind;
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::files::lines::Lines;
-use crate::files::{EntryKind, Files, StorageError};
+use crate::files::{EntryKind, Files, IoError};
 use crate::recording::journal::{Journal, JournalCommand};
 use crate::recording::quarantine::{clear, quarantine};
 use crate::recording::recovery::recover;
@@ -178,7 +178,7 @@ impl Store {
     }
 }
 
-fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), StorageError> {
+fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), IoError> {
     if let Some(job) = journal.take_sync_job() {
         syncer.step(&job).map_err(SyncError::into_storage)?;
         ended.extend(job.finished);
@@ -187,11 +187,11 @@ fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Re
 }
 
 /// What is in the way of a stream's two names goes to the quarantine: there is no other stream that could take its lines.
-fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), StorageError> {
+fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), IoError> {
     clear(files, Feed::Public, &checkpoint::path(stream), EntryKind::File)?;
     let active = paths::active(Feed::Public, stream);
     let is_ours = resumable.iter().any(|segment| segment.name().stream == *stream);
-    if !is_ours && files.look(&active).map_err(StorageError::at("look at", &active))?.is_some() {
+    if !is_ours && files.look(&active).map_err(IoError::at("look at", &active))?.is_some() {
         quarantine(files, Feed::Public, &active, "it is none that this program has written")?;
     }
     Ok(())
@@ -203,15 +203,15 @@ fn count_what_was_left(
     kind: Kind,
     stream: &StreamKey,
     checkpoint: &mut Checkpoint,
-) -> Result<(), StorageError> {
+) -> Result<(), IoError> {
     let mut left: Vec<(Stamp, (i64, u64))> = Vec::new();
     for path in plain_files(files, stream)? {
         let file = match files.read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            file => file.map_err(StorageError::at("read", &path))?,
+            file => file.map_err(IoError::at("read", &path))?,
         };
         let mut lines = Lines::new(file, line::longest(stream));
-        while let Some(text) = lines.next_line().map_err(StorageError::at("read", &path))? {
+        while let Some(text) = lines.next_line().map_err(IoError::at("read", &path))? {
             // A line that is no UTF-8 was torn.
             let Ok(text) = std::str::from_utf8(text) else { continue };
             let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
@@ -226,13 +226,13 @@ fn count_what_was_left(
     let ids = left.iter().filter(|(_, key)| key.0 == last).map(|(_, key)| key.1).collect();
     let stamp = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
     // Written is not durable: a checkpoint must not outlive what it vouches for.
-    files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
+    files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
     checkpoint.add(files, Span { from: first, to: last }, (left.len(), stamp), ids)
 }
 
 /// The files of a stream that are not sealed: the active one, and those in the archive.
-fn plain_files(files: &dyn Files, stream: &StreamKey) -> Result<Vec<PathBuf>, StorageError> {
-    let list = |path: &Path| files.list(path).map_err(StorageError::at("list", path));
+fn plain_files(files: &dyn Files, stream: &StreamKey) -> Result<Vec<PathBuf>, IoError> {
+    let list = |path: &Path| files.list(path).map_err(IoError::at("list", path));
     let mut found = vec![paths::active(Feed::Public, stream)];
     let archive = paths::archive(Feed::Public);
     for date in list(&archive)? {

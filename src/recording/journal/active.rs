@@ -8,7 +8,7 @@
 use super::displaced::{Displaced, NameWatch, save};
 use super::handover::Handover;
 use crate::clock::Stamp;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::segment::{Finished, Segment};
@@ -96,7 +96,7 @@ impl ActiveFiles {
         id: StreamId,
         stamp: Stamp,
         write: &dyn Fn(&mut Vec<u8>, Stamp),
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), IoError> {
         let id = self.prepare(id, stamp)?;
         self.extend(id, &mut |line| write(line, stamp));
         Ok(())
@@ -110,7 +110,7 @@ impl ActiveFiles {
         stamp: Stamp,
         bytes: &[u8],
         done: &mut usize,
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), IoError> {
         if *done > 0 && self.streams[self.target(id).index()].segment.is_none() {
             // Its file was taken away: what was saved of it has whole lines alone.
             *done = 0;
@@ -133,7 +133,7 @@ impl ActiveFiles {
     }
 
     /// Writes all lines to their files. After an error the rest stays, and a later call resumes it.
-    pub(super) fn write_out(&mut self) -> Result<(), StorageError> {
+    pub(super) fn write_out(&mut self) -> Result<(), IoError> {
         while let Some(id) = self.pending.last().copied() {
             self.write_out_stream(id)?;
             self.pending.pop();
@@ -143,7 +143,7 @@ impl ActiveFiles {
     }
 
     /// Writes the lines of one stream to its file. After an error the rest stays, and a later call resumes it.
-    pub(super) fn write_out_stream(&mut self, id: StreamId) -> Result<(), StorageError> {
+    pub(super) fn write_out_stream(&mut self, id: StreamId) -> Result<(), IoError> {
         let Some(segment) = &self.streams[id.index()].segment else { return Ok(()) };
         let was_unsynced = segment.is_unsynced();
         let written = self.with_descriptor(|active| {
@@ -189,7 +189,7 @@ impl ActiveFiles {
 
     /// Gives the stream a segment that may take a line stamped `stamp`. Returns the stream to use: `misc` where a foreign
     /// file has the name.
-    fn prepare(&mut self, id: StreamId, stamp: Stamp) -> Result<StreamId, StorageError> {
+    fn prepare(&mut self, id: StreamId, stamp: Stamp) -> Result<StreamId, IoError> {
         let target = self.target(id);
         if target != id {
             return self.prepare(target, stamp);
@@ -212,7 +212,7 @@ impl ActiveFiles {
         Ok(id)
     }
 
-    fn begin(&mut self, id: StreamId, first: Stamp) -> Result<Segment, StorageError> {
+    fn begin(&mut self, id: StreamId, first: Stamp) -> Result<Segment, IoError> {
         let stream = &self.streams[id.index()];
         let (feed, key) = (stream.feed, stream.key.clone());
         let origin = self.origins[feed].get(&key).cloned();
@@ -235,15 +235,12 @@ impl ActiveFiles {
         has_misc
     }
 
-    fn make_directory(&mut self, path: &Path) -> Result<(), StorageError> {
+    fn make_directory(&mut self, path: &Path) -> Result<(), IoError> {
         self.with_descriptor(|active| active.handover.make_directory(path))
     }
 
     /// Tries once more with the descriptors of idle files given back, where there is none left.
-    fn with_descriptor<T>(
-        &mut self,
-        attempt: impl Fn(&mut Self) -> Result<T, StorageError>,
-    ) -> Result<T, StorageError> {
+    fn with_descriptor<T>(&mut self, attempt: impl Fn(&mut Self) -> Result<T, IoError>) -> Result<T, IoError> {
         match attempt(self) {
             Err(error) if error.is_out_of_descriptors() => {
                 self.close_idle();
@@ -286,7 +283,7 @@ impl ActiveFiles {
     }
 
     /// Rotates one of the streams that are due; `false`: there is none.
-    pub(super) fn rotate_one(&mut self) -> Result<bool, StorageError> {
+    pub(super) fn rotate_one(&mut self) -> Result<bool, IoError> {
         let Some((&id, &reason)) = self.due.first_key_value() else { return Ok(false) };
         self.rotate(id, reason)?;
         Ok(true)
@@ -303,7 +300,7 @@ impl ActiveFiles {
         }
     }
 
-    fn rotate(&mut self, id: StreamId, reason: RotationReason) -> Result<(), StorageError> {
+    fn rotate(&mut self, id: StreamId, reason: RotationReason) -> Result<(), IoError> {
         self.write_out_stream(id)?;
         if self.save_displaced(id)? {
             return Ok(());
@@ -334,7 +331,7 @@ impl ActiveFiles {
 impl ActiveFiles {
     /// Compares the names of the files that were written since the last sync with the open files, and a share of all names
     /// in turn, whose size follows from `now`.
-    pub(super) fn check_written(&mut self, now: Stamp) -> Result<(), StorageError> {
+    pub(super) fn check_written(&mut self, now: Stamp) -> Result<(), IoError> {
         self.watch.begin_round();
         if self.watch.check_root(&mut self.handover) {
             return self.check_all();
@@ -351,7 +348,7 @@ impl ActiveFiles {
     }
 
     /// Compares all names, and takes no directory for being there any more.
-    pub(super) fn check_all(&mut self) -> Result<(), StorageError> {
+    pub(super) fn check_all(&mut self) -> Result<(), IoError> {
         self.handover.forget_directories();
         self.watch.check_root(&mut self.handover);
         (0..self.streams.len()).try_for_each(|index| self.save_displaced(StreamId::at(index)).map(drop))
@@ -364,7 +361,7 @@ impl ActiveFiles {
 
     /// Ends the segment of a stream whose file is displaced, and saves its lines; `false`: the file is in its place. The
     /// stream's next line begins another segment.
-    fn save_displaced(&mut self, id: StreamId) -> Result<bool, StorageError> {
+    fn save_displaced(&mut self, id: StreamId) -> Result<bool, IoError> {
         let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(false) };
         let Some(what) = segment.check_name(&*self.handover.files) else { return Ok(false) };
         let name = segment.name().clone();

@@ -14,7 +14,7 @@
 use super::handover::Handover;
 use super::salvage::{Expected, Salvage, salvage};
 use crate::clock::Stamp;
-use crate::files::{AppendFile, Root, StorageError};
+use crate::files::{AppendFile, IoError, Root};
 use crate::recording::archive::free_name;
 use crate::recording::quarantine;
 use crate::recording::segment::{Finished, Segment, Unsynced};
@@ -32,9 +32,6 @@ use std::time::Duration;
 
 /// In this time every active name is compared, whether anything was written to its file or not.
 const ROUND: Duration = Duration::from_secs(60);
-
-/// The distance of two stamps in a row.
-const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// What happened to the file, for people.
 pub fn shown(what: Displacement) -> &'static str {
@@ -88,7 +85,7 @@ impl Displaced {
     /// An ended segment that was cut before it was sealed; `last` is the last line that was left.
     pub fn of_cut(finished: &Finished, last: Option<Stamp>) -> Self {
         let gone = Self::of_unsealed(finished);
-        let from = last.unwrap_or(finished.name.first.before(MICROSECOND));
+        let from = last.unwrap_or(finished.name.first.previous());
         let doubt = gone.doubt.map(|doubt| Doubt { from, ..doubt });
         Self { what: Displacement::Truncated, saved: Some(finished.name.plain_name()), doubt, ..gone }
     }
@@ -103,7 +100,7 @@ impl Displaced {
             saved: None,
             kept: None,
             held: Some([name.first, last]),
-            doubt: Some(Doubt { from: name.first.before(MICROSECOND), to: last.next(), is_lost: true }),
+            doubt: Some(Doubt { from: name.first.previous(), to: last.next(), is_lost: true }),
         }
     }
 
@@ -212,7 +209,7 @@ pub(super) struct SavedCopy {
 
 /// Copies the lines that are left of a displaced segment into the archive, and moves the file that has its name now into
 /// the quarantine. The directories have to be there.
-pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacement) -> Result<Saved, StorageError> {
+pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacement) -> Result<Saved, IoError> {
     let (path, feed) = (segment.path(), segment.name().feed);
     let name = free_name(&*handover.files, segment.name().clone())?;
     let salvaged = copy(handover, segment, &name)?;
@@ -232,7 +229,7 @@ pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacemen
 }
 
 /// Copies a segment's whole lines to where `name` says.
-fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Result<Salvage, StorageError> {
+fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Result<Salvage, IoError> {
     let files = handover.files.clone();
     let (path, plain) = (segment.path(), name.plain());
     let source = segment.source(&*files);
@@ -243,7 +240,7 @@ fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Resul
         seen: segment.seen(),
         is_whole: source.as_ref().is_some_and(|source| is_whole(&**source, segment.on_disk())),
     };
-    let copy = files.create(&plain).map_err(StorageError::at("create", &plain))?;
+    let copy = files.create(&plain).map_err(IoError::at("create", &plain))?;
     let file = source.map(|file| Descriptor { file, offset: 0 });
     let content = file.into_iter().fold(Box::new(io::empty()) as Box<dyn Read>, |_, file| Box::new(file));
     let salvaged = salvage(content.chain(segment.unwritten()), &*copy, &expected);
@@ -251,7 +248,7 @@ fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Resul
         // The first error is the one to report; the copy holds nothing of value.
         let _ = files.remove(&plain);
     }
-    let salvaged = salvaged.map_err(StorageError::at("save", &path))?;
+    let salvaged = salvaged.map_err(IoError::at("save", &path))?;
     if salvaged.bytes > 0 {
         handover.sync.add_file(Unsynced { path: plain, file: Some(copy) });
         handover.sync.add_directory(name.directory());

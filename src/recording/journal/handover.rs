@@ -1,7 +1,7 @@
 //! What active files leave to syncer and sealer: new content, new names, and segments that have ended.
 
 use crate::files::open::Obstacle;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::recording::quarantine::clear_directories;
 use crate::recording::segment::Finished;
 use crate::recording::sync::SyncJob;
@@ -45,14 +45,14 @@ impl Handover {
     }
 
     /// Makes a directory that is not known to be there. What is in its way goes to the quarantine.
-    pub(super) fn make_directory(&mut self, path: &Path) -> Result<(), StorageError> {
+    pub(super) fn make_directory(&mut self, path: &Path) -> Result<(), IoError> {
         if self.directories.len() > KNOWN_DIRECTORIES {
             self.directories.clear();
         }
         if path.as_os_str().is_empty() || self.directories.contains(path) {
             return Ok(());
         }
-        let make = || self.files.make_directory(path).map_err(StorageError::at("make the directory", path));
+        let make = || self.files.make_directory(path).map_err(IoError::at("make the directory", path));
         match make() {
             Err(error) if Obstacle::of(&error.source).is_some() => {
                 clear_directories(&*self.files, path)?;

@@ -22,7 +22,7 @@ use super::segment::{Finished, Segment};
 use super::sync::SyncJob;
 use crate::batch::Entry;
 use crate::clock::Stamp;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::line;
 use crate::tape::words::RotationReason;
 use active::ActiveFiles;
@@ -65,7 +65,7 @@ impl Journal {
     }
 
     /// Executes the command in hand, if there is one. After an error it stays in hand, and a later call resumes it.
-    pub fn work(&mut self) -> Result<(), StorageError> {
+    pub fn work(&mut self) -> Result<(), IoError> {
         let Some((command, mut done)) = self.current.take() else { return Ok(()) };
         let result = self.execute(&command, &mut done);
         if result.is_err() {
@@ -76,7 +76,7 @@ impl Journal {
 
     /// Takes an event in past lines that wait for a full disk: each file keeps its order all the same, since nothing else
     /// goes into that of the events. After an error it was not taken in.
-    pub fn pass_event(&mut self, id: StreamId, stamp: Stamp, object: &EventObject) -> Result<(), StorageError> {
+    pub fn pass_event(&mut self, id: StreamId, stamp: Stamp, object: &EventObject) -> Result<(), IoError> {
         if matches!(self.current, Some((JournalCommand::Event(..), _))) {
             self.work()?;
         }
@@ -90,7 +90,7 @@ impl Journal {
     }
 
     /// Writes the lines of one stream to its file. After an error the rest stays, and a later call resumes it.
-    pub fn flush(&mut self, id: StreamId) -> Result<(), StorageError> {
+    pub fn flush(&mut self, id: StreamId) -> Result<(), IoError> {
         self.active.write_out_stream(id)
     }
 
@@ -105,23 +105,23 @@ impl Journal {
     }
 
     /// Writes all lines to their files. After an error the rest stays, and a later call resumes it.
-    pub fn write_out(&mut self) -> Result<(), StorageError> {
+    pub fn write_out(&mut self) -> Result<(), IoError> {
         self.active.write_out()
     }
 
     /// Rotates one of the streams that are due; `false`: there is none.
-    pub fn rotate_one(&mut self) -> Result<bool, StorageError> {
+    pub fn rotate_one(&mut self) -> Result<bool, IoError> {
         self.active.rotate_one()
     }
 
     /// Compares the names of files written since the last sync with the open files, and a share of all names, whose size
     /// follows from `now`. A displaced file is saved.
-    pub fn check_written(&mut self, now: Stamp) -> Result<(), StorageError> {
+    pub fn check_written(&mut self, now: Stamp) -> Result<(), IoError> {
         self.active.check_written(now)
     }
 
     /// Compares all names with the open files.
-    pub fn check_all(&mut self) -> Result<(), StorageError> {
+    pub fn check_all(&mut self) -> Result<(), IoError> {
         self.active.check_all()
     }
 
@@ -143,7 +143,7 @@ impl Journal {
         std::mem::take(&mut self.active.handover.ended_since)
     }
 
-    fn execute(&mut self, command: &JournalCommand, done: &mut Done) -> Result<(), StorageError> {
+    fn execute(&mut self, command: &JournalCommand, done: &mut Done) -> Result<(), IoError> {
         match command {
             JournalCommand::Open(stream) => self.active.open(stream),
             JournalCommand::Lines(routed) => return self.append_lines(routed, done),
@@ -158,7 +158,7 @@ impl Journal {
         Ok(())
     }
 
-    fn append_lines(&mut self, routed: &Routed, done: &mut Done) -> Result<(), StorageError> {
+    fn append_lines(&mut self, routed: &Routed, done: &mut Done) -> Result<(), IoError> {
         let entries = routed.batch.entries().zip(&routed.lines).skip(done.lines);
         for ((_, entry), &(stamp, id)) in entries {
             match entry {
@@ -172,12 +172,7 @@ impl Journal {
         Ok(())
     }
 
-    fn append_missed(
-        &mut self,
-        id: StreamId,
-        objects: &[(Stamp, String)],
-        done: &mut usize,
-    ) -> Result<(), StorageError> {
+    fn append_missed(&mut self, id: StreamId, objects: &[(Stamp, String)], done: &mut usize) -> Result<(), IoError> {
         for (stamp, object) in objects.iter().skip(*done) {
             self.append_object(id, *stamp, object.as_bytes())?;
             *done += 1;
@@ -185,7 +180,7 @@ impl Journal {
         Ok(())
     }
 
-    fn append_event(&mut self, id: StreamId, stamp: Stamp, object: &EventObject) -> Result<(), StorageError> {
+    fn append_event(&mut self, id: StreamId, stamp: Stamp, object: &EventObject) -> Result<(), IoError> {
         match object {
             EventObject::Text(text) => self.append_object(id, stamp, text.as_bytes()),
             EventObject::Ended(reason, make_event) => {
@@ -199,11 +194,11 @@ impl Journal {
         }
     }
 
-    fn append_object(&mut self, id: StreamId, stamp: Stamp, object: &[u8]) -> Result<(), StorageError> {
+    fn append_object(&mut self, id: StreamId, stamp: Stamp, object: &[u8]) -> Result<(), IoError> {
         self.active.append(id, stamp, &|line, stamp| line::object(line, stamp, object))
     }
 
-    fn begin_epoch(&mut self, step: &ClockStep, done: &mut usize) -> Result<(), StorageError> {
+    fn begin_epoch(&mut self, step: &ClockStep, done: &mut usize) -> Result<(), IoError> {
         if *done == 0 {
             self.active.epoch = step.epoch;
             self.active.make_due(RotationReason::Clock, |_| true);

@@ -9,21 +9,14 @@
 //! received. Neither gets into the archive.
 
 use crate::clock::Stamp;
-use crate::files::{AppendFile, append_all};
+use crate::files::{AppendFile, CHUNK, append_all};
 use crate::recording::segment::Seen;
 use crate::tape::line;
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, BufReader, Read};
-use std::time::Duration;
 
 /// A longer line of a file that was cut or lengthened counts as damage: it is never in memory as a whole.
 const LONGEST: u64 = 16 * 1024 * 1024;
-
-/// Read at a time.
-const CHUNK: usize = 128 * 1024;
-
-/// The distance of two stamps in a row.
-const MICROSECOND: Duration = Duration::from_micros(1);
 
 /// The written content, as the segment knows it.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +127,7 @@ impl Lines<'_> {
     }
 
     fn find_hole(&mut self) {
-        self.hole.get_or_insert(self.previous.unwrap_or(self.expected.began.before(MICROSECOND)));
+        self.hole.get_or_insert(self.previous.unwrap_or(self.expected.began.previous()));
     }
 
     fn lost_since(&self) -> Option<Stamp> {
@@ -143,7 +136,7 @@ impl Lines<'_> {
         }
         let seen = self.expected.seen.last;
         let certain = if self.has_passed_seen { Some(seen) } else { self.previous };
-        Some(self.hole.or(certain).unwrap_or(self.expected.began.before(MICROSECOND)))
+        Some(self.hole.or(certain).unwrap_or(self.expected.began.previous()))
     }
 }
 

@@ -6,13 +6,10 @@
 //! ```
 
 use crate::clock::Stamp;
-use crate::files::{Files, ReadFile};
+use crate::files::{CHUNK, Files, ReadFile};
 use crate::tape::line;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-
-/// Read at a time, backwards from a file's end.
-const CHUNK: u64 = 64 * 1024;
 
 /// Enough of a line's beginning to hold its stamp.
 const LINE_HEAD: u64 = 40;
@@ -95,7 +92,7 @@ impl Breaks<'_> {
         let floor = end.saturating_sub(most.saturating_add(1));
         while end > floor {
             if end <= self.start || self.start + (self.chunk.len() as u64) < end {
-                self.start = end.saturating_sub(CHUNK);
+                self.start = end.saturating_sub(CHUNK as u64);
                 self.chunk = part(self.file, self.start, end - self.start)?;
             }
             let length = usize::try_from(end - self.start).unwrap_or(usize::MAX).min(self.chunk.len());

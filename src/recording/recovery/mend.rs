@@ -1,7 +1,7 @@
 //! Ends what a crash left unfinished, so that followers stay in step and nothing is glued to it. Every step can be
 //! repeated: after another crash in the middle, the next start does the same again.
 
-use crate::files::{Files, StorageError, append_all};
+use crate::files::{Files, IoError, append_all};
 use crate::recording::archive::free_name;
 use crate::recording::seal::tally::Checksum;
 use crate::recording::seal::torn::copy_path;
@@ -40,16 +40,16 @@ impl Mender<'_> {
         &self,
         name: SegmentName,
         (bytes, torn): (u64, &[u8]),
-    ) -> Result<(SegmentName, Option<Torn>), StorageError> {
+    ) -> Result<(SegmentName, Option<Torn>), IoError> {
         let active = paths::active(name.feed, &name.stream);
         // The copy of a torn line bears the name that the segment will have.
         let name = free_name(self.files, name)?;
         let ended = if torn.is_empty() { None } else { self.end_line(&active, &name, (bytes, torn))? };
         let (directory, archived) = (name.directory(), name.plain());
-        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
-        self.files.rename(&active, &archived).map_err(StorageError::at("move to the archive", &active))?;
+        self.files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
+        self.files.rename(&active, &archived).map_err(IoError::at("move to the archive", &active))?;
         for changed in [directory, paths::root(name.feed).to_owned()] {
-            self.files.sync_directory(&changed).map_err(StorageError::at("sync the directory", &changed))?;
+            self.files.sync_directory(&changed).map_err(IoError::at("sync the directory", &changed))?;
         }
         Ok((name, ended))
     }
@@ -61,13 +61,13 @@ impl Mender<'_> {
         path: &Path,
         name: &SegmentName,
         (bytes, torn): (u64, &[u8]),
-    ) -> Result<Option<Torn>, StorageError> {
+    ) -> Result<Option<Torn>, IoError> {
         if line::stamp(torn).is_some() && serde_json::from_slice::<IgnoredAny>(torn).is_ok() {
             self.append_durably(path, b"\n")?;
             return Ok(None);
         }
         let directory = paths::quarantine(name.feed);
-        self.files.make_directory(&directory).map_err(StorageError::at("make the directory", &directory))?;
+        self.files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
         let file = name.plain();
         let offset = bytes - torn.len() as u64;
         self.keep(&copy_path(name, offset), torn)?;
@@ -78,19 +78,19 @@ impl Mender<'_> {
     }
 
     /// A copy that a crash cut short is of an attempt that ended no line: it is made again.
-    fn keep(&self, path: &Path, torn: &[u8]) -> Result<(), StorageError> {
+    fn keep(&self, path: &Path, torn: &[u8]) -> Result<(), IoError> {
         match self.files.remove(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.map_err(StorageError::at("remove", path))?,
+            removed => removed.map_err(IoError::at("remove", path))?,
         }
         self.append_durably(path, torn)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        self.files.sync_directory(directory).map_err(StorageError::at("sync the directory", directory))
+        self.files.sync_directory(directory).map_err(IoError::at("sync the directory", directory))
     }
 
-    fn append_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
-        let file = self.files.append(path).map_err(StorageError::at("open", path))?;
-        append_all(&*file, bytes).map_err(StorageError::at("write", path))?;
-        file.sync().map_err(StorageError::at("sync", path))
+    fn append_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), IoError> {
+        let file = self.files.append(path).map_err(IoError::at("open", path))?;
+        append_all(&*file, bytes).map_err(IoError::at("write", path))?;
+        file.sync().map_err(IoError::at("sync", path))
     }
 }

@@ -41,7 +41,7 @@ use super::seal::compare::{Comparison, compare};
 use super::seal::torn::{self, Source};
 use super::segment::{Finished, Segment};
 use crate::clock::Stamp;
-use crate::files::{EntryKind, Files, Listed, StorageError};
+use crate::files::{EntryKind, Files, IoError, Listed};
 use crate::tape::durable::DurableMark;
 use crate::tape::line;
 use crate::tape::paths;
@@ -97,7 +97,7 @@ pub struct Recovered {
 }
 
 /// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
-pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, StorageError> {
+pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, IoError> {
     let (past, found, copies) = (Past::default(), Recovered::default(), BTreeMap::new());
     let mut recovery = Recovery { files, rotation, now, mark: None, past, found, copies, has_unreadable: false };
     recovery.found.quarantined = clear_the_way(files)?;
@@ -111,7 +111,7 @@ pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Reco
     }
     if !recovery.found.is_clean {
         // What a process wrote before it was killed is in the kernel's hands alone.
-        files.sync_all().map_err(StorageError::at("sync the file system of", Path::new(".")))?;
+        files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
     }
     // Oldest first: as long as a segment is not sealed, those that came later tell of which time line it is.
     let order = |a: &Finished, b: &Finished| {
@@ -156,7 +156,7 @@ impl Recovery<'_> {
         found.history.untold.extend(untold);
     }
 
-    fn put_archives_in_order(&mut self) -> Result<(), StorageError> {
+    fn put_archives_in_order(&mut self) -> Result<(), IoError> {
         let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), PerFeed::<Vec<_>>::default());
         for feed in Feed::ALL {
             let archive = paths::archive(feed);
@@ -203,7 +203,7 @@ impl Recovery<'_> {
         feed: Feed,
         directory: &Path,
         (plain, own): (&mut Vec<Plain>, &mut Vec<RecorderSegment>),
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), IoError> {
         let date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let listed = self.readable(self.list(directory))?.unwrap_or_default();
         let names: BTreeSet<OsString> = listed.iter().map(|entry| entry.name.clone()).collect();
@@ -239,26 +239,26 @@ impl Recovery<'_> {
     }
 
     /// A sealed file in the making is worth nothing while there is a source to make it of again.
-    fn put_unfinished_away(&mut self, name: &SegmentName, is_needed: bool) -> Result<(), StorageError> {
+    fn put_unfinished_away(&mut self, name: &SegmentName, is_needed: bool) -> Result<(), IoError> {
         let path = name.unfinished();
         if !is_needed {
-            return self.files.remove(&path).map_err(StorageError::at("remove", &path));
+            return self.files.remove(&path).map_err(IoError::at("remove", &path));
         }
         self.move_away(name.feed, &path, "unfinished, and without its source")
     }
 
     /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
-    fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, StorageError> {
+    fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, IoError> {
         let path = name.plain();
         let inspected = inspect(self.files, &path, line::longest(&name.stream));
-        let Some(inspected) = self.readable(inspected.map_err(StorageError::at("read", &path)))? else {
+        let Some(inspected) = self.readable(inspected.map_err(IoError::at("read", &path)))? else {
             return Ok(None);
         };
         match inspected {
             // The sealer holds the two against each other.
             Inspected::Empty if is_sealed => Ok(Some(Plain { last: name.first, name, bytes: 0, torn: Vec::new() })),
             Inspected::Empty => {
-                self.files.remove(&path).map_err(StorageError::at("remove", &path))?;
+                self.files.remove(&path).map_err(IoError::at("remove", &path))?;
                 Ok(None)
             }
             Inspected::Foreign | Inspected::Damaged => {
@@ -270,7 +270,7 @@ impl Recovery<'_> {
         }
     }
 
-    fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
+    fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), IoError> {
         let path = segment.name.plain();
         let told = self.found.history.ended_in(&segment.name.plain_name());
         let epoch = told.unwrap_or_else(|| self.evidence().epoch_of([segment.name.first, segment.last]));
@@ -289,19 +289,19 @@ impl Recovery<'_> {
     }
 
     /// The torn lines of a segment that begin before `end` and of which there is a copy.
-    fn torn_before(&self, name: &SegmentName, end: u64) -> Result<Vec<Torn>, StorageError> {
+    fn torn_before(&self, name: &SegmentName, end: u64) -> Result<Vec<Torn>, IoError> {
         let file = name.plain();
         let offsets = self.copies.get(&(name.feed, name.plain_name())).into_iter().flatten();
         let mut lines = Vec::new();
         for offset in offsets.filter(|offset| **offset < end) {
-            let kept = torn::kept(self.files, name, *offset).map_err(StorageError::at("read", &file))?;
+            let kept = torn::kept(self.files, name, *offset).map_err(IoError::at("read", &file))?;
             lines.extend(kept.map(|line| Torn { file: file.clone(), line }));
         }
         Ok(lines)
     }
 
     /// Whether a segment's sealed file goes on where the plain one is torn: then the plain one only came back.
-    fn is_whole_in_sealed(&self, name: &SegmentName) -> Result<bool, StorageError> {
+    fn is_whole_in_sealed(&self, name: &SegmentName) -> Result<bool, IoError> {
         let torn: Vec<_> = self.torn_before(name, u64::MAX)?.into_iter().map(|torn| torn.line).collect();
         Ok(matches!(
             compare(self.files, Source { name, torn: &torn }, &AtomicBool::new(false)),
@@ -309,7 +309,7 @@ impl Recovery<'_> {
         ))
     }
 
-    fn look_at_active(&mut self) -> Result<Vec<Plain>, StorageError> {
+    fn look_at_active(&mut self) -> Result<Vec<Plain>, IoError> {
         let mut active = Vec::new();
         for feed in Feed::ALL {
             for entry in self.list(paths::root(feed))? {
@@ -325,8 +325,8 @@ impl Recovery<'_> {
         Ok(active)
     }
 
-    fn look_at_stream(&mut self, feed: Feed, stream: StreamKey, path: &Path) -> Result<Option<Plain>, StorageError> {
-        let inspected = inspect(self.files, path, line::longest(&stream)).map_err(StorageError::at("read", path));
+    fn look_at_stream(&mut self, feed: Feed, stream: StreamKey, path: &Path) -> Result<Option<Plain>, IoError> {
+        let inspected = inspect(self.files, path, line::longest(&stream)).map_err(IoError::at("read", path));
         let Some(inspected) = self.readable(inspected)? else {
             let name = SegmentName { feed, stream, first: self.now };
             let moved = quarantine::set_aside(self.files, name)?;
@@ -337,7 +337,7 @@ impl Recovery<'_> {
         };
         match inspected {
             // Made for its first line, which never came.
-            Inspected::Empty => self.files.remove(path).map_err(StorageError::at("remove", path))?,
+            Inspected::Empty => self.files.remove(path).map_err(IoError::at("remove", path))?,
             // Without these two names nothing can be recorded.
             Inspected::Foreign if paths::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
@@ -352,7 +352,7 @@ impl Recovery<'_> {
         Ok(None)
     }
 
-    fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), StorageError> {
+    fn put_segment_in_order(&mut self, segment: Plain) -> Result<(), IoError> {
         let Plain { name, last, bytes, torn } = segment;
         let runs = !self.found.goes_back && !self.rotation.is_over(name.first, self.now);
         if self.found.is_clean && runs && torn.is_empty() {
@@ -383,13 +383,13 @@ impl Recovery<'_> {
         self.found.backlog.push(Finished { origin, ..ended });
     }
 
-    fn move_away(&mut self, feed: Feed, path: &Path, reason: &'static str) -> Result<(), StorageError> {
+    fn move_away(&mut self, feed: Feed, path: &Path, reason: &'static str) -> Result<(), IoError> {
         self.found.quarantined.push(quarantine::quarantine(self.files, feed, path, reason)?);
         Ok(())
     }
 
     /// One file that cannot be read must not keep the recorder from recording; `None`: this is one.
-    fn readable<T>(&mut self, read: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+    fn readable<T>(&mut self, read: Result<T, IoError>) -> Result<Option<T>, IoError> {
         match read {
             Err(error) if error.is_about_the_file() && !error.path.as_os_str().is_empty() => {
                 tracing::warn!(%error, "left for the next start, or for you");
@@ -404,17 +404,17 @@ impl Recovery<'_> {
         Mender { files: self.files }
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<Listed>, StorageError> {
-        self.files.list(path).map_err(StorageError::at("list", path))
+    fn list(&self, path: &Path) -> Result<Vec<Listed>, IoError> {
+        self.files.list(path).map_err(IoError::at("list", path))
     }
 }
 
 /// Where torn lines begin of which there is a copy, in order.
-fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>>, StorageError> {
+fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>>, IoError> {
     let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for feed in Feed::ALL {
         let quarantine = paths::quarantine(feed);
-        let listed = files.list(&quarantine).map_err(StorageError::at("list", &quarantine))?;
+        let listed = files.list(&quarantine).map_err(IoError::at("list", &quarantine))?;
         for (segment, offset) in listed.iter().filter_map(|entry| torn::parse_copy(entry.name.to_str()?)) {
             copies.entry((feed, segment.to_owned())).or_default().push(offset);
         }

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::files::open::Obstacle;
-use crate::files::{EntryKind, Files, Listed, StorageError};
+use crate::files::{EntryKind, Files, IoError, Listed};
 use crate::recording::quarantine::{Quarantined, quarantine};
 use crate::tape::paths;
 use crate::upbit::feed::Feed;
@@ -18,12 +18,12 @@ pub(super) const NO_FILE: &str = "it is no file";
 pub(super) const NO_DIRECTORY: &str = "it is no directory";
 
 /// Sees to it that the recorder's names are free, or what they should be. Returns what was moved away.
-pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, StorageError> {
+pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, IoError> {
     keep_others_out(files)?;
     let mut moved = Vec::new();
     for feed in Feed::ALL {
         let root = paths::root(feed);
-        let mut entries = files.list(root).map_err(StorageError::at("list", root))?;
+        let mut entries = files.list(root).map_err(IoError::at("list", root))?;
         // What is in the way of the quarantine cannot go there before.
         entries.sort_by_key(|entry| paths::quarantine(feed).file_name() != Some(&entry.name));
         for entry in entries {
@@ -50,9 +50,9 @@ fn in_the_way(feed: Feed, entry: &Listed) -> Option<&'static str> {
 
 /// The account's tree is for this user alone: what a copy or a restore has opened to others is closed, from the outside
 /// inwards, and told once.
-fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
+fn keep_others_out(files: &dyn Files) -> Result<(), IoError> {
     let root = paths::root(Feed::Private);
-    let refused = |source| StorageError::at("keep the account's files in", root)(source);
+    let refused = |source| IoError::at("keep the account's files in", root)(source);
     let Some(entry) = files.look(root).map_err(refused)? else { return Ok(()) };
     match entry.kind {
         EntryKind::Directory => {}
@@ -62,7 +62,7 @@ fn keep_others_out(files: &dyn Files) -> Result<(), StorageError> {
     let (mut closed, mut open) = (0, None);
     let mut restrict = |path: PathBuf, entry: &Listed| {
         match files.restrict(&path) {
-            Err(error) => open = Some(StorageError::at("take from others the permissions for", &path)(error)),
+            Err(error) => open = Some(IoError::at("take from others the permissions for", &path)(error)),
             Ok(()) => closed += usize::from(entry.is_exposed()),
         };
     };

@@ -9,7 +9,7 @@
 use super::past::manifest;
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::event::Event;
 use crate::tape::paths;
 use crate::tape::record::Record;
@@ -50,7 +50,7 @@ pub(super) fn in_order(
     files: &dyn Files,
     mut segments: Vec<RecorderSegment>,
     reached: Stamp,
-) -> Result<Vec<(RecorderSegment, Option<u64>)>, StorageError> {
+) -> Result<Vec<(RecorderSegment, Option<u64>)>, IoError> {
     // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
     segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
     segments.dedup_by(|later, earlier| later.name == earlier.name);
@@ -77,7 +77,7 @@ pub(super) fn in_order(
 }
 
 /// The time lines of segments, as far as anything tells them.
-fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, StorageError> {
+fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, IoError> {
     let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
     // One that cannot be read tells nothing here; the user is told where its events are read.
     if let Ok(active) = files.read(&paths::active(Feed::Public, &StreamKey::recorder())) {

@@ -11,7 +11,7 @@
 use super::history::{Asked, History};
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths;
 use crate::tape::reader::manifest::Manifest;
@@ -74,7 +74,7 @@ impl Past {
         feed: Feed,
         directories: impl Iterator<Item = PathBuf>,
         (epoch, since): (u64, Option<Stamp>),
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), IoError> {
         let first = since.map(|first| SegmentName { feed, stream: StreamKey::misc(), first }.directory());
         let mut found = None;
         for directory in directories {
@@ -106,7 +106,7 @@ pub(super) fn read_history(
     files: &dyn Files,
     segments: Vec<RecorderSegment>,
     reached: Stamp,
-) -> Result<History, StorageError> {
+) -> Result<History, IoError> {
     let mut history = History::default();
     for (segment, epoch) in in_order(files, segments, reached)? {
         if let Err(error) = segment.open(files).and_then(|events| history.read(events, epoch)) {
@@ -118,7 +118,7 @@ pub(super) fn read_history(
     let active = paths::active(Feed::Public, &StreamKey::recorder());
     let read = match files.read(&active) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        file => file.and_then(|file| history.read(file, None)).map_err(StorageError::at("read", &active)),
+        file => file.and_then(|file| history.read(file, None)).map_err(IoError::at("read", &active)),
     };
     match read {
         Err(error) if error.is_about_the_file() => {
@@ -131,7 +131,7 @@ pub(super) fn read_history(
 }
 
 /// The entries of a directory's manifest; none where it cannot be opened.
-pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<ManifestEntry>, StorageError> {
+pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<ManifestEntry>, IoError> {
     match Manifest::open(files, &paths::manifest(directory)) {
         Err(error) if error.is_about_the_file() => {
             tracing::warn!(%error, "what it lists is not known");

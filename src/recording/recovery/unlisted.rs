@@ -4,7 +4,7 @@
 //! midnight. The sealer puts the line back.
 
 use super::past::manifest;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::upbit::feed::Feed;
@@ -16,11 +16,7 @@ use std::path::{Path, PathBuf};
 const DIRECTORIES: usize = 2;
 
 /// Sealed files of a tree that no manifest lists; `directories` are in the order of their dates.
-pub(super) fn unlisted(
-    files: &dyn Files,
-    feed: Feed,
-    directories: &[PathBuf],
-) -> Result<Vec<SegmentName>, StorageError> {
+pub(super) fn unlisted(files: &dyn Files, feed: Feed, directories: &[PathBuf]) -> Result<Vec<SegmentName>, IoError> {
     let mut found = Vec::new();
     for directory in directories.iter().rev().take(DIRECTORIES) {
         let is_readable = |path: &Path| !files.read(path).is_err_and(|error| error.kind() != io::ErrorKind::NotFound);

@@ -8,12 +8,9 @@
 use super::error::SealError;
 use super::tally::{Checksum, Measured, Tally};
 use super::torn::{LessTorn, Source};
-use crate::files::{Files, StorageError};
+use crate::files::{CHUNK, Files, IoError};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Read at a time; also how often a request to stop is noticed.
-const CHUNK: usize = 128 * 1024;
 
 /// How a sealed file compares with its source.
 #[derive(Debug)]
@@ -47,15 +44,15 @@ pub fn compare(
     let (plain, sealed) = (name.plain(), name.sealed());
     let file = match files.read(&sealed) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Comparison::Missing),
-        opened => opened.map_err(StorageError::at("read", &sealed))?,
+        opened => opened.map_err(IoError::at("read", &sealed))?,
     };
     let source: Box<dyn Read> = match files.read(&plain) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
-        opened => Box::new(opened.map_err(StorageError::at("read", &plain))?),
+        opened => Box::new(opened.map_err(IoError::at("read", &plain))?),
     };
     let mut source = LessTorn::new(source, torn);
     let mut file = Measured::new(file);
-    let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(StorageError::at("decode", &sealed))?;
+    let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(IoError::at("decode", &sealed))?;
     let (mut content, mut holds) = (Tally::default(), true);
     let (mut decoded, mut expected) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
     loop {
@@ -65,12 +62,12 @@ pub fn compare(
         match fill(&mut decoder, &mut decoded) {
             // The system's own answer is about this attempt; any other is about the file.
             Err(error) if error.raw_os_error().is_some() => {
-                return Err(StorageError::at("decode", &sealed)(error).into());
+                return Err(IoError::at("decode", &sealed)(error).into());
             }
             Err(_) => return Ok(Comparison::Damaged),
             Ok(()) => {}
         }
-        fill(&mut source, &mut expected).map_err(StorageError::at("read", &plain))?;
+        fill(&mut source, &mut expected).map_err(IoError::at("read", &plain))?;
         holds &= decoded.starts_with(&expected);
         content.update(&decoded);
         if decoded.is_empty() {

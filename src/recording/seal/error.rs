@@ -1,6 +1,6 @@
 //! Why a segment was not sealed.
 
-use crate::files::StorageError;
+use crate::files::IoError;
 use std::path::PathBuf;
 
 /// Why a segment was not sealed. Its plain file is still there, untouched.
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum SealError {
     /// The disk failed.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(#[from] IoError),
     /// The written file does not decode to its source.
     #[error("{} does not decode to its source: the memory or the disk of this machine is faulty", .0.display())]
     Mismatch(PathBuf),

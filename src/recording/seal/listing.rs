@@ -1,7 +1,7 @@
 //! Appending to the manifest of an archive directory.
 
 use crate::files::lines::ends_with_break;
-use crate::files::{Files, StorageError, append_all};
+use crate::files::{Files, IoError, append_all};
 use crate::recording::seal::tally::Checksum;
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::reader::manifest::Manifest;
@@ -10,18 +10,18 @@ use std::io;
 use std::path::Path;
 
 /// Appends an entry, durably.
-pub fn append(files: &dyn Files, manifest: &Path, entry: &ManifestEntry) -> Result<(), StorageError> {
-    let is_torn = is_torn(files, manifest).map_err(StorageError::at("read", manifest))?;
+pub fn append(files: &dyn Files, manifest: &Path, entry: &ManifestEntry) -> Result<(), IoError> {
+    let is_torn = is_torn(files, manifest).map_err(IoError::at("read", manifest))?;
     // A line that a crash tore off must not swallow this one.
     let line = format!("{}{}", if is_torn { "\n" } else { "" }, entry.to_line());
-    let file = files.append(manifest).map_err(StorageError::at("open", manifest))?;
-    append_all(&*file, line.as_bytes()).map_err(StorageError::at("write", manifest))?;
-    file.sync().map_err(StorageError::at("sync", manifest))
+    let file = files.append(manifest).map_err(IoError::at("open", manifest))?;
+    append_all(&*file, line.as_bytes()).map_err(IoError::at("write", manifest))?;
+    file.sync().map_err(IoError::at("sync", manifest))
 }
 
 /// The entry of a segment whose sealed file is this one. Reads the whole manifest, so it is asked only after an
 /// interruption.
-pub fn find(files: &dyn Files, name: &SegmentName, file: &Checksum) -> Result<Option<ManifestEntry>, StorageError> {
+pub fn find(files: &dyn Files, name: &SegmentName, file: &Checksum) -> Result<Option<ManifestEntry>, IoError> {
     let (sealed, sha256) = (name.sealed(), file.sha256());
     let Some(manifest) = Manifest::open(files, &name.manifest())? else { return Ok(None) };
     let is_it = |entry: &ManifestEntry| sealed.ends_with(&entry.name) && entry.sha256 == sha256;

@@ -17,7 +17,7 @@ use super::journal::displaced::Displaced;
 use super::quarantine::{Quarantined, clear, quarantine};
 use super::segment::Finished;
 use crate::clock::Stamp;
-use crate::files::{AppendFile, EntryKind, Files, StorageError};
+use crate::files::{AppendFile, CHUNK, EntryKind, Files, IoError};
 use crate::tape::manifest::{ManifestEntry, TornLine};
 use compare::{Comparison, Figures, compare};
 pub use error::SealError;
@@ -31,9 +31,6 @@ use zeekstd::{EncodeOptions, FrameSizePolicy};
 
 /// Content per zstd frame: a reader that seeks decodes at most this much too much.
 const FRAME_BYTES: u32 = 1024 * 1024;
-
-/// Read at a time; also how often a request to stop is noticed.
-const CHUNK: usize = 128 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -83,7 +80,7 @@ impl Sealer {
         match self.files.remove(&source) {
             // It was moved away, or a crash has taken the listing alone.
             Err(error) if error.kind() == io::ErrorKind::NotFound && was_interrupted => {}
-            removed => removed.map_err(StorageError::at("remove", &source))?,
+            removed => removed.map_err(IoError::at("remove", &source))?,
         }
         let is_cut = finished.bytes.is_some_and(|bytes| figures.content.checksum.bytes < bytes);
         let cut = is_cut.then(|| Displaced::of_cut(finished, figures.content.last));
@@ -91,11 +88,11 @@ impl Sealer {
     }
 
     /// The torn lines of a segment whose copies are there still; the others stay in.
-    fn left_out(&self, finished: &Finished) -> Result<Vec<TornLine>, StorageError> {
+    fn left_out(&self, finished: &Finished) -> Result<Vec<TornLine>, IoError> {
         let name = &finished.name;
         let mut left_out = Vec::new();
         for torn in &finished.torn {
-            let kept = torn::kept(&*self.files, name, torn.offset).map_err(StorageError::at("read", &name.plain()))?;
+            let kept = torn::kept(&*self.files, name, torn.offset).map_err(IoError::at("read", &name.plain()))?;
             if kept.as_ref() == Some(torn) {
                 left_out.extend(kept);
             } else {
@@ -120,7 +117,7 @@ impl Sealer {
             Comparison::Differs(_) | Comparison::Damaged => {
                 let plain = name.plain();
                 // Without a source there is nothing to make another one of.
-                drop(self.files.read(&plain).map_err(StorageError::at("read", &plain))?);
+                drop(self.files.read(&plain).map_err(IoError::at("read", &plain))?);
                 let moved = move_away(&name.sealed(), "it does not decode to the segment of its name")?;
                 (self.write_sealed(source)?, moved)
             }
@@ -136,9 +133,9 @@ impl Sealer {
             let _ = self.files.remove(&unfinished);
         }
         let proved = result?;
-        self.files.rename(&unfinished, &sealed).map_err(StorageError::at("rename", &unfinished))?;
+        self.files.rename(&unfinished, &sealed).map_err(IoError::at("rename", &unfinished))?;
         let directory = name.directory();
-        self.files.sync_directory(&directory).map_err(StorageError::at("sync the directory", &directory))?;
+        self.files.sync_directory(&directory).map_err(IoError::at("sync the directory", &directory))?;
         Ok(proved)
     }
 
@@ -149,11 +146,11 @@ impl Sealer {
         }
         match self.files.remove(unfinished) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            removed => removed.map_err(StorageError::at("remove", unfinished))?,
+            removed => removed.map_err(IoError::at("remove", unfinished))?,
         }
-        let file = self.files.create(unfinished).map_err(StorageError::at("create", unfinished))?;
+        let file = self.files.create(unfinished).map_err(IoError::at("create", unfinished))?;
         let content = self.compress(source, &*file, unfinished)?;
-        file.sync().map_err(StorageError::at("sync", unfinished))?;
+        file.sync().map_err(IoError::at("sync", unfinished))?;
         let file = self.prove(unfinished, &content)?;
         Ok(Figures { content, file })
     }
@@ -163,13 +160,13 @@ impl Sealer {
         let content = self.compress_into(&mut sink, source, path);
         // The encoder wraps the disk's own answer, which decides whether the disk is full or broken.
         match sink.failed {
-            Some(error) => Err(StorageError::at("write", path)(error).into()),
+            Some(error) => Err(IoError::at("write", path)(error).into()),
             None => content,
         }
     }
 
     fn compress_into(&self, sink: &mut Sink<'_>, source: Source<'_>, path: &Path) -> Result<Tally, SealError> {
-        let failed = |error| StorageError::at("compress", path)(io::Error::other(error));
+        let failed = |error| IoError::at("compress", path)(io::Error::other(error));
         let policy = FrameSizePolicy::Uncompressed(FRAME_BYTES);
         let options = EncodeOptions::new().checksum_flag(true).compression_level(self.level).frame_size_policy(policy);
         let mut encoder = options.into_encoder(sink).map_err(failed)?;
@@ -184,9 +181,9 @@ impl Sealer {
 
     /// Decodes a sealed file and holds it against its source. Returns the figures of the file itself.
     fn prove(&self, path: &Path, content: &Tally) -> Result<Checksum, SealError> {
-        let file = self.files.read(path).map_err(StorageError::at("read", path))?;
+        let file = self.files.read(path).map_err(IoError::at("read", path))?;
         let mut file = Measured::new(file);
-        let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(StorageError::at("decode", path))?;
+        let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(IoError::at("decode", path))?;
         let mut decoded = Checksum::default();
         self.read_all(&mut decoder, path, &mut |chunk| {
             decoded.update(chunk);
@@ -201,7 +198,7 @@ impl Sealer {
         let path = name.plain();
         let source = match self.files.read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SealError::Gone(path)),
-            source => source.map_err(StorageError::at("read", &path))?,
+            source => source.map_err(IoError::at("read", &path))?,
         };
         self.read_all(&mut LessTorn::new(source, torn), &path, each)
     }
@@ -214,9 +211,9 @@ impl Sealer {
             }
             match source.read(&mut chunk) {
                 Ok(0) => return Ok(()),
-                Ok(length) => each(&chunk[..length]).map_err(StorageError::at("compress", path))?,
+                Ok(length) => each(&chunk[..length]).map_err(IoError::at("compress", path))?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(StorageError::at("read", path)(error).into()),
+                Err(error) => return Err(IoError::at("read", path)(error).into()),
             }
         }
     }

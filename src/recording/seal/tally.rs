@@ -1,6 +1,7 @@
 //! Length, checksum and stamps of bytes, from one pass over them. Pure.
 
 use crate::clock::Stamp;
+use crate::printable;
 use crate::tape::line;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
@@ -25,7 +26,7 @@ impl Checksum {
 
     /// The SHA-256 in lower-case hex.
     pub fn sha256(&self) -> String {
-        self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        printable::hex(&self.hash.clone().finalize())
     }
 }
 

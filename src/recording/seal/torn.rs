@@ -8,7 +8,7 @@
 //!
 //! A line is left out only if a copy in the quarantine equals it byte for byte. Without its copy it stays in.
 
-use crate::files::Files;
+use crate::files::{CHUNK, Files};
 use crate::recording::seal::tally::Checksum;
 use crate::tape::manifest::TornLine;
 use crate::tape::paths;
@@ -24,9 +24,6 @@ pub struct Source<'a> {
     /// Its torn lines, in the order of their offsets.
     pub torn: &'a [TornLine],
 }
-
-/// Read at a time.
-const CHUNK: usize = 64 * 1024;
 
 /// Where the copy of a torn line is that begins at `offset` of a plain segment.
 pub fn copy_path(name: &SegmentName, offset: u64) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Hosts the syncer: a job at a time, the mark behind each, and the segments that are durable go on to the sealer.
 
 use crate::clock::{self, Clock};
-use crate::files::StorageError;
+use crate::files::IoError;
 use crate::recording::lock::Lock;
 use crate::recording::mark;
 use crate::recording::report::{Stop, ThreadReport};
@@ -62,7 +62,7 @@ impl SyncerHost {
 
     /// A disk that has no room for what it took already may have dropped it. The sync is repeated until it succeeds, but
     /// its success proves nothing about earlier data: the supervisor puts that in doubt.
-    async fn sync(&self, job: &SyncJob) -> Result<(), StorageError> {
+    async fn sync(&self, job: &SyncJob) -> Result<(), IoError> {
         let (mut was_full, mut was_unopened) = (false, false);
         loop {
             match self.syncer.step(job) {

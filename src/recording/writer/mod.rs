@@ -21,7 +21,7 @@ use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
 use super::sync::SyncJob;
 use crate::clock::{self, Clock, Instant, Position, Stamp};
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use reserve::Reserve;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Writer {
         }
     }
 
-    async fn write(mut self) -> Result<(), StorageError> {
+    async fn write(mut self) -> Result<(), IoError> {
         self.reserve.renew();
         let (mut due, mut look) = (None, None);
         loop {
@@ -194,7 +194,7 @@ impl Writer {
         }
     }
 
-    async fn write_out(&mut self) -> Result<(), StorageError> {
+    async fn write_out(&mut self) -> Result<(), IoError> {
         self.persist(Journal::write_out).await?;
         self.progress.advance(std::mem::take(&mut self.taken), self.reached, self.steps);
         let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
@@ -239,7 +239,7 @@ impl Writer {
     }
 
     /// Writes and syncs all that is left, when no more commands come.
-    async fn finish(&mut self) -> Result<(), StorageError> {
+    async fn finish(&mut self) -> Result<(), IoError> {
         self.write_out().await?;
         while self.persist(Journal::rotate_one).await? {}
         self.persist(Journal::check_all).await?;
@@ -261,7 +261,7 @@ impl Writer {
 /// Waiting for a full disk.
 impl Writer {
     /// Carries out a step of the journal, waiting where the disk is full.
-    async fn persist<T>(&mut self, step: impl Fn(&mut Journal) -> Result<T, StorageError>) -> Result<T, StorageError> {
+    async fn persist<T>(&mut self, step: impl Fn(&mut Journal) -> Result<T, IoError>) -> Result<T, IoError> {
         let (mut is_full, mut has_looked) = (false, false);
         loop {
             match step(&mut self.journal) {
@@ -377,7 +377,7 @@ impl Writer {
     }
 
     /// Does something for the events, and once more with the reserve given back to the disk; whether it was done.
-    fn with_reserve(&mut self, mut step: impl FnMut(&mut Journal) -> Result<(), StorageError>) -> bool {
+    fn with_reserve(&mut self, mut step: impl FnMut(&mut Journal) -> Result<(), IoError>) -> bool {
         match step(&mut self.journal) {
             Err(error) if error.is_full() && self.reserve.release() => step(&mut self.journal).is_ok(),
             result => result.is_ok(),

@@ -11,6 +11,7 @@
 //! its lock back. Nothing is synced, for after a power cut the last second is over.
 
 use crate::clock::Stamp;
+use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
 use crate::recording::quarantine::quarantine;
@@ -20,7 +21,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// The file, relative to the directory of what is fetched.
@@ -65,13 +66,8 @@ pub struct Budget {
 #[derive(Debug, thiserror::Error)]
 pub enum BudgetError {
     /// The file of the budget cannot be used.
-    #[error("cannot count requests in {}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] IoError),
     /// What a day has for this was used up.
     #[error("the requests of this day are used up")]
     Spent {
@@ -95,7 +91,7 @@ impl Budget {
             Ok(Answer::Taken) => Ok(None),
             Ok(Answer::Wait(wait)) => Ok(Some(wait)),
             Ok(Answer::Spent) => Err(BudgetError::Spent { until: now.period_start(DAY).after(DAY) }),
-            Err(source) => Err(BudgetError::File { path: self.disk.path().join(FILE), source }),
+            Err(source) => Err(IoError::at("count requests in", &self.disk.path().join(FILE))(source).into()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reading a manifest: what is sealed in the directory of a date.
 
 use crate::files::lines::{LONGEST_OWN, Lines};
-use crate::files::{Files, ReadFile, StorageError};
+use crate::files::{Files, IoError, ReadFile};
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::stream_key::StreamKey;
 use std::io;
@@ -19,11 +19,11 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(files: &dyn Files, path: &Path) -> Result<Option<Self>, StorageError> {
+    pub fn open(files: &dyn Files, path: &Path) -> Result<Option<Self>, IoError> {
         match files.read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             file => {
-                let lines = Lines::new(file.map_err(StorageError::at("read", path))?, LONGEST_OWN);
+                let lines = Lines::new(file.map_err(IoError::at("read", path))?, LONGEST_OWN);
                 Ok(Some(Self { path: path.to_owned(), lines }))
             }
         }
@@ -33,7 +33,7 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn entries(self) -> Result<Vec<ManifestEntry>, StorageError> {
+    pub fn entries(self) -> Result<Vec<ManifestEntry>, IoError> {
         self.entries_that_begin("")
     }
 
@@ -41,13 +41,13 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn entries_of(self, stream: &StreamKey) -> Result<Vec<ManifestEntry>, StorageError> {
+    pub fn entries_of(self, stream: &StreamKey) -> Result<Vec<ManifestEntry>, IoError> {
         self.entries_that_begin(&format!("{{\"name\":\"{stream}."))
     }
 
-    fn entries_that_begin(mut self, begin: &str) -> Result<Vec<ManifestEntry>, StorageError> {
+    fn entries_that_begin(mut self, begin: &str) -> Result<Vec<ManifestEntry>, IoError> {
         let mut entries = Vec::new();
-        while let Some(line) = self.lines.next_line().map_err(StorageError::at("read", &self.path))? {
+        while let Some(line) = self.lines.next_line().map_err(IoError::at("read", &self.path))? {
             if line.starts_with(begin.as_bytes()) {
                 entries.extend(serde_json::from_slice::<ManifestEntry>(line).ok());
             }

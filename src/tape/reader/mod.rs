@@ -18,7 +18,7 @@ mod tree;
 pub use lines::Lines;
 
 use crate::clock::Stamp;
-use crate::files::{Files, StorageError};
+use crate::files::{Files, IoError};
 use crate::tape::line::Line;
 use crate::tape::stream_key::StreamKey;
 use std::collections::{BTreeSet, VecDeque};
@@ -48,7 +48,7 @@ pub struct LastLines {
 pub enum TapeError {
     /// The system, or the decoder, says no.
     #[error(transparent)]
-    Io(#[from] StorageError),
+    Io(#[from] IoError),
     /// A sealed file ends early.
     #[error("{} holds {found} bytes of content, and its manifest says {listed}", path.display())]
     Short {

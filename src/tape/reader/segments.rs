@@ -15,14 +15,14 @@ use super::source::Source;
 use super::tree::Tree;
 use crate::clock::Stamp;
 use crate::files::ReadFile;
+use crate::tape::day::midnight;
 use crate::tape::line;
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
-use jiff::civil::{Date, Time};
-use jiff::tz::Offset;
+use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -148,8 +148,7 @@ fn archived(
 fn span_of(directory: &str) -> Option<(Stamp, Stamp)> {
     let date = paths::date_of_directory(directory)?;
     let stamp = |date: Date| {
-        let midnight = Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).ok()?;
-        Some(u64::try_from(midnight.as_microsecond()).ok().and_then(Stamp::from_micros).unwrap_or(Stamp::MAX))
+        Some(u64::try_from(midnight(date)?.as_microsecond()).ok().and_then(Stamp::from_micros).unwrap_or(Stamp::MAX))
     };
     Some((stamp(date)?, stamp(date.tomorrow().ok()?)?))
 }

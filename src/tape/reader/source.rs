@@ -7,13 +7,10 @@ use super::TapeError;
 use super::frames::Frames;
 use super::seek;
 use crate::clock::Stamp;
-use crate::files::{ReadFile, StorageError};
+use crate::files::{CHUNK, IoError, ReadFile};
 use crate::tape::line::Line;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
-
-/// Read at a time.
-const CHUNK: usize = 128 * 1024;
 
 /// See the module.
 pub(super) struct Source {
@@ -37,7 +34,7 @@ impl Source {
         longest: usize,
         begin: Stamp,
     ) -> Result<Self, TapeError> {
-        seek::before(&mut file, begin).map_err(StorageError::at("read", &path))?;
+        seek::before(&mut file, begin).map_err(IoError::at("read", &path))?;
         Ok(Self::new(path, file, longest, None))
     }
 
@@ -109,7 +106,7 @@ impl Source {
 
     fn failed(&mut self, source: io::Error) -> TapeError {
         self.is_over = true;
-        StorageError::at("read", &self.path)(source).into()
+        IoError::at("read", &self.path)(source).into()
     }
 }
 

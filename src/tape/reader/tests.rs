@@ -155,7 +155,7 @@ fn damage_is_named_and_the_rest_is_read() {
     fs::write(scene.path(&second.sealed()), bytes).unwrap();
     let (stamps, faults) = scene.read(0, Stamp::MAX.as_micros());
     assert!(stamps.len() > 85_000 && stamps.windows(2).all(|pair| pair[0] < pair[1]), "{} lines", stamps.len());
-    let [TapeError::Short { path: short, .. }, TapeError::Io(StorageError { path: damaged, .. })] = &faults[..] else {
+    let [TapeError::Short { path: short, .. }, TapeError::Io(IoError { path: damaged, .. })] = &faults[..] else {
         panic!("{faults:?}")
     };
     assert_eq!([short, damaged], [&scene.path(&first.sealed()), &scene.path(&second.sealed())]);

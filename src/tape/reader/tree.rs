@@ -3,7 +3,7 @@
 use super::TapeError;
 use super::manifest::Manifest;
 use crate::files::open::Obstacle;
-use crate::files::{Files, Identity, ReadFile, StorageError};
+use crate::files::{Files, Identity, IoError, ReadFile};
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::stream_key::StreamKey;
 use std::io;
@@ -76,12 +76,12 @@ impl Tree {
             Err(error) if is_nothing(&error.source) => return Ok(Vec::new()),
             opened => opened.and_then(|opened| opened.map_or(Ok(Vec::new()), |manifest| manifest.entries_of(stream))),
         };
-        entries.map_err(|error| StorageError { path: self.shown(manifest), ..error }.into())
+        entries.map_err(|error| IoError { path: self.shown(manifest), ..error }.into())
     }
 
     fn failed(&self, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TapeError {
-        let path = self.shown(path);
-        move |source| StorageError { action, path, source }.into()
+        let at = IoError::at(action, &self.shown(path));
+        move |source| at(source).into()
     }
 }
 

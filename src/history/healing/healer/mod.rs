@@ -38,9 +38,6 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked whether what was handed on is written.
 const WRITTEN_PAUSE: Duration = Duration::from_millis(50);
 
-/// The distance of two stamps in a row where nothing raises them.
-const MICROSECOND: Duration = Duration::from_micros(1);
-
 /// See the module.
 pub struct Healer {
     config: Config,
@@ -146,7 +143,7 @@ impl Healer {
         let told = *self.told.borrow_and_update();
         if told.steps != self.steps {
             // Stamps from before the step say nothing about what is written after it.
-            self.overlap = told.last.before(MICROSECOND)..=self.clock.stamp().after(WRITTEN_WITHIN);
+            self.overlap = told.last.previous()..=self.clock.stamp().after(WRITTEN_WITHIN);
             (self.steps, self.clock, self.client, self.handed_on) = (told.steps, told.clock, None, told.last);
         }
         if told.clock != self.clock {

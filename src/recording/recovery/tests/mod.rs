@@ -43,7 +43,7 @@ impl Scene {
         mark::write(&*self.disk, DurableMark { durable: stamp(durable), epoch }).unwrap();
     }
 
-    fn recover_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Recovered, StorageError> {
+    fn recover_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Recovered, IoError> {
         let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
         let unreadable = path.as_ref().to_owned();
         let files = Faulty::new(self.disk.clone(), move |call, path| match call {

@@ -19,7 +19,6 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Stamp};
-use upbit_recorder::tape::reader;
 use upbit_recorder::tape::stream_key::StreamKey;
 
 const DAY: i64 = 86_400_000;
@@ -119,7 +118,10 @@ fn record(replay: &Replay, data_dir: &Path) {
     record_unaffected(replay, data_dir);
     let began = heal_in_part(replay, data_dir);
     let started = |stamp: u64| {
-        line(stamp, &json!({"type": "recorder", "event": "started", "connections": ["public"], "epoch": 0}))
+        line(
+            stamp,
+            &json!({"type": "recorder", "event": "started", "version": "0", "pid": 1, "connections": ["public"], "epoch": 0}),
+        )
     };
     let mut events = GAPS.map(Gap::line).to_vec();
     events.extend([started(stamp(OLD.from).as_micros()), started(began)]);
@@ -129,7 +131,7 @@ fn record(replay: &Replay, data_dir: &Path) {
 
 /// The `healed` events, by gap, while the recorder writes on.
 fn healed(data_dir: &Path) -> Vec<Value> {
-    let tape = reader::Tape::new(data_dir);
+    let tape = crate::support::Tape { path: data_dir.to_owned() }.reader();
     let lines = tape.lines(&StreamKey::recorder(), Stamp::default()..=Stamp::MAX).unwrap();
     let events = lines.filter_map(|line| serde_json::from_slice::<Value>(line.unwrap().text()).ok());
     let mut healed: Vec<Value> = events.filter(|event| event["event"] == "healed").collect();

@@ -1,0 +1,13 @@
+//! Days, UTC.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Time};
+use jiff::tz::Offset;
+
+/// A day in milliseconds.
+pub const DAY: i64 = 86_400_000;
+
+/// When a date begins; `None`: beyond what a timestamp can be.
+pub fn midnight(date: Date) -> Option<Timestamp> {
+    Offset::UTC.to_timestamp(date.to_datetime(Time::midnight())).ok()
+}

@@ -29,6 +29,16 @@ const RECORD_BYTES: usize = size_of::<Record>() + NOTED_BYTES;
 /// What a batch takes beside what is in it: itself, its place in two queues, and what the allocator keeps of its buffers.
 const BATCH_OVERHEAD: usize = 512;
 
+/// How many times its size a message may take beside its place in the batch: the buffer that it is received into, and the
+/// one of twice the size that this is copied to when it grows.
+const RECEIVING: usize = 3;
+
+/// The room, in bytes, that is reserved before a read: a batch, one message on top of it, and what receiving that takes.
+pub fn room_needed(max_message_bytes: usize) -> u32 {
+    let message = max_message_bytes.saturating_mul(1 + RECEIVING);
+    u32::try_from(BATCH_BYTES.saturating_add(message)).unwrap_or(u32::MAX)
+}
+
 /// Frames that left the socket together, taken apart. Its `Debug` shows no byte of them: they may be private.
 #[derive(Default)]
 pub struct Batch {

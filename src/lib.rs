@@ -16,6 +16,7 @@ pub mod net;
 pub mod ops;
 pub mod ownership;
 pub mod printable;
+pub mod quantity;
 pub mod recording;
 pub mod replay;
 pub mod rest;

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::history::backfill::{self, BackfillError, Kind, Progress, Span, Summary, Unit, Wanted};
-use crate::ops::status;
+use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
 use crate::rest::pairs;
 use crate::signals::Signals;
@@ -119,7 +119,7 @@ pub(super) fn bar(progress: &Progress, elapsed: Duration) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = progress.requests as f64 / seconds;
     let left = match share {
-        share if share > 0.0 => status::duration(Duration::from_secs_f64(seconds * (1.0 - share) / share)),
+        share if share > 0.0 => rounded_duration(Duration::from_secs_f64(seconds * (1.0 - share) / share)),
         _ => "?".to_owned(),
     };
     let (done, open) = ("=".repeat(full.min(BAR)), " ".repeat(BAR - full.min(BAR)));

@@ -4,8 +4,8 @@ use super::{Form, Host};
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::ops::status;
 use crate::printable;
+use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
 use crate::rest::markets::{Markets, Pair};
 use crate::rest::pairs::{self, Asked};
@@ -63,7 +63,7 @@ async fn patiently(config: &Config, clock: Clock, kept: Option<Markets>) -> Resu
             asked = &mut asked => return asked,
             () = sleep_until(Some(remind_at)) => {}
         }
-        let waited = status::duration(clock.now() - begin);
+        let waited = rounded_duration(clock.now() - begin);
         super::complain(&format!("waiting for the list of pairs from {} for {waited}", config.rest.url));
         remind_at += REMIND_EVERY;
     }

@@ -2,7 +2,7 @@
 
 use super::{GRACE, Host};
 use crate::clock::{Boot, Clock, Instant, Wall};
-use crate::config::{Config, ConnectionConfig, parse_duration};
+use crate::config::{Config, ConnectionConfig};
 use crate::daemon::assembly::{self, AssemblyError, Ending, Place};
 use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
@@ -13,6 +13,7 @@ use crate::logging::Screen;
 use crate::net::network::Network;
 use crate::net::tls;
 use crate::ops::status::{Display, Status};
+use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
 use crate::rest::codes::{self, VenueError};
@@ -140,7 +141,7 @@ fn set_up(
     let place = Place { files: files.clone(), clock, wall, boot, listed, pid, seed, shutdown };
     let network = |connection: &ConnectionConfig| {
         let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
-        Ok(Network::new(clock, tls, config.proxies.clone()))
+        Ok(Network::new(clock, tls, &config.proxies))
     };
     let ending = Ending { run_until, status };
     let assemble = || assembly::assemble(config, place, ending, &network);

@@ -11,7 +11,7 @@
 use crate::clock::{Clock, Instant, sleep_until};
 use crate::exit::Exit;
 use crate::logging::{Logging, Screen};
-use crate::ops::status;
+use crate::quantity::rounded_duration;
 use crate::signals::Shutdown;
 use std::future::Future;
 use std::pin::Pin;
@@ -188,7 +188,7 @@ impl Patience {
         let (step, since) = self.step.as_ref()?;
         self.remind_at.take_if(|at| now >= *at)?;
         self.remind_at = Some(now + REMIND_EVERY);
-        Some(format!("waiting for {} for {}", step.what, status::duration(now - *since)))
+        Some(format!("waiting for {} for {}", step.what, rounded_duration(now - *since)))
     }
 
     fn is_over(&self, now: Instant) -> bool {

@@ -1,8 +1,8 @@
 //! Where the account's two keys are. Only their places are configuration: the keys themselves are read at the moment
 //! they are needed, and never stand in a `Config`.
 
-use super::Sources;
 use super::files::{self, Guard};
+use super::layers::Sources;
 use super::reader::Reader;
 use crate::printable;
 use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};

@@ -12,25 +12,20 @@ mod credentials;
 mod faults;
 mod files;
 mod layers;
+mod model;
 pub mod proxy;
 mod reader;
 mod sections;
 mod subscribe;
-mod values;
 
 pub use credentials::{KeyError, KeyPlace, KeyPlaces};
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use layers::{DEFAULTS, Sources};
+pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
 pub use reader::Setting;
-pub use values::{Url, ValueError, format_duration, format_size, parse_duration, parse_size};
 
-use crate::config::proxy::Proxies;
-use crate::upbit::subscription::{Format, Subscription};
 use layers::Layers;
 use reader::Reader;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// Reads and checks the configuration.
 ///
@@ -54,131 +49,11 @@ pub struct Loaded {
     pub settings: Vec<Setting>,
 }
 
-/// The effective configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where everything is written; relative paths count from the working directory.
-    pub data_dir: PathBuf,
-    /// The market data connection.
-    pub public: ConnectionConfig,
-    /// The account connection.
-    pub private: ConnectionConfig,
-    /// Where the account's keys are; there where the account connection is enabled.
-    pub credentials: Option<KeyPlaces>,
-    /// The exchange's REST interface.
-    pub rest: RestConfig,
-    /// Files, rotation, bounds.
-    pub storage: StorageConfig,
-    /// Metrics, health, status.
-    pub http: HttpConfig,
-    /// Logging.
-    pub log: LogConfig,
-    /// What the environment says about proxies.
-    pub proxies: Proxies,
-}
-
-/// One connection.
-#[derive(Clone, Debug)]
-pub struct ConnectionConfig {
-    /// Whether it is made at all.
-    pub enabled: bool,
-    /// `ws://` or `wss://`, host, optional port, path.
-    pub url: Url,
-    /// How frames are spelt.
-    pub format: Format,
-    /// A ping is sent this often, whatever arrives.
-    pub ping_interval: Duration,
-    /// The connection counts as dead this long after an unanswered ping.
-    pub pong_timeout: Duration,
-    /// Resolve, TCP, TLS and upgrade together.
-    pub connect_timeout: Duration,
-    /// How long a subscribed stream may take to bring its first frame, or an error the private request.
-    pub first_frame_timeout: Duration,
-    /// The first pause after a loss.
-    pub backoff_min: Duration,
-    /// The longest pause.
-    pub backoff_max: Duration,
-    /// Attempts in a row before giving up; 0: never.
-    pub max_retries: u32,
-    /// Connects in any one second.
-    pub connects_per_second: u32,
-    /// Messages in any one second.
-    pub messages_per_second: u32,
-    /// Messages in any minute.
-    pub messages_per_minute: u32,
-    /// The longest message accepted.
-    pub max_message_bytes: usize,
-    /// PEM certificates trusted in addition to the built-in roots.
-    pub tls_ca_file: Option<PathBuf>,
-    /// What to subscribe.
-    pub subscribe: Vec<Subscription>,
-}
-
-/// Files, rotation, bounds.
-#[derive(Clone, Debug)]
-pub struct StorageConfig {
-    /// Segments are rotated at UTC boundaries of this period; divides a day.
-    pub rotate_interval: Duration,
-    /// Segments are rotated when they reach this size, in bytes.
-    pub rotate_bytes: u64,
-    /// How often files are synced.
-    pub sync_interval: Duration,
-    /// Bytes of frames that may wait for the disk, per connection.
-    pub buffer_bytes: usize,
-    /// Streams beyond these go to `misc.jsonl`.
-    pub max_streams: usize,
-    /// zstd compression level, 1 to 19.
-    pub zstd_level: i32,
-    /// Below this much free space, in bytes, the disk counts as nearly full; 0: never.
-    pub min_free_bytes: u64,
-    /// Sealed files older than this are deleted; `None` keeps them.
-    pub keep_for: Option<Duration>,
-    /// The oldest sealed files beyond this many bytes are deleted; `None` keeps them.
-    pub keep_bytes: Option<u64>,
-}
-
-/// The exchange's REST interface.
-#[derive(Clone, Debug)]
-pub struct RestConfig {
-    /// `http://` or `https://`, host, optional port, path.
-    pub url: Url,
-    /// Requests in any second, shared by all programs on one data directory.
-    pub requests_per_second: u32,
-    /// Requests a day that healing may spend; 0: nothing is healed.
-    pub heal_max: u32,
-}
-
-/// Metrics, health, status.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// The address served; `None`: off.
-    pub listen: Option<SocketAddr>,
-}
-
-/// Logging.
-#[derive(Clone, Debug)]
-pub struct LogConfig {
-    /// A tracing filter: `info`, `upbit_recorder=debug`.
-    pub level: String,
-    /// How lines look.
-    pub format: LogFormat,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON otherwise.
-    Auto,
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::time::Duration;
 
     fn with(assignments: &[&str]) -> Result<Config, Vec<String>> {
         let assignments = assignments.iter().map(|&text| text.to_owned()).collect();

@@ -5,8 +5,8 @@
 
 use super::faults::{Fault, Faults, Origin, nearest};
 use super::layers::{Layers, PREFIX};
-use super::values::{format_duration, format_size, parse_duration, parse_size};
 use crate::printable;
+use crate::quantity::{format_duration, format_size, parse_duration, parse_size};
 use figment::value::{Dict, Value};
 use std::fmt::Display;
 use std::ops::RangeInclusive;

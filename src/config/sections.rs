@@ -1,17 +1,18 @@
 //! The keys, section by section in the order of the shipped file, with their bounds, and what several of them must
 //! agree on.
 
-use super::credentials;
+use super::credentials::{self, KeyPlaces};
 use super::files;
 use super::layers::Sources;
+use super::model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
+use super::proxy::ProxyConfig;
 use super::reader::Reader;
 use super::subscribe;
-use super::values::{Url, format_duration, format_size};
-use super::{Config, ConnectionConfig, HttpConfig, KeyPlaces, LogConfig, LogFormat, RestConfig, StorageConfig};
-use crate::config::proxy::Proxies;
-use crate::connection::actor::room_needed;
+use crate::batch::room_needed;
+use crate::quantity::{format_duration, format_size};
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Format;
+use crate::upbit::url::Url;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let storage = read_storage(reader);
     let http = read_http(reader);
     let log = read_log(reader);
-    let proxies = Proxies::read(|name| sources.variable(name));
+    let proxies = ProxyConfig::read(|name| sources.variable(name));
     let config = Config { data_dir, public, private, credentials, rest, storage, http, log, proxies };
     refuse_contradictions(reader, &config);
     config
@@ -122,7 +123,7 @@ fn read_log(reader: &mut Reader<'_>) -> LogConfig {
 
 /// A token in plain text is anybody's on the way, and so are the orders behind it.
 fn refuse_plain_text(reader: &mut Reader<'_>, private: &ConnectionConfig) {
-    if private.enabled && !private.url.tls && !private.url.is_loopback() {
+    if private.enabled && !private.url.tls() && !private.url.is_loopback() {
         let problem = "ws:// would send the token and bring the account's events in plain text, and it leads to another \
                        machine: write wss://";
         reader.refuse_openly("private.url", problem.to_owned());
@@ -156,7 +157,7 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
 /// Reading begins only when there is room for all it can bring; what is left of the buffer beyond that, 1 MiB at least, is
 /// what can actually wait for the disk.
 fn refuse_small_buffer(reader: &mut Reader<'_>, config: &Config, connection: Feed, settings: &ConnectionConfig) {
-    let needed = u64::from(room_needed(settings)) + MIB;
+    let needed = u64::from(room_needed(settings.max_message_bytes)) + MIB;
     let buffer = config.storage.buffer_bytes as u64;
     if settings.enabled && buffer < needed {
         let (buffer, needed) = (format_size(buffer), format_size(needed));

@@ -16,7 +16,7 @@
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
 use super::{Delivery, Notice, What};
-use crate::batch::{BATCH_BYTES, Batch};
+use crate::batch::{Batch, room_needed};
 use crate::clock::{self, Boot, Clock, Instant, Moment};
 use crate::config::ConnectionConfig;
 use crate::net::{self, Dial, DialError};
@@ -56,16 +56,6 @@ pub struct Wiring<D> {
     pub seed: u64,
     /// The network.
     pub dial: D,
-}
-
-/// How many times its size a message may take beside its place in the batch: the buffer that it is received into, and the
-/// one of twice the size that this is copied to when it grows.
-const RECEIVING: usize = 3;
-
-/// The room, in bytes, that is reserved before a read: a batch, one message on top of it, and what receiving that takes.
-pub fn room_needed(config: &ConnectionConfig) -> u32 {
-    let message = config.max_message_bytes.saturating_mul(1 + RECEIVING);
-    u32::try_from(BATCH_BYTES.saturating_add(message)).unwrap_or(u32::MAX)
 }
 
 /// One connection's task.
@@ -219,7 +209,8 @@ impl<D: Dial> Actor<D> {
             return false;
         }
         if self.reserved.is_none() {
-            self.reserved = Arc::clone(&self.room).try_acquire_many_owned(room_needed(&self.config)).ok();
+            self.reserved =
+                Arc::clone(&self.room).try_acquire_many_owned(room_needed(self.config.max_message_bytes)).ok();
         }
         let reading = self.reserved.is_some() && self.outbox.is_empty();
         self.session.handle_reading(self.clock.now(), reading);
@@ -237,7 +228,7 @@ impl<D: Dial> Actor<D> {
             () = clock::sleep_until(deadline) => Wake::Deadline,
             slot = inbox.reserve(), if !outbox.is_empty() => deliver(slot, outbox),
             request = next_request(requests.as_mut()), if takes_requests => Wake::Request(request),
-            room = Arc::clone(room).acquire_many_owned(room_needed(config)), if waits_for_room => room.map_or(Wake::Abandoned, Wake::Room),
+            room = Arc::clone(room).acquire_many_owned(room_needed(config.max_message_bytes)), if waits_for_room => room.map_or(Wake::Abandoned, Wake::Room),
             wake = line.next(reading) => wake,
         }
     }

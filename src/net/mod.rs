@@ -12,13 +12,14 @@
 mod happy_eyeballs;
 pub(crate) mod head;
 pub mod network;
+pub mod proxy;
 pub mod tls;
 mod tunnel;
 
 use crate::clock::{self, Instant};
-use crate::config::Url;
 use crate::tape::words::Stage;
 use crate::upbit::limits::Answer;
+use crate::upbit::url::Url;
 use std::future::Future;
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -1,11 +1,12 @@
 //! The real network: names resolved anew for each attempt, addresses raced, through a proxy where the environment names
 //! one, TLS where the address says `wss` or `https`.
 
+use super::proxy::Proxies;
 use super::{Dial, DialError, Opened, happy_eyeballs, tunnel, within};
 use crate::clock::{Clock, Instant};
-use crate::config::Url;
-use crate::config::proxy::{Proxies, Proxy};
+use crate::config::proxy::{Proxy, ProxyConfig};
 use crate::tape::words::Stage;
+use crate::upbit::url::Url;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -29,30 +30,22 @@ pub struct Network {
     proxies: Proxies,
 }
 
-/// A machine to connect to.
-#[derive(Clone, Copy)]
-struct Machine<'a> {
-    host: &'a str,
-    port: u16,
-    tls: bool,
-}
-
 impl Network {
     /// Trusts what `tls` trusts (see [`super::tls::client_config`]), and goes through `proxies` where they say so.
-    pub fn new(clock: Clock, tls: Arc<ClientConfig>, proxies: Proxies) -> Self {
-        Self { clock, tls: TlsConnector::from(tls), proxies }
+    pub fn new(clock: Clock, tls: Arc<ClientConfig>, proxies: &ProxyConfig) -> Self {
+        Self { clock, tls: TlsConnector::from(tls), proxies: Proxies::new(proxies) }
     }
 
     /// Resolve, TCP, and TLS where it is wanted.
-    async fn reach(&self, machine: Machine<'_>, deadline: Instant) -> Result<(NetworkStream, SocketAddr), DialError> {
-        let host = machine.host;
+    async fn reach(&self, url: &Url, deadline: Instant) -> Result<(NetworkStream, SocketAddr), DialError> {
+        let host = url.host();
         let resolving = || format!("looking up the host {host}");
-        let addresses = within(deadline, Stage::Resolve, resolving, resolve(machine)).await?;
+        let addresses = within(deadline, Stage::Resolve, resolving, resolve(url)).await?;
         let connecting = || format!("connecting to {}", names(&addresses));
         let connect = self.connect(host, addresses.clone());
         let (stream, address) = within(deadline, Stage::Tcp, connecting, connect).await?;
         let stream = NetworkStream::Tcp(stream);
-        let stream = if machine.tls { self.encrypt(host, stream, address, deadline).await? } else { stream };
+        let stream = if url.tls() { self.encrypt(host, stream, address, deadline).await? } else { stream };
         Ok((stream, address))
     }
 
@@ -90,10 +83,9 @@ impl Network {
         url: &Url,
         deadline: Instant,
     ) -> Result<(NetworkStream, SocketAddr), DialError> {
-        let machine = Machine { host: &proxy.host, port: proxy.port, tls: proxy.tls };
         let unreached =
             |error: DialError| DialError::new(Stage::Proxy, format!("no way to the proxy {proxy}: {}", error.cause));
-        let (mut stream, address) = self.reach(machine, deadline).await.map_err(unreached)?;
+        let (mut stream, address) = self.reach(&proxy.url, deadline).await.map_err(unreached)?;
         let asking = || format!("the answer of the proxy {proxy}");
         let opening =
             async { tunnel::open(&mut stream, proxy, url).await.map_err(|cause| DialError::new(Stage::Proxy, cause)) };
@@ -106,23 +98,22 @@ impl Dial for Network {
     type Stream = NetworkStream;
 
     async fn dial(&self, url: &Url, deadline: Instant) -> Result<Opened<NetworkStream>, DialError> {
-        let proxy = self.proxies.on_the_way_to(url);
+        let proxy = self.proxies.between(url);
         let proxy = proxy.map_err(|unusable| DialError::new(Stage::Proxy, unusable.to_string()))?;
         let Some(proxy) = proxy else {
-            let machine = Machine { host: &url.host, port: url.port, tls: url.tls };
-            let (stream, address) = self.reach(machine, deadline).await?;
+            let (stream, address) = self.reach(url, deadline).await?;
             return Ok(Opened { stream, address: address.to_string() });
         };
         let (stream, address) = self.tunnel(proxy, url, deadline).await?;
-        let stream = if url.tls { self.encrypt(&url.host, stream, address, deadline).await? } else { stream };
+        let stream = if url.tls() { self.encrypt(url.host(), stream, address, deadline).await? } else { stream };
         Ok(Opened { stream, address: address.to_string() })
     }
 }
 
-async fn resolve(machine: Machine<'_>) -> Result<Vec<SocketAddr>, DialError> {
-    let Machine { host, port, .. } = machine;
+async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, DialError> {
+    let host = url.host();
     let failed = |cause: String| DialError::new(Stage::Resolve, cause);
-    let found = tokio::net::lookup_host((host, port)).await;
+    let found = tokio::net::lookup_host((host, url.port())).await;
     let found = found.map_err(|error| failed(format!("the host {host} cannot be found ({error})")))?;
     let addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() {

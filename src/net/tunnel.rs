@@ -1,9 +1,9 @@
 //! A tunnel through a proxy: CONNECT, and what it answers.
 
 use super::head;
-use crate::config::Url;
 use crate::config::proxy::Proxy;
 use crate::printable;
+use crate::upbit::url::Url;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -30,7 +30,7 @@ where
                 Some(_) => "does not accept the user name and password in",
                 None => "wants a user name and a password: http://user:password@host:port in",
             };
-            Err(format!("the proxy {} {rejected} {} ({})", proxy.authority(), proxy.variable, said.trim()))
+            Err(format!("the proxy {} {rejected} {} ({})", proxy.url.authority(), proxy.variable, said.trim()))
         }
         _ => Err(format!("the proxy {proxy} refuses to connect to {}: {}", url.authority(), said.trim())),
     }
@@ -51,7 +51,8 @@ mod tests {
 
     fn proxy(authorization: Option<&str>) -> Proxy {
         let authorization = authorization.map(Secret::new);
-        Proxy { tls: false, host: "proxy".into(), port: 3128, authorization, variable: "HTTPS_PROXY" }
+        let url = Url::http("http://proxy:3128").unwrap();
+        Proxy { url, authorization, variable: "HTTPS_PROXY" }
     }
 
     /// What comes of an answer, and what the proxy was asked.

@@ -6,11 +6,11 @@
 //! ```
 
 use crate::clock::{Instant, Stamp};
+use crate::quantity::{rounded_duration, rounded_size};
 use crate::tape::gap::Gap;
 use crate::upbit::feed::Feed;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::time::Duration;
 
 /// A snapshot, published by the supervisor.
 #[derive(Clone, Debug, Default)]
@@ -99,15 +99,15 @@ impl Display {
         let rate = self.rate(status.messages, now);
         let mut line =
             status.connections.iter().map(|(id, link)| describe(*id, link, now)).collect::<Vec<_>>().join(" · ");
-        let (streams, written) = (plural(status.streams, "stream"), size(status.bytes));
+        let (streams, written) = (plural(status.streams, "stream"), rounded_size(status.bytes));
         // Writing to a string cannot fail.
         let _ = write!(line, " · {streams} · {rate:.0} msg/s · {written}");
         if let Some(gap) = &status.last_gap {
             let (length, ago) = (gap.length(), status.at.since(gap.to));
-            let _ = write!(line, " · last gap {}, {} ago", duration(length), duration(ago));
+            let _ = write!(line, " · last gap {}, {} ago", rounded_duration(length), rounded_duration(ago));
         }
         if let Space::Low { bytes, .. } = status.space {
-            let _ = write!(line, " · LOW ON DISK: {} left", size(bytes));
+            let _ = write!(line, " · LOW ON DISK: {} left", rounded_size(bytes));
         }
         match &status.disk_full {
             Some(cause) => format!("NOT RECORDING, {cause} · {line}"),
@@ -128,7 +128,7 @@ impl Display {
 fn describe(id: Feed, link: &Link, now: Instant) -> String {
     match link {
         Link::Waiting { cause, attempt, until: Some(until) } => {
-            let left = duration(until.saturating_duration_since(now));
+            let left = rounded_duration(until.saturating_duration_since(now));
             format!("{id} NOT RECORDING: {cause} · attempt {attempt} in {left}")
         }
         Link::Waiting { cause, until: None, .. } => format!("{id} given up: {cause}"),
@@ -137,33 +137,6 @@ fn describe(id: Feed, link: &Link, now: Instant) -> String {
         Link::Subscribing => format!("{id} connected, waiting for the first data"),
         Link::Live => format!("{id} live"),
     }
-}
-
-/// `3.2 s`, `12 min`, `5 h`, `9 d`.
-pub fn duration(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
-        seconds @ 10..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// `512 B`, `1.2 MiB`.
-pub fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a size for people")]
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -175,6 +148,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::tape::gap::GapKind;
+    use std::time::Duration;
 
     fn stamp(seconds: u64) -> Stamp {
         Stamp::from_micros(seconds * 1_000_000).unwrap()

@@ -32,11 +32,11 @@ pub struct VenueError {
 /// The two are known, and differ.
 pub fn check_venues(config: &Config) -> Result<(), VenueError> {
     for (connection, settings) in enabled(config).filter(|(_, settings)| needs_list(settings)) {
-        match Agreement::of(&settings.url.host, &config.rest.url.host) {
+        match Agreement::of(settings.url.host(), config.rest.url.host()) {
             Agreement::Same => {}
             Agreement::Different(recorded, asked) => return Err(VenueError { connection, recorded, asked }),
             Agreement::Unknown => {
-                let (recorded, asked) = (&settings.url.host, &config.rest.url.host);
+                let (recorded, asked) = (settings.url.host(), config.rest.url.host());
                 tracing::warn!(%connection, recorded, asked, "patterns are resolved by the list of rest.url: it should be the same venue's");
             }
         }
@@ -62,7 +62,7 @@ pub fn resolve_kept(config: &Config) -> Config {
 
 /// Whether the list of pairs says anything about the codes that are recorded: that of another venue does not.
 pub fn is_checkable(config: &Config) -> bool {
-    config.public.enabled && Agreement::of(&config.public.url.host, &config.rest.url.host) == Agreement::Same
+    config.public.enabled && Agreement::of(config.public.url.host(), config.rest.url.host()) == Agreement::Same
 }
 
 /// Whether anything that is enabled needs the list.

@@ -22,7 +22,7 @@ pub mod pairs;
 pub mod quotation;
 
 use crate::clock::{Clock, Stamp};
-use crate::config::{Config, Url};
+use crate::config::Config;
 use crate::exit::Exit;
 use crate::files::disk::Disk;
 use crate::files::{EntryKind, Files, IoError};
@@ -30,6 +30,7 @@ use crate::net::network::Network;
 use crate::net::tls::{self, TlsSetupError};
 use crate::recording::quarantine::clear;
 use crate::upbit::feed::Feed;
+use crate::upbit::url::Url;
 use client::budget::{Budget, BudgetError, Priority};
 use client::http::Http;
 use client::{Client, RestError};
@@ -108,7 +109,7 @@ pub fn existing(data_dir: &Path) -> Option<Disk> {
 
 /// What is wrong with the way to REST, where it is in the clear and leaves this machine.
 pub fn exposure(url: &Url) -> Option<&'static str> {
-    let is_exposed = !url.tls && !url.is_loopback();
+    let is_exposed = !url.tls() && !url.is_loopback();
     is_exposed.then_some("rest.url is http:// to another machine: what is fetched can be read and changed on the way")
 }
 
@@ -119,7 +120,7 @@ pub fn exposure(url: &Url) -> Option<&'static str> {
 pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
     let disk = open(&config.data_dir)?;
     let tls = tls::client_config(config.public.tls_ca_file.as_deref())?;
-    let network = Network::new(clock, tls, config.proxies.clone());
+    let network = Network::new(clock, tls, &config.proxies);
     let http = Http::new(&config.rest.url, network, clock);
     let budget = Budget::new(disk, config.rest.requests_per_second, priority);
     Ok(Client::new(http, clock, budget, rand::random()))

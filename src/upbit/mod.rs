@@ -14,4 +14,5 @@ pub mod message;
 pub mod refusal;
 pub mod subscription;
 pub mod ticker;
+pub mod url;
 pub mod venue;

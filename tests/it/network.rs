@@ -16,16 +16,18 @@ use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
+use upbit_recorder::batch::room_needed;
 use upbit_recorder::clock::{Boot, Clock};
-use upbit_recorder::config::proxy::Proxies;
-use upbit_recorder::config::{ConnectionConfig, Url};
-use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
+use upbit_recorder::config::ConnectionConfig;
+use upbit_recorder::config::proxy::ProxyConfig;
+use upbit_recorder::connection::actor::{Actor, Wiring};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
 use upbit_recorder::connection::{Delivery, Notice, What};
 use upbit_recorder::net::{Dial, network::Network, tls};
 use upbit_recorder::rest::client::{http::Http, request::Request};
 use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::upbit::url::Url;
 
 /// How long an attempt may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,11 +64,11 @@ fn authority() -> Authority {
 }
 
 fn start(url: Url, ca_file: Option<PathBuf>, tasks: &mut JoinSet<()>) -> mpsc::Receiver<Delivery> {
-    start_behind(Proxies::default(), url, ca_file, tasks)
+    start_behind(&ProxyConfig::default(), url, ca_file, tasks)
 }
 
 fn start_behind(
-    proxies: Proxies,
+    proxies: &ProxyConfig,
     url: Url,
     ca_file: Option<PathBuf>,
     tasks: &mut JoinSet<()>,
@@ -77,7 +79,7 @@ fn start_behind(
     let (_, requests) = watch::channel(request(&["KRW-BTC"]));
     let wiring = Wiring {
         inbox,
-        room: Arc::new(Semaphore::new(room_needed(&config) as usize)),
+        room: Arc::new(Semaphore::new(room_needed(config.max_message_bytes) as usize)),
         requests,
         shutdown: CancellationToken::new(),
         clock,
@@ -92,7 +94,7 @@ fn start_behind(
 
 fn url(tls: bool, host: &str, port: u16) -> Url {
     let scheme = if tls { "wss" } else { "ws" };
-    Url { tls, host: host.into(), port, text: format!("{scheme}://{host}:{port}/websocket/v1") }
+    Url::websocket(&format!("{scheme}://{host}:{port}/websocket/v1")).unwrap()
 }
 
 async fn notice(deliveries: &mut mpsc::Receiver<Delivery>) -> Notice {
@@ -209,8 +211,8 @@ async fn tunnel(mut stream: impl AsyncRead + AsyncWrite + Unpin, refusal: Option
     let _ = tokio::io::copy_bidirectional(&mut stream, &mut server).await;
 }
 
-fn through(variable: &'static str, address: &str) -> Proxies {
-    Proxies::read(|name| (name == variable).then_some(address))
+fn through(variable: &'static str, address: &str) -> ProxyConfig {
+    ProxyConfig::read(|name| (name == variable).then_some(address))
 }
 
 /// A server that sends one trade to whoever subscribes first.
@@ -255,7 +257,7 @@ async fn it_records_through_a_proxy_and_tls_goes_end_to_end() {
         let port = exchange(Some(authority.server.clone()), &mut tasks).await;
         let proxies = through("HTTPS_PROXY", &format!("{scheme}://me:hunter2@localhost:{proxy}"));
         let url = url(true, "exchange.test", port);
-        let mut deliveries = start_behind(proxies, url, Some(authority.ca_file.clone()), &mut tasks);
+        let mut deliveries = start_behind(&proxies, url, Some(authority.ca_file.clone()), &mut tasks);
         lives(&mut deliveries).await;
         let expected = format!(
             "CONNECT exchange.test:{port} HTTP/1.1\r\nHost: exchange.test:{port}\r\n\
@@ -271,7 +273,7 @@ async fn without_tls_it_is_a_tunnel_too() {
     let (proxy, mut heads) = proxy(None, None, &mut tasks).await;
     let port = exchange(None, &mut tasks).await;
     let proxies = through("all_proxy", &format!("127.0.0.1:{proxy}"));
-    let mut deliveries = start_behind(proxies, url(false, "exchange.test", port), None, &mut tasks);
+    let mut deliveries = start_behind(&proxies, url(false, "exchange.test", port), None, &mut tasks);
     lives(&mut deliveries).await;
     assert!(heads.recv().await.unwrap().starts_with(&format!("CONNECT exchange.test:{port} ")));
 }
@@ -285,7 +287,7 @@ async fn a_proxy_that_refuses_is_a_stage_and_not_the_exchange() {
         let refusal = format!("HTTP/1.1 {status}\r\nRetry-After: 600\r\nContent-Length: 0\r\n\r\n").leak();
         let (proxy, _heads) = proxy(Some(refusal), None, &mut tasks).await;
         let proxies = through("HTTPS_PROXY", &format!("http://me:hunter2@127.0.0.1:{proxy}"));
-        let network = Network::new(Clock::start(), tls::client_config(None).unwrap(), proxies);
+        let network = Network::new(Clock::start(), tls::client_config(None).unwrap(), &proxies);
         let error = network.dial(&url(), Clock::start().now() + PATIENCE).await.unwrap_err();
         assert_eq!((error.stage, error.answer.as_ref()), (Stage::Proxy, None), "{error}");
         let is_told = error.cause.contains(&status[..3]) && error.cause.contains(&format!("127.0.0.1:{proxy}"));
@@ -296,7 +298,7 @@ async fn a_proxy_that_refuses_is_a_stage_and_not_the_exchange() {
         ("http://no-such-host.invalid:1", "the host no-such-host.invalid cannot be found"),
         ("socks5://127.0.0.1:1", "only proxies of the kinds"),
     ] {
-        let mut deliveries = start_behind(through("HTTPS_PROXY", address), url(), None, &mut tasks);
+        let mut deliveries = start_behind(&through("HTTPS_PROXY", address), url(), None, &mut tasks);
         let (stage, told) = lost(&mut deliveries).await;
         assert!(stage == Stage::Proxy && told.contains(cause) && told.contains("HTTPS_PROXY"), "{stage} {told}");
     }
@@ -307,7 +309,7 @@ async fn this_machine_is_dialed_without_the_proxy() {
     let mut tasks = JoinSet::new();
     let port = exchange(None, &mut tasks).await;
     let proxies = through("ALL_PROXY", "http://127.0.0.1:1");
-    lives(&mut start_behind(proxies, url(false, "localhost", port), None, &mut tasks)).await;
+    lives(&mut start_behind(&proxies, url(false, "localhost", port), None, &mut tasks)).await;
 }
 
 /// Answers every GET with an empty list, until it is told to close.
@@ -342,7 +344,7 @@ async fn rest_takes_the_way_of_the_websocket() {
         let url = Url::http(&format!("{scheme}://exchange.test:{port}/v1")).unwrap();
         let proxies = through("ALL_PROXY", &format!("http://me:hunter2@127.0.0.1:{proxy}"));
         let (clock, config) = (Clock::start(), tls::client_config(Some(&authority.ca_file)).unwrap());
-        let http = Http::new(&url, Network::new(clock, config, proxies), clock);
+        let http = Http::new(&url, Network::new(clock, config, &proxies), clock);
         for _ in 0..2 {
             let (answer, _) = http.clone().send(Request::new("market/all"), None).await.unwrap();
             assert_eq!((answer.status, &*answer.body), (200, &b"[]"[..]));
@@ -358,7 +360,7 @@ async fn rest_tells_the_refusal_of_a_proxy() {
     let (proxy, _heads) = proxy(Some("HTTP/1.1 403 Not for you\r\n\r\n"), None, &mut tasks).await;
     let proxies = through("HTTPS_PROXY", &format!("http://127.0.0.1:{proxy}"));
     let clock = Clock::start();
-    let network = Network::new(clock, tls::client_config(None).unwrap(), proxies);
+    let network = Network::new(clock, tls::client_config(None).unwrap(), &proxies);
     let http = Http::new(&Url::http("https://exchange.test/v1").unwrap(), network, clock);
     let cause = http.send(Request::new("market/all"), None).await.unwrap_err();
     let expected = format!(

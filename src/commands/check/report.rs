@@ -3,11 +3,13 @@
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
 use crate::commands::record::OTHER_DESCRIPTORS;
-use crate::config::proxy::{Proxies, Proxy};
-use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting, Url};
+use crate::config::proxy::{Proxy, ProxyConfig};
+use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting};
 use crate::desired;
+use crate::net::proxy::Proxies;
 use crate::rest;
 use crate::upbit::feed::Feed;
+use crate::upbit::url::Url;
 use figment::value::Value;
 use serde::Serialize;
 
@@ -128,8 +130,8 @@ impl Report {
 }
 
 impl Way {
-    fn to(url: &Url, proxies: &Proxies) -> Self {
-        match proxies.on_the_way_to(url) {
+    fn to(url: &Url, proxies: &ProxyConfig) -> Self {
+        match Proxies::new(proxies).between(url) {
             Ok(proxy) => Self { proxy: proxy.map(Proxy::to_string), problem: None },
             Err(unusable) => Self { proxy: None, problem: Some(unusable.to_string()) },
         }

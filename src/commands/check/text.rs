@@ -3,7 +3,8 @@
 use super::estimate::SEALED_SHARE;
 use super::machine::Machine;
 use super::report::{Report, Way, connections};
-use crate::config::{Config, Loaded, Setting, format_duration, format_size};
+use crate::config::{Config, Loaded, Setting};
+use crate::quantity::{format_duration, format_size};
 use figment::value::{Dict, Value};
 use std::io::{self, Write};
 

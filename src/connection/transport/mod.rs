@@ -15,11 +15,11 @@ mod wire;
 
 use super::session::{Inbound, Outgoing};
 use crate::clock::{Clock, Instant};
-use crate::config::Url;
 use crate::net::DialError;
 use crate::printable;
 use crate::tape::words::Stage;
 use crate::upbit::auth::Secret;
+use crate::upbit::url::Url;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use std::future::poll_fn;
@@ -103,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             Ok((socket, _)) => socket,
             Err(Error::Http(response)) => return Err(refused::dial_error(*response, back, terms, clock).await),
             Err(error) => {
-                let cause = format!("no WebSocket with {}: {}", terms.url.host, describe(&error));
+                let cause = format!("no WebSocket with {}: {}", terms.url.host(), describe(&error));
                 return Err(DialError::new(Stage::Upgrade, cause));
             }
         };
@@ -223,10 +223,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
 fn request(url: &Url, authorization: Option<&Secret>) -> Result<Request, DialError> {
     let failed = |cause: String| DialError::new(Stage::Upgrade, cause);
     let mut request = url
-        .text
         .as_str()
         .into_client_request()
-        .map_err(|error| failed(format!("`{}` cannot be asked for: {}", url.text, describe(&error))))?;
+        .map_err(|error| failed(format!("`{url}` cannot be asked for: {}", describe(&error))))?;
     if let Some(authorization) = authorization {
         let mut value = HeaderValue::from_str(authorization.expose())
             .map_err(|_| failed("the access key holds characters that cannot be sent".to_owned()))?;

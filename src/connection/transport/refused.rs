@@ -43,7 +43,7 @@ where
     let shown = if terms.authorization.is_none() { said_by(&answer) } else { String::new() };
     DialError {
         stage: Stage::Upgrade,
-        cause: format!("{} answered the upgrade with HTTP {status}{shown}", terms.url.host),
+        cause: format!("{} answered the upgrade with HTTP {status}{shown}", terms.url.host()),
         answer: Some(Box::new(answer)),
     }
 }

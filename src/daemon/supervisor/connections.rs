@@ -3,7 +3,8 @@
 use crate::clock::{Clock, Instant, Stamp};
 use crate::connection::Notice;
 use crate::desired::{Listed, Wanted};
-use crate::ops::status::{self, Link};
+use crate::ops::status::Link;
+use crate::quantity::rounded_duration;
 use crate::tape::event::Event;
 use crate::tape::manifest::Origins;
 use crate::tape::words::{Refused, Stage};
@@ -143,7 +144,7 @@ impl Connection {
                 Event::Live { connection, attempt }
             }
             Notice::Lost { stage, cause, attempt, retry_at } => {
-                let retry_in = retry_at.map(|retry_at| status::duration(retry_at.saturating_duration_since(at)));
+                let retry_in = retry_at.map(|retry_at| rounded_duration(retry_at.saturating_duration_since(at)));
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
                 log_loss(shown, (stage, attempt), &cause, retry_in);
                 Event::Lost { connection, stage: stage.into(), cause, attempt, last: self.last }
@@ -195,7 +196,7 @@ impl Connection {
                 return None;
             }
             Notice::Paused { from, to, cause } => {
-                let length = status::duration(to.since(from));
+                let length = rounded_duration(to.since(from));
                 tracing::warn!(connection = shown, length, cause = cause.as_str(), "nothing was read for a while");
                 let [from, to] = [from, to].map(|end| clock.stamp_of(end));
                 Event::Paused { connection, from, to, cause: Some(cause.into()) }

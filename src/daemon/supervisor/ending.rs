@@ -12,7 +12,7 @@
 use super::Supervisor;
 use super::connections::Connection;
 use crate::clock::{self, Instant, Stamp};
-use crate::ops::status;
+use crate::quantity::rounded_size;
 use crate::recording::journal::JournalCommand;
 use crate::recording::report::ThreadReport;
 use crate::recording::threads::Threads;
@@ -50,7 +50,7 @@ pub enum Failure {
     #[error("a connection ended unexpectedly: {0}")]
     Crashed(String),
     /// The disk did not take the last lines in time.
-    #[error("within {} s the disk did not take the last {} of messages ({cause}); the next start puts the gap on record", ENDED.as_secs(), status::size(*bytes))]
+    #[error("within {} s the disk did not take the last {} of messages ({cause}); the next start puts the gap on record", ENDED.as_secs(), rounded_size(*bytes))]
     Unwritten {
         /// Bytes of messages that are in no file.
         bytes: u64,

@@ -37,7 +37,8 @@ use crate::connection::{Delivery, Notice, What};
 use crate::daemon::gaps::GapTracker;
 use crate::desired::{Listed, Wanted};
 use crate::history::healing::Desk;
-use crate::ops::status::{self, Status};
+use crate::ops::status::Status;
+use crate::quantity::rounded_duration;
 use crate::recording::journal::{EventObject, JournalCommand, Routed};
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
@@ -331,7 +332,7 @@ impl Supervisor {
             let connection = self.connections.get(&gap.connection);
             let all = connection.map(Connection::streams).unwrap_or_default();
             let stamp = self.stamper.raise(self.clock.stamp());
-            let (connection, length) = (gap.connection, status::duration(gap.length()));
+            let (connection, length) = (gap.connection, rounded_duration(gap.length()));
             tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
             self.shown.last_gap = Some(gap.clone());
             self.event_at(stamp, &Event::gap(gap, stamp, all));

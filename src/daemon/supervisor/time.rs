@@ -12,7 +12,7 @@ use super::reports::{UNSURE, rotated};
 use super::{OUTBOX, Supervisor};
 use crate::clock::step::StepWatch;
 use crate::clock::{Instant, Moment, Stamp, Stamper};
-use crate::ops::status;
+use crate::quantity::rounded_duration;
 use crate::recording::journal::{ClockStep, JournalCommand};
 use crate::tape::event::Event;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ impl Supervisor {
         if length >= SUSPENDED {
             self.clock = self.clock.resumed(suspended);
             self.steps = StepWatch::default();
-            tracing::warn!(length = status::duration(length), "the machine was suspended: stamps go on behind it");
+            tracing::warn!(length = rounded_duration(length), "the machine was suspended: stamps go on behind it");
             self.tell_healer_of_resume();
         }
     }

@@ -283,19 +283,19 @@ impl Work {
 mod tests {
     use super::*;
     use crate::clock::Clock;
-    use crate::config::Url;
-    use crate::config::proxy::Proxies;
+    use crate::config::proxy::ProxyConfig;
     use crate::files::disk::Disk;
     use crate::net::{network::Network, tls};
     use crate::rest::client::budget::{Budget, Priority};
     use crate::rest::client::http::Http;
     use crate::rest::quotation::DAY;
+    use crate::upbit::url::Url;
 
     #[test]
     fn what_is_forgotten_before_its_turn_is_one_piece_that_nobody_asks_for() {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::start();
-        let network = Network::new(clock, tls::client_config(None).unwrap(), Proxies::default());
+        let network = Network::new(clock, tls::client_config(None).unwrap(), &ProxyConfig::default());
         let http = Http::new(&Url::http("http://127.0.0.1:1/v1").unwrap(), network, clock);
         let budget = Budget::new(Disk::open(directory.path()).unwrap(), 8, Priority::History);
         let mut client = Client::new(http, clock, budget, 1);

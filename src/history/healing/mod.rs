@@ -105,9 +105,9 @@ pub fn is_wanted(config: &Config) -> bool {
     if config.rest.heal_max == 0 || !config.public.enabled {
         return false;
     }
-    let is_same = Agreement::of(&recorded.host, &asked.host) == Agreement::Same;
+    let is_same = Agreement::of(recorded.host(), asked.host()) == Agreement::Same;
     if !is_same {
-        let (recorded, asked) = (&recorded.host, &asked.host);
+        let (recorded, asked) = (recorded.host(), asked.host());
         tracing::warn!(recorded, asked, "gaps are not healed: public.url and rest.url are not of one venue");
     }
     is_same

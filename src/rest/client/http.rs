@@ -8,12 +8,12 @@
 
 use super::request::Request;
 use crate::clock::{self, Clock};
-use crate::config::Url;
 use crate::net::network::{Network, NetworkStream};
 use crate::net::{Dial, DialError};
 use crate::printable;
 use crate::upbit::auth::Secret;
 use crate::upbit::limits::Answer;
+use crate::upbit::url::Url;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
@@ -64,7 +64,7 @@ impl Http {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(Dialer { network, url: Arc::new(url.clone()), clock });
-        Self { client, clock, base: url.text.trim_end_matches('/').into() }
+        Self { client, clock, base: url.as_str().trim_end_matches('/').into() }
     }
 
     /// Sends a request and reads its answer; where there is none, why not. The second part is `Remaining-Req`.

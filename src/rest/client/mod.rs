@@ -18,6 +18,7 @@ pub mod scheduler;
 pub mod verdict;
 
 use crate::clock::{Clock, Instant, sleep_until};
+use crate::quantity::rounded_duration;
 use crate::upbit::auth::{Credentials, SigningError};
 use crate::upbit::limits::Answer;
 use budget::{Budget, BudgetError};
@@ -255,7 +256,7 @@ impl Client {
         let status = answer.status;
         match answer.unbelieved() {
             Some(stated) => {
-                let stated = crate::ops::status::duration(stated);
+                let stated = rounded_duration(stated);
                 tracing::error!(status, stated, %until, "the exchange asks to be left alone for longer than is believed");
             }
             None => tracing::warn!(status, %until, "the exchange asks to be left alone for a while"),

@@ -20,7 +20,7 @@ use super::markets::{FILE, Markets};
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
 use crate::desired::Listed;
-use crate::ops::status;
+use crate::quantity::rounded_duration;
 use evidence::ListingEvidence;
 use std::future::Future;
 use std::io;
@@ -180,7 +180,7 @@ pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> R
         }
         if round < ONCE {
             let pause = ONCE_PAUSE * round;
-            let (pairs, again_in) = (listed.pairs.len(), status::duration(pause));
+            let (pairs, again_in) = (listed.pairs.len(), rounded_duration(pause));
             tracing::warn!(pairs, again_in, "the list of pairs is empty or much shorter than known: asking again");
             sleep_until(Some(clock.now() + pause)).await;
         }

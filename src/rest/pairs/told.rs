@@ -4,7 +4,7 @@ use super::evidence::Finding;
 use crate::clock::Instant;
 use crate::config::Config;
 use crate::desired::{Resolution, resolve};
-use crate::ops::status;
+use crate::quantity::rounded_duration;
 use crate::rest::markets::{Markets, Odd};
 use crate::upbit::codes::unlisted;
 use crate::upbit::subscription::Subscription;
@@ -63,7 +63,7 @@ impl Told {
 
     pub(super) fn finding(&self, finding: Finding, now: Instant) {
         match finding {
-            Finding::Waiting { since, known, cause } => self.waiting(status::duration(now - since), known, cause),
+            Finding::Waiting { since, known, cause } => self.waiting(rounded_duration(now - since), known, cause),
             Finding::Odd(Odd { count, shown }) => {
                 tracing::warn!(count, first = ?shown, "entries of the list of pairs name no pair, and are left out");
             }

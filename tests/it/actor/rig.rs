@@ -11,22 +11,23 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::batch::Entry;
+use upbit_recorder::batch::room_needed;
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, sleep_until};
-use upbit_recorder::config::{self, ConnectionConfig, Sources, Url};
-use upbit_recorder::connection::actor::{Actor, Wiring, room_needed};
+use upbit_recorder::config::{self, ConnectionConfig, Sources};
+use upbit_recorder::connection::actor::{Actor, Wiring};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
 use upbit_recorder::connection::{Delivery, Notice, What};
 use upbit_recorder::net::{Dial, DialError, Opened};
 use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
+use upbit_recorder::upbit::url::Url;
 
 pub(crate) const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC"}"#;
 
 /// The defaults, for an exchange that nobody looks up and messages of which a few fill the buffer.
 pub(crate) fn config() -> ConnectionConfig {
-    let url =
-        Url { tls: false, host: "exchange.test".into(), port: 80, text: "ws://exchange.test/websocket/v1".into() };
+    let url = Url::websocket("ws://exchange.test/websocket/v1").unwrap();
     let defaults = config::load(&Sources::default()).unwrap().config.public;
     ConnectionConfig { url, max_message_bytes: 1024 * 1024, ..defaults }
 }
@@ -88,7 +89,7 @@ impl Rig {
         let (inbox_sender, inbox) = mpsc::channel(slots);
         let (servers_sender, servers) = mpsc::channel(1);
         let (requests, requests_receiver) = watch::channel(request.clone());
-        let room = Arc::new(Semaphore::new(8 * room_needed(&config) as usize));
+        let room = Arc::new(Semaphore::new(8 * room_needed(config.max_message_bytes) as usize));
         let (refusals, shutdown) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
         let connects = Arc::new(ConnectBudget::new(config.connects_per_second, clock.now()));
         let suspended = Arc::new(AtomicU64::new(0));

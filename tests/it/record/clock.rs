@@ -81,7 +81,7 @@ fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: Cancell
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let network =
-            |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, config.proxies.clone()));
+            |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, &config.proxies));
         let (mut supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
         threads::spawn(hosts).unwrap();
         let (desk, counter) = healing::connect(clock);

@@ -7,8 +7,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use upbit_recorder::clock::Clock;
-use upbit_recorder::config::Url;
-use upbit_recorder::config::proxy::Proxies;
+use upbit_recorder::config::proxy::ProxyConfig;
 use upbit_recorder::files::disk::Disk;
 use upbit_recorder::net::{network::Network, tls};
 use upbit_recorder::rest::client::budget::{Budget, Priority};
@@ -16,6 +15,7 @@ use upbit_recorder::rest::client::http::Http;
 use upbit_recorder::rest::client::request::Request;
 use upbit_recorder::rest::client::{Client, RestError};
 use upbit_recorder::upbit::auth::{Credentials, JwtAlgorithm, Secret};
+use upbit_recorder::upbit::url::Url;
 
 const KEYS: [&str; 4] = ["--access-key", "visible", "--secret-key", "hidden"];
 
@@ -23,7 +23,7 @@ pub(super) fn client(exchange: &Exchange, directory: &Path, per_second: u32) -> 
     let url = Url::http(&format!("http://127.0.0.1:{}/v1", exchange.port())).unwrap();
     let budget = Budget::new(Disk::open(directory).unwrap(), per_second, Priority::History);
     let clock = Clock::start();
-    let network = Network::new(clock, tls::client_config(None).unwrap(), Proxies::default());
+    let network = Network::new(clock, tls::client_config(None).unwrap(), &ProxyConfig::default());
     Client::new(Http::new(&url, network, clock), clock, budget, 1)
 }
 

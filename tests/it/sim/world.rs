@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
-use upbit_recorder::config::{self, Config, Sources, Url};
+use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::daemon::assembly::{self, Ending, Place};
 use upbit_recorder::daemon::supervisor::{Failure, Supervisor};
 use upbit_recorder::desired::Listed;
@@ -38,6 +38,7 @@ use upbit_recorder::rest::pairs::Follower;
 use upbit_recorder::rest::pairs::evidence::ListingEvidence;
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::Subscription;
+use upbit_recorder::upbit::url::Url;
 
 /// The first instant of every world: 2026-11-22T05:12:04Z.
 const BEGINNING: u64 = 1_795_324_324_000_000;
@@ -426,12 +427,7 @@ fn config() -> Config {
         codes: codes.iter().map(|&code| code.into()).collect(),
         ..Subscription::default()
     };
-    let url = |path: &str| Url {
-        tls: false,
-        host: "exchange.test".into(),
-        port: 80,
-        text: format!("ws://exchange.test/websocket/v1{path}"),
-    };
+    let url = |path: &str| Url::websocket(&format!("ws://exchange.test/websocket/v1{path}")).unwrap();
     config.public.url = url("");
     config.public.max_message_bytes = 64 * 1024;
     config.public.subscribe =

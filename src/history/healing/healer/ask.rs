@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::history::healing::Said;
 use crate::history::healing::plan::{End, SETTLE, Task, Written};
 use crate::history::healing::walk::{CONFIRM, Missing, Step};
-use crate::ops::status;
+use crate::quantity::rounded_duration;
 use crate::rest::client::budget::Priority;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
@@ -87,7 +87,7 @@ impl Healer {
             self.failures += 1;
         }
         let until = until.unwrap_or_else(|| now.after(pause));
-        let pause = status::duration(until.since(now));
+        let pause = rounded_duration(until.since(now));
         tracing::info!(cause, pause, "healing waits: the exchange cannot be asked for what was missed");
         self.plan.hold(until);
         self.plan.put_back(task, now);

@@ -23,10 +23,10 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use upbit_recorder::clock::{Clock, Instant, Moment};
-use upbit_recorder::config::Url;
 use upbit_recorder::net::{Dial, DialError, Opened};
 use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::upbit::url::Url;
 use wire::Wire;
 
 /// Bytes that the network holds between the two.
@@ -151,7 +151,7 @@ impl Dial for Pipe {
     type Stream = ClientEnd;
 
     async fn dial(&self, url: &Url, _: Instant) -> Result<Opened<ClientEnd>, DialError> {
-        let id = if url.text.ends_with("private") { Feed::Private } else { Feed::Public };
+        let id = if url.as_str().ends_with("private") { Feed::Private } else { Feed::Public };
         let script = match self.draw(id) {
             Ok(script) => script,
             Err(Some(error)) => return Err(error),

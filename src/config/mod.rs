@@ -11,6 +11,7 @@
 mod credentials;
 mod faults;
 mod files;
+mod filter;
 mod layers;
 mod model;
 pub mod proxy;
@@ -23,6 +24,7 @@ pub use faults::{Fault, Faults, Origin, nearest};
 pub use layers::{DEFAULTS, Sources};
 pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
 pub use reader::Setting;
+pub use subscribe::{Refusal, refusals};
 
 use layers::Layers;
 use reader::Reader;

@@ -3,6 +3,7 @@
 
 use super::credentials::{self, KeyPlaces};
 use super::files;
+use super::filter::check_filter;
 use super::layers::Sources;
 use super::model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
 use super::proxy::ProxyConfig;
@@ -111,7 +112,7 @@ fn read_http(reader: &mut Reader<'_>) -> HttpConfig {
 
 fn read_log(reader: &mut Reader<'_>) -> LogConfig {
     LogConfig {
-        level: reader.text("log.level", |text| crate::logging::check_filter(text).map(|()| text.to_owned())),
+        level: reader.text("log.level", |text| check_filter(text).map(|()| text.to_owned())),
         format: reader.text("log.format", |text| match text {
             "auto" => Ok(LogFormat::Auto),
             "text" => Ok(LogFormat::Text),

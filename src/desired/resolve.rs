@@ -6,12 +6,10 @@
 //!        + a list        ──▶ the pairs that match; unmatched where none does: one may be listed later
 //! ```
 
-use super::{merge, options};
 use crate::clock::Instant;
-use crate::config::ConnectionConfig;
 use crate::upbit::codes::{is_pattern, select};
 use crate::upbit::listing::stream_name;
-use crate::upbit::subscription::{Format, Request, Subscription};
+use crate::upbit::subscription::Subscription;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -22,30 +20,6 @@ pub struct Listed {
     pub codes: Option<Arc<[String]>>,
     /// When this process last knew the list to be complete without what came since; `None`: never.
     pub complete_at: Option<Instant>,
-}
-
-/// What the configuration wants of a connection, whatever its patterns stand for at the moment.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    subscribe: Vec<Subscription>,
-    format: Format,
-}
-
-impl Wanted {
-    /// The part of a connection's configuration that says what to subscribe.
-    pub fn of(connection: &ConnectionConfig) -> Self {
-        Self { subscribe: connection.subscribe.clone(), format: connection.format }
-    }
-
-    /// The request for what is known of it; nothing is subscribed in it while all of it waits.
-    pub fn request(&self, listed: &Listed) -> Request {
-        merge(&resolve(&self.subscribe, listed.codes.as_deref()).subscriptions, self.format)
-    }
-
-    /// The streams that wait for a list, each pattern in the place of a code: `KRW-*_trade`.
-    pub fn unresolved(&self, listed: &Listed) -> Vec<String> {
-        resolve(&self.subscribe, listed.codes.as_deref()).unresolved
-    }
 }
 
 /// What entries stand for.
@@ -66,7 +40,7 @@ pub struct Resolution {
 /// Resolves entries by the `listed` codes; `None`: there is no list yet.
 pub fn resolve(subscriptions: &[Subscription], listed: Option<&[String]>) -> Resolution {
     let mut resolution = Resolution::default();
-    let options: Vec<Subscription> = subscriptions.iter().map(options).collect();
+    let options: Vec<Subscription> = subscriptions.iter().map(Subscription::without_codes).collect();
     let mut first: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for (index, entry) in subscriptions.iter().enumerate() {
         note_patterns(&mut resolution, entry, listed);
@@ -102,7 +76,7 @@ fn note_patterns(resolution: &mut Resolution, entry: &Subscription, listed: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::desired::refusals;
+    use crate::config::refusals;
     use crate::upbit::feed::Feed;
     use proptest::prelude::*;
 

@@ -5,16 +5,13 @@
 
 mod console;
 
-use crate::config::{LogConfig, LogFormat, nearest};
+use crate::config::{LogConfig, LogFormat};
 use crate::printable;
 use console::Console;
 use std::io::{self, IsTerminal, Write};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
-
-/// The levels, in the order in which they say more.
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Logging as it stands; writes out what waits when it is dropped, for at most a second.
 #[derive(Debug)]
@@ -55,24 +52,6 @@ pub fn init(config: &LogConfig) -> io::Result<Logging> {
     // Fails only where one is set already, which then does its work.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(Logging { screen: Screen { console: is_terminal.then(|| console.clone()) }, console })
-}
-
-/// Checks a filter as it stands in the configuration: levels, alone or behind a module and `=`.
-///
-/// # Errors
-///
-/// A sentence about what is wrong. A lone word that is no level is refused, although the filter's own grammar takes it
-/// for a module: it is most likely a misspelt level.
-pub fn check_filter(filter: &str) -> Result<(), String> {
-    for directive in filter.split(',') {
-        let level = directive.to_ascii_lowercase();
-        if !directive.contains(['=', '[', ']']) && !LEVELS.contains(&level.as_str()) {
-            let guess = nearest(&level, LEVELS).map(|level| format!("; did you mean `{level}`?"));
-            let levels = LEVELS.join(", ");
-            return Err(format!("`{directive}` is no level ({levels}){}", guess.unwrap_or_default()));
-        }
-    }
-    EnvFilter::try_new(filter).map(drop).map_err(|error| format!("`{filter}` is no filter: {error}"))
 }
 
 /// The status line: what the program is doing right now, drawn over itself. Shown on a terminal only.
@@ -180,16 +159,6 @@ mod tests {
                 assert_eq!((&object["cause"], &object["path"]), (&hostile.into(), &hostile.into()));
             }
         }
-    }
-
-    #[test]
-    fn filters_are_levels_alone_or_by_module() {
-        for good in ["info", "WARN", "off,upbit_recorder::connection=trace", "warn,hyper=off"] {
-            assert_eq!(check_filter(good), Ok(()), "{good}");
-        }
-        assert!(check_filter("inof").unwrap_err().contains("did you mean `info`?"));
-        assert!(check_filter("").unwrap_err().contains("is no level"));
-        assert!(check_filter("info,a=loud").unwrap_err().contains("is no filter"));
     }
 
     #[test]

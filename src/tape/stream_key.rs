@@ -7,7 +7,7 @@
 //! What comes from the wire is hostile until it has passed [`WireName::parse`]: nothing else makes a key of it, so no
 //! frame can name a file outside its directory, or one of the recorder's own.
 
-use crate::desired::{PRIVATE_TYPES, PUBLIC_TYPES};
+use crate::upbit::types::{PRIVATE_TYPES, PUBLIC_TYPES};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;

@@ -14,5 +14,6 @@ pub mod message;
 pub mod refusal;
 pub mod subscription;
 pub mod ticker;
+pub mod types;
 pub mod url;
 pub mod venue;

@@ -105,6 +105,16 @@ impl Subscription {
         }
     }
 
+    /// The entry with the options that are sent unless it has them: a body that an announcement came without cannot be
+    /// asked for later.
+    pub fn completed(&self) -> Self {
+        let mut completed = self.clone();
+        if completed.kind == "announcement" {
+            completed.options.entry("include_body").or_insert(true.into());
+        }
+        completed
+    }
+
     fn wire(&self) -> WireEntry<'_> {
         WireEntry::Subscription {
             kind: &self.kind,

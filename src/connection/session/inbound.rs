@@ -12,9 +12,9 @@ use super::{Session, State};
 use crate::batch::Batch;
 use crate::clock::Instant;
 use crate::connection::Notice;
-use crate::desired::PRIVATE_TYPES;
 use crate::tape::words::SubscribeReason;
 use crate::upbit::refusal::{Objection, Refusal, Words};
+use crate::upbit::types::PRIVATE_TYPES;
 use std::collections::BTreeSet;
 
 impl Session {

@@ -1,11 +1,17 @@
-//! Reads the entries of `[[public.subscribe]]` and `[[private.subscribe]]`: their shape. What an entry may ask for is
-//! [`desired`](crate::desired)'s business.
+//! Reads the entries of `[[public.subscribe]]` and `[[private.subscribe]]`: their shape here, what they ask for in
+//! `checks`.
+
+mod candles;
+mod checks;
+mod codes;
+
+pub use checks::{Refusal, refusals};
 
 use super::faults::nearest;
 use super::reader::{Reader, expected};
-use crate::desired;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Subscription;
+use crate::upbit::types::COUNTS;
 use figment::value::{Dict, Value};
 use serde_json::{Map, Number, Value as Json};
 use std::collections::BTreeSet;
@@ -30,7 +36,7 @@ pub(super) fn read(reader: &mut Reader<'_>, connection: Feed, enabled: bool) -> 
             reader.refuse(&entry_key(&list, index, &key), problem);
         }
     }
-    for refusal in desired::refusals(connection, &subscriptions) {
+    for refusal in refusals(connection, &subscriptions) {
         let key = match refusal.entry {
             // A connection that is off needs no list.
             None if enabled => list.clone(),
@@ -162,7 +168,7 @@ fn read_codes(value: &Value) -> Result<Vec<String>, String> {
 
 fn read_count(value: &Value) -> Result<u8, String> {
     let count: Option<u8> = value.deserialize().ok();
-    count.filter(|count| desired::COUNTS.contains(count)).ok_or_else(|| expected("1, 5, 15 or 30", value))
+    count.filter(|count| COUNTS.contains(count)).ok_or_else(|| expected("1, 5, 15 or 30", value))
 }
 
 fn read_level(value: &Value) -> Result<Number, String> {
@@ -177,7 +183,7 @@ fn read_flag(value: &Value) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Sources, load};
+    use crate::config::{Sources, load};
 
     fn faults(list: &str) -> Vec<String> {
         let assignments = vec![format!("public.subscribe={list}")];

@@ -1,6 +1,6 @@
 //! Periods of candles that the exchange does not stream, or not by the name that they were asked for. Pure.
 
-use super::PUBLIC_TYPES;
+use crate::upbit::types::PUBLIC_TYPES;
 
 /// The way out for a period of candles that is not streamed, or not by this name.
 pub(super) fn way_out(kind: &str) -> Option<String> {

@@ -1,46 +1,19 @@
-//! From the entries of the configuration to the request that a connection should have standing, and why an entry
-//! cannot be part of one.
+//! What an entry of a list can ask for, as far as its text shows. Pure.
 //!
-//! Pure. The exchange acknowledges nothing and answers a code that it does not know, or a level that a pair does not
-//! have, with silence: what can be known to be wrong beforehand is refused here. Patterns are refused as far as their
-//! text shows it: what they stand for is known later, and changes while the recorder runs (`resolve`).
+//! The exchange acknowledges nothing and answers an unknown code, or a level that a pair does not have, with silence:
+//! what is certain to be wrong is refused before it is sent. What patterns stand for is known at run time alone.
 
-mod candles;
-mod resolve;
-
-pub use resolve::{Listed, Resolution, Wanted, resolve};
-
-use crate::config::{ConnectionConfig, nearest};
+use super::{candles, codes};
+use crate::config::faults::nearest;
 use crate::upbit::codes::{Meaning, is_pattern};
 use crate::upbit::feed::Feed;
-use crate::upbit::subscription::{Format, Request, Subscription};
+use crate::upbit::subscription::Subscription;
+use crate::upbit::types::{PRIVATE_TYPES, PUBLIC_TYPES};
 use std::collections::BTreeMap;
-
-/// The pairs of an order book that can be asked for; any other number silently gives 30.
-pub const COUNTS: [u8; 4] = [1, 5, 15, 30];
 
 /// The most entries of a list. There are 12 types, and few sets of options that make sense for one; entries are compared
 /// with each other, which grows with the square.
-pub const MOST_ENTRIES: usize = 1_000;
-
-/// The types of the market data connection.
-pub const PUBLIC_TYPES: [&str; 12] = [
-    "trade",
-    "orderbook",
-    "ticker",
-    "candle.1s",
-    "candle.1m",
-    "candle.3m",
-    "candle.5m",
-    "candle.10m",
-    "candle.15m",
-    "candle.30m",
-    "candle.60m",
-    "candle.240m",
-];
-
-/// The types of the account connection.
-pub const PRIVATE_TYPES: [&str; 3] = ["myOrder", "myAsset", "announcement"];
+const MAX_ENTRIES: usize = 1_000;
 
 /// Why something cannot be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,37 +26,6 @@ pub struct Refusal {
     pub problem: String,
 }
 
-/// The request for everything that is configured: entries with the same type and options become one, and a code stands
-/// in it once.
-pub fn request(connection: &ConnectionConfig) -> Request {
-    merge(&connection.subscribe, connection.format)
-}
-
-fn merge(wanted: &[Subscription], format: Format) -> Request {
-    let mut subscriptions: Vec<Subscription> = Vec::new();
-    for wanted in wanted {
-        let wanted = completed(wanted);
-        let same = |known: &&mut Subscription| options(known) == options(&wanted);
-        match subscriptions.iter_mut().find(same) {
-            // No codes mean all of them.
-            Some(known) if known.codes.is_empty() || wanted.codes.is_empty() => known.codes.clear(),
-            Some(known) => known.codes.extend_from_slice(&wanted.codes),
-            None => subscriptions.push(wanted),
-        }
-    }
-    for subscription in &mut subscriptions {
-        let mut seen = std::collections::BTreeSet::new();
-        subscription.codes.retain(|code| seen.insert(code.clone()));
-    }
-    Request { subscriptions, format }
-}
-
-/// How many streams a request asks for. A type that was asked for without codes counts as one: how many codes it will
-/// bring is not known beforehand.
-pub fn streams(request: &Request) -> usize {
-    request.subscriptions.iter().map(|subscription| subscription.codes.len().max(1)).sum()
-}
-
 /// Everything that cannot be asked for on this connection.
 pub fn refusals(connection: Feed, subscriptions: &[Subscription]) -> Vec<Refusal> {
     let mut refused = Refused::default();
@@ -91,14 +33,14 @@ pub fn refusals(connection: Feed, subscriptions: &[Subscription]) -> Vec<Refusal
         let problem = "nothing is subscribed: add an entry, or disable the connection";
         refused.0.push(Refusal { entry: None, key: "", problem: problem.to_owned() });
     }
-    if subscriptions.len() > MOST_ENTRIES {
+    if subscriptions.len() > MAX_ENTRIES {
         let problem = format!(
-            "has {} entries, and more than {MOST_ENTRIES} are not read: put codes with the same options into one",
+            "has {} entries, and more than {MAX_ENTRIES} are not read: put codes with the same options into one",
             subscriptions.len()
         );
         refused.0.push(Refusal { entry: None, key: "", problem });
     }
-    let subscriptions = &subscriptions[..subscriptions.len().min(MOST_ENTRIES)];
+    let subscriptions = &subscriptions[..subscriptions.len().min(MAX_ENTRIES)];
     for (index, subscription) in subscriptions.iter().enumerate() {
         if check_type(&mut refused, index, connection, subscription) {
             check_presence_of_codes(&mut refused, index, subscription);
@@ -117,20 +59,6 @@ impl Refused {
     fn add(&mut self, entry: usize, key: &'static str, problem: impl Into<String>) {
         self.0.push(Refusal { entry: Some(entry), key, problem: problem.into() });
     }
-}
-
-/// The entry with what is asked for unless it says otherwise: an announcement without its body cannot be completed later.
-fn completed(subscription: &Subscription) -> Subscription {
-    let mut completed = subscription.clone();
-    if completed.kind == "announcement" {
-        completed.options.entry("include_body").or_insert(true.into());
-    }
-    completed
-}
-
-/// Everything but the codes.
-fn options(subscription: &Subscription) -> Subscription {
-    subscription.without_codes()
 }
 
 /// Whether the type is one of this connection.
@@ -177,45 +105,10 @@ fn check_codes(refused: &mut Refused, index: usize, subscription: &Subscription)
         refused.add(index, "codes", "leaves something out of nothing: say what of, such as codes = [\"KRW-*\", …]");
     }
     for code in codes {
-        if let Some(problem) = code_problem(code) {
+        if let Some(problem) = codes::problem(code) {
             refused.add(index, "codes", format!("`{code}` {problem}"));
         }
     }
-}
-
-/// What keeps a code from being one; the exchange would not say, it answers with silence.
-fn code_problem(code: &str) -> Option<String> {
-    let is_part =
-        |part: &str| !part.is_empty() && part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let meant = code.strip_prefix('!').unwrap_or(code);
-    if meant.contains(['*', '?']) {
-        return pattern_problem(meant);
-    }
-    if meant != code {
-        return code_problem(meant);
-    }
-    if let Some((code, count)) = code.rsplit_once('.').filter(|(_, count)| count.parse::<u8>().is_ok()) {
-        return Some(format!("has the count in it: write codes = [\"{code}\"] and count = {count}"));
-    }
-    match code.split_once('-') {
-        Some((quote, base)) if is_part(quote) && is_part(base) => {
-            let upper = code.to_ascii_uppercase();
-            (upper != code)
-                .then(|| format!("is not upper case, and the exchange answers that with silence: write `{upper}`"))
-        }
-        _ => Some("is no market code: write currency and asset, such as KRW-BTC".into()),
-    }
-}
-
-/// What keeps a pattern from matching any code.
-fn pattern_problem(pattern: &str) -> Option<String> {
-    let upper = pattern.to_ascii_uppercase();
-    if upper != pattern {
-        return Some(format!("is not upper case and matches no code: write `{upper}`"));
-    }
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"*?-".contains(&byte);
-    (pattern.len() > 65 || !pattern.bytes().all(fits))
-        .then(|| "is no pattern: write currency and asset with * for any characters, such as KRW-*".into())
 }
 
 fn check_options(refused: &mut Refused, index: usize, subscription: &Subscription) {
@@ -247,7 +140,7 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
 /// request they belong to. A pattern that means a code which another entry names is such a case whatever is listed; where
 /// two patterns meet, the list decides, and the first entry has the code.
 fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
-    let options: Vec<Subscription> = subscriptions.iter().map(|entry| options(&completed(entry))).collect();
+    let options: Vec<Subscription> = subscriptions.iter().map(|entry| entry.completed().without_codes()).collect();
     let differ = |earlier: usize, index: usize| options[earlier] != options[index];
     let problem = |other: usize| {
         format!("has other options in entry {other}, and the frames could not be told apart: ask for it once")
@@ -332,27 +225,9 @@ mod tests {
         named.codes.extend((0..20_000).map(|number| format!("!KRW-X{number:06}")));
         named.codes.push("BTC-*".into());
         assert_eq!(refusals(Feed::Public, &[named]), []);
-        let entries = vec![entry("trade", &["KRW-BTC"]); MOST_ENTRIES + 1];
+        let entries = vec![entry("trade", &["KRW-BTC"]); MAX_ENTRIES + 1];
         let (entry, _, problem) = only(Feed::Public, &entries);
         assert!(entry.is_none() && problem.contains("1001 entries"), "{problem}");
-    }
-
-    #[test]
-    fn codes_that_would_be_met_with_silence_are_refused() {
-        for (code, problem) in [
-            ("krw-btc", "write `KRW-BTC`"),
-            ("krw-*", "write `KRW-*`"),
-            ("KRW-[AB]*", "is no pattern"),
-            ("KRW-BTC.15", "count = 15"),
-            ("BTC", "is no market code"),
-            ("KRW-", "is no market code"),
-            ("KRW-BTC-X", "is no market code"),
-            ("", "is no market code"),
-            ("KRW-../../x", "is no market code"),
-        ] {
-            let (key, text) = refused(entry("trade", &[code]));
-            assert!(key == "codes" && text.contains(problem) && text.contains(code), "{text}");
-        }
     }
 
     #[test]
@@ -403,27 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn bodies_of_announcements_are_asked_for_unless_it_is_said_otherwise() {
-        let mut config = crate::config::load(&Default::default()).unwrap().config.private;
-        let mut wire = |options: &[(&str, bool)]| {
-            let options = options.iter().map(|&(key, value)| (key.to_owned(), value.into())).collect();
-            config.subscribe = vec![Subscription { options, ..entry("announcement", &[]) }];
-            request(&config).subscriptions.iter().map(Subscription::to_json).collect::<Vec<_>>()
-        };
-        assert_eq!(wire(&[]), [r#"{"type":"announcement","include_body":true}"#]);
-        assert_eq!(wire(&[("include_body", false)]), [r#"{"type":"announcement","include_body":false}"#]);
-        assert_eq!(wire(&[("x", false)]), [r#"{"type":"announcement","include_body":true,"x":false}"#]);
-        config.subscribe = vec![entry("myOrder", &[])];
-        assert_eq!(request(&config).subscriptions, [entry("myOrder", &[])]);
-    }
-
-    #[test]
-    fn entries_with_other_options_stay_apart_or_are_refused_where_they_overlap() {
-        let mut config = crate::config::load(&Default::default()).unwrap().config.public;
-        let (a, b) = (with_option("x", "1", entry("trade", &["KRW-BTC"])), entry("trade", &["KRW-ETH"]));
-        config.subscribe = vec![a.clone(), b.clone(), with_option("x", "1", entry("trade", &["KRW-XRP"]))];
-        let both = Subscription { codes: ["KRW-BTC", "KRW-XRP"].map(str::to_owned).to_vec(), ..a.clone() };
-        assert_eq!(request(&config).subscriptions, [both, b]);
+    fn entries_with_other_options_may_not_overlap() {
+        let a = with_option("x", "1", entry("trade", &["KRW-BTC"]));
         let (index, key, problem) = only(Feed::Public, &[a.clone(), entry("trade", &["KRW-BTC"])]);
         assert!((index, key) == (Some(1), "codes") && problem.contains("in entry 0"), "{problem}");
         for pair in [
@@ -438,29 +294,5 @@ mod tests {
             ..entry("announcement", &[])
         };
         assert_eq!(refusals(Feed::Private, &[entry("announcement", &[]), said]), []);
-    }
-
-    #[test]
-    fn everything_and_one_code_is_everything() {
-        let mut config = crate::config::load(&Default::default()).unwrap().config.private;
-        let (all, one) = (entry("myOrder", &[]), entry("myOrder", &["KRW-BTC"]));
-        for entries in [[all.clone(), one.clone()], [one, all.clone()]] {
-            config.subscribe = entries.to_vec();
-            assert_eq!(request(&config).subscriptions, std::slice::from_ref(&all));
-        }
-    }
-
-    #[test]
-    fn entries_with_the_same_options_become_one() {
-        let mut config = crate::config::load(&Default::default()).unwrap().config.public;
-        let books = Subscription { count: Some(5), ..entry("orderbook", &["KRW-BTC"]) };
-        config.subscribe = vec![
-            entry("trade", &["KRW-BTC", "KRW-ETH", "KRW-BTC"]),
-            books.clone(),
-            entry("trade", &["KRW-ETH", "KRW-XRP"]),
-        ];
-        let request = request(&config);
-        assert_eq!(request.subscriptions, [entry("trade", &["KRW-BTC", "KRW-ETH", "KRW-XRP"]), books]);
-        assert_eq!(streams(&request), 4);
     }
 }

@@ -1,4 +1,4 @@
-//! What one read of the socket brought: the unit that crosses a queue.
+//! The frames of one read of the socket: the unit that crosses a queue.
 //!
 //! ```text
 //! bytes  {"type":"trade","code":"KRW-BTC",…}{"type":"ticker",…}trade KRW-BTC ticker …
@@ -6,8 +6,8 @@
 //! records[i] = received, spans of the object and of its names
 //! ```
 //!
-//! One buffer for all, no allocation per frame. A batch holds its room in the queue's byte budget and gives it back
-//! when it is dropped, which is after its lines were handed to the journal's buffers.
+//! One buffer for all, no allocation per frame. A batch holds a permit of the connection's byte budget until it is
+//! dropped, which is after its lines were copied to the journal's buffers.
 
 use crate::clock::Instant;
 use crate::upbit::message::{self, Part};
@@ -20,20 +20,20 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Large enough that the cost of a queue slot vanishes, small enough that it passes in well under a millisecond.
 pub const BATCH_BYTES: usize = 256 * 1024;
 
-/// What is noted for each part when it is on its way to the disk: its stamp and its stream.
+/// Memory for each part in the queue to the disk: its stamp and its stream.
 const NOTED_BYTES: usize = 16;
 
-/// What a part takes beside its bytes.
+/// Memory for each part beside its bytes.
 const RECORD_BYTES: usize = size_of::<Record>() + NOTED_BYTES;
 
-/// What a batch takes beside what is in it: itself, its place in two queues, and what the allocator keeps of its buffers.
+/// Memory for a batch beside its contents: itself, its slot in two queues, and the allocator's share of its buffers.
 const BATCH_OVERHEAD: usize = 512;
 
-/// How many times its size a message may take beside its place in the batch: the buffer that it is received into, and the
-/// one of twice the size that this is copied to when it grows.
+/// How many times its size a message may take beside its copy in the batch: the buffer that it is received into, and
+/// the one of twice the size that this is copied to when it grows.
 const RECEIVING: usize = 3;
 
-/// The room, in bytes, that is reserved before a read: a batch, one message on top of it, and what receiving that takes.
+/// The room, in bytes, that is reserved before a read: a batch, one message on top of it, and its receive buffers.
 pub fn room_needed(max_message_bytes: usize) -> u32 {
     let message = max_message_bytes.saturating_mul(1 + RECEIVING);
     u32::try_from(BATCH_BYTES.saturating_add(message)).unwrap_or(u32::MAX)
@@ -88,8 +88,8 @@ pub enum Entry<'a> {
     },
 }
 
-/// Where the data of subscribed streams lie in a batch: which of its entries are the first and the last, counted from 0.
-/// What lies between them may be anything.
+/// Where the data of subscribed streams lie in a batch: which of its entries are the first and the last, counted from
+/// 0. What lies between them may be anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataSpan {
     /// The first of them.
@@ -98,7 +98,7 @@ pub struct DataSpan {
     pub last: usize,
 }
 
-/// What a frame meant to the session that received it.
+/// The kinds of control objects in a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// It held a refusal.
@@ -115,8 +115,8 @@ impl Batch {
         message::parse(frame, &mut |part| self.push_part(&part, received));
     }
 
-    /// Takes a frame in from `from` on, 0 or what was returned for the batch before, until the batch is full. Returns
-    /// where the next batch goes on, `None` where the frame is at its end.
+    /// Takes a frame in from the offset `from` (0, or returned for the batch before) until the batch is full. Returns
+    /// the offset at which the next batch continues, `None` where the frame is at its end.
     pub fn fill(&mut self, frame: &[u8], from: usize, received: Instant) -> Option<usize> {
         message::parse_from(frame, from, &mut |part| {
             self.push_part(&part, received);
@@ -124,17 +124,17 @@ impl Batch {
         })
     }
 
-    /// What all frames together meant to the session.
+    /// The kinds of control objects of all frames together.
     pub fn seen(&self) -> Seen {
         self.seen
     }
 
-    /// Where the data of subscribed streams lie, as the session has found it; `None`: there are none, whatever else came.
+    /// Where the data of subscribed streams lie, as marked by the session; `None`: there are none.
     pub fn data(&self) -> Option<DataSpan> {
         self.data
     }
 
-    /// Notes where the data of subscribed streams lie: what proves that the feed lives.
+    /// Marks where the data of subscribed streams lie: they prove the feed's liveness.
     pub fn mark_data(&mut self, data: Option<DataSpan>) {
         self.data = data;
     }
@@ -149,8 +149,8 @@ impl Batch {
         self.bytes.len() + self.records.len() * RECORD_BYTES >= BATCH_BYTES
     }
 
-    /// Bytes of memory: the buffers of the frames, what is noted for each of their parts here and on the way to the disk,
-    /// and the batch itself. A million tiny frames, or a thousand tiny batches, cost more in notes than in bytes.
+    /// Bytes of memory: the buffers of the frames, the records of their parts here and in the queue to the disk, and
+    /// the batch itself. A million tiny frames, or a thousand tiny batches, cost more in records than in bytes.
     pub fn cost(&self) -> usize {
         self.bytes.capacity() + self.records.capacity() * RECORD_BYTES + BATCH_OVERHEAD
     }

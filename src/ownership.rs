@@ -1,14 +1,14 @@
-//! Whose a file is and who we are, for the one error that this explains: missing rights.
+//! The owner of a file and this process's user, to explain errors of missing rights.
 
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The same error, and where rights are missing also whose the thing is that is in the way. The kind stays, the number
-/// of the system does not.
+/// The same error, and where rights are missing also the owner of the file or directory that denies them. The kind is
+/// kept, the `errno` is not.
 pub fn explain(path: &Path, error: io::Error) -> io::Error {
-    match in_the_way(path) {
+    match denying(path) {
         Some((there, found)) if error.kind() == io::ErrorKind::PermissionDenied => {
             let [user, group] = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
             io::Error::new(error.kind(), format!("{error}: {}", describe(&there, &Owner::of(&found), user, group)))
@@ -17,7 +17,7 @@ pub fn explain(path: &Path, error: io::Error) -> io::Error {
     }
 }
 
-/// Who may do what.
+/// Owner and mode of a file.
 struct Owner {
     user: u32,
     group: u32,
@@ -30,9 +30,9 @@ impl Owner {
     }
 }
 
-/// The nearest thing on the path, from its end, that we may look at: a directory that lets us no further hides what is
-/// below it, and where something would be made, its directory decides.
-fn in_the_way(path: &Path) -> Option<(PathBuf, Metadata)> {
+/// The last component of the path that can be inspected: everything below a directory without search permission is
+/// hidden, and a file that is to be created is decided by its directory.
+fn denying(path: &Path) -> Option<(PathBuf, Metadata)> {
     let named = |path: &Path| if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() };
     path.ancestors().map(named).find_map(|path| path.metadata().ok().map(|found| (path, found)))
 }

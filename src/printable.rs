@@ -1,13 +1,13 @@
-//! What may be shown of text that strangers wrote: one line, without what moves a cursor, turns the direction of writing
-//! or cannot be seen, cut where it is long. Pure, and the only place that says what that is.
+//! Untrusted text made safe to show: one line, bounded, without characters that move a cursor, change the direction of
+//! writing or are invisible. Pure; no other file defines which characters are hidden.
 //!
 //! ```text
-//! received or read ──line──▶ cause, name, reason ──▶ event, status        cut, at the place that knows how long it may be
-//!                                     └──▶ log, standard output, standard error: Writer, whatever was forgotten before
+//! received or read ──line──▶ cause, name, reason ──▶ event, status        cut by the caller, which knows the length
+//!                                     └──▶ log, standard output, standard error: Writer, a second barrier
 //! ```
 //!
-//! Such characters are escaped, `\u202e`, and not dropped: two texts that differ do not look alike. The escapes are those
-//! of TOML and JSON, so that what is printed as one of these can be read as one. Data on disk is never changed.
+//! Such characters are escaped, `\u202e`, and not dropped: two texts that differ do not look alike. The escapes are
+//! those of TOML and JSON, so that text printed in either format can be parsed. Data on disk is never changed.
 
 use std::fmt::Write as _;
 use std::io;
@@ -22,7 +22,7 @@ pub const SENTENCE: usize = 400;
 pub fn line(text: &str, most: usize) -> String {
     let mut shown = String::new();
     let mut length = 0;
-    // The byte behind which nothing may stand if there is more to come.
+    // Where to cut if the text turns out too long.
     let mut cut = 0;
     for char in text.chars() {
         let before = shown.len();
@@ -40,7 +40,7 @@ pub fn line(text: &str, most: usize) -> String {
     shown
 }
 
-/// The same of text that is long because it lists many things: nothing is cut.
+/// The same without a bound, for lists of many things.
 pub fn whole(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     text.chars().for_each(|char| push(&mut shown, char, Escapes::Toml));
@@ -72,15 +72,15 @@ fn push(shown: &mut String, char: char, escapes: Escapes) {
     };
 }
 
-/// Escapes all that goes through but line feeds, which are the writer's own. What is given at once must not end within a
-/// character, as nothing does that is formatted.
+/// Escapes everything but line feeds, which are the program's own. One write must not end within a character, which is
+/// true of formatted text.
 #[derive(Debug)]
 pub struct Writer<W> {
     out: W,
     escapes: Escapes,
-    /// Sequences that colour what is written are the writer's own, too.
+    /// The log's colour sequences pass.
     has_colours: bool,
-    /// What is given at once is one line, in which a line feed is the writer's own at the end alone.
+    /// One write is one line: a line feed before its end is escaped.
     is_line: bool,
 }
 
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_ends_a_line() {
+    fn only_the_program_ends_a_line() {
         let by_line = |text| written(text, Writer::by_line);
         assert_eq!(by_line("cause=a\nERROR forged\r\n"), "cause=a\\nERROR forged\\r\n");
         assert_eq!((by_line("plain\n"), by_line("no end")), ("plain\n".to_owned(), "no end".to_owned()));

@@ -1,7 +1,7 @@
 //! `replay`: serves a local exchange.
 
 use crate::clock::Clock;
-use crate::config::{KeyError, KeyPlace, KeyPlaces};
+use crate::config::{KeyError, KeySource, KeySources};
 use crate::exit::Exit;
 use crate::replay::{
     self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, SentLog, Server, ServerError,
@@ -171,11 +171,11 @@ fn keys(args: &Args) -> Result<Option<Keys>, KeyError> {
         return Ok(Some(Keys { access: access.clone(), secret: secret.clone() }));
     }
     let files = args.access_key_file.clone().zip(args.secret_key_file.clone());
-    let places = match files.map(|(access, secret)| (KeyPlace::File(access), KeyPlace::File(secret))) {
+    let places = match files.map(|(access, secret)| (KeySource::File(access), KeySource::File(secret))) {
         Some((access_key, secret_key)) => {
-            Some(KeyPlaces { access_key, secret_key, jwt_algorithm: JwtAlgorithm::default() })
+            Some(KeySources { access_key, secret_key, jwt_algorithm: JwtAlgorithm::default() })
         }
-        None => KeyPlaces::in_environment(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?,
+        None => KeySources::in_environment(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?,
     };
     let Some(credentials) = places.map(|places| places.load()).transpose()? else { return Ok(None) };
     let [access, secret] = [credentials.access_key, credentials.secret_key].map(|key| key.expose().to_owned());

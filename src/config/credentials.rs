@@ -1,5 +1,5 @@
-//! Where the account's two keys are. Only their places are configuration: the keys themselves are read at the moment
-//! they are needed, and never stand in a `Config`.
+//! Where the account's two keys are. Only their sources are configuration: the keys themselves are read when they are
+//! needed, and a `Config` never holds them.
 
 use super::files::{self, Guard};
 use super::layers::Sources;
@@ -9,30 +9,30 @@ use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The places of both keys, and how tokens are signed.
+/// The sources of both keys, and how tokens are signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyPlaces {
+pub struct KeySources {
     /// Where the access key is.
-    pub access_key: KeyPlace,
+    pub access_key: KeySource,
     /// Where the secret key is.
-    pub secret_key: KeyPlace,
+    pub secret_key: KeySource,
     /// How tokens are signed.
     pub jwt_algorithm: JwtAlgorithm,
 }
 
 /// Where one key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyPlace {
+pub enum KeySource {
     /// In a file that holds nothing else but white space around it.
     File(PathBuf),
     /// In an environment variable.
     Variable(&'static str),
 }
 
-impl fmt::Display for KeyPlace {
+impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // Where there is no such file, somebody may have typed the key itself.
+            // The name of a file that does not exist may be the key itself, typed by mistake.
             Self::File(path) if path.symlink_metadata().is_err() => f.write_str("a file that is not there"),
             Self::File(path) => path.display().fmt(f),
             Self::Variable(name) => f.write_str(name),
@@ -40,14 +40,14 @@ impl fmt::Display for KeyPlace {
     }
 }
 
-impl KeyPlaces {
-    /// The variables that hold both keys; `None`: neither is set, as `is_set` says of each.
+impl KeySources {
+    /// The variables that hold both keys; `None`: `is_set` is true of neither.
     ///
     /// # Errors
     ///
     /// One is set without the other.
     pub fn in_environment(is_set: impl Fn(&str) -> bool) -> Result<Option<Self>, KeyError> {
-        let [access_key, secret_key] = [ACCESS.variable, SECRET.variable].map(KeyPlace::Variable);
+        let [access_key, secret_key] = [ACCESS.variable, SECRET.variable].map(KeySource::Variable);
         match [ACCESS.variable, SECRET.variable].map(is_set) {
             [false, false] => Ok(None),
             [true, true] => Ok(Some(Self { access_key, secret_key, jwt_algorithm: JwtAlgorithm::default() })),
@@ -62,17 +62,20 @@ impl KeyPlaces {
     ///
     /// # Errors
     ///
-    /// A key that was there when the configuration was checked is not there any more.
+    /// A key was removed since the configuration was checked.
     pub fn load(&self) -> Result<Credentials, KeyError> {
-        let (access_key, secret_key) = (self.access_key.load()?, self.secret_key.load()?);
-        Ok(Credentials { access_key, secret_key, algorithm: self.jwt_algorithm })
+        Ok(Credentials {
+            access_key: self.access_key.load()?,
+            secret_key: self.secret_key.load()?,
+            algorithm: self.jwt_algorithm,
+        })
     }
 }
 
-impl KeyPlace {
+impl KeySource {
     fn load(&self) -> Result<Secret, KeyError> {
         let text = match self {
-            // Who may read it was asked when the configuration was checked.
+            // Its mode was checked with the configuration.
             Self::File(path) => read_key_file(path, Guard::Owner),
             Self::Variable(name) => std::env::var(name).map_err(|_| "it is not set, or no text".to_owned()),
         };
@@ -84,8 +87,8 @@ impl KeyPlace {
     }
 }
 
-/// What keeps a text from being a key, without a character of it; white space around one is no harm. The exchange would
-/// only say that it does not accept it.
+/// Why a text is no key, without repeating any of it; white space around a key is allowed. The exchange would only
+/// refuse it without a reason.
 fn key_problem(text: &str) -> Option<String> {
     let key = text.trim();
     let quotes = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];
@@ -115,11 +118,11 @@ fn read_key_file(path: &Path, guard: Guard) -> Result<String, String> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read one of the account's keys from {place}: {problem}")]
 pub struct KeyError {
-    place: KeyPlace,
+    place: KeySource,
     problem: String,
 }
 
-/// One of the two keys, by the names it goes under.
+/// One of the two keys, by its name in each source.
 struct Key {
     setting: &'static str,
     variable: &'static str,
@@ -129,8 +132,8 @@ struct Key {
 const ACCESS: Key = Key { setting: "private.access_key_file", variable: "UPBIT_ACCESS_KEY", credential: "access_key" };
 const SECRET: Key = Key { setting: "private.secret_key_file", variable: "UPBIT_SECRET_KEY", credential: "secret_key" };
 
-/// Reads the keys' part of `[private]`. Nothing is looked for while that connection is off.
-pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) -> Option<KeyPlaces> {
+/// Reads the keys' part of `[private]`. No source is read while that connection is off.
+pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) -> Option<KeySources> {
     let access = read_path(reader, &ACCESS);
     let secret = read_path(reader, &SECRET);
     let jwt_algorithm = reader.text("private.jwt_algorithm", |text| match text {
@@ -144,7 +147,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) ->
     let access = find(reader, sources, &ACCESS, access);
     let secret = find(reader, sources, &SECRET, secret);
     match (access, secret) {
-        (Ok(access_key), Ok(secret_key)) => Some(KeyPlaces { access_key, secret_key, jwt_algorithm }),
+        (Ok(access_key), Ok(secret_key)) => Some(KeySources { access_key, secret_key, jwt_algorithm }),
         (Err(Missing(access)), Err(Missing(secret))) => {
             let way_out = "set one of these for each key, or disable the connection";
             reader.refuse_openly("private.enabled", format!("there are no keys: {access}; {secret}; {way_out}"));
@@ -155,7 +158,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) ->
     }
 }
 
-/// The file of one key. What is no name of a file that is there is never shown, since it may be the key itself.
+/// The file of one key. A text that names no existing file is concealed, since it may be the key itself.
 fn read_path(reader: &mut Reader<'_>, key: &Key) -> Option<PathBuf> {
     let path = reader.leaf(key.setting, |value| match value.as_str() {
         Some("") => Ok(None),
@@ -170,22 +173,22 @@ fn read_path(reader: &mut Reader<'_>, key: &Key) -> Option<PathBuf> {
     path
 }
 
-/// The places that were looked at without finding a key.
+/// The sources that hold no key.
 struct Missing(String);
 
-/// The first place that has the key; a file that is named but no good is a fault at once.
-fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<PathBuf>) -> Result<KeyPlace, Missing> {
+/// The first source that has the key; a file that is configured and unusable is a fault.
+fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<PathBuf>) -> Result<KeySource, Missing> {
     if let Some(path) = file {
         if let Err(problem) = check_file(&path) {
             reader.refuse(key.setting, problem);
         }
-        return Ok(KeyPlace::File(path));
+        return Ok(KeySource::File(path));
     }
     if let Some(value) = sources.variable(key.variable).filter(|value| !value.trim().is_empty()) {
         if let Some(problem) = key_problem(value) {
             reader.refuse_openly(key.setting, format!("it is empty, and {} {problem}", key.variable));
         }
-        return Ok(KeyPlace::Variable(key.variable));
+        return Ok(KeySource::Variable(key.variable));
     }
     let Some(directory) = sources.variable("CREDENTIALS_DIRECTORY") else {
         return Err(Missing(format!(
@@ -193,7 +196,7 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
             key.setting, key.variable
         )));
     };
-    // systemd guards this directory itself, by means that a file's mode does not show.
+    // systemd protects this directory by other means than a file's mode.
     let path = Path::new(directory).join(key.credential);
     let text = read_key_file(&path, Guard::Owner);
     let holds_a_key = !matches!(&text, Ok(text) if text.trim().is_empty()) && path.exists();
@@ -201,7 +204,7 @@ fn find(reader: &mut Reader<'_>, sources: &Sources, key: &Key, file: Option<Path
         reader.refuse_openly(key.setting, format!("it is empty, {} is not set, and {problem}", key.variable));
     }
     let places = format!("{} is empty, {} is not set, {} holds no key", key.setting, key.variable, path.display());
-    if holds_a_key { Ok(KeyPlace::File(path)) } else { Err(Missing(places)) }
+    if holds_a_key { Ok(KeySource::File(path)) } else { Err(Missing(places)) }
 }
 
 fn check_file(path: &Path) -> Result<(), String> {
@@ -219,7 +222,7 @@ fn unusable(path: &Path, text: Result<String, String>) -> Option<String> {
     }
 }
 
-fn lone(reader: &mut Reader<'_>, key: &Key, places: &str, other: &KeyPlace) -> Option<KeyPlaces> {
+fn lone(reader: &mut Reader<'_>, key: &Key, places: &str, other: &KeySource) -> Option<KeySources> {
     let problem = format!("one key without the other, which is in {other}: {places}");
     reader.refuse_together([key.setting, "private.enabled"], problem);
     None
@@ -243,7 +246,7 @@ mod tests {
     fn keys_are_found_in_the_environment() {
         let config = load_with(&[("UPBIT_ACCESS_KEY", "a"), ("UPBIT_SECRET_KEY", "b")], &[]).unwrap();
         let credentials = config.credentials.clone().unwrap();
-        assert_eq!(credentials.secret_key, KeyPlace::Variable("UPBIT_SECRET_KEY"));
+        assert_eq!(credentials.secret_key, KeySource::Variable("UPBIT_SECRET_KEY"));
         assert_eq!(credentials.jwt_algorithm, JwtAlgorithm::Hs512);
     }
 
@@ -255,7 +258,7 @@ mod tests {
             std::fs::write(directory.path().join(name), "k\n").unwrap();
         }
         let credentials = load_with(&[("CREDENTIALS_DIRECTORY", path)], &[]).unwrap().credentials.unwrap();
-        assert_eq!(credentials.access_key, KeyPlace::File(directory.path().join("access_key")));
+        assert_eq!(credentials.access_key, KeySource::File(directory.path().join("access_key")));
         assert_eq!(credentials.load().unwrap().secret_key.expose(), "k");
         std::fs::write(directory.path().join("secret_key"), "\n").unwrap();
         assert!(credentials.load().unwrap_err().to_string().ends_with("secret_key: it is empty"));
@@ -283,22 +286,22 @@ mod tests {
         let sources = Sources { assignments: vec![typed("access")], ..Sources::default() };
         let settings = load(&sources).unwrap().settings;
         assert!(settings.iter().any(|setting| setting.key == ACCESS.setting && setting.origin.is_secret()));
-        let place = KeyPlace::File("AKIAhunter2".into());
+        let place = KeySource::File("AKIAhunter2".into());
         assert!(!place.load().unwrap_err().to_string().contains("hunter2"));
     }
 
     #[test]
     fn both_keys_are_in_the_environment_or_neither() {
-        let found = |set: &'static [&str]| KeyPlaces::in_environment(|name| set.contains(&name));
+        let found = |set: &'static [&str]| KeySources::in_environment(|name| set.contains(&name));
         assert_eq!(found(&[]), Ok(None));
         let both = found(&["UPBIT_ACCESS_KEY", "UPBIT_SECRET_KEY"]).unwrap().unwrap();
-        assert_eq!(both.secret_key, KeyPlace::Variable("UPBIT_SECRET_KEY"));
+        assert_eq!(both.secret_key, KeySource::Variable("UPBIT_SECRET_KEY"));
         let lone = found(&["UPBIT_ACCESS_KEY"]).unwrap_err().to_string();
         assert!(lone.contains("UPBIT_SECRET_KEY: it is not set"), "{lone}");
     }
 
     #[test]
-    fn no_key_is_one_fault_that_names_every_place() {
+    fn no_key_is_one_fault_that_names_every_source() {
         let faults = load_with(&[], &[]).unwrap_err();
         let text = faults.to_string();
         assert_eq!(faults.0.len(), 1, "{text}");
@@ -347,7 +350,7 @@ mod tests {
                 assert_eq!(faults.0.len(), 1, "{shown}");
                 assert!(shown.contains(problem) && shown.contains(place) && !shown.contains("hunter2"), "{shown}");
             }
-            let error = KeyPlace::File(file.clone()).load().unwrap_err().to_string();
+            let error = KeySource::File(file.clone()).load().unwrap_err().to_string();
             assert!(error.contains(problem) && error.contains(path) && !error.contains("hunter2"), "{error}");
         }
         // Saved by an editor that writes two bytes a character.
@@ -356,7 +359,7 @@ mod tests {
         let shown = load_with(&[("UPBIT_SECRET_KEY", "k")], &named).unwrap_err().to_string();
         assert!(shown.contains("no plain text"), "{shown}");
         std::fs::write(&file, "\n hunter2 \r\n").unwrap();
-        assert_eq!(KeyPlace::File(file).load().unwrap().expose(), "hunter2");
+        assert_eq!(KeySource::File(file).load().unwrap().expose(), "hunter2");
     }
 
     #[test]

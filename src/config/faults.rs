@@ -1,29 +1,29 @@
-//! What is wrong with a configuration: each fault with the place it was written at, its key, and the way out.
+//! The faults of a configuration, each with its origin, its key, and a hint.
 
 use crate::printable;
 use figment::{Metadata, Source};
 use std::fmt;
 
-/// Where a value was written: a file, an environment variable, `--set`, or `default`.
+/// The layer that a value is from: a file, an environment variable, `--set`, or `default`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     name: String,
     secret: bool,
 }
 
-/// Characters of a fault: the longest of ours, which names every key of a table, takes a third.
+/// Characters of a fault: the longest one, which names every key of a table, takes a third.
 const LONGEST: usize = 2_000;
 
 /// How figment's metadata remembers that a layer is secret.
 const SECRET: &str = "secret";
 
 impl Origin {
-    /// A place whose values may be shown.
+    /// An origin whose values may be shown.
     pub fn open(name: impl Into<String>) -> Self {
         Self { name: name.into(), secret: false }
     }
 
-    /// A place whose values must never be shown.
+    /// An origin whose values must never be shown.
     pub fn secret(name: impl Into<String>) -> Self {
         Self { name: name.into(), secret: true }
     }
@@ -58,28 +58,28 @@ impl fmt::Display for Origin {
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Where it was written.
+    /// The layer that it is in.
     pub origin: Origin,
-    /// The key, such as `public.subscribe[0].codes`; empty where a whole file is meant.
+    /// The key, such as `public.subscribe[0].codes`; empty where it is about a whole file.
     pub key: String,
-    /// What is wrong and the way out.
+    /// The mistake, and how to correct it.
     pub problem: String,
 }
 
 impl Fault {
-    /// A fault of a value. What is wrong may quote the value, and a secret one is not repeated.
+    /// A fault of a value. A problem may quote the value, and is left out where that is secret.
     pub(super) fn new(origin: Origin, key: &str, problem: impl Into<String>) -> Self {
         if !origin.is_secret() {
             return Self { origin, key: key.to_owned(), problem: problem.into() };
         }
-        // Behind the number of an entry stands a name of the user's, which may be anything.
+        // The part behind the index of an entry is the user's text, which may be the secret.
         let known = key.find(']').map_or(key, |end| &key[..=end]);
         let problem = "the value cannot be used; what is wrong is not shown, as it is secret".to_owned();
         Self { origin, key: known.to_owned(), problem }
     }
 
-    /// A fault of a key that does not exist in the table `path`. In a secret place a name can be the secret itself, so
-    /// the table is all that is told; `problem` names keys of ours alone.
+    /// A fault of a key that does not exist in the table `path`. In a secret file the name can be the secret itself, so
+    /// that the fault names the table alone; `problem` names known keys alone.
     pub(super) fn unknown(origin: Origin, path: &str, name: &str, problem: String) -> Self {
         match (origin.is_secret(), path) {
             (true, _) => {

@@ -1,7 +1,7 @@
 //! Files that the configuration is read from, or names: regular ones, of a size that they can have.
 //!
-//! Links are followed, since that is how systemd, Docker and Kubernetes hand out what is secret; what they lead to is looked
-//! at. A pipe or a device in such a place would have the start wait for ever, or read without end.
+//! Links are followed, since systemd, Docker and Kubernetes hand out secrets as links; the checks are of their target.
+//! A pipe would block the start for ever, and a device could be read without end.
 
 use crate::ownership;
 use rustix::fs::{self, CWD, FileType, Mode, OFlags};
@@ -18,21 +18,21 @@ pub(super) const MOST_SECRET: u64 = 16 << 10;
 /// The most of a file of certificates: the authorities of a whole system have a tenth of it.
 const MOST_CERTIFICATES: u64 = 4 << 20;
 
-/// Who may do what with a file.
+/// The ownership and mode that a file must have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// Anything: it holds nothing that is secret.
+    /// Any: it holds no secret.
     None,
-    /// It belongs to us or to root. Who else may read it is seen to by other means than its mode, as systemd does.
+    /// Owned by this process's user or by root, whatever the mode: systemd protects its credentials by other means.
     Owner,
-    /// It belongs to us or to root, and nobody else may do anything with it.
+    /// Owned by this process's user or by root, and no access for group and others.
     OwnerAlone,
 }
 
 /// All of a file, as text.
 ///
 /// # Errors
-/// It is not there (`Ok(None)` is for that), or what is wrong with it.
+/// Why it cannot be used, as a sentence. A file that does not exist is `Ok(None)`.
 pub(super) fn read(path: &Path, most: u64, guard: Guard) -> Result<Option<String>, String> {
     let Some(file) = open(path, guard)? else { return Ok(None) };
     let mut text = String::new();
@@ -46,22 +46,22 @@ pub(super) fn read(path: &Path, most: u64, guard: Guard) -> Result<Option<String
     Ok(Some(text))
 }
 
-/// Whether a file of certificates can be read, as far as that can be told without understanding it.
+/// Checks that a file of certificates can be read, without parsing it.
 ///
 /// # Errors
-/// Why not.
+/// Why it cannot be used, as a sentence.
 pub(super) fn check_certificates(path: &Path) -> Result<(), String> {
     let file = open(path, Guard::None)?.ok_or_else(missing)?;
     let length = file.metadata().map_err(|error| format!("cannot be read: {error}"))?.len();
     if length > MOST_CERTIFICATES { Err(format!("it is longer than {MOST_CERTIFICATES} bytes")) } else { Ok(()) }
 }
 
-/// What is said of a file that is not there and has to be.
+/// The problem of a required file that does not exist.
 pub(super) fn missing() -> String {
     format!("cannot be read: {}", std::io::Error::from_raw_os_error(rustix::io::Errno::NOENT.raw_os_error()))
 }
 
-/// What is asked of a file is asked of the open one, so that it is true of the bytes that are read.
+/// Opens, then checks the open file rather than its path: a check by path could be of another file than is read.
 fn open(path: &Path, guard: Guard) -> Result<Option<File>, String> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let unreadable = |error: rustix::io::Errno| format!("cannot be read: {}", ownership::explain(path, error.into()));

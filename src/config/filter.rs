@@ -3,15 +3,15 @@
 use super::faults::nearest;
 use tracing_subscriber::EnvFilter;
 
-/// The levels, in the order in which they say more.
+/// The levels, by growing verbosity.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Checks that a text is a filter.
 ///
 /// # Errors
 ///
-/// A sentence about what is wrong. A lone word that is no level is refused, although the filter's own grammar takes it
-/// for a module: it is most likely a misspelt level.
+/// A sentence about the mistake. A lone word that is no level is one, although the filter's grammar takes it for a
+/// module: it is most likely a misspelt level.
 pub(super) fn check_filter(filter: &str) -> Result<(), String> {
     for directive in filter.split(',') {
         let level = directive.to_ascii_lowercase();

@@ -1,12 +1,12 @@
-//! The places a configuration is written in, read and laid over each other.
+//! The sources of a configuration, merged by precedence.
 //!
 //! ```text
 //! config/recorder.toml (built in) → FILE → FILE.secret.toml → UPBIT_RECORDER_* → --set
 //!                                     later layers win, key by key; lists are replaced whole
 //! ```
 //!
-//! Nothing is understood here but TOML: what the keys mean is the reader's business. A layer that cannot be read is a
-//! fault and left out, so that the faults of the others are found in the same run.
+//! Keys are interpreted by the reader; here only TOML is parsed. A layer that cannot be read is a fault and left out,
+//! so that the faults of the others are reported by the same run.
 
 use super::faults::{Fault, Origin};
 use super::files::{self, Guard};
@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 /// The shipped file: documentation and defaults in one.
 pub const DEFAULTS: &str = include_str!("../../config/recorder.toml");
 
-/// What every environment variable of ours begins with.
+/// The prefix of every environment variable that sets a key.
 pub(super) const PREFIX: &str = "UPBIT_RECORDER_";
 
-/// Where to read from; the process's own environment is an argument, so that tests can have theirs.
+/// The sources to read. The process's environment is an argument, so that a test can pass its own.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// `--config`.
@@ -54,12 +54,12 @@ pub(super) struct Layers {
     figment: Figment,
     /// The effective tree.
     pub(super) merged: Value,
-    /// The tree of the shipped file alone: it also says which keys there are.
+    /// The tree of the shipped file alone, which also defines the set of keys.
     pub(super) defaults: Value,
 }
 
 impl Layers {
-    /// Reads every source; what cannot be read is added to `faults`.
+    /// Reads every source; a fault is added for each that cannot be read.
     pub(super) fn read(sources: &Sources, faults: &mut Vec<Fault>) -> Self {
         let shipped = Toml::from_str::<Dict>(DEFAULTS).expect("a test reads the shipped file");
         let defaults = Value::from(shipped.clone());
@@ -78,7 +78,7 @@ impl Layers {
         Self { figment, merged: merged.unwrap_or_default().into(), defaults }
     }
 
-    /// Where a value was written.
+    /// The layer that a value is from.
     pub(super) fn origin(&self, value: &Value) -> Origin {
         let metadata = self.figment.get_metadata(value.tag());
         metadata.map_or_else(Origin::shipped, Origin::of)
@@ -131,7 +131,7 @@ fn parse_toml(text: &str, origin: Origin) -> Result<Layer, Fault> {
     let values = Toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let (line, column) = position(text, at);
-        // The parser's message may quote what it could not read.
+        // The parser's message may quote the text.
         let message = if origin.is_secret() { "it is no TOML" } else { error.message() };
         whole(&origin, format!("line {line}, column {column}: {}", message.replace('\n', ", ")))
     })?;
@@ -168,10 +168,10 @@ fn read_assignment(assignment: &str, defaults: &Value) -> Result<Layer, Fault> {
 /// How deep lists and tables in text outside a file may be nested; a subscribe list has three levels.
 const MAX_NESTING: usize = 16;
 
-/// Parts of a key that are taken apart; no key of ours has more, and what is left over is unknown in any case.
+/// Parts that a key is split into; no known key has more, so that the rest is refused as unknown.
 const MAX_KEY_PARTS: usize = 4;
 
-/// What text outside a file means.
+/// The value of a text outside a file.
 ///
 /// Where the key is text it is taken as it stands, so that `log.level=info,hyper=warn` and a directory called `2026`
 /// need no quotes. Anything else is read as TOML, then by figment's more lenient grammar.
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_missing_or_no_toml_is_a_fault_and_the_others_are_read() {
+    fn a_missing_or_malformed_file_is_a_fault() {
         let sources = Sources { file: Some("/no/such/file.toml".into()), ..Sources::default() };
         assert!(read(&sources).1[0].starts_with("/no/such/file.toml: cannot be read: "));
         let origin = Origin::open("x.toml");

@@ -1,12 +1,12 @@
-//! What the user set, checked and in the types that the rest of the program uses.
+//! The configuration: read, checked, and in the types that the rest of the program uses.
 //!
 //! ```text
 //!  layers ──one tree──▶ reader ──leaf by leaf──▶ sections, subscribe, credentials ──▶ Config
-//!     └───────────────────┴── everything that is wrong, together ──▶ Faults (exit code 78)
+//!     └───────────────────┴── every fault, together ──▶ Faults (exit code 78)
 //! ```
 //!
-//! The shipped `config/recorder.toml` is built in: it is the defaults and says which keys there are. Parsing happens
-//! here once; nothing behind this room meets a raw value.
+//! The shipped `config/recorder.toml` is built in: it has the defaults and defines the set of keys. Values are parsed
+//! here once; no other room sees a raw one.
 
 mod credentials;
 mod faults;
@@ -19,7 +19,7 @@ mod reader;
 mod sections;
 mod subscribe;
 
-pub use credentials::{KeyError, KeyPlace, KeyPlaces};
+pub use credentials::{KeyError, KeySource, KeySources};
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use layers::{DEFAULTS, Sources};
 pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
@@ -33,7 +33,7 @@ use reader::Reader;
 ///
 /// # Errors
 ///
-/// Everything that is wrong in any layer, at once.
+/// Every fault of every layer, together.
 pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     let mut faults = Vec::new();
     let layers = Layers::read(sources, &mut faults);
@@ -42,7 +42,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     Ok(Loaded { config, settings: reader.finish()? })
 }
 
-/// A configuration, and where each part of it comes from.
+/// A configuration, with the origin of each value.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The effective configuration.

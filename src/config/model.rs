@@ -1,6 +1,6 @@
 //! The effective configuration, section by section, checked and typed.
 
-use super::credentials::KeyPlaces;
+use super::credentials::KeySources;
 use super::proxy::ProxyConfig;
 use crate::upbit::subscription::{Format, Subscription};
 use crate::upbit::url::Url;
@@ -11,14 +11,14 @@ use std::time::Duration;
 /// The effective configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where everything is written; relative paths count from the working directory.
+    /// The root of all files; relative paths count from the working directory.
     pub data_dir: PathBuf,
     /// The market data connection.
     pub public: ConnectionConfig,
     /// The account connection.
     pub private: ConnectionConfig,
-    /// Where the account's keys are; there where the account connection is enabled.
-    pub credentials: Option<KeyPlaces>,
+    /// Where the account's keys are; `Some` where the account connection is enabled.
+    pub credentials: Option<KeySources>,
     /// The exchange's REST interface.
     pub rest: RestConfig,
     /// Files, rotation, bounds.
@@ -27,7 +27,7 @@ pub struct Config {
     pub http: HttpConfig,
     /// Logging.
     pub log: LogConfig,
-    /// What the environment says about proxies.
+    /// The proxies that the environment names.
     pub proxies: ProxyConfig,
 }
 

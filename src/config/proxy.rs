@@ -1,5 +1,4 @@
-//! The proxies that the environment names, read once. Which of them is used for an address is decided in
-//! [`net::proxy`](crate::net::proxy).
+//! The proxies that the environment names, read once. `net/proxy` decides which of them is used for an address.
 //!
 //! ```text
 //! wss, https ◀── HTTPS_PROXY, else ALL_PROXY      each also in lower case, which counts second
@@ -12,8 +11,8 @@ use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use std::fmt;
 
-/// What the environment says about proxies. A proxy that cannot be used is no fault of the configuration: it fails the
-/// connections that need it.
+/// The environment's proxies. One that cannot be used is no fault of the configuration: it fails the connections that
+/// need it.
 #[derive(Clone, Debug, Default)]
 pub struct ProxyConfig {
     /// For `wss://` and `https://`.

@@ -1,7 +1,7 @@
-//! Reads the leaves of the merged tree one by one and collects what is wrong with each.
+//! Reads the leaves of the merged tree one by one and collects their faults.
 //!
-//! A leaf that cannot be read leaves its default standing, so that everything after it is still looked at; as any
-//! fault refuses the whole configuration, such a value is never used.
+//! A leaf that cannot be read has its default instead, so that one run reports all faults; since any fault refuses the
+//! whole configuration, that default is never used.
 
 use super::faults::{Fault, Faults, Origin, nearest};
 use super::layers::{Layers, PREFIX};
@@ -23,11 +23,11 @@ pub struct Setting {
     pub key: String,
     /// As written.
     pub value: Value,
-    /// Where it was written.
+    /// The layer that it is from.
     pub origin: Origin,
 }
 
-/// The merged tree, and what was found in it so far.
+/// The merged tree, with the settings and faults found so far.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     layers: &'a Layers,
@@ -67,14 +67,14 @@ impl<'a> Reader<'a> {
         self.refuse(changed.unwrap_or(keys[0]), problem);
     }
 
-    /// Shows the value of a key that was read before to nobody.
+    /// Marks the value of a key that was read before as secret.
     pub(super) fn conceal(&mut self, key: &str) {
         for setting in self.settings.iter_mut().filter(|setting| setting.key == key) {
             setting.origin = Origin::secret(setting.origin.to_string());
         }
     }
 
-    /// Where a key, or the list that an entry's key belongs to, was written.
+    /// The layer of a key, or of the list that an entry's key belongs to.
     fn origin(&self, key: &str) -> Origin {
         let parent = key.split('[').next().unwrap_or(key);
         let value = self.layers.merged.find_ref(parent);
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
         let value = self.layers.merged.find_ref(key).unwrap_or(default);
         self.settings.push(Setting { key: key.to_owned(), value: value.clone(), origin: self.layers.origin(value) });
         parse(value).unwrap_or_else(|problem| {
-            // What is wrong may quote the value, and a secret one must not be repeated.
+            // A problem may quote the value, which may be secret.
             let secret = self.layers.origin(value).is_secret();
             self.refuse(
                 key,
@@ -169,16 +169,16 @@ impl<'a> Reader<'a> {
                 }
                 (Some(_), _) => {}
                 (None, _) => {
-                    let problem = format!("unknown key; {}", self.way_out(&key, name, known, &origin));
+                    let problem = format!("unknown key; {}", self.hint(&key, name, known, &origin));
                     self.faults.push(Fault::unknown(origin, path, name, problem));
                 }
             }
         }
     }
 
-    /// What an unknown key was most likely meant to be: the nearest one beside it, the same name elsewhere, the nearest
-    /// anywhere.
-    fn way_out(&self, key: &str, name: &str, siblings: &Dict, origin: &Origin) -> String {
+    /// The known key that an unknown one is most likely a mistake for: the nearest sibling, else the same name in
+    /// another table, else the nearest of all.
+    fn hint(&self, key: &str, name: &str, siblings: &Dict, origin: &Origin) -> String {
         let mut all = Vec::new();
         leaves("", &self.layers.defaults, &mut all);
         let all = || all.iter().map(String::as_str);
@@ -236,14 +236,14 @@ fn whole_number(value: &Value) -> Option<i128> {
     value.to_i128().or_else(|| i128::try_from(value.to_u128()?).ok())
 }
 
-/// A table has no origin of its own; that of what stands in it is the right one.
+/// A table has no origin of its own, its leaves have.
 fn first_leaf(value: &Value) -> &Value {
     value.as_dict().and_then(|dict| dict.values().next()).map_or(value, first_leaf)
 }
 
 fn bounded_duration(text: &str, bounds: &RangeInclusive<Duration>) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
-    let (low, high) = (format_duration(*bounds.start()), format_duration(*bounds.end()));
+    let [low, high] = [bounds.start(), bounds.end()].map(|bound| format_duration(*bound));
     bounds.contains(&duration).then_some(duration).ok_or_else(|| out_of_bounds(text, &low, &high))
 }
 
@@ -254,7 +254,7 @@ fn bounded_size(value: &Value, bounds: &RangeInclusive<u64>) -> Result<u64, Stri
         (None, None) => return Err(expected("a size such as \"128MiB\"", value)),
     };
     let size = parse_size(&text).map_err(|error| error.to_string())?;
-    let (low, high) = (format_size(*bounds.start()), format_size(*bounds.end()));
+    let [low, high] = [bounds.start(), bounds.end()].map(|bound| format_size(*bound));
     bounds.contains(&size).then_some(size).ok_or_else(|| out_of_bounds(text, &low, &high))
 }
 

@@ -1,7 +1,6 @@
-//! The keys, section by section in the order of the shipped file, with their bounds, and what several of them must
-//! agree on.
+//! The keys, section by section in the order of the shipped file, with their bounds, and the constraints between them.
 
-use super::credentials::{self, KeyPlaces};
+use super::credentials::{self, KeySources};
 use super::files;
 use super::filter::check_filter;
 use super::layers::Sources;
@@ -30,7 +29,7 @@ const fn up_to(longest: Duration) -> RangeInclusive<Duration> {
     Duration::from_millis(10)..=longest
 }
 
-/// Reads everything; `reader` collects what is wrong.
+/// Reads everything; `reader` collects the faults.
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let data_dir = reader.path("data_dir");
     let (public, _) = read_connection(reader, sources, Feed::Public);
@@ -49,14 +48,14 @@ fn read_connection(
     reader: &mut Reader<'_>,
     sources: &Sources,
     connection: Feed,
-) -> (ConnectionConfig, Option<KeyPlaces>) {
+) -> (ConnectionConfig, Option<KeySources>) {
     let key = |name: &str| format!("{connection}.{name}");
     let enabled = reader.flag(&key("enabled"));
     let config = ConnectionConfig {
         enabled,
         url: reader.text(&key("url"), Url::websocket),
         format: reader.text(&key("format"), str::parse::<Format>),
-        // The exchange drops a connection that was idle for 60 s; the ping must be on its way before.
+        // The exchange drops a connection that was idle for 60 s; the ping must have reached it before.
         ping_interval: reader.duration(&key("ping_interval"), up_to(Duration::from_secs(55))),
         pong_timeout: reader.duration(&key("pong_timeout"), up_to(Duration::from_secs(300))),
         connect_timeout: reader.duration(&key("connect_timeout"), up_to(Duration::from_secs(300))),
@@ -122,7 +121,7 @@ fn read_log(reader: &mut Reader<'_>) -> LogConfig {
     }
 }
 
-/// A token in plain text is anybody's on the way, and so are the orders behind it.
+/// A token in plain text can be read by every hop, and so can the account's events.
 fn refuse_plain_text(reader: &mut Reader<'_>, private: &ConnectionConfig) {
     if private.enabled && !private.url.tls() && !private.url.is_loopback() {
         let problem = "ws:// would send the token and bring the account's events in plain text, and it leads to another \
@@ -141,7 +140,7 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     let connections = [(Feed::Public, &config.public), (Feed::Private, &config.private)];
     for (connection, settings) in connections {
         if settings.backoff_min > settings.backoff_max {
-            let (min, max) = (format_duration(settings.backoff_min), format_duration(settings.backoff_max));
+            let [min, max] = [settings.backoff_min, settings.backoff_max].map(format_duration);
             let keys = ["backoff_min", "backoff_max"].map(|name| format!("{connection}.{name}"));
             let problem = format!("backoff_min, {min}, is longer than backoff_max, {max}");
             reader.refuse_together(keys.each_ref().map(String::as_str), problem);
@@ -155,13 +154,13 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     }
 }
 
-/// Reading begins only when there is room for all it can bring; what is left of the buffer beyond that, 1 MiB at least, is
-/// what can actually wait for the disk.
+/// A read reserves room for the most that it can bring; the rest of the buffer, 1 MiB at least, is the backlog that can
+/// wait for the disk.
 fn refuse_small_buffer(reader: &mut Reader<'_>, config: &Config, connection: Feed, settings: &ConnectionConfig) {
     let needed = u64::from(room_needed(settings.max_message_bytes)) + MIB;
     let buffer = config.storage.buffer_bytes as u64;
     if settings.enabled && buffer < needed {
-        let (buffer, needed) = (format_size(buffer), format_size(needed));
+        let [buffer, needed] = [buffer, needed].map(format_size);
         let longest = format!("{connection}.max_message_bytes");
         let problem = format!("a buffer_bytes of {buffer} is too little: {longest} makes at least {needed} necessary");
         reader.refuse_together(["storage.buffer_bytes", &longest], problem);

@@ -8,7 +8,7 @@
 //! recorder. It holds no lock, and starts neither thread nor task: the caller does.
 
 use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
-use crate::config::{Config, ConnectionConfig, KeyError, KeyPlaces};
+use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::session::{ConnectBudget, Settings};
 use crate::daemon::gaps::{self, GapTracker};
@@ -248,7 +248,7 @@ fn ways_out<'a, D: Dial>(
     let mut ways = Vec::new();
     for (id, connection) in enabled(config) {
         let keys = config.credentials.as_ref().filter(|_| id == Feed::Private);
-        ways.push((id, connection, network(connection)?, keys.map(KeyPlaces::load).transpose()?));
+        ways.push((id, connection, network(connection)?, keys.map(KeySources::load).transpose()?));
     }
     Ok(ways)
 }

@@ -2,9 +2,9 @@
 //! Pure.
 //!
 //! ```text
-//! entries ──resolve──▶ codes in the place of patterns ──merge──▶ Request
+//! entries ──resolve──▶ codes instead of patterns ──merge──▶ Request
 //!              ▲
-//!        pairs listed, which changes while the recorder runs
+//!        the pairs listed: they change while the recorder runs
 //! ```
 
 mod request;

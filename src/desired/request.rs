@@ -7,7 +7,7 @@ use crate::config::ConnectionConfig;
 use crate::upbit::subscription::{Format, Request, Subscription};
 use std::collections::BTreeSet;
 
-/// What the configuration wants of a connection, whatever its patterns stand for at the moment.
+/// The subscriptions of a connection as configured, with patterns unresolved.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     subscribe: Vec<Subscription>,
@@ -15,17 +15,17 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The part of a connection's configuration that says what to subscribe.
+    /// The part of a connection's configuration that is about subscriptions.
     pub fn of(connection: &ConnectionConfig) -> Self {
         Self { subscribe: connection.subscribe.clone(), format: connection.format }
     }
 
-    /// The request for what is known of it; nothing is subscribed in it while all of it waits.
+    /// The request for its codes and the matches of its patterns; empty while every entry waits for a list.
     pub fn request(&self, listed: &Listed) -> Request {
         merge(&resolve(&self.subscribe, listed.codes.as_deref()).subscriptions, self.format)
     }
 
-    /// The streams that wait for a list, each pattern in the place of a code: `KRW-*_trade`.
+    /// The streams that wait for a list, each named by its pattern: `KRW-*_trade`.
     pub fn unresolved(&self, listed: &Listed) -> Vec<String> {
         resolve(&self.subscribe, listed.codes.as_deref()).unresolved
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_of_announcements_are_asked_for_unless_it_is_said_otherwise() {
+    fn bodies_of_announcements_are_requested_by_default() {
         let mut config = crate::config::load(&Default::default()).unwrap().config.private;
         let mut wire = |options: &[(&str, bool)]| {
             let options = options.iter().map(|&(key, value)| (key.to_owned(), value.into())).collect();

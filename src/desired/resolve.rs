@@ -1,7 +1,7 @@
 //! From patterns to codes, by the pairs that the exchange is known to list. Pure.
 //!
 //! ```text
-//! KRW-BTC          ──▶ itself, whatever is known
+//! KRW-BTC          ──▶ itself, listed or not
 //! KRW-*  + nothing known ──▶ unresolved: the entry waits, under the name KRW-*_trade
 //!        + a list        ──▶ the pairs that match; unmatched where none does: one may be listed later
 //! ```
@@ -18,22 +18,22 @@ use std::sync::Arc;
 pub struct Listed {
     /// Their codes, in an order that lasts; `None`: nothing is known yet.
     pub codes: Option<Arc<[String]>>,
-    /// When this process last knew the list to be complete without what came since; `None`: never.
+    /// When this process last knew the list to be complete, apart from pairs listed since; `None`: never.
     pub complete_at: Option<Instant>,
 }
 
-/// What entries stand for.
+/// Entries with their patterns resolved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolution {
-    /// The entries with every pattern replaced by what it matches. An entry that means nothing is left out: without codes
-    /// it would mean something else, or be refused.
+    /// The entries with every pattern replaced by its matches. An entry whose patterns match nothing is left out:
+    /// without codes it would be a request for all of them, or refused.
     pub subscriptions: Vec<Subscription>,
     /// Patterns that wait for a list, as the streams they stand for.
     pub unresolved: Vec<String>,
     /// Patterns that match no pair of the list, each once.
     pub unmatched: BTreeSet<String>,
-    /// Codes that an earlier entry has with other options, as the streams they would be: the frames could not be told
-    /// apart, so that the first entry has them.
+    /// Codes that an earlier entry has with other options, as the streams they would be: frames do not name their
+    /// entry, so that the first one keeps them.
     pub contested: BTreeSet<String>,
 }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the exchange lists, what the file alone allows can be asked for.
+        /// Whatever the exchange lists, a configuration that passed the checks gives a request that passes them.
         #[test]
         fn no_list_makes_a_sound_configuration_wrong(
             listed in prop::collection::btree_set("(KRW|BTC|USDT)-[ABC]{1,2}", 0..12),

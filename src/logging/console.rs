@@ -1,4 +1,4 @@
-//! The way to standard error: a bounded queue and a thread that alone may block.
+//! Output to standard error: a bounded queue, and a thread that alone may block.
 //!
 //! ```text
 //! log lines ───────┐
@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Lines that may wait for a slow terminal: at some 250 bytes a line, a megabyte.
 const WAITING_LINES: usize = 4096;
 
-/// How long the last lines may take at the end. A terminal that takes longer than this for what waits is stuck.
+/// The time that the last lines may take at the end. A terminal that needs more for a full queue is stuck.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The near end of the queue.
@@ -41,9 +41,9 @@ enum Entry {
 }
 
 impl Console {
-    /// Starts the thread; `has_status`: `out` is a terminal, and the status line can be drawn below what is written.
+    /// Starts the thread; `has_status`: `out` is a terminal, and the status line can be drawn below the log lines.
     pub(super) fn start(out: impl Write + Send + 'static, has_status: bool) -> io::Result<Self> {
-        // One place more than lines are let in, so that "finish" always has one.
+        // One slot more than lines are admitted, so that "finish" always has one.
         let (queue, entries) = sync_channel(WAITING_LINES + 1);
         let counts = Arc::new(Counts::default());
         let status = has_status.then(status_line);
@@ -67,7 +67,7 @@ impl Console {
     pub(super) fn finish(&self) {
         let (answer, finished) = sync_channel(1);
         if self.queue.try_send(Entry::Finish(answer)).is_ok() {
-            // Where the time is up the lines that wait are given up with the process.
+            // After the timeout the queued lines are lost with the process.
             let _ = finished.recv_timeout(FINISH_TIMEOUT);
         }
     }
@@ -117,7 +117,7 @@ impl<W: Write> Printer<W> {
                     if let Some(status) = &self.status {
                         status.finish_and_clear();
                     }
-                    // Nobody waits any more where this took too long.
+                    // The receiver is gone where this took too long.
                     let _ = answer.try_send(());
                     return;
                 }
@@ -131,7 +131,7 @@ impl<W: Write> Printer<W> {
             Some(status) => status.suspend(|| self.out.write_all(line)),
             None => self.out.write_all(line),
         };
-        // A terminal that was closed takes nothing more, and there is nobody to tell.
+        // A closed terminal takes nothing more; an error could only be reported to it.
         if written.is_err() {
             self.counts.dropped.fetch_add(1, Relaxed);
         }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_is_stuck_costs_lines_and_a_second_at_the_end() {
+    fn a_stuck_terminal_costs_lines_and_a_second_at_the_end() {
         let (mut console, release, _) = slow();
         for _ in 0..WAITING_LINES + 100 {
             console.write_all(b"line\n").unwrap();

@@ -1,7 +1,7 @@
-//! What the program tells about itself: log lines and, on a terminal, one status line below them.
+//! Log lines and, on a terminal, one status line below them.
 //!
-//! Nothing here may hold the recording up. A terminal that was stopped with Ctrl-S, or a pipe that nobody reads, stops
-//! the console's thread and nothing else; this is why the status line takes the same way as the log.
+//! Logging must not block the recording. A terminal stopped with Ctrl-S, or a pipe without a reader, blocks the
+//! console's thread and no other; therefore the status line goes through the same queue as the log.
 
 mod console;
 
@@ -13,7 +13,7 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-/// Logging as it stands; writes out what waits when it is dropped, for at most a second.
+/// The installed logging; when dropped it flushes its queue, for at most a second.
 #[derive(Debug)]
 pub struct Logging {
     /// The status line.
@@ -34,7 +34,7 @@ impl Drop for Logging {
     }
 }
 
-/// Sends everything that is logged from here on to standard error. Called once, by `main`.
+/// Sends all log lines from here on to standard error. Called once, by `main`.
 ///
 /// # Errors
 ///
@@ -49,12 +49,12 @@ pub fn init(config: &LogConfig) -> io::Result<Logging> {
     };
     let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let subscriber = subscriber(&config.level, text, colours, console.clone());
-    // Fails only where one is set already, which then does its work.
+    // Fails only where one is set already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(Logging { screen: Screen { console: is_terminal.then(|| console.clone()) }, console })
 }
 
-/// The status line: what the program is doing right now, drawn over itself. Shown on a terminal only.
+/// The status line, redrawn in place. Shown on a terminal only.
 #[derive(Clone, Debug)]
 pub struct Screen {
     console: Option<Console>,
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_wrote_neither_forges_a_line_nor_moves_the_cursor() {
+    fn untrusted_text_neither_forges_a_line_nor_moves_the_cursor() {
         let hostile = "x\nERROR forged\u{1b}[2J\u{9b}\r\u{202e}y\u{200b}\u{e0041}";
         for (text, colours) in [(true, false), (true, true), (false, false)] {
             let memory = Memory::default();

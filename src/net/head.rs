@@ -1,30 +1,30 @@
-//! The head of an HTTP answer, as far as a client needs it that then goes on with another protocol on the same stream.
+//! The head of an HTTP answer, for a client that then switches to another protocol on the same stream.
 //!
-//! Nothing behind the head may be read with it, because it belongs to that protocol: so it is read byte by byte, which
-//! costs a few hundred calls for each connect.
+//! It is read byte by byte, because the bytes behind it belong to that protocol; that costs a few hundred calls for
+//! each connect.
 
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// The longest head that is read: what servers send takes a twentieth of it.
+/// The longest head that is read: a usual one takes a twentieth of it.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// Interim answers skipped before the real one: a server has one or two things to say while it is busy.
+/// Interim answers skipped before the final one: a busy server sends one or two.
 pub(crate) const MOST_INTERIM: usize = 8;
 
-/// What an answer begins with.
+/// The first line of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StatusLine {
     /// Three digits.
     pub(super) status: u16,
-    /// What the server says about it, as it was received.
+    /// The reason phrase, as received.
     pub(super) reason: String,
 }
 
 /// Reads a head to its end, and those of interim answers before it.
 ///
 /// # Errors
-/// The stream ended or failed, or what came is no head of HTTP/1.
+/// The stream ended or failed, or its bytes are no head of HTTP/1.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<StatusLine> {
     for _ in 0..=MOST_INTERIM {
         let head = read_one(stream).await?;
@@ -36,7 +36,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<St
     Err(io::Error::other("it sends interim answers only"))
 }
 
-/// Whether an answer is followed by another: 101 is not, since it is the last word in HTTP.
+/// Whether an answer is followed by another: 101 is not, since HTTP ends with it.
 pub(crate) fn is_interim(status: u16) -> bool {
     (100..200).contains(&status) && status != 101
 }

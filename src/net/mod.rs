@@ -6,8 +6,8 @@
 //!    └──▶ the same to a proxy, where there is one ──▶ tunnel ───┘
 //! ```
 //!
-//! Each step fails with its own [`Stage`] and a cause that a person understands, all of them before one deadline.
-//! Tests put a duplex pipe with a real server at its end in the network's place.
+//! Each step fails with its own [`Stage`] and a cause for people; all steps share one deadline. Tests implement
+//! [`Dial`] by a duplex pipe with a real server at its end.
 
 mod happy_eyeballs;
 pub(crate) mod head;
@@ -28,10 +28,10 @@ pub trait Dial: Send + Sync + 'static {
     /// What is opened.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// Opens a stream to the host of `url`, over TLS where it says so; must be done by `deadline`.
+    /// Opens a stream to the host of `url`, over TLS for `wss` and `https`, before `deadline`.
     ///
     /// # Errors
-    /// How far it came and what went wrong.
+    /// The stage that failed, and why.
     fn dial(
         &self,
         url: &Url,
@@ -44,7 +44,7 @@ pub trait Dial: Send + Sync + 'static {
 pub struct Opened<S> {
     /// The stream.
     pub stream: S,
-    /// Who is at its other end, for people: address and port.
+    /// The peer, for people: address and port.
     pub address: String,
 }
 
@@ -52,11 +52,11 @@ pub struct Opened<S> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct DialError {
-    /// How far it had come.
+    /// The stage that failed.
     pub stage: Stage,
-    /// What went wrong, for people.
+    /// Why, for people.
     pub cause: String,
-    /// What the exchange answered to the upgrade, where it answered something else than yes.
+    /// The exchange's answer to the upgrade, where it refused it.
     pub answer: Option<Box<Answer>>,
 }
 

@@ -1,5 +1,5 @@
 //! The real network: names resolved anew for each attempt, addresses raced, through a proxy where the environment names
-//! one, TLS where the address says `wss` or `https`.
+//! one, TLS for `wss` and `https`.
 
 use super::proxy::Proxies;
 use super::{Dial, DialError, Opened, happy_eyeballs, tunnel, within};
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Failures named in one cause; the others say the same.
+/// Failures named in one cause; the others are alike.
 const CAUSES_SHOWN: usize = 3;
 
 /// Dials over the machine's network.
@@ -31,7 +31,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Trusts what `tls` trusts (see [`super::tls::client_config`]), and goes through `proxies` where they say so.
+    /// Trusts the authorities of `tls` (see [`super::tls::client_config`]), and uses `proxies` for the hosts they are
+    /// for.
     pub fn new(clock: Clock, tls: Arc<ClientConfig>, proxies: &ProxyConfig) -> Self {
         Self { clock, tls: TlsConnector::from(tls), proxies: Proxies::new(proxies) }
     }
@@ -57,7 +58,7 @@ impl Network {
         Ok((stream, address))
     }
 
-    /// TLS with `host`, whose stream ends, or begins its way through a proxy, at `address`.
+    /// TLS with `host` over a stream to `address`, which is the host's or its proxy's.
     async fn encrypt(
         &self,
         host: &str,
@@ -76,7 +77,7 @@ impl Network {
         Ok(NetworkStream::Tls(Box::new(encrypted)))
     }
 
-    /// A stream to the host of `url` with the proxy between; whatever goes wrong until then is of the proxy's stage.
+    /// A stream to the host of `url` through the proxy; every failure until it is open is of the stage `proxy`.
     async fn tunnel(
         &self,
         proxy: &Proxy,
@@ -144,7 +145,7 @@ fn names(addresses: &[SocketAddr]) -> String {
 pub enum NetworkStream {
     /// In the clear, for a server on this machine.
     Tcp(TcpStream),
-    /// Encrypted, on a stream that may be encrypted itself: up to a proxy.
+    /// Encrypted, over a stream that may be encrypted itself, as far as a proxy.
     Tls(Box<TlsStream<NetworkStream>>),
 }
 

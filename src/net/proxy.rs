@@ -34,7 +34,7 @@ impl Proxies {
     /// The proxy between this machine and the host of `url`; `None`: there is none.
     ///
     /// # Errors
-    /// There is meant to be one, and it cannot be used.
+    /// The environment names one for this host, and it cannot be used.
     pub fn between(&self, url: &Url) -> Result<Option<&Proxy>, UnusableProxy> {
         let proxy = if url.tls() { &self.config.secure } else { &self.config.plain };
         let proxy = proxy.as_ref().filter(|_| !url.is_loopback() && self.matches(url));
@@ -59,8 +59,8 @@ mod tests {
         }))
     }
 
-    /// The way to `url`, as it is shown.
-    fn way(proxies: &Proxies, url: &str) -> String {
+    /// The decision for `url`, as it is shown.
+    fn decision(proxies: &Proxies, url: &str) -> String {
         let url = Url::websocket(url).or_else(|_| Url::http(url)).unwrap();
         match proxies.between(&url) {
             Ok(None) => "straight".to_owned(),
@@ -73,18 +73,18 @@ mod tests {
     fn websocket_and_rest_take_the_same_way() {
         let named = proxies(&[("HTTPS_PROXY", "http://a:1"), ("http_proxy", "b:2"), ("ALL_PROXY", "http://c:3")]);
         for url in ["wss://api.upbit.com/websocket/v1", "https://api.upbit.com/v1"] {
-            assert_eq!(way(&named, url), "http://a:1 (HTTPS_PROXY)");
+            assert_eq!(decision(&named, url), "http://a:1 (HTTPS_PROXY)");
         }
         for url in ["ws://api.upbit.com/websocket/v1", "http://api.upbit.com/v1"] {
-            assert_eq!(way(&named, url), "http://b:2 (http_proxy)");
+            assert_eq!(decision(&named, url), "http://b:2 (http_proxy)");
         }
         let all = proxies(&[("all_proxy", "https://[::1]:3")]);
         for url in ["wss://api.upbit.com/", "https://api.upbit.com/", "ws://api.upbit.com/", "http://api.upbit.com/"] {
-            assert_eq!(way(&all, url), "https://[::1]:3 (all_proxy)");
+            assert_eq!(decision(&all, url), "https://[::1]:3 (all_proxy)");
         }
         let both = proxies(&[("https_proxy", "http://lower"), ("HTTPS_PROXY", "https://upper")]);
-        assert_eq!(way(&both, "https://api.upbit.com/"), "https://upper:443 (HTTPS_PROXY)");
-        assert_eq!(way(&proxies(&[]), "https://api.upbit.com/"), "straight");
+        assert_eq!(decision(&both, "https://api.upbit.com/"), "https://upper:443 (HTTPS_PROXY)");
+        assert_eq!(decision(&proxies(&[]), "https://api.upbit.com/"), "straight");
     }
 
     #[test]
@@ -92,11 +92,11 @@ mod tests {
         let all = proxies(&[("ALL_PROXY", "http://a:1"), ("http_proxy", "http://a:1"), ("HTTPS_PROXY", "socks5://a")]);
         for host in ["127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "localhost", "LocalHost.", "x.localhost"] {
             for scheme in ["ws", "wss", "http", "https"] {
-                assert_eq!(way(&all, &format!("{scheme}://{host}/v1")), "straight");
+                assert_eq!(decision(&all, &format!("{scheme}://{host}/v1")), "straight");
             }
         }
-        assert_eq!(way(&all, "ws://localhost.example/v1"), "http://a:1 (http_proxy)");
-        assert_eq!(way(&all, "ws://127.0.0.1.example/v1"), "http://a:1 (http_proxy)");
+        assert_eq!(decision(&all, "ws://localhost.example/v1"), "http://a:1 (http_proxy)");
+        assert_eq!(decision(&all, "ws://127.0.0.1.example/v1"), "http://a:1 (http_proxy)");
     }
 
     #[test]
@@ -111,7 +111,7 @@ mod tests {
             ("fd00::/8", "ws://[fd00::1]:8080/", true),
             ("*", "https://api.upbit.com/", true),
         ] {
-            assert_eq!(way(&listing(no), url) == "straight", is_straight, "{no} {url}");
+            assert_eq!(decision(&listing(no), url) == "straight", is_straight, "{no} {url}");
         }
     }
 

@@ -1,7 +1,7 @@
-//! The one TLS configuration: which authorities are trusted, and by which cryptography.
+//! The one TLS configuration: the trusted authorities and the crypto provider.
 //!
-//! Built once at the start and shared by everything that speaks TLS. The provider is given explicitly: a process-wide
-//! default panics at first use unless exactly one was chosen, and a library cannot know that.
+//! Built once at the start and shared by every TLS client. The provider is explicit: the process-wide default panics at
+//! first use unless exactly one is compiled in, which a library cannot ensure.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -34,7 +34,7 @@ pub enum TlsSetupError {
 /// Trusts the built-in authorities and those in `ca_file` (PEM), if one is named.
 ///
 /// # Errors
-/// The file cannot be read, or is not what it should be.
+/// The file cannot be read, or holds no certificate.
 pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsSetupError> {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(file) = ca_file {

@@ -1,4 +1,4 @@
-//! A tunnel through a proxy: CONNECT, and what it answers.
+//! A tunnel through a proxy: CONNECT, and its answer.
 
 use super::head;
 use crate::config::proxy::Proxy;
@@ -7,13 +7,13 @@ use crate::upbit::url::Url;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
-/// Characters of the proxy's own words that are shown.
+/// Characters of the proxy's reason phrase that are shown.
 const REASON: usize = 80;
 
 /// Has `proxy`, at the other end of `stream`, connect it to the host of `url`.
 ///
 /// # Errors
-/// Why there is no tunnel, for people: it refused, or did not answer.
+/// Why there is no tunnel, as a sentence: the proxy refused, or did not answer.
 pub(super) async fn open<S>(stream: &mut S, proxy: &Proxy, url: &Url) -> Result<(), String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -55,7 +55,7 @@ mod tests {
         Proxy { url, authorization, variable: "HTTPS_PROXY" }
     }
 
-    /// What comes of an answer, and what the proxy was asked.
+    /// The result of an answer, and the request that the proxy received.
     async fn asked(proxy: &Proxy, url: &str, answer: &str) -> (Result<(), String>, String) {
         let (mut ours, mut theirs) = tokio::io::duplex(64 * 1024);
         theirs.write_all(answer.as_bytes()).await.unwrap();
@@ -81,7 +81,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_is_told_with_its_status_and_cleaned_words() {
-        let (url, no) = ("wss://api.upbit.com/", proxy(None));
+        let url = "wss://api.upbit.com/";
+        let no = proxy(None);
         for (answer, cause) in [
             ("HTTP/1.1 403 Not \u{202e}for\u{1b}[2J you\r\n\r\n", r"403 Not \u202efor\u001b[2J you"),
             ("HTTP/1.1 503\r\n\r\n", "refuses to connect to api.upbit.com:443: 503"),

@@ -1,9 +1,9 @@
-//! Who we are to the exchange: the two keys, and the token made from them for one connect or one request.
+//! Authentication: the two keys, and the token signed with them for one connect or one request.
 //!
-//! Source: docs.upbit.com, "Authentication". A token carries the access key, a nonce and, where a request has a query, the
-//! lower-case hex SHA-512 of that query as it is before it is encoded; the private stream's token has none. A nonce
-//! cannot be used twice, so every attempt has a token of its own. Nothing in here can be printed:
-//! the keys and the token have no `Display`, no `Serialize`, and a `Debug` that shows stars.
+//! Source: docs.upbit.com, "Authentication". A token carries the access key, a nonce and, where a request has a query,
+//! the lower-case hex SHA-512 of that query as it is before it is encoded; the private stream's token has none. A nonce
+//! cannot be used twice, so every attempt has a token of its own. Nothing in here can be printed: the keys and the
+//! token have no `Display`, no `Serialize`, and a `Debug` that shows stars.
 
 use crate::printable;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -42,7 +42,7 @@ impl Secret {
         Self(text.trim().to_owned())
     }
 
-    /// The text itself, for the one place that must send or sign with it.
+    /// The text itself, to send or sign with.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -62,7 +62,7 @@ impl fmt::Debug for Secret {
 /// The two keys of an account.
 #[derive(Clone, Debug)]
 pub struct Credentials {
-    /// Says whose account it is.
+    /// Identifies the account.
     pub access_key: Secret,
     /// Signs; its raw bytes are the key, they are not base64.
     pub secret_key: Secret,
@@ -99,7 +99,7 @@ impl Credentials {
     }
 }
 
-/// A token could not be signed; what the signer says stays unsaid, for it has seen the key.
+/// A token could not be signed; the signer's message is left out, because it may hold the key.
 #[derive(Debug, thiserror::Error)]
 #[error("the token for the exchange cannot be signed with this secret key")]
 pub struct SigningError;

@@ -1,11 +1,11 @@
-//! Which pairs are meant by codes and patterns. Pure.
+//! Codes and patterns resolved to pairs. Pure.
 //!
 //! ```text
 //! ["KRW-*", "!KRW-DOGE", "BTC-ETH"]  +  the pairs that there are  ──▶  KRW-BTC KRW-ETH … BTC-ETH
 //! ```
 //!
-//! `*` stands for any characters, `?` for one, and what a pattern behind `!` matches is left out, wherever it stands in
-//! the list. A plain code means itself, whether the exchange lists it or not.
+//! `*` matches any characters, `?` one, and a pattern behind `!` excludes its matches, wherever it stands in the list.
+//! A plain code is selected whether the exchange lists it or not.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ pub fn is_pattern(code: &str) -> bool {
     code.starts_with('!') || code.contains(['*', '?'])
 }
 
-/// The codes meant by `wanted`, each once: those that patterns match in the order of `listed`, where the pattern stands.
+/// The codes that `wanted` selects, each once; the matches of a pattern are in the order of `listed`.
 pub fn select(wanted: &[String], listed: &[String]) -> Vec<String> {
     let excluded = Set::excluded(wanted);
     let included = wanted.iter().filter(|text| !text.starts_with('!'));
@@ -35,7 +35,7 @@ pub fn select(wanted: &[String], listed: &[String]) -> Vec<String> {
     found.filter(|code| seen.insert(code.as_str()) && !excluded.holds(code)).cloned().collect()
 }
 
-/// What codes and patterns mean, to be asked about many codes: a code that is named in full is found in a set.
+/// Codes and patterns, compiled to be matched with many codes: plain codes are in a set.
 #[derive(Debug)]
 pub struct Meaning {
     included: Set,
@@ -43,13 +43,13 @@ pub struct Meaning {
 }
 
 impl Meaning {
-    /// What `wanted` means.
+    /// Compiles `wanted`.
     pub fn of(wanted: &[String]) -> Self {
         let included = wanted.iter().filter(|text| !text.starts_with('!'));
         Self { included: Set::of(included.map(String::as_str)), excluded: Set::excluded(wanted) }
     }
 
-    /// Whether `code` is one of those that are meant, where it is listed.
+    /// Whether `code` is selected, where it is listed.
     pub fn holds(&self, code: &str) -> bool {
         self.included.holds(code) && !self.excluded.holds(code)
     }
@@ -85,9 +85,9 @@ pub fn unlisted<'a>(wanted: impl Iterator<Item = &'a String>, listed: &[String])
 
 /// Whether a pattern matches all of `text`. Goes back to the last `*` only, which is enough.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut p, mut t) = (0, 0);
-    // Where the last `*` is, and where what follows it was last tried.
+    let [pattern, text] = [pattern, text].map(str::as_bytes);
+    let [mut p, mut t] = [0; 2];
+    // The offset of the last `*`, and the offset in the text where the rest of the pattern was last tried.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_add_exclusions_take_away_and_codes_stand_for_themselves() {
+    fn patterns_add_exclusions_remove_and_codes_are_themselves() {
         let listed = texts(&["KRW-BTC", "BTC-ETH", "KRW-DOGE", "KRW-ETH", "USDT-BTC"]);
         let select = |wanted: &[&str]| select(&texts(wanted), &listed).join(" ");
         assert_eq!(select(&["KRW-*", "!KRW-DOGE", "BTC-ETH"]), "KRW-BTC KRW-ETH BTC-ETH");

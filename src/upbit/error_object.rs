@@ -1,4 +1,4 @@
-//! The exchange's error objects, over the stream and over REST: what they are called, and what that is about.
+//! The exchange's error objects, over the stream and over REST, classified by their names.
 //!
 //! ```text
 //! {"error":{"name":"NO_CODES","message":"…"}}   {"err":{"nm":"NO_CODES"}}   {"error":"NO_CODES"}   {"error":null}
@@ -6,14 +6,14 @@
 //! name ──▶ About: the keys, the nonce, the request, the rate, a trouble of the exchange's own, or unknown
 //! ```
 //!
-//! The name is text on the stream, a number in quotations, and its spelling is not settled: `NO_CODES`, `No codes` and
-//! `noCode` are one name here. Only what is listed is about us; whatever nobody knows is not.
+//! The name is text on the stream, a number in quotations, and its spelling varies: `NO_CODES`, `No codes` and `noCode`
+//! are one name here. Only listed names blame this client; an unknown one does not.
 
 use super::limits;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Error objects longer than this are not read: nothing to explain takes as much.
+/// Error objects longer than this are not read: no explanation takes as much.
 const READ_BYTES: usize = 64 * 1024;
 
 /// A name longer than this is none.
@@ -28,28 +28,28 @@ pub struct ErrorObject {
     pub message: String,
 }
 
-/// What an error is about, by its name.
+/// The subject of an error, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
     /// The keys; `may_have_expired`: that they are a year old would explain it.
     Keys {
-        /// Whether new keys could be the way out.
+        /// Whether new keys could help.
         may_have_expired: bool,
     },
     /// A nonce that was seen before: an accident of one attempt, the next has another.
     Nonce,
-    /// What was asked for.
+    /// The request.
     Request,
-    /// How often it was asked.
+    /// The rate of requests.
     Rate {
-        /// How long to stay away.
+        /// The pause before the next request.
         pause: Duration,
         /// Blocked, not only too fast.
         blocked: bool,
     },
     /// The exchange's own state.
     Exchange,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
 }
 
@@ -58,7 +58,7 @@ pub enum About {
 pub struct Known {
     /// As it is spelt here.
     pub name: &'static str,
-    /// What it means, for people.
+    /// Its meaning, for people.
     pub meaning: &'static str,
     about: KnownAbout,
 }
@@ -96,7 +96,7 @@ const fn known(name: &'static str, about: KnownAbout, meaning: &'static str) -> 
     Known { name, meaning, about }
 }
 
-/// Parts of names, without what separates words, by which a server speaks of itself.
+/// Parts of names, without separators, that blame the server.
 const OWN_TROUBLES: [&str; 7] =
     ["internal", "servererror", "unavailable", "maintenance", "timeout", "gateway", "overload"];
 
@@ -126,7 +126,7 @@ impl ErrorObject {
         KNOWN.iter().find(is_name)
     }
 
-    /// What it is about.
+    /// Its subject.
     pub fn about(&self) -> About {
         let name = spelling(&self.name);
         let blocked = name.contains("teapot") || name == "418";
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_found_between_the_sizes_of_chunks_and_nowhere_else() {
+    fn errors_are_found_between_the_sizes_of_chunks_alone() {
         let chunked = b"1f\r\n{\"error\":{\"name\":\"out_of_scope\"}}\r\n0\r\n\r\n";
         assert_eq!(ErrorObject::find(chunked).unwrap().name, "out_of_scope");
         let deep = format!(r#"{{"error":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));

@@ -1,5 +1,5 @@
-//! Text of the exchange's, or of whatever answered in its place, as a person would read it: the words of a page, in one
-//! line. How it is shown is [`printable`]'s business.
+//! An excerpt of a text of the exchange's, or of a gateway before it: the words of a page, in one line, escaped by
+//! [`printable`].
 //!
 //! ```text
 //! <html><title>403 Forbidden</title>…   ──▶ 403 Forbidden …     tags, styles and scripts of a page are left out
@@ -8,7 +8,7 @@
 
 use crate::printable;
 
-/// Bytes of a text that are looked at: a page says what it is in its head.
+/// Bytes of a text that are read: a page has its title at its beginning.
 const READ_BYTES: usize = 4096;
 
 /// At most `chars` characters of a text, ready to be shown.
@@ -26,7 +26,7 @@ pub fn excerpt(text: &[u8], chars: usize) -> String {
     printable::line(&shown, chars)
 }
 
-/// What a page shows to its reader.
+/// The visible text of a page.
 fn without_tags(page: &str) -> String {
     let mut shown = String::new();
     let mut rest = page;

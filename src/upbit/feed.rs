@@ -8,7 +8,7 @@ use std::ops::{Index, IndexMut};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Feed {
-    /// Market data, no credentials. Files are readable as the user's umask says.
+    /// Market data, no credentials. Files have the mode that the umask leaves.
     Public,
     /// The account's own events. Directory 0700, files 0600.
     Private,

@@ -1,8 +1,8 @@
-//! How long the exchange wants to be left alone after a 429 (too many requests) or a 418 (blocked).
+//! The pause that the exchange demands after a 429 (too many requests) or a 418 (blocked).
 //!
-//! It may say so in `Retry-After` (seconds, or a date beside the answer's own `Date`) or in the body, whose shape nobody
-//! has settled: JSON or plain text, English or Korean, with a number and a unit somewhere in it. Where it says nothing,
-//! the next second is meant by a 429, and a 418 gets a pause that grows long enough not to make it worse.
+//! It is stated in `Retry-After` (seconds, or a date beside the answer's own `Date`) or in the body, which has no
+//! documented form: JSON or plain text, English or Korean, with a number and a unit somewhere in it. An unstated one
+//! covers the exchange's next second for a 429, and is long enough not to prolong the block for a 418.
 
 use jiff::fmt::rfc2822;
 use std::time::Duration;
@@ -13,12 +13,12 @@ const BUSY: Duration = Duration::from_secs(2);
 /// After a 418 without a stated time: a block grows with each attempt that comes too early.
 const BLOCKED: Duration = Duration::from_secs(600);
 
-/// The longest pause that is believed of a 429. The exchange counts by the second; a gateway that states hours means
-/// something else, and to ask once a minute is far below every limit.
+/// The longest pause that is believed of a 429. The exchange counts by the second; a gateway that states hours is
+/// mistaken, and one request a minute is far below every limit.
 const LONGEST_BUSY: Duration = Duration::from_secs(60);
 
-/// The longest pause that is believed of a 418, and of a text that speaks of a block. Blocks are of seconds to minutes. A
-/// day that is stated by mistake would be a day that is lost, and one that is meant costs six requests an hour.
+/// The longest pause that is believed of a 418, and of a text about a block. Blocks last seconds to minutes. To believe
+/// a day stated by mistake would lose a day of data, and to doubt a true one costs six requests an hour.
 const LONGEST_BLOCK: Duration = Duration::from_secs(600);
 
 /// No number and no date states more, in any unit.
@@ -27,7 +27,7 @@ const ENDLESS: Duration = Duration::from_secs(u32::MAX as u64);
 /// The part of a body that is searched; a sentence is shorter.
 const SEARCHED: usize = 4096;
 
-/// An answer of the exchange over HTTP that was not the one hoped for.
+/// An answer of the exchange over HTTP, kept where it is no success.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -43,13 +43,13 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// How long to stay away; `None` where the status is neither 429 nor 418.
+    /// The pause before the next request; `None` where the status is neither 429 nor 418.
     pub fn pause(&self) -> Option<Duration> {
         let (unstated, longest) = self.pauses()?;
         Some(self.stated().map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(longest)))
     }
 
-    /// What it states where that is longer than is believed.
+    /// The stated pause, where it is longer than is believed.
     pub fn unbelieved(&self) -> Option<Duration> {
         let (_, longest) = self.pauses()?;
         self.stated().filter(|stated| *stated >= longest)
@@ -79,7 +79,7 @@ impl Answer {
     }
 }
 
-/// How long an error frame asks us to stay away: `blocked` where it speaks of a block, a moment otherwise.
+/// The pause that an error frame demands; `blocked`: it is about a block.
 pub fn pause_in(message: &str, blocked: bool) -> Duration {
     let (unstated, longest) = if blocked { (BLOCKED, LONGEST_BLOCK) } else { (BUSY, LONGEST_BUSY) };
     stated_in(message).map_or(unstated, |stated| (stated + Duration::from_secs(1)).min(longest))

@@ -1,4 +1,4 @@
-//! What the exchange says is subscribed: the request `LIST_SUBSCRIPTIONS` and its reply.
+//! The exchange's list of subscriptions: the request `LIST_SUBSCRIPTIONS` and its reply.
 //!
 //! ```text
 //! [{"ticket":"…"},{"method":"LIST_SUBSCRIPTIONS"},{"format":"DEFAULT"}]
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Replies longer than this are not read: a thousand pairs in each of the exchange's twelve types take a third of it,
-/// and what JSON becomes in memory is many times its text.
+/// and parsed JSON takes many times the memory of its text.
 const READ_BYTES: usize = 512 * 1024;
 
 /// The frame that asks for the list.
@@ -53,7 +53,7 @@ impl Listing {
         Some(listing)
     }
 
-    /// What a request asks for.
+    /// The listing that a request should lead to.
     pub fn of(request: &Request) -> Self {
         let mut listing = Self::default();
         for subscription in &request.subscriptions {
@@ -62,12 +62,12 @@ impl Listing {
         listing
     }
 
-    /// How `subscribed` differs from what was asked for. A type asked for as a whole may be listed with any codes.
+    /// How `subscribed` differs from the request. A type requested as a whole may be listed with any codes.
     pub fn compare(&self, subscribed: &Self) -> Difference {
         let unexpected = subscribed.without(self).filter(|(kind, _)| !self.is_whole(kind));
         Difference {
             missing: self.without(subscribed).filter(|(kind, code)| code.is_some() || !subscribed.has(kind)).names(),
-            // Nobody has checked how the exchange spells these.
+            // These are the exchange's text, unchecked.
             unexpected: unexpected.names().iter().map(|name| printable::line(name, printable::NAME)).collect(),
         }
     }

@@ -1,4 +1,4 @@
-//! What a frame holds: the objects in it, each with the name of the stream it belongs to.
+//! A frame taken apart: its objects, each with the name of its stream.
 //!
 //! ```text
 //! {"type":"trade","code":"KRW-BTC",…}      ──▶ Data
@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Only names are read. The objects themselves stay the bytes that arrived: the exchange spells one number in several
-//! ways (`1.16539E8`, `100473000.00000000`), and printing it again would destroy the record. What was asked for does
-//! not matter here: an object and a list of any length are understood in every format.
+//! ways (`1.16539E8`, `100473000.00000000`), and printing it again would destroy the record. An object and a list of
+//! any length are parsed whatever format was requested.
 
 use memchr::memchr2;
 use serde::Deserialize;
@@ -47,7 +47,7 @@ pub enum Part<'a> {
         /// The object as received.
         object: &'a str,
     },
-    /// An object that does not say in one way what it is: no type, a type that is no string, or two that differ.
+    /// An object without one unambiguous type: none, one that is no string, or two that differ.
     Nameless {
         /// The object as received.
         object: &'a str,
@@ -68,8 +68,8 @@ pub fn parse<'a>(frame: &'a [u8], each: &mut impl FnMut(Part<'a>)) {
     });
 }
 
-/// As [`parse`], from `from` on, which is 0 or what an earlier call returned, until `each` has had enough. Returns where
-/// to go on: a list of a million small objects need not be taken in at once. `None`: the frame is at its end.
+/// As [`parse`], from the offset `from` (0, or returned by an earlier call) until `each` breaks. Returns the offset to
+/// continue at, so that a list of a million small objects is parsed in portions; `None`: the frame is at its end.
 pub fn parse_from<'a>(
     frame: &'a [u8],
     from: usize,
@@ -88,7 +88,7 @@ pub fn parse_from<'a>(
         }
         _ => unreadable,
     };
-    // Nothing comes behind it, whether `each` has had enough or not.
+    // It is the frame's last part, whether `each` breaks or not.
     let _ = each(part);
     None
 }
@@ -150,7 +150,7 @@ impl<'de> Visitor<'de> for ObjectsVisitor {
     }
 }
 
-/// The one place that tells what an object is; `None` where it cannot stand in a line of its own.
+/// Classifies an object; `None` where it cannot stand in a line of its own.
 fn parse_object(object: &str) -> Option<Part<'_>> {
     let head: Head<'_> = serde_json::from_str(object).ok()?;
     if head.keys == 0 || head.has_own_stamp || memchr2(b'\n', b'\r', object.as_bytes()).is_some() {
@@ -166,7 +166,7 @@ fn parse_object(object: &str) -> Option<Part<'_>> {
     })
 }
 
-/// What the keys on an object's outermost level tell; nested objects with the same keys do not count.
+/// The keys of an object's outermost level; nested objects with the same keys do not count.
 #[derive(Default)]
 struct Head<'a> {
     keys: usize,
@@ -178,7 +178,7 @@ struct Head<'a> {
     has_method: bool,
 }
 
-/// A key that must not be said twice in different ways.
+/// A key that may occur twice with the same value alone.
 #[derive(Default)]
 enum Name<'a> {
     #[default]

@@ -1,6 +1,6 @@
-//! What the exchange says, and what it is told: requests, frames, tokens, limits.
+//! The exchange's protocol: requests, frames, tokens, limits, addresses.
 //!
-//! Pure: no clock, no I/O, no randomness but what is passed in. Facts come from Upbit's developer pages
+//! Pure: no clock, no I/O; randomness is an argument. Facts come from Upbit's developer pages
 //! (docs.upbit.com) and, where those differ from the wire, from the wire.
 
 pub mod auth;

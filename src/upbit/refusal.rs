@@ -1,15 +1,15 @@
-//! The exchange's "no", understood: what it objects to, and how it says so.
+//! Refusals of the exchange, classified by the cause that they object to.
 //!
 //! ```text
 //! {"error":{"name":"NO_CODES","message":"…"}}    HTTP 401, 429, 418 on the upgrade
 //!        ├─ Credentials: the keys                   └─ Limit: too much, come back later
-//!        ├─ Request: what was asked for
-//!        └─ Unclear: anything else, so nothing that we could change
+//!        ├─ Request: its type, codes or format
+//!        └─ Unclear: anything else, which a changed request would not mend
 //! ```
 //!
-//! The reason is text of the exchange's for people, cut and freed of control characters; on the private connection it is
-//! a name that is known here and what that means, for no byte received there may be shown. Which message of ours an
-//! error answers, and whether it was answered differently before, is the session's to know.
+//! The reason is the exchange's text for people, cut and freed of control characters; on the private connection it is a
+//! known name with its meaning, since no byte received there may be shown. The session knows which message an error
+//! answers, and whether that was accepted before.
 
 use crate::upbit::error_object::{About, ErrorObject};
 use crate::upbit::excerpt::excerpt;
@@ -25,59 +25,59 @@ const NAME_CHARS: usize = 40;
 
 /// How much of the exchange's text may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum Redaction {
     /// All of it: the public connection.
-    Shown,
+    None,
     /// Names alone: the private connection, of which no byte may be shown.
-    Withheld,
+    NamesOnly,
 }
 
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What is objected to.
+    /// Its cause.
     pub kind: Objection,
     /// The exchange's own words.
     pub reason: String,
-    /// Keys that have become a year old would explain it.
+    /// Keys that have expired would explain it: they are valid for a year.
     pub may_have_expired: bool,
 }
 
-/// What a refusal objects to.
+/// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Objection {
     /// The keys: expired, unknown, not from this address, without the permission.
     Credentials,
     /// Keys that this process has seen accepted: they may have expired, and it may be an accident.
     WorkingCredentials,
-    /// What was asked for.
+    /// The request.
     Request,
     /// A request that this process has seen served, so that the fault is hardly in it.
     ServedRequest,
-    /// How often it was asked.
+    /// The rate of requests.
     Limit {
-        /// How long to stay away.
+        /// The pause before the next request.
         pause: Duration,
     },
     /// The text `PING`, which this venue does not know.
     Keepalive,
     /// `LIST_SUBSCRIPTIONS`, which this venue does not know.
     Listing,
-    /// Nothing that was said: a trouble of the exchange's own.
+    /// No message of this client: a trouble of the exchange's own.
     Unclear,
 }
 
 impl Refusal {
     /// Reads an error object of the stream.
-    pub fn from_object(object: &[u8], words: Words) -> Self {
+    pub fn from_object(object: &[u8], redaction: Redaction) -> Self {
         let error = ErrorObject::find(object).unwrap_or_default();
-        let reason = match (words, error.known(), error.about()) {
-            (Words::Shown, ..) => given(reason(&error)),
-            (Words::Withheld, Some(known), _) => format!("{}: {}", known.name, known.meaning),
-            (Words::Withheld, None, About::Exchange) => {
+        let reason = match (redaction, error.known(), error.about()) {
+            (Redaction::None, ..) => given(reason(&error)),
+            (Redaction::NamesOnly, Some(known), _) => format!("{}: {}", known.name, known.meaning),
+            (Redaction::NamesOnly, None, About::Exchange) => {
                 "a trouble of the exchange's own: see private/misc.jsonl".to_owned()
             }
-            (Words::Withheld, None, _) => "an error that is not known here: see private/misc.jsonl".to_owned(),
+            (Redaction::NamesOnly, None, _) => "an error that is not known here: see private/misc.jsonl".to_owned(),
         };
         let (kind, may_have_expired) = match error.about() {
             About::Keys { may_have_expired } => (Objection::Credentials, may_have_expired),
@@ -95,9 +95,9 @@ impl Refusal {
         error
     }
 
-    /// Reads a failed upgrade; `None` where it is no refusal of ours but a trouble of the exchange's. Who was not `signed`
-    /// for cannot be refused for the keys, whatever is said.
-    pub fn from_answer(answer: &Answer, words: Words, signed: bool) -> Option<Self> {
+    /// Reads a failed upgrade; `None` where it is a trouble of the exchange's own. An upgrade that was not `signed`
+    /// cannot be refused for its keys, whatever the answer claims.
+    pub fn from_answer(answer: &Answer, redaction: Redaction, signed: bool) -> Option<Self> {
         let error = ErrorObject::find(&answer.body);
         let (kind, may_have_expired) = match (answer.pause(), error.as_ref().map(ErrorObject::about)) {
             (Some(pause), _) | (None, Some(About::Rate { pause, .. })) => (Objection::Limit { pause }, false),
@@ -106,16 +106,16 @@ impl Refusal {
             (None, _) if signed && answer.status == 401 => (Objection::Credentials, true),
             (None, _) => return None,
         };
-        let reason = match (error, words) {
-            (Some(error), Words::Shown) => reason(&error),
-            (None, Words::Shown) => excerpt(&answer.body, REASON_CHARS),
-            // The answer may repeat what it was asked with, and that is a token; it has digits and dots.
-            (Some(error), Words::Withheld) => match error.known() {
+        let reason = match (error, redaction) {
+            (Some(error), Redaction::None) => reason(&error),
+            (None, Redaction::None) => excerpt(&answer.body, REASON_CHARS),
+            // The answer may repeat the token of the request, which has digits and dots.
+            (Some(error), Redaction::NamesOnly) => match error.known() {
                 Some(known) => format!("{}: {}", known.name, known.meaning),
                 None if is_plain(&error.name) => error.name,
                 None => String::new(),
             },
-            (None, Words::Withheld) => String::new(),
+            (None, Redaction::NamesOnly) => String::new(),
         };
         Some(Self { kind, reason: given(reason), may_have_expired })
     }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn kind(object: &str) -> Objection {
-        Refusal::from_object(object.as_bytes(), Words::Shown).kind
+        Refusal::from_object(object.as_bytes(), Redaction::None).kind
     }
 
     #[test]
@@ -166,19 +166,19 @@ mod tests {
     fn the_reason_is_the_exchanges_own_and_fit_to_print() {
         let refusal = Refusal::from_object(
             b"{\"error\":{\"name\":\"WRONG_FORMAT\",\"message\":\"a\\u0000b\\nc\"}}",
-            Words::Shown,
+            Redaction::None,
         );
         assert_eq!(refusal.reason, r"WRONG_FORMAT: a\u0000b c");
         let deep = format!(r#"{{"error":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
-        assert_eq!(Refusal::from_object(deep.as_bytes(), Words::Shown).reason, "no reason given");
+        assert_eq!(Refusal::from_object(deep.as_bytes(), Redaction::None).reason, "no reason given");
         let long = format!(r#"{{"error":{{"name":"X","message":"{}"}}}}"#, "y".repeat(10_000));
-        assert!(Refusal::from_object(long.as_bytes(), Words::Shown).reason.len() < 300);
+        assert!(Refusal::from_object(long.as_bytes(), Redaction::None).reason.len() < 300);
     }
 
     #[test]
     fn a_failed_upgrade_is_a_refusal_only_where_it_is_about_us() {
         let answer = |status, body: &str| Answer { status, body: body.into(), ..Answer::default() };
-        let shown = |answer: &Answer| Refusal::from_answer(answer, Words::Shown, true);
+        let shown = |answer: &Answer| Refusal::from_answer(answer, Redaction::None, true);
         let expired = answer(401, r#"{"error":{"name":"expired_access_key","message":"The key expired."}}"#);
         let refusal = shown(&expired).unwrap();
         assert_eq!((refusal.kind, &*refusal.reason), (Objection::Credentials, "expired_access_key: The key expired."));
@@ -211,7 +211,7 @@ mod tests {
             (200, front, true, false),
         ] {
             let answer = Answer { status, body: body.into(), ..Answer::default() };
-            let refusal = Refusal::from_answer(&answer, Words::Shown, signed);
+            let refusal = Refusal::from_answer(&answer, Redaction::None, signed);
             let kind = refusal.map(|refusal| refusal.kind);
             assert_eq!(kind, refused.then_some(Objection::Credentials), "{status} {body} {signed}");
         }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn of_the_private_connection_only_names_are_shown() {
-        let on_stream = |object: &str| Refusal::from_object(object.as_bytes(), Words::Withheld);
+        let on_stream = |object: &str| Refusal::from_object(object.as_bytes(), Redaction::NamesOnly);
         let expired = on_stream(r#"{"error":{"name":"EXPIRED_ACCESS_KEY","message":"of user 17"}}"#);
         assert_eq!(
             (expired.kind, &*expired.reason),
@@ -232,7 +232,7 @@ mod tests {
         }
         let over_http = |body: &str| {
             let answer = Answer { status: 401, body: body.into(), ..Answer::default() };
-            Refusal::from_answer(&answer, Words::Withheld, true).unwrap().reason
+            Refusal::from_answer(&answer, Redaction::NamesOnly, true).unwrap().reason
         };
         assert_eq!(over_http(r#"{"error":{"name":"locked_account","message":"of user 17"}}"#), "locked_account");
         for echo in ["Bearer eyJhbGciOiJIUzUxMiJ9.e30.x", r#"{"error":"eyJhbGciOiJIUzUxMiJ9"}"#] {

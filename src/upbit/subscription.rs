@@ -1,4 +1,4 @@
-//! What a connection asks for: the request that stands until the next one replaces it.
+//! The request of a connection, in force until the next one replaces it.
 //!
 //! ```text
 //! [{"ticket":"…"},{"type":"trade","codes":["KRW-BTC"]},{"type":"orderbook","codes":["KRW-BTC.15"],"level":0},{"format":"SIMPLE"}]
@@ -134,7 +134,7 @@ impl Subscription {
     }
 }
 
-/// The whole of what one connection should have standing.
+/// Everything that one connection should have subscribed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// One entry per type and set of options.

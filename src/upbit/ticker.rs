@@ -4,7 +4,7 @@
 ///
 /// Found as text: the object was understood as JSON before, and a second parse would double the cost of every ticker.
 /// The text in quotes could also be a value or belong to a nested object; no ticker has such, and a wrong number would
-/// at worst ask the exchange once what is subscribed.
+/// at worst cause one superfluous LIST_SUBSCRIPTIONS.
 pub fn acc_trade_volume(object: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(object).ok()?;
     value_of(text, r#""acc_trade_volume""#).or_else(|| value_of(text, r#""atv""#))

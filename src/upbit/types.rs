@@ -1,4 +1,5 @@
-//! The types that the exchange streams, by connection. Source: docs.upbit.com, "WebSocket guide", and the pages of each type.
+//! The types that the exchange streams, by connection. Source: docs.upbit.com, "WebSocket guide", and the pages of each
+//! type.
 
 /// The types of the market data connection.
 pub const PUBLIC_TYPES: [&str; 12] = [

@@ -24,7 +24,7 @@ impl Url {
     /// Reads a WebSocket address: `ws://` or `wss://`.
     ///
     /// # Errors
-    /// What is wrong with `text`, and what would be right.
+    /// The mistake in `text`, and how to correct it.
     pub fn websocket(text: &str) -> Result<Self, UrlError> {
         Self::parse(text, ["ws://", "wss://"], "it must begin with ws:// or wss://")
     }
@@ -32,7 +32,7 @@ impl Url {
     /// Reads an HTTP address: `http://` or `https://`.
     ///
     /// # Errors
-    /// What is wrong with `text`, and what would be right.
+    /// The mistake in `text`, and how to correct it.
     pub fn http(text: &str) -> Result<Self, UrlError> {
         Self::parse(text, ["http://", "https://"], "it must begin with http:// or https://")
     }
@@ -78,7 +78,7 @@ impl Url {
     fn parse(text: &str, schemes: [&str; 2], expected: &'static str) -> Result<Self, UrlError> {
         let error = |problem| UrlError { text: redact_user(text), problem };
         let rest = schemes.into_iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or_else(|| error(expected))?;
-        // The crate repairs what is wrong, as browsers do; in a configuration a mistake is better refused.
+        // The crate repairs mistakes as browsers do; in a configuration they are better refused.
         if let Some(problem) = repaired(rest) {
             return Err(error(problem));
         }
@@ -101,7 +101,7 @@ impl fmt::Display for Url {
 const HOST: &str = "the host may hold letters, digits, dots and hyphens";
 const PORT: &str = "the port must be a number from 1 to 65535, and an IPv6 address stands in brackets";
 
-/// What is wrong behind the scheme and would not be an error of the parser.
+/// The mistake behind the scheme that the parser would accept.
 fn repaired(rest: &str) -> Option<&'static str> {
     let authority = rest.split('/').next().unwrap_or_default();
     if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -129,7 +129,7 @@ fn problem(cause: ParseError) -> &'static str {
     }
 }
 
-/// Text for an error, without what stands before an `@`: it may be a password.
+/// The text for an error, without the part before an `@`: it may be a password.
 fn redact_user(text: &str) -> String {
     let scheme = text.find("://").map_or(0, |at| at + 3);
     match text.rfind('@') {

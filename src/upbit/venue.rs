@@ -4,12 +4,12 @@
 //! api.upbit.com ──▶ upbit-kr      sg-api · id-api · th-api .upbit.com ──▶ upbit-sg · upbit-id · upbit-th
 //! ```
 //!
-//! The exchange runs several venues with the same protocol and some of the same codes: `USDT-BTC` is another pair on each
-//! of them. Source: docs.upbit.com, "Base URL" of each region.
+//! The exchange runs several venues with the same protocol and some of the same codes: `USDT-BTC` is another pair on
+//! each of them. Source: docs.upbit.com, "Base URL" of each region.
 
 use std::fmt;
 
-/// Hosts that are known, and whose venue each is.
+/// The known hosts, each with its venue.
 const HOSTS: [(&str, Venue); 4] = [
     ("api.upbit.com", Venue::Korea),
     ("sg-api.upbit.com", Venue::Singapore),
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hosts_are_of_one_venue_of_two_or_nobody_knows() {
+    fn two_hosts_are_of_one_venue_or_two_or_unknown() {
         assert_eq!(Agreement::of("api.upbit.com", "API.upbit.com"), Agreement::Same);
         assert_eq!(Agreement::of("127.0.0.1", "localhost"), Agreement::Same);
         assert_eq!(Agreement::of("api.upbit.com", "127.0.0.1"), Agreement::Unknown);

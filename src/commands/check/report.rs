@@ -4,7 +4,7 @@ use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
 use crate::commands::record::OTHER_DESCRIPTORS;
 use crate::config::proxy::{Proxy, ProxyConfig};
-use crate::config::{Config, ConnectionConfig, Fault, Faults, KeyPlace, Loaded, Setting};
+use crate::config::{Config, ConnectionConfig, Fault, Faults, KeySource, Loaded, Setting};
 use crate::desired;
 use crate::net::proxy::Proxies;
 use crate::rest;
@@ -167,7 +167,7 @@ fn is_secret(settings: &[Setting], key: &str) -> bool {
 
 fn token(loaded: &Loaded, connection: Feed) -> Option<String> {
     let keys = loaded.config.credentials.as_ref().filter(|_| connection == Feed::Private)?;
-    let place = |key: &str, place: &KeyPlace| match is_secret(&loaded.settings, key) {
+    let place = |key: &str, place: &KeySource| match is_secret(&loaded.settings, key) {
         true => "a file that is not shown".to_owned(),
         false => place.to_string(),
     };

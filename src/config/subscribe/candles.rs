@@ -1,9 +1,9 @@
-//! Periods of candles that the exchange does not stream, or not by the name that they were asked for. Pure.
+//! Periods of candles that the exchange does not stream, or under another name. Pure.
 
 use crate::upbit::types::PUBLIC_TYPES;
 
-/// The way out for a period of candles that is not streamed, or not by this name.
-pub(super) fn way_out(kind: &str) -> Option<String> {
+/// The hint for a period of candles that is not streamed, or under another name.
+pub(super) fn hint(kind: &str) -> Option<String> {
     let rest = kind
         .get(.."candle".len())
         .filter(|begin| begin.eq_ignore_ascii_case("candle"))
@@ -34,14 +34,14 @@ mod tests {
     fn candles_that_are_not_streamed_are_pointed_to_where_they_are() {
         for kind in ["candle.1d", "candle.1w", "candle.day", "candles.days", "candle.1month", "candle.1y", "Candle.1D"]
         {
-            let problem = way_out(kind).unwrap();
+            let problem = hint(kind).unwrap();
             assert!(problem.contains("backfill --unit") && !problem.contains("did you mean"), "{problem}");
         }
-        assert!(way_out("candle.1M").unwrap().contains("such as candle.1m"));
-        assert!(way_out("candle.1h").unwrap().contains("did you mean `candle.60m`?"));
-        assert!(way_out("candle.4hours").unwrap().contains("did you mean `candle.240m`?"));
+        assert!(hint("candle.1M").unwrap().contains("such as candle.1m"));
+        assert!(hint("candle.1h").unwrap().contains("did you mean `candle.60m`?"));
+        assert!(hint("candle.4hours").unwrap().contains("did you mean `candle.240m`?"));
         for kind in ["candle.2h", "candles.1m", "candle.", "캔들", "trade", ""] {
-            assert_eq!(way_out(kind), None, "{kind}");
+            assert_eq!(hint(kind), None, "{kind}");
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What an entry of a list can ask for, as far as its text shows. Pure.
 //!
-//! The exchange acknowledges nothing and answers an unknown code, or a level that a pair does not have, with silence:
-//! what is certain to be wrong is refused before it is sent. What patterns stand for is known at run time alone.
+//! The exchange acknowledges nothing and answers an unknown code, or a level that a pair does not have, with silence: a
+//! certain mistake is refused before it is sent. Patterns are checked by their syntax alone, since the list of pairs is
+//! known at run time.
 
 use super::{candles, codes};
 use crate::config::faults::nearest;
@@ -11,8 +12,8 @@ use crate::upbit::subscription::Subscription;
 use crate::upbit::types::{PRIVATE_TYPES, PUBLIC_TYPES};
 use std::collections::BTreeMap;
 
-/// The most entries of a list. There are 12 types, and few sets of options that make sense for one; entries are compared
-/// with each other, which grows with the square.
+/// The most entries of a list. There are 12 types, and few sets of options that make sense for one; entries are
+/// compared with each other, which grows with the square.
 const MAX_ENTRIES: usize = 1_000;
 
 /// Why something cannot be asked for.
@@ -22,7 +23,7 @@ pub struct Refusal {
     pub entry: Option<usize>,
     /// The key of the entry.
     pub key: &'static str,
-    /// What is wrong and the way out.
+    /// The mistake, and how to correct it.
     pub problem: String,
 }
 
@@ -71,16 +72,16 @@ fn check_type(refused: &mut Refused, index: usize, connection: Feed, subscriptio
     if own.contains(&kind) {
         return true;
     }
-    let way_out = if other.contains(&kind) {
+    let hint = if other.contains(&kind) {
         format!("belongs into [[{elsewhere}.subscribe]]")
-    } else if let Some(way_out) = candles::way_out(kind) {
-        way_out
+    } else if let Some(hint) = candles::hint(kind) {
+        hint
     } else if let Some(near) = nearest(kind, own.iter().copied()) {
         format!("is no type of the exchange; did you mean `{near}`?")
     } else {
         format!("is no type of the exchange; known here: {}", own.join(", "))
     };
-    refused.add(index, "type", format!("`{kind}` {way_out}"));
+    refused.add(index, "type", format!("`{kind}` {hint}"));
     false
 }
 
@@ -136,9 +137,9 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
     }
 }
 
-/// The same code twice in a type with different options, or everything and something of it: the answers do not say which
-/// request they belong to. A pattern that means a code which another entry names is such a case whatever is listed; where
-/// two patterns meet, the list decides, and the first entry has the code.
+/// The same code twice in a type with different options, or a whole type and a code of it: frames do not name the entry
+/// that they answer. A pattern that matches a code of another entry is refused whatever is listed; where two patterns
+/// overlap depends on the list, and the first entry gets the code.
 fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
     let options: Vec<Subscription> = subscriptions.iter().map(|entry| entry.completed().without_codes()).collect();
     let differ = |earlier: usize, index: usize| options[earlier] != options[index];

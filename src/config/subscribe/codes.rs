@@ -1,6 +1,6 @@
 //! Whether a text can be a code or a pattern. Pure.
 
-/// What keeps a code from being one; the exchange would not say, it answers with silence.
+/// Why a text is no code; checked here because the exchange answers with silence.
 pub(super) fn problem(code: &str) -> Option<String> {
     let is_part =
         |part: &str| !part.is_empty() && part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -24,7 +24,7 @@ pub(super) fn problem(code: &str) -> Option<String> {
     }
 }
 
-/// What keeps a pattern from matching any code.
+/// Why a pattern can match no code.
 fn pattern_problem(pattern: &str) -> Option<String> {
     let upper = pattern.to_ascii_uppercase();
     if upper != pattern {

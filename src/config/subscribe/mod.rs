@@ -1,4 +1,4 @@
-//! Reads the entries of `[[public.subscribe]]` and `[[private.subscribe]]`: their shape here, what they ask for in
+//! Reads the entries of `[[public.subscribe]]` and `[[private.subscribe]]`: their shape here, their meaning in
 //! `checks`.
 
 mod candles;
@@ -40,7 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, connection: Feed, enabled: bool) -> 
         let key = match refusal.entry {
             // A connection that is off needs no list.
             None if enabled => list.clone(),
-            // An entry with parts that could not be read would be refused for what they left out.
+            // The parts of an entry that could not be read are missing from it, which would be refused again.
             Some(index) if !unread.contains(&index) => entry_key(&list, index, refusal.key),
             _ => continue,
         };
@@ -100,7 +100,7 @@ impl Fields<'_> {
         parsed.map_err(|problem| self.problems.push((key.to_owned(), problem))).ok()
     }
 
-    /// What is handed to the exchange as it is, less what is wrong with it.
+    /// The options that are handed to the exchange verbatim, without the refused ones.
     fn read_options(&mut self) -> Map<String, Json> {
         let Some(value) = self.entry.get("options") else { return Map::new() };
         let Some(options) = value.as_dict() else {
@@ -136,14 +136,14 @@ fn own_key(key: &str) -> Option<String> {
     Some(format!("is no option: write {beside} = … beside options, which the recorder sends by itself"))
 }
 
-/// The value that JSON has for one of TOML.
+/// A value of TOML as JSON.
 fn to_json(value: &Value) -> Result<Json, String> {
     let wanted = "text, a number, true, false, a list or a table (a date as text in quotes)";
     match value {
         Value::String(_, text) => Ok(Json::String(text.clone())),
         Value::Char(_, char) => Ok(Json::String(char.to_string())),
         Value::Bool(_, flag) => Ok(Json::Bool(*flag)),
-        // Infinity and what is no number are nothing in JSON.
+        // JSON has no infinity and no NaN.
         Value::Num(..) => match serde_json::to_value(value) {
             Ok(number @ Json::Number(_)) => Ok(number),
             _ => Err(expected("a number that JSON can spell", value)),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_can_be_read_are_checked_beside_those_that_cannot() {
+    fn readable_entries_are_checked_beside_unreadable_ones() {
         assert_eq!(
             faults("[{type=\"trade\",codes=5},{type=\"ticker\",codes=[\"krw-btc\"]}]"),
             [
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_off_may_have_an_empty_list_but_no_wrong_one() {
+    fn a_disabled_connection_may_have_an_empty_but_no_wrong_list() {
         let with = |list: &str| {
             load(&Sources { assignments: vec![format!("private.subscribe={list}")], ..Sources::default() })
         };

@@ -13,7 +13,7 @@ use crate::batch::Batch;
 use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::tape::words::SubscribeReason;
-use crate::upbit::refusal::{Objection, Refusal, Words};
+use crate::upbit::refusal::{Objection, Redaction, Refusal};
 use crate::upbit::types::PRIVATE_TYPES;
 use std::collections::BTreeSet;
 
@@ -107,9 +107,9 @@ impl Session {
 }
 
 /// What the exchange listed is received bytes: of the private connection only the types are shown that are known here.
-fn withhold(notice: Notice, words: Words) -> Notice {
+fn withhold(notice: Notice, words: Redaction) -> Notice {
     match (notice, words) {
-        (Notice::Mismatch { missing, unexpected }, Words::Withheld) => {
+        (Notice::Mismatch { missing, unexpected }, Redaction::NamesOnly) => {
             let kind = |stream: &String| {
                 let known = PRIVATE_TYPES.into_iter().find(|kind| stream.rsplit('_').next() == Some(*kind));
                 known.unwrap_or("other").to_owned()

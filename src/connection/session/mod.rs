@@ -32,7 +32,7 @@ use crate::tape::words::{Stage, SubscribeReason};
 use crate::upbit::auth::Secret;
 use crate::upbit::feed::Feed;
 use crate::upbit::listing;
-use crate::upbit::refusal::{Objection, Refusal, Words};
+use crate::upbit::refusal::{Objection, Redaction, Refusal};
 use crate::upbit::subscription::Request;
 use open::{Keepalive, Open, Pause, Quiet};
 use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Said};
@@ -207,10 +207,10 @@ impl Session {
     }
 
     /// How much of what is received may be shown.
-    fn words(&self) -> Words {
+    fn words(&self) -> Redaction {
         match self.settings.id {
-            Feed::Public => Words::Shown,
-            Feed::Private => Words::Withheld,
+            Feed::Public => Redaction::None,
+            Feed::Private => Redaction::NamesOnly,
         }
     }
 

@@ -12,6 +12,7 @@ mod credentials;
 mod faults;
 mod files;
 mod filter;
+mod keys;
 mod layers;
 mod model;
 pub mod proxy;
@@ -19,8 +20,8 @@ mod reader;
 mod sections;
 mod subscribe;
 
-pub use credentials::{KeyError, KeySource, KeySources};
 pub use faults::{Fault, Faults, Origin, nearest};
+pub use keys::{KeyError, KeySource, KeySources};
 pub use layers::{DEFAULTS, Sources};
 pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
 pub use reader::Setting;

@@ -1,6 +1,6 @@
 //! The effective configuration, section by section, checked and typed.
 
-use super::credentials::KeySources;
+use super::keys::KeySources;
 use super::proxy::ProxyConfig;
 use crate::upbit::subscription::{Format, Subscription};
 use crate::upbit::url::Url;

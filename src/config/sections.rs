@@ -1,8 +1,9 @@
 //! The keys, section by section in the order of the shipped file, with their bounds, and the constraints between them.
 
-use super::credentials::{self, KeySources};
+use super::credentials;
 use super::files;
 use super::filter::check_filter;
+use super::keys::KeySources;
 use super::layers::Sources;
 use super::model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
 use super::proxy::ProxyConfig;

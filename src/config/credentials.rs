@@ -28,8 +28,8 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources, enabled: bool) ->
     match (access, secret) {
         (Ok(access_key), Ok(secret_key)) => Some(KeySources { access_key, secret_key, jwt_algorithm }),
         (Err(Missing(access)), Err(Missing(secret))) => {
-            let way_out = "set one of these for each key, or disable the connection";
-            reader.refuse_openly("private.enabled", format!("there are no keys: {access}; {secret}; {way_out}"));
+            let hint = "set one of these for each key, or disable the connection";
+            reader.refuse_openly("private.enabled", format!("there are no keys: {access}; {secret}; {hint}"));
             None
         }
         (Err(Missing(places)), Ok(other)) => lone(reader, &ACCESS, &places, &other),

@@ -76,8 +76,8 @@ fn open(path: &Path, guard: Guard) -> Result<Option<File>, String> {
     }
     let mode = stat.st_mode & 0o777;
     if guard == Guard::OwnerAlone && mode & 0o077 != 0 {
-        let way_out = format!("chmod 600 {}", path.display());
-        return Err(format!("others than its owner may read it (mode {mode:03o}): {way_out}"));
+        let hint = format!("chmod 600 {}", path.display());
+        return Err(format!("others than its owner may read it (mode {mode:03o}): {hint}"));
     }
     let us = rustix::process::geteuid().as_raw();
     if guard != Guard::None && ![us, 0].contains(&stat.st_uid) {

@@ -104,8 +104,8 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
 
 fn read_http(reader: &mut Reader<'_>) -> HttpConfig {
     let listen = reader.optional("http.listen", |text| {
-        let way_out = "write an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464";
-        text.parse().map_err(|_| format!("`{text}` is no address to listen on: {way_out}"))
+        let hint = "write an IP address and a port, such as 127.0.0.1:9464 or [::1]:9464";
+        text.parse().map_err(|_| format!("`{text}` is no address to listen on: {hint}"))
     });
     HttpConfig { listen }
 }

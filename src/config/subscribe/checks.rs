@@ -141,7 +141,7 @@ fn check_options(refused: &mut Refused, index: usize, subscription: &Subscriptio
 /// that they answer. A pattern that matches a code of another entry is refused whatever is listed; where two patterns
 /// overlap depends on the list, and the first entry gets the code.
 fn check_overlaps(refused: &mut Refused, subscriptions: &[Subscription]) {
-    let options: Vec<Subscription> = subscriptions.iter().map(|entry| entry.completed().without_codes()).collect();
+    let options: Vec<Subscription> = subscriptions.iter().map(|entry| entry.without_codes().completed()).collect();
     let differ = |earlier: usize, index: usize| options[earlier] != options[index];
     let problem = |other: usize| {
         format!("has other options in entry {other}, and the frames could not be told apart: ask for it once")

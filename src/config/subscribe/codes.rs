@@ -1,9 +1,9 @@
 //! Whether a text can be a code or a pattern. Pure.
 
+use crate::upbit::codes::is_code;
+
 /// Why a text is no code; checked here because the exchange answers with silence.
 pub(super) fn problem(code: &str) -> Option<String> {
-    let is_part =
-        |part: &str| !part.is_empty() && part.len() <= 32 && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let meant = code.strip_prefix('!').unwrap_or(code);
     if meant.contains(['*', '?']) {
         return pattern_problem(meant);
@@ -14,14 +14,11 @@ pub(super) fn problem(code: &str) -> Option<String> {
     if let Some((code, count)) = code.rsplit_once('.').filter(|(_, count)| count.parse::<u8>().is_ok()) {
         return Some(format!("has the count in it: write codes = [\"{code}\"] and count = {count}"));
     }
-    match code.split_once('-') {
-        Some((quote, base)) if is_part(quote) && is_part(base) => {
-            let upper = code.to_ascii_uppercase();
-            (upper != code)
-                .then(|| format!("is not upper case, and the exchange answers that with silence: write `{upper}`"))
-        }
-        _ => Some("is no market code: write currency and asset, such as KRW-BTC".into()),
+    let upper = code.to_ascii_uppercase();
+    if !is_code(&upper) {
+        return Some("is no market code: write currency and asset, such as KRW-BTC".into());
     }
+    (upper != code).then(|| format!("is not upper case, and the exchange answers that with silence: write `{upper}`"))
 }
 
 /// Why a pattern can match no code.

@@ -10,9 +10,9 @@ fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "6000"]);
     let recorder = scene.record(&exchange.url, &["storage.rotate_bytes=1MiB"]);
-    let (tape, stream) = (scene.tape.reader(), StreamKey::from_stem("KRW-BTC_ticker").unwrap());
+    let stream = StreamKey::from_stem("KRW-BTC_ticker").unwrap();
     let read = || -> Vec<u64> {
-        let lines = tape.lines(&stream, Stamp::default()..=Stamp::MAX).unwrap();
+        let lines = scene.tape.reader().lines(&stream, Stamp::default()..=Stamp::MAX).unwrap();
         lines.map(|line| line.unwrap().stamp().as_micros()).collect()
     };
     // As many reads as it takes for four segments to be rotated and sealed between and during them.
@@ -29,6 +29,7 @@ fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {
     for pair in reads.windows(2) {
         assert!(pair[0].len() <= pair[1].len() && pair[0] == all[..pair[0].len()], "a line is missing, or there twice");
     }
+    let tape = scene.tape.reader();
     let middle = Stamp::from_micros(all[all.len() / 2]).unwrap();
     let last = tape.last_lines(&stream, middle, 1000).unwrap();
     let last: Vec<u64> = last.lines.iter().map(|line| line.stamp().as_micros()).collect();

@@ -28,14 +28,16 @@
 mod decide;
 pub mod history;
 pub mod inspect;
+mod manifests;
 mod mend;
 mod obstacles;
 mod order;
 mod past;
+mod recovered;
 mod unlisted;
 
 use super::mark;
-use super::quarantine::{self, Quarantined};
+use super::quarantine;
 use super::rotation::Rotation;
 use super::seal::compare::{Comparison, compare};
 use super::seal::torn::{self, Source};
@@ -49,16 +51,16 @@ use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
 use decide::{Decision, Evidence};
-use history::History;
 use inspect::{Inspected, inspect};
 use mend::Mender;
 pub use mend::Torn;
 use obstacles::{NO_DIRECTORY, NO_FILE, clear_the_way};
 use order::RecorderSegment;
 use past::Past;
+pub use recovered::Recovered;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 /// Why a file is moved away that bears one of our names.
@@ -66,35 +68,6 @@ const NOT_OURS: &str = "its first line is none that the recorder writes";
 
 /// The same of one that is ours, up to there.
 const DAMAGED: &str = "what it ends in is longer than any line of its stream";
-
-/// What the start found.
-#[derive(Debug, Default)]
-pub struct Recovered {
-    /// Segments to be continued.
-    pub resumable: Vec<Segment>,
-    /// Segments to be sealed.
-    pub backlog: Vec<Finished>,
-    /// Lines that were being written when the process died.
-    pub torn: Vec<Torn>,
-    /// Files that were moved away.
-    pub quarantined: Vec<Quarantined>,
-    /// Active segments that cannot be read: their time lines, and their names in the archive.
-    pub set_aside: Vec<(u64, String)>,
-    /// Files and directories that are not ours.
-    pub foreign: Vec<PathBuf>,
-    /// What the processes before this one had to say.
-    pub history: History,
-    /// The latest stamp of any line of the newest time line.
-    pub last: Option<Stamp>,
-    /// The last process ended in order, and everything it wrote was durable when it did.
-    pub is_clean: bool,
-    /// Up to where each connection's lines and gaps are certain to be on disk; `None`: there is nothing.
-    pub reached: PerFeed<Option<Stamp>>,
-    /// The time line that begins or goes on: how often stamps have gone back.
-    pub epoch: u64,
-    /// The last stamp is ahead of the clock, so the time line ends there and another one begins.
-    pub goes_back: bool,
-}
 
 /// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, IoError> {

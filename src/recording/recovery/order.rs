@@ -6,7 +6,7 @@
 //! otherwise     a later one tells that it ended: in the same time line, or in the one before where a step has ended it
 //! ```
 
-use super::past::manifest;
+use super::manifests::manifest;
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, IoError};

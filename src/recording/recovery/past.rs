@@ -9,18 +9,17 @@
 //! Dates later than today are of a clock that was wrong, then or now, so they are looked at as well.
 
 use super::history::{Asked, History};
+use super::manifests::manifest;
 use super::order::{RecorderSegment, in_order};
 use crate::clock::Stamp;
 use crate::files::{Files, IoError};
-use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths;
-use crate::tape::reader::manifest::Manifest;
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The last stamps, by time line.
 #[derive(Debug, Default)]
@@ -128,15 +127,4 @@ pub(super) fn read_history(
         read => read?,
     }
     Ok(history)
-}
-
-/// The entries of a directory's manifest; none where it cannot be opened.
-pub(super) fn manifest(files: &dyn Files, directory: &Path) -> Result<Vec<ManifestEntry>, IoError> {
-    match Manifest::open(files, &paths::manifest(directory)) {
-        Err(error) if error.is_about_the_file() => {
-            tracing::warn!(%error, "what it lists is not known");
-            Ok(Vec::new())
-        }
-        opened => opened?.map_or(Ok(Vec::new()), Manifest::entries),
-    }
 }

@@ -3,7 +3,7 @@
 //! Looked for where sealing was going on lately: what the last process sealed lies in the directories of two dates, at
 //! midnight. The sealer puts the line back.
 
-use super::past::manifest;
+use super::manifests::manifest;
 use crate::files::{Files, IoError};
 use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived, SegmentName};

@@ -21,7 +21,7 @@ use super::rotation::Rotation;
 use super::seal::Sealer;
 use super::segment::{Finished, Segment};
 use super::sync::Syncer;
-use super::writer::{self, Writer};
+use super::writer::{self, Writer, WriterSignals};
 use crate::clock::{Clock, Stamp};
 use crate::files::Files;
 use std::collections::VecDeque;
@@ -107,8 +107,8 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let (reports, report_queue) = mpsc::channel(REPORTS);
     let (sync_jobs, sync_queue) = mpsc::channel(1);
     let (finished, finished_queue) = mpsc::channel(FINISHED);
-    let (hurry, stop_sealing, stop_waiting) = (Stop::default(), Stop::default(), Stop::default());
-    let progress = Progress::default();
+    let (hurry, stop_sealing) = (Stop::default(), Stop::default());
+    let signals = WriterSignals::default();
     let sealer = SealerHost {
         sealer: Sealer::new(files.clone(), settings.zstd_level, settings.run, stop_sealing.0.clone()),
         waiting: backlog.into(),
@@ -125,13 +125,14 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
         waiting: VecDeque::new(),
         reports: reports.clone(),
         clock: settings.clock,
-        stop: stop_waiting.clone(),
+        stop: signals.stop.clone(),
         lock: None,
     };
     let mut journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
     journal.seal_after_sync(torn);
     let channels = writer::Channels { commands: command_queue, sync_jobs, reports };
-    let writer = Writer::new(journal, files, channels, stop_waiting.clone(), progress.clone(), settings.clock);
+    let writer = Writer::new(journal, files, channels, signals.clone(), settings.clock);
+    let WriterSignals { stop: stop_waiting, progress } = signals;
     let threads = Threads { commands, reports: report_queue, hurry, stop_sealing, stop_waiting, progress };
     (threads, Hosts { writer, syncer, sealer })
 }

@@ -57,6 +57,15 @@ pub struct Channels {
     pub reports: mpsc::Sender<ThreadReport>,
 }
 
+/// The state that the writer shares with the supervisor.
+#[derive(Clone, Debug, Default)]
+pub struct WriterSignals {
+    /// Set when there is no time left to wait for a full disk.
+    pub stop: Stop,
+    /// How far the writer has come.
+    pub progress: Progress,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Writer {
@@ -87,8 +96,7 @@ impl Writer {
         journal: Journal,
         files: Arc<dyn Files>,
         channels: Channels,
-        stop: Stop,
-        progress: Progress,
+        signals: WriterSignals,
         clock: Clock,
     ) -> Self {
         Self {
@@ -97,8 +105,8 @@ impl Writer {
             backlog: VecDeque::new(),
             is_closed: false,
             reserve: Reserve::new(files),
-            stop,
-            progress,
+            stop: signals.stop,
+            progress: signals.progress,
             reached: Stamp::default(),
             steps: 0,
             taken: 0,

@@ -17,9 +17,10 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
     let (commands, queue) = mpsc::channel(100);
     let (sync_jobs, mut jobs) = mpsc::channel(1);
     let (reports, _reports) = mpsc::channel(100);
-    let (clock, progress) = (Clock::anchored(Stamp::default()), Progress::default());
+    let clock = Clock::anchored(Stamp::default());
+    let signals = WriterSignals::default();
     let channels = Channels { commands: queue, sync_jobs, reports };
-    let writer = Writer::new(journal, disk, channels, Stop::default(), progress.clone(), clock);
+    let writer = Writer::new(journal, disk, channels, signals.clone(), clock);
 
     let stamp = |micros| Stamp::from_micros(micros).unwrap();
     let mut router = Router::new(10);
@@ -49,7 +50,7 @@ async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_i
             for command in phase {
                 commands.send(command).await.unwrap();
             }
-            while progress.written() != stamp(written) {
+            while signals.progress.written() != stamp(written) {
                 tokio::task::yield_now().await;
             }
             if written == 51 {

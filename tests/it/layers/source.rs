@@ -125,6 +125,17 @@ impl Source {
     }
 }
 
+/// The item that a macro of the sources makes, which names it in front of a block: `words! { Stage { … } }`.
+fn made_by(tokens: &TokenStream) -> Option<String> {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    tokens.windows(2).find_map(|pair| match pair {
+        [TokenTree::Ident(name), TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => {
+            Some(name.to_string())
+        }
+        _ => None,
+    })
+}
+
 impl<'ast> Visit<'ast> for Source {
     fn visit_item(&mut self, item: &'ast Item) {
         let name = match item {
@@ -138,7 +149,11 @@ impl<'ast> Visit<'ast> for Source {
             Item::Type(item) => Some(&item.ident),
             _ => None,
         };
-        self.scope().items.extend(name.map(Ident::to_string));
+        let made = match item {
+            Item::Macro(item) if name.is_none() => made_by(&item.mac.tokens),
+            _ => None,
+        };
+        self.scope().items.extend(name.map(Ident::to_string).or(made));
         visit::visit_item(self, item);
     }
 

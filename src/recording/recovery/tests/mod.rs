@@ -10,6 +10,7 @@ use crate::files::disk::Disk;
 use crate::files::faulty::{Call, Faulty};
 use crate::recording::seal::Sealer;
 use rustix::io::Errno;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 

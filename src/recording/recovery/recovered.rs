@@ -1,0 +1,38 @@
+//! The outcome of recovery.
+
+use super::history::History;
+use super::mend::Torn;
+use crate::clock::Stamp;
+use crate::recording::quarantine::Quarantined;
+use crate::recording::segment::{Finished, Segment};
+use crate::upbit::feed::PerFeed;
+use std::path::PathBuf;
+
+/// The state of a data directory after recovery.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Segments to be continued.
+    pub resumable: Vec<Segment>,
+    /// Segments to be sealed.
+    pub backlog: Vec<Finished>,
+    /// Lines that were being written when the process died.
+    pub torn: Vec<Torn>,
+    /// Files that were moved away.
+    pub quarantined: Vec<Quarantined>,
+    /// Active segments that cannot be read: their time lines, and their names in the archive.
+    pub set_aside: Vec<(u64, String)>,
+    /// Files and directories that are not ours.
+    pub foreign: Vec<PathBuf>,
+    /// What the processes before this one had to say.
+    pub history: History,
+    /// The latest stamp of any line of the newest time line.
+    pub last: Option<Stamp>,
+    /// The last process ended in order, and everything it wrote was durable when it did.
+    pub is_clean: bool,
+    /// Up to where each connection's lines and gaps are certain to be on disk; `None`: there is nothing.
+    pub reached: PerFeed<Option<Stamp>>,
+    /// The time line that begins or goes on: how often stamps have gone back.
+    pub epoch: u64,
+    /// The last stamp is ahead of the clock, so the time line ends there and another one begins.
+    pub goes_back: bool,
+}

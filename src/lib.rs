@@ -1,5 +1,6 @@
 #![doc = include_str!("../ARCHITECTURE.md")]
 
+pub mod backoff;
 pub mod batch;
 pub mod cli;
 pub mod clock;

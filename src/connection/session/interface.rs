@@ -1,9 +1,12 @@
 //! What goes into a session and what comes out of it.
 
 use crate::batch::Batch;
+use crate::clock::Instant;
 use crate::config::ConnectionConfig;
+use crate::connection::Notice;
 use crate::upbit::auth::{Credentials, Secret};
 use crate::upbit::feed::Feed;
+use std::collections::VecDeque;
 
 /// What one connection is made of; it does not change while it lives.
 #[derive(Clone, Debug)]
@@ -56,4 +59,25 @@ pub struct Inbound {
     pub sent: bool,
     /// The connection ended, and why.
     pub closed: Option<String>,
+}
+
+/// What the shell has not taken yet, in order.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// What to do.
+    pub(super) commands: VecDeque<Command>,
+    /// What to report, and when it happened.
+    pub(super) events: VecDeque<(Instant, Notice)>,
+}
+
+impl Output {
+    /// Adds a command.
+    pub(super) fn command(&mut self, command: Command) {
+        self.commands.push_back(command);
+    }
+
+    /// Adds what happened `at` an instant, if anything did.
+    pub(super) fn report(&mut self, at: Instant, notice: impl Into<Option<Notice>>) {
+        self.events.extend(notice.into().map(|notice| (at, notice)));
+    }
 }

@@ -1,4 +1,5 @@
-//! The life of one connection as a pure machine: told what happened and when, it says what to do and what to report.
+//! The life of one connection as a pure state machine: it takes what happened and when, and returns what to do and what to
+//! report.
 //!
 //! ```text
 //! handle_opened  handle_dial_failed  handle_inbound  handle_closed  handle_reading
@@ -12,38 +13,59 @@
 //! ```
 //!
 //! After every `handle_*` both polls are drained to `None`. The diagram of the states is in [`super`].
+//!
+//! | part | owns |
+//! |---|---|
+//! | `timer` | every deadline, and the order in which those that expired are handled |
+//! | `retry`, `budget` | when the next attempt is made; the exchange's limits |
+//! | `socket`, `pause`, `quiet` | an open socket: its liveness checks, and when they are suspended |
+//! | `outbox`, `auxiliary` | messages that wait to be sent; which message an error is about |
+//! | `refusals`, `served` | what was refused, and what that is worth |
+//! | `watchdog` | whether each subscribed stream brings data: `silence`, `staleness`, `pace`, `unreadable`, `streams`, `escalation` |
 
-mod failure;
-mod inbound;
+mod auxiliary;
+mod budget;
+mod dialogue;
+mod escalation;
 mod interface;
-mod open;
-mod pacing;
+mod outbox;
+mod pace;
+mod pause;
+mod quiet;
+mod refusals;
+mod retry;
 mod served;
-mod watch;
+mod silence;
+mod socket;
+mod staleness;
+mod streams;
+mod timer;
+mod unreadable;
+mod watchdog;
 
+pub use budget::ConnectBudget;
 pub use interface::{Command, Inbound, Outgoing, Settings};
-pub use pacing::ConnectBudget;
 
 use super::Notice;
 use crate::clock::heartbeat::Heartbeat;
 use crate::clock::{Instant, Moment};
 use crate::net::DialError;
+use crate::printable;
 use crate::tape::words::{Stage, SubscribeReason};
-use crate::upbit::auth::Secret;
 use crate::upbit::feed::Feed;
-use crate::upbit::listing;
-use crate::upbit::refusal::{Objection, Redaction, Refusal};
+use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
-use open::{Keepalive, Open, Pause, Quiet};
-use pacing::{Auxiliaries, Backoff, Message, MessageBudget, Outbox, Said};
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use served::Served;
-use std::collections::VecDeque;
+use dialogue::Dialogue;
+use interface::Output;
+use outbox::Message;
+use pause::Pause;
+use quiet::Quiet;
+use retry::{Failure, Retry};
+use socket::{OpenSocket, Shared};
 use std::sync::Arc;
 use std::time::Duration;
-use uuid::Uuid;
-use watch::StreamWatchdog;
+use timer::{Timer, TimerTable};
+use watchdog::StreamWatchdog;
 
 /// How long the answer to our close frame is waited for, and what comes before it is read. A second is left of the three
 /// that the supervisor gives.
@@ -53,43 +75,26 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Session {
     settings: Settings,
-    request: Request,
-    heartbeat: Heartbeat,
     state: State,
-    /// The number of this attempt since the last live session.
-    attempt: u32,
-    backoff: Backoff,
-    connects: Arc<ConnectBudget>,
-    messages: MessageBudget,
-    outbox: Outbox,
-    auxiliaries: Auxiliaries,
-    served: Served,
-    rng: StdRng,
-    /// The last error of this attempt or session.
-    refusal: Option<Refusal>,
-    /// The refusal that was reported and still stands, and since when.
-    reported: Option<(Instant, Refusal)>,
+    heartbeat: Heartbeat,
+    retry: Retry,
     /// What is known of the streams, while no socket is open.
     watchdog: StreamWatchdog,
-    /// The last request as it was sent.
-    sent: Option<String>,
-    commands: VecDeque<Command>,
-    events: VecDeque<(Instant, Notice)>,
+    shared: Shared,
 }
 
 #[derive(Debug)]
 enum State {
-    /// `due` is `None` while there is nothing to ask for.
+    /// Until [`Timer::Retry`], which is not armed while there is nothing to subscribe to.
     Waiting {
-        due: Option<Instant>,
-        /// A new request would be a reason to try at once.
+        /// A new request is a reason to try at once.
         refused_request: bool,
     },
     Dialing,
-    Open(Box<Open>),
+    Open(Box<OpenSocket>),
+    /// Until the exchange's answer, or [`Timer::Close`].
     Closing {
         stage: Stage,
-        until: Instant,
         /// What waited in it may still be read.
         pause: Option<Pause>,
     },
@@ -97,125 +102,101 @@ enum State {
 }
 
 impl Session {
-    /// A connection that wants to be made `now`; `seed` feeds jitter, tickets and nonces and must differ between
-    /// processes.
+    /// A connection without a request; `seed` feeds jitter, tickets and nonces and must differ between processes.
     pub fn new(settings: Settings, connects: Arc<ConnectBudget>, seed: u64, now: Moment) -> Self {
-        let config = &settings.config;
-        let backoff = Backoff::new(config.backoff_min, config.backoff_max);
-        let messages = MessageBudget::new(config.messages_per_second, config.messages_per_minute, now.at);
-        let watchdog = StreamWatchdog::new(config.first_frame_timeout, settings.id == Feed::Public);
+        let dialogue = Dialogue::new(&settings, seed, now.at);
         Self {
-            settings,
-            request: Request::default(),
+            state: State::Waiting { refused_request: false },
             heartbeat: Heartbeat::new(now),
-            state: State::Waiting { due: None, refused_request: false },
-            attempt: 0,
-            backoff,
-            connects,
-            messages,
-            outbox: Outbox::default(),
-            auxiliaries: Auxiliaries::default(),
-            served: Served::default(),
-            rng: StdRng::seed_from_u64(seed),
-            refusal: None,
-            reported: None,
-            watchdog,
-            sent: None,
-            commands: VecDeque::new(),
-            events: VecDeque::new(),
+            retry: Retry::new(&settings, connects),
+            watchdog: StreamWatchdog::new(settings.config.first_frame_timeout, settings.id),
+            shared: Shared { timers: TimerTable::default(), dialogue, output: Output::default() },
+            settings,
         }
     }
 
     /// The shell is awake, for whatever reason. `true`: the process was not let run for a while, and the next read that
-    /// finds nothing more tells that all that had waited is read.
+    /// brings nothing more shows that all that had waited is read.
     pub fn handle_awake(&mut self, now: Moment) -> bool {
         let ran = self.heartbeat.handle_awake(now);
-        let State::Open(open) = &mut self.state else { return false };
+        let State::Open(socket) = &mut self.state else { return false };
         if let Some(ran) = ran {
-            open.handle_frozen(now, ran);
+            socket.handle_frozen(now, ran, &mut self.shared.timers);
         }
-        open.take_settled(now.at)
+        socket.take_settled(now.at)
     }
 
     /// What should stand on the connection from now on; while the socket is down it waits, and the latest wins.
     pub fn handle_request(&mut self, now: Instant, request: Request) {
-        if request == self.request {
+        if request == *self.shared.dialogue.request() {
             return;
         }
-        self.request = request;
-        self.reported = None;
-        let nothing = self.request.subscriptions.is_empty();
+        let is_empty = request.subscriptions.is_empty();
+        self.shared.dialogue.handle_request(request);
         match &mut self.state {
-            State::Waiting { due, .. } if nothing => *due = None,
-            State::Waiting { due, refused_request } if due.is_none() || *refused_request => {
-                *due = Some(now);
+            State::Waiting { .. } if is_empty => self.shared.timers.stop(Timer::Retry),
+            State::Waiting { refused_request } if *refused_request || !self.shared.timers.is_set(Timer::Retry) => {
                 *refused_request = false;
+                self.shared.timers.set(Timer::Retry, now);
             }
-            State::Open(_) if nothing => self.lose(now, "nothing is subscribed any more".to_owned()),
-            State::Open(_) => self.outbox.push(Message::Request(SubscribeReason::Changed)),
+            State::Open(_) if is_empty => self.lose(now, "nothing is subscribed any more"),
+            State::Open(_) => self.shared.dialogue.push(Message::Request(SubscribeReason::Changed)),
             State::Waiting { .. } | State::Dialing | State::Closing { .. } | State::Finished => {}
         }
         self.proceed(now);
     }
 
-    /// The WebSocket is open; `address` is who answered.
+    /// The WebSocket is open, to the peer at `address`.
     pub fn handle_opened(&mut self, now: Instant, address: String) {
         let config = &self.settings.config;
-        let keepalive = Keepalive::new(config.ping_interval, config.pong_timeout, now);
+        let ping_at = now + config.ping_interval;
         let quiet = (self.settings.id == Feed::Private).then(|| Quiet::new(config.first_frame_timeout));
-        self.auxiliaries.handle_opened(now + config.ping_interval);
         let watchdog = std::mem::take(&mut self.watchdog);
-        self.state = State::Open(Box::new(Open::new(keepalive, watchdog, quiet)));
-        self.outbox = Outbox::default();
-        self.outbox.push(Message::Request(SubscribeReason::Connected));
-        self.events.push_back((now, Notice::Connected { attempt: self.attempt, address }));
+        let attempt = self.retry.attempt();
+        let socket = OpenSocket::new(attempt, config.pong_timeout, watchdog, quiet);
+        self.enter(State::Open(Box::new(socket)));
+        self.shared.timers.set(Timer::Ping, ping_at);
+        self.shared.dialogue.handle_opened(ping_at);
+        self.report(now, Notice::Connected { attempt, address });
         self.proceed(now);
     }
 
     /// The attempt failed.
     pub fn handle_dial_failed(&mut self, now: Instant, error: &DialError) {
-        // Who shows no keys cannot be refused for them: then it is a trouble of the exchange's, and worth a quick retry.
-        let (words, signed) = (self.words(), self.settings.credentials.is_some());
-        let refusal = error.answer.as_ref().and_then(|answer| Refusal::from_answer(answer, words, signed));
-        self.refusal = refusal.map(|refusal| self.judged(refusal));
-        self.report_refusal(now, None);
-        self.fail(now, error.stage, error.cause.clone());
+        let refused = self.shared.dialogue.refusals.handle_dial_failed(now, error);
+        self.report(now, refused);
+        self.fail(now, error.stage, &error.cause);
         self.proceed(now);
     }
 
-    /// The socket brought something. Where the data of subscribed streams lie is marked in the batch.
+    /// The socket brought something. Marks in the batch where the data of subscribed streams lie.
     pub fn handle_inbound(&mut self, now: Instant, inbound: &mut Inbound) {
-        if let State::Open(open) = &mut self.state {
+        if let State::Open(socket) = &mut self.state {
             if inbound.heard {
-                open.handle_heard(now, inbound.whole);
+                socket.handle_received(now, inbound.whole, &mut self.shared.timers);
             }
             if inbound.sent {
-                open.handle_sent();
+                socket.handle_sent(&mut self.shared.timers);
             }
         }
         if inbound.drained {
             self.end_pause(now, false);
         }
-        if matches!(self.state, State::Open(_)) {
-            self.handle_batch(now, &mut inbound.batch);
-            self.look_for_life(now);
+        if let State::Open(socket) = &mut self.state {
+            socket.handle_batch(now, &mut inbound.batch, &mut self.shared);
+        }
+        self.check_streams(now);
+        if self.shared.timers.take_expired(Timer::Standing, now) {
+            self.handle_timer(now, Timer::Standing);
         }
         if let Some(cause) = &inbound.closed {
-            self.handle_closed(now, cause.clone());
+            self.handle_closed(now, cause);
         }
         self.proceed(now);
     }
 
-    /// How much of what is received may be shown.
-    fn words(&self) -> Redaction {
-        match self.settings.id {
-            Feed::Public => Redaction::None,
-            Feed::Private => Redaction::NamesOnly,
-        }
-    }
-
     /// The connection ended.
-    pub fn handle_closed(&mut self, now: Instant, cause: String) {
+    pub fn handle_closed(&mut self, now: Instant, cause: &str) {
         match self.state {
             State::Open(_) => self.lose(now, cause),
             State::Closing { stage, .. } => self.finish(now, stage),
@@ -226,107 +207,125 @@ impl Session {
     /// The shell reads from the socket (`true`), or cannot because there is no room for what it would read.
     pub fn handle_reading(&mut self, now: Instant, reading: bool) {
         let now = self.heartbeat.moment(now);
-        if let State::Open(open) = &mut self.state {
-            open.handle_reading(now, reading);
+        if let State::Open(socket) = &mut self.state {
+            socket.handle_reading(now, reading, &mut self.shared.timers);
         }
     }
 
     /// The instant named by [`Self::poll_deadline`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match &mut self.state {
-            State::Waiting { due: Some(due), .. } if now >= *due => match self.connects.take(now) {
-                Ok(()) => self.dial(now),
-                Err(later) => *due = later,
-            },
-            State::Open(open) => {
-                if let Some(trouble) = open.trouble(now) {
-                    self.lose(now, trouble.to_owned());
-                } else {
-                    if open.keepalive.take_due_ping(now) {
-                        self.outbox.push(Message::Ping);
-                    }
-                    self.look_for_life(now);
-                    self.look_after_streams(now);
-                }
+        for timer in Timer::ALL {
+            if self.shared.timers.take_expired(timer, now) {
+                self.handle_timer(now, timer);
             }
-            State::Closing { stage, until, .. } if now >= *until => {
-                let stage = *stage;
-                self.finish(now, stage);
-            }
-            State::Waiting { .. } | State::Dialing | State::Closing { .. } | State::Finished => {}
         }
+        self.check_streams(now);
         self.proceed(now);
     }
 
     /// The user wants it to end: never retried.
     pub fn handle_shutdown(&mut self, now: Instant) {
         match &mut self.state {
-            State::Open(open) => {
-                self.events.extend(open.watch.handle_lost().map(|notice| (now, notice)));
-                let stage = if open.live { Stage::Live } else { Stage::Subscribing };
-                let pause = open.take_pause();
-                self.state = State::Closing { stage, until: now + CLOSE_TIMEOUT, pause };
-                self.commands.push_back(Command::Close);
+            State::Open(socket) => {
+                let stage = socket.stage();
+                let pause = socket.take_pause();
+                socket.handle_lost(now, &mut self.shared.output);
+                self.enter(State::Closing { stage, pause });
+                self.shared.timers.set(Timer::Close, now + CLOSE_TIMEOUT);
+                self.shared.output.command(Command::Close);
             }
             State::Dialing => {
-                self.commands.push_back(Command::Disconnect);
-                self.state = State::Finished;
+                self.shared.output.command(Command::Disconnect);
+                self.enter(State::Finished);
             }
-            State::Waiting { .. } => self.state = State::Finished,
+            State::Waiting { .. } => self.enter(State::Finished),
             State::Closing { .. } | State::Finished => {}
         }
     }
 
     /// The next thing to do.
     pub fn poll_command(&mut self) -> Option<Command> {
-        self.commands.pop_front()
+        self.shared.output.commands.pop_front()
     }
 
     /// The next thing to report, and when it happened.
     pub fn poll_event(&mut self) -> Option<(Instant, Notice)> {
-        self.events.pop_front()
+        self.shared.output.events.pop_front()
     }
 
     /// When to call [`Self::handle_timeout`], unless something happens before.
     pub fn poll_deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Waiting { due, .. } => *due,
-            State::Open(open) => {
-                let deadlines = [open.deadline(), self.outbox.deadline(), self.auxiliaries.deadline()];
-                deadlines.into_iter().flatten().min()
-            }
-            State::Closing { until, .. } => Some(*until),
-            State::Dialing | State::Finished => None,
-        }
+        self.shared.timers.next_timeout()
     }
 
     /// When the shell has to be awake at the latest, with an open socket; without one there is a gap anyway.
     pub fn poll_beat(&self) -> Option<Instant> {
-        let State::Open(open) = &self.state else { return None };
-        open.settles_at().into_iter().chain([self.heartbeat.due()]).min()
+        let State::Open(socket) = &self.state else { return None };
+        socket.settles_at().into_iter().chain([self.heartbeat.due()]).min()
     }
 
     /// Whether nothing will ever happen again.
     pub fn is_finished(&self) -> bool {
         matches!(self.state, State::Finished)
     }
-}
 
-/// What the handlers have in common.
-impl Session {
-    fn dial(&mut self, now: Instant) {
-        self.attempt = self.attempt.saturating_add(1);
-        self.refusal = None;
-        self.events.push_back((now, Notice::Dialing { attempt: self.attempt }));
-        self.state = State::Dialing;
-        match self.authorization() {
-            Ok(authorization) => self.commands.push_back(Command::Dial { authorization }),
-            Err(reason) => {
-                let kind = Objection::Credentials;
-                self.refusal = Some(Refusal { kind, reason: reason.clone(), may_have_expired: false });
-                self.report_refusal(now, None);
-                self.fail(now, Stage::Upgrade, reason);
+    fn enter(&mut self, state: State) {
+        self.shared.timers = TimerTable::default();
+        self.state = state;
+    }
+
+    fn report(&mut self, at: Instant, notice: impl Into<Option<Notice>>) {
+        self.shared.output.report(at, notice);
+    }
+
+    fn handle_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Retry => self.dial(now),
+            Timer::Close => self.handle_closed(now, ""),
+            Timer::Pong => self.lose(now, "no answer to a ping"),
+            Timer::Assembly => self.lose(now, "a message was begun but not finished in time"),
+            Timer::Send => self.lose(now, "what was sent did not leave in time"),
+            Timer::RefusalGrace => self.lose(now, "an error, and no close after it"),
+            Timer::Ping => {
+                // Due an interval later, also where this one has to wait for the budget.
+                self.shared.timers.set(Timer::Ping, now + self.settings.config.ping_interval);
+                self.shared.dialogue.push(Message::Ping);
             }
+            Timer::Standing => {
+                if let State::Open(socket) = &mut self.state {
+                    socket.handle_standing(now, &mut self.shared);
+                }
+            }
+            // Handled at the end of every wake: the watchdog has findings without a deadline, too.
+            Timer::Streams | Timer::Budget | Timer::Auxiliary => {}
+        }
+    }
+
+    fn dial(&mut self, now: Instant) {
+        let attempt = match self.retry.begin(now) {
+            Ok(attempt) => attempt,
+            Err(later) => return self.shared.timers.set(Timer::Retry, later),
+        };
+        self.shared.dialogue.refusals.handle_attempt();
+        self.report(now, Notice::Dialing { attempt });
+        self.enter(State::Dialing);
+        let credentials = self.settings.credentials.as_ref();
+        match self.shared.dialogue.authorization(credentials) {
+            Ok(authorization) => self.shared.output.command(Command::Dial { authorization }),
+            Err(reason) => {
+                let refused = self.shared.dialogue.refusals.handle_unusable_keys(now, reason.clone());
+                self.report(now, refused);
+                self.fail(now, Stage::Upgrade, &reason);
+            }
+        }
+    }
+
+    /// Reports and escalates what the watchdog finds.
+    fn check_streams(&mut self, now: Instant) {
+        if let State::Open(socket) = &mut self.state
+            && let Some(cause) = socket.check_streams(now, &mut self.shared)
+        {
+            self.lose(now, cause);
         }
     }
 
@@ -334,75 +333,54 @@ impl Session {
     fn end_pause(&mut self, now: Instant, lost: bool) {
         let to = self.heartbeat.moment(now);
         let ended = match &mut self.state {
-            State::Open(open) => open.end_pause(to, lost),
+            State::Open(socket) => socket.end_pause(to, lost, &mut self.shared.timers),
             State::Closing { pause, .. } => pause.take().filter(|pause| pause.is_noted(to)),
             State::Waiting { .. } | State::Dialing | State::Finished => None,
         };
-        if let Some(pause) = ended {
-            self.events.push_back((now, Notice::Paused { from: pause.from, to, cause: pause.cause }));
-        }
-    }
-
-    /// A fresh token: a nonce cannot be used twice.
-    fn authorization(&mut self) -> Result<Option<Secret>, String> {
-        let nonce = self.uuid();
-        let credentials = self.settings.credentials.as_ref();
-        credentials.map(|keys| keys.authorization(nonce).map_err(|error| error.to_string())).transpose()
-    }
-
-    fn uuid(&mut self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.rng.random()).into_uuid()
+        self.report(now, ended.map(|Pause { from, cause, .. }| Notice::Paused { from, to, cause }));
     }
 
     /// Sends what may be sent now.
     fn proceed(&mut self, now: Instant) {
-        while matches!(self.state, State::Open(_)) {
-            if let Some(said) = self.auxiliaries.poll(now) {
-                self.outbox.push(if said == Said::Listing { Message::List } else { Message::Switch });
-            }
-            let Some(message) = self.outbox.poll(&mut self.messages, now) else { break };
-            self.send(now, message);
+        if let State::Open(socket) = &mut self.state {
+            socket.send_due(now, &mut self.shared);
         }
     }
 
-    fn send(&mut self, now: Instant, message: Message) {
-        let (frame, said) = match message {
-            Message::Ping => (Outgoing::Ping, None),
-            Message::Switch => (Outgoing::Text("PING".to_owned()), Some(Said::Keepalive)),
-            Message::Request(reason) => (Outgoing::Text(self.standing_request(now, reason)), Some(Said::Request)),
-            Message::List => {
-                let question = listing::to_frame(&self.uuid().to_string(), self.request.format);
-                (Outgoing::Text(question), Some(Said::Listing))
-            }
-        };
-        if let State::Open(open) = &mut self.state {
-            open.handle_sending(now);
-            if message == Message::Ping {
-                open.keepalive.handle_ping_sent(now);
-            }
-        }
-        if let Some(said) = said {
-            self.auxiliaries.handle_said(now, said);
-        }
-        self.commands.push_back(Command::Send(frame));
+    /// The open socket is lost, or left.
+    fn lose(&mut self, now: Instant, cause: &str) {
+        self.end_pause(now, true);
+        let State::Open(socket) = &mut self.state else { return };
+        let stage = socket.stage();
+        let is_refused = socket.is_refused(now);
+        self.watchdog = socket.handle_lost(now, &mut self.shared.output);
+        self.shared.output.command(Command::Disconnect);
+        let cause = self.shared.dialogue.refusals.handle_lost(cause, is_refused);
+        self.fail(now, stage, &cause);
     }
 
-    fn standing_request(&mut self, now: Instant, reason: SubscribeReason) -> String {
-        let ticket = self.uuid().to_string();
-        let request = self.request.to_frame(&ticket);
-        self.served.handle_asked(now, &self.request, reason != SubscribeReason::Connected);
-        if let State::Open(open) = &mut self.state {
-            open.watch.handle_requested(now, &self.request, reason);
-            if let Some(quiet) = &mut open.quiet {
-                quiet.handle_requested(now);
-                // Its answer comes behind what the request brings about, where that is nothing.
-                self.outbox.push(Message::Ping);
-            }
+    /// Reports one more failure, and arms the next attempt if there is to be one.
+    fn fail(&mut self, now: Instant, stage: Stage, cause: &str) {
+        let cause = printable::line(cause, printable::SENTENCE);
+        let objection = self.shared.dialogue.refusals.objection();
+        let Failure { attempt, due } = self.retry.handle_failure(now, stage, objection, self.shared.dialogue.rng());
+        let retry_at = due.filter(|_| !self.shared.dialogue.request().subscriptions.is_empty());
+        self.report(now, Notice::Lost { stage, cause, attempt, retry_at });
+        if due.is_none() {
+            self.report(now, Notice::GivenUp { attempts: attempt });
+            return self.enter(State::Finished);
         }
-        self.sent = Some(request.clone());
-        let standing = Arc::new(self.request.clone());
-        self.events.push_back((now, Notice::Subscribed { request: request.clone(), standing, reason }));
-        request
+        let refused_request = matches!(objection, Some(Objection::Request | Objection::ServedRequest));
+        self.enter(State::Waiting { refused_request });
+        self.shared.timers.set(Timer::Retry, retry_at);
+    }
+
+    fn finish(&mut self, now: Instant, stage: Stage) {
+        self.end_pause(now, true);
+        let cause = "closed by the recorder".to_owned();
+        self.report(now, Notice::Lost { stage, cause, attempt: self.retry.attempt(), retry_at: None });
+        self.shared.output.command(Command::Disconnect);
+        self.enter(State::Finished);
     }
 }
 

@@ -1,11 +1,11 @@
 //! What this process has seen the exchange serve: a refusal of that is no verdict on the request, nor on the keys.
 //!
 //! ```text
-//! asked ──data, or it stands──▶ served: remembered for the life of the process
-//!   │                                │ refused later
-//!   │ refused                        ▼
-//!   ▼                          ServedRequest, WorkingCredentials: backoff; told, the request from the fifth in a row on,
-//! Request, Credentials         and keys that are refused three times in a row have ceased to work
+//! requested ──data, or it stands──▶ served: remembered for the life of the process
+//!   │                                  │ refused later
+//!   │ refused                          ▼
+//!   ▼                            ServedRequest, WorkingCredentials: backoff; the request is reported from the fifth
+//! Request, Credentials           refusal in a row on, and keys refused three times in a row have ceased to work
 //! ```
 
 use crate::clock::Instant;
@@ -23,16 +23,16 @@ const SETTLING: Duration = Duration::from_secs(5);
 const REMEMBERED: usize = 64;
 
 /// So many refusals in a row of a request that was served are more than an accident, and worth a person's look.
-const TOLD_FROM: u32 = 5;
+const REPORTED_FROM: u32 = 5;
 
 /// So many refusals in a row of keys that had worked mean that they do no longer.
-const KEYS_BELIEVED_FROM: u32 = 3;
+const KEYS_REFUSED_FROM: u32 = 3;
 
-/// See the module.
+/// The requests and keys that were served.
 #[derive(Debug, Default)]
 pub(super) struct Served {
-    /// The request that was handed to the open socket last, until it is refused.
-    asked: Option<Asked>,
+    /// The last request that was handed to the socket, until it is refused.
+    requested: Option<Requested>,
     requests: VecDeque<u64>,
     keys_worked: bool,
     /// Refusals since something was served.
@@ -40,44 +40,44 @@ pub(super) struct Served {
 }
 
 #[derive(Debug)]
-struct Asked {
+struct Requested {
     digest: u64,
-    /// From when on data are its own.
+    /// From when on data are its own, not of the request before.
     own_from: Instant,
 }
 
 impl Served {
-    /// A request is handed to the socket; `replaces`: another one stands on it.
-    pub(super) fn handle_asked(&mut self, now: Instant, request: &Request, replaces: bool) {
+    /// A request is handed to the socket; `replaces`: another one stands there.
+    pub(super) fn handle_requested(&mut self, now: Instant, request: &Request, replaces: bool) {
         let mut hasher = DefaultHasher::new();
         request.to_frame("").hash(&mut hasher);
         let own_from = if replaces { now + SETTLING } else { now };
-        self.asked = Some(Asked { digest: hasher.finish(), own_from });
+        self.requested = Some(Requested { digest: hasher.finish(), own_from });
     }
 
-    /// Data of what was asked for came, or the request is sure to stand without.
+    /// Data of the request came, or it is sure to stand without.
     pub(super) fn handle_served(&mut self, now: Instant) {
-        let Some(asked) = &self.asked else { return };
-        if now >= asked.own_from {
+        let Some(requested) = &self.requested else { return };
+        if now >= requested.own_from {
             self.keys_worked = true;
             self.in_a_row = 0;
-            if !self.requests.contains(&asked.digest) {
+            if !self.requests.contains(&requested.digest) {
                 self.requests.truncate(REMEMBERED - 1);
-                self.requests.push_front(asked.digest);
+                self.requests.push_front(requested.digest);
             }
         }
     }
 
     /// What an objection is worth, given what was served before.
-    pub(super) fn judge(&mut self, objection: Objection) -> Objection {
+    pub(super) fn weigh(&mut self, objection: Objection) -> Objection {
         match objection {
             Objection::Credentials if self.keys_worked => {
                 self.in_a_row = self.in_a_row.saturating_add(1);
-                let believed = self.in_a_row >= KEYS_BELIEVED_FROM;
-                if believed { Objection::Credentials } else { Objection::WorkingCredentials }
+                let is_verdict = self.in_a_row >= KEYS_REFUSED_FROM;
+                if is_verdict { Objection::Credentials } else { Objection::WorkingCredentials }
             }
             Objection::Request => {
-                let served = self.asked.take().is_some_and(|asked| self.requests.contains(&asked.digest));
+                let served = self.requested.take().is_some_and(|requested| self.requests.contains(&requested.digest));
                 self.in_a_row = self.in_a_row.saturating_add(1);
                 if served { Objection::ServedRequest } else { Objection::Request }
             }
@@ -91,8 +91,8 @@ impl Served {
     }
 
     /// Whether refusals of what was served have become more than an accident.
-    pub(super) fn is_worth_telling(&self) -> bool {
-        self.in_a_row >= TOLD_FROM
+    pub(super) fn is_worth_reporting(&self) -> bool {
+        self.in_a_row >= REPORTED_FROM
     }
 }
 
@@ -111,10 +111,10 @@ mod tests {
     fn a_request_is_known_for_life_once_it_was_served() {
         let now = Clock::anchored(Stamp::MAX).now();
         let mut served = Served::default();
-        served.handle_asked(now, &request("KRW-BTC"), false);
-        assert_eq!(served.judge(Objection::Request), Objection::Request);
+        served.handle_requested(now, &request("KRW-BTC"), false);
+        assert_eq!(served.weigh(Objection::Request), Objection::Request);
         for code in ["KRW-BTC", "KRW-ETH"] {
-            served.handle_asked(now, &request(code), false);
+            served.handle_requested(now, &request(code), false);
             served.handle_served(now);
         }
         for (code, objection) in [
@@ -122,8 +122,8 @@ mod tests {
             ("KRW-ETH", Objection::ServedRequest),
             ("KRW-XRP", Objection::Request),
         ] {
-            served.handle_asked(now, &request(code), false);
-            assert_eq!(served.judge(Objection::Request), objection, "{code}");
+            served.handle_requested(now, &request(code), false);
+            assert_eq!(served.weigh(Objection::Request), objection, "{code}");
         }
     }
 
@@ -132,10 +132,10 @@ mod tests {
         let now = Clock::anchored(Stamp::MAX).now();
         let mut served = Served::default();
         for settled in [false, true] {
-            served.handle_asked(now, &request("KRW-BTC"), true);
+            served.handle_requested(now, &request("KRW-BTC"), true);
             served.handle_served(if settled { now + SETTLING } else { now + SETTLING / 2 });
             let expected = if settled { Objection::ServedRequest } else { Objection::Request };
-            assert_eq!(served.judge(Objection::Request), expected);
+            assert_eq!(served.weigh(Objection::Request), expected);
             // What was refused is not served by what goes on.
             served.handle_served(now + 2 * SETTLING);
         }
@@ -145,16 +145,16 @@ mod tests {
     fn refusals_in_a_row_are_counted_until_something_is_served() {
         let now = Clock::anchored(Stamp::MAX).now();
         let mut served = Served::default();
-        assert_eq!(served.judge(Objection::Credentials), Objection::Credentials, "these never worked");
+        assert_eq!(served.weigh(Objection::Credentials), Objection::Credentials, "these never worked");
         for _ in 0..2 {
-            served.handle_asked(now, &request("KRW-BTC"), false);
+            served.handle_requested(now, &request("KRW-BTC"), false);
             served.handle_served(now);
-            let judged = [(); 4].map(|()| served.judge(Objection::Credentials));
+            let weighed = [(); 4].map(|()| served.weigh(Objection::Credentials));
             let (accident, believed) = (Objection::WorkingCredentials, Objection::Credentials);
-            assert_eq!(judged, [accident, accident, believed, believed]);
-            assert!(!served.is_worth_telling());
-            served.judge(Objection::Credentials);
-            assert!(served.is_worth_telling());
+            assert_eq!(weighed, [accident, accident, believed, believed]);
+            assert!(!served.is_worth_reporting());
+            served.weigh(Objection::Credentials);
+            assert!(served.is_worth_reporting());
         }
     }
 }

@@ -12,6 +12,7 @@
 use super::evidence::Evidence;
 use super::record::Healable;
 use super::story::Gap;
+use crate::backoff::Backoff;
 use crate::clock::Stamp;
 use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
@@ -49,9 +50,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// and at the end four answers over more than ten minutes agree.
 const DOUBTED: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(300), Duration::from_secs(300)];
 
-/// The pause of a task that got no answer while others do; it doubles with each further one, up to the longest.
-const UNANSWERED: Duration = Duration::from_secs(60);
-const LONGEST_UNANSWERED: Duration = Duration::from_secs(1_800);
+/// The pauses of a task that got no answer while others do.
+const UNANSWERED: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
 
 /// One gap of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,8 +259,8 @@ impl Plan {
 
     /// The exchange gave no answer to this task: others come first.
     pub fn put_aside(&mut self, mut task: Task, now: Stamp) {
-        let pause = UNANSWERED.saturating_mul(1 << task.failures.min(10)).min(LONGEST_UNANSWERED);
         task.failures += 1;
+        let pause = UNANSWERED.ceiling(task.failures);
         self.put(task, State::Look(now.after(pause)));
     }
 

@@ -14,8 +14,9 @@ use super::request::Request;
 use super::retry::RetryQueue;
 use super::verdict::{Page, Remaining, Verdict};
 use super::{Denial, RestError};
+use crate::backoff::Backoff;
 use crate::clock::Instant;
-use rand::{Rng, RngExt};
+use rand::Rng;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -27,11 +28,8 @@ pub const MOST_FAILURES: u32 = 9;
 /// for minutes, and the caller has others to ask.
 pub const MOST_MISMATCHES: u32 = 5;
 
-/// The pause after a first failure; each further one doubles it.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses between the attempts of one request.
+const PAUSES: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
 
 /// A request on its way.
 #[derive(Debug)]
@@ -185,7 +183,7 @@ impl Scheduler {
             return Some((ticket.id, Err(RestError::Unavailable { attempts: ticket.failures, denial })));
         }
         ticket.cause = reason;
-        self.retries.push(now + pause_after(ticket.failures, rng), ticket);
+        self.retries.push(now + PAUSES.wait(ticket.failures, rng), ticket);
         None
     }
 
@@ -205,12 +203,6 @@ impl Scheduler {
         let (position, _) = ready.min_by_key(|(_, ticket)| ticket.id)?;
         self.fresh.remove(position)
     }
-}
-
-/// Doubled with each failure, drawn from the upper half so that several programs fall out of step.
-fn pause_after(failures: u32, rng: &mut impl Rng) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(10)).min(LONGEST_PAUSE);
-    ceiling.mul_f64(rng.random_range(0.5..=1.0))
 }
 
 #[cfg(test)]
@@ -299,7 +291,7 @@ mod tests {
             let ticket = scene.take();
             scene.answer(ticket, failed());
         }
-        scene.now += LONGEST_PAUSE;
+        scene.now += PAUSES.longest;
         let kinds: Vec<bool> = (0..9).map(|_| scene.take().failures > 0).collect();
         assert_eq!(kinds, [true, false, true, false, true, false, false, false, false]);
     }

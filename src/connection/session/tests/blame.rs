@@ -16,7 +16,7 @@ impl Rig {
             self.data(TRADE);
         }
         self.data(error.as_bytes());
-        self.act(|session, now| session.handle_closed(now, "closed".into()));
+        self.act(|session, now| session.handle_closed(now, "closed"));
         self.session.poll_deadline().unwrap() - self.now
     }
 

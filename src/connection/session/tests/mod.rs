@@ -9,7 +9,7 @@ use crate::clock::{Clock, Stamp};
 use crate::config::ConnectionConfig;
 use crate::net::DialError;
 use crate::printable;
-use crate::upbit::auth::{Credentials, JwtAlgorithm};
+use crate::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use crate::upbit::feed::Feed;
 use crate::upbit::limits::Answer;
 use crate::upbit::subscription::{Format, Subscription};
@@ -161,7 +161,7 @@ fn only_data_that_was_asked_for_makes_a_session_live() {
         ] {
             rig.data(frame);
         }
-        rig.act(|session, now| session.handle_closed(now, "closed".into()));
+        rig.act(|session, now| session.handle_closed(now, "closed"));
     }
     assert!(!rig.events.iter().any(|event| matches!(event, Notice::Live { .. })));
     let due = rig.session.poll_deadline().unwrap();
@@ -249,7 +249,7 @@ fn an_error_that_answers_nothing_of_ours_is_a_loss_like_any_other() {
     rig.wait();
     rig.data(br#"{"method":"LIST_SUBSCRIPTIONS","result":[{"type":"trade","codes":["KRW-BTC"]}]}"#);
     rig.data(br#"{"error":{"name":"INTERNAL","message":"maintenance"}}"#);
-    rig.act(|session, now| session.handle_closed(now, "closed".into()));
+    rig.act(|session, now| session.handle_closed(now, "closed"));
     let lost = rig.events.iter().rev().find(|event| matches!(event, Notice::Lost { .. })).unwrap();
     let Notice::Lost { cause, retry_at, .. } = lost else { unreachable!() };
     assert_eq!(cause, "the exchange reported an error (INTERNAL: maintenance), closed");
@@ -355,7 +355,7 @@ impl Rig {
                 let mut inbound = Inbound { heard: true, drained: true, ..Inbound::default() };
                 self.act(|session, now| session.handle_inbound(now, &mut inbound));
             }
-            (Happening::Closed, Line::Up) => self.act(|session, now| session.handle_closed(now, "reset".into())),
+            (Happening::Closed, Line::Up) => self.act(|session, now| session.handle_closed(now, "reset")),
             (Happening::Reading(reading), Line::Up) => {
                 self.act(|session, now| session.handle_reading(now, *reading));
             }
@@ -369,7 +369,39 @@ impl Rig {
     }
 }
 
+/// Opens a socket whose peer sends a pong at each of `pongs` (seconds, ascending) until `end`; returns when it is lost.
+fn lost_at(pongs: &[u64], end: u64) -> Option<u64> {
+    // The account's connection needs no data.
+    let mut rig = Rig::private();
+    rig.wait();
+    rig.act(|session, now| session.handle_opened(now, "a".into()));
+    let opened = rig.now;
+    for second in 0..=end {
+        rig.now = opened + Duration::from_secs(second);
+        let mut inbound =
+            Inbound { heard: pongs.contains(&second), whole: true, drained: true, sent: true, ..Inbound::default() };
+        rig.act(|session, now| session.handle_inbound(now, &mut inbound));
+        rig.act(Session::handle_timeout);
+        if rig.take_commands().contains(&Command::Disconnect) {
+            return Some(second);
+        }
+    }
+    None
+}
+
 proptest! {
+    #[test]
+    fn a_mute_socket_is_lost_within_an_interval_and_a_timeout(mute_from in 1..100_u64) {
+        let lost_at = lost_at(&(0..mute_from).collect::<Vec<_>>(), 200).unwrap();
+        prop_assert!(lost_at <= mute_from + 25, "mute from {mute_from}, lost at {lost_at}");
+    }
+
+    #[test]
+    fn an_answer_within_the_timeout_keeps_the_socket(delay in 1..10_u64) {
+        let pongs: Vec<u64> = (0..20).map(|ping| ping * 15 + delay).collect();
+        prop_assert_eq!(lost_at(&pongs, 290), None);
+    }
+
     #[test]
     fn whatever_happens_the_rules_hold(happenings in proptest::collection::vec(happening(), 1..300)) {
         let mut rig = Rig::start();

@@ -3,6 +3,7 @@
 use super::look::View;
 use super::way::Way;
 use super::{Healer, Interrupted};
+use crate::backoff::Backoff;
 use crate::clock::Stamp;
 use crate::history::healing::Said;
 use crate::history::healing::plan::{End, SETTLE, Task, Written};
@@ -18,11 +19,8 @@ use crate::tape::reader::TapeError;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The pause after the exchange gave no answer; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(60);
-
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1_800);
+/// The pauses after the exchange gave no answer.
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
 
 impl Healer {
     pub(super) async fn look_first(&mut self, task: Task) -> Result<(), Interrupted> {
@@ -82,11 +80,10 @@ impl Healer {
     /// The exchange cannot be asked now: nothing is lost by that but time.
     fn hold(&mut self, task: Task, cause: &str, until: Option<Stamp>) {
         let now = self.clock.stamp();
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
-        if until.is_none() {
+        let until = until.unwrap_or_else(|| {
             self.failures += 1;
-        }
-        let until = until.unwrap_or_else(|| now.after(pause));
+            now.after(PAUSES.ceiling(self.failures))
+        });
         let pause = rounded_duration(until.since(now));
         tracing::info!(cause, pause, "healing waits: the exchange cannot be asked for what was missed");
         self.plan.hold(until);

@@ -18,12 +18,14 @@ const SETTLE: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::connection::session) struct Pause {
-    pub(in crate::connection::session) from: Moment,
-    pub(in crate::connection::session) cause: PauseCause,
-    /// Reading again, but not yet through with what had waited.
+pub(super) struct Pause {
+    /// When reading stopped, or was last sure to go on.
+    pub(super) from: Moment,
+    /// Why.
+    pub(super) cause: PauseCause,
+    /// Reading again, but what had waited in the kernel is not all read.
     pub(super) draining: bool,
-    /// Until then what is read does not tell that nothing waits.
+    /// Until then a read that brings nothing does not show that nothing waits.
     pub(super) settles_at: Option<Instant>,
 }
 
@@ -40,7 +42,7 @@ impl Pause {
     }
 
     /// Whether a pause that ends `now` is worth noting.
-    pub(in crate::connection::session) fn is_noted(&self, now: Moment) -> bool {
+    pub(super) fn is_noted(&self, now: Moment) -> bool {
         now.since(self.from) >= NOTED
     }
 }

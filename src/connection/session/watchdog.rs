@@ -14,27 +14,22 @@
 //! a socket warm, and no more. None of it is judged while the recorder does not read. What is learnt outlives the
 //! connection: the watchdog is handed from one socket to the next.
 
-mod escalation;
-mod pace;
-mod silence;
-mod staleness;
-mod streams;
-mod unreadable;
-
+use super::escalation::{AFTER_ASKING, Escalation, EscalationStep};
+use super::pace::Pace;
+use super::silence::Silence;
+use super::staleness::Staleness;
+use super::streams::Streams;
+use super::unreadable::Unreadable;
 use crate::batch::{Batch, DataSpan, Entry};
 use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::tape::words::SubscribeReason;
+use crate::upbit::feed::Feed;
 use crate::upbit::listing::{Difference, Listing, stream_name};
 use crate::upbit::subscription::Request;
-use escalation::{AFTER_ASKING, Escalation};
-use pace::Pace;
-use silence::Silence;
-use staleness::Staleness;
+use crate::upbit::types::PRIVATE_TYPES;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use streams::Streams;
-use unreadable::Unreadable;
 
 /// How long a stream that the list leaves out may take to prove the list wrong. What was on its way comes within a second.
 const UNLISTED: Duration = Duration::from_secs(5);
@@ -46,23 +41,12 @@ const ASK_EVERY: Duration = Duration::from_secs(300);
 /// How long a new connection may bring nothing, where snapshots are due: three times what the slowest was seen to take.
 const FIRST_DATA: Duration = Duration::from_secs(30);
 
-/// What has to be done about streams that went mute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::connection::session) enum Remedy {
-    /// Ask what is subscribed.
-    Ask,
-    /// Send the standing request again.
-    Resubscribe,
-    /// Make a new connection.
-    Reconnect,
-}
-
 /// The watch over the streams of one connection, from socket to socket.
 #[derive(Debug, Default)]
-pub(in crate::connection::session) struct StreamWatchdog {
+pub(super) struct StreamWatchdog {
     first_frame_timeout: Duration,
-    /// The feed may not be quiet for longer than it ever was; the account's may.
-    has_pace: bool,
+    /// The account's feed may be quiet for days, and what the exchange says of it is redacted.
+    is_private: bool,
     streams: Streams,
     pace: Pace,
     unreadable: Unreadable,
@@ -113,18 +97,13 @@ enum Mute {
 }
 
 impl StreamWatchdog {
-    /// Over a connection on which nothing was asked for yet. `has_pace`: data is expected as often as it used to come.
-    pub(in crate::connection::session) fn new(first_frame_timeout: Duration, has_pace: bool) -> Self {
-        Self { first_frame_timeout, has_pace, ..Self::default() }
+    /// Over a connection without a request.
+    pub(super) fn new(first_frame_timeout: Duration, feed: Feed) -> Self {
+        Self { first_frame_timeout, is_private: feed == Feed::Private, ..Self::default() }
     }
 
     /// The request was handed to the socket. One that is repeated for mute streams has them reported already.
-    pub(in crate::connection::session) fn handle_requested(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        reason: SubscribeReason,
-    ) {
+    pub(super) fn handle_requested(&mut self, now: Instant, request: &Request, reason: SubscribeReason) {
         if reason != SubscribeReason::Stale {
             self.silence = Silence::new(request, now + self.first_frame_timeout);
         }
@@ -141,14 +120,14 @@ impl StreamWatchdog {
         self.streams.each().for_each(|stream| stream.is_unlisted = false);
         self.pace.handle_interrupted();
         self.quiet_since = Some(now);
-        if !self.has_data && self.has_pace {
+        if !self.has_data && !self.is_private {
             let snapshots = (!self.silence.is_over()).then(|| FIRST_DATA.max(self.first_frame_timeout));
             self.late_at = snapshots.or_else(|| self.pace.absurd()).map(|patience| now + patience);
         }
     }
 
     /// Frames came. Returns where the data of subscribed streams lie among them.
-    pub(in crate::connection::session) fn handle_batch(&mut self, batch: &Batch) -> Option<DataSpan> {
+    pub(super) fn handle_batch(&mut self, batch: &Batch) -> Option<DataSpan> {
         let mut data: Option<DataSpan> = None;
         for (index, (received, entry)) in batch.entries().enumerate() {
             match entry {
@@ -166,13 +145,13 @@ impl StreamWatchdog {
             }
         }
         if let Some(last) = self.quiet_since.filter(|_| data.is_some() && self.is_sound()) {
-            self.escalation.rest(last);
+            self.escalation.handle_calm(last);
         }
         data
     }
 
     /// Whether to ask for the exchange's list now: once for each request, after it has brought data.
-    pub(in crate::connection::session) fn take_question(&mut self) -> bool {
+    pub(super) fn take_question(&mut self) -> bool {
         let unasked = self.listing == Asking::Unasked;
         if unasked {
             self.listing = Asking::Asked;
@@ -182,7 +161,7 @@ impl StreamWatchdog {
 
     /// The exchange's list came, or something that is none. Streams that it leaves out although they had brought data have
     /// a moment to prove it wrong.
-    pub(in crate::connection::session) fn handle_reply(&mut self, now: Instant, object: &[u8]) -> Option<Notice> {
+    pub(super) fn handle_reply(&mut self, now: Instant, object: &[u8]) -> Option<Notice> {
         if self.listing != Asking::Asked {
             return None;
         }
@@ -201,17 +180,18 @@ impl StreamWatchdog {
         let is_known = std::mem::replace(&mut self.difference, difference.clone()) == difference;
         let Difference { missing, unexpected } = difference;
         let same = missing.is_empty() && unexpected.is_empty();
+        let unexpected = if self.is_private { redact(&unexpected) } else { unexpected };
         (!same && !is_known).then_some(Notice::Mismatch { missing, unexpected })
     }
 
     /// The recorder has no room to read: its own silence is not the exchange's.
-    pub(in crate::connection::session) fn handle_paused(&mut self) {
+    pub(super) fn handle_paused(&mut self) {
         self.paused = true;
     }
 
     /// All that had waited is read. After a `long` pause everything begins anew; a short one changes nothing, or one
     /// every few seconds would keep the watch from ever seeing anything.
-    pub(in crate::connection::session) fn handle_resumed(&mut self, now: Instant, long: bool) {
+    pub(super) fn handle_resumed(&mut self, now: Instant, long: bool) {
         self.paused = false;
         if !long {
             return;
@@ -231,15 +211,15 @@ impl StreamWatchdog {
 
     /// The socket is gone, or will be: what was suspected ended with it, and what was learnt stays. Returns the outbreak
     /// of unreadable bytes that ended with it.
-    pub(in crate::connection::session) fn handle_lost(&mut self) -> Option<Notice> {
+    pub(super) fn handle_lost(&mut self) -> Option<Notice> {
         let outbreak = self.unreadable.end();
         self.unreadable.handle_data();
         self.pace.handle_interrupted();
-        self.escalation.abandon();
+        self.escalation.handle_lost();
         let kept = std::mem::take(self);
         *self = Self {
             first_frame_timeout: kept.first_frame_timeout,
-            has_pace: kept.has_pace,
+            is_private: kept.is_private,
             streams: kept.streams,
             pace: kept.pace,
             escalation: kept.escalation,
@@ -249,7 +229,7 @@ impl StreamWatchdog {
     }
 
     /// What is to be reported at this instant.
-    pub(in crate::connection::session) fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
+    pub(super) fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
         if self.paused {
             return None;
         }
@@ -263,18 +243,18 @@ impl StreamWatchdog {
     }
 
     /// What is to be done at this instant about streams that went mute.
-    pub(in crate::connection::session) fn poll_remedy(&mut self, now: Instant) -> Option<Remedy> {
+    pub(super) fn poll_escalation(&mut self, now: Instant) -> Option<EscalationStep> {
         if self.paused {
             return None;
         }
         if self.late_at.take_if(|at| now >= *at).is_some() {
             self.is_late = true;
-            self.escalation.begin(now, Remedy::Reconnect);
+            self.escalation.begin(now, EscalationStep::Reconnect);
         }
         let is_due = self.ask_at.take_if(|at| now >= *at).is_some();
-        let wanted = (self.listing == Asking::Wanted || is_due).then_some(Remedy::Ask);
+        let wanted = (self.listing == Asking::Wanted || is_due).then_some(EscalationStep::Ask);
         let remedy = wanted.or_else(|| self.escalation.poll(now))?;
-        if remedy == Remedy::Ask {
+        if remedy == EscalationStep::Ask {
             // Asked again by a request of its own, the answer is compared again as well.
             self.listing = Asking::Asked;
         }
@@ -282,7 +262,7 @@ impl StreamWatchdog {
     }
 
     /// When to poll again.
-    pub(in crate::connection::session) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         let mute = match self.mute {
             Mute::No => self.suspicious_at(),
             Mute::At(at) => Some(at),
@@ -309,7 +289,7 @@ impl StreamWatchdog {
         (self.quiet_since, self.has_data, self.late_at, self.is_late) = (Some(received), true, None, false);
         self.unreadable.handle_data();
         // What had waited in a pause says nothing about the feed's pace.
-        if self.has_pace && !self.paused {
+        if !self.is_private && !self.paused {
             self.pace.handle_data(received);
         }
         if !self.missing.is_empty() {
@@ -330,7 +310,7 @@ impl StreamWatchdog {
     fn poll_staleness(&mut self, now: Instant) -> Option<Notice> {
         let notice = self.staleness.poll_notice(now)?;
         if let Notice::Stale { .. } = notice {
-            self.escalation.begin(now, Remedy::Ask);
+            self.escalation.begin(now, EscalationStep::Ask);
         }
         Some(notice)
     }
@@ -340,7 +320,7 @@ impl StreamWatchdog {
         self.unlisted_at.take_if(|at| now >= *at)?;
         let mut suspects = self.streams.suspects(|stream| stream.is_unlisted, now);
         if !suspects.is_empty() {
-            self.escalation.begin(now, Remedy::Resubscribe);
+            self.escalation.begin(now, EscalationStep::Resubscribe);
         }
         suspects.retain(|suspect| !self.is_suspected(&suspect.stream));
         self.missing.extend(suspects.iter().map(|suspect| suspect.stream.clone()));
@@ -357,7 +337,7 @@ impl StreamWatchdog {
             Mute::At(at) if now >= at => {
                 self.mute = Mute::Told;
                 self.pace.handle_alarm();
-                self.escalation.begin(now, Remedy::Resubscribe);
+                self.escalation.begin(now, EscalationStep::Resubscribe);
                 let mut suspects = self.streams.suspects(|_| true, self.quiet_since.unwrap_or(now));
                 suspects.retain(|suspect| !self.is_suspected(&suspect.stream));
                 self.told.extend(suspects.iter().map(|suspect| suspect.stream.clone()));
@@ -382,7 +362,7 @@ impl StreamWatchdog {
     fn suspicious_at(&self) -> Option<Instant> {
         let absurd = self.pace.absurd().filter(|_| self.has_data);
         let silent = self.quiet_since.zip(absurd).map(|(since, absurd)| since + absurd);
-        let unreadable = self.unreadable.suspicious_at().filter(|_| self.has_data || !self.has_pace);
+        let unreadable = self.unreadable.suspicious_at().filter(|_| self.has_data || self.is_private);
         silent.into_iter().chain(unreadable).min()
     }
 }
@@ -392,6 +372,16 @@ fn move_unless(names: &mut BTreeSet<String>, kept: &[String], to: &mut BTreeSet<
     let (stay, go) = std::mem::take(names).into_iter().partition(|name| kept.binary_search(name).is_ok());
     *names = stay;
     to.append(&mut { go });
+}
+
+/// Received names, of which only the types are shown that are known here.
+fn redact(streams: &[String]) -> Vec<String> {
+    let kind = |stream: &String| {
+        let known = PRIVATE_TYPES.into_iter().find(|kind| stream.rsplit('_').next() == Some(*kind));
+        known.unwrap_or("other").to_owned()
+    };
+    let kinds: BTreeSet<String> = streams.iter().map(kind).collect();
+    kinds.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod signs;
 use super::*;
 use crate::clock::{Clock, Stamp};
 use crate::connection::Suspect;
+use crate::upbit::feed;
 use crate::upbit::subscription::{Format, Subscription};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -37,12 +38,12 @@ struct Feed {
     stale: Vec<(Instant, Vec<Suspect>)>,
     fresh: Vec<String>,
     unreadable: Vec<u64>,
-    remedies: Vec<(Instant, Remedy)>,
+    remedies: Vec<(Instant, EscalationStep)>,
 }
 
 impl Feed {
     fn new(request: Request, exchange: Exchange) -> Self {
-        let mut watchdog = StreamWatchdog::new(Duration::from_secs(10), true);
+        let mut watchdog = StreamWatchdog::new(Duration::from_secs(10), feed::Feed::Public);
         let now = Clock::anchored(Stamp::MAX).now();
         watchdog.handle_requested(now, &request, SubscribeReason::Connected);
         let (stale, fresh, remedies, unreadable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -94,12 +95,12 @@ impl Feed {
                 _ => {}
             }
         }
-        let Some(remedy) = self.watchdog.poll_remedy(self.now) else { return };
+        let Some(remedy) = self.watchdog.poll_escalation(self.now) else { return };
         self.remedies.push((self.now, remedy));
         match remedy {
-            Remedy::Ask => {}
-            Remedy::Resubscribe => self.subscribe(SubscribeReason::Stale),
-            Remedy::Reconnect => self.reconnect(),
+            EscalationStep::Ask => {}
+            EscalationStep::Resubscribe => self.subscribe(SubscribeReason::Stale),
+            EscalationStep::Reconnect => self.reconnect(),
         }
     }
 
@@ -137,7 +138,7 @@ impl Feed {
         }
     }
 
-    fn count(&self, remedy: Remedy) -> usize {
+    fn count(&self, remedy: EscalationStep) -> usize {
         self.remedies.iter().filter(|(_, tried)| *tried == remedy).count()
     }
 }
@@ -257,9 +258,9 @@ fn a_mute_feed_is_asked_then_asked_for_again_then_left() {
     let (mut feed, quiet) = steady(Exchange::Mute);
     let last = feed.now;
     feed.wait(Duration::from_secs(80));
-    let tried: Vec<(u64, Remedy)> =
+    let tried: Vec<(u64, EscalationStep)> =
         feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
-    assert_eq!(tried, [(45, Remedy::Ask), (55, Remedy::Resubscribe), (75, Remedy::Reconnect)]);
+    assert_eq!(tried, [(45, EscalationStep::Ask), (55, EscalationStep::Resubscribe), (75, EscalationStep::Reconnect)]);
     let [(_, told)] = &feed.stale[..] else { panic!("{:?}", feed.stale) };
     let since: Vec<Instant> = told.iter().map(|suspect| suspect.since).collect();
     assert_eq!(names(told), ["A-B_ticker", "A-B_trade", "C-D_ticker", "C-D_trade"]);
@@ -272,7 +273,7 @@ fn data_that_answers_the_probe_is_no_alarm() {
     feed.wait(Duration::from_secs(50));
     feed.data("trade", "A-B");
     feed.wait(Duration::from_secs(30));
-    assert_eq!((feed.count(Remedy::Ask), feed.count(Remedy::Resubscribe), feed.stale.len()), (1, 0, 0));
+    assert_eq!((feed.count(EscalationStep::Ask), feed.count(EscalationStep::Resubscribe), feed.stale.len()), (1, 0, 0));
 }
 
 #[test]
@@ -283,7 +284,7 @@ fn a_feed_that_comes_back_by_itself_is_fresh() {
     feed.data("trade", "C-D");
     assert_eq!(feed.fresh, ["A-B_ticker", "A-B_trade", "C-D_ticker", "C-D_trade"]);
     feed.wait(Duration::from_secs(25));
-    assert_eq!(feed.count(Remedy::Reconnect), 0, "nothing is done about what is over");
+    assert_eq!(feed.count(EscalationStep::Reconnect), 0, "nothing is done about what is over");
 }
 
 #[test]
@@ -350,7 +351,7 @@ fn a_dead_feed_is_tried_more_and_more_seldom() {
     let (mut feed, _) = steady(Exchange::Mute);
     feed.wait(DAY);
     let times: Vec<Duration> = feed.remedies.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
-    assert!((28..=40).contains(&feed.count(Remedy::Reconnect)), "{}", feed.count(Remedy::Reconnect));
+    assert!((28..=40).contains(&feed.count(EscalationStep::Reconnect)), "{}", feed.count(EscalationStep::Reconnect));
     assert!(times[3..].is_sorted() && *times.last().unwrap() == HOUR, "{times:?}");
 }
 
@@ -358,8 +359,12 @@ fn a_dead_feed_is_tried_more_and_more_seldom() {
 fn snapshots_alone_do_not_make_a_tight_loop() {
     let (mut feed, _) = steady(Exchange::Answers);
     feed.wait(DAY);
-    assert!(feed.count(Remedy::Resubscribe) + feed.count(Remedy::Reconnect) <= 50, "{:?}", feed.remedies.len());
-    assert!(feed.count(Remedy::Reconnect) > 0, "what a repeated request did not mend");
+    assert!(
+        feed.count(EscalationStep::Resubscribe) + feed.count(EscalationStep::Reconnect) <= 50,
+        "{:?}",
+        feed.remedies.len()
+    );
+    assert!(feed.count(EscalationStep::Reconnect) > 0, "what a repeated request did not mend");
     let (_, last) = feed.stale.last().unwrap();
     assert_eq!(last.len(), 4);
 }
@@ -372,10 +377,10 @@ fn a_connection_without_first_data_is_left() {
     feed.frame(br#"{"status":"UP"}"#);
     assert!(feed.remedies.is_empty());
     feed.wait(HOUR);
-    let tried: Vec<(u64, Remedy)> =
+    let tried: Vec<(u64, EscalationStep)> =
         feed.remedies.iter().map(|(at, remedy)| ((*at - begin).as_secs(), *remedy)).collect();
     let at = [30, 60, 120, 240, 480, 960, 1_920];
-    assert_eq!(tried, at.map(|second| (second, Remedy::Reconnect)));
+    assert_eq!(tried, at.map(|second| (second, EscalationStep::Reconnect)));
     assert!(feed.stale.is_empty(), "the gap is open anyway");
 }
 
@@ -389,7 +394,7 @@ fn candles_may_have_nothing_to_begin_with() {
 #[test]
 fn the_account_may_be_quiet_for_days() {
     let mut feed = Feed::new(request(&["myOrder"], &[]), Exchange::Mute);
-    feed.watchdog = StreamWatchdog::new(Duration::from_secs(10), false);
+    feed.watchdog = StreamWatchdog::new(Duration::from_secs(10), feed::Feed::Private);
     feed.watchdog.handle_requested(feed.now, &feed.request.clone(), SubscribeReason::Connected);
     for _ in 0..1_000 {
         feed.wait(Duration::from_secs(1));

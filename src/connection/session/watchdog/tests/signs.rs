@@ -16,12 +16,12 @@ fn streams_that_lived_and_are_not_listed_are_suspected() {
     let told =
         [("C-D_ticker", quiet), ("C-D_trade", last)].map(|(stream, since)| Suspect { stream: stream.into(), since });
     assert_eq!(feed.stale.iter().map(|(_, told)| &told[..]).collect::<Vec<_>>(), [&told[..]]);
-    assert_eq!(feed.count(Remedy::Resubscribe), 1);
+    assert_eq!(feed.count(EscalationStep::Resubscribe), 1);
     for _ in 0..20 {
         feed.wait(Duration::from_secs(1));
         feed.data("trade", "A-B");
     }
-    assert_eq!(feed.count(Remedy::Reconnect), 1);
+    assert_eq!(feed.count(EscalationStep::Reconnect), 1);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_stream_that_is_dropped_later_is_found_by_a_later_list() {
     assert!(feed.watchdog.take_question());
     let all = r#"[{"type":"trade","codes":["A-B","C-D"]},{"type":"ticker","codes":["A-B","C-D"]}]"#;
     assert_eq!(feed.reply(all), None);
-    let asks = |feed: &Feed| feed.count(Remedy::Ask);
+    let asks = |feed: &Feed| feed.count(EscalationStep::Ask);
     let go_on = |feed: &mut Feed, seconds: u64| {
         for _ in 0..seconds {
             feed.wait(Duration::from_secs(1));
@@ -56,7 +56,7 @@ fn a_list_that_stays_different_is_told_once() {
     let listed = r#"[{"type":"trade","codes":["A-B"]}]"#;
     assert!(feed.reply(listed).is_some());
     feed.wait(Duration::from_secs(301));
-    assert_eq!((feed.count(Remedy::Ask), feed.reply(listed)), (1, None));
+    assert_eq!((feed.count(EscalationStep::Ask), feed.reply(listed)), (1, None));
 }
 
 #[test]
@@ -106,11 +106,11 @@ fn a_feed_that_becomes_unreadable_is_mute() {
         feed.wait(Duration::from_secs(1));
         feed.frame(&COMPRESSED);
     }
-    let tried: Vec<(u64, Remedy)> =
+    let tried: Vec<(u64, EscalationStep)> =
         feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
-    assert_eq!(tried[..2], [(11, Remedy::Ask), (21, Remedy::Resubscribe)]);
+    assert_eq!(tried[..2], [(11, EscalationStep::Ask), (21, EscalationStep::Resubscribe)]);
     assert_eq!(feed.stale[0].1[1], Suspect { stream: "A-B_trade".into(), since: last });
-    assert_eq!((feed.count(Remedy::Reconnect), &feed.unreadable[..]), (1, &[40][..]));
+    assert_eq!((feed.count(EscalationStep::Reconnect), &feed.unreadable[..]), (1, &[40][..]));
 }
 
 #[test]

@@ -65,21 +65,21 @@ impl ConnectBudget {
 
 /// The messages that one connection may send.
 #[derive(Debug)]
-pub(in crate::connection::session) struct MessageBudget {
+pub(super) struct MessageBudget {
     second: Limit,
     minute: Limit,
 }
 
 impl MessageBudget {
     /// At most `per_second` messages in any second and `per_minute` in any minute.
-    pub(in crate::connection::session) fn new(per_second: u32, per_minute: u32, now: Instant) -> Self {
+    pub(super) fn new(per_second: u32, per_minute: u32, now: Instant) -> Self {
         Self { second: Limit::new(per_second, SECOND, now), minute: Limit::new(per_minute, MINUTE, now) }
     }
 
     /// Takes one message, or says when to ask again.
     ///
     /// Where only the second allows it, its token is lost, which errs on the quiet side.
-    pub(in crate::connection::session) fn take(&mut self, now: Instant) -> Result<(), Instant> {
+    pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
         self.second.take(now)?;
         self.minute.take(now)
     }

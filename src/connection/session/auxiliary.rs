@@ -205,25 +205,6 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_makes_room_for_the_next_at_once() {
-        let (mut auxiliaries, now) = opened();
-        auxiliaries.handle_live(now);
-        auxiliaries.want_listing();
-        assert_eq!(auxiliaries.poll(now), Some(Message::Keepalive));
-        auxiliaries.handle_sending(now, Message::Keepalive);
-        assert_eq!(auxiliaries.poll(now), None);
-        auxiliaries.handle_seen(STATUS);
-        assert_eq!(auxiliaries.poll(now), Some(Message::Listing));
-    }
-
-    #[test]
-    fn without_data_the_ping_comes_after_its_interval() {
-        let (mut auxiliaries, now) = opened();
-        assert_eq!(auxiliaries.poll(now + 14 * SECOND), None);
-        assert_eq!(auxiliaries.poll(now + 15 * SECOND), Some(Message::Keepalive));
-    }
-
-    #[test]
     fn an_error_means_what_was_said_last_and_not_answered() {
         let (mut auxiliaries, now) = opened();
         assert_eq!(auxiliaries.attribute(now + 3600 * SECOND), Objection::Request, "nothing has come since");
@@ -263,19 +244,5 @@ mod tests {
             }
             assert_eq!(round(&mut auxiliaries, None), [objection, Objection::Unclear]);
         }
-    }
-
-    #[test]
-    fn what_was_refused_is_not_said_again_on_any_socket() {
-        let (mut auxiliaries, now) = opened();
-        for message in [Message::Keepalive, Message::Listing] {
-            auxiliaries.handle_sending(now, message);
-            auxiliaries.attribute(now);
-        }
-        auxiliaries.handle_opened(now);
-        auxiliaries.handle_sending(now, REQUEST);
-        auxiliaries.handle_live(now);
-        auxiliaries.want_listing();
-        assert_eq!((auxiliaries.poll(now + 3600 * SECOND), auxiliaries.deadline()), (None, None));
     }
 }

@@ -113,13 +113,4 @@ mod tests {
         assert_eq!(silence.take_silent(due), Some(Notice::Silent { streams }));
         assert_eq!((silence.take_silent(due), silence.is_over()), (None, true));
     }
-
-    #[test]
-    fn who_speaks_in_time_is_not_named() {
-        let now = Clock::anchored(Stamp::MAX).now();
-        let trade = Subscription { kind: "trade".into(), codes: vec!["KRW-BTC".into()], ..Subscription::default() };
-        let mut silence = Silence::new(&Request { subscriptions: vec![trade], format: Format::Default }, now);
-        silence.handle_data("trade", "KRW-BTC");
-        assert_eq!((silence.take_silent(now), silence.deadline()), (None, None));
-    }
 }

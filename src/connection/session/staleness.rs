@@ -175,18 +175,6 @@ mod tests {
     }
 
     #[test]
-    fn a_trade_ends_it() {
-        let (mut staleness, start) = staleness();
-        let at = |second| start + Duration::from_secs(second);
-        ticker(&mut staleness, at(0), 1.0);
-        ticker(&mut staleness, at(10), 2.0);
-        assert!(staleness.poll_notice(at(40)).is_some());
-        staleness.handle_data(at(41), "trade", ("A-B", b"{}"));
-        assert_eq!(staleness.poll_notice(at(41)), Some(Notice::Fresh { streams: vec!["A-B_trade".into()] }));
-        assert!(staleness.is_over() && staleness.deadline().is_none());
-    }
-
-    #[test]
     fn quiet_markets_raise_no_alarm() {
         let (mut staleness, start) = staleness();
         let at = |second| start + Duration::from_secs(second);

@@ -97,7 +97,7 @@ fn what_had_been_mute_and_goes_on_teaches_nothing() {
 }
 
 #[test]
-fn a_market_that_is_silent_behind_its_snapshots_teaches_its_silence() {
+fn a_market_silent_behind_its_snapshots_teaches_its_silence() {
     let mut feed = Feed::start();
     feed.bring(100, Duration::from_secs(1));
     feed.now += SHORTEST;

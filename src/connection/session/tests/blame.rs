@@ -50,49 +50,6 @@ fn a_first_request_is_given_up_slowly_only_for_known_faults() {
 }
 
 #[test]
-fn a_request_that_was_served_is_never_given_up_slowly() {
-    let mut rig = Rig::start();
-    rig.refused(true, &error("\"INTERNAL_SERVER_ERROR\""));
-    let wrong = error("\"WRONG_FORMAT\"");
-    for round in 1..=10 {
-        assert!(rig.refused(false, &wrong) <= Duration::from_secs(30));
-        let told = usize::from(round >= 5);
-        assert_eq!(rig.told().len(), told, "round {round}: an accident is no news, a habit is, once");
-    }
-    assert_eq!(rig.told(), [(Objection::ServedRequest, "WRONG_FORMAT: m")]);
-    // Another request has yet to be served; the one before stays known.
-    rig.act(|session, now| session.handle_request(now, request("KRW-ETH")));
-    assert!(rig.refused(false, &wrong) >= SLOW);
-    rig.act(|session, now| session.handle_request(now, request("KRW-BTC")));
-    assert!(rig.refused(false, &wrong) <= Duration::from_secs(30));
-}
-
-#[test]
-fn without_keys_an_error_about_them_is_the_exchanges_own() {
-    let mut rig = Rig::start();
-    assert!(rig.refused(false, &error("\"INVALID_AUTH\"")) <= Duration::from_secs(30));
-    assert_eq!(rig.told(), []);
-    let cause = rig.events.iter().find_map(|event| match event {
-        Notice::Lost { cause, .. } => Some(cause.as_str()),
-        _ => None,
-    });
-    assert_eq!(cause, Some("the exchange reported an error (INVALID_AUTH: m), closed"));
-}
-
-#[test]
-fn keys_that_worked_may_have_expired_and_the_way_out_is_told() {
-    let mut rig = Rig::private();
-    rig.refused(true, &error("\"INTERNAL_SERVER_ERROR\""));
-    let pauses = [(); 4].map(|()| rig.refused(false, &error("\"INVALID_AUTH\"")) >= SLOW);
-    assert_eq!(pauses, [false, false, true, true], "one may be an accident");
-    let [(objection, reason)] = rig.told()[..] else { panic!("{:?}", rig.told()) };
-    assert_eq!(objection, Objection::WorkingCredentials);
-    for part in ["invalid_auth", "expire after a year", "issue new ones", "restart the recorder"] {
-        assert!(reason.contains(part), "{reason}");
-    }
-}
-
-#[test]
 fn keys_that_never_worked_are_not_said_to_have_expired() {
     let mut rig = Rig::private();
     assert!(rig.refused(false, &error("\"INVALID_AUTH\"")) >= SLOW);

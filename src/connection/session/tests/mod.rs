@@ -1,6 +1,7 @@
 //! The machine at explicit instants, and under anything that may happen in any order.
 
 mod blame;
+mod script;
 mod storm;
 
 use super::*;
@@ -128,51 +129,6 @@ fn the_private_connection_has_a_fresh_token_for_each_attempt() {
 }
 
 #[test]
-fn refused_keys_are_retried_slowly_and_shown_once() {
-    let mut rig = Rig::private();
-    let answer =
-        Answer { status: 401, body: br#"{"error":{"name":"expired_access_key"}}"#.to_vec(), ..Answer::default() };
-    for _ in 0..3 {
-        let before = rig.now;
-        rig.wait();
-        let error = DialError { answer: Some(Box::new(answer.clone())), ..DialError::new(Stage::Upgrade, "HTTP 401") };
-        rig.act(|session, now| session.handle_dial_failed(now, &error));
-        let due = rig.session.poll_deadline().unwrap();
-        assert!(due - before >= Duration::from_secs(300));
-    }
-    let refused = rig.events.iter().filter(|event| matches!(event, Notice::Refused { .. })).count();
-    assert_eq!(refused, 1);
-    rig.act(|session, now| session.handle_request(now, request("KRW-ETH")));
-    assert!(rig.session.poll_deadline().unwrap() > rig.now, "another request does not mend the keys");
-}
-
-#[test]
-fn only_data_that_was_asked_for_makes_a_session_live() {
-    let mut rig = Rig::start();
-    for _ in 0..8 {
-        rig.wait();
-        rig.act(|session, now| session.handle_opened(now, "a".into()));
-        for frame in [
-            &br#"{"status":"UP"}"#[..],
-            br#"{"type":"trade","code":"KRW-OTHER"}"#,
-            br#"{"type":"ticker","code":"KRW-BTC"}"#,
-            br#"{"type":"error","error":{"name":"X"}}"#,
-            b"\x78\x9c\xab",
-        ] {
-            rig.data(frame);
-        }
-        rig.act(|session, now| session.handle_closed(now, "closed"));
-    }
-    assert!(!rig.events.iter().any(|event| matches!(event, Notice::Live { .. })));
-    let due = rig.session.poll_deadline().unwrap();
-    assert!(due >= rig.now + Duration::from_secs(15), "the backoff is not reset");
-    rig.wait();
-    rig.act(|session, now| session.handle_opened(now, "a".into()));
-    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
-    assert!(matches!(rig.events.last(), Some(Notice::Live { attempt: 9 })), "{:?}", rig.events.last());
-}
-
-#[test]
 fn where_the_data_lies_is_marked_in_the_batch() {
     let mut rig = Rig::start();
     rig.wait();
@@ -185,36 +141,6 @@ fn where_the_data_lies_is_marked_in_the_batch() {
     }
     rig.session.handle_inbound(rig.now, &mut inbound);
     assert_eq!(inbound.batch.data(), Some(DataSpan { first: 1, last: 1 }));
-}
-
-/// A frame that cannot be read, and a trade, each second; then the frames alone.
-#[test]
-fn an_unreadable_feed_is_left_and_told_once() {
-    let mut rig = Rig::start();
-    rig.wait();
-    rig.act(|session, now| session.handle_opened(now, "a".into()));
-    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
-    let end = rig.now + Duration::from_secs(45);
-    while rig.now < end {
-        let next = rig.now + Duration::from_secs(1);
-        while rig.session.poll_deadline().is_some_and(|deadline| deadline <= next) {
-            rig.wait();
-        }
-        rig.now = next;
-        rig.data(&[0xab; 80]);
-    }
-    let names: Vec<&str> = rig
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            Notice::Stale { .. } => Some("stale"),
-            Notice::Subscribed { reason: SubscribeReason::Stale, .. } => Some("again"),
-            Notice::Unreadable { .. } => Some("unreadable"),
-            Notice::Lost { stage: Stage::Live, .. } => Some("lost"),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(names, ["stale", "again", "unreadable", "lost"]);
 }
 
 #[test]
@@ -240,35 +166,7 @@ fn a_refused_request_is_shown_once_however_many_reasons_follow() {
 }
 
 #[test]
-fn an_error_that_answers_nothing_of_ours_is_a_loss_like_any_other() {
-    let mut rig = Rig::start();
-    rig.wait();
-    rig.act(|session, now| session.handle_opened(now, "a".into()));
-    rig.data(br#"{"type":"trade","code":"KRW-BTC"}"#);
-    rig.data(br#"{"status":"UP"}"#);
-    rig.wait();
-    rig.data(br#"{"method":"LIST_SUBSCRIPTIONS","result":[{"type":"trade","codes":["KRW-BTC"]}]}"#);
-    rig.data(br#"{"error":{"name":"INTERNAL","message":"maintenance"}}"#);
-    rig.act(|session, now| session.handle_closed(now, "closed"));
-    let lost = rig.events.iter().rev().find(|event| matches!(event, Notice::Lost { .. })).unwrap();
-    let Notice::Lost { cause, retry_at, .. } = lost else { unreachable!() };
-    assert_eq!(cause, "the exchange reported an error (INTERNAL: maintenance), closed");
-    assert!(*retry_at <= Some(rig.now + Duration::from_millis(500)));
-    assert!(!rig.events.iter().any(|event| matches!(event, Notice::Refused { .. })), "nobody has to change anything");
-}
-
-#[test]
-fn a_401_without_keys_is_a_loss_like_any_other() {
-    let mut rig = Rig::start();
-    rig.wait();
-    let answer = Some(Box::new(Answer { status: 401, ..Answer::default() }));
-    let error = DialError { answer, ..DialError::new(Stage::Upgrade, "HTTP 401") };
-    rig.act(|session, now| session.handle_dial_failed(now, &error));
-    assert!(rig.session.poll_deadline().unwrap() <= rig.now + Duration::from_millis(500));
-}
-
-#[test]
-fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
+fn a_block_holds_for_the_other_connection_too() {
     let now = Clock::anchored(Stamp::MAX).now();
     let connects = Arc::new(ConnectBudget::new(5, now));
     let settings = Settings { id: Feed::Public, config: config(), credentials: None };
@@ -283,16 +181,6 @@ fn a_block_is_never_probed_early_not_even_by_the_other_connection() {
     session.handle_request(now, request("KRW-ETH"));
     assert!(session.poll_deadline().unwrap() >= now + Duration::from_secs(120));
     assert_eq!(connects.take(now + Duration::from_secs(119)), Err(now + Duration::from_secs(121)));
-}
-
-#[test]
-fn nothing_to_ask_for_means_no_connection() {
-    let mut rig = Rig::start();
-    rig.act(|session, now| session.handle_request(now, Request::default()));
-    assert_eq!(rig.session.poll_deadline(), None);
-    rig.act(|session, now| session.handle_request(now, request("KRW-BTC")));
-    rig.wait();
-    assert_eq!(rig.take_commands(), [Command::Dial { authorization: None }]);
 }
 
 /// Everything that can happen to a session.

@@ -77,7 +77,7 @@ fn fate() -> impl Strategy<Value = (u64, Fate)> {
 
 proptest! {
     #[test]
-    fn a_server_that_refuses_for_five_minutes_sees_few_attempts_of_both_together(
+    fn a_server_that_refuses_for_minutes_sees_few_attempts(
         seeds: [u64; 2],
         fates in proptest::collection::vec(fate(), 1..20),
     ) {

@@ -249,44 +249,6 @@ fn steady(exchange: Exchange) -> (Feed, Instant) {
     (feed, quiet)
 }
 
-fn names(streams: &[Suspect]) -> Vec<&str> {
-    streams.iter().map(|suspect| suspect.stream.as_str()).collect()
-}
-
-#[test]
-fn a_mute_feed_is_asked_then_asked_for_again_then_left() {
-    let (mut feed, quiet) = steady(Exchange::Mute);
-    let last = feed.now;
-    feed.wait(Duration::from_secs(80));
-    let tried: Vec<(u64, EscalationStep)> =
-        feed.remedies.iter().map(|(at, remedy)| ((*at - last).as_secs(), *remedy)).collect();
-    assert_eq!(tried, [(45, EscalationStep::Ask), (55, EscalationStep::Resubscribe), (75, EscalationStep::Reconnect)]);
-    let [(_, told)] = &feed.stale[..] else { panic!("{:?}", feed.stale) };
-    let since: Vec<Instant> = told.iter().map(|suspect| suspect.since).collect();
-    assert_eq!(names(told), ["A-B_ticker", "A-B_trade", "C-D_ticker", "C-D_trade"]);
-    assert_eq!(since, [last, last, quiet, last], "each since its own last data");
-}
-
-#[test]
-fn data_that_answers_the_probe_is_no_alarm() {
-    let (mut feed, _) = steady(Exchange::Mute);
-    feed.wait(Duration::from_secs(50));
-    feed.data("trade", "A-B");
-    feed.wait(Duration::from_secs(30));
-    assert_eq!((feed.count(EscalationStep::Ask), feed.count(EscalationStep::Resubscribe), feed.stale.len()), (1, 0, 0));
-}
-
-#[test]
-fn a_feed_that_comes_back_by_itself_is_fresh() {
-    let (mut feed, _) = steady(Exchange::Mute);
-    feed.wait(Duration::from_secs(56));
-    assert!(feed.fresh.is_empty());
-    feed.data("trade", "C-D");
-    assert_eq!(feed.fresh, ["A-B_ticker", "A-B_trade", "C-D_ticker", "C-D_trade"]);
-    feed.wait(Duration::from_secs(25));
-    assert_eq!(feed.count(EscalationStep::Reconnect), 0, "nothing is done about what is over");
-}
-
 #[test]
 fn what_keeps_the_socket_warm_proves_nothing() {
     let (mut feed, _) = steady(Exchange::Mute);
@@ -313,18 +275,6 @@ fn data_is_found_among_what_is_none() {
 }
 
 #[test]
-fn the_recorders_own_pause_is_no_silence_of_the_feed() {
-    let (mut feed, _) = steady(Exchange::Mute);
-    feed.watchdog.handle_paused();
-    feed.wait(HOUR);
-    feed.watchdog.handle_resumed(feed.now, true);
-    feed.wait(Duration::from_secs(40));
-    assert!(feed.stale.is_empty() && feed.remedies.is_empty());
-    feed.wait(Duration::from_secs(20));
-    assert_eq!(feed.stale.len(), 1, "what comes behind it counts");
-}
-
-#[test]
 fn a_pause_is_not_learnt_as_a_silence_of_the_feed() {
     let (mut feed, _) = steady(Exchange::Answers);
     feed.watchdog.handle_paused();
@@ -334,16 +284,6 @@ fn a_pause_is_not_learnt_as_a_silence_of_the_feed() {
     feed.data("trade", "A-B");
     feed.wait(Duration::from_secs(61));
     assert!(!feed.remedies.is_empty(), "missed within a minute, as before");
-}
-
-#[test]
-fn a_stream_that_is_asked_for_no_longer_is_suspected_no_longer() {
-    let (mut feed, _) = steady(Exchange::Mute);
-    feed.wait(Duration::from_secs(56));
-    feed.request = request(&["trade"], &["A-B"]);
-    feed.watchdog.handle_requested(feed.now, &feed.request.clone(), SubscribeReason::Changed);
-    feed.poll();
-    assert_eq!(feed.fresh, ["A-B_ticker", "C-D_ticker", "C-D_trade"]);
 }
 
 #[test]
@@ -382,24 +322,4 @@ fn a_connection_without_first_data_is_left() {
     let at = [30, 60, 120, 240, 480, 960, 1_920];
     assert_eq!(tried, at.map(|second| (second, EscalationStep::Reconnect)));
     assert!(feed.stale.is_empty(), "the gap is open anyway");
-}
-
-#[test]
-fn candles_may_have_nothing_to_begin_with() {
-    let mut feed = Feed::new(request(&["candle.1m"], &["A-B"]), Exchange::Mute);
-    feed.wait(DAY);
-    assert!(feed.remedies.is_empty());
-}
-
-#[test]
-fn the_account_may_be_quiet_for_days() {
-    let mut feed = Feed::new(request(&["myOrder"], &[]), Exchange::Mute);
-    feed.watchdog = StreamWatchdog::new(Duration::from_secs(10), feed::Feed::Private);
-    feed.watchdog.handle_requested(feed.now, &feed.request.clone(), SubscribeReason::Connected);
-    for _ in 0..1_000 {
-        feed.wait(Duration::from_secs(1));
-        feed.data("myOrder", "A-B");
-    }
-    feed.wait(9 * DAY);
-    assert!(feed.stale.is_empty() && feed.remedies.is_empty());
 }

@@ -1,4 +1,4 @@
-//! The task around one connection: it moves bytes, batches and notices, and decides nothing.
+//! The task around one connection: it moves bytes, batches and notices, and leaves decisions to the session.
 //!
 //! ```text
 //!             ┌────────────── Actor::run ──────────────┐
@@ -10,8 +10,8 @@
 //!             └────────────────────────────────────────┘
 //! ```
 //!
-//! Room for what a read may bring is reserved before the read; while there is none, or while the inbox is full, nothing
-//! is read, so the exchange waits in the kernel's buffers and nothing is dropped here.
+//! Room for what a read may bring is reserved before the read. While there is none, or while the inbox is full, nothing
+//! is read: backpressure reaches the exchange through the kernel's buffers, and nothing is dropped here.
 
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
@@ -31,14 +31,14 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Deliveries that may wait for the inbox before changed requests have to wait too. Everything else that is delivered
-/// waits by itself: nothing is read and no attempt begins while one is left, and one connection's life brings a handful.
+/// Deliveries that may wait for the inbox before changed requests have to wait too. The others are bounded already:
+/// nothing is read and no attempt begins while one is left, and one connection's life brings a handful.
 const OUTBOX: usize = 16;
 
-/// What ties an actor to the rest of the program.
+/// The channels and resources that an actor shares with the rest of the program.
 #[derive(Debug)]
 pub struct Wiring<D> {
-    /// Where everything goes.
+    /// Where deliveries go.
     pub inbox: mpsc::Sender<Delivery>,
     /// Bytes that may be on their way; at least [`room_needed`], or nothing is ever read.
     pub room: Arc<Semaphore>,
@@ -48,7 +48,7 @@ pub struct Wiring<D> {
     pub shutdown: CancellationToken,
     /// The time.
     pub clock: Clock,
-    /// What the time leaves out: the machine being suspended.
+    /// The time that the machine was suspended.
     pub boot: Boot,
     /// The connects that all connections share.
     pub connects: Arc<ConnectBudget>,
@@ -67,14 +67,14 @@ pub struct Actor<D: Dial> {
     outbox: VecDeque<Delivery>,
     room: Arc<Semaphore>,
     reserved: Option<OwnedSemaphorePermit>,
-    /// `None` once nobody can send another.
+    /// `None` once the sender is gone.
     requests: Option<watch::Receiver<Request>>,
-    /// `None` once it was heard.
+    /// `None` once it was cancelled.
     shutdown: Option<CancellationToken>,
     clock: Clock,
     boot: Boot,
     dial: Arc<D>,
-    /// An attempt that begins as soon as everything before it was delivered.
+    /// An attempt that begins once everything before it is delivered.
     next_attempt: Option<Option<Secret>>,
     line: Line<D::Stream>,
 }
@@ -123,34 +123,34 @@ impl<D: Dial> Actor<D> {
         }
     }
 
-    /// Keeps the connection until the shutdown, until it is given up, or until nobody listens to the inbox any more.
-    /// When it returns, everything it had to say was delivered.
+    /// Keeps the connection until the shutdown, until it is given up, or until the inbox is closed. When it returns,
+    /// every notice was delivered.
     pub async fn run(mut self) {
         if let Some(requests) = &mut self.requests {
             let request = requests.borrow_and_update().clone();
             self.session.handle_request(self.clock.now(), request);
         }
         loop {
-            self.settle();
+            self.drain_session();
             let reading = self.prepare_to_read();
             if self.session.is_finished() && self.outbox.is_empty() {
                 return;
             }
             match self.wake(reading).await {
                 Wake::Abandoned => return,
-                wake => self.on(wake),
+                wake => self.handle_wake(wake),
             }
         }
     }
 
-    /// Does what the session says until it has nothing left to say.
-    fn settle(&mut self) {
+    /// Executes and delivers what the session has for its shell, as far as the inbox takes it; then begins an attempt.
+    fn drain_session(&mut self) {
         loop {
             while let Some((at, notice)) = self.session.poll_event() {
                 self.report(at, notice);
             }
             let Some(command) = self.session.poll_command() else { break };
-            self.obey(command);
+            self.execute(command);
         }
         while let Some(delivery) = self.outbox.pop_front() {
             match self.inbox.try_send(delivery) {
@@ -169,7 +169,7 @@ impl<D: Dial> Actor<D> {
         }
     }
 
-    fn obey(&mut self, command: Command) {
+    fn execute(&mut self, command: Command) {
         match command {
             Command::Dial { authorization } => self.next_attempt = Some(authorization),
             Command::Send(frame) => {
@@ -233,13 +233,13 @@ impl<D: Dial> Actor<D> {
         }
     }
 
-    fn on(&mut self, wake: Wake<D::Stream>) {
+    fn handle_wake(&mut self, wake: Wake<D::Stream>) {
         let now = self.clock.now();
         let is_settled = self.session.handle_awake(Moment { at: now, suspended: self.boot.suspended() });
         if let Line::Up(transport) = &mut self.line
             && is_settled
         {
-            transport.tell_when_drained();
+            transport.report_drained();
         }
         match wake {
             Wake::Shutdown => {
@@ -259,12 +259,12 @@ impl<D: Dial> Actor<D> {
                 self.line = Line::Down;
                 self.session.handle_dial_failed(now, &error);
             }
-            Wake::Inbound(inbound) => self.on_inbound(now, inbound),
+            Wake::Inbound(inbound) => self.handle_inbound(now, inbound),
         }
     }
 
-    /// That a session is live stands before its first data; whatever else the data brought about stands behind it.
-    fn on_inbound(&mut self, now: Instant, mut inbound: Inbound) {
+    /// Delivers the notice that the session is live before its first data, and the other notices behind it.
+    fn handle_inbound(&mut self, now: Instant, mut inbound: Inbound) {
         self.session.handle_inbound(now, &mut inbound);
         let mut after = VecDeque::new();
         while let Some((at, notice)) = self.session.poll_event() {

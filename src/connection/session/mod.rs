@@ -21,13 +21,14 @@
 //! | `socket`, `pause`, `quiet` | an open socket: its liveness checks, and when they are suspended |
 //! | `outbox`, `auxiliary` | messages that wait to be sent; which message an error is about |
 //! | `refusals`, `served` | what was refused, and what that is worth |
-//! | `watchdog` | whether each subscribed stream brings data: `silence`, `staleness`, `pace`, `unreadable`, `streams`, `escalation` |
+//! | `watchdog` | whether each subscribed stream brings data: `silence`, `list_check`, `staleness`, `pace`, `unreadable`, `streams`, `escalation` |
 
 mod auxiliary;
 mod budget;
 mod dialogue;
 mod escalation;
 mod interface;
+mod list_check;
 mod outbox;
 mod pace;
 mod pause;

@@ -1,20 +1,21 @@
-//! Whether what was asked for is what comes: the exchange acknowledges nothing and misspelt codes are just silent, and a
-//! connection that answers pings may bring nothing any more.
+//! Whether every subscribed stream brings data: the exchange acknowledges no subscription and says nothing of misspelt
+//! codes, and a connection that answers pings may bring no data any more.
 //!
 //! ```text
-//! silence      subscribed, but no first frame in time                          one notice with the list
-//! listing      LIST_SUBSCRIPTIONS leaves out what had brought data  5 s ──┐
-//! staleness    trades moved the ticker, the trade stream brings none 30 s ─┼─▶ stale ─▶ escalation ─▶ remedies
+//! silence      subscribed, but no first frame in time                         one notice with the streams
+//! list_check   the exchange's list lacks what had brought data  5 s ──────┐
+//! staleness    the ticker moves, the trade stream brings nothing 30 s ────┼─▶ stale ─▶ escalation
 //! pace         no data at all for longer than this feed is ever quiet ─┐  │
-//! unreadable   bytes in place of data ─────────────────────────────────┴─▶ ask, 10 s
-//! nothing      no first data on a new connection ────────────────────────────────────▶ escalation
+//! unreadable   bytes in place of data ─────────────────────────────────┴─▶ ask for the list, 10 s
+//! late         no first data on a new connection ────────────────────────────────────▶ escalation
 //! ```
 //!
-//! A feed is proved by the data of subscribed streams alone: status, replies, errors and streams that nobody asked for keep
-//! a socket warm, and no more. None of it is judged while the recorder does not read. What is learnt outlives the
-//! connection: the watchdog is handed from one socket to the next.
+//! Liveness of a feed is proved by data of subscribed streams alone: status, replies, errors and streams that were not
+//! subscribed prove that of the socket. None of it is judged while the recorder does not read. The watchdog is handed from
+//! one socket to the next, with what it has learnt.
 
 use super::escalation::{AFTER_ASKING, Escalation, EscalationStep};
+use super::list_check::{ListCheck, move_unless};
 use super::pace::Pace;
 use super::silence::Silence;
 use super::staleness::Staleness;
@@ -25,40 +26,27 @@ use crate::clock::Instant;
 use crate::connection::Notice;
 use crate::tape::words::SubscribeReason;
 use crate::upbit::feed::Feed;
-use crate::upbit::listing::{Difference, Listing, stream_name};
 use crate::upbit::subscription::Request;
-use crate::upbit::types::PRIVATE_TYPES;
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// How long a stream that the list leaves out may take to prove the list wrong. What was on its way comes within a second.
-const UNLISTED: Duration = Duration::from_secs(5);
-
-/// How often the list is asked for on a connection that brings data: a stream that is dropped from it is found in this time,
-/// at the cost of one of the five hundred messages that may be sent meanwhile.
-const ASK_EVERY: Duration = Duration::from_secs(300);
 
 /// How long a new connection may bring nothing, where snapshots are due: three times what the slowest was seen to take.
 const FIRST_DATA: Duration = Duration::from_secs(30);
 
-/// The watch over the streams of one connection, from socket to socket.
+/// The checks over the streams of one connection, from socket to socket.
 #[derive(Debug, Default)]
 pub(super) struct StreamWatchdog {
     first_frame_timeout: Duration,
-    /// The account's feed may be quiet for days, and what the exchange says of it is redacted.
+    /// The account's feed may be quiet for days, and received names are redacted.
     is_private: bool,
     streams: Streams,
     pace: Pace,
     unreadable: Unreadable,
     escalation: Escalation,
-    /// Of the open socket.
+    // From here on of the open socket.
     silence: Silence,
     staleness: Staleness,
-    wanted: Listing,
-    listing: Asking,
-    /// How the list differed when it last came, and when it is asked for again.
-    difference: Difference,
-    ask_at: Option<Instant>,
+    list: ListCheck,
     paused: bool,
     /// Since when silence counts: the last data, the request, or the end of a pause.
     quiet_since: Option<Instant>,
@@ -67,23 +55,10 @@ pub(super) struct StreamWatchdog {
     late_at: Option<Instant>,
     is_late: bool,
     mute: Mute,
-    /// When the streams that the list leaves out are suspected.
-    unlisted_at: Option<Instant>,
-    /// What was reported: because no data came at all, because the list left it out; and what is fine again.
-    told: BTreeSet<String>,
-    missing: BTreeSet<String>,
+    /// Streams on record as mute because no data came at all.
+    muted: BTreeSet<String>,
+    /// Streams that bring data again.
     fresh: BTreeSet<String>,
-}
-
-/// Where the comparison with the exchange's list stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Asking {
-    Unasked,
-    /// To be asked because streams are suspected.
-    Wanted,
-    Asked,
-    #[default]
-    Compared,
 }
 
 /// Whether the whole connection counts as mute.
@@ -93,31 +68,28 @@ enum Mute {
     No,
     /// It does from then on, unless data comes.
     At(Instant),
-    Told,
+    Reported,
 }
 
 impl StreamWatchdog {
     /// Over a connection without a request.
     pub(super) fn new(first_frame_timeout: Duration, feed: Feed) -> Self {
-        Self { first_frame_timeout, is_private: feed == Feed::Private, ..Self::default() }
+        let is_private = feed == Feed::Private;
+        Self { first_frame_timeout, is_private, list: ListCheck::new(is_private), ..Self::default() }
     }
 
-    /// The request was handed to the socket. One that is repeated for mute streams has them reported already.
+    /// The request is handed to the socket. Where it is repeated for mute streams, they are reported already.
     pub(super) fn handle_requested(&mut self, now: Instant, request: &Request, reason: SubscribeReason) {
         if reason != SubscribeReason::Stale {
             self.silence = Silence::new(request, now + self.first_frame_timeout);
         }
         self.staleness.handle_requested(now, request);
         self.streams.handle_requested(request);
-        // What is asked for no longer is suspected no longer.
+        // A stream that is not subscribed any more is not suspected any more.
         let names = self.streams.names(|_| true);
-        for suspected in [&mut self.told, &mut self.missing] {
-            move_unless(suspected, &names, &mut self.fresh);
-        }
-        self.wanted = Listing::of(request);
-        (self.listing, self.unlisted_at, self.ask_at) = (Asking::Unasked, None, None);
-        self.difference = Difference::default();
-        self.streams.each().for_each(|stream| stream.is_unlisted = false);
+        move_unless(&mut self.muted, &names, &mut self.fresh);
+        self.list.retain(&names, &mut self.fresh);
+        self.list.handle_requested(request, &mut self.streams);
         self.pace.handle_interrupted();
         self.quiet_since = Some(now);
         if !self.has_data && !self.is_private {
@@ -152,45 +124,21 @@ impl StreamWatchdog {
 
     /// Whether to ask for the exchange's list now: once for each request, after it has brought data.
     pub(super) fn take_question(&mut self) -> bool {
-        let unasked = self.listing == Asking::Unasked;
-        if unasked {
-            self.listing = Asking::Asked;
-        }
-        unasked
+        self.list.take_question()
     }
 
-    /// The exchange's list came, or something that is none. Streams that it leaves out although they had brought data have
-    /// a moment to prove it wrong.
+    /// A reply came, perhaps the exchange's list.
     pub(super) fn handle_reply(&mut self, now: Instant, object: &[u8]) -> Option<Notice> {
-        if self.listing != Asking::Asked {
-            return None;
-        }
-        let subscribed = Listing::from_reply(object)?;
-        (self.listing, self.ask_at) = (Asking::Compared, Some(now + ASK_EVERY));
-        let difference = self.wanted.compare(&subscribed);
-        for name in &difference.missing {
-            let stream = self.streams.named(name).filter(|stream| stream.last.is_some() && !stream.list_is_wrong);
-            if let Some(stream) = stream {
-                stream.is_unlisted = true;
-                self.unlisted_at = Some(now + UNLISTED);
-            }
-        }
-        move_unless(&mut self.missing, &difference.missing, &mut self.fresh);
-        // Told once for as long as it stays the same.
-        let is_known = std::mem::replace(&mut self.difference, difference.clone()) == difference;
-        let Difference { missing, unexpected } = difference;
-        let same = missing.is_empty() && unexpected.is_empty();
-        let unexpected = if self.is_private { redact(&unexpected) } else { unexpected };
-        (!same && !is_known).then_some(Notice::Mismatch { missing, unexpected })
+        self.list.handle_reply(now, object, &mut self.streams, &mut self.fresh)
     }
 
-    /// The recorder has no room to read: its own silence is not the exchange's.
+    /// The recorder does not read: silence is its own.
     pub(super) fn handle_paused(&mut self) {
         self.paused = true;
     }
 
-    /// All that had waited is read. After a `long` pause everything begins anew; a short one changes nothing, or one
-    /// every few seconds would keep the watch from ever seeing anything.
+    /// All that had waited is read. After a `long` pause every check begins anew; a short one changes nothing, or one every
+    /// few seconds would keep every check from ever coming to a result.
     pub(super) fn handle_resumed(&mut self, now: Instant, long: bool) {
         self.paused = false;
         if !long {
@@ -203,14 +151,14 @@ impl StreamWatchdog {
         self.unreadable.handle_data();
         self.quiet_since = self.quiet_since.map(|since| since.max(now));
         self.late_at = self.late_at.map(|at| at.max(now + FIRST_DATA));
-        self.unlisted_at = self.unlisted_at.map(|at| at.max(now + UNLISTED));
+        self.list.postpone(now);
         if let Mute::At(_) = self.mute {
             self.mute = Mute::No;
         }
     }
 
-    /// The socket is gone, or will be: what was suspected ended with it, and what was learnt stays. Returns the outbreak
-    /// of unreadable bytes that ended with it.
+    /// The socket is lost: suspicions end with it, and what was learnt stays. Returns the outbreak of unreadable bytes that
+    /// ended with it.
     pub(super) fn handle_lost(&mut self) -> Option<Notice> {
         let outbreak = self.unreadable.end();
         self.unreadable.handle_data();
@@ -220,6 +168,7 @@ impl StreamWatchdog {
         *self = Self {
             first_frame_timeout: kept.first_frame_timeout,
             is_private: kept.is_private,
+            list: ListCheck::new(kept.is_private),
             streams: kept.streams,
             pace: kept.pace,
             escalation: kept.escalation,
@@ -228,7 +177,7 @@ impl StreamWatchdog {
         outbreak
     }
 
-    /// What is to be reported at this instant.
+    /// The next finding at this instant.
     pub(super) fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
         if self.paused {
             return None;
@@ -242,7 +191,7 @@ impl StreamWatchdog {
             .or_else(|| self.unreadable.poll_notice(now))
     }
 
-    /// What is to be done at this instant about streams that went mute.
+    /// The next step against mute streams at this instant.
     pub(super) fn poll_escalation(&mut self, now: Instant) -> Option<EscalationStep> {
         if self.paused {
             return None;
@@ -251,14 +200,12 @@ impl StreamWatchdog {
             self.is_late = true;
             self.escalation.begin(now, EscalationStep::Reconnect);
         }
-        let is_due = self.ask_at.take_if(|at| now >= *at).is_some();
-        let wanted = (self.listing == Asking::Wanted || is_due).then_some(EscalationStep::Ask);
-        let remedy = wanted.or_else(|| self.escalation.poll(now))?;
-        if remedy == EscalationStep::Ask {
-            // Asked again by a request of its own, the answer is compared again as well.
-            self.listing = Asking::Asked;
+        let ask = self.list.poll_ask(now).then_some(EscalationStep::Ask);
+        let step = ask.or_else(|| self.escalation.poll(now))?;
+        if step == EscalationStep::Ask {
+            self.list.handle_asked();
         }
-        Some(remedy)
+        Some(step)
     }
 
     /// When to poll again.
@@ -266,45 +213,42 @@ impl StreamWatchdog {
         let mute = match self.mute {
             Mute::No => self.suspicious_at(),
             Mute::At(at) => Some(at),
-            Mute::Told => None,
+            Mute::Reported => None,
         };
-        let own = [mute, self.late_at, self.unlisted_at, self.ask_at];
-        let parts = [
+        let deadlines = [
+            mute,
+            self.late_at,
+            self.list.deadline(),
             self.silence.deadline(),
             self.staleness.deadline(),
             self.escalation.deadline(),
             self.unreadable.deadline(),
         ];
-        own.into_iter().chain(parts).flatten().min().filter(|_| !self.paused)
+        deadlines.into_iter().flatten().min().filter(|_| !self.paused)
     }
-}
 
-/// What the data shows.
-impl StreamWatchdog {
-    /// An object of a stream came; returns whether it was asked for.
+    /// An object of a stream came; returns whether it is subscribed.
     fn handle_data(&mut self, received: Instant, kind: &str, code: Option<&str>) -> bool {
         let Some(stream) = self.streams.find(kind, code) else { return false };
         stream.last = Some(received);
         stream.list_is_wrong |= std::mem::take(&mut stream.is_unlisted);
         (self.quiet_since, self.has_data, self.late_at, self.is_late) = (Some(received), true, None, false);
         self.unreadable.handle_data();
-        // What had waited in a pause says nothing about the feed's pace.
+        // Frames that had waited in a pause carry no arrival times.
         if !self.is_private && !self.paused {
             self.pace.handle_data(received);
         }
-        if !self.missing.is_empty() {
-            self.fresh.extend(self.missing.take(&stream_name(kind, code)));
-        }
+        self.list.handle_data(kind, code, &mut self.fresh);
         if self.mute != Mute::No {
             self.mute = Mute::No;
-            self.fresh.append(&mut self.told);
+            self.fresh.append(&mut self.muted);
         }
         true
     }
 
     /// Nothing is suspected.
     fn is_sound(&self) -> bool {
-        self.mute != Mute::Told && !self.is_late && self.missing.is_empty() && self.staleness.is_over()
+        self.mute != Mute::Reported && !self.is_late && self.list.is_over() && self.staleness.is_over()
     }
 
     fn poll_staleness(&mut self, now: Instant) -> Option<Notice> {
@@ -315,35 +259,35 @@ impl StreamWatchdog {
         Some(notice)
     }
 
-    /// Streams that the list left out and that did not prove it wrong.
+    /// Streams that the list lacks and that did not prove it wrong.
     fn poll_unlisted(&mut self, now: Instant) -> Option<Notice> {
-        self.unlisted_at.take_if(|at| now >= *at)?;
-        let mut suspects = self.streams.suspects(|stream| stream.is_unlisted, now);
+        let mut suspects = self.list.poll_unlisted(now, &self.streams);
         if !suspects.is_empty() {
             self.escalation.begin(now, EscalationStep::Resubscribe);
         }
         suspects.retain(|suspect| !self.is_suspected(&suspect.stream));
-        self.missing.extend(suspects.iter().map(|suspect| suspect.stream.clone()));
+        self.list.handle_suspects(&suspects);
         (!suspects.is_empty()).then_some(Notice::Stale { streams: suspects })
     }
 
-    /// The whole connection, when nothing has come for too long: it is asked first, which costs nothing.
+    /// The whole connection, when no data has come for too long: the list is asked for first, which costs nothing.
     fn poll_mute(&mut self, now: Instant) -> Option<Notice> {
         match self.mute {
             Mute::No if self.suspicious_at().is_some_and(|at| now >= at) => {
-                (self.mute, self.listing) = (Mute::At(now + AFTER_ASKING), Asking::Wanted);
+                self.mute = Mute::At(now + AFTER_ASKING);
+                self.list.want();
                 None
             }
             Mute::At(at) if now >= at => {
-                self.mute = Mute::Told;
+                self.mute = Mute::Reported;
                 self.pace.handle_alarm();
                 self.escalation.begin(now, EscalationStep::Resubscribe);
                 let mut suspects = self.streams.suspects(|_| true, self.quiet_since.unwrap_or(now));
                 suspects.retain(|suspect| !self.is_suspected(&suspect.stream));
-                self.told.extend(suspects.iter().map(|suspect| suspect.stream.clone()));
+                self.muted.extend(suspects.iter().map(|suspect| suspect.stream.clone()));
                 (!suspects.is_empty()).then_some(Notice::Stale { streams: suspects })
             }
-            Mute::No | Mute::At(_) | Mute::Told => None,
+            Mute::No | Mute::At(_) | Mute::Reported => None,
         }
     }
 
@@ -355,7 +299,7 @@ impl StreamWatchdog {
 
     /// Whether a stream is on record as mute.
     fn is_suspected(&self, stream: &str) -> bool {
-        self.told.contains(stream) || self.missing.contains(stream) || self.staleness.holds(stream)
+        self.muted.contains(stream) || self.list.holds(stream) || self.staleness.holds(stream)
     }
 
     /// From when on the whole connection is doubted, unless data comes.
@@ -365,23 +309,6 @@ impl StreamWatchdog {
         let unreadable = self.unreadable.suspicious_at().filter(|_| self.has_data || self.is_private);
         silent.into_iter().chain(unreadable).min()
     }
-}
-
-/// Moves the names that are not among the `kept`, which are sorted.
-fn move_unless(names: &mut BTreeSet<String>, kept: &[String], to: &mut BTreeSet<String>) {
-    let (stay, go) = std::mem::take(names).into_iter().partition(|name| kept.binary_search(name).is_ok());
-    *names = stay;
-    to.append(&mut { go });
-}
-
-/// Received names, of which only the types are shown that are known here.
-fn redact(streams: &[String]) -> Vec<String> {
-    let kind = |stream: &String| {
-        let known = PRIVATE_TYPES.into_iter().find(|kind| stream.rsplit('_').next() == Some(*kind));
-        known.unwrap_or("other").to_owned()
-    };
-    let kinds: BTreeSet<String> = streams.iter().map(kind).collect();
-    kinds.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -1,22 +1,22 @@
-//! Interim answers to an upgrade (100, 102, 103) taken out of the stream: whoever reads the answer expects one. Pure.
+//! Interim answers to an upgrade (100, 102, 103) taken out of the stream, since tungstenite expects one answer. Pure.
 //!
 //! ```text
 //! Start ──"HTTP/1.1 103"──▶ Skipping ──empty line──▶ Start
 //!   └────anything else────▶ the bytes held back, and everything behind them
 //! ```
 //!
-//! No byte behind what was decided is asked for, so that nothing has to be given back.
+//! No byte is read behind the one that decides, so that nothing has to be put back.
 
 use crate::net::head;
 use std::io;
 
-/// What it takes to know the status: `HTTP/1.1 103`.
+/// Bytes that it takes to know the status: `HTTP/1.1 103`.
 const START: usize = 12;
 
 /// The longest interim answer: as long as a whole head may be.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// What has come of answers so far.
+/// The beginning of the stream, until it is known what it is.
 #[derive(Debug, Default)]
 pub(super) struct Interim {
     held: Vec<u8>,
@@ -30,7 +30,7 @@ impl Interim {
         if self.is_skipping { 1 } else { START - self.held.len() }
     }
 
-    /// Takes what was read, nothing at the end of the stream; returns the beginning of the real answer.
+    /// Takes what was read, nothing at the end of the stream; returns the beginning of the final answer.
     ///
     /// # Errors
     /// Interim answers are all that comes.

@@ -45,7 +45,7 @@ const READ_BYTES: usize = 32 * 1024;
 /// Bytes that may wait to be sent. A request for every pair of the exchange takes 30 KB, and at most a few messages wait.
 const WRITE_BYTES: usize = 1024 * 1024;
 
-/// Characters of a close frame's words that are shown: one has 123 bytes at most.
+/// Characters of a close frame's reason that are shown: one has 123 bytes at most.
 const REASON: usize = 123;
 
 /// What an upgrade asks for and what it will accept afterwards.
@@ -76,9 +76,9 @@ pub struct Transport<S> {
     unsent: bool,
     /// Why nothing can be sent any more. What the other side sent before is still read.
     broken: Option<String>,
-    /// The exchange's own words for a close may be shown.
-    shows_words: bool,
-    /// A frame of which a part is still to be taken in.
+    /// The exchange's reason for a close may be shown.
+    shows_reason: bool,
+    /// The rest of a frame that was too much for one batch.
     rest: Option<Rest>,
     /// Reading was interrupted, and what has waited since is not read yet.
     behind: bool,
@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     /// Upgrades a byte stream to WebSocket.
     ///
     /// # Errors
-    /// What the other side answered instead of yes, or how it failed to.
+    /// The answer, where it is another than 101, or why there is none.
     pub async fn upgrade(stream: S, terms: &Terms, clock: Clock) -> Result<Self, DialError> {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BYTES)
@@ -101,16 +101,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         let upgraded = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
         let mut socket = match upgraded {
             Ok((socket, _)) => socket,
-            Err(Error::Http(response)) => return Err(refused::dial_error(*response, back, terms, clock).await),
+            Err(Error::Http(response)) => {
+                let shows_answer = terms.authorization.is_none();
+                return Err(refused::dial_error(*response, back, terms.url.host(), shows_answer, clock).await);
+            }
             Err(error) => {
                 let cause = format!("no WebSocket with {}: {}", terms.url.host(), describe(&error));
                 return Err(DialError::new(Stage::Upgrade, cause));
             }
         };
-        socket.get_mut().keep();
+        socket.get_mut().detach();
         let heard = socket.get_ref().read();
-        let shows_words = terms.authorization.is_none();
-        Ok(Self { socket, clock, heard, unsent: false, broken: None, shows_words, rest: None, behind: false })
+        let shows_reason = terms.authorization.is_none();
+        Ok(Self { socket, clock, heard, unsent: false, broken: None, shows_reason, rest: None, behind: false })
     }
 
     /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also tells if it could not.
@@ -127,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     }
 
     /// Waits until something happens: bytes came (only if `reading`), all that was handed over has left, all that had
-    /// waited while nobody was reading is read, or the connection ended. Sending goes on either way.
+    /// waited while nothing was read is read, or the connection ended. Sending goes on either way.
     pub async fn recv(&mut self, reading: bool) -> Inbound {
         poll_fn(|cx| {
             let mut inbound = Inbound::default();
@@ -141,14 +144,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
             }
             let caught_up = inbound.drained && std::mem::take(&mut self.behind);
             let news = inbound.sent || caught_up || inbound.closed.is_some();
-            let something = inbound.heard || !inbound.batch.is_empty() || news;
-            if something { Poll::Ready(inbound) } else { Poll::Pending }
+            if inbound.heard || !inbound.batch.is_empty() || news { Poll::Ready(inbound) } else { Poll::Pending }
         })
         .await
     }
 
-    /// What is read from now on has waited: [`Self::recv`] tells when there is nothing more.
-    pub fn tell_when_drained(&mut self) {
+    /// What is read from now on has waited: [`Self::recv`] reports when there is nothing more.
+    pub fn report_drained(&mut self) {
         self.behind = true;
     }
 
@@ -176,18 +178,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     fn poll_read(&mut self, cx: &mut Context<'_>, inbound: &mut Inbound) {
         while !inbound.batch.is_full() && inbound.closed.is_none() {
             if let Some(rest) = self.rest.take() {
-                self.take_in(rest, inbound);
+                self.push_frame(rest, inbound);
                 continue;
             }
             match Pin::new(&mut self.socket).poll_next(cx) {
                 Poll::Pending => {
-                    // Without budget tokio says that nothing is there whatever the kernel holds.
+                    // Without coop budget tokio returns pending, whatever the kernel holds.
                     inbound.drained = tokio::task::coop::has_budget_remaining();
                     break;
                 }
                 Poll::Ready(Some(Ok(message))) => {
                     inbound.whole = true;
-                    self.on_message(cx, message, inbound);
+                    self.handle_message(cx, message, inbound);
                 }
                 Poll::Ready(Some(Err(error))) => inbound.closed = Some(describe(&error)),
                 Poll::Ready(None) => inbound.closed = Some(describe(&Error::ConnectionClosed)),
@@ -198,13 +200,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         self.heard = read;
     }
 
-    fn on_message(&mut self, cx: &mut Context<'_>, message: Message, inbound: &mut Inbound) {
+    fn handle_message(&mut self, cx: &mut Context<'_>, message: Message, inbound: &mut Inbound) {
         let received = self.clock.now();
         match message {
-            Message::Binary(frame) => self.take_in(Rest { frame, from: 0, received }, inbound),
-            Message::Text(text) => self.take_in(Rest { frame: text.into(), from: 0, received }, inbound),
+            Message::Binary(frame) => self.push_frame(Rest { frame, from: 0, received }, inbound),
+            Message::Text(text) => self.push_frame(Rest { frame: text.into(), from: 0, received }, inbound),
             Message::Close(frame) => {
-                inbound.closed = Some(describe_close(frame.as_ref(), self.shows_words));
+                inbound.closed = Some(describe_close(frame.as_ref(), self.shows_reason));
                 // The answer to the close frame leaves with the next poll; whether it arrives changes nothing.
                 let _ = Pin::new(&mut self.socket).poll_next(cx);
             }
@@ -212,10 +214,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         }
     }
 
-    fn take_in(&mut self, rest: Rest, inbound: &mut Inbound) {
-        let Rest { frame, from, received } = rest;
-        let from = inbound.batch.fill(&frame, from, received);
-        self.rest = from.map(|from| Rest { frame, from, received });
+    fn push_frame(&mut self, rest: Rest, inbound: &mut Inbound) {
+        let next = inbound.batch.fill(&rest.frame, rest.from, rest.received);
+        self.rest = next.map(|from| Rest { from, ..rest });
     }
 }
 
@@ -262,13 +263,14 @@ fn describe(error: &Error) -> String {
     }
 }
 
-fn describe_close(frame: Option<&CloseFrame>, shows_words: bool) -> String {
+fn describe_close(frame: Option<&CloseFrame>, shows_reason: bool) -> String {
     match frame {
         None => "closed by the exchange without a code".to_owned(),
         Some(frame) => {
-            let words = if shows_words { frame.reason.as_str() } else { "" };
-            let words = if words.is_empty() { String::new() } else { format!(": {}", printable::line(words, REASON)) };
-            format!("closed by the exchange with {}{words}", u16::from(frame.code))
+            let reason = if shows_reason { frame.reason.as_str() } else { "" };
+            let reason =
+                if reason.is_empty() { String::new() } else { format!(": {}", printable::line(reason, REASON)) };
+            format!("closed by the exchange with {}{reason}", u16::from(frame.code))
         }
     }
 }

@@ -1,6 +1,5 @@
-//! An upgrade that was answered with something else than yes: status, headers, and the body as far as it comes.
+//! An upgrade that was answered with another status than 101: status, headers, and the body as far as it comes.
 
-use super::Terms;
 use super::wire::Return;
 use crate::clock::{self, Clock};
 use crate::net::DialError;
@@ -15,17 +14,21 @@ use tokio_tungstenite::tungstenite::http::header::{CONTENT_LENGTH, DATE, HeaderN
 /// Bytes of a body that are read; a reason is a sentence.
 const BODY_BYTES: usize = 16 * 1024;
 
-/// Characters of an answer that are shown: where it points, or what it says of itself.
+/// Characters of an answer that are shown: where it points, or its text.
 const SHOWN_CHARS: usize = 100;
 
 /// How long the rest of a body may take: it follows the headers at once or is not worth the wait.
 const BODY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The failure that an answer means; `rest` holds the stream on which the rest of its body may be.
-pub(super) async fn dial_error<S>(response: Response, rest: Return<S>, terms: &Terms, clock: Clock) -> DialError
-where
-    S: AsyncRead + Unpin,
-{
+/// The failure that an answer of `host` means; `rest` holds the stream on which the rest of its body may be.
+/// `shows_answer`: no token was sent, which the answer may repeat.
+pub(super) async fn dial_error<S: AsyncRead + Unpin>(
+    response: Response,
+    rest: Return<S>,
+    host: &str,
+    shows_answer: bool,
+    clock: Clock,
+) -> DialError {
     let text = |name: HeaderName| response.headers().get(name)?.to_str().ok().map(str::to_owned);
     let (status, retry_after, date) = (response.status(), text(RETRY_AFTER), text(DATE));
     let location = response.headers().get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -39,17 +42,16 @@ where
         }
     }
     let answer = Answer { status: status.as_u16(), retry_after, date, location, body };
-    // What answers a request with a token may repeat it.
-    let shown = if terms.authorization.is_none() { said_by(&answer) } else { String::new() };
+    let shown = if shows_answer { excerpt_of(&answer) } else { String::new() };
     DialError {
         stage: Stage::Upgrade,
-        cause: format!("{} answered the upgrade with HTTP {status}{shown}", terms.url.host()),
+        cause: format!("{host} answered the upgrade with HTTP {status}{shown}"),
         answer: Some(Box::new(answer)),
     }
 }
 
 /// `, which points to https://upbit.com/`, or `: 403 Forbidden CloudFront`.
-fn said_by(answer: &Answer) -> String {
+fn excerpt_of(answer: &Answer) -> String {
     match &answer.location {
         Some(location) => format!(", which points to {}", excerpt(location.as_bytes(), SHOWN_CHARS)),
         None => Some(excerpt(&answer.body, SHOWN_CHARS))

@@ -1,9 +1,9 @@
-//! The byte stream under a WebSocket, watched: how much came, and what is left of it when an upgrade fails.
+//! The byte stream under a WebSocket: how many bytes came, and the stream itself when an upgrade fails.
 //!
-//! A byte is a sign of life long before its message is whole, so what is read is counted. And a failed upgrade swallows
-//! the stream together with the part of the answer's body that was still on its way, which may say how long to stay
-//! away: until it is [kept](Wire::keep), the stream goes back through a [`Return`] when it is dropped. Interim answers
-//! before the real one are left out.
+//! A byte proves liveness long before its message is whole, so what is read is counted. A failed upgrade drops the
+//! stream together with the part of the answer's body that was still on its way, which may say how long to stay
+//! away: until it is [detached](Wire::detach), a dropped stream goes back through a [`Return`]. Interim answers before
+//! the final one are left out.
 
 use super::interim::Interim;
 use std::io;
@@ -12,19 +12,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A watched stream.
+/// A counted stream.
 pub(super) struct Wire<S> {
     /// `None` only while it is being dropped.
     stream: Option<S>,
     read: u64,
-    /// There until the real answer begins.
+    /// Until the final answer begins.
     interim: Option<Interim>,
-    /// Its beginning, as far as nobody has read it.
+    /// Its beginning, as far as it is not read.
     begun: Vec<u8>,
     back: Option<Return<S>>,
 }
 
-/// Where a stream arrives that was dropped by somebody else.
+/// Where a stream arrives that was dropped elsewhere.
 pub(super) struct Return<S>(Arc<Mutex<Option<S>>>);
 
 impl<S> Return<S> {
@@ -35,7 +35,7 @@ impl<S> Return<S> {
 }
 
 impl<S> Wire<S> {
-    /// Watches a stream; whoever holds the [`Return`] gets it back unless it is kept.
+    /// Counts a stream, which comes back through the [`Return`] unless it is detached.
     pub(super) fn new(stream: S) -> (Self, Return<S>) {
         let back = Arc::new(Mutex::new(None));
         let returning = Some(Return(Arc::clone(&back)));
@@ -44,7 +44,7 @@ impl<S> Wire<S> {
     }
 
     /// From now on a drop closes the stream.
-    pub(super) fn keep(&mut self) {
+    pub(super) fn detach(&mut self) {
         self.back = None;
     }
 
@@ -61,7 +61,7 @@ impl<S: Unpin> Wire<S> {
 }
 
 impl<S: AsyncRead + Unpin> Wire<S> {
-    /// Reads until the real answer has begun, or nothing more comes.
+    /// Reads until the final answer has begun, or nothing more comes.
     fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(interim) = &self.interim {
             let mut bytes = vec![0; interim.wanted()];

@@ -24,3 +24,4 @@ pub mod rest;
 pub mod signals;
 pub mod tape;
 pub mod upbit;
+pub mod window;

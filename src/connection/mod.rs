@@ -17,11 +17,11 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | [`session`] | the diagram above, pure: pauses, pings, limits, what to send, what it means that something came |
+//! | [`session`] | the diagram above as a pure state machine: pauses, pings, limits, requests, liveness |
 //! | [`transport`] | WebSocket over that stream; the only room that names tungstenite |
-//! | [`actor`] | the task around them; moves bytes, batches and notices and decides nothing |
+//! | [`actor`] | the task around them, which moves bytes, batches and notices |
 //!
-//! What comes out is one ordered stream of [`Delivery`]s, so that a notice (lost, live) stands exactly between the
+//! Each connection delivers one ordered stream of [`Delivery`]s, so that a notice (lost, live) stands exactly between the
 //! messages it separates.
 
 pub mod actor;
@@ -39,7 +39,7 @@ use std::sync::Arc;
 /// What a connection hands to the supervisor.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Who says it.
+    /// Of which connection.
     pub connection: Feed,
     /// When it happened.
     pub at: Instant,
@@ -88,7 +88,7 @@ pub enum Notice {
     },
     /// The exchange refuses the keys or the request; the next attempt comes slowly, unless it had accepted them before.
     /// Shown once until something changes.
-    /// Or it refuses what was said beside the request, which is then not said again.
+    /// Or it refuses an auxiliary message, which is then disabled.
     Refused {
         /// What is refused.
         objection: Objection,
@@ -102,7 +102,7 @@ pub enum Notice {
         /// The streams.
         streams: Vec<String>,
     },
-    /// What the exchange says is subscribed differs from what was asked for; streams as `CODE_type`, sorted.
+    /// The exchange's list of subscriptions differs from the request; streams as `CODE_type`, sorted.
     Mismatch {
         /// Asked for, but not subscribed.
         missing: Vec<String>,
@@ -119,7 +119,7 @@ pub enum Notice {
         /// The streams.
         streams: Vec<String>,
     },
-    /// Bytes came that nobody can read; once for each outbreak, when it is over or has gone on for an hour.
+    /// Unreadable bytes came; once for each outbreak, when it is over or has gone on for an hour.
     Unreadable {
         /// When the first of them came.
         since: Instant,

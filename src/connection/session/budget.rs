@@ -1,21 +1,14 @@
-//! What may be sent now: the exchange's limits, kept at every instant.
+//! The exchange's limits, kept at every instant.
 //!
 //! ```text
 //! ConnectBudget   connects a second, shared by both connections (the exchange counts them per address)
 //! MessageBudget   messages a second and a minute, one for each connection
 //! ```
 //!
-//! The rooms ask with the instant in hand and get either leave or the instant to come back at; governor's own waiting
-//! would sleep in real time and is not used. A token bucket keeps a window only if burst + rate × window stays within
-//! the limit, so two fifths of a limit are the burst and the rest is spread evenly. That also leaves one send of slack
-//! in every window, for a network that bunches what was sent apart.
+//! A caller gets a token at its instant, or the instant at which there is one.
 
 use crate::clock::Instant;
-use governor::clock::{Clock, FakeRelativeClock};
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use std::num::NonZeroU32;
+use crate::window::{Bucket, Window};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +21,7 @@ pub struct ConnectBudget(Mutex<Connects>);
 
 #[derive(Debug)]
 struct Connects {
-    limit: Limit,
+    bucket: Bucket,
     held_until: Instant,
 }
 
@@ -36,10 +29,13 @@ impl ConnectBudget {
     /// At most `per_second` connects in any second; `now` is any instant before the first connect. A limit of 0 counts
     /// as 1.
     pub fn new(per_second: u32, now: Instant) -> Self {
-        Self(Mutex::new(Connects { limit: Limit::new(per_second, SECOND, now), held_until: now }))
+        Self(Mutex::new(Connects {
+            bucket: Bucket::new(Window { limit: per_second, length: SECOND }, now),
+            held_until: now,
+        }))
     }
 
-    /// Takes one connect, or says when to ask again.
+    /// Takes one connect.
     ///
     /// # Errors
     /// The earliest instant at which there may be one.
@@ -48,7 +44,7 @@ impl ConnectBudget {
         if now < connects.held_until {
             return Err(connects.held_until);
         }
-        connects.limit.take(now)
+        connects.bucket.take(now)
     }
 
     /// No connect before `until`: the exchange has asked this address to stay away.
@@ -57,7 +53,7 @@ impl ConnectBudget {
         connects.held_until = connects.held_until.max(until);
     }
 
-    /// A panic elsewhere cannot leave the limit half changed, so a poisoned lock is as good as any.
+    /// A panic elsewhere cannot leave the limit half changed, so a poisoned lock is used like any.
     fn lock(&self) -> MutexGuard<'_, Connects> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -66,62 +62,27 @@ impl ConnectBudget {
 /// The messages that one connection may send.
 #[derive(Debug)]
 pub(super) struct MessageBudget {
-    second: Limit,
-    minute: Limit,
+    second: Bucket,
+    minute: Bucket,
 }
 
 impl MessageBudget {
     /// At most `per_second` messages in any second and `per_minute` in any minute.
     pub(super) fn new(per_second: u32, per_minute: u32, now: Instant) -> Self {
-        Self { second: Limit::new(per_second, SECOND, now), minute: Limit::new(per_minute, MINUTE, now) }
+        let bucket = |limit, length| Bucket::new(Window { limit, length }, now);
+        Self { second: bucket(per_second, SECOND), minute: bucket(per_minute, MINUTE) }
     }
 
-    /// Takes one message, or says when to ask again.
+    /// Takes one message.
     ///
     /// Where only the second allows it, its token is lost, which errs on the quiet side.
+    ///
+    /// # Errors
+    /// The earliest instant at which there may be one.
     pub(super) fn take(&mut self, now: Instant) -> Result<(), Instant> {
         self.second.take(now)?;
         self.minute.take(now)
     }
-}
-
-/// One window of the exchange's.
-#[derive(Debug)]
-struct Limit {
-    latest: Instant,
-    clock: FakeRelativeClock,
-    limiter:
-        RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<<FakeRelativeClock as Clock>::Instant>>,
-}
-
-impl Limit {
-    fn new(limit: u32, window: Duration, now: Instant) -> Self {
-        let clock = FakeRelativeClock::default();
-        let limiter = RateLimiter::direct_with_clock(quota(limit, window), clock.clone());
-        Self { latest: now, clock, limiter }
-    }
-
-    fn take(&mut self, now: Instant) -> Result<(), Instant> {
-        // Two connections may ask with instants that were read in the other order.
-        self.clock.advance(now.saturating_duration_since(self.latest));
-        self.latest = self.latest.max(now);
-        self.limiter.check().map_err(|refusal| {
-            let wait = refusal.wait_time_from(self.clock.now());
-            // At least a nanosecond, so that coming back at the instant named always is progress.
-            self.latest + wait.max(Duration::from_nanos(1))
-        })
-    }
-}
-
-fn quota(limit: u32, window: Duration) -> Quota {
-    let burst = (limit * 2 / 5).max(1);
-    // A limit of one leaves nothing to spread: one in four thirds of the window then keeps the same slack.
-    let period = match limit.saturating_sub(burst) {
-        0 => window * 4 / 3,
-        spread => window / spread,
-    };
-    let burst = NonZeroU32::new(burst).expect("at least one");
-    Quota::with_period(period).expect("a window is longer than its limit in nanoseconds").allow_burst(burst)
 }
 
 #[cfg(test)]

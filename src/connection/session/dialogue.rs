@@ -1,4 +1,4 @@
-//! What is sent to the exchange, and what it objects to; it outlives the socket.
+//! The messages to the exchange, and its objections to them; it outlives the socket.
 //!
 //! ```text
 //! request, pings, auxiliary messages ──▶ outbox ──budget──▶ frame

@@ -1,4 +1,4 @@
-//! What is done about mute streams, one step after the other, and more and more seldom where none helps.
+//! The steps against mute streams, one after the other, and more and more seldom where none helps.
 //!
 //! ```text
 //! ask ── 10 s still mute ──▶ request again ── 20 s still ──▶ new connection

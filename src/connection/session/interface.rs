@@ -1,4 +1,4 @@
-//! What goes into a session and what comes out of it.
+//! The inputs and outputs of a session.
 
 use crate::batch::Batch;
 use crate::clock::Instant;
@@ -8,7 +8,7 @@ use crate::upbit::auth::{Credentials, Secret};
 use crate::upbit::feed::Feed;
 use std::collections::VecDeque;
 
-/// What one connection is made of; it does not change while it lives.
+/// The settings of one connection, which do not change while it lives.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which connection.
@@ -19,7 +19,7 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
 }
 
-/// What the shell must do.
+/// What the shell has to execute.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     /// Begin an attempt.
@@ -35,7 +35,7 @@ pub enum Command {
     Disconnect,
 }
 
-/// A frame of ours.
+/// A frame to the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outgoing {
     /// A ping frame.
@@ -44,7 +44,7 @@ pub enum Outgoing {
     Text(String),
 }
 
-/// What the socket brought.
+/// The result of one read and of what was written meanwhile.
 #[derive(Debug, Default)]
 pub struct Inbound {
     /// The frames.

@@ -5,7 +5,7 @@
 //!                                            └ lacks a stream that had brought data ── 5 s without data ──▶ suspected
 //! ```
 //!
-//! A stream that brings data while the list lacks it proves the list wrong; what the list says of it counts no more.
+//! A stream that brings data while the list lacks it proves the list wrong, and is not suspected because of it again.
 
 use super::streams::Streams;
 use crate::clock::Instant;
@@ -16,7 +16,7 @@ use crate::upbit::types::PRIVATE_TYPES;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a stream that the list lacks may take to prove it wrong. What was on its way comes within a second.
+/// How long a stream that the list lacks may take to prove it wrong. Frames on their way come within a second.
 const UNLISTED: Duration = Duration::from_secs(5);
 
 /// How often the list is asked for on a connection that brings data: a stream that is dropped from it is found in this time,

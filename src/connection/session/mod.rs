@@ -20,7 +20,7 @@
 //! | `retry`, `budget` | when the next attempt is made; the exchange's limits |
 //! | `socket`, `pause`, `quiet` | an open socket: its liveness checks, and when they are suspended |
 //! | `outbox`, `auxiliary` | messages that wait to be sent; which message an error is about |
-//! | `refusals`, `served` | what was refused, and what that is worth |
+//! | `refusals`, `served` | the exchange's refusals, in the light of what it served before |
 //! | `watchdog` | whether each subscribed stream brings data: `silence`, `list_check`, `staleness`, `pace`, `unreadable`, `streams`, `escalation` |
 
 mod auxiliary;
@@ -68,7 +68,7 @@ use std::time::Duration;
 use timer::{Timer, TimerTable};
 use watchdog::StreamWatchdog;
 
-/// How long the answer to our close frame is waited for, and what comes before it is read. A second is left of the three
+/// How long the answer to our close frame is waited for, while frames before it are read. A second is left of the three
 /// that the supervisor gives.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -79,7 +79,7 @@ pub struct Session {
     state: State,
     heartbeat: Heartbeat,
     retry: Retry,
-    /// What is known of the streams, while no socket is open.
+    /// While no socket is open.
     watchdog: StreamWatchdog,
     shared: Shared,
 }

@@ -1,7 +1,7 @@
-//! How often a feed brings data, learnt from it: which silence would be absurd, and which is a quiet market.
+//! How often a feed brings data, learnt from it: which silence is absurd, and which is a quiet market.
 //!
 //! ```text
-//! data  ▮▮ ▮  ▮▮▮   ▮ ▮▮        ▮        what comes within a second of the last beat belongs to it
+//! data  ▮▮ ▮  ▮▮▮   ▮ ▮▮        ▮        frames within a second of the last beat belong to it
 //! gaps    └─┘   └──┘     └──────┘        the last 1,024, and the longest of the last two days
 //!
 //! fast feed   3 × the longest of the last 256 gaps, 16 × their mean, 45 s: the greatest of them
@@ -9,20 +9,18 @@
 //!             twice as much after each alarm, until data comes that answers no request of ours
 //! ```
 //!
-//! Arrivals at random bring a gap of 16 times the mean once in nine million. The longest gap tells what comes in
-//! clusters; the two days tell of nights, and count for slow feeds alone: what comes every second by day is missed within
-//! a minute whatever its nights are like. The window is counted in gaps and not in hours, so a fast feed is known
-//! again within minutes when its pace has changed, and a slow one keeps weeks. An alarm that turns out to have been a false
-//! one is remembered for two days, whatever the pace.
+//! Arrivals at random have a gap of 16 times the mean once in nine million. The longest gap accounts for clusters. The two
+//! days account for nights, and count for slow feeds alone: a feed that comes every second by day is missed within a minute
+//! whatever its nights are like. The window is counted in gaps and not in hours, so a fast feed's new pace is learnt within
+//! minutes, and a slow one's window spans weeks. A false alarm is remembered for two days, whatever the pace.
 
 use crate::clock::Instant;
 use std::time::Duration;
 
-/// What comes this soon after the beginning of a beat belongs to it: frames come in clusters, and a second is as exact as
-/// this has to be.
+/// Frames this soon after the beginning of a beat belong to it: they come in clusters, and a second is exact enough.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// Gaps in a block, blocks in the window, and those of them that tell whether the feed is fast now.
+/// Gaps in a block, blocks in the window, and the latest of them, by which the feed is fast or slow now.
 const BLOCK: u32 = 64;
 const BLOCKS: usize = 16;
 const RECENT: usize = 4;
@@ -30,32 +28,32 @@ const RECENT: usize = 4;
 /// Gaps without which nothing is judged.
 const LEAST: u32 = 30;
 
-/// No silence shorter than this is absurd. With ten seconds for the probe it is told within a minute.
+/// No silence shorter than this is absurd. With ten seconds for the probe it is reported within a minute.
 const SHORTEST: Duration = Duration::from_secs(45);
 
 /// A feed with at most this between its beats is fast: one object a second at random has two seconds.
 const FAST: Duration = Duration::from_secs(3);
 
-/// What a market does by day and by night is seen after this.
+/// The time after which a market's day and night were seen.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A part of the two days, and how many there are.
 const PART: Duration = Duration::from_secs(6 * 3600);
 const PARTS: usize = 8;
 
-/// After an alarm: what comes this soon after the first data may be the snapshots that the request brought.
+/// After an alarm: data this soon after the first may be the snapshots of the repeated request.
 const SNAPSHOTS: Duration = Duration::from_secs(5);
 
-/// After an alarm: a silence of this much behind the snapshots says that the market was silent, not the feed.
+/// After an alarm: a silence this long behind the snapshots shows that the market was silent, not the feed.
 const LULL: Duration = Duration::from_secs(10);
 
 /// The doublings after which an alarm that is repeated comes no more seldom.
 const MOST_DOUBLINGS: u32 = 6;
 
-/// See the module.
+/// The pace of one feed.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// The beginning of the last beat; `None`: what comes next has no gap before it.
+    /// The beginning of the last beat; `None`: the next one has no gap before it.
     beat: Option<Instant>,
     /// When data last came.
     last: Option<Instant>,
@@ -64,10 +62,10 @@ pub(super) struct Pace {
     current: usize,
     days: Longest,
     lulls: Longest,
-    /// All gaps together: how long this feed was listened to.
+    /// All gaps together: how long this feed was observed.
     observed: Duration,
     doubt: Option<Doubt>,
-    /// Alarms in a row of which nothing shows whether they were false ones.
+    /// Alarms in a row that are still in doubt.
     alarms: u32,
 }
 
@@ -78,7 +76,7 @@ struct Block {
     longest: Duration,
 }
 
-/// An alarm of which nobody knows yet whether it was a false one.
+/// An alarm in doubt: the data behind it decides whether it was false.
 #[derive(Debug)]
 struct Doubt {
     /// The last data before it.
@@ -107,14 +105,14 @@ impl Pace {
         }
     }
 
-    /// What comes next says nothing about the time before: nobody listened, or it answers a request.
+    /// The next data ends no gap: nothing was read before it, or it answers a request.
     pub(super) fn handle_interrupted(&mut self) {
         self.beat = None;
-        // Snapshots had come, and now nothing can tell any more what would have followed them.
+        // Snapshots had come, and what would have followed them is not known any more.
         self.doubt.take_if(|doubt| doubt.first.is_some());
     }
 
-    /// The silence counts as absurd now; what comes next tells whether it was.
+    /// The silence counts as absurd now; the next data decides whether it was.
     pub(super) fn handle_alarm(&mut self) {
         (self.beat, self.doubt) = (None, Some(Doubt { since: self.last, first: None }));
         self.alarms = self.alarms.saturating_add(1).min(MOST_DOUBLINGS);
@@ -122,7 +120,8 @@ impl Pace {
 
     /// How long a silence is absurd; `None`: too little is known.
     pub(super) fn absurd(&self) -> Option<Duration> {
-        let (all, recent) = (self.window(BLOCKS), self.window(RECENT));
+        let all = self.window(BLOCKS);
+        let recent = self.window(RECENT);
         if all.count < LEAST {
             return None;
         }
@@ -149,8 +148,8 @@ impl Pace {
         block.longest = block.longest.max(gap);
     }
 
-    /// Data came after an alarm. What goes on at its pace had been mute; where it is silent again behind the snapshots, the
-    /// market is, and the alarm was a false one, from which the longer gap is learnt.
+    /// Data came after an alarm. A feed that goes on at its pace had been mute. One that is silent again behind the snapshots
+    /// has a silent market: the alarm was false, and the longer gap is learnt.
     fn resolve(&mut self, before: Option<Instant>, at: Instant) {
         let lull = LULL.max(self.window(RECENT).mean());
         let Some(doubt) = &mut self.doubt else { return };
@@ -183,13 +182,13 @@ impl Block {
         self.sum.checked_div(self.count).unwrap_or_default()
     }
 
-    /// What arrivals such as these do not bring.
+    /// A silence that such arrivals do not bring.
     fn absurd(&self) -> Duration {
         SHORTEST.max(self.longest.saturating_mul(3)).max(self.mean().saturating_mul(16))
     }
 }
 
-/// The longest gap of the last two days that the feed was listened to.
+/// The longest gap of the last two days of observation.
 #[derive(Debug, Default)]
 struct Longest {
     parts: [Part; PARTS],
@@ -203,7 +202,7 @@ struct Part {
 
 impl Longest {
     fn note(&mut self, observed: Duration, gap: Duration) {
-        let (number, index) = Self::place(observed);
+        let (number, index) = Self::index(observed);
         let part = &mut self.parts[index];
         if part.number != number {
             *part = Part { number, longest: Duration::ZERO };
@@ -212,13 +211,13 @@ impl Longest {
     }
 
     fn longest(&self, observed: Duration) -> Duration {
-        let (now, _) = Self::place(observed);
+        let (now, _) = Self::index(observed);
         let recent = self.parts.iter().filter(|part| part.number + PARTS as u64 > now);
         recent.map(|part| part.longest).max().unwrap_or_default()
     }
 
-    /// The number of the part of time, and its place.
-    fn place(observed: Duration) -> (u64, usize) {
+    /// The number of the part of time, and its index.
+    fn index(observed: Duration) -> (u64, usize) {
         let number = observed.as_secs() / PART.as_secs();
         (number, usize::try_from(number % PARTS as u64).expect("it is below PARTS"))
     }

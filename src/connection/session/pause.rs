@@ -1,4 +1,4 @@
-//! A time in which nothing was read, and what had waited is not read yet.
+//! A time in which nothing is read, until what waited meanwhile is read.
 //!
 //! ```text
 //! no room ──────▶ paused ──room──▶ draining ──all that waited is read──▶ over
@@ -9,14 +9,14 @@ use crate::clock::{Instant, Moment};
 use crate::tape::words::PauseCause;
 use std::time::Duration;
 
-/// Pauses shorter than this are not noted: they cannot be told from the machine being busy.
+/// Pauses shorter than this are not on record: they cannot be distinguished from a busy machine.
 const NOTED: Duration = Duration::from_millis(100);
 
-/// How long after a freeze a socket that brings nothing is not believed: the call that waits for events is interrupted by
-/// it and returns without them, and a timer alone shows that the kernel was asked once more.
+/// How long after a freeze a read that brings nothing does not show that nothing waits: a freeze interrupts the call that
+/// waits for events, which then returns without them, and only a timer proves that the kernel was asked once more.
 const SETTLE: Duration = Duration::from_millis(10);
 
-/// See the module.
+/// A pause in reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pause {
     /// When reading stopped, or was last sure to go on.
@@ -41,7 +41,7 @@ impl Pause {
         self.settles_at = Some(now.at + SETTLE);
     }
 
-    /// Whether a pause that ends `now` is worth noting.
+    /// Whether a pause that ends `now` goes on record.
     pub(super) fn is_noted(&self, now: Moment) -> bool {
         now.since(self.from) >= NOTED
     }

@@ -1,4 +1,4 @@
-//! What the exchange refused, what that is worth, and whether a person has to be told.
+//! The exchange's refusals, in the light of what it served before, and which of them a person has to see.
 //!
 //! ```text
 //! error, answer to the upgrade ──▶ attributed to a message ──▶ weighed by what was served ──▶ current ──▶ reported
@@ -70,7 +70,7 @@ impl Refusals {
         self.current = None;
     }
 
-    /// Another request is wanted, or the session is live: what was reported stands no longer.
+    /// Another request is wanted, or the session is live: the reported refusal stands no longer.
     pub(super) fn handle_change(&mut self) {
         self.reported = None;
     }

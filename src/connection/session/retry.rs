@@ -69,7 +69,7 @@ impl Retry {
         self.attempt
     }
 
-    /// Begins an attempt, or says when to ask again.
+    /// Begins an attempt, and returns its number.
     ///
     /// # Errors
     /// The earliest instant at which the connect budget allows one.

@@ -68,7 +68,7 @@ impl Served {
         }
     }
 
-    /// What an objection is worth, given what was served before.
+    /// An objection in the light of what was served before.
     pub(super) fn weigh(&mut self, objection: Objection) -> Objection {
         match objection {
             Objection::Credentials if self.keys_worked => {
@@ -90,7 +90,7 @@ impl Served {
         self.keys_worked
     }
 
-    /// Whether refusals of what was served have become more than an accident.
+    /// Whether refusals in a row have become more than an accident.
     pub(super) fn is_worth_reporting(&self) -> bool {
         self.in_a_row >= REPORTED_FROM
     }
@@ -136,7 +136,7 @@ mod tests {
             served.handle_served(if settled { now + SETTLING } else { now + SETTLING / 2 });
             let expected = if settled { Objection::ServedRequest } else { Objection::Request };
             assert_eq!(served.weigh(Objection::Request), expected);
-            // What was refused is not served by what goes on.
+            // Data that goes on does not speak for a refused request.
             served.handle_served(now + 2 * SETTLING);
         }
     }

@@ -1,7 +1,7 @@
-//! Streams that were asked for and have not brought a first frame.
+//! Subscribed streams that have not brought a first frame.
 //!
-//! Trades, tickers and order books send a snapshot for each code at once, unless only realtime frames were asked for;
-//! a code that brings none is misspelt, delisted, or asked for with an option that its pair does not support.
+//! Trades, tickers and order books send a snapshot for each code at once, unless only realtime frames are subscribed;
+//! a code that brings none is misspelt, delisted, or subscribed with an option that its pair does not support.
 
 use crate::clock::Instant;
 use crate::connection::Notice;

@@ -1,4 +1,4 @@
-//! One open socket: what comes and goes, its liveness checks, and the pauses in which they are suspended.
+//! One open socket: its frames, its liveness checks, and the pauses in which they are suspended.
 //!
 //! ```text
 //! Pong          no byte in answer to a ping
@@ -172,7 +172,7 @@ impl OpenSocket {
         shared.dialogue.arm(&mut shared.timers);
     }
 
-    /// The socket is lost, or left in order: what is known of the streams, for the next socket.
+    /// The socket is lost, or closed in order. Returns the watchdog, for the next socket.
     pub(super) fn handle_lost(&mut self, now: Instant, output: &mut Output) -> StreamWatchdog {
         output.report(now, self.watchdog.handle_lost());
         std::mem::take(&mut self.watchdog)
@@ -217,8 +217,7 @@ impl OpenSocket {
         self.pause.as_mut().and_then(|pause| pause.settles_at.take_if(|at| now >= *at)).is_some()
     }
 
-    /// Ends the pause, once everything that waited is read or the connection is `lost`; returns it where it is worth
-    /// noting.
+    /// Ends the pause, once everything that waited is read or the connection is `lost`; returns it where it goes on record.
     pub(super) fn end_pause(&mut self, now: Moment, lost: bool, timers: &mut TimerTable) -> Option<Pause> {
         let pause = self.pause.take_if(|pause| pause.draining || lost)?;
         let is_noted = pause.is_noted(now);

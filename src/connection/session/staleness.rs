@@ -1,4 +1,4 @@
-//! Trade streams that went mute on a living socket, seen by the ticker of the same code.
+//! Trade streams that went mute on a live socket, found by the ticker of the same code.
 //!
 //! ```text
 //! trade frame ──────────▶ ticker moves ── 30 s without a trade frame ──▶ stale, until a trade frame comes
@@ -29,9 +29,16 @@ pub(super) struct Staleness {
     codes: HashMap<String, Code>,
     /// Codes whose movement is unexplained, and since when, oldest first. A code comes in again at the earliest
     /// [`EXPLAINED`] after it was explained and leaves after [`PATIENCE`], so it is in here at most seven times.
-    suspects: VecDeque<(Instant, String)>,
+    suspects: VecDeque<Unexplained>,
     stale: BTreeSet<String>,
     recovered: BTreeSet<String>,
+}
+
+/// A movement of a code's ticker without a trade.
+#[derive(Debug)]
+struct Unexplained {
+    moved_at: Instant,
+    code: String,
 }
 
 #[derive(Debug)]
@@ -42,7 +49,7 @@ struct Code {
 }
 
 impl Staleness {
-    /// The request was sent; what is known of codes that stay is kept.
+    /// The request is handed to the socket; codes that stay keep their state.
     pub(super) fn handle_requested(&mut self, now: Instant, request: &Request) {
         let codes_of = |kind: &str| -> BTreeSet<&String> {
             let subscriptions = request.subscriptions.iter().filter(|entry| entry.kind == kind && !entry.only_snapshot);
@@ -58,8 +65,8 @@ impl Staleness {
         gone.iter().for_each(|code| self.recover(code));
     }
 
-    /// A frame of a stream came: its code and object.
-    pub(super) fn handle_data(&mut self, received: Instant, kind: &str, (code, object): (&str, &[u8])) {
+    /// An object of a stream came.
+    pub(super) fn handle_data(&mut self, received: Instant, kind: &str, code: &str, object: &[u8]) {
         match kind {
             "trade" => {
                 let Some(known) = self.codes.get_mut(code) else { return };
@@ -76,14 +83,14 @@ impl Staleness {
                 let unexplained = received >= known.last_trade + EXPLAINED;
                 if grown && unexplained && known.moved_at.is_none() && !self.stale.contains(code) {
                     known.moved_at = Some(received);
-                    self.suspects.push_back((received, code.to_owned()));
+                    self.suspects.push_back(Unexplained { moved_at: received, code: code.to_owned() });
                 }
             }
             _ => {}
         }
     }
 
-    /// Frames were not read for a while: what was suspected proves nothing any more.
+    /// Nothing was read for a while: a trade that explains a movement may be missing, so every suspicion is void.
     pub(super) fn handle_interrupted(&mut self, now: Instant) {
         self.suspects.clear();
         for code in self.codes.values_mut() {
@@ -93,11 +100,11 @@ impl Staleness {
         }
     }
 
-    /// The streams that turn out to be stale at this instant, or that are no longer.
+    /// The streams that are stale from this instant on, or that are stale no longer.
     pub(super) fn poll_notice(&mut self, now: Instant) -> Option<Notice> {
         let mut suspects = Vec::new();
-        while self.suspects.front().is_some_and(|(moved_at, _)| now >= *moved_at + PATIENCE)
-            && let Some((_, code)) = self.suspects.pop_front()
+        while self.deadline().is_some_and(|deadline| now >= deadline)
+            && let Some(Unexplained { code, .. }) = self.suspects.pop_front()
         {
             let Some(known) = self.codes.get(&code) else { continue };
             if known.moved_at.is_some_and(|moved_at| now >= moved_at + PATIENCE) && self.stale.insert(code.clone()) {
@@ -124,7 +131,7 @@ impl Staleness {
 
     /// When to poll again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.suspects.front().map(|(moved_at, _)| *moved_at + PATIENCE)
+        self.suspects.front().map(|unexplained| unexplained.moved_at + PATIENCE)
     }
 
     fn recover(&mut self, code: &str) {
@@ -156,14 +163,14 @@ mod tests {
 
     fn ticker(staleness: &mut Staleness, at: Instant, volume: f64) {
         let object = format!(r#"{{"type":"ticker","code":"A-B","acc_trade_volume":{volume}}}"#);
-        staleness.handle_data(at, "ticker", ("A-B", object.as_bytes()));
+        staleness.handle_data(at, "ticker", "A-B", object.as_bytes());
     }
 
     #[test]
     fn a_ticker_that_moves_without_trades_is_stale() {
         let (mut staleness, start) = staleness();
         let at = |second| start + Duration::from_secs(second);
-        staleness.handle_data(at(1), "trade", ("A-B", b"{}"));
+        staleness.handle_data(at(1), "trade", "A-B", b"{}");
         for second in 0..40 {
             ticker(&mut staleness, at(second), second as f64);
         }
@@ -183,11 +190,11 @@ mod tests {
         ticker(&mut staleness, at(100), 5.0);
         ticker(&mut staleness, at(200), 0.0);
         ticker(&mut staleness, at(300), 1.0);
-        staleness.handle_data(at(301), "trade", ("A-B", b"{}"));
-        staleness.handle_data(at(400), "trade", ("A-B", b"{}"));
+        staleness.handle_data(at(301), "trade", "A-B", b"{}");
+        staleness.handle_data(at(400), "trade", "A-B", b"{}");
         ticker(&mut staleness, at(402), 2.0);
         assert_eq!(staleness.poll_notice(at(10_000)), None);
-        // What was not read cannot have gone missing.
+        // Nothing was read for a while.
         ticker(&mut staleness, at(10_000), 3.0);
         staleness.handle_interrupted(at(10_001));
         ticker(&mut staleness, at(10_002), 9.0);

@@ -1,12 +1,12 @@
-//! The streams that are asked for, and when each last brought data.
+//! The subscribed streams, and when each last brought data.
 //!
 //! ```text
-//! frame ── code, type ──▶ asked for?  ── yes ──▶ its last data
-//!                          └ no ──▶ it proves nothing
+//! object ── code, type ──▶ subscribed? ── yes ──▶ its last data
+//!                           └ no ──▶ no proof of liveness
 //! ```
 //!
-//! Bounded by the request; one look-up for each object that comes. What is known of a stream survives the connection,
-//! for a stream that is missing on the next one is missing since then.
+//! Bounded by the request; one look-up for each object that comes. The last data outlives the connection, because a stream
+//! that is missing on the next one is missing since then.
 
 use crate::clock::Instant;
 use crate::connection::Suspect;
@@ -14,7 +14,7 @@ use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use std::collections::HashMap;
 
-/// Begins that differ among streams suspected together, each of which becomes a gap of its own: a whole exchange of 2,565
+/// Different begins among streams suspected together, each of which becomes a gap of its own: a whole exchange of 2,565
 /// streams must not become as many lines. Where there are more, neighbours begin with the earliest of them.
 const BEGINS: usize = 64;
 
@@ -22,13 +22,13 @@ const BEGINS: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
     kind: String,
-    /// It goes on after its snapshot, so its silence can mean something.
+    /// It goes on after its snapshot; the silence of others means nothing.
     goes_on: bool,
     /// When it last brought data.
     pub(super) last: Option<Instant>,
-    /// The exchange's list left it out, and it has brought nothing since.
+    /// The exchange's list lacks it, and it has brought no data since.
     pub(super) is_unlisted: bool,
-    /// It brought data while the list left it out: what the list says of it counts no more.
+    /// It brought data while the list lacked it, so the list is wrong about it.
     pub(super) list_is_wrong: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Stream {
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     by_code: HashMap<String, Vec<Stream>>,
-    /// Types asked for as a whole, whatever codes they bring.
+    /// Types subscribed as a whole, whatever codes they bring.
     whole: Vec<Stream>,
 }
 
@@ -47,11 +47,12 @@ impl Stream {
 }
 
 impl Streams {
-    /// Another request stands; what is known of streams that stay is kept.
+    /// Another request stands; streams that stay keep their state.
     pub(super) fn handle_requested(&mut self, request: &Request) {
         let mut before = std::mem::take(self);
         for subscription in &request.subscriptions {
-            let (kind, goes_on) = (&*subscription.kind, !subscription.only_snapshot);
+            let kind = &*subscription.kind;
+            let goes_on = !subscription.only_snapshot;
             for code in &subscription.codes {
                 let known = before.by_code.get_mut(code).and_then(|streams| take(streams, kind));
                 let stream = Stream { goes_on, ..known.unwrap_or_else(|| Stream::new(kind, goes_on)) };
@@ -66,7 +67,7 @@ impl Streams {
         }
     }
 
-    /// The stream that an object belongs to; `None`: nobody asked for it.
+    /// The stream that an object belongs to; `None`: it is not subscribed.
     pub(super) fn find(&mut self, kind: &str, code: Option<&str>) -> Option<&mut Stream> {
         let of_code = code.and_then(|code| self.by_code.get_mut(code));
         let of_code = of_code.and_then(|streams| streams.iter_mut().find(|stream| stream.kind == kind));
@@ -91,8 +92,9 @@ impl Streams {
     /// The streams that are `meant`, by name, each in doubt since its last data, or since `unknown` where it never brought
     /// any.
     pub(super) fn suspects(&self, meant: impl Fn(&Stream) -> bool, unknown: Instant) -> Vec<Suspect> {
-        let suspect = |(stream, last): (String, Option<Instant>)| Suspect { stream, since: last.unwrap_or(unknown) };
-        let mut suspects: Vec<Suspect> = self.going_on(meant).map(suspect).collect();
+        let streams = self.going_on(meant);
+        let mut suspects: Vec<Suspect> =
+            streams.map(|(stream, last)| Suspect { stream, since: last.unwrap_or(unknown) }).collect();
         bound_begins(&mut suspects);
         suspects.sort_unstable_by(|one, other| one.stream.cmp(&other.stream));
         suspects

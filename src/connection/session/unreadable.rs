@@ -1,4 +1,4 @@
-//! Bytes that nobody can read: a word of the exchange's now and then, or all of the feed.
+//! Bytes that are no JSON: a word of the exchange's now and then, or all of the feed.
 //!
 //! ```text
 //! first ──▶ outbreak ── a minute without, an hour, or the end of the connection ──▶ one notice: since when, how many
@@ -12,8 +12,8 @@ use std::time::Duration;
 /// An outbreak is over after this without another.
 const OVER: Duration = Duration::from_secs(60);
 
-/// One that goes on is told this often.
-const TOLD_EVERY: Duration = Duration::from_secs(3600);
+/// One that goes on is reported this often.
+const REPORTED_EVERY: Duration = Duration::from_secs(3600);
 
 /// Shorter ones are words such as `PONG`: no spelling of an object with a type, a code and a price is as short, not a
 /// compressed one either.
@@ -23,7 +23,7 @@ const OBJECT_BYTES: usize = 32;
 const LEAST: u32 = 3;
 const INSTEAD: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// The unreadable bytes of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable {
     outbreak: Option<Outbreak>,
@@ -45,7 +45,7 @@ struct Instead {
 }
 
 impl Unreadable {
-    /// Bytes came that nobody can read, so many.
+    /// So many unreadable bytes came.
     pub(super) fn handle_unreadable(&mut self, at: Instant, length: usize) {
         let outbreak = self.outbreak.get_or_insert(Outbreak { since: at, last: at, frames: 0 });
         (outbreak.last, outbreak.frames) = (at, outbreak.frames.saturating_add(1));
@@ -55,12 +55,12 @@ impl Unreadable {
         }
     }
 
-    /// Data came, or what came so far says nothing any more.
+    /// Data came, or nothing was read for a while.
     pub(super) fn handle_data(&mut self) {
         self.instead = None;
     }
 
-    /// When they have come in place of data for too long, unless data comes before.
+    /// When they have come in place of data for too long.
     pub(super) fn suspicious_at(&self) -> Option<Instant> {
         self.instead.filter(|instead| instead.count >= LEAST).map(|instead| instead.since + INSTEAD)
     }
@@ -78,6 +78,6 @@ impl Unreadable {
 
     /// When to poll again.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.outbreak.as_ref().map(|outbreak| (outbreak.last + OVER).min(outbreak.since + TOLD_EVERY))
+        self.outbreak.as_ref().map(|outbreak| (outbreak.last + OVER).min(outbreak.since + REPORTED_EVERY))
     }
 }

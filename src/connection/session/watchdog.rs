@@ -109,7 +109,7 @@ impl StreamWatchdog {
                     }
                     if let Some(code) = code {
                         self.silence.handle_data(kind, code);
-                        self.staleness.handle_data(received, kind, (code, object));
+                        self.staleness.handle_data(received, kind, code, object);
                     }
                 }
                 Entry::Unreadable { bytes } => self.unreadable.handle_unreadable(received, bytes.len()),

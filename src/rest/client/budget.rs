@@ -16,6 +16,7 @@ use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
 use crate::recording::quarantine::quarantine;
 use crate::upbit::feed::Feed;
+use crate::window::Window;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ use std::time::Duration;
 pub const FILE: &str = ".requests";
 
 /// A second and a little: requests that left a second apart may arrive a little less apart.
-const WINDOW: Duration = Duration::from_millis(1_025);
+const SECOND: Duration = Duration::from_millis(1_025);
 
 /// The lock is held for microseconds; a program that was stopped while it had it must not stop the others.
 const LOCKED: Duration = Duration::from_millis(5);
@@ -58,7 +59,7 @@ pub enum Priority {
 #[derive(Clone, Debug)]
 pub struct Budget {
     disk: Disk,
-    per_second: usize,
+    window: Window,
     priority: Priority,
 }
 
@@ -79,7 +80,7 @@ pub enum BudgetError {
 impl Budget {
     /// `disk` is the directory of what is fetched.
     pub fn new(disk: Disk, per_second: u32, priority: Priority) -> Self {
-        Self { disk, per_second: per_second as usize, priority }
+        Self { disk, window: Window { limit: per_second, length: SECOND }, priority }
     }
 
     /// Takes one request at `now`, by the wall clock, which all programs share; otherwise how long to wait (`Some`).
@@ -117,7 +118,7 @@ impl Budget {
         (&mut file).take(MAX_BYTES).read_to_end(&mut text)?;
         let mut counted: Counted = serde_json::from_slice(&text).unwrap_or_default();
         let before = counted.clone();
-        let answer = counted.take(now.as_micros(), self.per_second, self.priority);
+        let answer = counted.take(now.as_micros(), self.window, self.priority);
         if counted != before {
             let text = serde_json::to_vec(&counted).expect("numbers always serialise");
             file.seek(SeekFrom::Start(0))?;
@@ -148,10 +149,9 @@ struct Counted {
 }
 
 impl Counted {
-    fn take(&mut self, now: u64, per_second: usize, priority: Priority) -> Answer {
-        let (window, stand_back) = (micros(WINDOW), micros(STAND_BACK));
-        // A stamp of the future was written before a clock was set back, and would hold everybody up until then.
-        self.sent.retain(|sent| *sent <= now && now - *sent < window);
+    fn take(&mut self, now: u64, window: Window, priority: Priority) -> Answer {
+        let stand_back = micros(STAND_BACK);
+        window.forget(&mut self.sent, now);
         if priority == Priority::History && self.healing <= now && now - self.healing < stand_back {
             return Answer::Wait(Duration::from_micros(self.healing + stand_back - now));
         }
@@ -164,17 +164,15 @@ impl Counted {
                 return Answer::Spent;
             }
         }
-        if self.sent.len() < per_second {
-            self.sent.push(now);
-            self.healed += u32::from(priority != Priority::History);
-            return Answer::Taken;
+        if let Some(wait) = window.wait(&self.sent, now) {
+            if priority != Priority::History {
+                self.healing = now;
+            }
+            return Answer::Wait(wait);
         }
-        if priority != Priority::History {
-            self.healing = now;
-        }
-        // Room is when so many have left that one less than the limit are inside.
-        let leaves = self.sent[self.sent.len() - per_second];
-        Answer::Wait(Duration::from_micros(leaves + window - now))
+        self.sent.push(now);
+        self.healed += u32::from(priority != Priority::History);
+        Answer::Taken
     }
 }
 
@@ -199,20 +197,21 @@ mod tests {
         #[test]
         fn no_second_holds_more_than_the_limit_and_waiting_as_told_is_enough(
             pauses in prop::collection::vec(0..400_000u64, 1..60),
-            per_second in 1..=10usize,
+            limit in 1..=10u32,
         ) {
+            let window = Window { limit, length: SECOND };
             let (mut counted, mut now, mut sent) = (Counted::default(), 1_795_324_324_000_000, Vec::new());
             for pause in pauses {
                 now += pause;
-                if let Answer::Wait(wait) = counted.take(now, per_second, Priority::History) {
+                if let Answer::Wait(wait) = counted.take(now, window, Priority::History) {
                     now += micros(wait);
-                    prop_assert_eq!(counted.take(now, per_second, Priority::History), Answer::Taken);
+                    prop_assert_eq!(counted.take(now, window, Priority::History), Answer::Taken);
                 }
                 sent.push(now);
             }
             for (index, first) in sent.iter().enumerate() {
                 let inside = sent[index..].iter().take_while(|other| *other - first < 1_000_000).count();
-                prop_assert!(inside <= per_second);
+                prop_assert!(inside <= limit as usize);
             }
         }
     }
@@ -224,7 +223,7 @@ mod tests {
         let taken =
             (0..30).filter(|index| budgets[index % 3].take(stamp(1_000_000 + *index as u64)).unwrap().is_none());
         assert_eq!(taken.count(), 8);
-        assert_eq!(budgets[0].take(stamp(1_000_000 + micros(WINDOW))).unwrap(), None);
+        assert_eq!(budgets[0].take(stamp(1_000_000 + micros(SECOND))).unwrap(), None);
     }
 
     #[test]
@@ -235,7 +234,7 @@ mod tests {
         let healing = Budget::new(disk(&directory), 1, Priority::Healing { per_day: 10 });
         assert_eq!(history.take(stamp(BEGIN)).unwrap(), None);
         assert!(healing.take(stamp(BEGIN + 900_000)).unwrap().is_some());
-        let free = BEGIN + micros(WINDOW);
+        let free = BEGIN + micros(SECOND);
         assert!(history.take(stamp(free)).unwrap().is_some());
         assert_eq!(healing.take(stamp(free)).unwrap(), None);
     }

@@ -1,5 +1,6 @@
 //! What the tests of the real program share: starting and ending it, and reading what it wrote.
 
+use crate::json::{lines_so_far, object_of, parse, stamp_of};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running program, killed at the end of the test if it still runs.
 pub(crate) struct Program {
@@ -125,14 +126,14 @@ impl Exchange {
     /// A list that it answers with.
     pub(crate) fn list(&self, path: &str) -> Vec<Box<RawValue>> {
         let answer = self.http(&format!("GET /v1/{path} HTTP/1.1"), "");
-        let list = &answer[answer.find('[').unwrap()..=answer.rfind(']').unwrap()];
-        serde_json::from_str(list).unwrap()
+        let (_, body) = answer.split_once("\r\n\r\n").expect(&answer);
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 
     /// The pairs it lists.
     pub(crate) fn codes(&self) -> Vec<String> {
         let markets = self.list("market/all");
-        let markets = markets.iter().map(|market| serde_json::from_str::<serde_json::Value>(market.get()).unwrap());
+        let markets = markets.iter().map(|market| parse(market.get()));
         markets.map(|market| market["market"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -231,20 +232,25 @@ impl Tape {
     pub(crate) fn frames(&self) -> BTreeMap<String, Vec<String>> {
         let mut frames = self.lines();
         frames.remove("recorder");
-        frames.values_mut().flatten().for_each(|line| *line = split(line).1);
+        frames.values_mut().flatten().for_each(|line| *line = object_of(line));
         frames
     }
 
     /// The recorder's events of one kind, oldest first.
     pub(crate) fn events(&self, event: &str) -> Vec<serde_json::Value> {
         let lines = self.lines().remove("recorder").unwrap_or_default();
-        let events = lines.iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let events = lines.iter().map(|line| parse(line));
         events.filter(|found| found["event"] == event).collect()
+    }
+
+    /// The events in the active file of a running recorder, oldest first.
+    pub(crate) fn active_events(&self) -> Vec<serde_json::Value> {
+        lines_so_far(&self.path.join("recorder.jsonl"))
     }
 
     /// All stamps of all files, in the order of their values.
     pub(crate) fn stamps(&self) -> Vec<u64> {
-        let mut stamps: Vec<u64> = self.lines().values().flatten().map(|line| split(line).0).collect();
+        let mut stamps: Vec<u64> = self.lines().values().flatten().map(|line| stamp_of(line)).collect();
         stamps.sort_unstable();
         stamps
     }
@@ -267,7 +273,7 @@ impl Tape {
         let stamps = self.stamps();
         assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "a stamp was given twice");
         for (stream, lines) in self.lines() {
-            let stamps: Vec<u64> = lines.iter().map(|line| split(line).0).collect();
+            let stamps: Vec<u64> = lines.iter().map(|line| stamp_of(line)).collect();
             assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{stream}");
         }
     }
@@ -284,8 +290,7 @@ impl Tape {
         let mut listed = 0;
         for manifest in self.archived("manifest.jsonl") {
             let text = std::fs::read_to_string(&manifest).unwrap();
-            let entries: Vec<serde_json::Value> =
-                text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let entries: Vec<serde_json::Value> = text.lines().map(parse).collect();
             let sums = entries
                 .iter()
                 .map(|entry| format!("{}  {}\n", entry["sha256"].as_str().unwrap(), entry["name"].as_str().unwrap()));
@@ -318,7 +323,7 @@ impl Tape {
 pub(crate) fn sent(log: &Path) -> BTreeMap<String, Vec<String>> {
     let mut sent: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in std::fs::read_to_string(log).unwrap().lines() {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let line = parse(line);
         let frame = line["frame"].as_str().unwrap();
         let objects: Vec<&RawValue> = match frame.starts_with('[') {
             true => serde_json::from_str(frame).unwrap(),
@@ -332,7 +337,7 @@ pub(crate) fn sent(log: &Path) -> BTreeMap<String, Vec<String>> {
 }
 
 fn stream_of(object: &str) -> String {
-    let object: serde_json::Value = serde_json::from_str(object).unwrap();
+    let object = parse(object);
     let name = |long: &str, short: &str| {
         object.get(long).or(object.get(short)).and_then(serde_json::Value::as_str).map(str::to_owned)
     };
@@ -343,12 +348,6 @@ fn stream_of(object: &str) -> String {
     };
     let of_the_account = ["myOrder", "myAsset", "announcement"].iter().any(|kind| stream.ends_with(kind));
     if of_the_account { format!("private/{stream}") } else { stream }
-}
-
-/// Stamp and object of a line.
-pub(crate) fn split(line: &str) -> (u64, String) {
-    let (stamp, rest) = line.strip_prefix("{\"ts_recv\":").unwrap().split_once(',').unwrap();
-    (stamp.parse().unwrap(), format!("{{{rest}"))
 }
 
 fn is_active(path: &Path) -> bool {

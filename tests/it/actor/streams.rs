@@ -1,6 +1,7 @@
 //! Whether what was asked for is what comes.
 
 use super::rig::*;
+use crate::json::{asks_for_list, requested_codes};
 use std::time::Duration;
 use upbit_recorder::connection::session::Settings;
 use upbit_recorder::connection::{Notice, Suspect, What};
@@ -57,7 +58,7 @@ async fn the_exchanges_own_list_is_compared_once_after_the_first_data() {
     assert_eq!(notice(&mut rig).await, Notice::Mismatch { missing, unexpected });
     send(&mut server, reply).await;
     rig.tasks.spawn(idle(server));
-    assert!(rig.objects().await[0].contains("LIST_SUBSCRIPTIONS"), "the reply itself is kept");
+    assert_eq!(rig.objects().await[0], reply, "the reply itself is kept");
     assert!(rig.inbox.try_recv().is_err());
 }
 
@@ -107,8 +108,8 @@ async fn a_trade_stream_that_goes_mute_is_asked_for_again_and_then_left() {
     assert!(retry_at.is_some());
 
     let heard = heard.await.unwrap();
-    let questions = heard.iter().filter(|frame| frame.contains("LIST_SUBSCRIPTIONS")).count();
-    let requests = heard.iter().filter(|frame| frame.contains(r#""codes""#)).count();
+    let questions = heard.iter().filter(|frame| asks_for_list(frame)).count();
+    let requests = heard.iter().filter(|frame| requested_codes(frame).is_some()).count();
     // The first question belongs to the first data, the third to the repeated request.
     assert_eq!((questions, requests), (3, 1), "{heard:?}");
 }

@@ -8,12 +8,22 @@ use std::path::Path;
 
 const KEYS: [&str; 4] = ["--access-key", "access", "--secret-key", "secret"];
 
+/// What a recorder signs with.
+#[derive(Clone, Copy)]
+struct Keys {
+    access: &'static str,
+    secret: &'static str,
+}
+
+/// Those that the exchange knows, by [`KEYS`].
+const RIGHT: Keys = Keys { access: "access", secret: "secret" };
+
 /// A recorder of both connections with these keys, whose log goes into the file `log`.
-fn record(scene: &Scene, exchange: &Exchange, (access, secret): (&str, &str), settings: &[&str]) -> Program {
+fn record(scene: &Scene, exchange: &Exchange, keys: Keys, settings: &[&str]) -> Program {
     let private = format!("private.url={}/private", exchange.url);
     let settings = [&["private.enabled=true", private.as_str(), "log.format=json"], settings].concat();
     let mut command = scene.command("record", &exchange.url, &settings);
-    command.env("UPBIT_ACCESS_KEY", access).env("UPBIT_SECRET_KEY", secret);
+    command.env("UPBIT_ACCESS_KEY", keys.access).env("UPBIT_SECRET_KEY", keys.secret);
     Program::spawn(command.stderr(File::create(scene.path("log")).unwrap()))
 }
 
@@ -30,7 +40,7 @@ fn events(tape: &Tape, event: &str, connection: &str) -> Vec<serde_json::Value> 
 }
 
 /// The exchange does not believe the account: one ERROR with its reason, while the public recording is complete.
-fn assert_refused(exchange_arguments: &[&str], keys: (&str, &str), reason: &str) {
+fn assert_refused(exchange_arguments: &[&str], keys: Keys, reason: &str) {
     let scene = Scene::new();
     let exchange = scene.exchange(&[&["--codes", "3", "--rate", "500"], exchange_arguments].concat());
     let recorder = record(&scene, &exchange, keys, &[]);
@@ -57,12 +67,12 @@ fn assert_refused(exchange_arguments: &[&str], keys: (&str, &str), reason: &str)
 
 #[test]
 fn a_wrong_secret_is_one_clear_error_and_costs_the_public_connection_nothing() {
-    assert_refused(&KEYS, ("access", "wrong"), "jwt_verification: ");
+    assert_refused(&KEYS, Keys { secret: "wrong", ..RIGHT }, "jwt_verification: ");
 }
 
 #[test]
 fn a_denied_account_is_one_clear_error_and_costs_the_public_connection_nothing() {
-    assert_refused(&[&KEYS[..], &["--fault", "deny"]].concat(), ("access", "secret"), "");
+    assert_refused(&[&KEYS[..], &["--fault", "deny"]].concat(), RIGHT, "");
 }
 
 #[test]
@@ -86,7 +96,7 @@ fn a_quiet_account_is_listened_to_and_its_gaps_end_without_an_order() {
     let exchange = scene.exchange(&quiet);
     let port = exchange.port();
     let settings = ["private.first_frame_timeout=1s", "private.backoff_min=50ms", "public.backoff_min=50ms"];
-    let recorder = record(&scene, &exchange, ("access", "secret"), &settings);
+    let recorder = record(&scene, &exchange, RIGHT, &settings);
     eventually("the first gap of the account ends", || scene.count("gap", "private") == 1);
     exchange.kill();
     eventually("it is lost", || scene.count("lost", "private") == 1);
@@ -111,7 +121,7 @@ fn a_connection_that_gives_up_leaves_the_other_one_alone() {
     let exchange = scene.exchange(&["--codes", "3", "--rate", "500"]);
     let nobody = format!("private.url=ws://127.0.0.1:{}/", unused_port());
     let settings = [nobody.as_str(), "private.max_retries=2", "private.backoff_min=10ms", "public.max_retries=2"];
-    let recorder = record(&scene, &exchange, ("access", "secret"), &settings);
+    let recorder = record(&scene, &exchange, RIGHT, &settings);
     scene.await_event(&recorder, "given_up", 1);
     let before = scene.recorded();
     eventually("the public connection goes on", || scene.recorded() > before + 200);

@@ -4,7 +4,8 @@
 //! exchange in a process of its own, sockets, threads, files, real time.
 
 use super::Scene;
-use crate::support::{eventually, split};
+use crate::json::{parse, stamp_of};
+use crate::support::eventually;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -56,7 +57,7 @@ impl Recorder {
     pub(crate) fn start_with(config: Config, ahead: &Arc<AtomicI64>, boot: Boot) -> Self {
         let shutdown = CancellationToken::new();
         let (token, ahead) = (shutdown.clone(), ahead.clone());
-        Self { shutdown, thread: std::thread::spawn(move || run(&config, (ahead, boot), token)) }
+        Self { shutdown, thread: std::thread::spawn(move || run(&config, ahead, boot, token)) }
     }
 
     pub(crate) fn stop(self) {
@@ -65,7 +66,7 @@ impl Recorder {
     }
 }
 
-fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: CancellationToken) {
+fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: CancellationToken) {
     let machine = Wall::machine();
     let wall = Wall::new(move || {
         let micros = machine.read().as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed));
@@ -99,30 +100,20 @@ fn run(config: &Config, (ahead, boot): (Arc<AtomicI64>, Boot), shutdown: Cancell
 /// The events in all of the recorder's files, oldest file first by the order in which they were made.
 fn events(scene: &Scene) -> Vec<Value> {
     let mut events: Vec<Value> =
-        scene.tape.lines().remove("recorder").unwrap_or_default().iter().map(|line| json(line)).collect();
+        scene.tape.lines().remove("recorder").unwrap_or_default().iter().map(|line| parse(line)).collect();
     // Within a time line the order is that of the stamps; which one a line is in, its file tells.
     events.sort_by_key(|event| event["ts_recv"].as_u64());
     events
 }
 
-fn json(line: &str) -> Value {
-    serde_json::from_str(line).unwrap()
-}
-
-/// The lines of the recorder's active file, while it runs.
-fn active(scene: &Scene) -> Vec<Value> {
-    let text = std::fs::read_to_string(scene.tape.path.join("recorder.jsonl")).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
 fn await_event(scene: &Scene, event: &str) {
-    eventually(event, || active(scene).iter().any(|found| found["event"] == event));
+    eventually(event, || scene.tape.active_events().iter().any(|found| found["event"] == event));
 }
 
 /// Waits until the active file begins with a step that was not `seen`.
 fn await_step(scene: &Scene, seen: &mut Vec<u64>) {
     eventually("the step is on record", || {
-        let first = active(scene).into_iter().next().unwrap_or_default();
+        let first = scene.tape.active_events().into_iter().next().unwrap_or_default();
         let stamp = first["ts_recv"].as_u64().filter(|stamp| first["event"] == "clock_step" && !seen.contains(stamp));
         seen.extend(stamp);
         stamp.is_some()
@@ -144,7 +135,7 @@ fn assert_files_are_of_one_time_line(scene: &Scene) {
 }
 
 fn assert_increasing(path: &Path, text: &str) {
-    let stamps: Vec<u64> = text.lines().map(|line| split(line).0).collect();
+    let stamps: Vec<u64> = text.lines().map(|line| stamp_of(line)).collect();
     assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{}", path.display());
     assert!(stamps.windows(2).all(|pair| pair[1] - pair[0] < 1_800_000_000), "{} spans a step", path.display());
 }
@@ -189,7 +180,7 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
         .iter()
         .map(|path| std::fs::read_to_string(path).unwrap())
         .collect::<String>();
-    let sealed: Vec<Value> = manifest.lines().map(json).collect();
+    let sealed: Vec<Value> = manifest.lines().map(parse).collect();
     assert_eq!(
         sealed.iter().map(|entry| entry["epoch"].as_u64().unwrap()).collect::<std::collections::BTreeSet<_>>(),
         [0, 1].into()
@@ -211,7 +202,7 @@ fn a_gap_is_not_healed_while_stamps_are_where_they_had_been_before() {
     await_event(&scene, "gap");
     await_event(&scene, "healed");
     recorder.stop();
-    let events = active(&scene);
+    let events = scene.tape.active_events();
     let find = |event: &str| events.iter().find(|found| found["event"] == event).unwrap();
     let (gap, healed) = (find("gap"), find("healed"));
     assert_eq!((&healed["gap"], &healed["requests"]), (&gap["id"], &0.into()));
@@ -231,10 +222,10 @@ fn a_suspended_machine_has_one_gap_that_is_healed_at_once() {
     await_event(&scene, "healed");
     ahead.store(SUSPENDED, Ordering::Relaxed);
     let is_told = |event: &Value| event["event"] == "gap" && event["kind"] == "paused";
-    eventually("the gap is on record", || active(&scene).iter().any(is_told));
-    let gap = active(&scene).into_iter().find(is_told).unwrap();
+    eventually("the gap is on record", || scene.tape.active_events().iter().any(is_told));
+    let gap = scene.tape.active_events().into_iter().find(is_told).unwrap();
     // By its own clock the healer would wait for as long.
-    eventually("it is healed", || active(&scene).iter().any(|event| event["gap"] == gap["id"]));
+    eventually("it is healed", || scene.tape.active_events().iter().any(|event| event["gap"] == gap["id"]));
     recorder.stop();
     exchange.terminate();
     assert_eq!(gap["cause"], "the process did not run, since the machine was suspended");

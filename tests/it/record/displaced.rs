@@ -16,9 +16,8 @@ fn missing_after(happens: impl Fn(&Path)) -> (Scene, BTreeSet<String>) {
     scene.await_event(&recorder, "gap", 1);
     eventually("something is written", || scene.recorded() > 200);
     happens(&scene.tape.path);
-    let events = scene.tape.path.join("recorder.jsonl");
-    let told = || fs::read_to_string(&events).unwrap_or_default();
-    eventually("it is noticed", || told().contains("\"event\":\"displaced\""));
+    let is_displaced = |event: &serde_json::Value| event["event"] == "displaced";
+    eventually("it is noticed", || scene.tape.active_events().iter().any(is_displaced));
     recorder.signal(Signal::USR1);
     eventually("a new file was rotated, too", || scene.recorded() > 50 && scene.tape.archived(".zst").len() > 5);
     exchange.terminate();

@@ -19,6 +19,7 @@ mod tape;
 mod whole;
 
 use crate::support::{Exchange, Program, Tape, eventually};
+use serde_json::Value;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -94,18 +95,17 @@ impl Scene {
 
     /// Waits for a running recorder to have written `count` events of one kind.
     fn await_event(&self, recorder: &Program, event: &str, count: usize) {
-        let path = self.tape.path.join("recorder.jsonl");
-        let (begin, key) = (format!("\"pid\":{},", recorder.pid()), format!("\"event\":\"{event}\""));
+        let is_start = |found: &Value| found["event"] == "started" && found["pid"] == recorder.pid();
         eventually(event, || {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            text.split_once(&begin).is_some_and(|(_, own)| own.matches(&key).count() >= count)
+            let events = self.tape.active_events();
+            let own = events.iter().skip_while(|found| !is_start(found));
+            own.filter(|found| found["event"] == event).count() >= count
         });
     }
 
     /// How many events of one kind a connection has in the active file of a running recorder.
     fn count(&self, event: &str, connection: &str) -> usize {
-        let text = std::fs::read_to_string(self.tape.path.join("recorder.jsonl")).unwrap_or_default();
-        let keys = [format!("\"event\":\"{event}\""), format!("\"connection\":\"{connection}\"")];
-        text.lines().filter(|line| keys.iter().all(|key| line.contains(key))).count()
+        let events = self.tape.active_events();
+        events.iter().filter(|found| found["event"] == event && found["connection"] == connection).count()
     }
 }

@@ -1,6 +1,7 @@
 //! Who else has a hand in the data directory: clean-up jobs, restores, people.
 
 use super::Scene;
+use crate::json::lines_so_far;
 use crate::support::{Program, eventually};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -16,8 +17,8 @@ fn without_its_lock_file_a_directory_still_has_one_recorder() {
     let lock = scene.tape.path.join(".lock");
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(scene.record(&exchange.url, &[]).wait().code(), Some(75));
-    let pid = format!("\"pid\":{},", recorder.pid());
-    eventually("the file is made anew", || std::fs::read_to_string(&lock).is_ok_and(|text| text.contains(&pid)));
+    let is_own = |holder: &serde_json::Value| holder["pid"] == recorder.pid();
+    eventually("the file is made anew", || lines_so_far(&lock).iter().any(is_own));
     assert!(recorder.terminate().success());
 }
 

@@ -1,7 +1,8 @@
 //! Reading the tape beside a recorder that rotates and seals it.
 
 use super::Scene;
-use crate::support::{eventually, split};
+use crate::json::stamp_of;
+use crate::support::eventually;
 use upbit_recorder::clock::Stamp;
 use upbit_recorder::tape::stream_key::StreamKey;
 
@@ -22,7 +23,7 @@ fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {
         scene.tape.archived(".zst").iter().filter(|path| path.to_str().unwrap().contains("BTC_ticker")).count() >= 4
     });
     assert!(recorder.terminate().success());
-    let all: Vec<u64> = scene.tape.lines()["KRW-BTC_ticker"].iter().map(|line| split(line).0).collect();
+    let all: Vec<u64> = scene.tape.lines()["KRW-BTC_ticker"].iter().map(|line| stamp_of(line)).collect();
     assert!(reads.len() > 4, "{} reads", reads.len());
     reads.push(read());
     assert_eq!(reads.last(), Some(&all));

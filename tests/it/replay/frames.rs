@@ -2,6 +2,7 @@
 
 use super::{Replay, number, request, text, within_a_minute};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -172,7 +173,7 @@ fn numbers_are_not_one_spelling() {
             client.ask(&request(&format!(r#"{},{{"format":"{format}"}}"#, entries.join(",")))).await;
             for _ in 0..60 {
                 let frame = String::from_utf8(client.binary().await).unwrap();
-                seen.extend(frame.split([',', '{', '}', '[', ']']).filter_map(spelling));
+                seen.extend(leaves(&frame).iter().filter_map(|leaf| spelling(leaf)));
             }
         }
         let expected = ["1.2E3", "1.2E-3", "1E-3", "1", "1.0", "0.00000000 padded", "0.1"];
@@ -182,9 +183,19 @@ fn numbers_are_not_one_spelling() {
     });
 }
 
-/// The way a number is spelt, as the spelling of an example.
-fn spelling(pair: &str) -> Option<&'static str> {
-    let (_, value) = pair.rsplit_once(':')?;
+/// Everything in a value that is neither an object nor a list, as it is spelt.
+fn leaves(value: &str) -> Vec<&str> {
+    if let Ok(object) = serde_json::from_str::<BTreeMap<&str, &RawValue>>(value) {
+        return object.into_values().flat_map(|value| leaves(value.get())).collect();
+    }
+    match serde_json::from_str::<Vec<&RawValue>>(value) {
+        Ok(list) => list.into_iter().flat_map(|value| leaves(value.get())).collect(),
+        Err(_) => vec![value],
+    }
+}
+
+/// How a number is spelt, as the spelling of an example; `None` where it is no number.
+fn spelling(value: &str) -> Option<&'static str> {
     let value = value.strip_prefix('-').unwrap_or(value);
     if !value.starts_with(|letter: char| letter.is_ascii_digit()) {
         return None;

@@ -1,12 +1,19 @@
 //! Quotations over REST: the same market, newest first, in pages.
 
 use super::{Replay, number, request, text, within_a_minute};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 async fn list(replay: &Replay, target: &str) -> Vec<Value> {
     let (status, _, body) = replay.get(target).await;
     assert_eq!(status, 200, "{target}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// The rows of an answer, each value as it is spelt.
+async fn fields(replay: &Replay, target: &str) -> Vec<BTreeMap<String, Box<RawValue>>> {
+    let (_, _, body) = replay.get(target).await;
     serde_json::from_str(&body).unwrap()
 }
 
@@ -84,9 +91,10 @@ fn candles_have_the_keys_of_their_period() {
             ("days", "change_rate"),
             ("weeks", "first_day_of_period"),
         ] {
-            let (_, _, body) = replay.get(&format!("/v1/candles/{path}?market=KRW-BTC")).await;
-            assert!(body.contains(&format!("\"{key}\":")), "{body}");
-            assert!(body.contains(".00000000,"), "numbers are padded: {body}");
+            let candles = fields(&replay, &format!("/v1/candles/{path}?market=KRW-BTC")).await;
+            assert!(candles[0].contains_key(key), "{candles:?}");
+            let is_padded = |value: &Box<RawValue>| value.get().ends_with(".00000000");
+            assert!(candles[0].values().any(is_padded), "numbers are padded: {candles:?}");
         }
         assert_eq!(list(&replay, "/v1/candles/minutes/15?market=KRW-BTC").await[0]["unit"], 15);
         assert_eq!(list(&replay, "/v1/candles/days?market=KRW-BTC&count=1000").await.len(), 200);
@@ -99,18 +107,21 @@ fn every_price_and_sum_has_eight_decimals() {
     within_a_minute(async {
         for market in ["KRW-DOGE", "BTC-ETH", "USDT-XRP"] {
             for path in ["candles/minutes/1", "candles/days", "candles/weeks", "trades/ticks"] {
-                let (_, _, body) = replay.get(&format!("/v1/{path}?market={market}&count=20")).await;
-                let fields = body.split(['{', '}', ',']).filter_map(|field| field.split_once(':'));
-                let is_amount = |key: &str| ["price\"", "volume\""].iter().any(|end| key.ends_with(end));
-                let amounts: Vec<&str> = fields.filter(|(key, _)| is_amount(key)).map(|(_, number)| number).collect();
+                let rows = fields(&replay, &format!("/v1/{path}?market={market}&count=20")).await;
+                let is_amount = |key: &str| ["price", "volume"].iter().any(|end| key.ends_with(end));
+                let own = rows.iter().flatten().filter(|(key, _)| is_amount(key));
+                let amounts: Vec<&str> = own.map(|(_, number)| number.get()).collect();
                 let has_eight = |number: &&str| number.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 8);
-                assert!(amounts.len() > 10 && amounts.iter().all(has_eight), "{path} {market}: {body}");
+                assert!(amounts.len() > 10 && amounts.iter().all(has_eight), "{path} {market}: {amounts:?}");
                 // From a day on, large sums have no more digits than tell one double from another.
                 let is_double = |number: &&str| {
                     let shortest = number.parse::<f64>().unwrap().to_string();
                     number.trim_end_matches('0').trim_end_matches('.') == shortest.trim_end_matches(".0")
                 };
-                assert!(!["candles/days", "candles/weeks"].contains(&path) || amounts.iter().all(is_double), "{body}");
+                assert!(
+                    !["candles/days", "candles/weeks"].contains(&path) || amounts.iter().all(is_double),
+                    "{amounts:?}"
+                );
             }
         }
     });

@@ -1,7 +1,8 @@
 //! A day of tape against the exchange's candles: what is whole is exact, and what is missing is told to the last digit.
 
 use super::backfill::{fetched, run, time};
-use crate::support::{Exchange, Program, eventually, pause, split};
+use crate::json::{lines_so_far, prefixed, stamp_of};
+use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -54,7 +55,7 @@ fn recorded(trades: &[Value]) -> Vec<String> {
 
 /// Writes a segment that waits for its compression.
 fn write(data_dir: &Path, stream: &str, lines: &[String]) {
-    let first = Stamp::from_micros(split(&lines[0]).0).unwrap();
+    let first = Stamp::from_micros(stamp_of(&lines[0])).unwrap();
     let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), first };
     fs::create_dir_all(data_dir.join(name.directory())).unwrap();
     fs::write(data_dir.join(name.plain()), lines.join("\n") + "\n").unwrap();
@@ -87,14 +88,15 @@ fn a_whole_day_is_exact_and_what_is_missing_is_told_until_it_is_healed() {
     let lone = (0..trades.len() - 1).find(is_lone).unwrap();
     let held: Vec<Value> =
         trades.iter().filter(|trade| minute(trade) == gone).chain([&trades[lone]]).cloned().collect();
-    let is_held = |line: &&String| held.iter().any(|trade| line.contains(&trade["sequential_id"].to_string()));
-    let mut lines: Vec<String> = recorded(trades).into_iter().filter(|line| !is_held(&line)).collect();
+    let is_held = |trade: &Value| held.iter().any(|held| held["sequential_id"] == trade["sequential_id"]);
+    let lines = recorded(trades).into_iter().zip(trades).filter(|(_, trade)| !is_held(trade));
+    let mut lines: Vec<String> = lines.map(|(line, _)| line).collect();
     lines.push(lines[7].clone());
     write(&data_dir, "KRW-BTC_trade", &lines);
-    let gap = json!({"ts_recv": 1, "type": "recorder", "event": "gap", "id": 17, "connection": "public", "kind": "disconnected", "cause": "x",
+    let gap = json!({"type": "recorder", "event": "gap", "id": 17, "connection": "public", "kind": "disconnected", "cause": "x",
         "from": gone * MINUTE * 1_000, "to": (gone + 1) * MINUTE * 1_000, "streams": ["KRW-BTC_trade"]});
     let stamp = Clock::start().stamp();
-    let gap = gap.to_string().replacen("{", &format!("{{\"ts_recv\":{stamp},"), 1).replace(",\"ts_recv\":1,", ",");
+    let gap = prefixed("ts_recv", stamp.as_micros(), &gap.to_string());
     fs::write(data_dir.join("recorder.jsonl"), gap + "\n").unwrap();
     let (code, cut) = certified(&exchange, &data_dir, date);
     let btc = &cut["streams"][0];
@@ -115,8 +117,8 @@ fn a_whole_day_is_exact_and_what_is_missing_is_told_until_it_is_healed() {
         .chain(&trades[..9])
         .zip(0..)
         .map(|(trade, index)| {
-            let stamp = stamp.as_micros() + index;
-            format!("{{\"ts_recv\":{stamp},\"gap\":17,{}", &trade.to_string()[1..])
+            let of_gap = prefixed("gap", 17, &trade.to_string());
+            prefixed("ts_recv", stamp.as_micros() + index, &of_gap)
         })
         .collect();
     fs::write(data_dir.join("KRW-BTC_trade.healed.jsonl"), healed.join("\n") + "\n").unwrap();
@@ -256,9 +258,9 @@ fn a_recorded_minute_is_exact_and_one_with_a_cut_differs_until_it_is_healed() {
 
     assert!(recorder.terminate().success());
     let recorder = record(&exchange, &data_dir, "rest.heal_max=100");
-    let healed = format!("\"event\":\"healed\",\"gap\":{gap},");
     let events = data_dir.join("recorder.jsonl");
-    eventually("the gap is healed", || std::fs::read_to_string(&events).unwrap_or_default().contains(&healed));
+    let is_healed = |event: &Value| event["event"] == "healed" && event["gap"] == gap;
+    eventually("the gap is healed", || lines_so_far(&events).iter().any(is_healed));
     let (_, certificate) = certified(&exchange, &data_dir, date);
     assert_eq!(found(&certificate, begin + 1), vec![("exact".to_owned(), json!([])); 3], "{certificate}");
     assert!(certificate["streams"].as_array().unwrap().iter().all(|stream| stream["healed"].as_u64().unwrap() > 10));

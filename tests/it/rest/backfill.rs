@@ -1,7 +1,8 @@
 //! History: everything once, whatever happens, at the pace that is allowed.
 
 use super::client::{client, runtime};
-use crate::support::{Exchange, Program, Tape, eventually, pause, split};
+use crate::json::{lines_so_far, object_of, parse};
+use crate::support::{Exchange, Program, Tape, eventually, pause};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -49,7 +50,7 @@ pub(super) fn fetched(data_dir: &Path) -> BTreeMap<String, Vec<Value>> {
 }
 
 fn object(line: &str) -> Option<Value> {
-    serde_json::from_str::<Value>(line).ok().map(|_| serde_json::from_str(&split(line).1).unwrap())
+    serde_json::from_str::<Value>(line).ok().map(|_| parse(&object_of(line)))
 }
 
 fn texts<'a>(objects: &'a [Value], key: &str) -> Vec<&'a str> {
@@ -70,7 +71,7 @@ fn fetch_twice(exchange: &Exchange, directory: &Path, options: &[&str], kills: &
         let program = Program::spawn(command.stderr(File::create(&log).unwrap()));
         pause(Duration::from_millis(*after));
         program.kill();
-        answers += std::fs::read_to_string(&log).unwrap().matches("\"message\":\"asked\"").count() as u64;
+        answers += lines_so_far(&log).iter().filter(|line| line["message"] == "asked").count() as u64;
     }
     let last = requests(&summary(exchange, &killed, options));
     let (whole, killed) = (fetched(&whole), fetched(&killed));

@@ -1,6 +1,7 @@
 //! What is missed, and what it costs to fetch it.
 
 use super::{assert_whole, cut, difference, events, ids, is_healed, record, requests, scene, traded};
+use crate::json::parse;
 use crate::record::Scene;
 use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::Value;
@@ -48,9 +49,8 @@ fn trades_that_the_stream_kept_back_are_fetched_too() {
     cut(&scene, &exchange, 1_500);
     eventually("every gap is healed", || is_healed(&scene));
     assert!(recorder.terminate().success());
-    let sid = |line: &String| line.replace("\"sid\":", "\"sequential_id\":");
     let lines = scene.tape.lines();
-    let received = ids(Some(&lines["KRW-BTC_trade"].iter().map(sid).collect()));
+    let received = ids(lines.get("KRW-BTC_trade"));
     let healed = ids(lines.get("KRW-BTC_trade.healed"));
     let on_tape: BTreeSet<u64> = received.iter().chain(&healed).copied().collect();
     let traded = traded(&exchange, "KRW-BTC", &on_tape);
@@ -85,7 +85,7 @@ fn a_stream_that_stays_silent_is_asked_about_after_a_while_and_what_comes_later_
 /// Whether the last snapshot of a stream is of a trade that had not come before.
 fn traded_in_last_gap(lines: &[String]) -> bool {
     let ids = ids(Some(&lines.to_vec()));
-    let snapshot = lines.iter().rposition(|line| line.contains("SNAPSHOT")).unwrap();
+    let snapshot = lines.iter().rposition(|line| parse(line)["stream_type"] == "SNAPSHOT").unwrap();
     !ids[..snapshot].contains(&ids[snapshot])
 }
 

@@ -4,7 +4,8 @@ mod disturbed;
 mod missed;
 
 use super::Scene;
-use crate::support::{Exchange, Program, eventually, pause, split};
+use crate::json::{number, object_of, parse, prefixed};
+use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -26,9 +27,12 @@ fn scene() -> Scene {
     Scene::new()
 }
 
-/// The identifiers of a stream's trades, by the field that has them, in the order of the tape.
+/// The identifiers of a stream's trades, in either format, in the order of the tape.
 fn ids(lines: Option<&Vec<String>>) -> Vec<u64> {
-    let id = |line: &String| serde_json::from_str::<Value>(line).ok()?["sequential_id"].as_u64();
+    let id = |line: &String| {
+        let trade: Value = serde_json::from_str(line).ok()?;
+        trade.get("sequential_id").or(trade.get("sid"))?.as_u64()
+    };
     lines.into_iter().flatten().filter_map(id).collect()
 }
 
@@ -44,7 +48,7 @@ fn traded(exchange: &Exchange, code: &str, between: &BTreeSet<u64>) -> BTreeMap<
             (day, cursor) = ("&days_ago=1", String::new());
         }
         for object in page {
-            let id = serde_json::from_str::<Value>(object.get()).unwrap()["sequential_id"].as_u64().unwrap();
+            let id = number(&parse(object.get()), "sequential_id");
             if left.remove(&id) || (left.len() < between.len() && !left.is_empty()) {
                 found.push((id, object.get().to_owned()));
             }
@@ -104,9 +108,9 @@ fn assert_whole(scene: &Scene, exchange: &Exchange, codes: &[String]) -> BTreeMa
             "{code}: nothing is fetched twice"
         );
         for line in healed.into_iter().flatten() {
-            let (_, rest) = split(line).1.split_once(',').map(|(gap, rest)| (gap.to_owned(), rest.to_owned())).unwrap();
-            let id = serde_json::from_str::<Value>(line).unwrap()["sequential_id"].as_u64().unwrap();
-            assert_eq!(format!("{{{rest}"), traded[&id], "the object comes back");
+            let found = parse(line);
+            let own = prefixed("gap", number(&found, "gap"), &traded[&number(&found, "sequential_id")]);
+            assert_eq!(object_of(line), own, "the object comes back");
         }
         healed_counts.insert(code.clone(), healed_ids.len());
     }

@@ -15,10 +15,12 @@
 mod disk;
 mod exchange;
 mod frozen;
+mod incidents;
 mod listing;
 mod machine;
 mod oracle;
 mod plan;
+mod remains;
 mod tape;
 mod timeline;
 mod world;

@@ -1,6 +1,7 @@
 //! What is on a disk, as a reader sees it: the lines of every stream in their order.
 
 use super::disk::SimDisk;
+use crate::json::Stamped;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ pub(crate) struct Tape {
     /// The recorder's own events, oldest first.
     pub(crate) events: Vec<serde_json::Value>,
     /// Lines that are none, and are not kept in quarantine either.
-    pub(crate) broken: Vec<String>,
+    pub(crate) broken: Vec<Broken>,
     /// Sealed files that cannot be decoded, or do not hold what their plain file holds.
     pub(crate) corrupt: Vec<String>,
     /// Files that are not what their manifest says, or are not in it.
@@ -23,6 +24,17 @@ pub(crate) struct Tape {
     /// Files that should not be there after an orderly end.
     pub(crate) leftovers: Vec<String>,
 }
+
+/// A line that is none.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// The file's name, without the ending of a sealed one.
+    pub(crate) file: String,
+    pub(crate) fault: String,
+}
+
+/// The manifests' entries, by the files that they list.
+type Listing = BTreeMap<PathBuf, serde_json::Value>;
 
 /// A file of lines from the exchange.
 #[derive(Debug)]
@@ -40,7 +52,7 @@ pub(crate) struct Line {
 }
 
 /// What a file's name says.
-struct Place<'a> {
+struct FileName<'a> {
     feed: Feed,
     stream: &'a str,
     is_sealed: bool,
@@ -48,7 +60,7 @@ struct Place<'a> {
     plain: String,
 }
 
-impl Place<'_> {
+impl FileName<'_> {
     /// Whether the file may have had this name in the archive when a line of it was ended: it is named anew where a start
     /// cannot read it.
     fn was_named(&self, archived: &str) -> bool {
@@ -71,14 +83,14 @@ impl Tape {
         let (mut archived, active): (Vec<_>, Vec<_>) = files.keys().partition(|path| path.components().count() > 2);
         archived.sort_by_key(|path| (epoch_of(path).unwrap_or(u64::MAX), *path));
         for path in archived.into_iter().chain(active) {
-            let Some(place) = place(path) else {
+            let Some(name) = parse_name(path) else {
                 if path.extension().is_some_and(|ending| ending == "tmp") {
                     tape.leftovers.push(path.display().to_string());
                 }
                 continue;
             };
             let mut content = files[path].clone();
-            if place.is_sealed {
+            if name.is_sealed {
                 match zstd::stream::decode_all(&*content) {
                     Ok(decoded) => content = decoded,
                     Err(error) => {
@@ -87,7 +99,7 @@ impl Tape {
                     }
                 }
                 // The end of a source that a power cut brought back may be lost; its sealed file was durable before.
-                let source = files.get(&path.with_extension("")).map(|plain| less_torn(plain, &place, &torn));
+                let source = files.get(&path.with_extension("")).map(|plain| less_torn(plain, &name, &torn));
                 if source.is_some_and(|plain| !content.starts_with(&plain)) {
                     tape.corrupt.push(format!("{} does not hold its source", path.display()));
                 }
@@ -95,42 +107,45 @@ impl Tape {
                 tape.leftovers.push(format!("{}, and its sealed file", path.display()));
                 continue;
             }
-            tape.add(&place, (&content, epoch_of(path)), &torn);
+            tape.add(&name, &content, epoch_of(path), &torn);
         }
         tape.check_manifests(&files, &listed);
         tape
     }
 
-    fn add(&mut self, place: &Place<'_>, (content, epoch): (&[u8], Option<u64>), torn: &BTreeSet<(String, usize)>) {
+    /// Takes the lines of a file; `torn`: those that are kept in quarantine.
+    fn add(&mut self, name: &FileName<'_>, content: &[u8], epoch: Option<u64>, torn: &BTreeSet<Torn>) {
+        let broken = |fault: String| Broken { file: name.plain.clone(), fault };
         let (mut offset, mut lines) = (0, Vec::new());
         for line in content.split_inclusive(|byte| *byte == b'\n') {
             let begin = offset;
             offset += line.len();
             // A line without an end is still being written, or was when the process died.
             let Some(line) = line.strip_suffix(b"\n") else {
-                if !place.is_active() {
-                    self.broken.push(format!("{} ends within a line", place.plain));
+                if !name.is_active() {
+                    self.broken.push(broken("ends within a line".to_owned()));
                 }
                 break;
             };
+            let is_kept =
+                || !name.is_sealed && torn.iter().any(|torn| torn.offset == begin && name.was_named(&torn.file));
             match Line::parse(line) {
-                Some(line) if place.stream == "recorder" => self.events.push(line.event()),
+                Some(line) if name.stream == "recorder" => self.events.push(line.event()),
                 Some(line) => lines.push(line),
-                None if !place.is_sealed
-                    && torn.iter().any(|(file, offset)| *offset == begin && place.was_named(file)) => {}
+                None if is_kept() => {}
                 None => {
-                    let text = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
-                    self.broken.push(format!("{} at {begin}: {text}", place.plain));
+                    let text = String::from_utf8_lossy(&line[..line.len().min(80)]);
+                    self.broken.push(broken(format!("at {begin}: {text}")));
                 }
             }
         }
-        if place.stream != "recorder" {
-            self.streams[place.feed].entry(place.stream.to_owned()).or_default().push(Segment { lines, epoch });
+        if name.stream != "recorder" {
+            self.streams[name.feed].entry(name.stream.to_owned()).or_default().push(Segment { lines, epoch });
         }
     }
 
-    fn read_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, serde_json::Value> {
-        let mut listed = BTreeMap::new();
+    fn read_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) -> Listing {
+        let mut listed = Listing::new();
         for (path, content) in files.iter().filter(|(path, _)| path.ends_with("manifest.jsonl")) {
             for line in content.split(|byte| *byte == b'\n') {
                 let Ok(entry) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
@@ -143,7 +158,7 @@ impl Tape {
         listed
     }
 
-    fn check_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>, listed: &BTreeMap<PathBuf, serde_json::Value>) {
+    fn check_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>, listed: &Listing) {
         for (path, content) in files.iter().filter(|(path, _)| is_sealed(path)) {
             match listed.get(path) {
                 None => self.unlisted.push(format!("{} is not listed", path.display())),
@@ -159,14 +174,7 @@ impl Tape {
 impl Line {
     /// A line as documented; `None` where it is none.
     fn parse(line: &[u8]) -> Option<Self> {
-        let rest = line.strip_prefix(b"{\"ts_recv\":")?;
-        let comma = rest.iter().position(|byte| *byte == b',')?;
-        let stamp = std::str::from_utf8(&rest[..comma]).ok()?.parse().ok()?;
-        let rest = &rest[comma + 1..];
-        if !rest.ends_with(b"}") {
-            return None;
-        }
-        let object = [b"{", rest].concat();
+        let Stamped { stamp, object } = Stamped::parse(line)?;
         let parsed: serde_json::Value = serde_json::from_slice(&object).ok()?;
         let content = match (&parsed["raw"], &parsed["raw_base64"]) {
             (serde_json::Value::String(raw), _) => raw.clone().into_bytes(),
@@ -183,18 +191,29 @@ impl Line {
     }
 }
 
-/// Where torn lines are, by the names of their copies.
-fn quarantined(files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeSet<(String, usize)> {
-    let names = files.keys().filter(|path| path.parent().is_some_and(|parent| parent.ends_with("quarantine")));
-    let names = names.filter_map(|path| path.file_name()?.to_str()?.rsplit_once(".torn-"));
-    names.filter_map(|(file, offset)| Some((file.to_owned(), offset.parse().ok()?))).collect()
+/// A torn line that is kept in quarantine.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Torn {
+    /// The file that it stands in.
+    file: String,
+    offset: usize,
+}
+
+/// The torn lines that are kept, by the names of their copies.
+fn quarantined(files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeSet<Torn> {
+    let copies = files.keys().filter(|path| path.parent().is_some_and(|parent| parent.ends_with("quarantine")));
+    let torn = |path: &PathBuf| {
+        let (file, offset) = path.file_name()?.to_str()?.rsplit_once(".torn-")?;
+        Some(Torn { file: file.to_owned(), offset: offset.parse().ok()? })
+    };
+    copies.filter_map(torn).collect()
 }
 
 /// A plain segment without the lines that are kept in quarantine.
-fn less_torn(plain: &[u8], place: &Place<'_>, torn: &BTreeSet<(String, usize)>) -> Vec<u8> {
+fn less_torn(plain: &[u8], name: &FileName<'_>, torn: &BTreeSet<Torn>) -> Vec<u8> {
     let (mut offset, mut rest) = (0, Vec::new());
     for line in plain.split_inclusive(|byte| *byte == b'\n') {
-        if !torn.contains(&(place.plain.clone(), offset)) {
+        if !torn.contains(&Torn { file: name.plain.clone(), offset }) {
             rest.extend_from_slice(line);
         }
         offset += line.len();
@@ -207,10 +226,10 @@ fn sealed_beside(path: &Path) -> PathBuf {
 }
 
 fn is_sealed(path: &Path) -> bool {
-    place(path).is_some_and(|place| place.is_sealed)
+    parse_name(path).is_some_and(|name| name.is_sealed)
 }
 
-fn place(path: &Path) -> Option<Place<'_>> {
+fn parse_name(path: &Path) -> Option<FileName<'_>> {
     let feed = if path.starts_with("private") { Feed::Private } else { Feed::Public };
     let name = path.file_name()?.to_str()?;
     let below = path.strip_prefix("private").unwrap_or(path);
@@ -221,5 +240,5 @@ fn place(path: &Path) -> Option<Place<'_>> {
     let plain = name.strip_suffix(".zst").unwrap_or(name).to_owned();
     let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
     let stream = if is_archived { stem.rsplitn(3, '.').last()? } else { stem };
-    Some(Place { feed, stream, is_sealed: name.ends_with(".zst"), plain })
+    Some(FileName { feed, stream, is_sealed: name.ends_with(".zst"), plain })
 }

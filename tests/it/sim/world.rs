@@ -11,13 +11,14 @@
 use super::disk::{Crash, SimDisk};
 use super::exchange::books::Books;
 use super::exchange::{Pipe, exchange};
+use super::incidents::Incidents;
 use super::listing::Listing;
 use super::machine::{Frozen, Machine};
-use super::oracle::Oracle;
-use super::plan::{End, Life, Plan};
+use super::oracle::{Count, Oracle};
+use super::plan::{Life, Plan};
+use super::remains::Remains;
 use super::tape::Tape;
 use super::timeline::{FIRST_PID, Span};
-use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -36,7 +37,6 @@ use upbit_recorder::ops::status::Status;
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::rest::pairs::Follower;
 use upbit_recorder::rest::pairs::evidence::ListingEvidence;
-use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::Subscription;
 use upbit_recorder::upbit::url::Url;
 
@@ -157,41 +157,26 @@ impl World {
     async fn run(mut self, plan: &Plan) -> Outcome {
         for (number, life) in plan.lives.iter().enumerate() {
             let lived = self.live(life, plan.seed.wrapping_add(number as u64)).await;
-            self.oracle.look(&self.disk, &self.books, lived);
+            self.oracle.check_life(&self.disk, &self.books, lived);
             self.ahead.fetch_add(life.jump, Ordering::Relaxed);
             sleep_until(Some(self.clock.now() + life.pause)).await;
         }
         self.outside.abort_all();
-        let (sent, recorded) = self.oracle.conclude(&self.disk, &self.books);
+        let Count { sent, recorded } = self.oracle.conclude(&self.disk, &self.books);
         let mut violations = self.oracle.violations;
         violations.extend(self.disk.violations());
         let events = Tape::read(&self.disk).events;
         Outcome { violations, fingerprint: self.disk.fingerprint(), sent, recorded, events }
     }
 
+    /// One life, from its start until nothing of it runs any more.
     async fn live(&mut self, life: &Life, seed: u64) -> Lived {
         let from = self.clock.now();
-        let (base, ahead, machine) = (self.clock, self.ahead.clone(), self.machine.clone());
-        let read = move || {
-            let wall = base.stamp().after(machine.suspended());
-            Stamp::from_micros(wall.as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed))).unwrap()
-        };
-        let machine = self.machine.clone();
-        let boot = Boot::new(move || machine.suspended());
-        let clock = Clock::anchored(read()).beside(&boot);
-        self.machine.begin_life(from, &life.freezes);
-        self.pipe.set_mood(life.mood);
         let shutdown = CancellationToken::new();
-        life.obstacles.iter().for_each(|(name, kind)| self.disk.obstruct(name, *kind));
-        if life.has_lost_modes {
-            self.disk.forget_modes();
-        }
-        let files = self.disk.begin_life(life.faults.clone());
-        let pid = FIRST_PID + self.lives;
-        self.lives += 1;
         let (listing, listed) = watch::channel(Listed::default());
+        let place = self.prepare(life, seed, listed, &shutdown);
+        let (clock, pid) = (place.clock, place.pid);
         let follower = follow(self.listing.clone(), self.clock, listing);
-        let place = Place { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() };
         let (status, shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
         let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
@@ -199,7 +184,7 @@ impl World {
         let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
             Ok((supervisor, hosts)) => {
-                let recording = self.record(life, (supervisor, hosts), shutdown);
+                let recording = self.record(life, supervisor, hosts, shutdown);
                 tokio::select! {
                     biased;
                     ended = recording => ended,
@@ -216,48 +201,58 @@ impl World {
             () = std::future::ready(()) => None,
         };
         let ended = crashed.map_or(ended, Ended::Crashed);
-        let crash = if let Ended::Crashed(crash) = ended { Some(crash) } else { None };
         let (sync_failed, hid_events) = (self.disk.sync_failed(), self.disk.hid_events());
         let tape = Tape::read(&self.disk);
-        self.disk.end_life(crash);
+        self.disk.end_life(if let Ended::Crashed(crash) = ended { Some(crash) } else { None });
         let frozen = self.machine.end_life();
         // What was aborted is dropped, and the exchange notices that the socket is gone.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        let (life, mut spans, to) = (life.clone(), spans.into_inner().unwrap(), self.clock.now());
-        // The event of a step is written before anything else with its stamps.
-        spans.retain(|span| span.from == from || is_on_record(span, &tape));
-        let left = Tape::read(&self.disk);
-        spans.iter_mut().for_each(|span| span.is_on_record = is_on_record(span, &left));
-        // A step of which a power cut has left nothing did not happen, for all that can be known.
-        spans.retain(|span| span.from == from || span.is_on_record || self.has_lines_since(span.from, &left));
-        // A start of which there is nothing did not happen either.
-        let started = start_of(&left, pid).and_then(|index| left.events[index]["ts_recv"].as_u64());
-        let told = if started.is_some() || self.has_lines_since(from, &left) { &tape } else { &left };
-        let ahead = last_found(told, pid);
-        resume(&mut spans, &frozen);
+        let remains = Remains { books: &self.books, pid, from, ended: tape, left: Tape::read(&self.disk) };
+        let spans = remains.spans(spans.into_inner().unwrap(), &frozen);
+        let (ahead, started, to) = (remains.ahead(), remains.started(), self.clock.now());
+        let life = life.clone();
         Lived { life, spans, ahead, from, to, ended, recovered, started, sync_failed, hid_events, frozen }
     }
 
-    /// Whether anything that was sent since then is on the tape.
-    fn has_lines_since(&self, since: Instant, tape: &Tape) -> bool {
-        [Feed::Public, Feed::Private].into_iter().any(|id| {
-            let side = self.books.side(id);
-            let later = side.sent.iter().filter(|sent| sent.at >= since);
-            let contents: HashSet<&[u8]> = later.map(|sent| &*sent.content).collect();
-            let mut segments = tape.streams[id].values().flatten();
-            segments.any(|segment| segment.lines.iter().any(|line| contents.contains(&*line.content)))
-        })
+    /// The world as the next life finds it.
+    fn prepare(
+        &mut self,
+        life: &Life,
+        seed: u64,
+        listed: watch::Receiver<Listed>,
+        shutdown: &CancellationToken,
+    ) -> Place {
+        let (base, ahead, machine) = (self.clock, self.ahead.clone(), self.machine.clone());
+        let read = move || {
+            let wall = base.stamp().after(machine.suspended());
+            Stamp::from_micros(wall.as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed))).unwrap()
+        };
+        let machine = self.machine.clone();
+        let boot = Boot::new(move || machine.suspended());
+        let clock = Clock::anchored(read()).beside(&boot);
+        self.machine.begin_life(self.clock.now(), &life.freezes);
+        self.pipe.set_mood(life.mood);
+        life.obstacles.iter().for_each(|(name, kind)| self.disk.obstruct(name, *kind));
+        if life.has_lost_modes {
+            self.disk.forget_modes();
+        }
+        let files = self.disk.begin_life(life.faults.clone());
+        let pid = FIRST_PID + self.lives;
+        self.lives += 1;
+        Place { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() }
     }
 
-    async fn record(&self, life: &Life, recorder: (Supervisor, Hosts), shutdown: CancellationToken) -> Ended {
-        let (supervisor, Hosts { writer, syncer, sealer }) = recorder;
+    async fn record(&self, life: &Life, supervisor: Supervisor, hosts: Hosts, shutdown: CancellationToken) -> Ended {
+        let Hosts { writer, syncer, sealer } = hosts;
         let mut hosts = JoinSet::new();
         hosts.spawn(paced(writer.run(), self.disk.clone(), self.clock));
         hosts.spawn(paced(syncer.run(), self.disk.clone(), self.clock));
         hosts.spawn(paced(sealer.run(), self.disk.clone(), self.clock));
         let (_requests, queue) = mpsc::channel(1);
+        let (disk, machine, clock, ahead) = (&self.disk, &self.machine, self.clock, &*self.ahead);
+        let incidents = Incidents { life, disk, machine, clock, ahead };
         tokio::select! {
             biased;
             crash = self.disk.crashed() => Ended::Crashed(crash),
@@ -266,74 +261,7 @@ impl World {
                 Err(Failure::Storage(_) | Failure::Unwritten { .. }) => Ended::Failed,
                 Err(other) => panic!("the recorder ended with: {other}"),
             },
-            crash = self.happen(life, &shutdown) => Ended::Crashed(crash),
-        }
-    }
-
-    /// What happens to a life from outside.
-    async fn happen(&self, life: &Life, shutdown: &CancellationToken) -> Crash {
-        tokio::select! {
-            biased;
-            crash = self.happen_to_disk(life, shutdown) => crash,
-            () = self.set_clock(&life.steps) => unreachable!("it never ends"),
-            () = self.displace(life) => unreachable!("it never ends"),
-            () = self.freeze() => unreachable!("it never ends"),
-        }
-    }
-
-    async fn set_clock(&self, steps: &[(Duration, i64)]) {
-        let start = self.clock.now();
-        for (after, micros) in steps {
-            sleep_until(Some(start + *after)).await;
-            self.ahead.fetch_add(*micros, Ordering::Relaxed);
-        }
-        std::future::pending().await
-    }
-
-    async fn displace(&self, life: &Life) {
-        let start = self.clock.now();
-        for (after, how) in &life.displaced {
-            sleep_until(Some(start + *after)).await;
-            self.disk.displace(*how);
-        }
-        std::future::pending().await
-    }
-
-    /// Freezes the machine where no socket is there to do it.
-    async fn freeze(&self) {
-        while let Some(next) = self.machine.next() {
-            sleep_until(Some(next.max(self.clock.now()) + Duration::from_millis(500))).await;
-            if self.machine.next() == Some(next)
-                && let Some(freeze) = self.machine.take_due(self.clock.now())
-            {
-                self.machine.freeze(self.clock.now(), freeze).await;
-            }
-        }
-        std::future::pending().await
-    }
-
-    async fn happen_to_disk(&self, life: &Life, shutdown: &CancellationToken) -> Crash {
-        let start = self.clock.now();
-        let end = start + life.length;
-        if let Some((after, length, room)) = life.full {
-            let full = self.clock.now() + after;
-            sleep_until(Some(full.min(end))).await;
-            self.disk.set_room(Some(room));
-            sleep_until(Some((full + length).min(end))).await;
-            self.disk.set_room(None);
-        }
-        // Time in which it does not run is none of the life's.
-        while let ran = self.machine.ran(start, self.clock.now())
-            && ran < life.length
-        {
-            sleep_until(Some(self.clock.now() + (life.length - ran))).await;
-        }
-        match life.end {
-            End::Crash(crash) => crash,
-            End::Stop => {
-                shutdown.cancel();
-                std::future::pending().await
-            }
+            crash = incidents.happen(&shutdown) => Ended::Crashed(crash),
         }
     }
 }
@@ -364,39 +292,6 @@ async fn watch_clock(mut shown: watch::Receiver<Status>, machine: &Machine, span
         }
     }
     std::future::pending().await
-}
-
-/// Stamps go on behind the time in which the machine was suspended, from that moment on.
-fn resume(spans: &mut Vec<Span>, frozen: &[Frozen]) {
-    for frozen in frozen.iter().filter(|frozen| !frozen.suspended.is_zero()) {
-        let suspended = frozen.suspended_in_all;
-        let is_before = |span: &Span| span.from <= frozen.from && span.clock.suspended() < suspended;
-        let index = spans.partition_point(is_before);
-        let Some(before) = index.checked_sub(1).map(|index| spans[index]) else { continue };
-        let clock = before.clock.resumed(suspended);
-        spans.insert(index, Span { from: frozen.from, clock, is_resumed: true, ..before });
-    }
-}
-
-/// Whether a step is on disk.
-fn is_on_record(span: &Span, tape: &Tape) -> bool {
-    let begins = span.clock.stamp_at(span.from).as_micros();
-    let is_it = |event: &serde_json::Value| event["event"] == "clock_step" && event["after"] == begins;
-    tape.events.iter().any(is_it)
-}
-
-/// Where the start of a process stands among the events.
-fn start_of(tape: &Tape, pid: u32) -> Option<usize> {
-    tape.events.iter().position(|event| event["event"] == "started" && event["pid"] == pid)
-}
-
-/// The last stamp that the start of a process found ahead of its clock: then a step of the same moment stands before it.
-fn last_found(tape: &Tape, pid: u32) -> Option<u64> {
-    let started = start_of(tape, pid)?;
-    let [step, started] = tape.events.get(started.checked_sub(1)?..=started)? else { return None };
-    let is_step = step["event"] == "clock_step";
-    let is_of_start = step["after"].as_u64().map(|after| after + 1) == started["ts_recv"].as_u64();
-    step["before"].as_u64().filter(|_| is_step && is_of_start)
 }
 
 /// Runs a host of the disk. What its calls take, it waits for, while everything else goes on.

@@ -1,11 +1,13 @@
 //! What others do to a data directory: links and pipes at our names, files of theirs under them, modes that let everybody
 //! in.
 
-use super::{Inode, Obstacle, SimDisk, State};
+use super::SimDisk;
+use super::state::{Inode, State};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use upbit_recorder::files::EntryKind;
+use upbit_recorder::files::open::Obstacle;
 
 /// What a file of somebody else's holds.
 const THEIRS: &[u8] = b"not yours\n";

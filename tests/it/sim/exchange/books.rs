@@ -19,6 +19,13 @@ pub(crate) struct Side {
     pub(crate) mutes: Vec<MuteTime>,
 }
 
+/// Which socket: its connection, and its number among all that this one ever had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SocketId {
+    pub(crate) feed: Feed,
+    pub(crate) number: usize,
+}
+
 /// A time in which streams brought nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct MuteTime {
@@ -69,46 +76,47 @@ impl Side {
 }
 
 impl Books {
-    pub(crate) fn side(&self, id: Feed) -> Side {
-        self.lock()[id].clone()
+    pub(crate) fn side(&self, feed: Feed) -> Side {
+        self.lock()[feed].clone()
     }
 
-    /// A socket is accepted; returns its number.
-    pub(crate) fn open(&self, id: Feed, now: Instant) -> usize {
-        let sessions = &mut self.lock()[id].sessions;
+    /// A socket is accepted.
+    pub(crate) fn open(&self, feed: Feed, now: Instant) -> SocketId {
+        let sessions = &mut self.lock()[feed].sessions;
         sessions.push(Session { opened: now, closed: None, reads: Vec::new() });
-        sessions.len() - 1
+        SocketId { feed, number: sessions.len() - 1 }
     }
 
-    pub(crate) fn close(&self, (id, session): (Feed, usize), now: Instant) {
-        self.lock()[id].sessions[session].closed.get_or_insert(now);
+    pub(crate) fn close(&self, socket: SocketId, now: Instant) {
+        self.lock()[socket.feed].sessions[socket.number].closed.get_or_insert(now);
     }
 
-    pub(crate) fn begin_mute(&self, (id, session): (Feed, usize), streams: Vec<&'static str>, now: Instant) {
-        self.lock()[id].mutes.push(MuteTime { session, streams, from: now, to: None });
+    pub(crate) fn begin_mute(&self, socket: SocketId, streams: Vec<&'static str>, now: Instant) {
+        self.lock()[socket.feed].mutes.push(MuteTime { session: socket.number, streams, from: now, to: None });
     }
 
-    pub(crate) fn end_mute(&self, (id, session): (Feed, usize), now: Instant) {
-        let mutes = &mut self.lock()[id].mutes;
-        mutes.iter_mut().filter(|mute| mute.session == session).for_each(|mute| _ = mute.to.get_or_insert(now));
+    pub(crate) fn end_mute(&self, socket: SocketId, now: Instant) {
+        let mutes = &mut self.lock()[socket.feed].mutes;
+        mutes.iter_mut().filter(|mute| mute.session == socket.number).for_each(|mute| _ = mute.to.get_or_insert(now));
     }
 
-    pub(crate) fn note_read(&self, (id, session): (Feed, usize), read: u64, now: Moment) {
-        self.lock()[id].sessions[session].reads.push((read, now));
+    pub(crate) fn note_read(&self, socket: SocketId, read: u64, now: Moment) {
+        self.lock()[socket.feed].sessions[socket.number].reads.push((read, now));
     }
 
     /// Objects are about to be handed over; returns the number of the first.
-    pub(crate) fn begin(&self, (id, session): (Feed, usize), contents: Vec<Vec<u8>>, now: Instant) -> usize {
-        let sent = &mut self.lock()[id].sent;
+    pub(crate) fn begin(&self, socket: SocketId, contents: Vec<Vec<u8>>, now: Instant) -> usize {
+        let sent = &mut self.lock()[socket.feed].sent;
         let first = sent.len();
-        sent.extend(contents.into_iter().map(|content| Sent { session, at: now, content, end: None }));
+        let own = |content| Sent { session: socket.number, at: now, content, end: None };
+        sent.extend(contents.into_iter().map(own));
         first
     }
 
     /// All that was begun from `first` on in this session has left, the last byte at `end`.
-    pub(crate) fn finish(&self, (id, session): (Feed, usize), first: usize, end: u64) {
-        for sent in &mut self.lock()[id].sent[first..] {
-            if sent.session == session {
+    pub(crate) fn finish(&self, socket: SocketId, first: usize, end: u64) {
+        for sent in &mut self.lock()[socket.feed].sent[first..] {
+            if sent.session == socket.number {
                 sent.end.get_or_insert(end);
             }
         }

@@ -10,7 +10,7 @@ mod talk;
 mod wire;
 
 use super::machine::Machine;
-use books::Books;
+use books::{Books, SocketId};
 use mute::Muteness;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -69,8 +69,7 @@ struct Shared {
 }
 
 struct Call {
-    id: Feed,
-    session: usize,
+    socket: SocketId,
     stream: DuplexStream,
     script: Script,
 }
@@ -151,20 +150,20 @@ impl Dial for Pipe {
     type Stream = ClientEnd;
 
     async fn dial(&self, url: &Url, _: Instant) -> Result<Opened<ClientEnd>, DialError> {
-        let id = if url.as_str().ends_with("private") { Feed::Private } else { Feed::Public };
-        let script = match self.draw(id) {
+        let feed = if url.as_str().ends_with("private") { Feed::Private } else { Feed::Public };
+        let script = match self.draw(feed) {
             Ok(script) => script,
             Err(Some(error)) => return Err(error),
             Err(None) => pending().await,
         };
         let (ours, theirs) = tokio::io::duplex(PIPE);
-        let session = self.books.open(id, self.clock.now());
+        let socket = self.books.open(feed, self.clock.now());
         let (books, clock, machine) = (self.books.clone(), self.clock, self.machine.clone());
         let on_read = move |read| {
             let moment = Moment { at: clock.now(), suspended: machine.suspended() };
-            books.note_read((id, session), read, moment);
+            books.note_read(socket, read, moment);
         };
-        let call = Call { id, session, stream: theirs, script };
+        let call = Call { socket, stream: theirs, script };
         self.calls.send(call).await.map_err(|_| DialError::new(Stage::Tcp, "the world has ended"))?;
         Ok(Opened { stream: Wire::new(ours, Box::new(on_read)), address: "192.0.2.1:443".into() })
     }

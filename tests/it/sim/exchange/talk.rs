@@ -1,10 +1,11 @@
 //! One socket of the simulated exchange: request, frames, and the end that was drawn for it.
 
 use super::super::machine::Machine;
-use super::books::Books;
+use super::books::{Books, SocketId};
 use super::mute::{Kind, Muteness, STREAMS, list};
 use super::wire::Wire;
 use super::{Call, End, HANG_UP, Script, Upgrade};
+use crate::json::{asks_for_list, requested_codes};
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -27,17 +28,17 @@ type Socket = WebSocketStream<ServerEnd>;
 
 /// Serves one socket until one of the two hangs up.
 pub(super) async fn serve(call: Call, books: Books, clock: Clock, machine: Machine) {
-    let key = (call.id, call.session);
+    let socket = call.socket;
     let rng = StdRng::seed_from_u64(call.script.seed);
-    let mut talk = Talk { key, books, clock, machine, rng, written: Arc::default(), asked: Vec::new(), mute: None };
+    let mut talk = Talk { socket, books, clock, machine, rng, written: Arc::default(), asked: Vec::new(), mute: None };
     talk.run(call.stream, &call.script).await;
-    talk.books.end_mute(key, clock.now());
-    talk.books.close(key, clock.now());
+    talk.books.end_mute(socket, clock.now());
+    talk.books.close(socket, clock.now());
 }
 
 /// One socket's server.
 struct Talk {
-    key: (Feed, usize),
+    socket: SocketId,
     books: Books,
     clock: Clock,
     machine: Machine,
@@ -191,8 +192,8 @@ impl Talk {
     fn set_mute(&mut self, mute: Option<Muteness>) {
         let now = self.clock.now();
         match (&self.mute, &mute) {
-            (None, Some(mute)) => self.books.begin_mute(self.key, mute.streams(), now),
-            (Some(_), None) => self.books.end_mute(self.key, now),
+            (None, Some(mute)) => self.books.begin_mute(self.socket, mute.streams(), now),
+            (Some(_), None) => self.books.end_mute(self.socket, now),
             _ => {}
         }
         self.mute = mute;
@@ -243,7 +244,7 @@ impl Talk {
         if contents.iter().any(is_unasked) {
             return true;
         }
-        let first = self.books.begin(self.key, contents, self.clock.now());
+        let first = self.books.begin(self.socket, contents, self.clock.now());
         let deadline = self.clock.now() + HANG_UP;
         let sent = tokio::select! {
             biased;
@@ -251,7 +252,7 @@ impl Talk {
             () = sleep_until(Some(deadline)) => false,
         };
         if sent {
-            self.books.finish(self.key, first, self.written.load(Ordering::Relaxed));
+            self.books.finish(self.socket, first, self.written.load(Ordering::Relaxed));
         }
         sent
     }
@@ -285,7 +286,7 @@ impl Talk {
     fn object(&mut self, most: usize) -> Vec<u8> {
         let number = self.number();
         let pad = "x".repeat(self.rng.random_range(0..most));
-        let kind = match self.key.0 {
+        let kind = match self.socket.feed {
             Feed::Private if self.rng.random() => {
                 return format!(r#"{{"type":"myAsset","n":{number},"pad":"{pad}"}}"#).into_bytes();
             }
@@ -308,12 +309,12 @@ impl Talk {
 
 /// Whether the client asks what is subscribed.
 fn is_question(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if text.contains("LIST_SUBSCRIPTIONS"))
+    matches!(message, Message::Text(text) if asks_for_list(text))
 }
 
 /// Whether the client asks for streams.
 fn is_request(message: &Message) -> bool {
-    matches!(message, Message::Text(text) if text.contains(r#""codes""#))
+    matches!(message, Message::Text(text) if requested_codes(text).is_some())
 }
 
 /// The public streams that a request asks for.

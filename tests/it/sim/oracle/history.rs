@@ -1,0 +1,105 @@
+//! The lives so far, and time as the disk tells it: what every check is made against.
+
+use crate::sim::machine;
+use crate::sim::tape::Tape;
+use crate::sim::timeline::{Gap, Moment, Timeline};
+use crate::sim::world::Lived;
+use std::time::Duration;
+use upbit_recorder::clock::Instant;
+use upbit_recorder::upbit::feed::Feed;
+
+/// Everything that happened up to now.
+#[derive(Debug)]
+pub(super) struct History {
+    /// At least one as soon as anything is checked.
+    pub(super) lives: Vec<Lived>,
+    pub(super) time: Timeline,
+    pub(super) sync_interval: Duration,
+}
+
+/// A `gap` event, and the line of time that it speaks of.
+pub(super) struct GapEvent<'a> {
+    line: usize,
+    pub(super) event: &'a serde_json::Value,
+}
+
+impl History {
+    pub(super) fn new(sync_interval: Duration) -> Self {
+        Self { lives: Vec::new(), time: Timeline::default(), sync_interval }
+    }
+
+    /// A life is over.
+    pub(super) fn push(&mut self, lived: Lived) {
+        self.time.add_life(&lived.spans, lived.ahead, lived.started.is_some());
+        self.lives.push(lived);
+    }
+
+    /// The life of an instant, or the first one.
+    pub(super) fn life_at(&self, at: Instant) -> &Lived {
+        self.lives.iter().rev().find(|lived| lived.from <= at).unwrap_or(&self.lives[0])
+    }
+
+    /// How long the process was let run between two instants.
+    pub(super) fn ran(&self, from: Instant, to: Instant) -> Duration {
+        machine::ran(self.lives.iter().flat_map(|lived| &lived.frozen), from, to)
+    }
+
+    /// The moment of an instant, as far as the disk alone shows it.
+    pub(super) fn recorded_moment(&self, at: Instant) -> Moment {
+        self.as_recorded(self.time.at(at), at)
+    }
+
+    /// Where a moment lies for those who only know what is on disk; `at`: when it was.
+    pub(super) fn as_recorded(&self, moment: Moment, at: Instant) -> Moment {
+        let life = self.lives.iter().rposition(|lived| lived.from <= at).unwrap_or_default();
+        let next = self.lives[life + 1..].iter().find_map(|next| Some((next.from, next.started?)));
+        self.time.missed(moment, self.lives[life].to, next)
+    }
+
+    /// The first sign of life: time begins with it.
+    pub(super) fn beginning(&self, tape: &Tape) -> Moment {
+        let line = self.time.lines_of(tape).first().copied().unwrap_or_default();
+        Moment { line, stamp: tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap()) }
+    }
+
+    /// The `gap` events of a connection, in the order of the tape.
+    pub(super) fn gap_events<'a>(&self, tape: &'a Tape, feed: Feed) -> impl Iterator<Item = GapEvent<'a>> {
+        let lines = self.time.lines_of(tape);
+        let is_own =
+            move |found: &GapEvent| found.event["event"] == "gap" && found.event["connection"] == feed.to_string();
+        lines.into_iter().zip(&tape.events).map(|(line, event)| GapEvent { line, event }).filter(is_own)
+    }
+
+    /// The gaps of a connection, or of a stream of it, in order; those that touch or overlap are one.
+    pub(super) fn gaps(&self, tape: &Tape, feed: Feed, stream: Option<&str>) -> Vec<Gap> {
+        let events = self.gap_events(tape, feed).filter(|found| stream.is_none_or(|stream| found.names(stream)));
+        let mut own: Vec<Gap> = events.map(|found| found.gap()).collect();
+        own.sort_unstable();
+        let mut gaps: Vec<Gap> = Vec::new();
+        for gap in own {
+            match gaps.last_mut() {
+                Some(last) if last.line == gap.line && gap.from <= last.to => last.to = last.to.max(gap.to),
+                _ => gaps.push(gap),
+            }
+        }
+        gaps
+    }
+}
+
+impl GapEvent<'_> {
+    /// The time it covers.
+    pub(super) fn gap(&self) -> Gap {
+        let [from, to] = ["from", "to"].map(|key| self.event[key].as_u64().unwrap());
+        Gap { line: self.line, from, to }
+    }
+
+    /// Whether it is of one of these kinds.
+    pub(super) fn is_of(&self, kinds: &[&str]) -> bool {
+        kinds.iter().any(|kind| self.event["kind"] == *kind)
+    }
+
+    /// Whether it names a stream.
+    fn names(&self, stream: &str) -> bool {
+        self.event["streams"].as_array().is_some_and(|all| all.iter().any(|one| one == stream))
+    }
+}

@@ -1,0 +1,122 @@
+//! Every line on disk is an object that was sent, is there once, and stands in the order of sending.
+
+use super::history::History;
+use crate::sim::exchange::books::{Sent, Side};
+use crate::sim::tape::{Segment, Tape};
+use crate::sim::timeline::Moment;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use upbit_recorder::clock::Instant;
+use upbit_recorder::upbit::feed::Feed;
+
+/// One connection's objects and lines, matched.
+pub(super) struct Matched {
+    pub(super) side: Side,
+    /// When each object that is on disk was received, by its number.
+    pub(super) moments: BTreeMap<usize, Moment>,
+    /// Objects that prove nothing: in `misc`, which goes on while nobody is subscribed, or of a stream nobody asked for.
+    pub(super) misc: BTreeSet<usize>,
+    /// The segments that are sealed.
+    pub(super) sealed: Vec<Sealed>,
+    /// Lines that are not what was sent.
+    pub(super) faults: Vec<String>,
+}
+
+/// A sealed segment.
+pub(super) struct Sealed {
+    /// The first of its objects.
+    pub(super) first: usize,
+    /// How often stamps had gone back, by its manifest.
+    pub(super) epoch: u64,
+}
+
+/// An object, with its number.
+#[derive(Clone, Copy)]
+pub(super) struct Object<'a> {
+    pub(super) index: usize,
+    pub(super) sent: &'a Sent,
+}
+
+impl Matched {
+    /// Finds the object of every line of a connection.
+    pub(super) fn new(history: &History, tape: &Tape, feed: Feed, side: Side) -> Self {
+        let mut lines = Lines::default();
+        let by_content: HashMap<&[u8], usize> =
+            side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
+        for (stream, segments) in &tape.streams[feed] {
+            lines.add_stream(stream, segments, &by_content);
+        }
+        let Lines { stamps, misc, sealed, mut faults } = lines;
+        let (mut moments, mut last) = (BTreeMap::new(), Moment::default());
+        for (index, stamp) in stamps {
+            let sent = &side.sent[index];
+            let read = history.time.at(side.read_at(sent).unwrap_or(sent.at));
+            match history.time.place(stamp, read, last) {
+                Some(moment) => last = moment,
+                None => faults.push(format!("the stamp of object {index} does not follow that of the one before")),
+            }
+            moments.insert(index, Moment { stamp, ..last });
+        }
+        Self { side, moments, misc, sealed, faults }
+    }
+
+    /// Every object, in the order in which they were handed over.
+    pub(super) fn objects(&self) -> impl Iterator<Item = Object<'_>> {
+        self.side.sent.iter().enumerate().map(|(index, sent)| Object { index, sent })
+    }
+
+    /// When the recorder read an object; `None`: never.
+    pub(super) fn read_at(&self, object: Object) -> Option<Instant> {
+        self.side.read_at(object.sent)
+    }
+
+    /// When each object that is data was received.
+    pub(super) fn data(&self) -> impl Iterator<Item = (&usize, &Moment)> {
+        self.moments.iter().filter(|(index, _)| !self.misc.contains(index))
+    }
+}
+
+/// The lines of one connection, by the objects that they are.
+#[derive(Default)]
+struct Lines {
+    stamps: BTreeMap<usize, u64>,
+    misc: BTreeSet<usize>,
+    sealed: Vec<Sealed>,
+    faults: Vec<String>,
+}
+
+impl Lines {
+    fn add_stream(&mut self, stream: &str, segments: &[Segment], by_content: &HashMap<&[u8], usize>) {
+        let mut order = Vec::new();
+        for segment in segments {
+            let indexes = self.add_segment(stream, segment, by_content);
+            if stream == "misc" || stream.ends_with("_ticker") {
+                self.misc.extend(&indexes);
+            }
+            let first = indexes.first().copied();
+            let sealed = first.zip(segment.epoch).map(|(first, epoch)| Sealed { first, epoch });
+            self.sealed.extend(sealed);
+            order.push((first, indexes));
+        }
+        // After a clock was set back, names do not tell in which order the segments were written.
+        order.sort();
+        let order: Vec<usize> = order.into_iter().flat_map(|(_, indexes)| indexes).collect();
+        let disordered = order.windows(2).filter(|pair| pair[0] >= pair[1]);
+        self.faults.extend(disordered.map(|pair| format!("{stream}: object {} is out of order", pair[1])));
+    }
+
+    /// The objects of a segment's lines, in their order.
+    fn add_segment(&mut self, stream: &str, segment: &Segment, by_content: &HashMap<&[u8], usize>) -> Vec<usize> {
+        let mut indexes = Vec::new();
+        for line in &segment.lines {
+            let Some(&index) = by_content.get(&*line.content) else {
+                self.faults.push(format!("{stream}: never sent: {}", String::from_utf8_lossy(&line.content)));
+                continue;
+            };
+            if self.stamps.insert(index, line.stamp).is_some() {
+                self.faults.push(format!("{stream}: object {index} is there twice"));
+            }
+            indexes.push(index);
+        }
+        indexes
+    }
+}

@@ -20,7 +20,7 @@ fn finish(output: Output) -> (i32, String, String) {
 }
 
 #[test]
-fn a_misspelt_key_exits_78_with_file_key_and_nearest_key_together_with_every_other_fault() {
+fn a_misspelt_key_is_named_beside_every_other_fault() {
     let directory = tempfile::tempdir().unwrap();
     let file = "
         [public]
@@ -136,7 +136,7 @@ fn nothing_from_the_secret_file_and_no_key_is_ever_printed() {
 }
 
 #[test]
-fn a_key_that_the_exchange_would_refuse_exits_78_and_is_not_shown() {
+fn a_key_of_a_wrong_form_exits_78_and_is_not_shown() {
     let directory = tempfile::tempdir().unwrap();
     for verb in ["check", "record"] {
         let arguments = [verb, "--set", "private.enabled=true", "--set", "public.enabled=false"];

@@ -149,7 +149,7 @@ fn every_event_is_shown_with_the_keys_it_has() {
 }
 
 #[test]
-fn the_manifest_is_shown_with_the_keys_it_has_and_each_is_explained() {
+fn every_key_of_the_manifest_is_shown_and_explained() {
     let line = block("json manifest").next().unwrap();
     let example: ManifestEntry = serde_json::from_str(line).unwrap();
     assert_eq!(example.to_line().trim_end(), line, "the example is what the code would write");
@@ -171,7 +171,7 @@ fn the_names_shown_are_the_names_made() {
 }
 
 #[test]
-fn the_certificate_is_shown_with_the_keys_it_has_and_each_is_explained() {
+fn every_key_of_the_certificate_is_shown_and_explained() {
     let shown: Value = serde_json::from_str(&block("json certificate").collect::<String>()).unwrap();
     let difference = Difference { tape: None, exchange: None, difference: None };
     let row = Row {

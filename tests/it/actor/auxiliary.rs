@@ -28,7 +28,7 @@ async fn refuse(rig: &mut Rig, mut server: Server, refused: Objection) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_venue_that_knows_neither_costs_two_short_losses_and_then_nothing() {
+async fn a_venue_that_knows_neither_costs_two_short_losses() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;
     assert_eq!(text_frame(&mut server).await, "PING");
@@ -62,7 +62,7 @@ async fn the_question_waits_for_the_answer_to_the_ping() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_data_the_ping_comes_after_its_interval_and_is_no_objection_to_the_request() {
+async fn a_refused_ping_is_no_objection_to_the_request() {
     let mut rig = Rig::start();
     let mut server = rig.subscribed().await;
     let begin = rig.clock.now();

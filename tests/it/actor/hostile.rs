@@ -64,7 +64,7 @@ async fn frames_that_are_no_json_are_kept_and_cost_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_text_frame_that_is_not_utf8_costs_the_connection_and_says_so() {
+async fn text_that_is_not_utf8_costs_the_connection() {
     let mut rig = Rig::start();
     let mut stream = rig.live().await.into_inner();
     stream.write_all(&[0x81, 1, 0xff]).await.unwrap();

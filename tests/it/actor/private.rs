@@ -62,7 +62,7 @@ async fn each_attempt_has_a_token_with_a_nonce_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_keys_are_shown_once_with_the_exchanges_reason_and_retried_slowly() {
+async fn refused_keys_are_shown_once_and_retried_slowly() {
     let mut rig = rig();
     let body = r#"{"error":{"name":"no_authorization_ip","message":"This is not a verified IP."}}"#;
     for round in 0..3 {
@@ -98,7 +98,7 @@ async fn keys_refused_on_the_stream_are_refused_keys_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_block_lasts_as_long_as_its_body_says_also_where_the_body_never_ends() {
+async fn a_block_lasts_as_long_as_its_body_says() {
     let mut rig = rig();
     let (_, mut stream) = upgrade(&mut rig).await;
     stream.write_all(b"HTTP/1.1 418 I'm a teapot\r\n\r\n").await.unwrap();
@@ -122,7 +122,7 @@ async fn nothing_private_can_be_seen_in_what_is_delivered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_the_private_connection_receives_is_in_what_is_said_of_it() {
+async fn notices_hold_nothing_of_what_the_account_receives() {
     let mut rig = rig();
     let mut server = rig.subscribed().await;
     for frame in [
@@ -150,7 +150,7 @@ async fn nothing_the_private_connection_receives_is_in_what_is_said_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_without_orders_is_live_for_days_and_its_failures_do_not_add_up() {
+async fn an_account_without_orders_is_live_for_days() {
     let mut rig = rig();
     for _ in 0..3 {
         let server = rig.subscribed().await;

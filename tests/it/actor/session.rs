@@ -37,7 +37,7 @@ async fn it_connects_asks_and_is_live_with_the_first_data() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_comes_back_after_losses_with_growing_pauses_that_data_resets() {
+async fn pauses_grow_with_losses_and_data_resets_them() {
     let mut rig = Rig::start();
     let server = rig.live().await;
     rig.refusals.store(8, Ordering::Relaxed);
@@ -79,7 +79,7 @@ async fn a_quiet_market_that_answers_pings_is_never_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_dead() {
+async fn without_room_nothing_is_read_while_pings_go_on() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;
     let rest = rig.room.available_permits();
@@ -109,7 +109,7 @@ async fn without_room_nothing_is_read_while_pings_go_on_and_nobody_is_declared_d
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_before_the_end_is_read_even_where_the_end_shows_first() {
+async fn what_was_sent_before_the_end_is_read() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;
     let rest = rig.room.available_permits();
@@ -188,7 +188,7 @@ async fn the_shutdown_delivers_what_came_says_goodbye_and_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_shutdown_does_not_wait_long_for_an_answer_nor_for_a_retry() {
+async fn a_shutdown_waits_for_no_answer_and_no_retry() {
     let mut rig = Rig::start();
     let _silent = rig.live().await;
     let begin = rig.clock.now();
@@ -216,7 +216,7 @@ async fn a_close_with_1000_is_a_loss_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refused_request_is_shown_once_and_retried_slowly_unless_it_changes() {
+async fn a_refused_request_is_retried_slowly_unless_it_changes() {
     let mut rig = Rig::start();
     let error = r#"{"error":{"name":"NO_CODES","message":"codes are missing"}}"#;
     for round in 0..2 {
@@ -263,7 +263,7 @@ async fn an_oversized_message_costs_the_connection_and_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_changed_request_replaces_the_standing_one_and_waits_for_a_socket_that_is_down() {
+async fn a_changed_request_replaces_the_standing_one() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;
     assert_eq!(text_frame(&mut server).await, "PING");
@@ -298,7 +298,7 @@ async fn a_message_that_trickles_in_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_upgrade_asks_without_origin_and_honours_how_long_to_stay_away() {
+async fn the_upgrade_has_no_origin_and_honours_retry_after() {
     let mut rig = Rig::start();
     let mut stream = rig.servers.recv().await.unwrap();
     let mut head = vec![0; 2048];
@@ -314,7 +314,7 @@ async fn the_upgrade_asks_without_origin_and_honours_how_long_to_stay_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upgrade_that_is_never_answered_ends_with_the_connect_timeout() {
+async fn an_unanswered_upgrade_ends_with_the_connect_timeout() {
     let mut rig = Rig::start();
     let _never = rig.servers.recv().await.unwrap();
     assert_eq!(rig.notice().await, Notice::Dialing { attempt: 1 });

@@ -43,7 +43,7 @@ async fn silent_streams_are_one_notice_with_all_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_exchanges_own_list_is_compared_once_after_the_first_data() {
+async fn the_exchanges_list_is_compared_once_after_the_first_data() {
     let mut rig = rig(&["trade"], &["KRW-BTC", "KRW-ETH"]);
     let mut server = rig.subscribed().await;
     send(&mut server, r#"{"ty":"trade","cd":"KRW-BTC"}"#).await;
@@ -87,7 +87,7 @@ async fn moving_ticker(mut server: Server, rig_clock: upbit_recorder::clock::Clo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trade_stream_that_goes_mute_is_asked_for_again_and_then_left() {
+async fn a_mute_trade_stream_is_asked_for_again_and_then_left() {
     let mut rig = rig(&["trade", "ticker"], &["KRW-BTC"]);
     let mut server = rig.subscribed().await;
     send(&mut server, r#"{"ty":"trade","cd":"KRW-BTC"}"#).await;

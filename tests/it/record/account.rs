@@ -66,12 +66,12 @@ fn assert_refused(exchange_arguments: &[&str], keys: Keys, reason: &str) {
 }
 
 #[test]
-fn a_wrong_secret_is_one_clear_error_and_costs_the_public_connection_nothing() {
+fn a_wrong_secret_costs_the_public_connection_nothing() {
     assert_refused(&KEYS, Keys { secret: "wrong", ..RIGHT }, "jwt_verification: ");
 }
 
 #[test]
-fn a_denied_account_is_one_clear_error_and_costs_the_public_connection_nothing() {
+fn a_denied_account_costs_the_public_connection_nothing() {
     assert_refused(&[&KEYS[..], &["--fault", "deny"]].concat(), RIGHT, "");
 }
 
@@ -90,7 +90,7 @@ fn a_key_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn a_quiet_account_is_listened_to_and_its_gaps_end_without_an_order() {
+fn the_gaps_of_a_quiet_account_end_without_an_order() {
     let scene = Scene::new();
     let quiet = [&KEYS[..], &["--codes", "3", "--fault", "silence=myOrder"]].concat();
     let exchange = scene.exchange(&quiet);

@@ -190,7 +190,7 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
 }
 
 #[test]
-fn a_gap_is_not_healed_while_stamps_are_where_they_had_been_before() {
+fn no_gap_is_healed_while_stamps_repeat_earlier_ones() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let ahead = Arc::new(AtomicI64::new(0));

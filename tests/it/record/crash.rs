@@ -4,7 +4,7 @@ use super::Scene;
 use crate::support::{eventually, sent};
 
 #[test]
-fn killed_and_started_again_every_line_is_there_once_and_the_gap_is_on_record() {
+fn after_a_kill_each_line_is_there_once_and_the_gap_recorded() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "3000"]);
     for _ in 1..=3 {
@@ -57,7 +57,7 @@ fn a_torn_line_is_ended_kept_told_and_not_sealed() {
 }
 
 #[test]
-fn a_start_that_cannot_use_the_network_leaves_everything_as_it_was() {
+fn a_start_without_a_network_leaves_everything_as_it_was() {
     let scene = Scene::new();
     std::fs::create_dir(&scene.tape.path).unwrap();
     let torn = "{\"ts_recv\":1795324324113204,\"type\":\"trade\"}\n{\"ts_recv\":17953";

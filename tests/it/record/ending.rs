@@ -4,7 +4,7 @@ use super::Scene;
 use rustix::process::Signal;
 
 #[test]
-fn a_second_signal_ends_at_once_and_loses_nothing_that_was_written() {
+fn a_second_signal_loses_nothing_that_was_written() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "2000"]);
     let mut recorder = scene.record(&exchange.url, &[]);

@@ -21,7 +21,7 @@ struct Run {
 }
 
 #[test]
-fn what_both_connections_are_sent_is_what_is_on_disk_in_every_format() {
+fn in_every_format_what_is_sent_is_what_is_on_disk() {
     let run = |format, algorithm, keys_in_files, exchange| Run { format, algorithm, keys_in_files, exchange };
     let runs = [
         run("DEFAULT", "HS512", true, &[][..]),

@@ -42,7 +42,7 @@ fn assert_nothing_is_missing(scene: &Scene) {
 }
 
 #[test]
-fn a_disk_that_fills_three_times_costs_nothing_while_the_buffer_lasts() {
+fn a_full_disk_costs_nothing_while_the_buffer_lasts() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "2", "--rate", "1000"]);
     let recorder = scene.record(&exchange.url, &[]);
@@ -62,7 +62,7 @@ fn a_disk_that_fills_three_times_costs_nothing_while_the_buffer_lasts() {
 }
 
 #[test]
-fn a_start_on_a_full_disk_waits_for_room_and_holds_the_directory() {
+fn a_start_on_a_full_disk_waits_and_holds_the_directory() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "2", "--rate", "200"]);
     let command = scene.command("record", &exchange.url, &[]);
@@ -82,7 +82,7 @@ fn a_start_on_a_full_disk_waits_for_room_and_holds_the_directory() {
 }
 
 #[test]
-fn when_the_buffer_is_full_reading_pauses_and_the_pause_is_one_gap() {
+fn a_full_buffer_pauses_reading_and_the_pause_is_one_gap() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "4000"]);
     let recorder = scene.record(&exchange.url, &SMALL);
@@ -109,7 +109,7 @@ fn when_the_buffer_is_full_reading_pauses_and_the_pause_is_one_gap() {
 }
 
 #[test]
-fn a_stop_on_a_full_disk_is_over_in_ten_seconds_and_tells_what_is_missing() {
+fn a_stop_on_a_full_disk_takes_ten_seconds_at_most() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "2", "--rate", "2000"]);
     let mut recorder = scene.record(&exchange.url, &SMALL);

@@ -33,7 +33,7 @@ fn a_lost_exchange_is_found_again_and_the_gap_has_both_ends() {
 }
 
 #[test]
-fn without_an_exchange_it_says_so_keeps_trying_and_stops_cleanly() {
+fn without_an_exchange_it_keeps_trying_and_stops_cleanly() {
     let scene = Scene::new();
     // A port that was just free and is listened to by nobody.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -57,7 +57,7 @@ fn without_an_exchange_it_says_so_keeps_trying_and_stops_cleanly() {
 }
 
 #[test]
-fn a_second_recorder_of_the_same_directory_is_refused_and_told_who_is_there() {
+fn a_second_recorder_of_a_directory_is_refused() {
     let scene = Scene::new();
     let exchange = scene.exchange(&[]);
     let recorder = scene.record(&exchange.url, &[]);
@@ -156,7 +156,7 @@ fn a_mute_socket_is_left_in_time_and_a_quiet_one_is_not() {
 }
 
 #[test]
-fn each_stage_of_an_attempt_that_hangs_is_left_in_time_and_named() {
+fn a_stage_that_hangs_is_left_in_time_and_named() {
     for (fault, stage) in [("hang=connect", "upgrade"), ("hang=upgrade", "upgrade")] {
         let scene = Scene::new();
         let exchange = scene.exchange(&["--fault", fault]);

@@ -23,7 +23,7 @@ fn without_its_lock_file_a_directory_still_has_one_recorder() {
 }
 
 #[test]
-fn pipes_and_links_at_its_names_neither_hold_it_up_nor_are_written() {
+fn pipes_and_links_at_its_names_are_not_written() {
     let scene = Scene::new();
     let victim = scene.directory.path().join("victim");
     std::fs::write(&victim, "not yours").unwrap();

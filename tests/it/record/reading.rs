@@ -7,7 +7,7 @@ use upbit_recorder::clock::Stamp;
 use upbit_recorder::tape::stream_key::StreamKey;
 
 #[test]
-fn a_reader_beside_the_recorder_sees_each_line_once_and_in_order() {
+fn a_reader_beside_the_recorder_sees_each_line_once() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "6000"]);
     let recorder = scene.record(&exchange.url, &["storage.rotate_bytes=1MiB"]);

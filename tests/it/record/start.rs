@@ -43,7 +43,7 @@ fn stop(scene: &Scene, command: &mut Command, signals: usize) -> Option<Stopped>
 }
 
 #[test]
-fn a_configuration_that_hangs_is_said_and_keeps_no_verb_from_stopping() {
+fn a_configuration_that_hangs_keeps_no_verb_from_stopping() {
     let scene = Scene::new();
     let file = scene.path("recorder.toml");
     pipe(&file);
@@ -59,7 +59,7 @@ fn a_configuration_that_hangs_is_said_and_keeps_no_verb_from_stopping() {
 }
 
 #[test]
-fn a_directory_that_hangs_is_said_and_a_second_signal_ends_at_once() {
+fn a_directory_that_hangs_is_left_at_a_second_signal() {
     let scene = Scene::new();
     fs::create_dir_all(scene.tape.path.join("rest")).unwrap();
     pipe(scene.tape.path.join("rest/markets.json").to_str().unwrap());

@@ -24,7 +24,7 @@ fn awkward_frames() -> Vec<String> {
 }
 
 #[test]
-fn every_frame_is_in_the_file_of_its_stream_byte_for_byte_once_and_in_order() {
+fn every_frame_is_in_its_file_verbatim_once_and_in_order() {
     let scene = Scene::new();
     let frames = awkward_frames();
     let exchange = scene.exchange(&["--frames", &scene.frames(&frames)]);

@@ -33,7 +33,7 @@ fn frames_are_binary_unless_text_is_asked_for() {
 }
 
 #[test]
-fn the_list_formats_pack_objects_and_the_simple_ones_shorten_keys() {
+fn list_formats_pack_objects_and_simple_ones_shorten_keys() {
     within_a_minute(async {
         let replay = Replay::start(&["--codes", "3", "--rate", "300", "--list-batch", "4"]);
         for (format, key, is_list) in [
@@ -214,7 +214,7 @@ fn spelling(value: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn a_snapshot_trade_is_the_last_one_and_repeats_after_a_reconnect() {
+fn a_snapshot_trade_is_the_last_one_and_repeats() {
     let replay = Replay::start(&["--codes", "1", "--rate", "1"]);
     within_a_minute(async {
         let trade = |frame: Value| frame["sequential_id"].as_u64().unwrap();
@@ -245,7 +245,7 @@ fn a_sequential_id_is_unique_above_2_53_and_not_ordered() {
 }
 
 #[test]
-fn a_candle_is_sent_again_while_trades_change_it_and_is_their_sum() {
+fn a_candle_is_the_sum_of_its_trades_and_sent_with_each() {
     let replay = Replay::start(&["--codes", "1", "--rate", "300"]);
     within_a_minute(async {
         let mut client = replay.connect().await;

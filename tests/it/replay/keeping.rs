@@ -16,7 +16,7 @@ fn an_idle_connection_is_cut_without_a_close_frame() {
 }
 
 #[test]
-fn a_ping_frame_is_answered_and_may_or_may_not_reset_the_idle_limit() {
+fn a_ping_frame_resets_the_idle_limit_unless_told_otherwise() {
     within_a_minute(async {
         for (arguments, lives) in [(&["--idle", "1s"][..], true), (&["--idle", "1s", "--pings-do-not-count"], false)] {
             let replay = Replay::start(arguments);
@@ -45,7 +45,7 @@ fn data_keeps_a_connection_that_sends_nothing() {
 }
 
 #[test]
-fn the_text_ping_is_a_switch_and_the_first_status_comes_within_ten_seconds() {
+fn a_text_ping_brings_a_status_within_ten_seconds() {
     let replay = Replay::start(&[]);
     within_a_minute(async {
         let mut client = replay.connect().await;

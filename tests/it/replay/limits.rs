@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 
 #[test]
-fn five_connects_a_second_are_allowed_then_429_then_418_with_a_block() {
+fn beyond_five_connects_a_second_come_429_and_then_418() {
     let replay = Replay::start(&[]);
     within_a_minute(async {
         let begin = now();
@@ -71,7 +71,7 @@ fn an_origin_header_is_cut_to_one_request_in_ten_seconds() {
 }
 
 #[test]
-fn ten_requests_of_a_group_in_a_second_then_a_429_in_plain_text() {
+fn beyond_ten_requests_a_second_comes_a_429_in_plain_text() {
     let replay = Replay::start(&["--codes", "1", "--rate", "1"]);
     within_a_minute(async {
         let (status, head, _) = replay.get("/v1/orderbook?markets=KRW-BTC").await;

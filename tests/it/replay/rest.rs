@@ -36,7 +36,7 @@ fn the_pairs_have_names_and_on_request_details() {
 }
 
 #[test]
-fn candles_of_every_period_come_newest_first_and_to_is_exclusive() {
+fn candles_come_newest_first_and_to_is_exclusive() {
     let replay = Replay::start(&["--codes", "1", "--no-limits"]);
     within_a_minute(async {
         for path in
@@ -53,7 +53,7 @@ fn candles_of_every_period_come_newest_first_and_to_is_exclusive() {
 }
 
 #[test]
-fn a_walk_by_the_oldest_received_meets_every_candle_and_ends_empty() {
+fn a_walk_by_the_oldest_meets_every_candle_and_ends_empty() {
     let replay = Replay::start(&["--codes", "1", "--no-limits"]);
     within_a_minute(async {
         let mut to = String::new();
@@ -69,7 +69,7 @@ fn a_walk_by_the_oldest_received_meets_every_candle_and_ends_empty() {
 }
 
 #[test]
-fn a_period_without_a_trade_has_no_candle_and_seconds_reach_back_three_months() {
+fn a_period_without_a_trade_has_no_candle() {
     let replay = Replay::start(&["--codes", "1", "--rate", "1"]);
     within_a_minute(async {
         let minutes = list(&replay, "/v1/candles/minutes/1?market=KRW-BTC&count=200").await;
@@ -128,7 +128,7 @@ fn every_price_and_sum_has_eight_decimals() {
 }
 
 #[test]
-fn ticks_are_paged_by_cursor_and_by_time_and_reach_back_seven_days() {
+fn ticks_are_paged_by_cursor_and_time_for_seven_days() {
     let replay = Replay::start(&["--codes", "1", "--no-limits"]);
     within_a_minute(async {
         let path = "/v1/trades/ticks?market=KRW-BTC&days_ago=2";
@@ -166,7 +166,7 @@ fn the_change_of_a_tick_is_signed() {
 }
 
 #[test]
-fn one_unknown_code_fails_the_whole_call_and_its_error_has_an_integer_for_a_name() {
+fn one_unknown_code_fails_the_call_with_an_integer_name() {
     let replay = Replay::start(&["--codes", "3", "--no-limits"]);
     within_a_minute(async {
         assert_eq!(list(&replay, "/v1/orderbook?markets=KRW-BTC,KRW-ETH").await.len(), 2);

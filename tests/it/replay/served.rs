@@ -20,7 +20,7 @@ fn sent(path: &Path) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn recorded_frames_come_verbatim_and_in_order_after_a_subscription_only() {
+fn recorded_frames_come_verbatim_to_subscribers_only() {
     let folder = tempfile::tempdir().unwrap();
     let (file, log) = (folder.path().join("frames.jsonl"), folder.path().join("sent.jsonl"));
     let frames: Vec<String> =
@@ -45,7 +45,7 @@ fn recorded_frames_come_verbatim_and_in_order_after_a_subscription_only() {
 }
 
 #[test]
-fn every_frame_of_the_sample_market_is_noted_and_sigterm_says_goodbye() {
+fn every_frame_is_noted_and_sigterm_says_goodbye() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("sent.jsonl");
     let replay = Replay::start(&["--codes", "3", "--rate", "2000", "--sent", log.to_str().unwrap()]);

@@ -60,7 +60,7 @@ fn snapshots_only_realtime_only_and_their_camel_case() {
 }
 
 #[test]
-fn a_new_request_replaces_the_whole_earlier_one_and_nothing_is_acknowledged() {
+fn a_new_request_replaces_the_earlier_one_unacknowledged() {
     let replay = Replay::start(&["--codes", "3", "--rate", "300"]);
     within_a_minute(async {
         let mut client = replay.connect().await;
@@ -102,7 +102,7 @@ fn levels_that_a_pair_does_not_support_give_silence() {
 }
 
 #[test]
-fn a_count_of_pairs_is_1_5_15_or_30_and_never_comes_back_in_the_code() {
+fn a_count_is_1_5_15_or_30_and_never_part_of_the_code() {
     let replay = Replay::start(&[]);
     within_a_minute(async {
         let mut client = replay.connect().await;
@@ -119,7 +119,7 @@ fn a_count_of_pairs_is_1_5_15_or_30_and_never_comes_back_in_the_code() {
 }
 
 #[test]
-fn list_subscriptions_answers_and_a_missing_format_switches_back_to_default() {
+fn a_message_without_a_format_switches_back_to_default() {
     let replay = Replay::start(&["--codes", "3", "--rate", "100"]);
     within_a_minute(async {
         let mut client = replay.connect().await;

@@ -62,7 +62,7 @@ fn write(data_dir: &Path, stream: &str, lines: &[String]) {
 }
 
 #[test]
-fn a_whole_day_is_exact_and_what_is_missing_is_told_until_it_is_healed() {
+fn a_whole_day_is_exact_and_a_missing_minute_is_named() {
     let exchange = Exchange::start(0, &["--codes", "2", "--rate", "40", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let (source, data_dir) = (directory.path().join("source"), directory.path().join("data"));
@@ -177,7 +177,7 @@ fn decimals_in_prices_are_no_difference_and_hide_nothing() {
 }
 
 #[test]
-fn a_day_that_has_not_begun_and_pairs_that_are_not_there_have_no_verdict() {
+fn days_to_come_and_pairs_unknown_have_no_verdict() {
     let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let code = |date: &str, options: &[&str]| audit(&exchange, directory.path(), date, options).status.code();
@@ -235,7 +235,7 @@ fn record(exchange: &Exchange, data_dir: &Path, setting: &str) -> Program {
 
 #[test]
 #[ignore = "takes four minutes, because only whole ones are audited: cargo test --test it rest::audit -- --ignored"]
-fn a_recorded_minute_is_exact_and_one_with_a_cut_differs_until_it_is_healed() {
+fn a_minute_with_a_cut_differs_until_it_is_healed() {
     let exchange = Exchange::start(0, &["--codes", "3", "--rate", "300", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let data_dir = directory.path().join("data");

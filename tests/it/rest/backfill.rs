@@ -100,7 +100,7 @@ fn killed_at_random_it_ends_equal_to_an_uninterrupted_run() {
 
 #[test]
 #[ignore = "takes five minutes: cargo test --test it rest::backfill -- --ignored --nocapture"]
-fn thirty_days_of_five_markets_killed_twenty_times_are_equal_to_an_uninterrupted_run() {
+fn thirty_days_killed_twenty_times_equal_one_run() {
     let exchange = Exchange::start(0, &["--codes", "5", "--rate", "500"]);
     let directory = tempfile::tempdir().unwrap();
     let options = ["--markets", "KRW-*", "--from", &time(31, 0), "--to", &time(1, 0)];
@@ -114,7 +114,7 @@ fn thirty_days_of_five_markets_killed_twenty_times_are_equal_to_an_uninterrupted
 
 /// `cargo test --test it rest::backfill::a_market_month -- --nocapture` shows the rate.
 #[test]
-fn a_market_month_takes_218_requests_and_one_in_a_hundred_is_refused_at_most() {
+fn a_market_month_takes_218_requests() {
     let exchange = Exchange::start(0, &["--codes", "1", "--rate", "200"]);
     let directory = tempfile::tempdir().unwrap();
     let options = ["--markets", "KRW-BTC", "--from", &time(31, 0), "--to", &time(1, 0)];
@@ -133,7 +133,7 @@ fn a_market_month_takes_218_requests_and_one_in_a_hundred_is_refused_at_most() {
 }
 
 #[test]
-fn a_second_run_asks_only_for_what_is_missing_and_writes_nothing_twice() {
+fn a_second_run_asks_only_for_what_is_missing() {
     let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let run = |from: &str, to: &str| {
@@ -153,7 +153,7 @@ fn a_second_run_asks_only_for_what_is_missing_and_writes_nothing_twice() {
 }
 
 #[test]
-fn long_candles_are_there_from_the_listing_to_the_last_complete_one() {
+fn long_candles_reach_from_the_listing_to_the_last_whole() {
     let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let (runtime, mut client) = (runtime(), client(&exchange, directory.path(), 8));
@@ -212,7 +212,7 @@ fn trades_are_fetched_once_each_and_in_the_order_of_time() {
 }
 
 #[test]
-fn what_the_exchange_no_longer_has_is_said_and_what_it_never_had_is_an_error() {
+fn what_the_exchange_no_longer_has_is_named() {
     let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
     let options = ["--markets", "KRW-BTC", "--unit", "1s", "--from", "2020-01-01", "--to", "2020-01-02"];

@@ -73,7 +73,7 @@ fn a_wrong_signature_is_refused_at_once_and_by_name() {
 }
 
 #[test]
-fn two_programs_together_use_95_percent_of_the_allowed_rate_and_are_not_refused() {
+fn two_programs_share_the_rate_and_are_not_refused() {
     let exchange = Exchange::start(0, &["--codes", "1"]);
     let directory = tempfile::tempdir().unwrap();
     let mut clients = [(); 2].map(|()| client(&exchange, directory.path(), 8));

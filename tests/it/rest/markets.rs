@@ -75,7 +75,7 @@ fn last_requested(tape: &Tape) -> Value {
 }
 
 #[test]
-fn patterns_are_resolved_at_the_start_and_without_rest_by_the_kept_list() {
+fn without_rest_patterns_are_resolved_by_the_kept_list() {
     let exchange = Exchange::start(0, &["--codes", "3"]);
     let directory = tempfile::tempdir().unwrap();
     let tape = Tape { path: directory.path().join("data") };
@@ -239,7 +239,7 @@ fn markets_for(directory: &Path, rest: u16) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn codes_that_the_exchange_does_not_list_are_named_once_without_delaying_the_start() {
+fn unlisted_codes_are_named_once_and_delay_nothing() {
     let exchange = Exchange::start(0, &["--codes", "3"]);
     let directory = tempfile::tempdir().unwrap();
     let codes = "public.subscribe=[{type=\"trade\",codes=[\"KRW-BTC\",\"KRW-NO\",\"KRW-NEITHER\"]}]";

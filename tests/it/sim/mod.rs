@@ -114,7 +114,7 @@ fn a_feed_that_is_mute_on_a_warm_socket_is_a_gap() {
 }
 
 #[test]
-fn overload_pauses_the_reading_and_leaves_the_other_connection_alone() {
+fn overload_pauses_reading_and_spares_the_other_connection() {
     for seed in 1..3 {
         let outcome = world::run(&Plan::overload(seed));
         assert_eq!(outcome.violations, [""; 0]);

@@ -39,7 +39,7 @@ fn killed_while_it_heals_everything_is_on_the_tape_once() {
 }
 
 #[test]
-fn without_the_interface_it_records_on_stops_in_time_and_heals_after_the_next_start() {
+fn without_rest_it_records_on_and_heals_after_the_next_start() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -131,7 +131,7 @@ fn an_exchange_that_shows_nothing_for_a_moment_ends_no_healing() {
 }
 
 #[test]
-fn a_stream_whose_answers_are_of_another_pair_keeps_no_other_waiting() {
+fn answers_of_another_pair_keep_no_other_stream_waiting() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits", "--fault", "other=KRW-ETH"]);
     let recorder = record(&scene, &exchange, &[]);

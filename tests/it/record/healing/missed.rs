@@ -13,7 +13,7 @@ use upbit_recorder::tape::stream_key::StreamKey;
 use upbit_recorder::upbit::feed::Feed;
 
 #[test]
-fn what_was_missed_while_the_connection_was_cut_is_on_the_tape_once() {
+fn what_a_cut_connection_missed_is_on_the_tape_once() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &[]);
@@ -60,7 +60,7 @@ fn trades_that_the_stream_kept_back_are_fetched_too() {
 
 #[test]
 #[ignore = "takes over two minutes, because a market is quiet after one: cargo test --test it record::healing -- --ignored"]
-fn a_stream_that_stays_silent_is_asked_about_after_a_while_and_what_comes_later_is_not_there_twice() {
+fn what_a_silent_stream_brings_later_is_not_there_twice() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let recorder = record(&scene, &exchange, &[]);
@@ -90,7 +90,7 @@ fn traded_in_last_gap(lines: &[String]) -> bool {
 }
 
 #[test]
-fn a_cut_of_the_whole_exchange_costs_a_request_for_each_code_that_traded() {
+fn a_cut_costs_a_request_for_each_code_that_traded() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "855", "--rate", "28", "--no-limits"]);
     let codes = exchange.codes();
@@ -182,7 +182,7 @@ fn yesterday(exchange: &Exchange, code: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_day_with_a_gap_of_an_earlier_process_differs_until_it_is_healed_and_is_exact_then() {
+fn a_day_is_exact_once_an_earlier_process_gap_is_healed() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "1", "--rate", "40", "--no-limits"]);
     let trades = yesterday(&exchange, "KRW-BTC");

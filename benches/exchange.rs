@@ -15,8 +15,8 @@
 #![expect(clippy::print_stdout, reason = "its figures are its output")]
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 
-#[path = "../tests/it/support.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../tests/it/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 mod support;
 
 use std::fmt::Write;

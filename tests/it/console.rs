@@ -1,6 +1,6 @@
 //! Nobody reads what the recorder tells about itself, and it records and ends all the same.
 
-use crate::json::lines_so_far;
+use crate::support::json::lines_so_far;
 use rustix::fs::{OFlags, fcntl_setfl};
 use std::io::Write;
 use std::process::{Command, Stdio};

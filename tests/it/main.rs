@@ -6,7 +6,6 @@ mod actor;
 mod config;
 mod console;
 mod format;
-mod json;
 mod layers;
 mod network;
 mod record;

@@ -1,7 +1,7 @@
 //! A venue that does not know what is said beside the request: that must never cost the recording.
 
 use super::rig::*;
-use crate::json::asks_for_list;
+use crate::support::json::asks_for_list;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;

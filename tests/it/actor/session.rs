@@ -1,7 +1,7 @@
 //! The life of a connection: made, lost, made again, ended.
 
 use super::rig::*;
-use crate::json::requested_codes;
+use crate::support::json::requested_codes;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Whether what was asked for is what comes.
 
 use super::rig::*;
-use crate::json::{asks_for_list, requested_codes};
+use crate::support::json::{asks_for_list, requested_codes};
 use std::time::Duration;
 use upbit_recorder::connection::session::Settings;
 use upbit_recorder::connection::{Notice, Suspect, What};

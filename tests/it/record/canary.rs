@@ -1,7 +1,7 @@
 //! What is secret stays where it belongs: the account's keys nowhere, its orders and balances under `private/` alone.
 
 use super::Scene;
-use crate::json::parse;
+use crate::support::json::parse;
 use crate::support::{Program, eventually};
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -4,8 +4,8 @@
 //! exchange in a process of its own, sockets, threads, files, real time.
 
 use super::Scene;
-use crate::json::{parse, stamp_of};
 use crate::support::eventually;
+use crate::support::json::{parse, stamp_of};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;

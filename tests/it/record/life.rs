@@ -1,7 +1,7 @@
 //! The life of the process: beginning, losing the exchange, ending, and what it says about it.
 
 use super::Scene;
-use crate::json::{parse, stamp_of};
+use crate::support::json::{parse, stamp_of};
 use crate::support::{Exchange, Program, eventually, pause};
 use rustix::process::Signal;
 use std::process::Command;

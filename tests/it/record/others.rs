@@ -1,7 +1,7 @@
 //! Who else has a hand in the data directory: clean-up jobs, restores, people.
 
 use super::Scene;
-use crate::json::lines_so_far;
+use crate::support::json::lines_so_far;
 use crate::support::{Program, eventually};
 use rustix::fs::{CWD, Mode, mkfifoat};
 use std::os::unix::fs::{PermissionsExt, symlink};

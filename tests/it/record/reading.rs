@@ -1,8 +1,8 @@
 //! Reading the tape beside a recorder that rotates and seals it.
 
 use super::Scene;
-use crate::json::stamp_of;
 use crate::support::eventually;
+use crate::support::json::stamp_of;
 use upbit_recorder::clock::Stamp;
 use upbit_recorder::tape::stream_key::StreamKey;
 

@@ -1,7 +1,7 @@
 //! The private stream, and signed requests.
 
 use super::{Client, Replay, request, text, within_a_minute};
-use crate::json::parse;
+use crate::support::json::parse;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;

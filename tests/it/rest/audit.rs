@@ -1,7 +1,7 @@
 //! A day of tape against the exchange's candles: what is whole is exact, and what is missing is told to the last digit.
 
 use super::backfill::{fetched, run, time};
-use crate::json::{lines_so_far, prefixed, stamp_of};
+use crate::support::json::{lines_so_far, prefixed, stamp_of};
 use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,7 +1,7 @@
 //! History: everything once, whatever happens, at the pace that is allowed.
 
 use super::client::{client, runtime};
-use crate::json::{lines_so_far, object_of, parse};
+use crate::support::json::{lines_so_far, object_of, parse};
 use crate::support::{Exchange, Program, Tape, eventually, pause};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

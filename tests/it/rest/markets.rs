@@ -1,7 +1,7 @@
 //! The exchange's pairs: listed, and put in the place of patterns.
 
 use super::lister::Lister;
-use crate::json::{lines_so_far, requested_codes};
+use crate::support::json::{lines_so_far, requested_codes};
 use crate::support::{Exchange, Program, Tape, eventually};
 use rustix::process::Signal;
 use serde_json::{Value, json};

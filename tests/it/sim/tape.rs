@@ -1,7 +1,7 @@
 //! What is on a disk, as a reader sees it: the lines of every stream in their order.
 
 use super::disk::SimDisk;
-use crate::json::Stamped;
+use crate::support::json::Stamped;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};

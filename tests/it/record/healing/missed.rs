@@ -1,8 +1,8 @@
 //! What is missed, and what it costs to fetch it.
 
 use super::{assert_whole, cut, difference, events, ids, is_healed, record, requests, scene, traded};
-use crate::json::parse;
 use crate::record::Scene;
+use crate::support::json::parse;
 use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -4,7 +4,7 @@ mod disturbed;
 mod missed;
 
 use super::Scene;
-use crate::json::{number, object_of, parse, prefixed};
+use crate::support::json::{number, object_of, parse, prefixed};
 use crate::support::{Exchange, Program, eventually, pause};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

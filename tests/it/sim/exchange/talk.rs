@@ -5,7 +5,7 @@ use super::books::{Books, SocketId};
 use super::mute::{Kind, Muteness, STREAMS, list};
 use super::wire::Wire;
 use super::{Call, End, HANG_UP, Script, Upgrade};
-use crate::json::{asks_for_list, requested_codes};
+use crate::support::json::{asks_for_list, requested_codes};
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

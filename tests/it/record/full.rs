@@ -23,8 +23,12 @@ pub(super) fn largest(scene: &Scene) -> u64 {
     active.map(|file| file.metadata().unwrap().len()).max().unwrap_or_default()
 }
 
-/// Ends both. All that the exchange had sent is read before the end of it is seen.
+/// Ends both, once the recorder has caught up: at its end an exchange waits a second for clients that are behind, and then
+/// cuts off frames that it has noted and still holds for them.
 fn end(scene: &Scene, exchange: Exchange, recorder: Program) {
+    exchange.fault("silence");
+    let noted = || std::fs::read_to_string(scene.path("sent")).unwrap().lines().count();
+    eventually("the recorder has caught up", || scene.recorded() >= noted());
     exchange.terminate();
     scene.await_event(&recorder, "lost", 1);
     assert!(recorder.terminate().success());

@@ -1,4 +1,4 @@
-//! Nobody reads what the recorder tells about itself, and it records and ends all the same.
+//! A terminal that takes nothing: the recorder records and ends all the same.
 
 use crate::support::json::lines_so_far;
 use rustix::fs::{OFlags, fcntl_setfl};

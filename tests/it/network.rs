@@ -215,7 +215,7 @@ fn through(variable: &'static str, address: &str) -> ProxyConfig {
     ProxyConfig::read(|name| (name == variable).then_some(address))
 }
 
-/// A server that sends one trade to whoever subscribes first.
+/// A server that sends one trade to the first client that subscribes.
 async fn exchange(tls: Option<TlsAcceptor>, tasks: &mut JoinSet<()>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -312,7 +312,7 @@ async fn this_machine_is_dialed_without_the_proxy() {
     lives(&mut start_behind(&proxies, url(false, "localhost", port), None, &mut tasks)).await;
 }
 
-/// Answers every GET with an empty list, until it is told to close.
+/// Answers every GET with an empty list, until it is closed.
 async fn lists(stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut stream = BufReader::new(stream);
     loop {

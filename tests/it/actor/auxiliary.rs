@@ -76,6 +76,6 @@ async fn a_refused_ping_is_no_objection_to_the_request() {
     let (stage, _, _, pause) = rig.lost().await;
     assert_eq!(stage, Stage::Subscribing);
     assert!(pause.unwrap() <= Duration::from_millis(500));
-    // The request itself is refused by nobody: the next socket asks for it at once.
+    // The request itself was not refused: the next socket asks for it at once.
     rig.live().await;
 }

@@ -1,4 +1,4 @@
-//! A process that is not let run for a while: what waits is read before anything is judged, and it is told.
+//! A process that does not run for a while: what waits is read before any timer fires, and the pause is reported.
 //!
 //! Time jumps without anybody being polled, as it does for a process that is stopped; for a machine that is suspended the
 //! monotonic clock stands still, and the clock since boot alone goes on.

@@ -25,7 +25,7 @@ use upbit_recorder::upbit::url::Url;
 
 pub(crate) const TRADE: &str = r#"{"type":"trade","code":"KRW-BTC"}"#;
 
-/// The defaults, for an exchange that nobody looks up and messages of which a few fill the buffer.
+/// The defaults, for an exchange without a name to resolve, and a buffer that a few messages fill.
 pub(crate) fn config() -> ConnectionConfig {
     let url = Url::websocket("ws://exchange.test/websocket/v1").unwrap();
     let defaults = config::load(&Sources::default()).unwrap().config.public;

@@ -119,8 +119,8 @@ fn the_gaps_of_a_quiet_account_end_without_an_order() {
 fn a_connection_that_gives_up_leaves_the_other_one_alone() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "500"]);
-    let nobody = format!("private.url=ws://127.0.0.1:{}/", unused_port());
-    let settings = [nobody.as_str(), "private.max_retries=2", "private.backoff_min=10ms", "public.max_retries=2"];
+    let unused = format!("private.url=ws://127.0.0.1:{}/", unused_port());
+    let settings = [unused.as_str(), "private.max_retries=2", "private.backoff_min=10ms", "public.max_retries=2"];
     let recorder = record(&scene, &exchange, RIGHT, &settings);
     scene.await_event(&recorder, "given_up", 1);
     let before = scene.recorded();
@@ -143,7 +143,7 @@ fn without_any_connection_left_it_ends_as_unavailable() {
     assert_eq!(scene.tape.events("stopped")[0]["reason"], "failure");
 }
 
-/// A port that was just free and is listened to by nobody.
+/// A port that was just free and is not listened on.
 fn unused_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -35,7 +35,7 @@ fn a_lost_exchange_is_found_again_and_the_gap_has_both_ends() {
 #[test]
 fn without_an_exchange_it_keeps_trying_and_stops_cleanly() {
     let scene = Scene::new();
-    // A port that was just free and is listened to by nobody.
+    // A port that was just free and is not listened on.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let log = std::fs::File::create(scene.path("log")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));

@@ -1,4 +1,4 @@
-//! A start that waits for something that never comes: it says for what, and stops when it is told to.
+//! A start that waits for something that never comes: it logs for what, and stops at a signal.
 
 use super::Scene;
 use crate::support::{Program, eventually};
@@ -9,7 +9,7 @@ use std::io::Write;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// Nobody ever writes into it: whoever opens it to read waits.
+/// It has no writer, so that opening it to read blocks.
 fn pipe(path: &str) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }

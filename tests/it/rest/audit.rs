@@ -1,4 +1,5 @@
-//! A day of tape against the exchange's candles: what is whole is exact, and what is missing is told to the last digit.
+//! A day of tape against the exchange's candles: a whole day is exact, and a difference is shown to its
+//! last digit.
 
 use super::backfill::{fetched, run, time};
 use crate::support::json::{lines_so_far, prefixed, stamp_of};
@@ -124,9 +125,9 @@ fn a_whole_day_is_exact_and_a_missing_minute_is_named() {
     fs::write(data_dir.join("KRW-BTC_trade.healed.jsonl"), healed.join("\n") + "\n").unwrap();
     let port = exchange.port();
     exchange.kill();
-    let nobody = Exchange::start(0, &["--fault", "refuse"]);
-    assert_ne!(nobody.port(), port);
-    let (code, healed) = certified(&nobody, &data_dir, date);
+    let refusing = Exchange::start(0, &["--fault", "refuse"]);
+    assert_ne!(refusing.port(), port);
+    let (code, healed) = certified(&refusing, &data_dir, date);
     assert_eq!((code, &healed["verdict"]), (Some(0), &"exact".into()));
     assert_eq!(healed["streams"][0]["healed"], held.len());
 }

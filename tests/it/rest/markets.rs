@@ -81,7 +81,7 @@ fn without_rest_patterns_are_resolved_by_the_kept_list() {
     let tape = Tape { path: directory.path().join("data") };
     let check = || text(run(directory.path(), &["check", "--set", PATTERNS], [1, 1]).stdout);
     assert!(check().contains("# Its patterns are replaced by the pairs"));
-    // The second time nobody listens where REST should be.
+    // The second time nothing listens on the port of REST.
     for (rest, length) in [(exchange.port(), "2s"), (1, "7s")] {
         let record = ["record", "--set", PATTERNS, "--for", length];
         let output = run(directory.path(), &record, [exchange.port(), rest]);
@@ -228,7 +228,7 @@ fn what_the_list_of_pairs_is_worth_is_told_by_the_verb() {
     assert!(code == Some(0) && told.contains("waiting for the list of pairs from http://127.0.0.1"), "{told}");
 }
 
-/// The verb, told to end when it has said that it waits.
+/// The verb, terminated when it has logged that it waits.
 fn markets_for(directory: &Path, rest: u16) -> (Option<i32>, String, String) {
     let log = directory.join("log");
     let mut command = command(directory, &["markets"], [1, rest]);

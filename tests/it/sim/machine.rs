@@ -5,7 +5,7 @@
 //! suspended   monotonic stands still          wall, boot ──▶ jump
 //! ```
 //!
-//! Whoever freezes it does so without letting anybody else run before: what was sent until then waits in the pipe.
+//! A freeze lets nothing else run before it: what was sent until then waits in the pipe.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};

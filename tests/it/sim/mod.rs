@@ -5,11 +5,9 @@
 //!
 //! ```text
 //! SEED=1234 cargo test --test it sim::seeds -- --nocapture          one seed, with its plan
-//! SEEDS=0..6000 CARGO_PROFILE_TEST_OPT_LEVEL=2 cargo test --test it sim::seeds -- --nocapture
-//!                                                                   thousands; optimised, a hundred take some ten seconds
-//! FINGERPRINTS=1 SEEDS=0..64 …                                      with a hash of every call to the disk and of what is on it
-//! EVERY=1 CARGO_PROFILE_TEST_OPT_LEVEL=2 cargo test --test it sim::every -- --nocapture
-//!                                                                   each call to the disk fails, in every way
+//! SEEDS=0..6000 cargo test --test it sim::seeds -- --nocapture      thousands
+//! FINGERPRINTS=1 SEEDS=0..64 …                                      with a hash of every call to the disk and of its bytes
+//! EVERY=1 cargo test --test it sim::every -- --nocapture            each call to the disk fails, in every way
 //! ```
 
 mod disk;
@@ -129,7 +127,7 @@ fn a_disk_that_hangs_and_returns_costs_a_pause_at_most() {
     for call in (60..600).step_by(90) {
         let outcome = world::run(&Plan::hang(call, Duration::from_secs(15)));
         assert_eq!(outcome.violations, [""; 0], "call {call}");
-        // Whichever call hangs, of the writer, the syncer or the sealer: nobody is sent away.
+        // Whichever call hangs, of the writer, the syncer or the sealer: no connection is lost.
         assert_eq!(outcome.count("lost", "public"), 2, "call {call}");
         assert_private_unharmed(&outcome, call);
         paused += outcome.count("paused", "public");
@@ -249,7 +247,7 @@ fn what_is_in_the_way_is_moved_and_modes_are_put_right() {
         let outcome = world::run(&Plan::obstructed(seed, kind));
         assert_eq!(outcome.violations, [""; 0], "{kind:?}");
         let moved = outcome.events.iter().filter(|event| event["event"] == "quarantined").count();
-        // What is in the way of the quarantine stays beside it; what has another name is copied, or is none of ours.
+        // What stood at the quarantine's name stays beside it; what has another name is copied, or is none of ours.
         assert!(moved >= 3, "{kind:?}: {moved}");
     }
 }

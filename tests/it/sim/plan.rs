@@ -29,7 +29,7 @@ pub(crate) struct Life {
     pub(crate) full: Option<(Duration, Duration, u64)>,
     /// When others lay hands on an active file, and what they do.
     pub(crate) displaced: Vec<(Duration, Displace)>,
-    /// What is in the way of names of ours when it begins, and whether everything can be read by others then.
+    /// What stands at names of ours when it begins, and whether everything can be read by others then.
     pub(crate) obstacles: Vec<(&'static str, EntryKind)>,
     pub(crate) has_lost_modes: bool,
     /// Until the next life begins.
@@ -220,7 +220,7 @@ impl Life {
     }
 
     /// Has others lay hands on the files of every second life that ends in order on an honest disk: what is taken away in
-    /// the moment before a crash is nobody's to save.
+    /// the moment before a crash cannot be saved.
     fn draw_displaced(&mut self, rng: &mut StdRng) {
         let is_crash = |(_, fault): &(u64, Fault)| matches!(fault, Fault::Crash(_));
         let ends_in_order = self.end == End::Stop && !self.faults.iter().any(is_crash);

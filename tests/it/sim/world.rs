@@ -89,7 +89,7 @@ pub(crate) struct Lived {
     /// The stamp of its start, where it is on disk.
     pub(crate) started: Option<u64>,
     pub(crate) sync_failed: bool,
-    /// Its start could not read all that the recorder had told.
+    /// Its start could not read all of the recorder's events.
     pub(crate) hid_events: bool,
     /// When it was not let run.
     pub(crate) frozen: Vec<Frozen>,

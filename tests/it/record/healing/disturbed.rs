@@ -43,8 +43,8 @@ fn without_rest_it_records_on_and_heals_after_the_next_start() {
     let scene = scene();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let nobody = format!("rest.url=http://127.0.0.1:{port}/v1");
-    let recorder = record(&scene, &exchange, &[&nobody]);
+    let unused = format!("rest.url=http://127.0.0.1:{port}/v1");
+    let recorder = record(&scene, &exchange, &[&unused]);
     scene.await_event(&recorder, "gap", 1);
     pause(Duration::from_secs(1));
     cut(&scene, &exchange, 1_500);

@@ -13,7 +13,7 @@ use upbit_recorder::files::open::Obstacle;
 const THEIRS: &[u8] = b"not yours\n";
 
 impl SimDisk {
-    /// Puts something in the way of a name that is free.
+    /// Puts something at a name that is free.
     pub(crate) fn obstruct(&self, path: &str, kind: EntryKind) {
         let mut state = self.lock();
         assert!(!state.is_taken(Path::new(path)), "{path} is taken");

@@ -34,7 +34,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Displace {
     Unlink,
-    /// Beside its name, under one that is nobody's.
+    /// To a name beside it that is none of the recorder's.
     Rename,
     /// By a copy of itself, as an editor does it.
     Replace,
@@ -93,7 +93,7 @@ pub(super) struct State {
     pub(super) faults: VecDeque<(u64, Fault)>,
     /// Bytes that the disk still takes; `None`: it is large.
     pub(super) room: Option<u64>,
-    /// Time that calls have taken and nobody has waited for yet.
+    /// Time that calls have taken and their thread has not waited for yet.
     pub(super) debt: Duration,
     /// How this life crashed, if a call made it.
     pub(super) crash: Option<Crash>,

@@ -105,7 +105,7 @@ enum End {
     Error,
 }
 
-/// Serves whoever calls; run by the world beside the recorder.
+/// Serves every call; run by the world beside the recorder.
 pub(crate) struct Exchange {
     books: Books,
     clock: Clock,
@@ -113,7 +113,7 @@ pub(crate) struct Exchange {
     calls: mpsc::Receiver<Call>,
 }
 
-/// An exchange, and the way to it from a machine.
+/// An exchange, and the network between it and a machine.
 pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock, machine: &Machine) -> (Pipe, Exchange) {
     let (sender, calls) = mpsc::channel(4);
     let shared = Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind }));

@@ -20,11 +20,11 @@ pub(super) struct Muteness {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// No data; what nobody asked for goes on.
+    /// No data; what was not asked for goes on.
     Whole,
     /// One stream brings nothing, and the list does not have it.
     One(&'static str),
-    /// In place of each object something that nobody can read.
+    /// In place of each object bytes that are no JSON.
     Unreadable,
 }
 

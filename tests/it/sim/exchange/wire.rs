@@ -13,7 +13,7 @@ pub(crate) struct Wire<F> {
     /// Bytes written into this end.
     written: Arc<AtomicU64>,
     read: u64,
-    /// Told how many bytes this end has read, after each read.
+    /// Called with how many bytes this end has read, after each read.
     on_read: F,
 }
 

@@ -22,7 +22,7 @@ pub(super) fn early_stamps(evidence: &Evidence) -> Vec<String> {
     early.map(|(index, moment)| format!("object {index} at {moment:?}")).collect()
 }
 
-/// Nothing was recorded while nobody listened. Where the doubt is about what was written, there may be lines.
+/// A gap without a connection holds no line; one of a doubt about what was written may.
 pub(super) fn filled_gaps(evidence: &Evidence) -> Vec<String> {
     let moments: BTreeSet<Moment> = evidence.matched.data().map(|(_, moment)| *moment).collect();
     let empty = evidence.gap_events().filter(|found| found.is_of(&["stopped", "disconnected"]));
@@ -67,7 +67,7 @@ pub(super) fn durable_doubts(evidence: &Evidence) -> Vec<String> {
         let is_read =
             next.started.is_some() && next.life.faults.iter().all(|(_, fault)| !matches!(fault, Fault::Fail(_)));
         let age = matched.side.read_at(sent).map(|read| history.ran(read, own.to));
-        // Behind a freeze nothing counts as certain until what it may have cost is told.
+        // Behind a freeze nothing counts as certain until what it may have cost is on record.
         let held = if own.life.freezes.is_empty() { Duration::ZERO } else { HELD };
         let is_old = age.is_some_and(|age| age > 2 * history.sync_interval + FLUSH + held);
         let is_inside = |gap: &Gap| gap.line == moment.line && gap.from < moment.stamp && moment.stamp < gap.to;

@@ -11,7 +11,7 @@ use crate::sim::world::Ended;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a feed may be mute before it is noticed, and so much for the way to the disk.
+/// How long a feed may be mute before it is noticed, and a second until it is on disk.
 const NOTICED: Duration = Duration::from_secs(61);
 
 /// Objects that are missing right after the last life and must not be; `seen`: those that were there before it.

@@ -13,7 +13,7 @@ pub(super) struct Matched {
     pub(super) side: Side,
     /// When each object that is on disk was received, by its number.
     pub(super) moments: BTreeMap<usize, Moment>,
-    /// Objects that prove nothing: in `misc`, which goes on while nobody is subscribed, or of a stream nobody asked for.
+    /// Objects that prove nothing: in `misc`, which comes without a subscription, or of a stream that was not asked for.
     pub(super) misc: BTreeSet<usize>,
     /// The segments that are sealed.
     pub(super) sealed: Vec<Sealed>,

@@ -5,7 +5,7 @@
 //! * an orderly end misses nothing that was read, however slow the disk; on a sound disk a kill misses at most the last
 //!   50 ms of it, a power cut at most one `sync_interval`;
 //! * the process that ends itself does so within 10 s;
-//! * what was in the way of our names is in quarantine, no file of others was written, and nobody else reads the account's;
+//! * what stood at our names is in quarantine, no file of others was written, and the account's tree is closed to others;
 //! * no sealed file fails a full decode; no line is torn that is not kept in quarantine.
 //!
 //! In the end:
@@ -14,7 +14,7 @@
 //! * time in which the process did not run is in a gap, and no line is stamped before it was read;
 //! * streams that bring nothing for more than a minute, on a socket that lives, are in a gap from their last data on;
 //! * no gap of market data begins at a status or at something else that is no data;
-//! * a gap in which nobody listened holds no line, one of a kill only those of the last moments: none is wider than it has
+//! * a gap without a connection holds no line, one of a kill only those of the last moments: none is wider than it has
 //!   to be;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
@@ -127,7 +127,7 @@ impl Oracle {
         count
     }
 
-    /// Nothing of others was touched, everything in the way is set aside, and what is there can be read.
+    /// Nothing of others was touched, what stood at our names is set aside, and what is there can be read.
     fn check_files(&mut self, disk: &SimDisk, tape: &Tape, lived: &Lived) {
         let number = self.history.lives.len();
         let names = |paths: Vec<PathBuf>| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();

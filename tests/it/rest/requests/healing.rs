@@ -125,7 +125,7 @@ fn record(replay: &Replay, data_dir: &Path) {
     };
     let mut events = GAPS.map(Gap::line).to_vec();
     events.extend([started(stamp(OLD.from).as_micros()), started(began)]);
-    events.sort_by_key(|event| crate::support::split(event).0);
+    events.sort_by_key(|event| crate::support::json::stamp_of(event));
     write(data_dir, "recorder", &events);
 }
 

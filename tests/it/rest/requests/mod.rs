@@ -16,8 +16,8 @@ mod healing;
 mod proxy;
 mod tape;
 
-use crate::support::{Tape, split};
-use serde_json::Value;
+use crate::support::Tape;
+use crate::support::json::{object_of, parse};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
@@ -83,7 +83,7 @@ fn stored(directory: PathBuf, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
     let mut streams = Tape { path: directory }.lines();
     streams.retain(|stream, _| is_meant(stream));
     let line = |(stream, lines): (&String, &Vec<String>)| {
-        let objects: Vec<String> = lines.iter().map(|line| split(line).1).collect();
+        let objects: Vec<String> = lines.iter().map(|line| object_of(line)).collect();
         let [first, last] = [objects.first(), objects.last()].map(|object| time_of(object.unwrap()));
         let mut hash = Sha256::new();
         objects.iter().for_each(|object| hash.update(format!("{object}\n")));
@@ -95,7 +95,7 @@ fn stored(directory: PathBuf, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
 
 /// The time of a candle or a trade of the REST interface.
 fn time_of(object: &str) -> String {
-    let object: Value = serde_json::from_str(object).unwrap();
+    let object = parse(object);
     match object["candle_date_time_utc"].as_str() {
         Some(time) => format!("{time}Z"),
         None => jiff::Timestamp::from_millisecond(object["timestamp"].as_i64().unwrap()).unwrap().to_string(),

@@ -93,7 +93,7 @@ pub(super) fn received(objects: impl IntoIterator<Item = Value>, key: &str) -> V
 
 /// Writes lines of a stream as unsealed segments, one per date: no segment spans two.
 pub(super) fn write(data_dir: &Path, stream: &str, lines: &[String]) -> Vec<SegmentName> {
-    let stamp = |line: &String| crate::support::split(line).0;
+    let stamp = |line: &String| crate::support::json::stamp_of(line);
     let mut dates: BTreeMap<u64, Vec<&String>> = BTreeMap::new();
     for line in lines {
         dates.entry(stamp(line) / 86_400_000_000).or_default().push(line);

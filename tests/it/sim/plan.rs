@@ -75,9 +75,7 @@ impl Plan {
         let lives = vec![Life::mute(&mut rng), Life::mute(&mut rng), Life::quiet(45)];
         Self { seed, lives }
     }
-}
 
-impl Plan {
     /// A life in which market data comes faster than the disk takes it, and one in which all is put in order.
     pub(crate) fn overload(seed: u64) -> Self {
         let slow = Fault::Stall(Duration::from_secs(4));
@@ -291,9 +289,7 @@ impl Life {
             self.jump = step(rng);
         }
     }
-}
 
-impl Life {
     /// Has the process stopped, or the machine suspended, in every third life or so, for seconds or minutes.
     fn draw_freezes(&mut self, rng: &mut StdRng) {
         let count = if rng.random_ratio(1, 3) { rng.random_range(1..4) } else { 0 };

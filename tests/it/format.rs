@@ -38,7 +38,8 @@ fn keys(object: &Value) -> BTreeSet<&str> {
 /// One event of every kind. The match makes a forgotten one a mistake of the compiler's finding.
 fn all_events() -> Vec<Event> {
     let text = || "x".to_owned();
-    let (connection, at) = (Feed::Public, Stamp::default());
+    let connection = Feed::Public;
+    let at = Stamp::default();
     let gap = Gap { connection, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
     let events = vec![
         Event::started(1, vec![], 0, BTreeMap::new()),

@@ -182,7 +182,8 @@ async fn proxy(refusal: Option<&'static str>, tls: Option<TlsAcceptor>, tasks: &
         let mut tunnels = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            let (asked, tls) = (asked.clone(), tls.clone());
+            let asked = asked.clone();
+            let tls = tls.clone();
             tunnels.spawn(async move {
                 match tls {
                     None => tunnel(stream, refusal, asked).await,
@@ -343,7 +344,8 @@ async fn rest_takes_the_way_of_the_websocket() {
         let scheme = if tls { "https" } else { "http" };
         let url = Url::http(&format!("{scheme}://exchange.test:{port}/v1")).unwrap();
         let proxies = through("ALL_PROXY", &format!("http://me:hunter2@127.0.0.1:{proxy}"));
-        let (clock, config) = (Clock::start(), tls::client_config(Some(&authority.ca_file)).unwrap());
+        let clock = Clock::start();
+        let config = tls::client_config(Some(&authority.ca_file)).unwrap();
         let http = Http::new(&url, Network::new(clock, config, &proxies), clock);
         for _ in 0..2 {
             let (answer, _) = http.clone().send(Request::new("market/all"), None).await.unwrap();

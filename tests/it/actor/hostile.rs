@@ -41,7 +41,8 @@ async fn a_list_of_tiny_objects_arrives_whole_and_in_bounded_batches() {
     server.send(Message::binary(frame)).await.unwrap();
     server.send(Message::binary(TRADE)).await.unwrap();
     rig.tasks.spawn(idle(server));
-    let (mut received, mut last) = (0, String::new());
+    let mut received = 0;
+    let mut last = String::new();
     while received < 300_002 {
         let What::Batch(batch) = rig.delivery().await.what else { continue };
         assert!(batch.cost() < 512 * 1024, "{}", batch.cost());

@@ -90,7 +90,8 @@ impl Rig {
         let (servers_sender, servers) = mpsc::channel(1);
         let (requests, requests_receiver) = watch::channel(request.clone());
         let room = Arc::new(Semaphore::new(8 * room_needed(config.max_message_bytes) as usize));
-        let (refusals, shutdown) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
+        let refusals = Arc::new(AtomicU32::new(0));
+        let shutdown = CancellationToken::new();
         let connects = Arc::new(ConnectBudget::new(config.connects_per_second, clock.now()));
         let suspended = Arc::new(AtomicU64::new(0));
         let read = Arc::clone(&suspended);

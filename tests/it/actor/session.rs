@@ -161,7 +161,8 @@ async fn a_burst_arrives_in_order_in_few_batches() {
         server.feed(Message::binary(frame.clone())).await.unwrap();
     }
     server.flush().await.unwrap();
-    let (mut received, mut batches) = (Vec::new(), 0);
+    let mut received = Vec::new();
+    let mut batches = 0;
     while received.len() < sent.len() {
         received.extend(rig.objects().await);
         batches += 1;

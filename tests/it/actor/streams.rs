@@ -54,7 +54,8 @@ async fn the_exchanges_list_is_compared_once_after_the_first_data() {
     let reply = r#"{"mthd":"LIST_SUBSCRIPTIONS","rslt":[{"type":"trade","codes":["KRW-BTC","KRW-XRP"]}],"tckt":"t"}"#;
     send(&mut server, reply).await;
     assert!(matches!(notice(&mut rig).await, Notice::Live { .. }));
-    let (missing, unexpected) = (vec!["KRW-ETH_trade".to_owned()], vec!["KRW-XRP_trade".to_owned()]);
+    let missing = vec!["KRW-ETH_trade".to_owned()];
+    let unexpected = vec!["KRW-XRP_trade".to_owned()];
     assert_eq!(notice(&mut rig).await, Notice::Mismatch { missing, unexpected });
     send(&mut server, reply).await;
     rig.tasks.spawn(idle(server));

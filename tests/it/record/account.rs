@@ -78,7 +78,8 @@ fn a_denied_account_costs_the_public_connection_nothing() {
 #[test]
 fn a_key_that_others_can_read_is_refused() {
     let scene = Scene::new();
-    let (access, secret) = (scene.key_file("access", "access"), scene.key_file("secret", "secret"));
+    let access = scene.key_file("access", "access");
+    let secret = scene.key_file("secret", "secret");
     std::fs::set_permissions(&secret, Permissions::from_mode(0o640)).unwrap();
     let settings = [format!("private.access_key_file={access}"), format!("private.secret_key_file={secret}")];
     let settings = ["private.enabled=true", &settings[0], &settings[1]];

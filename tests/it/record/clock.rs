@@ -56,7 +56,8 @@ impl Recorder {
     /// Starts one of this configuration.
     pub(crate) fn start_with(config: Config, ahead: &Arc<AtomicI64>, boot: Boot) -> Self {
         let shutdown = CancellationToken::new();
-        let (token, ahead) = (shutdown.clone(), ahead.clone());
+        let token = shutdown.clone();
+        let ahead = ahead.clone();
         Self { shutdown, thread: std::thread::spawn(move || run(&config, ahead, boot, token)) }
     }
 
@@ -204,7 +205,8 @@ fn no_gap_is_healed_while_stamps_repeat_earlier_ones() {
     recorder.stop();
     let events = scene.tape.active_events();
     let find = |event: &str| events.iter().find(|found| found["event"] == event).unwrap();
-    let (gap, healed) = (find("gap"), find("healed"));
+    let gap = find("gap");
+    let healed = find("healed");
     assert_eq!((&healed["gap"], &healed["requests"]), (&gap["id"], &0.into()));
     let partial: Vec<&String> = healed["partial"].as_object().unwrap().keys().collect();
     assert_eq!(partial, ["KRW-BTC_trade", "KRW-ETH_trade", "KRW-XRP_trade"]);

@@ -46,7 +46,8 @@ fn a_file_that_is_removed_is_saved_and_the_recording_goes_on() {
 fn what_is_cut_off_is_in_a_gap_of_its_stream() {
     let (scene, missing) = missing_after(|path| drop(fs::File::create(path.join("KRW-BTC_trade.jsonl")).unwrap()));
     assert_eq!(missing, BTreeSet::from(["KRW-BTC_trade".to_owned()]));
-    let (displaced, gaps) = (&scene.tape.events("displaced")[0], scene.tape.events("gap"));
+    let displaced = &scene.tape.events("displaced")[0];
+    let gaps = scene.tape.events("gap");
     assert_eq!(displaced["what"], "truncated");
     let gap = gaps.iter().find(|gap| gap["kind"] == "unsure").unwrap();
     assert_eq!(gap["streams"], serde_json::json!(["KRW-BTC_trade"]));

@@ -51,7 +51,8 @@ fn record_and_compare(run: &Run) {
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let mut command = scene.command("record", &exchange.url, &settings);
     if run.keys_in_files {
-        let (access, secret) = (scene.key_file("access", "access"), scene.key_file("secret", "secret"));
+        let access = scene.key_file("access", "access");
+        let secret = scene.key_file("secret", "secret");
         command.args(["--set", &format!("private.access_key_file={access}")]);
         command.args(["--set", &format!("private.secret_key_file={secret}")]);
     } else {

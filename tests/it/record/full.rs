@@ -136,7 +136,8 @@ fn a_stop_on_a_full_disk_takes_ten_seconds_at_most() {
     exchange.terminate();
     let unsure: Vec<_> = scene.tape.events("gap").into_iter().filter(|gap| gap["kind"] == "unsure").collect();
     assert!(!unsure.is_empty(), "{:?}", scene.tape.events("gap"));
-    let (from, to) = (unsure[0]["from"].as_u64().unwrap(), unsure.last().unwrap()["to"].as_u64().unwrap());
+    let from = unsure[0]["from"].as_u64().unwrap();
+    let to = unsure.last().unwrap()["to"].as_u64().unwrap();
     assert!(from < stopped["ts_recv"].as_u64().unwrap() && stopped["ts_recv"].as_u64().unwrap() <= to);
     scene.tape.assert_stamps_increase();
 }

@@ -57,7 +57,8 @@ fn what_takes_more_room_on_disk_than_on_the_wire() {
 
 #[test]
 fn names_of_ten_kilobytes() {
-    let (kind, code) = ("t".repeat(10_240), "c".repeat(10_240));
+    let kind = "t".repeat(10_240);
+    let code = "c".repeat(10_240);
     let frame = format!(r#"{{"type":"{kind}","code":"{code}"}}"#);
     assert_bounded(move |server| (0..1_000).for_each(|_| server.write(Message::binary(frame.clone())).unwrap()));
 }

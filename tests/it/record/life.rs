@@ -11,7 +11,8 @@ use std::time::Duration;
 fn a_lost_exchange_is_found_again_and_the_gap_has_both_ends() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "200"]);
-    let (port, url) = (exchange.port(), exchange.url.clone());
+    let port = exchange.port();
+    let url = exchange.url.clone();
     let recorder = scene.record(&url, &["public.backoff_min=50ms", "public.backoff_max=200ms"]);
     scene.await_event(&recorder, "gap", 1);
     exchange.kill();
@@ -22,7 +23,8 @@ fn a_lost_exchange_is_found_again_and_the_gap_has_both_ends() {
     exchange.kill();
     let gaps = scene.tape.events("gap");
     let gap = gaps.iter().find(|gap| gap["kind"] == "disconnected" && gap["cause"] != "the first start").unwrap();
-    let (from, to) = (gap["from"].as_u64().unwrap(), gap["to"].as_u64().unwrap());
+    let from = gap["from"].as_u64().unwrap();
+    let to = gap["to"].as_u64().unwrap();
     assert_eq!(gap["streams"].as_array().unwrap().len(), 9);
     assert_eq!(gap["id"], gap["ts_recv"]);
     let stamps = scene.tape.stamps();

@@ -112,7 +112,9 @@ fn rotations_lose_nothing_and_a_follower_sees_each_line_once() {
 #[test]
 fn the_same_holds_over_tls() {
     let scene = Scene::new();
-    let (ca, certificate, key) = (scene.path("ca.pem"), scene.path("server.pem"), scene.path("key.pem"));
+    let ca = scene.path("ca.pem");
+    let certificate = scene.path("server.pem");
+    let key = scene.path("key.pem");
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

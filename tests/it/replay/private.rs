@@ -64,7 +64,8 @@ fn keys_come_from_files_or_the_environment() {
     for name in ["access", "secret"] {
         std::fs::write(file(name), format!("{name}\n")).unwrap();
     }
-    let (access, secret) = (file("access"), file("secret"));
+    let access = file("access");
+    let secret = file("secret");
     let files = Replay::start(&["--access-key-file", &access, "--secret-key-file", &secret]);
     let variables = Replay::start_in(&[("UPBIT_ACCESS_KEY", "access"), ("UPBIT_SECRET_KEY", "secret")], &[]);
     within_a_minute(async {

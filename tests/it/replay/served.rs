@@ -22,7 +22,8 @@ fn sent(path: &Path) -> Vec<Vec<u8>> {
 #[test]
 fn recorded_frames_come_verbatim_to_subscribers_only() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, log) = (folder.path().join("frames.jsonl"), folder.path().join("sent.jsonl"));
+    let file = folder.path().join("frames.jsonl");
+    let log = folder.path().join("sent.jsonl");
     let frames: Vec<String> =
         (0..2_000).map(|n| format!("{{\"ty\":\"trade\", \"tp\":{n}E-8,\"é\":\"\\u00e9\"}} ")).collect();
     let lines = frames.iter().map(|frame| serde_json::json!({"t_recv": 1.5, "frame": frame}).to_string() + "\n");
@@ -76,7 +77,8 @@ fn tls_with_a_private_authority() {
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let (certificate_file, key_file) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let certificate_file = folder.path().join("cert.pem");
+    let key_file = folder.path().join("key.pem");
     std::fs::write(&certificate_file, certificate.pem()).unwrap();
     std::fs::write(&key_file, key.serialize_pem()).unwrap();
     let replay =

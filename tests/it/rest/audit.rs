@@ -40,7 +40,9 @@ fn recorded(trades: &[Value]) -> Vec<String> {
         let millis = trade["timestamp"].as_u64().unwrap();
         let stamp = millis * 1_000 + 30_000 + index as u64 % 1_000;
         let number = |name: &str| trade[name].to_string();
-        let (price, volume, id) = (number("trade_price"), number("trade_volume"), number("sequential_id"));
+        let price = number("trade_price");
+        let volume = number("trade_volume");
+        let id = number("sequential_id");
         match index % 2 {
             0 => {
                 format!(r#"{{"ts_recv":{stamp},"ty":"trade","tp":{price}E0,"tv":{volume},"ttms":{millis},"sid":{id}}}"#)
@@ -66,8 +68,10 @@ fn write(data_dir: &Path, stream: &str, lines: &[String]) {
 fn a_whole_day_is_exact_and_a_missing_minute_is_named() {
     let exchange = Exchange::start(0, &["--codes", "2", "--rate", "40", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
-    let (source, data_dir) = (directory.path().join("source"), directory.path().join("data"));
-    let (begin, end) = (time(1, 0), time(0, 0));
+    let source = directory.path().join("source");
+    let data_dir = directory.path().join("data");
+    let begin = time(1, 0);
+    let end = time(0, 0);
     let date = &begin[..10];
     let output = run(&exchange, &source, &["--markets", "KRW-*", "--ticks", "--from", &begin, "--to", &end]);
     assert!(output.status.success());
@@ -136,8 +140,10 @@ fn a_whole_day_is_exact_and_a_missing_minute_is_named() {
 fn decimals_in_prices_are_no_difference_and_hide_nothing() {
     let exchange = Exchange::start(0, &["--codes", "855", "--rate", "4000", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
-    let (source, data_dir) = (directory.path().join("source"), directory.path().join("data"));
-    let (begin, end) = (time(1, 0), time(0, 0));
+    let source = directory.path().join("source");
+    let data_dir = directory.path().join("data");
+    let begin = time(1, 0);
+    let end = time(0, 0);
     let markets = "KRW-ANKR,KRW-BTT,BTC-ETH,USDT-XRP";
     let output = run(&exchange, &source, &["--markets", markets, "--ticks", "--from", &begin, "--to", &end]);
     assert!(output.status.success());
@@ -149,7 +155,8 @@ fn decimals_in_prices_are_no_difference_and_hide_nothing() {
     assert_eq!((code, &whole["exact"]), (Some(0), &5_760.into()), "{whole}");
     for stream in [&whole].into_iter().chain(whole["streams"].as_array().unwrap()) {
         let number = |path: &str| stream.pointer(path).unwrap().as_str().unwrap().parse::<f64>().unwrap();
-        let (volume, value) = (number("/residue/volume"), number("/residue/value"));
+        let volume = number("/residue/volume");
+        let value = number("/residue/value");
         let blind_below = number("/blind_below");
         // Coins of 0.00094 won are traded by the billion: this tape has them as doubles, which lose the eighth decimal.
         let is_huge = stream["stream"] == Value::Null || stream["stream"] == "KRW-BTT_trade";
@@ -186,7 +193,8 @@ fn days_to_come_and_pairs_unknown_have_no_verdict() {
     assert_eq!(code("yesterday", &[]), Some(64));
     assert_eq!(code(&time(1, 0)[..10], &[]), Some(1));
     // Of a pair that was never recorded, nothing is there.
-    let (date, options) = (&time(1, 0)[..10], ["--markets", "KRW-BTC", "--json"]);
+    let date = &time(1, 0)[..10];
+    let options = ["--markets", "KRW-BTC", "--json"];
     let output = audit(&exchange, directory.path(), date, &options);
     let certificate: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
@@ -227,8 +235,8 @@ fn found(certificate: &Value, minute: u64) -> Vec<(String, Value)> {
 /// A recorder of the pairs that are recorded without a configuration.
 fn record(exchange: &Exchange, data_dir: &Path, setting: &str) -> Program {
     let data_dir = format!("data_dir={}", data_dir.display());
-    let (stream, rest) =
-        (format!("public.url={}", exchange.url), format!("rest.url=http://127.0.0.1:{}/v1", exchange.port()));
+    let stream = format!("public.url={}", exchange.url);
+    let rest = format!("rest.url=http://127.0.0.1:{}/v1", exchange.port());
     let settings = [&data_dir, &stream, &rest, "public.format=SIMPLE", "public.backoff_max=1s", setting];
     let settings = settings.iter().flat_map(|setting| ["--set", setting]);
     Program::start(&[vec!["record"], settings.collect()].concat())

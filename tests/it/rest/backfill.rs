@@ -60,7 +60,8 @@ fn texts<'a>(objects: &'a [Value], key: &str) -> Vec<&'a str> {
 /// The same history twice: fetched in one go, and by runs that are killed again and again. Returns how many requests the
 /// first took, and how many answers all the others got, which each program's log tells.
 fn fetch_twice(exchange: &Exchange, directory: &Path, options: &[&str], kills: &[u64]) -> (u64, u64, u64) {
-    let (whole, killed) = (directory.join("whole"), directory.join("killed"));
+    let whole = directory.join("whole");
+    let killed = directory.join("killed");
     let requests = |summary: &Value| summary["requests"].as_u64().unwrap();
     let uninterrupted = requests(&summary(exchange, &whole, options));
     let log = directory.join("log");
@@ -74,7 +75,8 @@ fn fetch_twice(exchange: &Exchange, directory: &Path, options: &[&str], kills: &
         answers += lines_so_far(&log).iter().filter(|line| line["message"] == "asked").count() as u64;
     }
     let last = requests(&summary(exchange, &killed, options));
-    let (whole, killed) = (fetched(&whole), fetched(&killed));
+    let whole = fetched(&whole);
+    let killed = fetched(&killed);
     assert_eq!(whole.keys().collect::<Vec<_>>(), killed.keys().collect::<Vec<_>>());
     for (stream, objects) in whole {
         assert!(objects.len() > 1_000, "{stream} has {}", objects.len());
@@ -89,7 +91,8 @@ fn fetch_twice(exchange: &Exchange, directory: &Path, options: &[&str], kills: &
 fn killed_at_random_it_ends_equal_to_an_uninterrupted_run() {
     let exchange = Exchange::start(0, &["--codes", "3", "--rate", "1", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
-    let (from, to) = (time(9, 7), time(2, 3));
+    let from = time(9, 7);
+    let to = time(2, 3);
     let options = ["--markets", "KRW-*,!KRW-XRP", "--from", &from, "--to", &to, "--set", "rest.requests_per_second=10"];
     // Spread over the time that some pages take, in no order.
     let kills: Vec<u64> = (0..20).map(|kill| 200 + kill * 7_919 % 900).collect();
@@ -141,7 +144,9 @@ fn a_second_run_asks_only_for_what_is_missing() {
         summary(&exchange, directory.path(), &options)
     };
     let written = |summary: Value| summary["streams"][0]["written"].as_i64().unwrap();
-    let (early, middle, late) = (time(4, 0), time(3, 0), time(2, 0));
+    let early = time(4, 0);
+    let middle = time(3, 0);
+    let late = time(2, 0);
     let first = written(run(&middle, &late));
     let again = run(&middle, &late);
     assert_eq!((&again["requests"], &again["streams"][0]["written"]), (&0.into(), &0.into()));
@@ -156,7 +161,8 @@ fn a_second_run_asks_only_for_what_is_missing() {
 fn long_candles_reach_from_the_listing_to_the_last_whole() {
     let exchange = Exchange::start(0, &["--codes", "1", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
-    let (runtime, mut client) = (runtime(), client(&exchange, directory.path(), 8));
+    let runtime = runtime();
+    let mut client = client(&exchange, directory.path(), 8);
     let nine_days_ago = time(9, 0);
     for (unit, path, from) in [
         ("240m", "minutes/240", nine_days_ago.as_str()),
@@ -201,7 +207,8 @@ fn trades_are_fetched_once_each_and_in_the_order_of_time() {
     assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
     // A minute has a candle exactly where it has a trade.
     let minute = |trade: &Value| {
-        let (date, time) = (trade["trade_date_utc"].as_str().unwrap(), trade["trade_time_utc"].as_str().unwrap());
+        let date = trade["trade_date_utc"].as_str().unwrap();
+        let time = trade["trade_time_utc"].as_str().unwrap();
         format!("{date}T{}:00", &time[..5])
     };
     let end = minute(trades.last().unwrap());
@@ -263,7 +270,9 @@ fn wrong_answers_of_a_moment_change_nothing() {
 fn an_empty_answer_against_what_is_known_is_never_complete() {
     let exchange = Exchange::start(0, &["--codes", "3", "--no-limits"]);
     let directory = tempfile::tempdir().unwrap();
-    let (early, middle, late) = (time(4, 0), time(3, 0), time(2, 0));
+    let early = time(4, 0);
+    let middle = time(3, 0);
+    let late = time(2, 0);
     let options = |from, to| ["--markets", "KRW-BTC", "--unit", "5m", "--from", from, "--to", to];
     let reference = reference(&exchange, directory.path(), &options(&early, &late));
     summary(&exchange, directory.path(), &options(&early, &middle));

@@ -28,7 +28,8 @@ pub(super) fn client(exchange: &Exchange, directory: &Path, per_second: u32) -> 
 }
 
 fn credentials(secret: &str) -> Credentials {
-    let (access_key, secret_key) = (Secret::new("visible"), Secret::new(secret));
+    let access_key = Secret::new("visible");
+    let secret_key = Secret::new(secret);
     Credentials { access_key, secret_key, algorithm: JwtAlgorithm::Hs512 }
 }
 

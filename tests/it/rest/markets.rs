@@ -103,8 +103,8 @@ const BOTH: &str = "public.subscribe=[{type=\"trade\",codes=[\"KRW-BTC\"]},{type
 
 #[test]
 fn what_is_named_is_recorded_at_once_and_patterns_join_later() {
-    let (exchange, lister) =
-        (Exchange::start(0, &["--codes", "3"]), Lister::start(503, "<html>서버 점검 중입니다</html>"));
+    let exchange = Exchange::start(0, &["--codes", "3"]);
+    let lister = Lister::start(503, "<html>서버 점검 중입니다</html>");
     let directory = tempfile::tempdir().unwrap();
     let recorder =
         Program::spawn(&mut command(directory.path(), &["record", "--set", BOTH], [exchange.port(), lister.port()]));
@@ -135,7 +135,8 @@ fn what_is_named_is_recorded_at_once_and_patterns_join_later() {
 
 #[test]
 fn patterns_alone_wait_and_say_for_what_and_end_when_told_to() {
-    let (exchange, lister) = (Exchange::start(0, &["--codes", "3"]), Lister::start(200, "[]"));
+    let exchange = Exchange::start(0, &["--codes", "3"]);
+    let lister = Lister::start(200, "[]");
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     let mut command = command(directory.path(), &["record", "--set", PATTERNS_ALONE], [exchange.port(), lister.port()]);
@@ -157,8 +158,8 @@ const PATTERNS_ALONE: &str = "public.subscribe=[{type=\"trade\",codes=[\"KRW-*\"
 
 #[test]
 fn wrong_lists_neither_end_a_start_nor_replace_what_is_kept() {
-    let (exchange, lister) =
-        (Exchange::start(0, &["--codes", "3"]), Lister::start(200, &list(&["KRW-BTC", "KRW-ETH", "KRW-XRP"])));
+    let exchange = Exchange::start(0, &["--codes", "3"]);
+    let lister = Lister::start(200, &list(&["KRW-BTC", "KRW-ETH", "KRW-XRP"]));
     let directory = tempfile::tempdir().unwrap();
     let tape = Tape { path: directory.path().join("data") };
     let record = || {

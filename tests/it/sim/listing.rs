@@ -90,7 +90,8 @@ fn plan(seed: u64) -> Plan {
 
 /// Whether a stream is in a gap that spans the moment of its subscription.
 fn is_in_a_gap(events: &[Value], stream: &str, subscribed: &Value) -> bool {
-    let (at, stream) = (subscribed["ts_recv"].as_u64(), Value::from(stream));
+    let at = subscribed["ts_recv"].as_u64();
+    let stream = Value::from(stream);
     let holds = |gap: &&Value| gap["streams"].as_array().is_some_and(|streams| streams.contains(&stream));
     let gaps = events.iter().filter(|event| event["event"] == "gap").filter(holds);
     gaps.into_iter().any(|gap| gap["from"].as_u64() <= at && at <= gap["to"].as_u64())
@@ -98,7 +99,8 @@ fn is_in_a_gap(events: &[Value], stream: &str, subscribed: &Value) -> bool {
 
 #[test]
 fn no_wrong_list_of_pairs_drops_a_stream() {
-    let (mut wrong, mut joined) = (0, 0);
+    let mut wrong = 0;
+    let mut joined = 0;
     for seed in 0..12 {
         let listing = Listing::new(seed);
         let outcome = world::run_with(&plan(seed), listing.clone());

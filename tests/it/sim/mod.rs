@@ -48,7 +48,8 @@ fn seeds_keep_every_promise() {
     };
     let prints = std::env::var_os("FINGERPRINTS").is_some();
     let mut failed = Vec::new();
-    let (mut sent, mut recorded) = (0, 0);
+    let mut sent = 0;
+    let mut recorded = 0;
     for seed in seeds.clone() {
         let plan = Plan::draw(seed);
         if only.is_some() {

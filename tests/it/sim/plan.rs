@@ -98,7 +98,8 @@ impl Plan {
 
     /// A life that is killed just behind a freeze, and one in which all is put in order.
     pub(crate) fn killed_behind_a_freeze(millis: u64, is_suspended: bool) -> Self {
-        let (after, length) = (Duration::from_secs(5), Duration::from_secs(30));
+        let after = Duration::from_secs(5);
+        let length = Duration::from_secs(30);
         let freezes = vec![Freeze { after, length, is_suspended }];
         let length = after + Duration::from_millis(millis);
         let killed = Life { freezes, length, end: End::Crash(Crash::Kill), ..Life::quiet(0) };
@@ -108,7 +109,8 @@ impl Plan {
     /// A life in which the wall clock is set and, just before a second ends behind it, the recorder does not run for a
     /// while, and one in which all is put in order.
     pub(crate) fn frozen_and_set(second: u64, is_suspended: bool) -> Self {
-        let (after, length) = (Duration::from_millis(second * 1_000 - 5), Duration::from_secs(8));
+        let after = Duration::from_millis(second * 1_000 - 5);
+        let length = Duration::from_secs(8);
         let steps = vec![(Duration::from_millis(10_500), 3_600_000_000)];
         let freezes = vec![Freeze { after, length, is_suspended }];
         Self { seed: second, lives: vec![Life { steps, freezes, ..Life::quiet(30) }, Life::quiet(20)] }
@@ -267,7 +269,8 @@ impl Life {
             (millis(rng, 0..30_000), millis(rng, 100..20_000), room)
         });
         let jump = if rng.random_ratio(1, 4) { rng.random_range(0..100_000_000_000) } else { 0 };
-        let (faults, pause) = (faults.into(), millis(rng, 0..20_000));
+        let faults = faults.into();
+        let pause = millis(rng, 0..20_000);
         Self { mood: Mood::Wild, length, end, faults, full, pause, jump, ..Self::quiet(0) }
     }
 
@@ -296,7 +299,8 @@ impl Life {
         let end = u64::try_from(self.length.as_millis()).unwrap();
         for _ in 0..count {
             let longest = if rng.random() { 20_000 } else { 600_000 };
-            let (after, length) = (rng.random_range(0..end), rng.random_range(3_000..longest));
+            let after = rng.random_range(0..end);
+            let length = rng.random_range(3_000..longest);
             self.freezes.push(Freeze {
                 after: Duration::from_millis(after),
                 length: Duration::from_millis(length),

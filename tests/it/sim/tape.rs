@@ -116,7 +116,8 @@ impl Tape {
     /// Takes the lines of a file; `torn`: those that are kept in quarantine.
     fn add(&mut self, name: &FileName<'_>, content: &[u8], epoch: Option<u64>, torn: &BTreeSet<Torn>) {
         let broken = |fault: String| Broken { file: name.plain.clone(), fault };
-        let (mut offset, mut lines) = (0, Vec::new());
+        let mut offset = 0;
+        let mut lines = Vec::new();
         for line in content.split_inclusive(|byte| *byte == b'\n') {
             let begin = offset;
             offset += line.len();
@@ -211,7 +212,8 @@ fn quarantined(files: &BTreeMap<PathBuf, Vec<u8>>) -> BTreeSet<Torn> {
 
 /// A plain segment without the lines that are kept in quarantine.
 fn less_torn(plain: &[u8], name: &FileName<'_>, torn: &BTreeSet<Torn>) -> Vec<u8> {
-    let (mut offset, mut rest) = (0, Vec::new());
+    let mut offset = 0;
+    let mut rest = Vec::new();
     for line in plain.split_inclusive(|byte| *byte == b'\n') {
         if !torn.contains(&Torn { file: name.plain.clone(), offset }) {
             rest.extend_from_slice(line);

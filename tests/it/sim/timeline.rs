@@ -67,7 +67,8 @@ impl Timeline {
                 continue;
             }
             let begins = span.clock.stamp_at(span.from).as_micros();
-            let (is_set, is_first) = (number > 0, self.lines.is_empty());
+            let is_set = number > 0;
+            let is_first = self.lines.is_empty();
             if is_set || ahead.is_some() || is_first {
                 let epoch = self.lines.last().map_or(0, |line| line.epoch);
                 let before = is_set.then(|| spans[number - 1].clock.stamp_at(span.from).as_micros());

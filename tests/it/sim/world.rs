@@ -132,7 +132,8 @@ struct World {
 impl World {
     fn new(plan: &Plan) -> Self {
         let clock = Clock::anchored(Stamp::from_micros(BEGINNING).unwrap());
-        let (disk, books) = (SimDisk::new(plan.seed), Books::default());
+        let disk = SimDisk::new(plan.seed);
+        let books = Books::default();
         let machine = Machine::default();
         let (pipe, exchange) = exchange(plan.seed, &books, clock, &machine);
         let mut outside = JoinSet::new();
@@ -175,7 +176,8 @@ impl World {
         let shutdown = CancellationToken::new();
         let (listing, listed) = watch::channel(Listed::default());
         let place = self.prepare(life, seed, listed, &shutdown);
-        let (clock, pid) = (place.clock, place.pid);
+        let clock = place.clock;
+        let pid = place.pid;
         let follower = follow(self.listing.clone(), self.clock, listing);
         let (status, shown) = watch::channel(Status::default());
         let ending = Ending { run_until: None, status };
@@ -201,7 +203,8 @@ impl World {
             () = std::future::ready(()) => None,
         };
         let ended = crashed.map_or(ended, Ended::Crashed);
-        let (sync_failed, hid_events) = (self.disk.sync_failed(), self.disk.hid_events());
+        let sync_failed = self.disk.sync_failed();
+        let hid_events = self.disk.hid_events();
         let tape = Tape::read(&self.disk);
         self.disk.end_life(if let Ended::Crashed(crash) = ended { Some(crash) } else { None });
         let frozen = self.machine.end_life();
@@ -211,7 +214,9 @@ impl World {
         }
         let remains = Remains { books: &self.books, pid, from, ended: tape, left: Tape::read(&self.disk) };
         let spans = remains.spans(spans.into_inner().unwrap(), &frozen);
-        let (ahead, started, to) = (remains.ahead(), remains.started(), self.clock.now());
+        let ahead = remains.ahead();
+        let started = remains.started();
+        let to = self.clock.now();
         let life = life.clone();
         Lived { life, spans, ahead, from, to, ended, recovered, started, sync_failed, hid_events, frozen }
     }
@@ -224,7 +229,9 @@ impl World {
         listed: watch::Receiver<Listed>,
         shutdown: &CancellationToken,
     ) -> Place {
-        let (base, ahead, machine) = (self.clock, self.ahead.clone(), self.machine.clone());
+        let base = self.clock;
+        let ahead = self.ahead.clone();
+        let machine = self.machine.clone();
         let read = move || {
             let wall = base.stamp().after(machine.suspended());
             Stamp::from_micros(wall.as_micros().saturating_add_signed(ahead.load(Ordering::Relaxed))).unwrap()
@@ -251,7 +258,10 @@ impl World {
         hosts.spawn(paced(syncer.run(), self.disk.clone(), self.clock));
         hosts.spawn(paced(sealer.run(), self.disk.clone(), self.clock));
         let (_requests, queue) = mpsc::channel(1);
-        let (disk, machine, clock, ahead) = (&self.disk, &self.machine, self.clock, &*self.ahead);
+        let disk = &self.disk;
+        let machine = &self.machine;
+        let clock = self.clock;
+        let ahead = &*self.ahead;
         let incidents = Incidents { life, disk, machine, clock, ahead };
         tokio::select! {
             biased;

@@ -16,7 +16,8 @@ fn killed_while_it_heals_everything_is_on_the_tape_once() {
     scene.await_event(&recorder, "gap", 1);
     pause(Duration::from_secs(1));
     cut(&scene, &exchange, 4_000);
-    let (mut recorder, codes) = (recorder, exchange.codes());
+    let mut recorder = recorder;
+    let codes = exchange.codes();
     for _ in 0..2 {
         let before = healed_trades(&scene, &codes);
         eventually("healing has come further", || healed_trades(&scene, &codes) > before);

@@ -105,7 +105,8 @@ fn a_cut_costs_a_request_for_each_code_that_traded() {
     let gap = events(&scene, "gap")[1]["id"].clone();
     let of_gap = |scene: &Scene| events(scene, "healed").into_iter().find(|healed| healed["gap"] == gap);
     eventually("the gap is healed", || of_gap(&scene).is_some());
-    let (healed, spent) = (of_gap(&scene).unwrap(), requests(&scene));
+    let healed = of_gap(&scene).unwrap();
+    let spent = requests(&scene);
     assert!(recorder.status("VmHWM") < 100_000, "{} kB", recorder.status("VmHWM"));
     assert!(recorder.terminate().success());
     // A code that traded once in the gap shows it by its snapshot, and is asked about all the same.
@@ -168,7 +169,8 @@ fn the_candles_of_the_periods_in_the_gap_are_fetched() {
 
 /// What the exchange has of a code's trades of yesterday, oldest first.
 fn yesterday(exchange: &Exchange, code: &str) -> Vec<Value> {
-    let (mut found, mut cursor) = (Vec::new(), String::new());
+    let mut found = Vec::new();
+    let mut cursor = String::new();
     loop {
         let page = exchange.list(&format!("trades/ticks?market={code}&count=500&days_ago=1{cursor}"));
         let page = page.iter().map(|object| serde_json::from_str::<Value>(object.get()).unwrap());
@@ -201,7 +203,8 @@ fn a_day_is_exact_once_an_earlier_process_gap_is_healed() {
     let name = SegmentName { feed: Feed::Public, stream, first };
     std::fs::create_dir_all(scene.tape.path.join(name.directory())).unwrap();
     std::fs::write(scene.tape.path.join(name.plain()), recorded.map(line).collect::<String>()).unwrap();
-    let (from, to) = (stamp(missed.start - 1), stamp(missed.end));
+    let from = stamp(missed.start - 1);
+    let to = stamp(missed.end);
     let gap = to + 1;
     let event = |stamp: u64, rest: &str| format!("{{\"ts_recv\":{stamp},\"type\":\"recorder\",\"event\":{rest}}}\n");
     let past = [

@@ -38,7 +38,9 @@ fn ids(lines: Option<&Vec<String>>) -> Vec<u64> {
 
 /// What the exchange has of a code from the oldest to the newest of some trades, by their identifiers.
 fn traded(exchange: &Exchange, code: &str, between: &BTreeSet<u64>) -> BTreeMap<u64, String> {
-    let (mut found, mut left, mut cursor) = (Vec::new(), between.clone(), String::new());
+    let mut found = Vec::new();
+    let mut left = between.clone();
+    let mut cursor = String::new();
     let mut day = "";
     while !left.is_empty() {
         let page = exchange.list(&format!("trades/ticks?market={code}&count=500{day}{cursor}"));

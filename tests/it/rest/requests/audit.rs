@@ -66,7 +66,8 @@ fn record(replay: &Replay, data_dir: &Path) {
 async fn of_date(proxy: &mut Proxy, config: &Config, arguments: &[&str]) -> [Vec<String>; 2] {
     let arguments = [&["upbit-recorder", "audit"], arguments].concat();
     let Verb::Audit(options) = Cli::try_parse_from(arguments).unwrap().verb else { panic!("it is an audit") };
-    let (clock, shutdown) = (Clock::anchored(stamp(NOW)), CancellationToken::new());
+    let clock = Clock::anchored(stamp(NOW));
+    let shutdown = CancellationToken::new();
     let audited = async { audit(config, &options, clock, &shutdown, &mut |_| {}).await };
     let (audited, asked) = proxy.run(Faults::default(), audited).await;
     let certificate: Value = serde_json::from_slice(&std::fs::read(audited.unwrap().certificate).unwrap()).unwrap();

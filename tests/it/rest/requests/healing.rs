@@ -147,7 +147,8 @@ fn healing_makes_these_requests() {
     std::fs::create_dir(&data_dir).unwrap();
     record(&replay, &data_dir);
     let (bound, address) = sync_channel(1);
-    let (shutdown, upstream) = (CancellationToken::new(), replay.address);
+    let shutdown = CancellationToken::new();
+    let upstream = replay.address;
     let token = shutdown.clone();
     let proxy = std::thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -128,7 +128,8 @@ impl Pipe {
 
     fn draw(&self, id: Feed) -> Result<Script, Option<DialError>> {
         let mut shared = self.shared.lock().unwrap();
-        let (wild, busy) = (shared.mood == Mood::Wild, shared.mood == Mood::Busy);
+        let wild = shared.mood == Mood::Wild;
+        let busy = shared.mood == Mood::Busy;
         let rng = &mut shared.rng;
         if wild {
             match rng.random_range(0..12) {
@@ -158,7 +159,9 @@ impl Dial for Pipe {
         };
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let socket = self.books.open(feed, self.clock.now());
-        let (books, clock, machine) = (self.books.clone(), self.clock, self.machine.clone());
+        let books = self.books.clone();
+        let clock = self.clock;
+        let machine = self.machine.clone();
         let on_read = move |read| {
             let moment = Moment { at: clock.now(), suspended: machine.suspended() };
             books.note_read(socket, read, moment);

@@ -87,7 +87,8 @@ impl Talk {
     async fn talk(&mut self, socket: &mut Socket, script: &Script) {
         let start = self.clock.now();
         let end = start + script.ends_after;
-        let (mut flood, mut floods) = (start + script.flood_after, script.floods);
+        let mut flood = start + script.flood_after;
+        let mut floods = script.floods;
         let mut next = start + Duration::from_millis(20);
         let mut turning = script.mute.map(|mute| start + mute.after);
         loop {

@@ -48,7 +48,8 @@ pub(super) fn beyond_bound(history: &History, matched: &Matched, seen: &BTreeSet
 /// Everything that was handed over and is not on disk lies in a gap.
 pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, matched, gaps, .. } = evidence;
-    let (mut faults, mut before) = (Vec::new(), Moment::default());
+    let mut faults = Vec::new();
+    let mut before = Moment::default();
     for object in matched.objects() {
         if let Some(moment) = matched.moments.get(&object.index) {
             before = *moment;
@@ -68,7 +69,8 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
 pub(super) fn unheard(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, matched, gaps, .. } = evidence;
     let beginning = evidence.beginning();
-    let (mut faults, mut reached) = (Vec::new(), beginning);
+    let mut faults = Vec::new();
+    let mut reached = beginning;
     for (number, session) in matched.side.sessions.iter().enumerate() {
         // A handshake brings bytes as well: only a socket that brought objects was listened to.
         let own = || matched.objects().filter(|object| object.sent.session == number);
@@ -95,7 +97,8 @@ pub(super) fn unheard(evidence: &Evidence) -> Vec<String> {
 /// While the process did not run, there is a gap.
 pub(super) fn frozen(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, gaps, .. } = evidence;
-    let (beginning, mut faults) = (evidence.beginning(), Vec::new());
+    let beginning = evidence.beginning();
+    let mut faults = Vec::new();
     for frozen in history.lives.iter().flat_map(|lived| &lived.frozen) {
         let suspended = u64::try_from(frozen.suspended.as_micros()).unwrap();
         let begin = history.time.at(frozen.from);

@@ -46,7 +46,8 @@ impl Matched {
             lines.add_stream(stream, segments, &by_content);
         }
         let Lines { stamps, misc, sealed, mut faults } = lines;
-        let (mut moments, mut last) = (BTreeMap::new(), Moment::default());
+        let mut moments = BTreeMap::new();
+        let mut last = Moment::default();
         for (index, stamp) in stamps {
             let sent = &side.sent[index];
             let read = history.time.at(side.read_at(sent).unwrap_or(sent.at));

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_that_stays_moves_the_anchor_once_in_either_direction() {
+    fn a_lasting_difference_moves_the_anchor_once() {
         let start = Clock::anchored(stamp(0)).now();
         for wall in [90, 110] {
             let mut watch = StepWatch::default();

@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_another_time_and_things_that_are_no_rows_are_noticed() {
+    fn rows_of_another_time_and_other_things_are_noticed() {
         let late = r#"{"candle_date_time_utc":"1970-01-01T00:09:00"}"#;
         assert_eq!(check(&candles("1m", 9 * MINUTE), &[late]), Err(Mismatch::Time));
         let ancient = r#"{"candle_date_time_utc":"1969-01-01T00:09:00"}"#;

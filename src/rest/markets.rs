@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_not_needed_may_be_anything_and_a_pair_stands_once() {
+    fn unneeded_fields_may_be_anything_and_a_pair_stands_once() {
         let markets = read(
             r#"[{"market":"KRW-BTC","korean_name":null,"english_name":[1],"market_event":{"x":1}},{"market":"KRW-BTC"}]"#,
         );

@@ -64,7 +64,7 @@ fn a_loss_behind_a_pause_begins_where_the_pause_ends() {
 }
 
 #[test]
-fn suspected_streams_have_one_gap_until_they_bring_frames_or_the_connection_is_lost() {
+fn suspected_streams_have_one_gap_until_frames_or_a_loss() {
     let mut tracker = GapTracker::default();
     names(&STREAMS[..2]).into_iter().for_each(|stream| tracker.suspect(PUBLIC, stream, stamp(10)));
     names(&STREAMS[2..]).into_iter().for_each(|stream| tracker.suspect(PUBLIC, stream, stamp(12)));

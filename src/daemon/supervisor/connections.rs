@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_never_emptied_and_patterns_that_mean_nothing_wait_no_more() {
+    fn a_request_is_never_emptied_by_patterns() {
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
         let standing = connection.requests().borrow().clone();
         connection.resolve(&listed(&["BTC-ETH"], None));

@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_queue_of_one_connection_leaves_the_other_its_own_and_every_second_turn() {
+    async fn a_full_queue_leaves_the_other_every_second_turn() {
         let mut inbox = Inbox::default();
         let (public, private) = (inbox.open(), inbox.open());
         while public.try_send(delivery(Feed::Public)).is_ok() {}

@@ -32,7 +32,7 @@ fn private_files_are_for_their_owner_alone() {
 }
 
 #[test]
-fn a_small_file_is_replaced_in_place_and_room_is_really_set_aside() {
+fn a_small_file_is_replaced_in_place_and_room_is_reserved() {
     use std::os::unix::fs::MetadataExt;
     let (_guard, disk) = disk();
     for content in ["one", "two"] {

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_trades_of_one_millisecond_each_may_be_the_first_or_the_last() {
+    fn any_trade_of_a_millisecond_may_be_first_or_last() {
         // Not in the order of time, with two first and two last trades.
         let trades = sum(&[(7, "30", "1"), (3, "10", "1"), (7, "31", "1"), (3, "11", "1"), (5, "20", "1")]);
         for (open, close) in [("10", "30"), ("11", "31"), ("10", "31")] {

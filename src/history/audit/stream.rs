@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_and_last_millisecond_and_repeats_are_no_difference() {
+    fn the_outermost_milliseconds_and_repeats_do_not_differ() {
         let trades = [
             trade(-1, 1, r#""trade_price":99.0,"trade_volume":9.0,"stream_type":"SNAPSHOT""#),
             trade(0, 2, r#""trade_price":1.67E1,"trade_volume":11533.89457699"#),

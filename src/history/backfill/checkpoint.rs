@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn three_answers_over_ten_minutes_are_believed_and_objects_disprove_them() {
+    fn three_answers_are_believed_until_objects_disprove_them() {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::open(directory.path()).unwrap();
         let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_answers_are_asked_for_again_and_never_become_knowledge() {
+    fn empty_answers_never_become_knowledge() {
         let mut empty = listing();
         let pauses: Vec<Step> = (0..4).map(|_| ask(&mut empty, &[&[]])).collect();
         let expected = [PAUSES[0], PAUSES[1], PAUSES[2]].map(Step::Again);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn more_months_than_a_page_holds_say_nothing_and_refused_days_leave_a_doubt() {
+    fn a_full_page_of_months_says_nothing() {
         let many: Vec<String> = (0..200).map(|n| format!("{}-{:02}-01", 2000 + n / 12, n % 12 + 1)).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(ask(&mut listing(), &[&many]), Step::Known(None));

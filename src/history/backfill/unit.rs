@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_candles_are_whole_pages_and_grow_where_a_page_reaches_far() {
+    fn pieces_of_candles_are_whole_pages() {
         let kind = Kind::Candles(Unit("1m"));
         let page = 200 * MINUTE;
         assert_eq!(kind.piece_length(None, None), page);

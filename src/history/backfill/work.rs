@@ -292,7 +292,7 @@ mod tests {
     use crate::upbit::url::Url;
 
     #[test]
-    fn what_is_forgotten_before_its_turn_is_one_piece_that_nobody_asks_for() {
+    fn what_is_forgotten_before_its_turn_is_not_asked_for() {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::start();
         let network = Network::new(clock, tls::client_config(None).unwrap(), &ProxyConfig::default());

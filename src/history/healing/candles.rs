@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_is_confirmed_where_the_tape_has_nothing_and_doubted_where_it_has() {
+    fn an_empty_page_is_doubted_where_the_tape_has_trades() {
         let mut known = evidence(&[record(10, 500), record(20, 500)]);
         for minutes in [&[][..], &[19, 15]] {
             let (_, step) = ask(&mut walk(&known), page(minutes), (&mut known, &mut Vec::new()));

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_begins_with_the_gap_misses_nothing_from_before_it() {
+    fn a_stream_that_begins_with_the_gap_misses_nothing() {
         assert!(evidence(&[snapshot(1, 70, 200)]).nothing_missed());
         let traded = evidence(&[snapshot(1, 150, 200)]);
         assert!(!traded.nothing_missed());
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_records_before_a_gap_are_kept_and_the_floor_follows() {
+    fn only_the_last_records_before_a_gap_are_kept() {
         let mut evidence = Evidence::new([gap()]);
         for id in 0..=BEFORE as u64 {
             evidence.add(Record { time: 90_000 + i64::try_from(id / 2).unwrap(), ..record(id, 90) });

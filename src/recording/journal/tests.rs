@@ -161,7 +161,7 @@ fn a_stream_that_went_quiet_is_rotated_by_the_tick() {
 }
 
 #[test]
-fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
+fn a_step_tells_of_everything_untold_that_ended_before_it() {
     use crate::tape::event::Event;
     let mut scene = Scene::new(0, 80);
     (0..3).for_each(|number| scene.frame(1 + number, &trade(0)));
@@ -187,7 +187,7 @@ fn a_step_tells_of_all_that_ended_before_it_and_was_not_told_of() {
 }
 
 #[test]
-fn a_changed_subscription_ends_the_segment_before_its_first_line() {
+fn a_changed_subscription_ends_the_segment_before_it() {
     use crate::upbit::subscription::{Format, Request, Subscription};
     let mut scene = Scene::new(0, 1 << 20);
     let origins = |format| {
@@ -208,7 +208,7 @@ fn a_changed_subscription_ends_the_segment_before_its_first_line() {
 }
 
 #[test]
-fn a_file_that_is_not_ours_is_left_alone_and_its_lines_are_kept() {
+fn a_file_that_is_not_ours_is_left_alone() {
     let mut scene = Scene::new(0, 1 << 20);
     std::fs::write(scene.path("KRW-BTC_trade.jsonl"), "my notes\n").unwrap();
     scene.frame(1, &trade(0));
@@ -237,7 +237,7 @@ fn what_is_no_data_goes_to_misc_whole() {
 }
 
 #[test]
-fn a_long_message_that_is_no_object_is_one_whole_line_however_often_the_disk_is_full() {
+fn a_long_message_is_one_line_however_full_the_disk() {
     let message = "\u{1}원".repeat(100_000);
     for full_every in [0, 2, 3, 5] {
         let mut scene = Scene::new(full_every, 1 << 20);

@@ -102,7 +102,7 @@ fn a_sealed_file_that_does_not_hold_its_source_is_quarantined() {
 }
 
 #[test]
-fn a_source_that_came_back_shorter_goes_and_nothing_is_listed_twice() {
+fn a_shorter_source_goes_and_nothing_is_listed_twice() {
     let scene = Scene::new();
     let name = &scene.finished.name;
     let source = scene.bytes(&name.plain());
@@ -123,7 +123,7 @@ fn a_source_that_came_back_shorter_goes_and_nothing_is_listed_twice() {
 }
 
 #[test]
-fn a_sealed_file_that_lost_its_listing_is_listed_again_and_a_damaged_one_stays_where_it_is() {
+fn an_unlisted_sealed_file_is_listed_unless_damaged() {
     let scene = Scene::new();
     let name = &scene.finished.name;
     let entry = scene.sealer().step(&scene.finished).unwrap().entry;
@@ -136,7 +136,7 @@ fn a_sealed_file_that_lost_its_listing_is_listed_again_and_a_damaged_one_stays_w
 }
 
 #[test]
-fn a_source_that_came_back_damaged_does_not_replace_what_is_listed() {
+fn a_damaged_source_does_not_replace_what_is_listed() {
     let scene = Scene::new();
     let name = &scene.finished.name;
     let length = scene.bytes(&name.plain()).len();
@@ -150,7 +150,7 @@ fn a_source_that_came_back_damaged_does_not_replace_what_is_listed() {
 }
 
 #[test]
-fn a_listed_file_that_rotted_is_made_again_and_not_listed_twice() {
+fn a_rotten_listed_file_is_made_again_and_listed_once() {
     let scene = Scene::new();
     let name = &scene.finished.name;
     let source = scene.bytes(&name.plain());

@@ -9,7 +9,7 @@ use crate::tape::event::Event;
 use crate::tape::words::RotationReason;
 
 #[tokio::test]
-async fn what_was_written_before_a_step_is_not_told_as_of_the_time_line_behind_it() {
+async fn what_a_step_ended_is_not_told_as_of_the_next_epoch() {
     let directory = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
     let rotation = Rotation { interval: Duration::from_secs(3600), bytes: 1 << 20 };

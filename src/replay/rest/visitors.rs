@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn five_connects_a_second_then_429_then_418_with_a_growing_block() {
+    fn five_connects_a_second_then_429_then_a_growing_block() {
         let mut visitors = Visitors::default();
         let mut connect = |millis| status(visitors.connect(at(millis), (HOME, Seat::Public), false));
         assert!((0..5).all(|_| connect(0) == 200));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_requests_of_each_group_in_a_second_that_is_the_exchanges_own() {
+    fn ten_requests_of_each_group_fit_into_a_second() {
         let mut visitors = Visitors::default();
         let mut request = |millis, group| visitors.request(at(millis), HOME, group, false);
         assert_eq!(request(300, "candles"), Ok(9));

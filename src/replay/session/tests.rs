@@ -63,7 +63,7 @@ fn nothing_is_sent_before_a_request() {
 }
 
 #[test]
-fn snapshots_come_first_then_realtime_and_unknown_codes_stay_silent() {
+fn snapshots_come_first_and_unknown_codes_stay_silent() {
     let mut session = on_the_market(3, 300.0);
     session.handle_message(at(0), ALL.as_bytes());
     let frames = frames(&mut session, 3_000_000);
@@ -294,7 +294,7 @@ fn a_flood_adds_its_rate_and_garbage_its_frames() {
 }
 
 #[test]
-fn recorded_frames_go_once_to_the_public_stream_at_their_rate_and_the_request_is_listed() {
+fn recorded_frames_go_once_to_the_public_stream() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "{\"frame\":\"a\"}\n\n{\"frame\":\"b\",\"x\":1}\n{\"frame\":\"c\"}\n").unwrap();
     let frames = Recorded::read(&[file.path()]).unwrap();

@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_second_holds_more_than_the_limit_and_waiting_as_told_is_enough(
+        fn waiting_as_told_keeps_every_second_within_the_limit(
             pauses in prop::collection::vec(0..400_000u64, 1..60),
             limit in 1..=10u32,
         ) {

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_with_nothing_left_waits_for_the_next_second_and_others_do_not() {
+    fn a_group_with_nothing_left_waits_alone() {
         let now = Clock::anchored(Stamp::default()).now();
         let mut pacing = Pacing::default();
         pacing.note("trades", &remaining("crix-trades", 1), now);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn families_of_one_group_are_held_together_and_a_block_holds_all() {
+    fn families_of_a_group_wait_together_and_a_block_holds_all() {
         let now = Clock::anchored(Stamp::default()).now();
         let mut pacing = Pacing::default();
         for family in ["a", "b"] {

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_is_too_long_is_an_error_and_the_next_one_follows() {
+    fn a_line_that_is_too_long_is_an_error_before_the_next() {
         let text =
             [b"{\"ts_recv\":1,".to_vec(), vec![b'x'; 300], b"\n{\"ts_recv\":2,}\n{\"ts_recv\":3,".to_vec()].concat();
         let mut source = Source::new("x".into(), Box::new(io::Cursor::new(text)), 100, None);

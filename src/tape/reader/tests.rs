@@ -101,7 +101,7 @@ fn text(stamps: &[u64]) -> Vec<u8> {
 }
 
 #[test]
-fn all_forms_of_a_segment_are_read_oldest_first_and_each_line_once() {
+fn all_forms_of_a_segment_are_read_and_each_line_once() {
     let scene = Scene::new();
     let at = |offset: u64| MIDNIGHT + offset;
     scene.sealed(&[at(1), at(2)]);
@@ -162,7 +162,7 @@ fn damage_is_named_and_the_rest_is_read() {
 }
 
 #[test]
-fn a_segment_that_is_sealed_or_pruned_after_it_was_listed_is_read_or_passed_over() {
+fn a_segment_sealed_or_pruned_meanwhile_stops_no_reading() {
     let scene = Scene::new();
     let (first, second) = (scene.waiting(&[MIDNIGHT + 1]), scene.waiting(&[MIDNIGHT + 2]));
     scene.active(&text(&[MIDNIGHT + 3]));

@@ -80,7 +80,7 @@ fn what_a_confirming_answer_brings_is_gone_on_with() {
 }
 
 #[test]
-fn what_contradicts_what_is_known_is_asked_again_and_never_becomes_whole() {
+fn contradictions_are_asked_again_and_never_become_whole() {
     let mut walk = walk(10, 300);
     ask(&mut walk, &full(300));
     let mut pauses = Vec::new();
@@ -115,7 +115,7 @@ fn a_short_page_before_known_history_is_asked_again() {
 }
 
 #[test]
-fn a_short_page_that_turns_out_to_be_wrong_is_asked_for_once_more() {
+fn a_short_page_that_was_wrong_is_asked_for_once_more() {
     let mut walk = walk(10, 300);
     let Step::Ends(claim) = ask(&mut walk, &[299, 200]).1 else { panic!("no end") };
     assert!(matches!(walk.judge(claim, Judgement::Plausible), Step::Again(_)));
@@ -150,7 +150,7 @@ fn hour_of(days: i64) -> Walk {
 }
 
 #[test]
-fn trades_are_asked_for_by_day_and_hour_and_midnight_is_noticed() {
+fn trades_are_asked_for_by_day_and_midnight_is_noticed() {
     let mut walk = hour_of(1);
     let from = walk.span().from;
     assert_eq!(walk.request(NOON).query.plain(), "market=KRW-BTC&count=500&days_ago=1&to=230000");
@@ -163,7 +163,7 @@ fn trades_are_asked_for_by_day_and_hour_and_midnight_is_noticed() {
 }
 
 #[test]
-fn an_end_of_trades_is_confirmed_and_what_the_tape_has_speaks_against_it() {
+fn an_end_of_trades_is_confirmed_unless_the_tape_has_more() {
     let mut walk = hour_of(1);
     let from = walk.span().from;
     walk.request(NOON);
@@ -198,7 +198,7 @@ fn what_the_exchange_forgets_at_midnight_is_gone_and_no_error() {
 }
 
 #[test]
-fn around_midnight_only_an_answer_that_shows_its_day_is_believed() {
+fn around_midnight_an_answer_has_to_show_its_day() {
     for now in [TODAY + 1, TODAY + DAY - 1] {
         let mut walk = hour_of(1);
         let from = walk.span().from;

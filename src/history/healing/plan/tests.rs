@@ -68,7 +68,7 @@ fn what_cannot_be_healed_is_reported_at_once_and_costs_nothing() {
 }
 
 #[test]
-fn a_stream_is_looked_at_when_it_has_settled_and_not_asked_about_if_nothing_was_missed() {
+fn a_settled_stream_that_missed_nothing_is_not_asked_about() {
     let gap = gap(0, 10, &["KRW-BTC_trade"]);
     let mut plan = plan(std::slice::from_ref(&gap));
     assert_eq!(plan.next(at(10)), Next::Wait(Some(at(15))));
@@ -107,7 +107,7 @@ fn a_first_record_has_to_settle_before_it_is_relied_on() {
 }
 
 #[test]
-fn gaps_close_together_are_asked_about_once_and_each_gets_its_own() {
+fn gaps_close_together_are_asked_about_once() {
     let gaps = [gap(0, 10, &["KRW-BTC_trade"]), gap(20, 30, &["KRW-BTC_trade"]), gap(900, 910, &["KRW-BTC_trade"])];
     let mut plan = plan(&gaps);
     let mut task = look(&mut plan, at(35));
@@ -135,7 +135,7 @@ fn what_is_being_asked_about_is_not_joined() {
 }
 
 #[test]
-fn while_the_exchange_cannot_be_asked_the_tape_is_still_looked_at() {
+fn the_tape_is_read_while_the_exchange_cannot_be_asked() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-ETH_trade"])]);
     for _ in 0..2 {
         let task = look(&mut plan, at(15));
@@ -201,7 +201,7 @@ fn gaps_in_hand_are_bounded() {
 }
 
 #[test]
-fn a_doubted_answer_is_asked_for_again_over_ten_minutes_and_stays_partial() {
+fn a_doubted_answer_is_asked_again_and_stays_partial() {
     let gap = gap(0, 10, &["KRW-BTC_trade"]);
     let mut plan = plan(std::slice::from_ref(&gap));
     let mut now = at(15);
@@ -224,7 +224,7 @@ fn a_doubted_answer_is_asked_for_again_over_ten_minutes_and_stays_partial() {
 }
 
 #[test]
-fn a_stream_without_an_answer_is_put_aside_and_others_are_asked_about() {
+fn a_stream_without_an_answer_lets_others_go_first() {
     let mut plan = plan(&[gap(0, 10, &["A-BUSY_trade", "B-SLOW_trade"])]);
     for before in [30, 3] {
         let task = look(&mut plan, at(16));

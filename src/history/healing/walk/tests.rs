@@ -186,7 +186,7 @@ fn ask(walk: &mut Walk, times: &[i64], now: i64, with: (&mut Evidence, &mut Vec<
 }
 
 #[test]
-fn requests_name_the_day_and_the_second_and_go_on_by_the_cursor() {
+fn requests_name_day_and_second_and_go_on_by_the_cursor() {
     let noon = MIDNIGHT + DAY / 2;
     let (mut evidence, mut missing) = (evidence(Some(noon + 1_000)), Vec::new());
     let mut walk = Walk::new("KRW-BTC", &evidence, (None, noon + DAY));
@@ -234,7 +234,7 @@ fn what_the_exchange_keeps_no_longer_is_gone() {
 }
 
 #[test]
-fn an_answer_about_another_day_is_noticed_and_one_from_around_midnight_is_asked_for_again() {
+fn an_answer_about_another_day_is_noticed() {
     let noon = MIDNIGHT + DAY / 2;
     let mut evidence = evidence(Some(noon));
     let mut walk = Walk::new("KRW-BTC", &evidence, (None, noon));

@@ -126,7 +126,7 @@ fn a_file_that_is_removed_or_renamed_is_saved_whole() {
 }
 
 #[test]
-fn what_replaces_a_file_goes_to_quarantine_and_the_file_is_saved() {
+fn what_replaces_a_file_goes_to_quarantine() {
     let (scene, displaced) = disturbed(|path| {
         fs::write(path.with_extension("new"), "edited\n").unwrap();
         fs::rename(path.with_extension("new"), path).unwrap();
@@ -138,7 +138,7 @@ fn what_replaces_a_file_goes_to_quarantine_and_the_file_is_saved() {
 }
 
 #[test]
-fn what_is_cut_off_is_in_doubt_and_no_zero_gets_into_the_archive() {
+fn what_is_cut_off_is_in_doubt_and_leaves_no_zeros() {
     let cut =
         |length: u64| move |path: &Path| fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
     let length = |range: std::ops::Range<u64>| {
@@ -206,7 +206,7 @@ fn a_data_directory_that_is_removed_is_made_again() {
 }
 
 #[test]
-fn a_data_directory_that_is_renamed_is_written_to_and_told_of_once() {
+fn a_renamed_data_directory_is_written_to_and_told_once() {
     let mut scene = Scene::new();
     scene.receive(10..20);
     let moved = scene.directory.path().join("moved");

@@ -100,7 +100,7 @@ fn an_orderly_stop_is_known_by_its_event_and_ends_no_gap() {
 }
 
 #[test]
-fn what_could_not_be_synced_is_not_made_sure_by_an_orderly_stop() {
+fn an_orderly_stop_makes_no_failed_sync_sure() {
     let failed = r#"{"ts_recv":29,"event":"sync_failed","cause":"x","durable":25}"#;
     assert_eq!(history(&[failed, STOPPED]).end, End::SyncFailed(stamp(25)));
     let started = r#"{"ts_recv":31,"event":"started","version":"0","pid":1,"connections":[],"epoch":2}"#;
@@ -108,7 +108,7 @@ fn what_could_not_be_synced_is_not_made_sure_by_an_orderly_stop() {
 }
 
 #[test]
-fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
+fn a_process_dead_in_a_step_has_left_the_earlier_epoch() {
     let step = r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1}"#;
     let history =
         history(&[r#"{"ts_recv":90,"event":"clock","offset":0,"ahead":0}"#, step, r#"{"ts_recv":51,"event":"rota"#]);
@@ -117,7 +117,7 @@ fn a_process_that_died_in_a_step_has_left_what_is_of_the_time_line_before() {
 }
 
 #[test]
-fn what_a_start_tells_of_the_time_line_before_ends_nothing_in_its_own() {
+fn a_start_telling_of_an_earlier_epoch_ends_no_own_gap() {
     let stepped =
         r#"{"ts_recv":50,"event":"clock_step","before":100,"after":50,"epoch":1,"missing_since":{"public":80}}"#;
     let begun = r#"{"ts_recv":51,"event":"started","version":"0","pid":1,"connections":["public"],"epoch":1,"missing_since":{"public":51}}"#;
@@ -146,7 +146,7 @@ fn a_step_forward_leaves_the_time_line_as_it_is() {
 }
 
 #[test]
-fn what_older_time_lines_tell_means_nothing_where_the_step_is_not_told_of() {
+fn older_epochs_mean_nothing_where_no_step_is_told() {
     let gap = r#"{"ts_recv":95,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":80,"to":94,"kind":"paused"}"#;
     let later = r#"{"ts_recv":60,"event":"clock","offset":0,"ahead":0}"#;
     for (epoch, gaps_until) in [(Some(1), None), (Some(0), stamp(94)), (None, stamp(94))] {

@@ -4,7 +4,7 @@ use super::*;
 use crate::tape::paths;
 
 #[test]
-fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the_first_choice() {
+fn the_copy_of_a_torn_line_bears_the_name_of_its_segment() {
     let scene = Scene::new();
     let (taken, torn) = (segment("A-B_trade", TODAY + 5), line(TODAY + 5) + "{\"ts_");
     scene.write(taken.sealed(), "taken");
@@ -19,7 +19,7 @@ fn the_copy_of_a_torn_line_bears_the_name_of_its_segment_even_if_that_is_not_the
 }
 
 #[test]
-fn a_source_that_came_back_shorter_than_its_sealed_file_is_left_to_the_sealer() {
+fn a_shorter_source_that_came_back_is_left_to_the_sealer() {
     let whole = line(TODAY + 5) + &line(TODAY + 6);
     for kept in [0, 10, line(TODAY + 5).len(), whole.len() - 3] {
         let scene = Scene::new();
@@ -33,7 +33,7 @@ fn a_source_that_came_back_shorter_than_its_sealed_file_is_left_to_the_sealer() 
 }
 
 #[test]
-fn a_sealed_file_that_lost_its_listing_goes_to_the_sealer_again() {
+fn an_unlisted_sealed_file_goes_to_the_sealer_again() {
     let scene = Scene::new();
     scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
     assert_eq!(scene.recover(TODAY + 50).backlog.len(), 0);
@@ -42,7 +42,7 @@ fn a_sealed_file_that_lost_its_listing_goes_to_the_sealer_again() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_left_for_the_next_start_and_keeps_nobody_from_recording() {
+fn an_unreadable_file_waits_and_stops_no_recording() {
     for errno in [Errno::ACCESS, Errno::IO] {
         let scene = Scene::new();
         let waiting = segment("C-D_trade", TODAY + 1);
@@ -84,7 +84,7 @@ fn what_says_nothing_of_the_file_ends_the_start() {
 }
 
 #[test]
-fn names_without_which_nothing_can_be_recorded_are_taken_from_whoever_has_them() {
+fn names_that_recording_needs_are_freed() {
     let scene = Scene::new();
     let notes = ["misc.jsonl", "recorder.jsonl", "private/misc.jsonl"];
     notes.iter().for_each(|name| scene.write(name, "my notes\n"));

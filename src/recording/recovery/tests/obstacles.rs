@@ -58,7 +58,7 @@ fn what_is_in_the_way_of_the_quarantine_stays_beside_it() {
 }
 
 #[test]
-fn a_segment_with_other_names_is_ended_and_they_keep_what_it_was() {
+fn a_segment_with_other_names_is_ended_and_they_keep_it() {
     let scene = Scene::new();
     let torn = line(TODAY + 5) + "{\"ts_re";
     scene.write("A-B_trade.jsonl", &torn);
@@ -116,7 +116,7 @@ fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
 }
 
 #[test]
-fn a_line_that_no_stream_has_is_damage_and_does_not_end_the_start() {
+fn a_line_of_no_stream_is_damage_and_does_not_end_the_start() {
     let scene = Scene::new();
     let long = "x".repeat(crate::files::lines::LONGEST_OWN + 1);
     let text = started(TODAY + 5) + &event(TODAY + 6, "gap", &format!(",\"cause\":\"{long}\"")) + &stopped(TODAY + 7);

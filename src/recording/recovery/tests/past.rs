@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn after_an_orderly_stop_files_are_continued_and_the_gap_begins_at_the_last_line() {
+fn after_an_orderly_stop_files_and_time_are_continued() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 5));
     scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
@@ -14,7 +14,7 @@ fn after_an_orderly_stop_files_are_continued_and_the_gap_begins_at_the_last_line
 }
 
 #[test]
-fn what_was_healed_says_nothing_of_when_the_exchange_was_last_heard() {
+fn healed_lines_do_not_tell_when_the_exchange_was_heard() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 5));
     scene.write("A-B_trade.healed.jsonl", line(TODAY + 7));
@@ -40,7 +40,7 @@ fn a_stop_whose_last_sync_never_ended_is_no_orderly_one() {
 }
 
 #[test]
-fn what_was_lost_behind_the_newest_line_of_another_stream_lies_in_the_gap() {
+fn what_another_stream_outlived_lies_in_the_gap() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 2));
     scene.write("C-D_trade.jsonl", line(TODAY + 90));
@@ -50,7 +50,7 @@ fn what_was_lost_behind_the_newest_line_of_another_stream_lies_in_the_gap() {
 }
 
 #[test]
-fn a_gap_whose_event_was_lost_begins_where_the_connection_was_lost() {
+fn a_gap_that_lost_its_event_begins_at_the_loss() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 7) + &line(TODAY + 62));
     let lost = event(TODAY + 8, "lost", &format!(",\"connection\":\"public\",\"last\":{}", TODAY + 7));
@@ -60,7 +60,7 @@ fn a_gap_whose_event_was_lost_begins_where_the_connection_was_lost() {
 }
 
 #[test]
-fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
+fn unsealed_events_are_no_newer_than_sealed_ones() {
     let scene = Scene::new();
     let gap = format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{},\"kind\":\"killed\"", TODAY + 25);
     let begun =
@@ -78,7 +78,7 @@ fn events_that_could_not_be_sealed_are_no_newer_than_those_that_could() {
 }
 
 #[test]
-fn events_are_read_in_the_order_of_their_time_lines_however_they_are_named() {
+fn events_are_read_in_the_order_of_their_epochs() {
     let scene = Scene::new();
     let rotated = |micros, reason, name: &SegmentName| {
         event(micros, "rotated", &format!(",\"reason\":\"{reason}\",\"segments\":[\"{}\"]", name.plain_name()))
@@ -106,7 +106,7 @@ fn events_are_read_in_the_order_of_their_time_lines_however_they_are_named() {
 }
 
 #[test]
-fn without_its_events_a_connection_that_never_had_a_line_is_missed_since_the_mark() {
+fn without_events_a_connection_is_missed_since_the_mark() {
     let scene = Scene::new();
     scene.write("recorder.jsonl", started(TODAY + 1));
     scene.write("A-B_trade.jsonl", line(TODAY + 9));
@@ -117,7 +117,7 @@ fn without_its_events_a_connection_that_never_had_a_line_is_missed_since_the_mar
 }
 
 #[test]
-fn a_failed_sync_is_remembered_even_if_the_process_ended_in_order() {
+fn a_failed_sync_is_remembered_after_an_orderly_end() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 90));
     let failed = event(TODAY + 91, "sync_failed", &format!(",\"durable\":{}", TODAY + 30));
@@ -157,7 +157,7 @@ fn the_last_line_is_found_in_older_days_too() {
 }
 
 #[test]
-fn the_last_line_of_a_time_line_is_found_behind_newer_days_of_the_one_before() {
+fn the_last_line_of_an_epoch_is_found_behind_newer_days() {
     let scene = Scene::new();
     scene.seal("A-B_trade", TODAY, &line(TODAY), 0);
     let step = format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 10, TODAY - DAY);
@@ -168,7 +168,7 @@ fn the_last_line_of_a_time_line_is_found_behind_newer_days_of_the_one_before() {
 }
 
 #[test]
-fn a_start_that_died_before_its_first_event_has_left_a_mark_of_a_time_line_that_never_began() {
+fn a_mark_of_an_epoch_that_never_began_means_nothing() {
     let scene = Scene::new();
     scene.write("recorder.jsonl", started(TODAY + 1) + &stopped(TODAY + 9));
     scene.write("A-B_trade.jsonl", line(TODAY + 8));
@@ -181,7 +181,7 @@ fn a_start_that_died_before_its_first_event_has_left_a_mark_of_a_time_line_that_
 }
 
 #[test]
-fn what_was_not_durable_before_a_step_is_in_doubt_in_its_own_time_line() {
+fn what_was_undurable_before_a_step_is_in_doubt_there() {
     let scene = Scene::new();
     let step = format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 90, TODAY + 50);
     let past = segment("recorder", TODAY + 10);
@@ -222,7 +222,7 @@ fn stamps_ahead_of_the_clock_begin_a_new_time_line() {
 }
 
 #[test]
-fn what_began_before_the_stamps_of_a_time_line_is_of_the_one_before() {
+fn what_began_before_an_epoch_is_of_the_one_before() {
     let scene = Scene::new();
     let step =
         event(TODAY + 60, "clock_step", &format!(",\"before\":{},\"after\":{},\"epoch\":1", TODAY + 99, TODAY + 60));

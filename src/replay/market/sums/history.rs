@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_exclusive_and_paging_by_the_oldest_leaves_nothing_out() {
+    fn paging_by_the_oldest_leaves_nothing_out() {
         let market = Market::new(1, 40.0, 1, NOW);
         let page = |to, count| candles_before(market.instrument(0), Period::Seconds(60), (0, to, NOW), count);
         let whole = page(NOW, 30);

@@ -59,7 +59,7 @@ impl Scene {
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn an_answer_that_holds_what_is_known_is_believed_with_its_new_pairs() {
+fn an_answer_with_all_known_pairs_is_believed() {
     let mut scene = Scene::new(&KNOWN);
     let more = [&["NEW"], &KNOWN[..]].concat();
     assert!(scene.answer(&more) && scene.evidence.is_settled());
@@ -83,7 +83,7 @@ fn an_empty_answer_is_never_believed_nor_kept() {
 }
 
 #[test]
-fn a_short_answer_is_believed_when_three_agree_over_ten_minutes() {
+fn a_short_answer_is_believed_when_three_agree() {
     let mut scene = Scene::new(&KNOWN);
     let short = [&KNOWN[..5], &["NEW"]].concat();
     while scene.seconds() < 300 {
@@ -119,7 +119,7 @@ fn one_right_answer_ends_the_doubt() {
 }
 
 #[test]
-fn a_pair_is_delisted_by_answers_that_agree_and_others_are_new_meanwhile() {
+fn a_pair_is_delisted_by_answers_that_agree() {
     let mut scene = Scene::new(&KNOWN);
     let answer = [&KNOWN[1..], &["NEW"]].concat();
     assert!(scene.answer(&answer));
@@ -131,7 +131,7 @@ fn a_pair_is_delisted_by_answers_that_agree_and_others_are_new_meanwhile() {
 }
 
 #[test]
-fn the_first_list_is_used_at_once_and_asked_for_until_answers_agree() {
+fn the_first_list_is_used_at_once_and_asked_for_again() {
     let mut scene = Scene::new(&[]);
     assert!(scene.answer(&KNOWN[..1]) && !scene.evidence.is_settled());
     assert_eq!(scene.known(), "A");
@@ -146,7 +146,7 @@ fn the_first_list_is_used_at_once_and_asked_for_until_answers_agree() {
 }
 
 #[test]
-fn without_a_list_the_question_comes_every_minute_and_is_told_rarely() {
+fn without_a_list_the_question_comes_every_minute() {
     let mut scene = Scene::new(&[]);
     let (mut asked, mut told) = (0, 0);
     while scene.now < scene.start + HOUR * 3 {

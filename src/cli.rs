@@ -1,6 +1,6 @@
-//! The command line: verbs and their options. What a verb does is in [`commands`].
+//! The command line: verbs and their options. What a verb does is in [`crate::commands`].
 
-use crate::commands;
+use crate::commands::{audit, backfill, check, completions, markets, record, replay};
 use crate::config::Sources;
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -42,27 +42,27 @@ impl ConfigArgs {
 #[derive(Subcommand)]
 pub enum Verb {
     /// Records until it is told to stop.
-    #[command(after_help = commands::record::EXAMPLE)]
-    Record(commands::record::Options),
+    #[command(after_help = record::EXAMPLE)]
+    Record(record::RecordOptions),
     /// Checks the configuration and shows what it amounts to.
-    #[command(after_help = commands::check::EXAMPLE)]
-    Check(commands::check::Options),
+    #[command(after_help = check::EXAMPLE)]
+    Check(check::CheckOptions),
     /// Holds a day of the tape against the exchange's own candles.
-    #[command(after_help = commands::audit::EXAMPLE)]
-    Audit(commands::audit::Options),
+    #[command(after_help = audit::EXAMPLE)]
+    Audit(audit::AuditOptions),
     /// Fetches candles or trades of the past; goes on where it was interrupted.
-    #[command(after_help = commands::backfill::EXAMPLE)]
-    Backfill(commands::backfill::Options),
+    #[command(after_help = backfill::EXAMPLE)]
+    Backfill(backfill::BackfillOptions),
     /// Lists the pairs that the exchange has.
-    #[command(after_help = commands::markets::EXAMPLE)]
-    Markets(commands::markets::Options),
+    #[command(after_help = markets::EXAMPLE)]
+    Markets(markets::MarketsOptions),
     /// Plays the exchange on this machine.
-    Replay(Box<commands::replay::Args>),
+    Replay(Box<replay::ReplayOptions>),
     /// Prints what makes a shell complete our commands.
-    #[command(after_help = commands::completions::COMPLETIONS_EXAMPLE)]
-    Completions(commands::completions::Options),
+    #[command(after_help = completions::COMPLETIONS_EXAMPLE)]
+    Completions(completions::CompletionsOptions),
     /// Prints the manual page.
-    #[command(after_help = commands::completions::MAN_EXAMPLE)]
+    #[command(after_help = completions::MAN_EXAMPLE)]
     Man,
 }
 
@@ -74,13 +74,28 @@ impl Cli {
     /// With the exit code, after the help, the version or the fault was printed.
     pub fn understand(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         Self::try_parse_from(arguments).map_err(|error| {
-            // Printing fails where nobody listens, and then there is nobody to tell.
+            // Ignored: standard error is closed, and there is no other channel.
             let _ = error.print();
             match error.kind() {
                 clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion => Exit::Success,
                 _ => Exit::Usage,
             }
         })
+    }
+
+    /// Does what the command line asks for.
+    pub fn run(self) -> Exit {
+        let sources = self.config.sources();
+        match self.verb {
+            Verb::Record(options) => record::run(sources, options),
+            Verb::Check(options) => check::run(sources, options),
+            Verb::Audit(options) => audit::run(sources, options),
+            Verb::Backfill(options) => backfill::run(sources, options),
+            Verb::Markets(options) => markets::run(sources, options),
+            Verb::Replay(options) => replay::run(sources, *options),
+            Verb::Completions(options) => completions::print_completions(&options, Self::description()),
+            Verb::Man => completions::print_manual(&Self::description()),
+        }
     }
 
     /// The description of the whole command line, from which completions and the manual are made.

@@ -2,12 +2,8 @@
 
 use std::process::ExitCode;
 use upbit_recorder::cli::Cli;
-use upbit_recorder::commands;
 
 fn main() -> ExitCode {
-    let exit = match Cli::understand(std::env::args_os()) {
-        Ok(cli) => commands::run(&cli),
-        Err(exit) => exit,
-    };
+    let exit = Cli::understand(std::env::args_os()).map_or_else(|exit| exit, Cli::run);
     exit.into()
 }

@@ -1,32 +1,28 @@
 //! `backfill`: fetches candles or trades of the past into `rest/` below the data directory.
 
-use super::Host;
-use crate::clock::Clock;
-use crate::config::Config;
+use super::output::{Form, print};
+use super::pairs as known_pairs;
+use super::process::{Host, serve_and_ask};
+use super::progress;
+use super::work::StopTerms;
+use crate::config::Sources;
 use crate::exit::Exit;
-use crate::history::backfill::{self, BackfillError, Kind, Progress, Span, Summary, Unit, Wanted};
-use crate::quantity::rounded_duration;
+use crate::history::backfill::{self, BackfillError, Kind, Span, Summary, Unit, Wanted};
 use crate::rest::FetchError;
 use crate::rest::pairs;
-use crate::signals::Signals;
 use crate::upbit::codes::{is_pattern, select};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Shown below the help.
 pub const EXAMPLE: &str =
     "Example:\n  upbit-recorder backfill --markets KRW-BTC,KRW-ETH --unit 1m --from 2026-03-01 --to 2026-04-01";
 
-/// Cells of the progress bar.
-const BAR: usize = 30;
-
 /// What to fetch.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct BackfillOptions {
     /// Pairs, with commas between them; or patterns: 'KRW-*', '!KRW-DOGE'.
     #[arg(long, value_name = "CODE,…", value_delimiter = ',', required = true)]
     markets: Vec<String>,
@@ -53,17 +49,19 @@ pub struct Options {
 }
 
 /// Fetches until everything is there, or until it is told to stop.
-pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
-    let clock = Clock::start();
-    let (now, shutdown) = (&signals.shutdown.now, &signals.shutdown.orderly);
-    let fetched = now.run_until_cancelled(fetch(config, options, clock, (shutdown, host))).await;
+pub fn run(sources: Sources, options: BackfillOptions) -> Exit {
+    serve_and_ask(sources, StopTerms::ORDERLY, async move |host| backfill(&host, &options).await)
+}
+
+async fn backfill(host: &Host, options: &BackfillOptions) -> Exit {
+    let fetched = host.signals.shutdown.now.run_until_cancelled(fetch(host, options)).await;
     host.screen.clear();
     match fetched {
         None | Some(Ok(None)) => {
             tracing::info!("stopped: the next run goes on from here");
             Exit::Success
         }
-        Some(Ok(Some(summary))) => super::print(super::Form::of(options.json), |out| {
+        Some(Ok(Some(summary))) => print(Form::of(options.json), |out| {
             if options.json {
                 writeln!(out, "{}", summary.to_json())?
             } else {
@@ -78,52 +76,30 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
     }
 }
 
-/// Nothing where it was stopped.
-async fn fetch(
-    config: &Config,
-    options: &Options,
-    clock: Clock,
-    (shutdown, host): (&CancellationToken, &Host),
-) -> Result<Option<Summary>, BackfillError> {
-    let Some(markets) = shutdown.run_until_cancelled(markets(config, options, (clock, host))).await.transpose()? else {
+/// `None`: it was stopped.
+async fn fetch(host: &Host, options: &BackfillOptions) -> Result<Option<Summary>, BackfillError> {
+    let stop = &host.signals.shutdown.orderly;
+    let Some(markets) = stop.run_until_cancelled(markets(host, options)).await.transpose()? else {
         return Ok(None);
     };
-    let wanted = wanted(options, markets, clock);
-    let begin = clock.now();
-    let mut show = |progress: &Progress| host.screen.show(&bar(progress, clock.now() - begin));
-    backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await
+    let wanted = wanted(host, options, markets);
+    backfill::fetch(&host.config, (&wanted, host.clock), stop, &mut progress::show(host)).await
 }
 
 /// The pairs meant; the exchange is asked only where patterns are among them.
-async fn markets(config: &Config, options: &Options, (clock, host): (Clock, &Host)) -> Result<Vec<String>, FetchError> {
+async fn markets(host: &Host, options: &BackfillOptions) -> Result<Vec<String>, FetchError> {
     let listed = match options.markets.iter().any(|code| is_pattern(code)) {
-        true => pairs::ask_once(config, clock, super::kept_pairs(config, host)).await?.markets.codes(),
+        true => pairs::ask_once(&host.config, host.clock, known_pairs::kept(host)).await?.markets.codes(),
         false => Vec::new(),
     };
     Ok(select(&options.markets, &listed))
 }
 
-fn wanted(options: &Options, markets: Vec<String>, clock: Clock) -> Wanted {
-    let now = i64::try_from(clock.stamp().as_micros() / 1_000).unwrap_or(i64::MAX);
+fn wanted(host: &Host, options: &BackfillOptions, markets: Vec<String>) -> Wanted {
+    let now = host.clock.stamp().as_millis();
     let kind = if options.ticks { Kind::Trades } else { Kind::Candles(options.unit) };
     let from = options.from.unwrap_or_else(|| kind.reach(now).unwrap_or_default());
     Wanted { markets, kind, span: Span { from, to: options.to.unwrap_or(now) } }
-}
-
-/// `[=========>          ] 34 % · 7.9 requests/s · 3 min left`
-pub(super) fn bar(progress: &Progress, elapsed: Duration) -> String {
-    let share = progress.share();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a few cells")]
-    let full = (share * BAR as f64) as usize;
-    let seconds = elapsed.as_secs_f64().max(0.001);
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = progress.requests as f64 / seconds;
-    let left = match share {
-        share if share > 0.0 => rounded_duration(Duration::from_secs_f64(seconds * (1.0 - share) / share)),
-        _ => "?".to_owned(),
-    };
-    let (done, open) = ("=".repeat(full.min(BAR)), " ".repeat(BAR - full.min(BAR)));
-    format!("[{done}>{open}] {:.0} % · {rate:.1} requests/s · {left} left", share * 100.0)
 }
 
 /// Reads a date, a time without offset (UTC), or one with it.
@@ -142,12 +118,5 @@ mod tests {
         assert_eq!(moment("1970-01-02"), Ok(86_400_000));
         assert_eq!(moment("1970-01-01T09:00:01+09:00"), Ok(1_000));
         assert!(moment("yesterday").is_err());
-    }
-
-    #[test]
-    fn the_bar_tells_share_rate_and_time_left() {
-        let progress = Progress { wanted: 100, done: 25, requests: 40 };
-        let text = bar(&progress, Duration::from_secs(5));
-        assert!(text.starts_with("[=======>") && text.ends_with("] 25 % · 8.0 requests/s · 15 s left"), "{text}");
     }
 }

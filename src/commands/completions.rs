@@ -1,8 +1,8 @@
 //! `completions` and `man`: generated from the description of the command line.
 
-use crate::cli::Cli;
+use super::output::{Form, print};
 use crate::exit::Exit;
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
 use std::io::{self, Write};
 
@@ -15,31 +15,25 @@ pub const MAN_EXAMPLE: &str = "Example:\n  upbit-recorder man | man --local-file
 
 /// For whom.
 #[derive(Args, Debug)]
-pub struct Options {
+pub struct CompletionsOptions {
     /// The shell.
     #[arg(value_enum)]
     shell: Shell,
 }
 
-/// Writes the script that a shell loads.
-///
-/// # Errors
-///
-/// `out` cannot be written.
-pub fn write_completions(options: &Options, out: &mut dyn Write) -> io::Result<Exit> {
+/// Prints the script that a shell loads.
+pub fn print_completions(options: &CompletionsOptions, mut description: Command) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(options.shell, &mut Cli::description(), "upbit-recorder", &mut script);
-    out.write_all(&script)?;
-    Ok(Exit::Success)
+    clap_complete::generate(options.shell, &mut description, "upbit-recorder", &mut script);
+    print(Form::Verbatim, |out| out.write_all(&script).map(|()| Exit::Success))
 }
 
-/// Writes one manual page: the program, then each verb.
-///
-/// # Errors
-///
-/// `out` cannot be written.
-pub fn write_manual(out: &mut dyn Write) -> io::Result<Exit> {
-    let description = Cli::description();
+/// Prints one manual page: the program, then each verb.
+pub fn print_manual(description: &Command) -> Exit {
+    print(Form::Verbatim, |out| write_manual(description, out).map(|()| Exit::Success))
+}
+
+fn write_manual(description: &Command, out: &mut dyn Write) -> io::Result<()> {
     clap_mangen::Man::new(description.clone()).render(&mut *out)?;
     for verb in description.get_subcommands() {
         let title = format!(".SH \"{} OPTIONS\"\n", verb.get_name().to_uppercase());
@@ -48,5 +42,5 @@ pub fn write_manual(out: &mut dyn Write) -> io::Result<Exit> {
         page.render_description_section(&mut *out)?;
         page.render_options_section(&mut *out)?;
     }
-    Ok(Exit::Success)
+    Ok(())
 }

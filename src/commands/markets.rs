@@ -1,35 +1,31 @@
 //! `markets`: the pairs that the exchange has.
 
-use super::{Form, Host};
-use crate::clock::{Clock, sleep_until};
-use crate::config::Config;
+use super::output::{Form, complain, print};
+use super::pairs as known_pairs;
+use super::process::{Host, serve_and_ask};
+use super::work::{StopTerms, WARN_AFTER, WARN_EVERY};
+use crate::clock::sleep_until;
+use crate::config::Sources;
 use crate::exit::Exit;
 use crate::printable;
 use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
-use crate::rest::markets::{Markets, Pair};
+use crate::rest::markets::Pair;
 use crate::rest::pairs::{self, Asked};
-use crate::signals::Signals;
-use crate::upbit::codes::select;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::pin::pin;
-use std::time::Duration;
 
 /// Shown below the help.
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder markets 'KRW-*' '!KRW-DOGE'";
-
-/// How long an answer may take before it is said what is waited for, and how often it is said again.
-const PATIENCE: Duration = Duration::from_secs(3);
-const REMIND_EVERY: Duration = Duration::from_secs(30);
 
 /// How much of a name is shown; the longest of the exchange's have a third of it.
 const NAME_LENGTH: usize = 100;
 
 /// Which, and how to show them.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct MarketsOptions {
     /// Codes or patterns: KRW-BTC, 'KRW-*', '!KRW-DOGE'; without any, all pairs.
     #[arg(value_name = "CODE")]
     codes: Vec<String>,
@@ -40,42 +36,44 @@ pub struct Options {
 }
 
 /// Asks the exchange and prints.
-pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
-    let asked = patiently(config, Clock::start(), super::kept_pairs(config, host));
-    let Some(asked) = signals.shutdown.orderly.run_until_cancelled(asked).await else { return Exit::Success };
+pub fn run(sources: Sources, options: MarketsOptions) -> Exit {
+    let terms = StopTerms { unfinished: Exit::Success, ..StopTerms::PROMPT };
+    serve_and_ask(sources, terms, async move |host| markets(&host, &options).await)
+}
+
+async fn markets(host: &Host, options: &MarketsOptions) -> Exit {
+    let asked = host.signals.shutdown.orderly.run_until_cancelled(ask(host)).await;
     match asked {
-        Ok(asked) => super::print(Form::text_or_verbatim(options.json), |out| write(out, &asked, options)),
-        Err(error) => {
-            super::complain(&error.to_string());
+        None => Exit::Success,
+        Some(Ok(asked)) => print(Form::text_or_verbatim(options.json), |out| write(out, &asked, options)),
+        Some(Err(error)) => {
+            complain(&error.to_string());
             error.exit()
         }
     }
 }
 
-/// Says what is waited for while it is.
-async fn patiently(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<Asked, FetchError> {
-    let begin = clock.now();
-    let mut asked = pin!(pairs::ask_once(config, clock, kept));
-    let mut remind_at = begin + PATIENCE;
+/// Asks the exchange, and warns of what is waited for in the meantime.
+async fn ask(host: &Host) -> Result<Asked, FetchError> {
+    let kept = known_pairs::kept(host);
+    let begin = host.clock.now();
+    let mut asked = pin!(pairs::ask_once(&host.config, host.clock, kept));
+    let mut warn_at = begin + WARN_AFTER;
     loop {
         tokio::select! {
             biased;
             asked = &mut asked => return asked,
-            () = sleep_until(Some(remind_at)) => {}
+            () = sleep_until(Some(warn_at)) => {}
         }
-        let waited = rounded_duration(clock.now() - begin);
-        super::complain(&format!("waiting for the list of pairs from {} for {waited}", config.rest.url));
-        remind_at += REMIND_EVERY;
+        let waited = rounded_duration(host.clock.now() - begin);
+        complain(&format!("waiting for the list of pairs from {} for {waited}", host.config.rest.url));
+        warn_at += WARN_EVERY;
     }
 }
 
-fn write(out: &mut dyn Write, asked: &Asked, options: &Options) -> io::Result<Exit> {
-    let mut wanted = options.codes.clone();
-    if wanted.iter().all(|code| code.starts_with('!')) {
-        wanted.push("*".to_owned());
-    }
+fn write(out: &mut dyn Write, asked: &Asked, options: &MarketsOptions) -> io::Result<Exit> {
     let pairs: BTreeMap<&str, &Pair> = asked.markets.pairs.iter().map(|pair| (pair.code.as_str(), pair)).collect();
-    let codes = select(&wanted, &asked.markets.codes());
+    let codes = known_pairs::select_of_all(&options.codes, &asked.markets.codes());
     let mut found = false;
     for code in codes {
         let Some(pair) = pairs.get(code.as_str()) else { continue };
@@ -91,10 +89,10 @@ fn write(out: &mut dyn Write, asked: &Asked, options: &Options) -> io::Result<Ex
         }
     }
     if !found {
-        super::complain("no pair of the exchange is meant by these codes");
+        complain("no pair of the exchange is meant by these codes");
     }
     if asked.is_short {
-        super::complain("the exchange's list is empty or much shorter than known: these are the pairs known before");
+        complain("the exchange's list is empty or much shorter than known: these are the pairs known before");
     }
     Ok(if found && !asked.is_short { Exit::Success } else { Exit::Wrong })
 }

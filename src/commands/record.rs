@@ -1,9 +1,12 @@
 //! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
 
-use super::{GRACE, Host};
-use crate::clock::{Boot, Clock, Instant, Wall};
-use crate::config::{Config, ConnectionConfig};
-use crate::daemon::assembly::{self, AssemblyError, Ending, Place};
+use super::descriptors;
+use super::pairs as known_pairs;
+use super::process::{GRACE, Host, serve_and_ask};
+use super::work::StopTerms;
+use crate::clock::{Boot, Clock, Wall};
+use crate::config::{ConnectionConfig, Sources};
+use crate::daemon::assembly::{self, AssemblyError, Environment, StopConditions};
 use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
 use crate::files::IoError;
@@ -19,8 +22,7 @@ use crate::recording::threads;
 use crate::rest::codes::{self, VenueError};
 use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
-use crate::signals::Signals;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,29 +31,28 @@ use tokio::sync::watch;
 /// Shown below the help.
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder record --config recorder.toml --for 8h";
 
-/// Descriptors beside those of the streams: sockets, the files being sealed and synced, standard streams.
-pub(super) const OTHER_DESCRIPTORS: usize = 64;
-
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Options {
+pub struct RecordOptions {
     /// Stop by itself after this long, such as 30s or 8h.
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     run_for: Option<Duration>,
 }
 
 /// Records until a signal, the end of `--for`, or a failure.
-pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
-    let clock = Clock::start();
-    let run_until = options.run_for.map(|length| clock.now() + length);
+pub fn run(sources: Sources, options: RecordOptions) -> Exit {
+    serve_and_ask(sources, StopTerms::ORDERLY, async move |host| record(host, &options).await)
+}
+
+async fn record(host: Host, options: &RecordOptions) -> Exit {
     let (status, shown) = watch::channel(Status::default());
-    let now = signals.shutdown.now.clone();
-    let recording = async {
-        codes::check_venues(config)?;
-        let (supervisor, _lock) = set_up(config, (clock, host), run_until, status, &signals)?;
-        Ok(supervisor.run(signals.shutdown.orderly, signals.requests).await?)
+    let stop = StopConditions { run_until: options.run_for.map(|length| host.clock.now() + length), status };
+    let (clock, screen, now) = (host.clock, host.screen.clone(), host.signals.shutdown.now.clone());
+    let recording = async move {
+        codes::check_venues(&host.config)?;
+        let (supervisor, _lock) = set_up(&host, stop)?;
+        Ok(supervisor.run(host.signals.shutdown.orderly, host.signals.requests).await?)
     };
-    let screen = host.screen.clone();
     let ended: Result<(), RecordError> = tokio::select! {
         biased;
         () = now.cancelled() => {
@@ -71,7 +72,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
     }
 }
 
-/// Why there is nothing, or no longer anything, recorded.
+/// Why recording did not begin, or ended.
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
     #[error(transparent)]
@@ -111,67 +112,54 @@ async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clo
 }
 
 /// Everything from the lock to the first attempt to connect.
-fn set_up(
-    config: &Config,
-    (clock, host): (Clock, &Host),
-    run_until: Option<Instant>,
-    status: watch::Sender<Status>,
-    signals: &Signals,
-) -> Result<(Supervisor, Arc<Lock>), RecordError> {
+fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), RecordError> {
+    let Host { config, clock, waiting, .. } = host;
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
         tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
     }
-    raise_descriptor_limit(config.storage.max_streams);
+    descriptors::raise_limit(config.storage.max_streams);
     if config.private.enabled {
         forbid_core_files();
     }
     let step = |what: &str| format!("{what} {}", config.data_dir.display());
-    let wait = &host.waiting;
     let unopened = IoError::at("open the data directory", &config.data_dir);
     let open = || Disk::open(&config.data_dir).map_err(unopened).map_err(RecordError::Directory);
-    let files = Arc::new(wait.during(step("the data directory"), GRACE, open)?);
-    let lock = Arc::new(wait.during(step("the lock of"), GRACE, || Lock::take(&files, clock.stamp()))?);
-    let shutdown = signals.shutdown.orderly.clone();
-    let is_needed = codes::has_patterns(config);
-    let kept = super::kept_pairs(config, host);
-    let evidence = ListingEvidence::new(kept, clock.now());
+    let files = Arc::new(waiting.during(step("the data directory"), GRACE, open)?);
+    let lock = Arc::new(waiting.during(step("the lock of"), GRACE, || Lock::take(&files, clock.stamp()))?);
+    let evidence = ListingEvidence::new(known_pairs::kept(host), clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
-    let (wall, boot) = (Wall::machine(), Boot::machine());
-    let (pid, seed) = (std::process::id(), rand::random());
-    let place = Place { files: files.clone(), clock, wall, boot, listed, pid, seed, shutdown };
+    let environment = Environment {
+        files: files.clone(),
+        clock: *clock,
+        wall: Wall::machine(),
+        boot: Boot::machine(),
+        listed,
+        pid: std::process::id(),
+        seed: rand::random(),
+        shutdown: host.signals.shutdown.orderly.clone(),
+    };
     let network = |connection: &ConnectionConfig| {
         let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
-        Ok(Network::new(clock, tls, &config.proxies))
+        Ok(Network::new(*clock, tls, &config.proxies))
     };
-    let ending = Ending { run_until, status };
-    let assemble = || assembly::assemble(config, place, ending, &network);
-    let (mut supervisor, mut hosts) = wait.during(step("what the last process left in"), GRACE, assemble)?;
+    let assemble = || assembly::assemble(config, environment, stop, &network);
+    let (mut supervisor, mut hosts) = waiting.during(step("what the last process left in"), GRACE, assemble)?;
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
+    let is_needed = codes::has_patterns(config);
     if is_needed || codes::is_checkable(config) {
-        pairs::spawn(config, clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;
+        pairs::spawn(config, *clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;
     }
     if healing::is_wanted(config) {
-        let (desk, counter) = healing::connect(clock);
+        let (desk, counter) = healing::connect(*clock);
         let healer = Healer::new(config, files, counter, supervisor.heal_with(desk));
         healing::spawn(healer).map_err(RecordError::Threads)?;
     }
     Ok((supervisor, lock))
 }
 
-/// Every stream keeps its file open, and the usual soft limit of 1,024 is for programs that use `select`.
-fn raise_descriptor_limit(max_streams: usize) {
-    let limit = getrlimit(Resource::Nofile);
-    // Refused only where the hard limit was lowered meanwhile; what holds is read below.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-    let needed = (max_streams + OTHER_DESCRIPTORS) as u64;
-    if let Some(open_files) = getrlimit(Resource::Nofile).current.filter(|current| *current < needed) {
-        tracing::debug!(open_files, needed, "not every one of storage.max_streams could keep its file open");
-    }
-}
-
-/// A core file would hold the account's keys, orders and balances: none is written, whoever collects them, and no other
-/// program of this user may look into the memory.
+/// Forbids core files, and other programs of this user to read the memory: both hold the account's keys, orders and
+/// balances.
 fn forbid_core_files() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     let forbidden = setrlimit(Resource::Core, none).and(set_dumpable_behavior(DumpableBehavior::NotDumpable));
@@ -183,10 +171,10 @@ fn forbid_core_files() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::dumpable_behavior;
+    use rustix::process::{dumpable_behavior, getrlimit};
 
     #[test]
-    fn no_core_file_is_written_and_nobody_may_look_in() {
+    fn no_core_file_is_written_and_memory_is_not_readable() {
         forbid_core_files();
         let core = getrlimit(Resource::Core);
         assert_eq!((core.current, core.maximum), (Some(0), Some(0)));

@@ -1,7 +1,10 @@
 //! `replay`: serves a local exchange.
 
+use super::output::complain;
+use super::process::serve;
+use super::work::StopTerms;
 use crate::clock::Clock;
-use crate::config::{KeyError, KeySource, KeySources};
+use crate::config::{KeyError, KeySource, KeySources, Sources};
 use crate::exit::Exit;
 use crate::replay::{
     self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, SentLog, Server, ServerError,
@@ -20,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 #[command(
     after_help = "Example:\n  upbit-recorder replay --listen 127.0.0.1:8080 --codes 20 --rate 500 --sent sent.jsonl"
 )]
-pub struct Args {
+pub struct ReplayOptions {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -106,7 +109,7 @@ pub struct Args {
 
 /// Why `replay` cannot do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum ReplayError {
+enum ReplayError {
     /// The recorded frames cannot be used.
     #[error(transparent)]
     Recorded(#[from] RecordedError),
@@ -131,8 +134,7 @@ pub enum ReplayError {
 }
 
 impl ReplayError {
-    /// How the command ends.
-    pub fn exit(&self) -> Exit {
+    fn exit(&self) -> Exit {
         match self {
             Self::Keys(_) => Exit::Config,
             Self::Recorded(_) | Self::Server(_) | Self::Sent { .. } | Self::Output(_) => Exit::Io,
@@ -140,21 +142,32 @@ impl ReplayError {
     }
 }
 
-/// Serves until `shutdown`.
-pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), ReplayError> {
-    let clock = Clock::start();
-    let source = source(&args, &clock)?;
-    let mut exchange = Exchange::new(source, habits(&args), keys(&args)?, clock);
-    if let Some(path) = args.sent {
+/// Serves until it is told to stop.
+pub fn run(sources: Sources, options: ReplayOptions) -> Exit {
+    serve(sources, StopTerms::ORDERLY, async move |host| {
+        match replay(options, host.clock, host.signals.shutdown.orderly).await {
+            Ok(()) => Exit::Success,
+            Err(error) => {
+                complain(&error.to_string());
+                error.exit()
+            }
+        }
+    })
+}
+
+async fn replay(options: ReplayOptions, clock: Clock, shutdown: CancellationToken) -> Result<(), ReplayError> {
+    let source = source(&options, clock)?;
+    let mut exchange = Exchange::new(source, habits(&options), keys(&options)?, clock);
+    if let Some(path) = options.sent {
         let log = SentLog::create(&path).map_err(|source| ReplayError::Sent { path, source })?;
         exchange = exchange.logging_to(log);
     }
-    args.fault.into_iter().for_each(|plan| exchange.plan(plan));
-    let tls = match (&args.tls_cert, &args.tls_key) {
+    options.fault.into_iter().for_each(|plan| exchange.plan(plan));
+    let tls = match (&options.tls_cert, &options.tls_key) {
         (Some(certificates), Some(key)) => Some(replay::tls_acceptor(certificates, key)?),
         _ => None,
     };
-    let server = Server::bind(args.listen, tls, Arc::new(exchange)).await?;
+    let server = Server::bind(options.listen, tls, Arc::new(exchange)).await?;
     let mut stdout = io::stdout().lock();
     server
         .url()
@@ -166,11 +179,11 @@ pub async fn run(args: Args, shutdown: CancellationToken) -> Result<(), ReplayEr
 }
 
 /// The account's keys: from the command line, files, or the environment.
-fn keys(args: &Args) -> Result<Option<Keys>, KeyError> {
-    if let Some((access, secret)) = args.access_key.as_ref().zip(args.secret_key.as_ref()) {
+fn keys(options: &ReplayOptions) -> Result<Option<Keys>, KeyError> {
+    if let Some((access, secret)) = options.access_key.as_ref().zip(options.secret_key.as_ref()) {
         return Ok(Some(Keys { access: access.clone(), secret: secret.clone() }));
     }
-    let files = args.access_key_file.clone().zip(args.secret_key_file.clone());
+    let files = options.access_key_file.clone().zip(options.secret_key_file.clone());
     let places = match files.map(|(access, secret)| (KeySource::File(access), KeySource::File(secret))) {
         Some((access_key, secret_key)) => {
             Some(KeySources { access_key, secret_key, jwt_algorithm: JwtAlgorithm::default() })
@@ -182,23 +195,23 @@ fn keys(args: &Args) -> Result<Option<Keys>, KeyError> {
     Ok(Some(Keys { access, secret }))
 }
 
-fn source(args: &Args, clock: &Clock) -> Result<Source, RecordedError> {
-    if args.frames.is_empty() {
+fn source(options: &ReplayOptions, clock: Clock) -> Result<Source, RecordedError> {
+    if options.frames.is_empty() {
         let opened = clock.stamp().as_micros() / 1_000;
-        let market = Market::new(usize::from(args.codes), args.rate.unwrap_or(100.0), args.seed, opened);
+        let market = Market::new(usize::from(options.codes), options.rate.unwrap_or(100.0), options.seed, opened);
         return Ok(Source::Market(Arc::new(market)));
     }
-    Ok(Source::Recorded { frames: Recorded::read(&args.frames)?, rate: args.rate })
+    Ok(Source::Recorded { frames: Recorded::read(&options.frames)?, rate: options.rate })
 }
 
-fn habits(args: &Args) -> Habits {
+fn habits(options: &ReplayOptions) -> Habits {
     Habits {
-        idle: args.idle,
-        ping_counts: !args.pings_do_not_count,
-        limits: !args.no_limits,
-        list_batch: usize::from(args.list_batch),
-        bare_snapshots: args.bare_snapshots,
-        text: args.text,
+        idle: options.idle,
+        ping_counts: !options.pings_do_not_count,
+        limits: !options.no_limits,
+        list_batch: usize::from(options.list_batch),
+        bare_snapshots: options.bare_snapshots,
+        text: options.text,
     }
 }
 

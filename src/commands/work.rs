@@ -1,16 +1,16 @@
-//! A verb at work on a thread of its own, so that the main thread hears what it is told whatever the verb waits for.
+//! A verb at work on a thread of its own, so that the main thread answers signals while the verb is blocked.
 //!
 //! ```text
 //! work   configuration ─ logging ─ the verb ──────────exit──▶ main: its exit code
-//!           └─ Waiting: "the data directory /srv/tape"  ───▶ main: says so, and ends without it once it is told to stop
+//!           └─ Waiting: "the data directory /srv/tape"  ───▶ main: warns of it, and ends without it after a signal
 //! ```
 //!
 //! An open can hang for ever (a pipe, a network disk that has gone), and so may anything before the recorder runs. Nothing
-//! was received by then and every step of a start can be done again, so ending in the middle of it loses nothing.
+//! was received by then and each step of a start is idempotent, so ending in the middle of it loses nothing.
 
 use crate::clock::{Clock, Instant, sleep_until};
 use crate::exit::Exit;
-use crate::logging::{Logging, Screen};
+use crate::logging::Logging;
 use crate::quantity::rounded_duration;
 use crate::signals::Shutdown;
 use std::future::Future;
@@ -18,21 +18,21 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
-/// How long a step may take before it is said what is waited for, and how often it is said again.
-const PATIENCE: Duration = Duration::from_secs(3);
-const REMIND_EVERY: Duration = Duration::from_secs(30);
+/// How long a step may take before the first warning that it is waited for, and how often the warning is repeated.
+pub(super) const WARN_AFTER: Duration = Duration::from_secs(3);
+pub(super) const WARN_EVERY: Duration = Duration::from_secs(30);
 
-/// How a verb may stop, and what it means when it does not come to an end of its own.
+/// How long a verb may take to stop, and what it means when it does not.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct StopTerms {
     /// How long after the first signal it may still end by itself.
     pub(super) stop: Duration,
     /// How the process ends where the verb had not begun.
     pub(super) unfinished: Exit,
 }
 
-impl Manner {
-    /// It has what was received or fetched to bring to disk: the ten seconds of an orderly stop, and its last words.
+impl StopTerms {
+    /// It has what was received or fetched to bring to disk: the ten seconds of an orderly stop, and its last log lines.
     pub(super) const ORDERLY: Self = Self { stop: Duration::from_millis(10_500), unfinished: Exit::Success };
 
     /// It only shows something.
@@ -50,13 +50,13 @@ struct Step {
     grace: Duration,
 }
 
-/// Where the verb says what it waits for. One step at a time.
+/// What the verb waits for, one step at a time.
 #[derive(Clone, Debug)]
-pub struct Waiting(watch::Sender<Option<Step>>);
+pub(super) struct Waiting(watch::Sender<Option<Step>>);
 
 impl Waiting {
-    /// Does something that can block; what it waits for is `what`. Told to stop, the process ends `grace` later, done or not.
-    pub fn during<T>(&self, what: impl Into<String>, grace: Duration, work: impl FnOnce() -> T) -> T {
+    /// Does work that can block, and names what it waits for. After a signal the process ends `grace` later, done or not.
+    pub(super) fn during<T>(&self, what: impl Into<String>, grace: Duration, work: impl FnOnce() -> T) -> T {
         self.0.send_replace(Some(Step { what: what.into(), grace }));
         let done = work();
         self.0.send_replace(None);
@@ -64,16 +64,7 @@ impl Waiting {
     }
 }
 
-/// What a verb has of the process around it.
-#[derive(Debug)]
-pub struct Host {
-    /// The status line.
-    pub screen: Screen,
-    /// What is waited for.
-    pub waiting: Waiting,
-}
-
-/// The verb's end of the line to the main thread. Its parts go to different places.
+/// The verb's end of the channels to the main thread; its parts go to different owners.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) waiting: Waiting,
@@ -81,67 +72,70 @@ pub(super) struct Worker {
     pub(super) ended: Ended,
 }
 
-/// Where the verb says that it has ended, by which time it has handed logging over or never will.
+/// Ends the verb, by which time it has handed logging over or never will.
 #[derive(Debug)]
 pub(super) struct Ended(oneshot::Sender<Exit>);
 
 impl Ended {
     pub(super) fn with(self, exit: Exit) {
-        // Fails where the main thread has given up on the verb: the process then ends as that said.
+        // Ignored: it fails where the main thread has abandoned the verb and chosen the exit code.
         let _ = self.0.send(exit);
     }
 }
 
 /// The main thread's end.
-pub(super) struct Attendant {
+pub(super) struct Monitor {
     step: watch::Receiver<Option<Step>>,
     logging: oneshot::Receiver<Logging>,
     ended: oneshot::Receiver<Exit>,
 }
 
 /// Both ends.
-pub(super) fn connect() -> (Worker, Attendant) {
-    let ((waiting, step), (logging, logged), (ended, end)) =
-        (watch::channel(None), oneshot::channel(), oneshot::channel());
-    let worker = Worker { waiting: Waiting(waiting), logging, ended: Ended(ended) };
-    (worker, Attendant { step, logging: logged, ended: end })
+pub(super) fn connect() -> (Worker, Monitor) {
+    let (waiting, step) = watch::channel(None);
+    let (logging_sender, logging) = oneshot::channel();
+    let (exit, ended) = oneshot::channel();
+    let worker = Worker { waiting: Waiting(waiting), logging: logging_sender, ended: Ended(exit) };
+    (worker, Monitor { step, logging, ended })
 }
 
-/// How the verb came to its end.
+/// What became of the verb.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
-    /// By itself.
-    Verb(Exit),
-    /// It was told to stop and did not, or not yet; what it waited for.
+pub(super) enum Outcome {
+    /// It ended by itself.
+    Ended(Exit),
+    /// It did not stop in time; the step that it waited for, where there was one.
     Abandoned(Option<String>),
     /// It panicked.
-    Lost,
+    Panicked,
 }
 
-impl Attendant {
-    /// Waits for the verb, says what it waits for, and gives up on it when it does not stop.
+impl Monitor {
+    /// Waits for the verb, warns of what it waits for, and abandons it when it does not stop in time.
     pub(super) async fn wait(
         &mut self,
-        (shutdown, stop): (&Shutdown, Duration),
+        shutdown: &Shutdown,
+        terms: StopTerms,
         clock: Clock,
-        say: &mut dyn FnMut(&str),
-    ) -> End {
-        let mut patience = Patience::new(stop);
+        warn: &mut dyn FnMut(&str),
+    ) -> Outcome {
+        let mut patience = Patience::new(terms.stop);
         loop {
-            let is_told = (patience.stop.is_some(), patience.at_once.is_some());
+            let is_stopping = patience.stop.is_some();
+            let is_cut_short = patience.at_once.is_some();
             tokio::select! {
                 biased;
-                ended = &mut self.ended => return ended.map_or(End::Lost, End::Verb),
-                () = shutdown.orderly.cancelled(), if !is_told.0 => patience.stop = Some(clock.now()),
-                () = shutdown.now.cancelled(), if !is_told.1 => patience.at_once = Some(clock.now()),
+                ended = &mut self.ended => return ended.map_or(Outcome::Panicked, Outcome::Ended),
+                () = shutdown.orderly.cancelled(), if !is_stopping => patience.stop = Some(clock.now()),
+                () = shutdown.now.cancelled(), if !is_cut_short => patience.at_once = Some(clock.now()),
                 changed = next(&mut self.step) => patience.handle_step(clock.now(), changed),
                 () = sleep_until(patience.poll_deadline()) => {}
             }
-            if let Some(text) = patience.take_reminder(clock.now()) {
-                say(&text);
+            if let Some(text) = patience.take_warning(clock.now()) {
+                warn(&text);
             }
             if patience.is_over(clock.now()) {
-                return End::Abandoned(patience.step.map(|(step, _)| step.what));
+                return Outcome::Abandoned(patience.step.map(|(step, _)| step.what));
             }
         }
     }
@@ -152,7 +146,7 @@ impl Attendant {
     }
 }
 
-/// The next step; never anything once the verb says no more.
+/// The next step; pending for ever once the verb has dropped its end.
 fn next(step: &mut watch::Receiver<Option<Step>>) -> Pin<Box<dyn Future<Output = Option<Step>> + '_>> {
     Box::pin(async move {
         match step.changed().await {
@@ -162,13 +156,13 @@ fn next(step: &mut watch::Receiver<Option<Step>>) -> Pin<Box<dyn Future<Output =
     })
 }
 
-/// When to say what, and when to give up. Pure.
+/// When to warn, and when to abandon the verb. Pure.
 #[derive(Debug)]
 struct Patience {
     /// How long a stop may take outside of the steps.
     longest_stop: Duration,
     step: Option<(Step, Instant)>,
-    remind_at: Option<Instant>,
+    warn_at: Option<Instant>,
     /// When the first signal came, and the second.
     stop: Option<Instant>,
     at_once: Option<Instant>,
@@ -176,18 +170,18 @@ struct Patience {
 
 impl Patience {
     fn new(longest_stop: Duration) -> Self {
-        Self { longest_stop, step: None, remind_at: None, stop: None, at_once: None }
+        Self { longest_stop, step: None, warn_at: None, stop: None, at_once: None }
     }
 
     fn handle_step(&mut self, now: Instant, step: Option<Step>) {
-        self.remind_at = step.is_some().then(|| now + PATIENCE);
+        self.warn_at = step.is_some().then(|| now + WARN_AFTER);
         self.step = step.map(|step| (step, now));
     }
 
-    fn take_reminder(&mut self, now: Instant) -> Option<String> {
+    fn take_warning(&mut self, now: Instant) -> Option<String> {
         let (step, since) = self.step.as_ref()?;
-        self.remind_at.take_if(|at| now >= *at)?;
-        self.remind_at = Some(now + REMIND_EVERY);
+        self.warn_at.take_if(|at| now >= *at)?;
+        self.warn_at = Some(now + WARN_EVERY);
         Some(format!("waiting for {} for {}", step.what, rounded_duration(now - *since)))
     }
 
@@ -204,7 +198,7 @@ impl Patience {
     }
 
     fn poll_deadline(&self) -> Option<Instant> {
-        self.remind_at.into_iter().chain(self.give_up_at()).min()
+        self.warn_at.into_iter().chain(self.give_up_at()).min()
     }
 }
 
@@ -215,13 +209,14 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(3);
 
-    /// Waits for `step` for ever; signals come after so many seconds. Returns how it ended, when, and what was said.
-    async fn wait(step: Option<&str>, signals: &[u64]) -> (End, Duration, Vec<String>) {
+    /// Waits for `step` for ever; signals come after so many seconds. Returns how it ended, when, and the warnings.
+    async fn wait(step: Option<&str>, signals: &[u64]) -> (Outcome, Duration, Vec<String>) {
         let (clock, shutdown) = (Clock::anchored(Stamp::default()), Shutdown::default());
-        let (begin, (worker, mut attendant)) = (clock.now(), connect());
+        let begin = clock.now();
+        let (worker, mut monitor) = connect();
         let step = step.map(|what| Step { what: what.to_owned(), grace: GRACE });
         worker.waiting.0.send_replace(step);
-        let mut said = Vec::new();
+        let mut warned = Vec::new();
         let told = async {
             for (at, token) in signals.iter().zip([&shutdown.orderly, &shutdown.now]) {
                 sleep_until(Some(begin + Duration::from_secs(*at))).await;
@@ -229,21 +224,21 @@ mod tests {
             }
             std::future::pending::<()>().await;
         };
-        let mut say = |text: &str| said.push(text.to_owned());
+        let mut warn = |text: &str| warned.push(text.to_owned());
         let end = tokio::select! {
-            end = attendant.wait((&shutdown, Manner::ORDERLY.stop), clock, &mut say) => end,
+            end = monitor.wait(&shutdown, StopTerms::ORDERLY, clock, &mut warn) => end,
             () = told => unreachable!("it is pending"),
         };
-        (end, clock.now() - begin, said)
+        (end, clock.now() - begin, warned)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_step_that_hangs_is_said_and_ends_with_the_stop() {
-        let (end, at, said) = wait(Some("the data directory /x"), &[40]).await;
-        assert_eq!(end, End::Abandoned(Some("the data directory /x".to_owned())));
+    async fn a_step_that_hangs_is_warned_of_and_ends_with_the_stop() {
+        let (end, at, warned) = wait(Some("the data directory /x"), &[40]).await;
+        assert_eq!(end, Outcome::Abandoned(Some("the data directory /x".to_owned())));
         assert_eq!(at.as_secs(), 43);
-        assert_eq!(said.len(), 2);
-        assert!(said[0].starts_with("waiting for the data directory /x for 3"), "{said:?}");
+        assert_eq!(warned.len(), 2);
+        assert!(warned[0].starts_with("waiting for the data directory /x for 3"), "{warned:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -254,19 +249,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_verb_that_works_has_the_whole_time_of_a_stop() {
-        let (end, at, said) = wait(None, &[5]).await;
-        assert_eq!((end, at), (End::Abandoned(None), Duration::from_millis(15_500)));
-        assert!(said.is_empty());
+        let (end, at, warned) = wait(None, &[5]).await;
+        assert_eq!((end, at), (Outcome::Abandoned(None), Duration::from_millis(15_500)));
+        assert!(warned.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_verb_that_ends_or_panics_is_noticed() {
         let (clock, shutdown) = (Clock::anchored(Stamp::default()), Shutdown::default());
-        let (worker, mut attendant) = connect();
+        let (worker, mut monitor) = connect();
         worker.ended.with(Exit::Wrong);
-        assert_eq!(attendant.wait((&shutdown, Manner::ORDERLY.stop), clock, &mut |_| {}).await, End::Verb(Exit::Wrong));
-        let (worker, mut attendant) = connect();
+        assert_eq!(monitor.wait(&shutdown, StopTerms::ORDERLY, clock, &mut |_| {}).await, Outcome::Ended(Exit::Wrong));
+        let (worker, mut monitor) = connect();
         drop(worker);
-        assert_eq!(attendant.wait((&shutdown, Manner::ORDERLY.stop), clock, &mut |_| {}).await, End::Lost);
+        assert_eq!(monitor.wait(&shutdown, StopTerms::ORDERLY, clock, &mut |_| {}).await, Outcome::Panicked);
     }
 }

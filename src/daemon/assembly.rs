@@ -37,9 +37,9 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// Where a recorder works.
+/// What a recorder works on: disk, time, randomness.
 #[derive(Debug)]
-pub struct Place {
+pub struct Environment {
     /// The data directory.
     pub files: Arc<dyn Files>,
     /// The time.
@@ -58,9 +58,9 @@ pub struct Place {
     pub shutdown: CancellationToken,
 }
 
-/// When it ends by itself, and whom it tells how it is.
+/// When a recorder ends by itself, and the channel of its status.
 #[derive(Debug)]
-pub struct Ending {
+pub struct StopConditions {
     /// When to stop without being asked to.
     pub run_until: Option<Instant>,
     /// Where the status is published.
@@ -89,15 +89,15 @@ pub enum AssemblyError {
 /// Nothing was recorded, and nothing begun that needs to be undone.
 pub fn assemble<D: Dial>(
     config: &Config,
-    place: Place,
-    ending: Ending,
+    environment: Environment,
+    stop: StopConditions,
     network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
 ) -> Result<(Supervisor, Hosts), AssemblyError> {
-    let clock = place.clock;
+    let clock = environment.clock;
     // First of all: where these fail nothing may have been touched, or what recovery found would be told to nobody.
     let ways_out = ways_out(config, network)?;
     let rotation = Rotation { interval: config.storage.rotate_interval, bytes: config.storage.rotate_bytes };
-    let recovered = recover(&*place.files, rotation, clock.stamp())?;
+    let recovered = recover(&*environment.files, rotation, clock.stamp())?;
     report(&recovered, &config.data_dir);
 
     let now = clock.stamp();
@@ -113,22 +113,23 @@ pub fn assemble<D: Dial>(
     let connections = enabled(config);
     let (tracker, missing_since) = open_gaps(&connections, &recovered, run);
     let ended = ended_gaps(&connections, &recovered);
-    write_mark(&*place.files, &recovered, run);
+    write_mark(&*environment.files, &recovered, run);
     let epoch = recovered.epoch;
     let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
     let (backlog, ended_segments) = (recovered.backlog.len(), ended_segments(&recovered));
-    let ground = Storage { files: place.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
+    let ground =
+        Storage { files: environment.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
     let (threads, hosts) = threads::prepare(&settings, ground);
-    let Ending { run_until, status } = ending;
+    let StopConditions { run_until, status } = stop;
     let mut supervisor = Supervisor::new(Setup {
         clock,
-        wall: place.wall.clone(),
-        boot: place.boot.clone(),
+        wall: environment.wall.clone(),
+        boot: environment.boot.clone(),
         epoch,
         stamper,
         router,
         gaps: tracker,
-        listed: place.listed.clone(),
+        listed: environment.listed.clone(),
         threads,
         backlog,
         sync_interval: config.storage.sync_interval,
@@ -143,14 +144,14 @@ pub fn assemble<D: Dial>(
         supervisor.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
     }
     let names = connections.iter().map(|(id, _)| *id).collect();
-    supervisor.event_at(run, &Event::started(place.pid, names, epoch, missing_since));
+    supervisor.event_at(run, &Event::started(environment.pid, names, epoch, missing_since));
     for (epoch, segments) in ended_segments {
         let reason = RotationReason::Recovered.into();
         supervisor.event(&Event::Rotated { reason, segments, epoch: Some(epoch) });
     }
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
-    connect(&mut supervisor, config, &place, ways_out);
+    connect(&mut supervisor, config, &environment, ways_out);
     supervisor.record_gaps(ended);
     Ok((supervisor, hosts))
 }
@@ -253,8 +254,13 @@ fn ways_out<'a, D: Dial>(
     Ok(ways)
 }
 
-fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place, ways_out: Vec<WayOut<'_, D>>) {
-    let clock = place.clock;
+fn connect<D: Dial>(
+    supervisor: &mut Supervisor,
+    config: &Config,
+    environment: &Environment,
+    ways_out: Vec<WayOut<'_, D>>,
+) {
+    let clock = environment.clock;
     // One address makes all connects, so the lower of the two wishes holds for both.
     let per_second = ways_out.iter().map(|(_, connection, ..)| connection.connects_per_second).min().unwrap_or(1);
     let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
@@ -263,11 +269,11 @@ fn connect<D: Dial>(supervisor: &mut Supervisor, config: &Config, place: &Place,
             inbox,
             room: Arc::new(Semaphore::new(config.storage.buffer_bytes)),
             requests,
-            shutdown: place.shutdown.clone(),
+            shutdown: environment.shutdown.clone(),
             clock,
-            boot: place.boot.clone(),
+            boot: environment.boot.clone(),
             connects: connects.clone(),
-            seed: place.seed.wrapping_add(id as u64),
+            seed: environment.seed.wrapping_add(id as u64),
             dial,
         };
         let settings = Settings { id, config: connection.clone(), credentials };

@@ -2,10 +2,13 @@
 
 mod text;
 
-use super::Form;
-use crate::clock::{Clock, Stamp};
-use crate::commands::Host;
-use crate::config::Config;
+use super::output::{Form, print};
+use super::pairs::select_of_all;
+use super::process::{Host, serve_and_ask};
+use super::progress;
+use super::work::StopTerms;
+use crate::clock::Clock;
+use crate::config::{Config, Sources};
 use crate::exit::Exit;
 use crate::files::IoError;
 use crate::files::disk::Disk;
@@ -13,18 +16,16 @@ use crate::files::open::Access;
 use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals};
 use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
 use crate::rest;
-use crate::signals::Signals;
 use crate::tape::certificate::Unaudited;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::codes::select;
 use clap::Args;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use text::Report;
+use text::AuditReport;
 use tokio_util::sync::CancellationToken;
 
 /// Shown below the help.
@@ -32,7 +33,7 @@ pub const EXAMPLE: &str = "Example:\n  upbit-recorder audit --date 2026-11-22 --
 
 /// What to audit.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct AuditOptions {
     /// The day, UTC. Of one that is not over, the minutes that are.
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: Date,
@@ -99,7 +100,7 @@ impl Failure {
 /// A day that was audited.
 #[derive(Debug)]
 pub struct Audited {
-    report: Report,
+    report: AuditReport,
     /// What was found, over all streams.
     pub totals: Totals,
     /// Where the certificate is, with the data directory in front.
@@ -107,17 +108,21 @@ pub struct Audited {
 }
 
 /// Audits, and prints what was found.
-pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
-    let clock = Clock::start();
-    let begin = clock.now();
-    let mut show = |progress: &Progress| host.screen.show(&super::backfill::bar(progress, clock.now() - begin));
-    let audited = audit(config, options, clock, &signals.shutdown.orderly, &mut show);
-    let audited = signals.shutdown.now.run_until_cancelled(audited).await.unwrap_or(Err(Failure::Stopped));
+pub fn run(sources: Sources, options: AuditOptions) -> Exit {
+    let terms = StopTerms { unfinished: Exit::Wrong, ..StopTerms::ORDERLY };
+    serve_and_ask(sources, terms, async move |host| audit_and_print(&host, &options).await)
+}
+
+async fn audit_and_print(host: &Host, options: &AuditOptions) -> Exit {
+    let shutdown = &host.signals.shutdown;
+    let mut show = progress::show(host);
+    let audited = audit(&host.config, options, host.clock, &shutdown.orderly, &mut show);
+    let audited = shutdown.now.run_until_cancelled(audited).await.unwrap_or(Err(Failure::Stopped));
     host.screen.clear();
     match audited {
-        Ok(Audited { report, totals, certificate }) => super::print(Form::text_or_verbatim(options.json), |out| {
+        Ok(Audited { report, totals, certificate }) => print(Form::text_or_verbatim(options.json), |out| {
             match options.json {
-                true => drop(io::copy(&mut open(config, &certificate)?, out)?),
+                true => drop(io::copy(&mut open(&host.config, &certificate)?, out)?),
                 false => report.write(out, &totals, &certificate)?,
             }
             Ok(if totals.is_exact() { Exit::Success } else { Exit::Wrong })
@@ -132,22 +137,24 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
 /// Audits by `clock`, until `shutdown`. Candles that are not there are fetched; `show` is called with the progress of that.
 ///
 /// # Errors
+///
 /// There is no verdict.
 pub async fn audit(
     config: &Config,
-    options: &Options,
+    options: &AuditOptions,
     clock: Clock,
     shutdown: &CancellationToken,
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Audited, Failure> {
-    let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
-    let tape = Tape::new(Disk::readable(&config.data_dir).map_err(TapeError::from)?, &config.data_dir);
+    let data_dir = &config.data_dir;
+    let day = Day::settled(options.date, clock.stamp().as_millis()).ok_or(Failure::TooEarly(options.date))?;
+    let tape = Tape::new(Disk::readable(data_dir).map_err(TapeError::from)?, data_dir);
     let streams = streams(&tape, options)?;
-    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), show).await?;
+    let Candles { found, unaudited } = candles(config, &streams, &day, clock, shutdown, show).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
-    let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
-    let mut report = Report::new(day);
+    let mut certificate = Certificate::begin(data_dir, &day, clock.stamp())?;
+    let mut report = AuditReport::new(day);
     for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(found)) {
         if shutdown.is_cancelled() {
             return Err(Failure::Stopped);
@@ -176,16 +183,12 @@ fn open(config: &Config, certificate: &Path) -> io::Result<File> {
 }
 
 /// The trade streams of the pairs that are meant; the places of so many fit the exchange seventy times.
-fn streams(tape: &Tape, options: &Options) -> Result<Vec<StreamKey>, Failure> {
+fn streams(tape: &Tape, options: &AuditOptions) -> Result<Vec<StreamKey>, Failure> {
     let recorded = tape.streams()?;
     let traded = recorded.iter().filter(|stream| ["trade", "trade.healed"].contains(&stream.kind()));
     let codes: BTreeSet<&str> = traded.filter_map(StreamKey::code).collect();
     let codes: Vec<String> = codes.into_iter().map(str::to_owned).collect();
-    let mut wanted = options.markets.clone();
-    if wanted.iter().all(|code| code.starts_with('!')) {
-        wanted.push("*".to_owned());
-    }
-    let markets = select(&wanted, &codes);
+    let markets = select_of_all(&options.markets, &codes);
     if markets.is_empty() || markets.len() > usize::from(u16::MAX) {
         return Err(Failure::Nothing);
     }
@@ -204,8 +207,10 @@ struct Candles {
 /// The candles of each stream and where they lie. What was not fetched before is fetched now.
 async fn candles(
     config: &Config,
-    (streams, day): (&[StreamKey], &Day),
-    (clock, shutdown): (Clock, &CancellationToken),
+    streams: &[StreamKey],
+    day: &Day,
+    clock: Clock,
+    shutdown: &CancellationToken,
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Candles, Failure> {
     let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
@@ -216,7 +221,8 @@ async fn candles(
         let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
         Ok((stream, fetched))
     };
-    let (mut missing, mut unaudited) = (Vec::new(), BTreeMap::new());
+    let mut missing = Vec::new();
+    let mut unaudited = BTreeMap::new();
     for market in markets() {
         if !look(market)?.1.is_whole {
             missing.push(market.to_owned());
@@ -239,8 +245,4 @@ async fn candles(
 
 fn stream_of(market: &str, kind: Kind) -> Result<StreamKey, BackfillError> {
     backfill::stream_of(market, kind).ok_or_else(|| BackfillError::Market(market.to_owned()))
-}
-
-fn millis(clock: Clock) -> i64 {
-    i64::try_from(Stamp::as_micros(clock.stamp()) / 1_000).unwrap_or(i64::MAX)
 }

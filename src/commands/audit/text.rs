@@ -12,7 +12,7 @@ const MINUTES: usize = 10;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct AuditReport {
     day: Day,
     exact: usize,
     others: usize,
@@ -22,7 +22,7 @@ pub(super) struct Report {
     blind: Vec<String>,
 }
 
-impl Report {
+impl AuditReport {
     /// A report of a day.
     pub(super) fn new(day: Day) -> Self {
         Self { day, exact: 0, others: 0, unaudited: 0, lines: Vec::new(), blind: Vec::new() }
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_report_fits_a_screen_whatever_was_found() {
-        let mut report = Report::new(Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap());
+        let mut report = AuditReport::new(Day::settled("2026-11-22".parse().unwrap(), i64::MAX / 2).unwrap());
         let blind = Blind { minute: String::new(), blind_below: 2.into() };
         (0..100).for_each(|_| {
             let blind_minutes = vec![blind.clone(); 7];

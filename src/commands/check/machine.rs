@@ -1,4 +1,4 @@
-//! What this machine offers to the recorder: open files, and the disk below the data directory. Looks, changes nothing.
+//! What this machine offers to the recorder: open files, and the disk below the data directory. Reads, changes nothing.
 
 use crate::ownership;
 use rustix::fs::{Access, access, statvfs};
@@ -20,8 +20,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Looks at the limits of this process and at the directory, or where it would be made.
-    pub(super) fn look(data_dir: &Path) -> Self {
+    /// Reads the limits of this process, and the directory, or the one that it would be made in.
+    pub(super) fn inspect(data_dir: &Path) -> Self {
         let limits = getrlimit(Resource::Nofile);
         let existing = nearest_existing(data_dir);
         let free = statvfs(&existing).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
@@ -62,7 +62,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(nearest_existing(&directory.path().join("a/b")), directory.path());
         assert_eq!(nearest_existing(Path::new("no-such-directory")), Path::new("."));
-        let machine = Machine::look(&directory.path().join("a/b"));
+        let machine = Machine::inspect(&directory.path().join("a/b"));
         assert!(machine.free_bytes.is_some() && machine.unwritable.is_none(), "{machine:?}");
     }
 
@@ -70,7 +70,7 @@ mod tests {
     fn a_file_in_the_way_is_told() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("data"), "").unwrap();
-        let problem = Machine::look(&directory.path().join("data/tape")).unwritable.unwrap();
+        let problem = Machine::inspect(&directory.path().join("data/tape")).unwritable.unwrap();
         assert!(problem.ends_with("data is no directory"), "{problem}");
     }
 }

@@ -10,42 +10,49 @@ mod machine;
 mod report;
 mod text;
 
-use super::{complain, complain_of};
+use super::output::{Form, complain, complain_of, print};
+use super::process::attend;
+use super::work::StopTerms;
 use crate::config::{self, Sources};
 use crate::exit::Exit;
 use crate::rest::codes;
 use clap::Args;
 use machine::Machine;
-use report::{FaultReport, Report};
+use report::{CheckReport, FaultReport};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::time::Duration;
 
 /// Shown below the help.
 pub const EXAMPLE: &str = "Example:\n  upbit-recorder check --config recorder.toml --set public.format=SIMPLE";
 
 /// How to show it.
 #[derive(Args, Clone, Debug)]
-pub struct Options {
+pub struct CheckOptions {
     /// Prints one JSON object.
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
-/// Checks and reports.
-///
-/// # Errors
-///
-/// `out` cannot be written.
-pub fn run(sources: &Sources, options: &Options, out: &mut dyn Write) -> io::Result<Exit> {
+/// Checks and reports, on a thread of its own: what is looked at may hang, such as a data directory on a network disk.
+pub fn run(sources: Sources, options: CheckOptions) -> Exit {
+    attend(StopTerms::PROMPT, move |_, worker| {
+        let check = || print(Form::of(options.json), |out| check(&sources, &options, out));
+        let what = "the configuration and the data directory";
+        worker.ended.with(worker.waiting.during(what, Duration::ZERO, check));
+    })
+}
+
+fn check(sources: &Sources, options: &CheckOptions, out: &mut dyn Write) -> io::Result<Exit> {
     match config::load(sources) {
         Ok(mut loaded) => {
-            // Offline, so by what the last start was told.
+            // Offline, so by the list of pairs that the last start kept.
             if let Err(error) = codes::check_venues(&loaded.config) {
                 complain(&error.to_string());
                 return Ok(Exit::Config);
             }
             loaded.config = codes::resolve_kept(&loaded.config);
-            let report = Report::of(&loaded, Machine::look(&loaded.config.data_dir));
+            let report = CheckReport::of(&loaded, Machine::inspect(&loaded.config.data_dir));
             if options.json {
                 write_json(out, &report)?
             } else {

@@ -2,7 +2,7 @@
 
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
-use crate::commands::record::OTHER_DESCRIPTORS;
+use crate::commands::descriptors;
 use crate::config::proxy::{Proxy, ProxyConfig};
 use crate::config::{Config, ConnectionConfig, Fault, Faults, KeySource, Loaded, Setting};
 use crate::desired;
@@ -18,7 +18,7 @@ const TICKET: &str = "00000000-0000-4000-8000-000000000000";
 
 /// Everything that follows from a configuration, in the shape of the JSON output.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct CheckReport {
     pub(super) valid: bool,
     pub(super) settings: Vec<ShownSetting>,
     pub(super) connections: Vec<ShownConnection>,
@@ -47,7 +47,7 @@ pub(super) struct ShownConnection {
     /// Nothing where it is secret.
     pub(super) url: Option<String>,
     #[serde(flatten)]
-    pub(super) way: Way,
+    pub(super) route: Route,
     /// Nothing where what to subscribe is secret.
     pub(super) frame: Option<String>,
     /// Where the keys are, and how the token is signed.
@@ -61,15 +61,15 @@ pub(super) struct ShownRest {
     /// Nothing where it is secret.
     pub(super) url: Option<String>,
     #[serde(flatten)]
-    pub(super) way: Way,
-    /// Why the way there is not safe.
+    pub(super) route: Route,
+    /// Why the route is not safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) warning: Option<&'static str>,
 }
 
 /// How a connection gets to its address.
 #[derive(Serialize)]
-pub(super) struct Way {
+pub(super) struct Route {
     /// The proxy, and which variable names it; nothing: there is none.
     pub(super) proxy: Option<String>,
     /// Why the proxy that is named cannot be used.
@@ -91,7 +91,7 @@ pub(super) struct ShownFault {
     problem: String,
 }
 
-impl Report {
+impl CheckReport {
     pub(super) fn of(loaded: &Loaded, machine: Machine) -> Self {
         let config = &loaded.config;
         let mut report = Self {
@@ -100,7 +100,7 @@ impl Report {
             connections: Vec::new(),
             rest: ShownRest {
                 url: (!is_secret(&loaded.settings, "rest.url")).then(|| config.rest.url.to_string()),
-                way: Way::to(&config.rest.url, &config.proxies),
+                route: Route::to(&config.rest.url, &config.proxies),
                 warning: rest::exposure(&config.rest.url),
             },
             streams: 0,
@@ -119,17 +119,17 @@ impl Report {
             report.connections.push(ShownConnection {
                 connection: connection.to_string(),
                 url: (!secret("url")).then(|| settings.url.to_string()),
-                way: Way::to(&settings.url, &config.proxies),
+                route: Route::to(&settings.url, &config.proxies),
                 frame: (!secret("subscribe")).then(|| request.to_frame(TICKET)),
                 token: token(loaded, connection),
             });
         }
-        report.open_files = report.streams.min(config.storage.max_streams) + OTHER_DESCRIPTORS;
+        report.open_files = descriptors::needed(report.streams.min(config.storage.max_streams));
         report
     }
 }
 
-impl Way {
+impl Route {
     fn to(url: &Url, proxies: &ProxyConfig) -> Self {
         match Proxies::new(proxies).between(url) {
             Ok(proxy) => Self { proxy: proxy.map(Proxy::to_string), problem: None },

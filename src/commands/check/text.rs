@@ -2,7 +2,7 @@
 
 use super::estimate::SEALED_SHARE;
 use super::machine::Machine;
-use super::report::{Report, Way, connections};
+use super::report::{CheckReport, Route, connections};
 use crate::config::{Config, Loaded, Setting};
 use crate::quantity::{format_duration, format_size};
 use figment::value::{Dict, Value};
@@ -12,7 +12,7 @@ use std::io::{self, Write};
 const ORIGIN_COLUMN: usize = 48;
 
 /// Writes everything.
-pub(super) fn write(out: &mut dyn Write, loaded: &Loaded, report: &Report) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, loaded: &Loaded, report: &CheckReport) -> io::Result<()> {
     writeln!(out, "# The configuration is sound. Behind each value stands where it was written.")?;
     writeln!(out)?;
     write_settings(out, &loaded.settings)?;
@@ -78,12 +78,12 @@ fn key(name: &str) -> String {
     }
 }
 
-fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> io::Result<()> {
+fn write_connections(out: &mut dyn Write, report: &CheckReport, config: &Config) -> io::Result<()> {
     for shown in &report.connections {
         let url = shown.url.as_deref().unwrap_or("an address that is not shown");
         let name = &shown.connection;
         writeln!(out, "# The {name} connection goes to {url}")?;
-        writeln!(out, "# {}", way(&shown.way))?;
+        writeln!(out, "# {}", route(&shown.route))?;
         if let Some(token) = &shown.token {
             writeln!(out, "# with a token {token}")?;
         }
@@ -92,7 +92,7 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
     }
     let rest = report.rest.url.as_deref().unwrap_or("an address that is not shown");
     writeln!(out, "# The REST interface is asked at {rest}")?;
-    writeln!(out, "# {}", way(&report.rest.way))?;
+    writeln!(out, "# {}", route(&report.rest.route))?;
     if let Some(warning) = report.rest.warning {
         writeln!(out, "# WARNING: {warning}.")?;
     }
@@ -106,15 +106,15 @@ fn write_connections(out: &mut dyn Write, report: &Report, config: &Config) -> i
 }
 
 /// How a connection gets to its address.
-fn way(way: &Way) -> String {
-    match (&way.proxy, &way.problem) {
+fn route(route: &Route) -> String {
+    match (&route.proxy, &route.problem) {
         (_, Some(problem)) => format!("WARNING: and cannot get there: {problem}"),
         (Some(proxy), None) => format!("through the proxy {proxy}"),
         (None, None) => "straight, without a proxy".to_owned(),
     }
 }
 
-fn write_needs(out: &mut dyn Write, report: &Report, config: &Config) -> io::Result<()> {
+fn write_needs(out: &mut dyn Write, report: &CheckReport, config: &Config) -> io::Result<()> {
     let (streams, most) = (report.streams, config.storage.max_streams);
     if streams > most {
         let way_out = "the frames of the others go to misc.jsonl. Raise it";
@@ -139,7 +139,7 @@ fn open_files(needed: usize, machine: &Machine) -> String {
     }
 }
 
-fn write_disk(out: &mut dyn Write, report: &Report, config: &Config) -> io::Result<()> {
+fn write_disk(out: &mut dyn Write, report: &CheckReport, config: &Config) -> io::Result<()> {
     let (low, high) = (report.bytes_per_day.low, report.bytes_per_day.high);
     let (sealed_low, sealed_high) = (low * SEALED_SHARE, high * SEALED_SHARE);
     writeln!(out, "# Disk: {} to {} a day as the frames arrive,", readable(low), readable(high))?;
@@ -193,8 +193,7 @@ mod tests {
     use super::*;
 
     fn machine(soft: u64, hard: u64) -> Machine {
-        let (soft_open_files, hard_open_files) = (Some(soft), Some(hard));
-        Machine { soft_open_files, hard_open_files, free_bytes: None, unwritable: None }
+        Machine { soft_open_files: Some(soft), hard_open_files: Some(hard), free_bytes: None, unwritable: None }
     }
 
     #[test]

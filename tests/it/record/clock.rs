@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
-use upbit_recorder::daemon::assembly::{self, Ending, Place};
+use upbit_recorder::daemon::assembly::{self, Environment, StopConditions};
 use upbit_recorder::desired::Listed;
 use upbit_recorder::files::Files;
 use upbit_recorder::files::disk::Disk;
@@ -77,14 +77,14 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
     let files: Arc<dyn Files> = Arc::new(Disk::open(&config.data_dir).unwrap());
     let (_, listed) = watch::channel(Listed::default());
     let recorded = files.clone();
-    let place =
-        Place { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
-    let ending = Ending { run_until: None, status: watch::channel(Default::default()).0 };
+    let environment =
+        Environment { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
+    let stop = StopConditions { run_until: None, status: watch::channel(Default::default()).0 };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let network =
             |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, &config.proxies));
-        let (mut supervisor, hosts) = assembly::assemble(config, place, ending, &network).unwrap();
+        let (mut supervisor, hosts) = assembly::assemble(config, environment, stop, &network).unwrap();
         threads::spawn(hosts).unwrap();
         let (desk, counter) = healing::connect(clock);
         let healer = Healer::new(config, recorded, counter, supervisor.heal_with(desk));

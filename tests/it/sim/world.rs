@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources};
-use upbit_recorder::daemon::assembly::{self, Ending, Place};
+use upbit_recorder::daemon::assembly::{self, Environment, StopConditions};
 use upbit_recorder::daemon::supervisor::{Failure, Supervisor};
 use upbit_recorder::desired::Listed;
 use upbit_recorder::ops::status::Status;
@@ -175,13 +175,13 @@ impl World {
         let from = self.clock.now();
         let shutdown = CancellationToken::new();
         let (listing, listed) = watch::channel(Listed::default());
-        let place = self.prepare(life, seed, listed, &shutdown);
-        let clock = place.clock;
-        let pid = place.pid;
+        let environment = self.prepare(life, seed, listed, &shutdown);
+        let clock = environment.clock;
+        let pid = environment.pid;
         let follower = follow(self.listing.clone(), self.clock, listing);
         let (status, shown) = watch::channel(Status::default());
-        let ending = Ending { run_until: None, status };
-        let assembled = assembly::assemble(&self.config, place, ending, &|_| Ok(self.pipe.clone()));
+        let stop = StopConditions { run_until: None, status };
+        let assembled = assembly::assemble(&self.config, environment, stop, &|_| Ok(self.pipe.clone()));
         let spans = Mutex::new(vec![Span { from, clock, is_on_record: true, is_resumed: false }]);
         let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
@@ -228,7 +228,7 @@ impl World {
         seed: u64,
         listed: watch::Receiver<Listed>,
         shutdown: &CancellationToken,
-    ) -> Place {
+    ) -> Environment {
         let base = self.clock;
         let ahead = self.ahead.clone();
         let machine = self.machine.clone();
@@ -248,7 +248,7 @@ impl World {
         let files = self.disk.begin_life(life.faults.clone());
         let pid = FIRST_PID + self.lives;
         self.lives += 1;
-        Place { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() }
+        Environment { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() }
     }
 
     async fn record(&self, life: &Life, supervisor: Supervisor, hosts: Hosts, shutdown: CancellationToken) -> Ended {

@@ -1,0 +1,140 @@
+//! The process around a verb: signals, the verb's thread, the configuration, logging and the runtime, in this order.
+
+use super::output::{complain, complain_of};
+use super::work::{self, Outcome, StopTerms, Waiting, Worker};
+use crate::clock::Clock;
+use crate::config::{self, Config, Sources};
+use crate::exit::Exit;
+use crate::logging::{self, Logging, Screen};
+use crate::rest;
+use crate::signals::{self, Signals};
+use std::io;
+use std::time::Duration;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::oneshot;
+
+/// The stack of a verb's thread: that of the main thread by default.
+const STACK: usize = 8 << 20;
+
+/// How long a step of the start may go on once the process is told to stop: the time that connections have to end.
+pub(super) const GRACE: Duration = Duration::from_secs(3);
+
+/// What a verb has of the process around it.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) signals: Signals,
+    /// The status line.
+    pub(super) screen: Screen,
+    pub(super) waiting: Waiting,
+}
+
+/// Runs a verb that asks the exchange over REST, and warns of an address that is in the clear.
+pub(super) fn serve_and_ask(
+    sources: Sources,
+    terms: StopTerms,
+    verb: impl AsyncFnOnce(Host) -> Exit + Send + 'static,
+) -> Exit {
+    serve(sources, terms, async move |host| {
+        if let Some(exposure) = rest::exposure(&host.config.rest.url) {
+            tracing::warn!("{exposure}");
+        }
+        verb(host).await
+    })
+}
+
+/// Runs a verb that goes on until it is told to stop.
+///
+/// One thread is enough for the network side: all the work there is done between two reads of a socket. What blocks,
+/// writing, syncing and compressing, has threads of its own.
+pub(super) fn serve(sources: Sources, terms: StopTerms, verb: impl AsyncFnOnce(Host) -> Exit + Send + 'static) -> Exit {
+    attend(terms, move |signals, worker| {
+        let Worker { waiting, logging, ended } = worker;
+        let loaded = waiting.during("the configuration", Duration::ZERO, || load(&sources));
+        let exit = match loaded.and_then(|config| Ok((prepare(&config, logging)?, config))) {
+            Ok(((screen, runtime), config)) => {
+                let host = Host { config, clock: Clock::start(), signals, screen, waiting };
+                let exit = runtime.block_on(verb(host));
+                // A look-up of a host name that hangs must not keep the process from ending.
+                runtime.shutdown_background();
+                exit
+            }
+            Err(exit) => exit,
+        };
+        ended.with(exit);
+    })
+}
+
+/// Does work on a thread of its own, and waits for it on the terms given.
+pub(super) fn attend(terms: StopTerms, work: impl FnOnce(Signals, Worker) + Send + 'static) -> Exit {
+    let (worker, mut monitor) = work::connect();
+    let begun = signals::listen().and_then(|signals| {
+        let shutdown = signals.shutdown.clone();
+        let runtime = runtime::Builder::new_current_thread().enable_time().build()?;
+        let thread = std::thread::Builder::new().name("work".to_owned()).stack_size(STACK);
+        Ok((runtime, shutdown, thread.spawn(move || work(signals, worker))?))
+    });
+    match begun {
+        Ok((runtime, shutdown, thread)) => {
+            let outcome = runtime.block_on(monitor.wait(&shutdown, terms, Clock::start(), &mut report));
+            // Dropped last, which writes out what was logged.
+            let logging = monitor.take_logging();
+            match outcome {
+                Outcome::Ended(exit) => exit,
+                Outcome::Panicked => thread.join().map_or_else(|panic| std::panic::resume_unwind(panic), |()| Exit::Io),
+                Outcome::Abandoned(step) => abandon(step, terms.unfinished, logging.as_ref()),
+            }
+        }
+        Err(error) => unprepared(&error),
+    }
+}
+
+/// Ends without the verb. One that is at work and did not stop in time has failed to read or write.
+fn abandon(step: Option<String>, unfinished: Exit, logging: Option<&Logging>) -> Exit {
+    let text = match &step {
+        Some(step) => format!("stopped while waiting for {step}: nothing was begun that needs to be ended"),
+        None => "stopped in the middle of reading or writing, which did not end".to_owned(),
+    };
+    match logging {
+        Some(_) => tracing::warn!("{text}"),
+        None => complain(&text),
+    }
+    if step.is_some() { unfinished } else { Exit::Io }
+}
+
+/// Warns by the log, or on standard error where there is no log yet.
+fn report(text: &str) {
+    match tracing::dispatcher::has_been_set() {
+        true => tracing::warn!("{text}"),
+        false => complain(text),
+    }
+}
+
+/// Reads the configuration; what is wrong with it goes to standard error, a line each.
+///
+/// # Errors
+///
+/// The exit code to end with.
+fn load(sources: &Sources) -> Result<Config, Exit> {
+    let loaded = config::load(sources).map_err(|faults| {
+        complain_of(&faults);
+        Exit::Config
+    })?;
+    Ok(loaded.config)
+}
+
+fn prepare(config: &Config, handed: oneshot::Sender<Logging>) -> Result<(Screen, Runtime), Exit> {
+    let prepared = logging::init(&config.log).and_then(|logging| {
+        let screen = logging.screen.clone();
+        // The main thread keeps it, since it ends last. Ignored: that thread is gone where the process ends already.
+        let _ = handed.send(logging);
+        Ok((screen, runtime::Builder::new_current_thread().enable_all().build()?))
+    });
+    prepared.map_err(|error| unprepared(&error))
+}
+
+fn unprepared(error: &io::Error) -> Exit {
+    complain(&format!("the process cannot be set up: {error}"));
+    Exit::Io
+}

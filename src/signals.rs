@@ -1,4 +1,4 @@
-//! Signals become tokens and requests that the program looks at when it suits it.
+//! Signals become tokens and requests, which the program polls.
 //!
 //! ```text
 //! SIGTERM, SIGINT   first: Shutdown::orderly    second: Shutdown::now    third: the process ends itself
@@ -7,8 +7,8 @@
 //! SIGXFSZ           nothing: a file that reaches a limit of its size is a write that fails, and handled as such
 //! ```
 //!
-//! A thread of its own waits for them, so that a third SIGINT is heard even by a program that hangs. The handlers are
-//! what makes a process with id 1 (in a container) react to SIGTERM at all.
+//! A thread of its own waits for them, so that a third SIGINT ends even a program that hangs. A process with id 1 (in a
+//! container) ignores signals without a handler, SIGTERM among them.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGXFSZ};
 use signal_hook::iterator::Signals as Arrivals;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// How many reloads and rotations may wait. One more than these would ask for nothing new, and is left out.
 const PENDING: usize = 4;
 
-/// How the process is told to end.
+/// How the process is to end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     /// Finish what was begun, then end: nothing is lost.
@@ -29,7 +29,7 @@ pub struct Shutdown {
     pub now: CancellationToken,
 }
 
-/// What the process is asked to do while it goes on.
+/// What the process is to do while it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Read the configuration again.

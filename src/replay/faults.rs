@@ -105,8 +105,8 @@ impl Faults {
         if self.0.len() == MAX_FAULTS {
             self.0.remove(0);
         }
-        let from = later(now, plan.after);
-        self.0.push((plan.fault, from, plan.lasts.map_or(Stamp::MAX, |lasts| later(from, lasts))));
+        let from = now.after(plan.after);
+        self.0.push((plan.fault, from, plan.lasts.map_or(Stamp::MAX, |lasts| from.after(lasts))));
     }
 
     /// Whether nothing is planned.
@@ -156,34 +156,32 @@ impl Faults {
             _ => false,
         })
     }
+
+    /// How the candles and trades of a code are falsified.
+    pub(crate) fn corruption(&self, now: Stamp, code: Option<&str>) -> Corruption {
+        let mut corruption = Corruption::default();
+        let is_meant = |of: &Option<String>| of.is_none() || of.as_deref() == code;
+        for fault in self.active(now) {
+            match fault {
+                Fault::Empty(of) => corruption.is_empty |= is_meant(of),
+                Fault::Other(of) => corruption.is_another |= is_meant(of),
+                Fault::Shuffle => corruption.is_shuffled = true,
+                _ => {}
+            }
+        }
+        corruption
+    }
 }
 
-/// What is wrong with a list of the past.
+/// How a list of the past is falsified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wrongs {
+pub(crate) struct Corruption {
     /// It has nothing.
     pub(crate) is_empty: bool,
     /// It is of another pair.
     pub(crate) is_another: bool,
     /// It is in no order.
     pub(crate) is_shuffled: bool,
-}
-
-impl Faults {
-    /// What is wrong with the candles and trades of a code.
-    pub(crate) fn wrongs(&self, now: Stamp, code: Option<&str>) -> Wrongs {
-        let mut wrongs = Wrongs::default();
-        let is_meant = |of: &Option<String>| of.is_none() || of.as_deref() == code;
-        for fault in self.active(now) {
-            match fault {
-                Fault::Empty(of) => wrongs.is_empty |= is_meant(of),
-                Fault::Other(of) => wrongs.is_another |= is_meant(of),
-                Fault::Shuffle => wrongs.is_shuffled = true,
-                _ => {}
-            }
-        }
-        wrongs
-    }
 }
 
 impl Fault {
@@ -252,11 +250,6 @@ impl fmt::Display for Faults {
     }
 }
 
-fn later(stamp: Stamp, by: Duration) -> Stamp {
-    let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
-    Stamp::from_micros(stamp.as_micros().saturating_add(micros)).unwrap_or(Stamp::MAX)
-}
-
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.find(|letter: char| !letter.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;
@@ -314,14 +307,14 @@ mod tests {
     #[test]
     fn what_is_wrong_with_the_past_can_be_of_one_pair() {
         let faults = planned(&["empty=KRW-BTC", "other=KRW-ETH", "shuffle@5s"]);
-        let wrongs = |seconds, code| {
-            let Wrongs { is_empty, is_another, is_shuffled } = faults.wrongs(at(seconds), Some(code));
+        let corruption = |seconds, code| {
+            let Corruption { is_empty, is_another, is_shuffled } = faults.corruption(at(seconds), Some(code));
             [is_empty, is_another, is_shuffled]
         };
-        assert_eq!(wrongs(0, "KRW-BTC"), [true, false, false]);
-        assert_eq!(wrongs(0, "KRW-ETH"), [false, true, false]);
-        assert_eq!(wrongs(5, "KRW-XRP"), [false, false, true]);
-        assert!(planned(&["empty"]).wrongs(at(0), None).is_empty);
+        assert_eq!(corruption(0, "KRW-BTC"), [true, false, false]);
+        assert_eq!(corruption(0, "KRW-ETH"), [false, true, false]);
+        assert_eq!(corruption(5, "KRW-XRP"), [false, false, true]);
+        assert!(planned(&["empty"]).corruption(at(0), None).is_empty);
     }
 
     #[test]

@@ -25,4 +25,4 @@ pub use recorded::{Recorded, RecordedError};
 pub use rest::Keys;
 pub use server::{Exchange, PRIVATE_PATH, PUBLIC_PATH, SentLog, Server, ServerError, tls_acceptor};
 pub use session::{Habits, Output, Session, Source};
-pub use wire::request::Seat;
+pub use wire::request::Endpoint;

@@ -43,7 +43,7 @@ pub enum RecordedError {
 pub struct Recorded(Arc<[Bytes]>);
 
 #[derive(Deserialize)]
-struct Line {
+struct RecordedLine {
     frame: String,
 }
 
@@ -71,7 +71,7 @@ fn read(path: &Path, frames: &mut Vec<Bytes>) -> Result<(), RecordedError> {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let parsed: Line = serde_json::from_slice(&line).map_err(|source| RecordedError::Line {
+        let parsed: RecordedLine = serde_json::from_slice(&line).map_err(|source| RecordedError::Line {
             path: path.to_owned(),
             line: lines.number,
             source,

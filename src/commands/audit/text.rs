@@ -6,7 +6,7 @@ use crate::tape::decimal::shown;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Streams that are not exact and are told of, and minutes of each. The certificate has them all.
+/// Streams that are not exact and are listed, and minutes of each. The certificate has them all.
 const STREAMS: usize = 20;
 const MINUTES: usize = 10;
 

@@ -13,7 +13,7 @@ pub(super) struct Machine {
     pub(super) soft_open_files: Option<u64>,
     /// What a process may raise that to by itself.
     pub(super) hard_open_files: Option<u64>,
-    /// Bytes free below the data directory for somebody who is not root; nothing: unknown.
+    /// Bytes free below the data directory for a user other than root; nothing: unknown.
     pub(super) free_bytes: Option<u64>,
     /// Why nothing can be written there; nothing: it can.
     pub(super) unwritable: Option<String>,

@@ -6,9 +6,9 @@
 //!
 //! Every hour the exchange has something to announce, and a minute after a full hour it says so.
 
-use super::Market;
 use super::chance::{SLOT_MILLIS, Seed};
-use super::instrument::Trade;
+use super::instrument::Instrument;
+use super::trade::Trade;
 
 /// From one order to the next, in milliseconds.
 const ORDER_EVERY: u64 = 2_000;
@@ -16,9 +16,9 @@ const ORDER_EVERY: u64 = 2_000;
 /// From one announcement to the next, in milliseconds.
 const ANNOUNCE_EVERY: u64 = 60_000;
 
-/// The account.
+/// The account; it trades on the instruments that it is given.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Account {
+pub(super) struct Account {
     seed: Seed,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Holding {
     pub(crate) locked: u128,
 }
 
-/// Something the account's owner is told.
+/// An event of the account, as its stream reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AccountEvent {
     /// An order changed.
@@ -78,7 +78,7 @@ impl Account {
     }
 
     /// What happens in a slot, in order.
-    pub(crate) fn events(&self, market: &Market, slot: u64) -> Vec<AccountEvent> {
+    pub(super) fn events(&self, instruments: &[Instrument], slot: u64) -> Vec<AccountEvent> {
         let now = slot * SLOT_MILLIS;
         let mut events = Vec::new();
         let state = match now % ORDER_EVERY {
@@ -87,10 +87,10 @@ impl Account {
             400 => Some(OrderState::Done),
             _ => None,
         };
-        if let Some(order) = state.and_then(|state| self.order(market, now / ORDER_EVERY, state)) {
+        if let Some(order) = state.and_then(|state| self.order(instruments, now / ORDER_EVERY, state)) {
             events.push(AccountEvent::Order(order));
             if state == Some(OrderState::Done) {
-                events.push(AccountEvent::Asset(self.holding(market, &order)));
+                events.push(AccountEvent::Asset(self.holding(instruments, &order)));
             }
         }
         if now.is_multiple_of(ANNOUNCE_EVERY) {
@@ -99,18 +99,18 @@ impl Account {
         events
     }
 
-    fn order(&self, market: &Market, index: u64, state: OrderState) -> Option<Order> {
+    fn order(&self, instruments: &[Instrument], index: u64, state: OrderState) -> Option<Order> {
         let seed = self.seed.part(index);
-        let code = usize::try_from(seed.below(0, market.instruments.len() as u64)).unwrap_or(0);
+        let code = usize::try_from(seed.below(0, instruments.len() as u64)).unwrap_or(0);
         let placed = index * ORDER_EVERY;
-        let trade = market.instrument(code).last_trade_before(placed / SLOT_MILLIS)?;
+        let trade = instruments[code].last_trade_before(placed / SLOT_MILLIS)?;
         Some(Order { id: wide(seed, 1), code, trade, placed, state })
     }
 
-    /// The balance wanders, it is not kept: nobody sums up an account of a sample market.
-    fn holding(&self, market: &Market, order: &Order) -> Holding {
+    /// The balance wanders instead of being a sum: no test adds up the account of a sample market.
+    fn holding(&self, instruments: &[Instrument], order: &Order) -> Holding {
         let seed = self.seed.part(order.placed / ORDER_EVERY);
-        let code = &market.instrument(order.code).listing.code;
+        let code = &instruments[order.code].listing.code;
         let currency = code.split_once('-').map_or(code.as_str(), |(_, base)| base).to_owned();
         let digits = u128::from(seed.number(3)) << 20;
         Holding { id: wide(seed, 4), currency, balance: digits, locked: digits >> 10 }
@@ -125,13 +125,14 @@ fn wide(seed: Seed, index: u64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::market::Market;
 
     #[test]
     fn an_order_waits_trades_is_done_and_changes_the_assets() {
         let opened = 1_795_317_064_000;
         let market = Market::new(3, 30.0, 1, opened);
         let slots = opened / SLOT_MILLIS..(opened + 2_000) / SLOT_MILLIS;
-        let events: Vec<AccountEvent> = slots.flat_map(|slot| market.account().events(&market, slot)).collect();
+        let events: Vec<AccountEvent> = slots.flat_map(|slot| market.account_events(slot)).collect();
         let [AccountEvent::Order(wait), AccountEvent::Order(trade), AccountEvent::Order(done), AccountEvent::Asset(_)] =
             &events[..]
         else {

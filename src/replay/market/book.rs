@@ -1,8 +1,8 @@
 //! A whole order book: 30 asks above the best bid, 30 bids from it down.
 
-use super::instrument::Side;
 use super::listing::Quote;
 use super::ticks::{above, below};
+use super::trade::Side;
 
 /// How many price levels a side of the exchange's books has.
 pub(crate) const DEPTH: usize = 30;
@@ -17,6 +17,15 @@ pub(crate) struct Level {
     pub(crate) price: u64,
     /// The volume.
     pub(crate) size: u64,
+}
+
+/// How much of a book is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BookView {
+    /// Price levels a side.
+    pub(crate) depth: usize,
+    /// The grouping of the prices in units of 10^-8; 0: none.
+    pub(crate) level: u64,
 }
 
 /// Both sides, best first.
@@ -39,8 +48,12 @@ impl Book {
         }
     }
 
-    /// The book with prices that are multiples of `step` only: asks rounded up, bids down, what meets is added up.
-    pub(crate) fn grouped(&self, step: u64) -> Self {
+    /// The book with prices that are multiples of `step` only: asks rounded up, bids down, what meets is added up. Nothing
+    /// is grouped where `step` is 0.
+    pub(crate) fn grouped(self, step: u64) -> Self {
+        if step == 0 {
+            return self;
+        }
         Self {
             asks: merged(&self.asks, |price| price.next_multiple_of(step)),
             bids: merged(&self.bids, |price| price - price % step),
@@ -92,8 +105,9 @@ mod tests {
     #[test]
     fn grouping_keeps_the_sum_and_rounds_away_from_the_middle() {
         let book = Book::around(105, Quote::Btc, |price, _| Some(Level { price, size: 1 }));
+        let totals = book.totals();
         let grouped = book.grouped(10);
-        assert_eq!(grouped.totals(), book.totals());
+        assert_eq!(grouped.totals(), totals);
         assert_eq!(grouped.asks[0], Level { price: 110, size: 5 });
         assert_eq!(grouped.bids[0], Level { price: 100, size: 6 });
     }

@@ -1,47 +1,14 @@
 //! One pair of the sample market: its book and its trades at any moment, all following from the seed.
 
 use super::book::{Book, Level};
-use super::chance::{Beat, MAX_TRADES, Path, SLOT_MILLIS, Seed, Tape};
+use super::chance::{Beat, Path, SLOT_MILLIS, Seed, Tape};
 use super::listing::{Listing, Quote};
-use super::sums::Hours;
+use super::sums::{Candle, HOUR_MILLIS, Hours};
 use super::ticks::{UNIT, above, round_down};
+use super::trade::{Side, Trade, identifier};
 
 /// How long after it happened something is sent, in milliseconds; the frame's own time lies between the two.
 pub(crate) const LAG_MILLIS: u64 = 60;
-
-/// Which side took the trade.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// A seller took the best bid.
-    Ask,
-    /// A buyer took the best ask.
-    Bid,
-}
-
-impl Side {
-    /// The name on the wire.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Ask => "ASK",
-            Self::Bid => "BID",
-        }
-    }
-}
-
-/// One trade; price and volume in units of 10^-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Trade {
-    /// When it happened, in milliseconds since the epoch.
-    pub(crate) millis: u64,
-    /// What was paid.
-    pub(crate) price: u64,
-    /// How much changed hands.
-    pub(crate) volume: u64,
-    /// Who took it.
-    pub(crate) side: Side,
-    /// Unique per pair, above 2^53, and now and then not in order.
-    pub(crate) id: u64,
-}
 
 /// One pair.
 #[derive(Debug)]
@@ -51,7 +18,7 @@ pub(crate) struct Instrument {
     /// When it trades.
     pub(crate) tape: Tape,
     /// What was summed up before.
-    pub(super) hours: Hours,
+    hours: Hours,
     seed: Seed,
     path: Path,
 }
@@ -75,6 +42,24 @@ impl Instrument {
             let millis = beat.slot * SLOT_MILLIS + index * SLOT_MILLIS / beat.trades;
             Trade { millis, price, volume: self.volume(price, seed.unit(1)), side, id: identifier(millis, index, seed) }
         })
+    }
+
+    /// The trades of `from..to`, in milliseconds since the epoch, oldest first. Both ends must lie on the grid of slots.
+    pub(crate) fn trades_between(&self, from: u64, to: u64) -> impl Iterator<Item = Trade> {
+        let beats = self.tape.beats(from / SLOT_MILLIS, to.div_ceil(SLOT_MILLIS));
+        beats.flat_map(move |beat| self.trades(beat))
+    }
+
+    /// The candle of `from..to`; `None` where nothing was traded. Whole hours are worked out once.
+    pub(crate) fn candle(&self, from: u64, to: u64) -> Option<Candle> {
+        let (first, last) = (from.div_ceil(HOUR_MILLIS), to / HOUR_MILLIS);
+        if first >= last {
+            return self.summed(from, to);
+        }
+        let before = self.summed(from, first * HOUR_MILLIS);
+        let hour = |hour: u64| self.hours.get(hour, || self.summed(hour * HOUR_MILLIS, (hour + 1) * HOUR_MILLIS));
+        let whole = (first..last).map(hour).fold(before, Candle::joined);
+        Candle::joined(whole, self.summed(last * HOUR_MILLIS, to))
     }
 
     /// The book as it stands in a slot, all 30 pairs.
@@ -112,6 +97,10 @@ impl Instrument {
         (round_down(quote, low), above(quote, round_down(quote, high)))
     }
 
+    fn summed(&self, from: u64, to: u64) -> Option<Candle> {
+        self.trades_between(from, to).fold(None, |candle, trade| Some(Candle::grown(candle, trade)))
+    }
+
     /// The best bid of a slot.
     fn best_bid(&self, slot: u64) -> u64 {
         round_down(self.listing.quote, self.path.at(slot * SLOT_MILLIS))
@@ -141,14 +130,20 @@ impl Instrument {
     }
 }
 
-/// Milliseconds and a running number, as the exchange does it; one in fifty claims to be 1.5 s older than it is.
-fn identifier(millis: u64, index: u64, seed: Seed) -> u64 {
-    let late = seed.below(3, 50) == 0;
-    if late { (millis - 1_500) * 10_000 + MAX_TRADES + index } else { millis * 10_000 + index }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::market::Market;
 
-/// When a trade with this identifier happened, in milliseconds.
-pub(crate) fn millis_of(id: u64) -> u64 {
-    let late = id % 10_000 >= MAX_TRADES;
-    id / 10_000 + if late { 1_500 } else { 0 }
+    #[test]
+    fn over_hours_a_candle_is_still_the_sum_of_its_trades() {
+        let opened = 1_795_317_064_000;
+        let market = Market::new(1, 60.0, 1, opened);
+        let instrument = market.instrument(0);
+        let (from, to) = (opened - 5 * HOUR_MILLIS, opened + HOUR_MILLIS / 2);
+        let candle = instrument.candle(from, to);
+        assert!(candle.is_some());
+        assert_eq!(candle, instrument.summed(from, to));
+        assert_eq!(candle, instrument.candle(from, to));
+    }
 }

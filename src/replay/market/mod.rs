@@ -15,16 +15,21 @@ mod instrument;
 mod listing;
 mod sums;
 mod ticks;
+mod trade;
 
-pub(crate) use account::{Account, AccountEvent, Holding, Order, OrderState};
-pub(crate) use book::{Book, Level};
+pub(crate) use account::{AccountEvent, Holding, Order, OrderState};
+pub(crate) use book::{Book, BookView, DEPTH, Level};
 pub(crate) use chance::{Beat, SLOT_MILLIS};
-pub(crate) use instrument::{Instrument, LAG_MILLIS, Trade, millis_of};
+pub(crate) use instrument::{Instrument, LAG_MILLIS};
 pub use listing::MAX_PAIRS;
 pub(crate) use listing::Quote;
-pub(crate) use sums::{Candle, DAY_MILLIS, Period, Rolling, candles_before, previous_close, trades_before};
+pub(crate) use sums::{
+    Candle, CandleQuery, DAY_MILLIS, Period, Rolling, candles_before, previous_close, trades_before,
+};
 pub(crate) use ticks::tick;
+pub(crate) use trade::{Trade, millis_of};
 
+use account::Account;
 use chance::{Pace, Seed, Tape};
 use std::collections::BTreeMap;
 use sums::HISTORY_MILLIS;
@@ -72,9 +77,9 @@ impl Market {
         &self.instruments
     }
 
-    /// The one account.
-    pub(crate) fn account(&self) -> &Account {
-        &self.account
+    /// What happens to the one account in a slot, in order.
+    pub(crate) fn account_events(&self, slot: u64) -> Vec<AccountEvent> {
+        self.account.events(&self.instruments, slot)
     }
 
     /// Where history begins, in milliseconds since the epoch.

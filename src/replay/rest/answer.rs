@@ -34,7 +34,7 @@ impl Answer {
         Self::json(status, json!({"error": {"name": status, "message": message}}).to_string())
     }
 
-    /// The answer for a path that nobody serves.
+    /// The answer for an unknown path.
     pub(crate) fn not_found() -> Self {
         Self::error(404, "not_found", "no Route matched with those values")
     }

@@ -1,4 +1,4 @@
-//! Whether a request is signed by the account's owner.
+//! Whether a request is signed with the account's keys.
 //!
 //! ```text
 //!  Authorization: Bearer <JWT>     HS512 or HS256 over {access_key, nonce, query_hash?, query_hash_alg?}
@@ -79,7 +79,7 @@ pub(crate) struct Auth {
 }
 
 impl Auth {
-    /// Without keys nobody is the owner.
+    /// Without keys every signed request is refused.
     pub(crate) fn new(keys: Option<Keys>) -> Self {
         Self { keys, nonces: VecDeque::new() }
     }

@@ -19,7 +19,7 @@ pub use auth::Keys;
 pub(crate) use query::Query;
 pub(crate) use visitors::{Visitors, blocked, too_many};
 
-use super::faults::Wrongs;
+use super::faults::Corruption;
 use super::market::Market;
 use crate::clock::Stamp;
 use std::net::IpAddr;
@@ -27,8 +27,8 @@ use visitors::remaining;
 
 /// A request, as far as it matters.
 #[derive(Clone, Debug)]
-pub(crate) struct Request<'a> {
-    /// Who asks.
+pub(crate) struct RestRequest<'a> {
+    /// The client's address.
     pub(crate) address: IpAddr,
     /// The path, without the query.
     pub(crate) path: &'a str,
@@ -40,26 +40,26 @@ pub(crate) struct Request<'a> {
     pub(crate) has_origin: bool,
 }
 
-/// What answers are made of.
+/// The data that answers are made of.
 #[derive(Clone, Copy)]
-pub(crate) struct Shown<'a> {
+pub(crate) struct AnswerSource<'a> {
     /// The market; recorded frames have none.
     pub(crate) market: Option<&'a Market>,
-    /// What is wrong with its past.
-    pub(crate) wrongs: Wrongs,
+    /// How its past is falsified.
+    pub(crate) corruption: Corruption,
 }
 
-/// What is remembered from request to request.
-pub(crate) struct Desk {
-    /// How often who came; `None`: nobody counts.
+/// The state that requests share.
+pub(crate) struct Api {
+    /// The rates of each address; `None`: there are no limits.
     pub(crate) visitors: Option<Visitors>,
-    /// Who the owner is.
+    /// The account's keys and used nonces.
     pub(crate) auth: Auth,
 }
 
-impl Desk {
+impl Api {
     /// Answers a GET request.
-    pub(crate) fn answer(&mut self, now: Stamp, shown: Shown<'_>, request: &Request<'_>) -> Answer {
+    pub(crate) fn answer(&mut self, now: Stamp, source: AnswerSource<'_>, request: &RestRequest<'_>) -> Answer {
         let Some(path) = request.path.strip_prefix("/v1/") else {
             return Answer::not_found();
         };
@@ -72,24 +72,19 @@ impl Desk {
             Ok(left) => left,
             Err(refusal) => return refusal,
         };
-        self.admitted(now, shown, request, path).with("Remaining-Req", remaining(group, left))
+        self.admitted(now, source, request, path).with("Remaining-Req", remaining(group, left))
     }
 
-    fn admitted(
-        &mut self,
-        now: Stamp,
-        Shown { market, wrongs }: Shown<'_>,
-        request: &Request<'_>,
-        path: &str,
-    ) -> Answer {
+    fn admitted(&mut self, now: Stamp, source: AnswerSource<'_>, request: &RestRequest<'_>, path: &str) -> Answer {
         // Quotations may be asked unsigned, but a signature that is there has to be right.
         let is_signed = request.authorization.is_some() || path == "accounts";
         if is_signed && let Err(error) = self.auth.check(request.authorization, &request.query.decoded()) {
             return error.answer();
         }
+        let AnswerSource { market, corruption } = source;
         match market {
             _ if path == "accounts" => Answer::json(200, "[]".into()),
-            Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query, wrongs),
+            Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query, corruption),
             // Recorded frames have no market to ask about.
             None => Answer::not_found(),
         }

@@ -3,8 +3,9 @@
 //! Source: docs.upbit.com, the pages of the quotation API, and answers captured from the live service.
 
 use crate::replay::market::{
-    Book, Candle, DAY_MILLIS, Instrument, Period, Quote, Rolling, SLOT_MILLIS, Trade, previous_close, tick,
+    Book, BookView, Candle, DAY_MILLIS, Instrument, Period, Quote, Rolling, SLOT_MILLIS, Trade, previous_close, tick,
 };
+use crate::replay::wire::frames::book_units;
 use crate::replay::wire::{Object, Spelling, Time, eight_decimals, kept_by_a_double, spell};
 
 /// A price or a volume as REST spells it.
@@ -60,14 +61,14 @@ pub(super) fn tick_object(instrument: &Instrument, trade: &Trade) -> String {
         .number(("trade_price", ""), trade.price, PADDED)
         .number(("trade_volume", ""), trade.volume, PADDED)
         .number(("prev_closing_price", ""), previous, PADDED)
-        .signed(("change_price", ""), trade.price < previous, (difference, 8), PADDED);
+        .signed(("change_price", ""), trade.price < previous, difference, 8, PADDED);
     object.name(("ask_bid", ""), trade.side.as_str()).integer(("sequential_id", ""), trade.id);
     object.close();
     out
 }
 
-/// A whole book as it stood in a slot.
-pub(super) fn orderbook(instrument: &Instrument, book: &Book, (slot, level): (u64, u64), count: usize) -> String {
+/// A book, grouped already, as it stood in a slot.
+pub(super) fn orderbook(instrument: &Instrument, book: &Book, slot: u64, view: BookView) -> String {
     let mut out = String::with_capacity(4_000);
     let (asks, bids) = book.totals();
     let mut object = Object::open(&mut out, false);
@@ -77,21 +78,9 @@ pub(super) fn orderbook(instrument: &Instrument, book: &Book, (slot, level): (u6
         .decimal(("total_ask_size", ""), asks, 8, PADDED)
         .decimal(("total_bid_size", ""), bids, 8, PADDED)
         .raw(("orderbook_units", ""), |out| {
-            out.push('[');
-            for (rank, (ask, bid)) in book.asks.iter().zip(&book.bids).take(count).enumerate() {
-                if rank > 0 {
-                    out.push(',');
-                }
-                let mut unit = Object::open(out, false);
-                unit.number(("ask_price", ""), ask.price, Spelling::Double)
-                    .number(("bid_price", ""), bid.price, Spelling::Double)
-                    .number(("ask_size", ""), ask.size, PADDED)
-                    .number(("bid_size", ""), bid.size, PADDED);
-                unit.close();
-            }
-            out.push(']');
+            book_units(out, book, view.depth, false, Spelling::Double, |_| PADDED);
         })
-        .number(("level", ""), level, Spelling::Plain);
+        .number(("level", ""), view.level, Spelling::Plain);
     object.close();
     out
 }
@@ -178,14 +167,16 @@ pub(super) fn market(instrument: &Instrument, has_details: bool) -> String {
 }
 
 fn signed_change(object: &mut Object<'_>, price: u64, previous: u64) {
-    let (falls, difference) = (price < previous, u128::from(price.abs_diff(previous)));
+    let falls = price < previous;
+    let difference = u128::from(price.abs_diff(previous));
     object.number(("prev_closing_price", ""), previous, PADDED);
-    object.signed(("change_price", ""), falls, (difference, 8), PADDED);
-    object.signed(("change_rate", ""), falls, (rate(difference, previous), 10), PADDED);
+    object.signed(("change_price", ""), falls, difference, 8, PADDED);
+    object.signed(("change_rate", ""), falls, rate(difference, previous), 10, PADDED);
 }
 
 fn ticker_change(object: &mut Object<'_>, price: u64, previous: u64) {
-    let (falls, difference) = (price < previous, u128::from(price.abs_diff(previous)));
+    let falls = price < previous;
+    let difference = u128::from(price.abs_diff(previous));
     let name = match (falls, difference) {
         (_, 0) => "EVEN",
         (true, _) => "FALL",
@@ -196,8 +187,8 @@ fn ticker_change(object: &mut Object<'_>, price: u64, previous: u64) {
         .name(("change", ""), name)
         .decimal(("change_price", ""), difference, 8, PADDED)
         .decimal(("change_rate", ""), rate(difference, previous), 10, PADDED);
-    object.signed(("signed_change_price", ""), falls, (difference, 8), PADDED);
-    object.signed(("signed_change_rate", ""), falls, (rate(difference, previous), 10), PADDED);
+    object.signed(("signed_change_price", ""), falls, difference, 8, PADDED);
+    object.signed(("signed_change_rate", ""), falls, rate(difference, previous), 10, PADDED);
 }
 
 /// In units of 10^-10.

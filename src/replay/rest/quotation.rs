@@ -3,9 +3,10 @@
 use super::answer::Answer;
 use super::objects;
 use super::query::Query;
-use crate::replay::faults::Wrongs;
+use crate::replay::faults::Corruption;
 use crate::replay::market::{
-    DAY_MILLIS, Instrument, Market, Period, Quote, Rolling, SLOT_MILLIS, candles_before, millis_of, tick, trades_before,
+    BookView, CandleQuery, DAY_MILLIS, DEPTH, Instrument, Market, Period, Quote, Rolling, SLOT_MILLIS, candles_before,
+    millis_of, tick, trades_before,
 };
 
 /// The most candles and the most trades of one answer.
@@ -18,7 +19,7 @@ const SECONDS_REACH: u64 = 90 * DAY_MILLIS;
 /// An answer, or the refusal that is the answer.
 type Outcome = Result<Answer, Answer>;
 
-/// The name under which requests to a path (behind `/v1/`) are counted; `None` for a path that nobody serves.
+/// The name under which requests to a path (behind `/v1/`) are counted; `None` for an unknown path.
 pub(super) fn group(path: &str) -> Option<&'static str> {
     match path {
         "market/all" => Some("market"),
@@ -31,16 +32,16 @@ pub(super) fn group(path: &str) -> Option<&'static str> {
 }
 
 /// Answers a request to a path (behind `/v1/`) at `now`, in milliseconds since the epoch.
-pub(super) fn answer(market: &Market, now: u64, path: &str, query: &Query, wrongs: Wrongs) -> Answer {
+pub(super) fn answer(market: &Market, now: u64, path: &str, query: &Query, corruption: Corruption) -> Answer {
     let answer = match path {
         "market/all" => Ok(markets(market, query)),
-        "trades/ticks" => ticks(market, now, query, wrongs),
+        "trades/ticks" => ticks(market, now, query, corruption),
         "ticker" => named(market, query).map(|pairs| tickers(now, pairs.into_iter())),
         "ticker/all" => Ok(quoted(market, now, query)),
         "orderbook" => books(market, now, query),
         "orderbook/instruments" => named(market, query).map(|pairs| groupings(now, &pairs)),
         _ => match path.strip_prefix("candles/").and_then(period) {
-            Some(period) => candles(market, now, period, query, wrongs),
+            Some(period) => candles(market, now, period, query, corruption),
             None => Err(Answer::not_found()),
         },
     };
@@ -61,8 +62,8 @@ fn period(path: &str) -> Option<Period> {
     })
 }
 
-fn candles(market: &Market, now: u64, period: Period, query: &Query, wrongs: Wrongs) -> Outcome {
-    let instrument = meant(market, query, wrongs)?;
+fn candles(market: &Market, now: u64, period: Period, query: &Query, corruption: Corruption) -> Outcome {
+    let instrument = meant(market, query, corruption)?;
     let to = match query.get("to") {
         None => now,
         Some(text) => moment(text).ok_or_else(|| Answer::numbered(400, "Invalid parameter: to"))?.min(now),
@@ -71,13 +72,14 @@ fn candles(market: &Market, now: u64, period: Period, query: &Query, wrongs: Wro
         Period::Seconds(1) => market.listed().max(now - SECONDS_REACH),
         _ => market.listed(),
     };
-    let candles = candles_before(instrument, period, (from, to, now), count(query, MAX_CANDLES)?);
+    let wanted = CandleQuery { period, from, to, now, count: count(query, MAX_CANDLES)? };
+    let candles = candles_before(instrument, &wanted);
     let candles = candles.iter().map(|(start, candle)| objects::candle(instrument, period, *start, candle));
-    Ok(past(candles, wrongs))
+    Ok(past(candles, corruption))
 }
 
-fn ticks(market: &Market, now: u64, query: &Query, wrongs: Wrongs) -> Outcome {
-    let instrument = meant(market, query, wrongs)?;
+fn ticks(market: &Market, now: u64, query: &Query, corruption: Corruption) -> Outcome {
+    let instrument = meant(market, query, corruption)?;
     let today = now - now % DAY_MILLIS;
     let day = match query.get("days_ago").or(query.get("daysAgo")).map(str::parse::<u64>) {
         None => today,
@@ -101,7 +103,7 @@ fn ticks(market: &Market, now: u64, query: &Query, wrongs: Wrongs) -> Outcome {
         is_behind
     });
     let trades = behind_cursor.take(count(query, MAX_TICKS)?);
-    Ok(past(trades.map(|trade| objects::tick_object(instrument, &trade)), wrongs))
+    Ok(past(trades.map(|trade| objects::tick_object(instrument, &trade)), corruption))
 }
 
 fn books(market: &Market, now: u64, query: &Query) -> Outcome {
@@ -111,16 +113,15 @@ fn books(market: &Market, now: u64, query: &Query) -> Outcome {
         Some(_) => return Err(Answer::numbered(400, "Invalid parameter: level")),
     };
     let depth = match query.get("count") {
-        None => 30,
-        Some(_) => count(query, 30)?,
+        None => DEPTH,
+        Some(_) => count(query, DEPTH)?,
     };
     let books = named(market, query)?.into_iter().filter_map(|instrument| {
         let slot = instrument.book_slot(now / SLOT_MILLIS);
         let step = tick(instrument.listing.quote, instrument.best(slot).1.price);
         let is_known = level == 0 || (instrument.listing.quote == Quote::Krw && level % (step * 10) == 0);
-        let book = instrument.book(slot);
-        let book = if level == 0 { book } else { book.grouped(level) };
-        is_known.then(|| objects::orderbook(instrument, &book, (slot, level), depth))
+        let book = instrument.book(slot).grouped(level);
+        is_known.then(|| objects::orderbook(instrument, &book, slot, BookView { depth, level }))
     });
     Ok(list(books))
 }
@@ -156,16 +157,16 @@ fn one<'a>(market: &'a Market, query: &Query) -> Result<&'a Instrument, Answer> 
 }
 
 /// The pair that is shown: the one that was asked for, or the next.
-fn meant<'a>(market: &'a Market, query: &Query, wrongs: Wrongs) -> Result<&'a Instrument, Answer> {
+fn meant<'a>(market: &'a Market, query: &Query, corruption: Corruption) -> Result<&'a Instrument, Answer> {
     let asked = one(market, query)?;
     let others = market.instruments().iter().filter(|other| other.listing.code != asked.listing.code);
-    Ok(others.into_iter().next().filter(|_| wrongs.is_another).unwrap_or(asked))
+    Ok(others.into_iter().next().filter(|_| corruption.is_another).unwrap_or(asked))
 }
 
 /// A list of the past, with what is wrong with it.
-fn past(objects: impl Iterator<Item = String>, wrongs: Wrongs) -> Answer {
-    let mut objects: Vec<String> = objects.filter(|_| !wrongs.is_empty).collect();
-    if wrongs.is_shuffled {
+fn past(objects: impl Iterator<Item = String>, corruption: Corruption) -> Answer {
+    let mut objects: Vec<String> = objects.filter(|_| !corruption.is_empty).collect();
+    if corruption.is_shuffled {
         let count = objects.len();
         (0..count).for_each(|index| objects.swap(index, index * 31 % count));
     }

@@ -4,12 +4,12 @@
 //!  within the limit ─▶ served     over it ─▶ 429     over it again and again ─▶ 418 for 5 s, 10 s, 20 s, …
 //! ```
 //!
-//! Requests are counted in whole seconds that are not aligned with anybody's clock; connects in a window that slides.
+//! Requests are counted in whole seconds that begin 370 ms after the clock's; connects in a window that slides.
 
 use super::answer::Answer;
 use crate::clock::Stamp;
 use crate::replay::session::Windows;
-use crate::replay::wire::request::Seat;
+use crate::replay::wire::request::Endpoint;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -56,14 +56,15 @@ impl Visitors {
     pub(crate) fn connect(
         &mut self,
         now: Stamp,
-        (address, seat): (IpAddr, Seat),
+        address: IpAddr,
+        endpoint: Endpoint,
         has_origin: bool,
     ) -> Result<(), Answer> {
         let visitor = self.visitor(now, address);
         visitor.check_blocked(now)?;
-        let connects = match seat {
-            Seat::Public => &mut visitor.public,
-            Seat::Private => &mut visitor.private,
+        let connects = match endpoint {
+            Endpoint::Public => &mut visitor.public,
+            Endpoint::Private => &mut visitor.private,
         };
         let fits = connects.admit(now) && (!has_origin || visitor.with_origin.admit(now));
         if fits { Ok(()) } else { Err(visitor.refuse(now)) }
@@ -130,7 +131,7 @@ impl Visitor {
         }
         let seconds = FIRST_BLOCK << self.blocks.min(10);
         self.blocks += 1;
-        self.blocked_until = Stamp::from_micros(now.as_micros() + seconds * 1_000_000).unwrap_or(Stamp::MAX);
+        self.blocked_until = now.after(Duration::from_secs(seconds));
         blocked(seconds)
     }
 }
@@ -167,9 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn five_connects_a_second_then_429_then_a_growing_block() {
+    fn a_sixth_connect_in_a_second_is_429_then_418_ever_longer() {
         let mut visitors = Visitors::default();
-        let mut connect = |millis| status(visitors.connect(at(millis), (HOME, Seat::Public), false));
+        let mut connect = |millis| status(visitors.connect(at(millis), HOME, Endpoint::Public, false));
         assert!((0..5).all(|_| connect(0) == 200));
         assert!((0..20).all(|_| connect(10) == 429));
         assert_eq!(connect(20), 418);
@@ -184,22 +185,22 @@ mod tests {
     #[test]
     fn the_two_streams_are_counted_apart() {
         let mut visitors = Visitors::default();
-        let mut connect = |seat| status(visitors.connect(at(0), (HOME, seat), false));
-        assert!((0..5).all(|_| connect(Seat::Public) == 200));
-        assert!((0..5).all(|_| connect(Seat::Private) == 200));
-        assert_eq!(connect(Seat::Private), 429);
+        let mut connect = |endpoint| status(visitors.connect(at(0), HOME, endpoint, false));
+        assert!((0..5).all(|_| connect(Endpoint::Public) == 200));
+        assert!((0..5).all(|_| connect(Endpoint::Private) == 200));
+        assert_eq!(connect(Endpoint::Private), 429);
     }
 
     #[test]
     fn an_origin_is_cut_to_one_in_ten_seconds() {
         let mut visitors = Visitors::default();
         assert_eq!(status(visitors.request(at(0), HOME, "market", true)), 200);
-        assert_eq!(status(visitors.connect(at(9_999), (HOME, Seat::Public), true)), 429);
-        assert_eq!(status(visitors.connect(at(10_000), (HOME, Seat::Public), true)), 200);
+        assert_eq!(status(visitors.connect(at(9_999), HOME, Endpoint::Public, true)), 429);
+        assert_eq!(status(visitors.connect(at(10_000), HOME, Endpoint::Public, true)), 200);
     }
 
     #[test]
-    fn ten_requests_of_each_group_fit_into_a_second() {
+    fn ten_requests_of_a_group_in_the_exchanges_own_second() {
         let mut visitors = Visitors::default();
         let mut request = |millis, group| visitors.request(at(millis), HOME, group, false);
         assert_eq!(request(300, "candles"), Ok(9));
@@ -213,7 +214,7 @@ mod tests {
     fn addresses_are_bounded() {
         let mut visitors = Visitors::default();
         for number in 0..5_000u32 {
-            let _ = visitors.connect(at(u64::from(number)), (IpAddr::V4(number.into()), Seat::Public), false);
+            let _ = visitors.connect(at(u64::from(number)), IpAddr::V4(number.into()), Endpoint::Public, false);
         }
         assert_eq!(visitors.0.len(), MAX_VISITORS);
     }

@@ -18,7 +18,7 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Whether there is room for somebody.
+    /// Whether there is room for one more.
     pub(super) fn has_room(&self) -> bool {
         self.total < MOST
     }

@@ -1,12 +1,12 @@
-//! What all connections share: the source, the log, the desk that counts and checks, the faults.
+//! What all connections share: the source, the log, the state of the REST API, the faults.
 
 use super::sent::SentLog;
 use crate::clock::{Clock, Stamp};
 use crate::replay::faults::{Fault, Faults, NoPlan, Plan, Stage};
 use crate::replay::market::Market;
-use crate::replay::rest::{Answer, Auth, Desk, Keys, Request, Shown, Visitors, blocked, too_many};
+use crate::replay::rest::{Answer, AnswerSource, Api, Auth, Keys, RestRequest, Visitors, blocked, too_many};
 use crate::replay::session::{Habits, Session, Source};
-use crate::replay::wire::request::Seat;
+use crate::replay::wire::request::Endpoint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -16,20 +16,20 @@ pub struct Exchange {
     habits: Arc<Habits>,
     log: SentLog,
     clock: Clock,
-    desk: Mutex<Desk>,
+    api: Mutex<Api>,
     faults: watch::Sender<Arc<Faults>>,
 }
 
 impl Exchange {
     /// An exchange without faults; `keys` are the account's.
     pub fn new(source: Source, habits: Habits, keys: Option<Keys>, clock: Clock) -> Self {
-        let desk = Desk { visitors: habits.limits.then(Visitors::default), auth: Auth::new(keys) };
+        let api = Api { visitors: habits.limits.then(Visitors::default), auth: Auth::new(keys) };
         Self {
             source,
             habits: Arc::new(habits),
             log: SentLog::default(),
             clock,
-            desk: Mutex::new(desk),
+            api: Mutex::new(api),
             faults: watch::channel(Arc::default()).0,
         }
     }
@@ -73,31 +73,31 @@ impl Exchange {
     }
 
     /// A client's session from now on.
-    pub(super) fn session(&self, seat: Seat) -> Session {
-        let mut session = Session::new(self.source.clone(), seat, Arc::clone(&self.habits), self.clock.stamp());
+    pub(super) fn session(&self, endpoint: Endpoint) -> Session {
+        let mut session = Session::new(self.source.clone(), endpoint, Arc::clone(&self.habits), self.clock.stamp());
         session.handle_faults(self.faults.borrow().clone());
         session
     }
 
     /// Whether a client may have its upgrade; the refusal otherwise.
-    pub(super) fn admit(&self, seat: Seat, request: &Request<'_>) -> Result<(), Answer> {
+    pub(super) fn admit(&self, endpoint: Endpoint, request: &RestRequest<'_>) -> Result<(), Answer> {
         let now = self.clock.stamp();
         self.refused(now)?;
-        let mut desk = self.desk();
-        if let Some(visitors) = &mut desk.visitors {
-            visitors.connect(now, (request.address, seat), request.has_origin)?;
+        let mut api = self.lock_api();
+        if let Some(visitors) = &mut api.visitors {
+            visitors.connect(now, request.address, endpoint, request.has_origin)?;
         }
-        match seat {
-            Seat::Public => Ok(()),
-            Seat::Private if self.faults.borrow().active(now).any(|fault| *fault == Fault::Deny) => {
+        match endpoint {
+            Endpoint::Public => Ok(()),
+            Endpoint::Private if self.faults.borrow().active(now).any(|fault| *fault == Fault::Deny) => {
                 Err(Answer::error(401, "invalid_access_key", "인증에 실패했습니다."))
             }
-            Seat::Private => desk.auth.check(request.authorization, "").map_err(|error| error.answer()),
+            Endpoint::Private => api.auth.check(request.authorization, "").map_err(|error| error.answer()),
         }
     }
 
     /// Answers a REST request.
-    pub(super) fn answer(&self, request: &Request<'_>) -> Answer {
+    pub(super) fn answer(&self, request: &RestRequest<'_>) -> Answer {
         let now = self.clock.stamp();
         if let Err(refusal) = self.refused(now) {
             return refusal;
@@ -106,8 +106,8 @@ impl Exchange {
             Source::Market(market) => Some(market),
             Source::Recorded { .. } => None,
         };
-        let wrongs = self.faults.borrow().wrongs(now, request.query.get("market"));
-        self.desk().answer(now, Shown { market, wrongs }, request)
+        let corruption = self.faults.borrow().corruption(now, request.query.get("market"));
+        self.lock_api().answer(now, AnswerSource { market, corruption }, request)
     }
 
     /// The faults as they are planned, one in a line.
@@ -144,7 +144,7 @@ impl Exchange {
         refusal.map_or(Ok(()), Err)
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_api(&self) -> MutexGuard<'_, Api> {
+        self.api.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,15 +4,15 @@
 //!  /websocket/v1, /websocket/v1/private ─▶ 101, or 401 429 418      /v1/… ─▶ REST      /_faults ─▶ GET POST DELETE
 //! ```
 //!
-//! `/_faults` is for whoever tests, and not subject to `refuse` and `hang` itself, or these could not be taken back. A
-//! page in a browser may not use it: what it asks for without being asked bears an `Origin`.
+//! `/_faults` is for tests, and exempt from `refuse` and `hang`, or these could not be cleared. A page in a browser may not
+//! use it: its requests bear an `Origin`.
 
+use super::client_stream::ClientStream;
 use super::exchange::Exchange;
-use super::line::Line;
 use crate::clock::sleep_until;
 use crate::replay::faults::Stage;
-use crate::replay::rest::{Answer, Query, Request};
-use crate::replay::wire::request::Seat;
+use crate::replay::rest::{Answer, Query, RestRequest};
+use crate::replay::wire::request::Endpoint;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -44,16 +44,16 @@ const BODY: Duration = Duration::from_secs(10);
 /// How often a hanging stage looks whether it still hangs.
 const HANG_CHECK: Duration = Duration::from_millis(50);
 
-/// A line that has become a WebSocket: what was read ahead, and whose it is.
+/// A stream that has become a WebSocket, with what was read ahead and the endpoint asked for.
 pub(super) struct Upgraded {
-    pub(super) line: Line,
+    pub(super) stream: ClientStream,
     pub(super) read_ahead: Bytes,
-    pub(super) seat: Seat,
+    pub(super) endpoint: Endpoint,
 }
 
 /// A client, as HTTP meets it.
 #[derive(Clone, Copy)]
-pub(super) struct Guest {
+pub(super) struct Peer {
     pub(super) address: IpAddr,
     /// It came while connections were refused: nothing is answered but the faults.
     pub(super) is_refused: bool,
@@ -64,20 +64,20 @@ pub(super) struct Guest {
 #[error("refused")]
 struct Refused;
 
-/// Serves HTTP on a line until it closes (`None`) or becomes a WebSocket.
-pub(super) async fn serve(line: Line, guest: Guest, exchange: &Exchange) -> Option<Upgraded> {
-    let upgrade: Mutex<Option<Seat>> = Mutex::new(None);
-    let service = service_fn(|request| Box::pin(respond(request, guest, exchange, &upgrade)));
+/// Serves HTTP on a stream until it closes (`None`) or becomes a WebSocket.
+pub(super) async fn serve(stream: ClientStream, peer: Peer, exchange: &Exchange) -> Option<Upgraded> {
+    let upgrade: Mutex<Option<Endpoint>> = Mutex::new(None);
+    let service = service_fn(|request| Box::pin(respond(request, peer, exchange, &upgrade)));
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-    let mut connection = http.serve_connection(TokioIo::new(line), service);
-    // The line comes back unclosed, as it must for a WebSocket; where there is none it is closed by being dropped.
+    let mut connection = http.serve_connection(TokioIo::new(stream), service);
+    // It returns the stream open, which a WebSocket goes on with; without an upgrade, dropping it closes it.
     std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await.ok()?;
     let parts = connection.into_parts();
-    let seat = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-    let mut line = parts.io.into_inner();
-    line.wait_for_reader();
-    Some(Upgraded { line, read_ahead: parts.read_buf, seat })
+    let endpoint = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+    let mut stream = parts.io.into_inner();
+    stream.wait_for_reader();
+    Some(Upgraded { stream, read_ahead: parts.read_buf, endpoint })
 }
 
 /// Waits for as long as the exchange hangs at a stage.
@@ -89,41 +89,41 @@ pub(super) async fn hang(exchange: &Exchange, stage: Stage) {
 
 async fn respond(
     request: hyper::Request<Incoming>,
-    guest: Guest,
+    peer: Peer,
     exchange: &Exchange,
-    upgrade: &Mutex<Option<Seat>>,
+    upgrade: &Mutex<Option<Endpoint>>,
 ) -> Result<Response<Full<Bytes>>, Refused> {
     let path = request.uri().path().to_owned();
     if path == "/_faults" {
         return Ok(plain(faults(request, exchange).await));
     }
-    if guest.is_refused {
+    if peer.is_refused {
         return Err(Refused);
     }
     hang(exchange, Stage::Connect).await;
     hang(exchange, Stage::Upgrade).await;
-    Ok(exchanged(&request, &path, guest.address, exchange, upgrade))
+    Ok(exchange_response(&request, &path, peer.address, exchange, upgrade))
 }
 
-/// What the exchange says.
-fn exchanged(
+/// The exchange's response: an upgrade, or an answer.
+fn exchange_response(
     request: &hyper::Request<Incoming>,
     path: &str,
     address: IpAddr,
     exchange: &Exchange,
-    upgrade: &Mutex<Option<Seat>>,
+    upgrade: &Mutex<Option<Endpoint>>,
 ) -> Response<Full<Bytes>> {
     let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let asked = Request {
+    let asked = RestRequest {
         address,
         path,
         query: Query::parse(request.uri().query().unwrap_or_default()),
         authorization: header(AUTHORIZATION),
         has_origin: request.headers().contains_key(ORIGIN),
     };
-    let seat = match path {
-        PUBLIC_PATH => Seat::Public,
-        PRIVATE_PATH => Seat::Private,
+    let endpoint = match path {
+        PUBLIC_PATH => Endpoint::Public,
+        PRIVATE_PATH => Endpoint::Private,
         _ if request.method() == Method::GET => return plain(exchange.answer(&asked)),
         _ => return plain(Answer::not_found()),
     };
@@ -132,10 +132,10 @@ fn exchanged(
     else {
         return plain(Answer::error(400, "bad_request", "expected a WebSocket upgrade"));
     };
-    if let Err(refusal) = exchange.admit(seat, &asked) {
+    if let Err(refusal) = exchange.admit(endpoint, &asked) {
         return plain(refusal);
     }
-    *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(seat);
+    *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
     switching(&accept)
 }
 
@@ -196,10 +196,10 @@ mod tests {
         let market = Market::new(100, 1.0, 1, 1_795_324_324_113);
         let exchange = Exchange::new(Source::Market(Arc::new(market)), Habits::default(), None, clock);
         let (ours, theirs) = tokio::io::duplex(1024);
-        let line = Line::new(ours, exchange.faults(), clock);
-        let guest = Guest { address: IpAddr::from([10, 0, 0, 1]), is_refused: false };
+        let stream = ClientStream::new(ours, exchange.faults(), clock);
+        let peer = Peer { address: IpAddr::from([10, 0, 0, 1]), is_refused: false };
         let serving = async {
-            assert!(serve(line, guest, &exchange).await.is_none());
+            assert!(serve(stream, peer, &exchange).await.is_none());
             clock.now()
         };
         let begin = clock.now();

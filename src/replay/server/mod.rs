@@ -6,10 +6,10 @@
 //!    └ every step may be made to hang or fail by a fault
 //! ```
 
+mod client_stream;
 mod crowd;
 mod exchange;
 mod http;
-mod line;
 mod sent;
 mod socket;
 mod tls;
@@ -21,9 +21,9 @@ pub use tls::tls_acceptor;
 
 use super::faults::Stage;
 use crate::clock::sleep_until;
+use client_stream::ClientStream;
 use crowd::Crowd;
-use http::Guest;
-use line::Line;
+use http::Peer;
 use rustls::pki_types::pem;
 use socket::Socket;
 use std::io;
@@ -173,14 +173,14 @@ impl Client {
         }
         // Frames are collected here, so the system should not wait for more.
         tcp.set_nodelay(true).ok()?;
-        let line = match &self.tls {
-            None => Line::new(tcp, self.exchange.faults(), self.exchange.clock()),
-            Some(tls) => Line::new(self.tls(tls, tcp).await?, self.exchange.faults(), self.exchange.clock()),
+        let stream = match &self.tls {
+            None => ClientStream::new(tcp, self.exchange.faults(), self.exchange.clock()),
+            Some(tls) => ClientStream::new(self.tls(tls, tcp).await?, self.exchange.faults(), self.exchange.clock()),
         };
-        http::serve(line, Guest { address: self.address, is_refused }, &self.exchange).await
+        http::serve(stream, Peer { address: self.address, is_refused }, &self.exchange).await
     }
 
-    async fn tls(&self, acceptor: &TlsAcceptor, tcp: TcpStream) -> Option<impl line::Stream + 'static> {
+    async fn tls(&self, acceptor: &TlsAcceptor, tcp: TcpStream) -> Option<impl client_stream::ByteStream + 'static> {
         let deadline = self.exchange.clock().now() + TLS_HANDSHAKE;
         select! {
             biased;

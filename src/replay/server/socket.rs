@@ -6,9 +6,9 @@
 //!                         └───────────────────────────────┘      each frame is noted in the log as it is handed over
 //! ```
 
+use super::client_stream::ClientStream;
 use super::exchange::Exchange;
 use super::http::Upgraded;
-use super::line::Line;
 use super::sent::SentLog;
 use crate::clock::{Clock, Instant, Stamp, sleep_until};
 use crate::replay::faults::Faults;
@@ -45,7 +45,7 @@ const HALF_FRAME: &[u8] = b"\x82\x7e\x03\xe8{\"type\":\"trade\",\"co";
 
 /// One client's WebSocket.
 pub(super) struct Socket {
-    socket: WebSocketStream<Line>,
+    socket: WebSocketStream<ClientStream>,
     session: Session,
     outbox: VecDeque<Bytes>,
     log: SentLog,
@@ -75,14 +75,14 @@ enum Turn {
 }
 
 impl Socket {
-    /// A freshly upgraded line; `connection` is its number in the log.
+    /// A freshly upgraded stream; `connection` is its number in the log.
     pub(super) async fn open(upgraded: Upgraded, exchange: &Exchange, connection: u64) -> Self {
-        let Upgraded { line, read_ahead, seat } = upgraded;
+        let Upgraded { stream, read_ahead, endpoint } = upgraded;
         let config = Some(WebSocketConfig::default().write_buffer_size(WRITE_BUFFER));
         let read_ahead = read_ahead.to_vec();
         Self {
-            socket: WebSocketStream::from_partially_read(line, read_ahead, Role::Server, config).await,
-            session: exchange.session(seat),
+            socket: WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, config).await,
+            session: exchange.session(endpoint),
             outbox: VecDeque::with_capacity(OUTBOX),
             log: exchange.log().clone(),
             clock: exchange.clock(),
@@ -255,13 +255,13 @@ impl Socket {
             }
         }
         match end {
-            // The line is closed when it is dropped; no close frame goes out.
+            // The stream is closed when it is dropped; no close frame goes out.
             End::Drop => {}
             End::Half => {
-                let line = self.socket.get_mut();
+                let stream = self.socket.get_mut();
                 // The client may be gone already, which is where this leads anyway.
-                let _ = line.write_all(HALF_FRAME).await;
-                let _ = line.flush().await;
+                let _ = stream.write_all(HALF_FRAME).await;
+                let _ = stream.flush().await;
             }
             End::Close(code) => {
                 let frame = CloseFrame { code, reason: "".into() };

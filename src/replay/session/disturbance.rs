@@ -1,13 +1,14 @@
 //! The planned faults as one connection meets them.
 
-use super::Output;
+use super::output::Output;
 use crate::clock::Stamp;
 use crate::replay::faults::{Fault, Faults, Stage};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A flood comes in portions, one every 10 ms.
-const FLOOD_EVERY: u64 = 10_000;
+const FLOOD_EVERY: Duration = Duration::from_millis(10);
 
 /// What no client can read, or should not take for data: each a frame of its own.
 const GARBAGE: [&[u8]; 9] = [
@@ -69,8 +70,8 @@ impl Disturbance {
         self.done = now;
         let flood = self.flood(now);
         if flood > 0 && self.flood_due <= now {
-            self.flood_due = super::later(now, FLOOD_EVERY);
-            let portion = (u64::from(flood) * FLOOD_EVERY).div_ceil(1_000_000);
+            self.flood_due = now.after(FLOOD_EVERY);
+            let portion = (u128::from(flood) * FLOOD_EVERY.as_micros()).div_ceil(1_000_000);
             outputs.extend((0..portion).map(|_| Output::Frame(self.last.clone())));
         }
         outputs

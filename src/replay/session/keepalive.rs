@@ -30,9 +30,9 @@ impl Keepalive {
     /// first one within 10 s. A second `PING` changes nothing.
     pub(super) fn switch_on(&mut self, now: Stamp) {
         if self.next_up.is_none() {
-            let every = UP_EVERY.as_micros() as u64;
-            let age = now.as_micros().saturating_sub(self.opened.as_micros());
-            self.next_up = Some(later(self.opened, (age / every + 1) * every));
+            let age = now.since(self.opened);
+            let periods = age.as_secs() / UP_EVERY.as_secs() + 1;
+            self.next_up = Some(self.opened.after(Duration::from_secs(periods * UP_EVERY.as_secs())));
         }
     }
 
@@ -40,7 +40,7 @@ impl Keepalive {
     pub(super) fn status_is_due(&mut self, now: Stamp) -> bool {
         match self.next_up {
             Some(due) if due <= now => {
-                self.next_up = Some(later(due, UP_EVERY.as_micros() as u64));
+                self.next_up = Some(due.after(UP_EVERY));
                 true
             }
             _ => false,
@@ -58,10 +58,6 @@ impl Keepalive {
     }
 
     fn idle_deadline(&self) -> Stamp {
-        later(self.last_traffic, u64::try_from(self.idle_limit.as_micros()).unwrap_or(u64::MAX))
+        self.last_traffic.after(self.idle_limit)
     }
-}
-
-fn later(stamp: Stamp, micros: u64) -> Stamp {
-    Stamp::from_micros(stamp.as_micros().saturating_add(micros)).unwrap_or(Stamp::MAX)
 }

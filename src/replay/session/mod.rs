@@ -9,30 +9,34 @@
 //! No I/O, no clock: the server hands in messages and times, and takes outputs out until there is none.
 
 mod disturbance;
+mod item;
 mod keepalive;
+mod output;
 mod pair;
 mod playback;
 mod topic;
 mod window;
 
+pub use output::Output;
 pub(crate) use window::Windows;
 
 use super::faults::{Faults, Stage};
 use super::market::Market;
 use super::recorded::Recorded;
 use super::wire::frames::{self, StreamType};
-use super::wire::request::{self, Ask, Entry, Format, Refusal, Seat};
+use super::wire::request::{self, Ask, Endpoint, Format, Refusal, Subscription};
 use crate::clock::Stamp;
 use bytes::Bytes;
 use disturbance::Disturbance;
+use item::Item;
 use keepalive::Keepalive;
-use playback::{Item, Playback};
+use playback::Playback;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long after an error the connection is closed, in microseconds.
-const CLOSE_AFTER_ERROR: u64 = 150_000;
+/// How long after an error the connection is closed.
+const CLOSE_AFTER_ERROR: Duration = Duration::from_millis(150);
 
 /// Messages a client may send on one connection: in any second, in any minute.
 const MESSAGES: &[(Duration, usize)] = &[(Duration::from_secs(1), 5), (Duration::from_secs(60), 100)];
@@ -76,27 +80,14 @@ impl Default for Habits {
     }
 }
 
-/// What the server has to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send this.
-    Frame(Bytes),
-    /// Send a close frame with this code.
-    Close(u16),
-    /// Begin a frame and cut the connection in the middle.
-    Half,
-    /// Cut the connection.
-    Drop,
-}
-
 /// One client's session.
 pub struct Session {
     source: Source,
-    seat: Seat,
+    endpoint: Endpoint,
     habits: Arc<Habits>,
     state: State,
     /// The standing request.
-    entries: Arc<[Entry]>,
+    subscriptions: Arc<[Subscription]>,
     format: Format,
     messages: Windows,
     keepalive: Keepalive,
@@ -117,14 +108,14 @@ enum State {
 
 impl Session {
     /// A client that has just connected.
-    pub fn new(source: Source, seat: Seat, habits: Arc<Habits>, now: Stamp) -> Self {
+    pub fn new(source: Source, endpoint: Endpoint, habits: Arc<Habits>, now: Stamp) -> Self {
         let keepalive = Keepalive::new(now, habits.idle);
         Self {
             source,
-            seat,
+            endpoint,
             habits,
             state: State::Idle,
-            entries: Arc::default(),
+            subscriptions: Arc::default(),
             format: Format::default(),
             messages: Windows::new(MESSAGES),
             keepalive,
@@ -147,13 +138,13 @@ impl Session {
         if message == b"PING" {
             return self.keepalive.switch_on(now);
         }
-        match request::parse(std::str::from_utf8(message).unwrap_or_default(), self.seat) {
+        match request::parse(std::str::from_utf8(message).unwrap_or_default(), self.endpoint) {
             Err(refusal) => self.refuse(now, &refusal),
             Ok(request) => {
                 self.format = request.format;
                 match request.ask {
                     Ask::List => self.list(&request.ticket),
-                    Ask::Subscribe(entries) => self.subscribe(now, entries),
+                    Ask::Subscribe(subscriptions) => self.subscribe(now, subscriptions),
                 }
             }
         }
@@ -214,7 +205,9 @@ impl Session {
         let disturbed = self.disturbance.deadline(now);
         let ready = (!self.ready.is_empty() || self.spare.is_some()).then_some(now);
         let ordinary = match (&self.state, &self.source) {
-            (State::Market(playback), _) => playback.next_due().map(|millis| later(Stamp::default(), millis * 1_000)),
+            (State::Market(playback), _) => {
+                playback.next_due().map(|due| Stamp::default().after(Duration::from_millis(due)))
+            }
             (State::Recorded { started, next }, Source::Recorded { frames, rate }) => {
                 frames.get(*next).map(|_| due(*started, *next, *rate))
             }
@@ -283,23 +276,23 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, now: Stamp, entries: Vec<Entry>) {
+    fn subscribe(&mut self, now: Stamp, subscriptions: Vec<Subscription>) {
         self.spare = None;
-        self.entries = entries.into();
-        match (&self.source, self.seat) {
+        self.subscriptions = subscriptions.into();
+        match (&self.source, self.endpoint) {
             (Source::Market(market), _) => {
-                let (entries, millis) = (Arc::clone(&self.entries), now.as_micros() / 1_000);
-                let playback = Playback::new(Arc::clone(market), entries, self.format.short, millis);
+                let (subscriptions, millis) = (Arc::clone(&self.subscriptions), now.as_micros() / 1_000);
+                let playback = Playback::new(Arc::clone(market), subscriptions, self.format.short, millis);
                 self.state = State::Market(Box::new(playback));
             }
             // The file's frames are sent once: another request changes nothing.
-            (Source::Recorded { .. }, Seat::Public) => {
+            (Source::Recorded { .. }, Endpoint::Public) => {
                 if matches!(self.state, State::Idle) {
                     self.state = State::Recorded { started: now, next: 0 };
                 }
             }
             // They are market data, and nothing for an account.
-            (Source::Recorded { .. }, Seat::Private) => {}
+            (Source::Recorded { .. }, Endpoint::Private) => {}
         }
     }
 
@@ -312,23 +305,19 @@ impl Session {
             Source::Market(market) => market.find(code).is_some(),
             Source::Recorded { .. } => true,
         };
-        let answer = frames::subscriptions(ticket, &self.entries, is_known, self.format.short);
+        let answer = frames::subscription_list(ticket, &self.subscriptions, is_known, self.format.short);
         self.ready.push_back(Output::Frame(answer.into()));
     }
 
     fn refuse(&mut self, now: Stamp, refusal: &Refusal) {
         self.ready.push_back(Output::Frame(refusal.to_frame().into()));
-        self.state = State::Ending { at: later(now, CLOSE_AFTER_ERROR) };
+        self.state = State::Ending { at: now.after(CLOSE_AFTER_ERROR) };
     }
 }
 
 /// When the recorded frame `index` is to be sent.
 fn due(started: Stamp, index: usize, rate: Option<f64>) -> Stamp {
-    rate.map_or(started, |rate| later(started, (index as f64 / rate * 1e6) as u64))
-}
-
-fn later(stamp: Stamp, micros: u64) -> Stamp {
-    Stamp::from_micros(stamp.as_micros().saturating_add(micros)).unwrap_or(Stamp::MAX)
+    rate.map_or(started, |rate| started.after(Duration::from_micros((index as f64 / rate * 1e6) as u64)))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What is kept for one code while it is subscribed: its topics, and the sums that tickers and candles show.
 
-use super::playback::{Event, Item};
+use super::item::{Item, SlotEvent};
 use super::topic::Topic;
 use crate::replay::market::{
-    Beat, Book, Candle, DAY_MILLIS, Instrument, LAG_MILLIS, Rolling, SLOT_MILLIS, Trade, previous_close,
+    Beat, Candle, DAY_MILLIS, Instrument, LAG_MILLIS, Rolling, SLOT_MILLIS, Trade, previous_close,
 };
 use crate::replay::wire::CandleUnit;
 use crate::replay::wire::frames::{self, Head, StreamType};
@@ -36,7 +36,7 @@ impl Pair {
     }
 
     /// Adds a topic; asked for twice, it comes once.
-    pub(super) fn want(&mut self, topic: Topic, instrument: &Instrument, slot: u64) {
+    pub(super) fn subscribe(&mut self, topic: Topic, instrument: &Instrument, slot: u64) {
         if self.topics.contains(&topic) {
             return;
         }
@@ -57,19 +57,19 @@ impl Pair {
     }
 
     /// What a beat brings for these topics, each with the time it is sent.
-    pub(super) fn happenings(
+    pub(super) fn events(
         &self,
         instrument: &Instrument,
         beat: Beat,
         code: usize,
-        mut each: impl FnMut(u64, Event),
+        mut each: impl FnMut(u64, SlotEvent),
     ) {
-        let is_book = |topic: &Topic| matches!(topic, Topic::Book { .. });
+        let is_book = |topic: &Topic| matches!(topic, Topic::Book(_));
         if self.topics.iter().any(is_book) {
-            each(beat.slot * SLOT_MILLIS + LAG_MILLIS, Event::Book { code, slot: beat.slot });
+            each(beat.slot * SLOT_MILLIS + LAG_MILLIS, SlotEvent::Book { code, slot: beat.slot });
         }
         if !self.topics.iter().all(is_book) {
-            instrument.trades(beat).for_each(|trade| each(trade.millis + LAG_MILLIS, Event::Trade { code, trade }));
+            instrument.trades(beat).for_each(|trade| each(trade.millis + LAG_MILLIS, SlotEvent::Trade { code, trade }));
         }
     }
 
@@ -77,8 +77,8 @@ impl Pair {
     pub(super) fn books(&self, head: Head<'_>, slot: u64, ready: &mut VecDeque<Item>, code: usize) {
         let book = head.instrument.book(slot);
         for topic in &self.topics {
-            if let Topic::Book { depth, level } = topic {
-                let text = frames::orderbook(head, &at_level(&book, *level), slot, (*depth, *level));
+            if let Topic::Book(view) = topic {
+                let text = frames::orderbook(head, &book.clone().grouped(view.level), slot, *view);
                 ready.push_back(Item::realtime(*topic, code, text));
             }
         }
@@ -131,9 +131,9 @@ pub(super) fn snapshot(
             let rolling = Rolling::at(instrument, slot);
             return Some((frames::ticker(head, &rolling, &rolling.last?), Some(rolling)));
         }
-        Topic::Book { depth, level } => {
+        Topic::Book(view) => {
             let slot = instrument.book_slot(slot - 1);
-            frames::orderbook(head, &at_level(&instrument.book(slot), level), slot, (depth, level))
+            frames::orderbook(head, &instrument.book(slot).grouped(view.level), slot, view)
         }
         Topic::Candle(unit) => {
             let last = instrument.last_trade_before(slot)?.millis;
@@ -143,10 +143,6 @@ pub(super) fn snapshot(
         }
     };
     Some((text, None))
-}
-
-fn at_level(book: &Book, level: u64) -> Book {
-    if level == 0 { book.clone() } else { book.grouped(level) }
 }
 
 impl Growing {

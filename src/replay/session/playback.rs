@@ -7,52 +7,20 @@
 //! A playback has its own place on the market's tape. A client that reads slowly falls behind and misses nothing, and no
 //! frame waits in memory for it: only what one slot of 100 ms holds is ever worked out ahead.
 
+use super::item::{Item, SlotEvent};
 use super::pair::{self, Pair};
 use super::topic::Topic;
-use crate::replay::market::{AccountEvent, LAG_MILLIS, Market, SLOT_MILLIS, Trade};
+use crate::replay::market::{AccountEvent, LAG_MILLIS, Market, SLOT_MILLIS};
 use crate::replay::wire::frames::{Head, StreamType};
-use crate::replay::wire::private;
-use crate::replay::wire::request::Entry;
+use crate::replay::wire::private::{self, AccountHead};
+use crate::replay::wire::request::Subscription;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-
-/// Something that happens in a slot.
-#[derive(Clone, Debug)]
-pub(super) enum Event {
-    /// A code's book changed.
-    Book { code: usize, slot: u64 },
-    /// A code was traded.
-    Trade { code: usize, trade: Trade },
-    /// A second is full.
-    Second,
-    /// Something happened to the account.
-    Account(AccountEvent),
-}
-
-/// One object for the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    /// The type's name.
-    pub(super) kind: &'static str,
-    /// The code's place in the market; `None` for types without one.
-    pub(super) code: Option<usize>,
-    /// A snapshot, or realtime.
-    pub(super) stream: StreamType,
-    /// The object.
-    pub(super) text: String,
-}
-
-impl Item {
-    /// What just happened to a code.
-    pub(super) fn realtime(topic: Topic, code: usize, text: String) -> Self {
-        Self { kind: topic.kind(), code: Some(code), stream: StreamType::Realtime, text }
-    }
-}
 
 /// The frames of one subscription.
 pub(super) struct Playback {
     market: Arc<Market>,
-    entries: Arc<[Entry]>,
+    subscriptions: Arc<[Subscription]>,
     short: bool,
     snapshots: VecDeque<(Topic, usize)>,
     pairs: BTreeMap<usize, Pair>,
@@ -60,18 +28,27 @@ pub(super) struct Playback {
     first_slot: u64,
     /// The first slot that is not worked out yet.
     next_slot: u64,
-    events: VecDeque<(u64, Event)>,
+    events: VecDeque<(u64, SlotEvent)>,
     ready: VecDeque<Item>,
 }
 
 impl Playback {
     /// The answer to a request that comes at `now`, in milliseconds since the epoch. Codes that the market does not
     /// have are passed over in silence, as the exchange does.
-    pub(super) fn new(market: Arc<Market>, entries: Arc<[Entry]>, short: bool, now: u64) -> Self {
+    pub(super) fn new(market: Arc<Market>, subscriptions: Arc<[Subscription]>, short: bool, now: u64) -> Self {
         let slot = now / SLOT_MILLIS;
-        let (snapshots, pairs) = wanted(&market, &entries, slot);
-        let (events, ready) = (VecDeque::new(), VecDeque::new());
-        Self { market, entries, short, snapshots, pairs, first_slot: slot, next_slot: slot, events, ready }
+        let (snapshots, pairs) = wanted(&market, &subscriptions, slot);
+        Self {
+            market,
+            subscriptions,
+            short,
+            snapshots,
+            pairs,
+            first_slot: slot,
+            next_slot: slot,
+            events: VecDeque::new(),
+            ready: VecDeque::new(),
+        }
     }
 
     /// Spells all later objects with short keys, or with long ones.
@@ -90,12 +67,12 @@ impl Playback {
                 continue;
             }
             if self.events.is_empty() && self.has_realtime() && self.next_slot * SLOT_MILLIS <= now {
-                self.work_out_slot();
+                self.compute_slot();
                 continue;
             }
             self.events.front().filter(|(due, _)| *due <= now)?;
-            let event = self.events.pop_front()?;
-            self.happen(event);
+            let (due, event) = self.events.pop_front()?;
+            self.handle_event(due, event);
         }
     }
 
@@ -115,7 +92,9 @@ impl Playback {
     }
 
     fn wants_account(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.kind.as_str(), "myOrder" | "myAsset" | "announcement"))
+        self.subscriptions
+            .iter()
+            .any(|subscription| matches!(subscription.kind.as_str(), "myOrder" | "myAsset" | "announcement"))
     }
 
     fn snapshot(&mut self, topic: Topic, code: usize) {
@@ -130,87 +109,91 @@ impl Playback {
     }
 
     /// Puts everything that happens in the next slot into the order in which it is sent.
-    fn work_out_slot(&mut self) {
+    fn compute_slot(&mut self) {
         let slot = self.next_slot;
         self.next_slot += 1;
         let due = slot * SLOT_MILLIS + LAG_MILLIS;
         if due % 1_000 == LAG_MILLIS {
-            self.events.push_back((due, Event::Second));
+            self.events.push_back((due, SlotEvent::Second));
         }
         for (&code, pair) in &self.pairs {
             let instrument = self.market.instrument(code);
             for beat in instrument.tape.beats(slot, slot + 1) {
-                pair.happenings(instrument, beat, code, |due, event| self.events.push_back((due, event)));
+                pair.events(instrument, beat, code, |due, event| self.events.push_back((due, event)));
             }
         }
         if self.wants_account() {
-            let events = self.market.account().events(&self.market, slot).into_iter();
-            self.events.extend(events.map(|event| (due, Event::Account(event))));
+            let events = self.market.account_events(slot).into_iter();
+            self.events.extend(events.map(|event| (due, SlotEvent::Account(event))));
         }
-        // A stable sort: the full second stays before what happens after it.
+        // The sort is stable, so that the full second stays before what happens after it.
         self.events.make_contiguous().sort_by_key(|(due, _)| *due);
     }
 
-    fn happen(&mut self, (due, event): (u64, Event)) {
+    fn handle_event(&mut self, due: u64, event: SlotEvent) {
         let (short, stream) = (self.short, StreamType::Realtime);
         let head = |code| Head { instrument: self.market.instrument(code), short, stream };
         match event {
-            Event::Book { code, slot } => {
+            SlotEvent::Book { code, slot } => {
                 if let Some(pair) = self.pairs.get(&code) {
                     pair.books(head(code), slot, &mut self.ready, code);
                 }
             }
-            Event::Trade { code, trade } => {
+            SlotEvent::Trade { code, trade } => {
                 if let Some(pair) = self.pairs.get_mut(&code) {
                     pair.trade(head(code), trade, &mut self.ready, code);
                 }
             }
-            Event::Second => {
+            SlotEvent::Second => {
                 for (&code, pair) in &mut self.pairs {
                     pair.changed_candles(head(code), &mut self.ready, code);
                 }
             }
-            Event::Account(event) => self.account(&event, due),
+            SlotEvent::Account(event) => self.account(&event, due),
         }
     }
 
     fn account(&mut self, event: &AccountEvent, now: u64) {
+        let head = AccountHead { now, short: self.short };
         let (kind, code, text) = match event {
             AccountEvent::Order(order) => {
                 let code = &self.market.instrument(order.code).listing.code;
-                ("myOrder", Some(order.code), private::my_order(code, order, (now, self.short)))
+                ("myOrder", Some(order.code), private::my_order(head, code, order))
             }
-            AccountEvent::Asset(holding) => ("myAsset", None, private::my_asset(holding, (now, self.short))),
-            AccountEvent::Announcement(number) => {
-                ("announcement", None, private::announcement(*number, (now, self.short)))
-            }
+            AccountEvent::Asset(holding) => ("myAsset", None, private::my_asset(head, holding)),
+            AccountEvent::Announcement(number) => ("announcement", None, private::announcement(head, *number)),
         };
-        let is_wanted = |entry: &Entry| {
+        let is_wanted = |subscription: &Subscription| {
             let code = code.map(|code| &self.market.instrument(code).listing.code);
-            entry.kind == kind && (entry.codes.is_empty() || code.is_none_or(|code| entry.codes.contains(code)))
+            subscription.kind == kind
+                && (subscription.codes.is_empty() || code.is_none_or(|code| subscription.codes.contains(code)))
         };
-        if self.entries.iter().any(is_wanted) {
+        if self.subscriptions.iter().any(is_wanted) {
             self.ready.push_back(Item { kind, code, stream: StreamType::Realtime, text });
         }
     }
 }
 
 /// The snapshots in the order they were asked for, and the topics of each code that go on after them.
-fn wanted(market: &Market, entries: &[Entry], slot: u64) -> (VecDeque<(Topic, usize)>, BTreeMap<usize, Pair>) {
+fn wanted(
+    market: &Market,
+    subscriptions: &[Subscription],
+    slot: u64,
+) -> (VecDeque<(Topic, usize)>, BTreeMap<usize, Pair>) {
     let (mut snapshots, mut pairs) = (VecDeque::new(), BTreeMap::new());
-    for entry in entries {
-        for text in &entry.codes {
+    for subscription in subscriptions {
+        for text in &subscription.codes {
             let (code, suffix) =
                 text.split_once('.').map_or((text.as_str(), None), |(code, suffix)| (code, Some(suffix)));
             let Some(code) = market.find(code) else { continue };
             let instrument = market.instrument(code);
-            let Some(topic) = Topic::of(entry, suffix, instrument, slot) else { continue };
-            if entry.snapshot {
+            let Some(topic) = Topic::of(subscription, suffix, instrument, slot) else { continue };
+            if subscription.snapshot {
                 snapshots.push_back((topic, code));
             }
-            if entry.realtime {
+            if subscription.realtime {
                 let pair = pairs.entry(code).or_insert_with(|| Pair::new(instrument, slot));
-                pair.want(topic, instrument, slot);
+                pair.subscribe(topic, instrument, slot);
             }
         }
     }

@@ -14,12 +14,12 @@ fn on_the_market(codes: usize, rate: f64) -> Session {
 
 fn with_habits(codes: usize, rate: f64, habits: Habits) -> Session {
     let market = Market::new(codes, rate, 1, START / 1_000);
-    Session::new(Source::Market(Arc::new(market)), Seat::Public, Arc::new(habits), at(0))
+    Session::new(Source::Market(Arc::new(market)), Endpoint::Public, Arc::new(habits), at(0))
 }
 
 fn private() -> Session {
     let market = Market::new(3, 100.0, 1, START / 1_000);
-    Session::new(Source::Market(Arc::new(market)), Seat::Private, Arc::new(Habits::default()), at(0))
+    Session::new(Source::Market(Arc::new(market)), Endpoint::Private, Arc::new(Habits::default()), at(0))
 }
 
 /// Everything that comes out between two moments, with the time it comes.
@@ -294,13 +294,13 @@ fn a_flood_adds_its_rate_and_garbage_its_frames() {
 }
 
 #[test]
-fn recorded_frames_go_once_to_the_public_stream() {
+fn recorded_frames_go_once_to_the_public_stream_at_their_rate() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "{\"frame\":\"a\"}\n\n{\"frame\":\"b\",\"x\":1}\n{\"frame\":\"c\"}\n").unwrap();
     let frames = Recorded::read(&[file.path()]).unwrap();
     let source = Source::Recorded { frames, rate: Some(2.0) };
-    let open = |seat| Session::new(source.clone(), seat, Arc::new(Habits::default()), at(0));
-    let mut session = open(Seat::Public);
+    let open = |endpoint| Session::new(source.clone(), endpoint, Arc::new(Habits::default()), at(0));
+    let mut session = open(Endpoint::Public);
     session.handle_message(at(0), ALL.as_bytes());
     session.handle_message(at(100_000), br#"[{"ticket":"t"},{"type":"trade","codes":["ANY-CODE"]}]"#);
     let frame = |text: &'static str| Output::Frame(text.into());
@@ -309,7 +309,7 @@ fn recorded_frames_go_once_to_the_public_stream() {
     session.handle_message(at(20_000_000), br#"[{"ticket":"t"},{"method":"LIST_SUBSCRIPTIONS"}]"#);
     let Some(Output::Frame(answer)) = session.poll_output(at(20_000_000)) else { panic!() };
     assert!(answer.windows(8).any(|bytes| bytes == b"ANY-CODE"), "{answer:?}");
-    let mut private = open(Seat::Private);
+    let mut private = open(Endpoint::Private);
     private.handle_message(at(0), br#"[{"ticket":"t"},{"type":"myAsset"}]"#);
     assert_eq!(outputs(&mut private, 0, 20_000_000), []);
 }

@@ -1,8 +1,8 @@
 //! One kind of frame of one code, as a request names it.
 
-use crate::replay::market::{Instrument, Quote, tick};
+use crate::replay::market::{BookView, DEPTH, Instrument, Quote, tick};
 use crate::replay::wire::CandleUnit;
-use crate::replay::wire::request::Entry;
+use crate::replay::wire::request::Subscription;
 
 /// One kind of frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,27 +11,27 @@ pub(super) enum Topic {
     Trade,
     /// Tickers.
     Ticker,
-    /// Order books of this many pairs, their prices grouped by `level` units of 10^-8, or not where it is 0.
-    Book {
-        /// Pairs.
-        depth: usize,
-        /// Grouping.
-        level: u64,
-    },
+    /// Order books, as far as they are wanted.
+    Book(BookView),
     /// Candles of this period.
     Candle(CandleUnit),
 }
 
 impl Topic {
-    /// The topic of an entry for one of its codes; `None` for what the exchange stays silent about: a level that the
+    /// The topic of an subscription for one of its codes; `None` for what the exchange stays silent about: a level that the
     /// pair does not support, and any level on a pair that is not quoted in KRW.
-    pub(super) fn of(entry: &Entry, suffix: Option<&str>, instrument: &Instrument, slot: u64) -> Option<Self> {
-        Some(match entry.kind.as_str() {
+    pub(super) fn of(
+        subscription: &Subscription,
+        suffix: Option<&str>,
+        instrument: &Instrument,
+        slot: u64,
+    ) -> Option<Self> {
+        Some(match subscription.kind.as_str() {
             "trade" => Self::Trade,
             "ticker" => Self::Ticker,
             "orderbook" => {
-                let depth = suffix.map_or(30, depth);
-                Self::Book { depth, level: entry.level.map_or(Some(0), |level| supported(level, instrument, slot))? }
+                let level = subscription.level.map_or(Some(0), |level| supported(level, instrument, slot))?;
+                Self::Book(BookView { depth: suffix.map_or(DEPTH, depth), level })
             }
             candle => Self::Candle(CandleUnit::of(candle)?),
         })
@@ -42,7 +42,7 @@ impl Topic {
         match self {
             Self::Trade => "trade",
             Self::Ticker => "ticker",
-            Self::Book { .. } => "orderbook",
+            Self::Book(_) => "orderbook",
             Self::Candle(unit) => unit.name,
         }
     }
@@ -54,7 +54,7 @@ fn depth(suffix: &str) -> usize {
         "1" => 1,
         "5" => 5,
         "15" => 15,
-        _ => 30,
+        _ => DEPTH,
     }
 }
 

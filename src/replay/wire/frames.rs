@@ -6,9 +6,9 @@
 use super::candle_unit::CandleUnit;
 use super::number::Spelling;
 use super::object::Object;
-use super::request::Entry;
+use super::request::Subscription;
 use super::time::Time;
-use crate::replay::market::{Book, Candle, Instrument, LAG_MILLIS, Level, Rolling, SLOT_MILLIS, Trade};
+use crate::replay::market::{Book, BookView, Candle, Instrument, LAG_MILLIS, Level, Rolling, SLOT_MILLIS, Trade};
 use std::cmp::Ordering;
 
 /// SNAPSHOT or REALTIME.
@@ -102,7 +102,8 @@ pub(crate) fn ticker(head: Head<'_>, rolling: &Rolling, last: &Trade) -> String 
     change(&mut object, last.price, rolling.previous_close, spelling);
     signed_change(&mut object, last.price, rolling.previous_close, spelling);
     volumes(&mut object, rolling, last);
-    let (time, (low, high)) = (Time::utc(last.millis), head.instrument.bounds());
+    let time = Time::utc(last.millis);
+    let (low, high) = head.instrument.bounds();
     let year = format_args!("{}", time.date()).to_string();
     object
         .formatted(("trade_date", "tdt"), format_args!("{}", time.compact_date()))
@@ -121,17 +122,20 @@ pub(crate) fn ticker(head: Head<'_>, rolling: &Rolling, last: &Trade) -> String 
     out
 }
 
-/// A book of `depth` pairs as it stood in a slot; `level` is the grouping of its prices in units of 10^-8, or 0.
-pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, (depth, level): (usize, u64)) -> String {
-    let mut out = String::with_capacity(200 + depth * 110);
+/// A book, grouped already, as it stood in a slot.
+pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, view: BookView) -> String {
+    let mut out = String::with_capacity(200 + view.depth * 110);
     let (asks, bids) = book.totals();
     let mut object = head.open(&mut out, "orderbook");
     object
         .integer(("timestamp", "tms"), slot * SLOT_MILLIS)
         .decimal(("total_ask_size", "tas"), asks, 8, Spelling::Double)
         .decimal(("total_bid_size", "tbs"), bids, 8, Spelling::Double)
-        .raw(("orderbook_units", "obu"), |out| units(out, book, depth, head.short));
-    object.name(("stream_type", "st"), head.stream.as_str()).number(("level", "lv"), level, Spelling::Plain);
+        .raw(("orderbook_units", "obu"), |out| {
+            let prices = if head.short { Spelling::Plain } else { Spelling::Double };
+            book_units(out, book, view.depth, head.short, prices, book_size_spelling);
+        });
+    object.name(("stream_type", "st"), head.stream.as_str()).number(("level", "lv"), view.level, Spelling::Plain);
     object.close();
     out
 }
@@ -156,24 +160,30 @@ pub(crate) fn candle(head: Head<'_>, unit: CandleUnit, start: u64, candle: &Cand
 }
 
 /// The answer to LIST_SUBSCRIPTIONS: an object for each type asked for, with the codes that exist, without suffixes.
-pub(crate) fn subscriptions(ticket: &str, entries: &[Entry], is_known: impl Fn(&str) -> bool, short: bool) -> String {
+pub(crate) fn subscription_list(
+    ticket: &str,
+    subscriptions: &[Subscription],
+    is_known: impl Fn(&str) -> bool,
+    short: bool,
+) -> String {
     let mut out = String::new();
     let mut object = Object::open(&mut out, short);
     object.name(("method", "mthd"), "LIST_SUBSCRIPTIONS").raw(("result", "rslt"), |out| {
         out.push('[');
-        for (index, entry) in entries.iter().enumerate() {
+        for (index, subscription) in subscriptions.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
             let mut part = Object::open(out, short);
-            part.name(("type", "ty"), &entry.kind);
-            if !entry.codes.is_empty() {
-                let codes = entry.codes.iter().map(|code| code.split_once('.').map_or(code.as_str(), |(code, _)| code));
+            part.name(("type", "ty"), &subscription.kind);
+            if !subscription.codes.is_empty() {
+                let codes =
+                    subscription.codes.iter().map(|code| code.split_once('.').map_or(code.as_str(), |(code, _)| code));
                 let codes: Vec<&str> = codes.filter(|code| is_known(code)).collect();
                 part.raw(("codes", "cds"), |out| out.push_str(&json(&codes)));
             }
-            if entry.kind == "orderbook" {
-                let level = (entry.level.unwrap_or(0.0) * 1e8).round() as u64;
+            if subscription.kind == "orderbook" {
+                let level = (subscription.level.unwrap_or(0.0) * 1e8).round() as u64;
                 part.number(("level", "lv"), level, Spelling::Plain);
             }
             part.close();
@@ -208,11 +218,12 @@ fn change(object: &mut Object<'_>, price: u64, previous_close: u64, spelling: Sp
 }
 
 fn signed_change(object: &mut Object<'_>, price: u64, previous_close: u64, spelling: Spelling) {
-    let (falls, difference) = (price < previous_close, u128::from(price.abs_diff(previous_close)));
+    let falls = price < previous_close;
+    let difference = u128::from(price.abs_diff(previous_close));
     let rate = difference * 10_000_000_000 / u128::from(previous_close.max(1));
-    object.signed(("signed_change_price", "scp"), falls, (difference, 8), spelling);
+    object.signed(("signed_change_price", "scp"), falls, difference, 8, spelling);
     object.decimal(("change_rate", "cr"), rate, 10, Spelling::Plain);
-    object.signed(("signed_change_rate", "scr"), falls, (rate, 10), Spelling::Plain);
+    object.signed(("signed_change_rate", "scr"), falls, rate, 10, Spelling::Plain);
 }
 
 fn volumes(object: &mut Object<'_>, rolling: &Rolling, last: &Trade) {
@@ -233,8 +244,15 @@ fn quiet(last: &Trade) -> Candle {
     Candle::of(Trade { volume: 0, ..*last })
 }
 
-fn units(out: &mut String, book: &Book, depth: usize, short: bool) {
-    let prices = if short { Spelling::Plain } else { Spelling::Double };
+/// The levels of a book, the best first, at most `depth` of them.
+pub(crate) fn book_units(
+    out: &mut String,
+    book: &Book,
+    depth: usize,
+    short: bool,
+    prices: Spelling,
+    sizes: impl Fn(&Level) -> Spelling,
+) {
     out.push('[');
     for (rank, (ask, bid)) in book.asks.iter().zip(&book.bids).take(depth).enumerate() {
         if rank > 0 {
@@ -243,8 +261,8 @@ fn units(out: &mut String, book: &Book, depth: usize, short: bool) {
         let mut unit = Object::open(out, short);
         unit.number(("ask_price", "ap"), ask.price, prices)
             .number(("bid_price", "bp"), bid.price, prices)
-            .number(("ask_size", "as"), ask.size, book_size_spelling(ask))
-            .number(("bid_size", "bs"), bid.size, book_size_spelling(bid));
+            .number(("ask_size", "as"), ask.size, sizes(ask))
+            .number(("bid_size", "bs"), bid.size, sizes(bid));
         unit.close();
     }
     out.push(']');

@@ -61,7 +61,7 @@ impl<'a> Object<'a> {
     }
 
     /// As [`Object::decimal`], with a minus in front where `negative`.
-    pub(crate) fn signed(&mut self, key: Key, negative: bool, (units, scale): (u128, usize), spelling: Spelling) {
+    pub(crate) fn signed(&mut self, key: Key, negative: bool, units: u128, scale: usize, spelling: Spelling) {
         self.key(key);
         if negative && units > 0 {
             self.out.push('-');
@@ -76,12 +76,12 @@ impl<'a> Object<'a> {
         self
     }
 
-    fn key(&mut self, (long, short): Key) {
+    fn key(&mut self, key: Key) {
         if !std::mem::take(&mut self.empty) {
             self.out.push(',');
         }
         self.out.push('"');
-        self.out.push_str(if self.short { short } else { long });
+        self.out.push_str(if self.short { key.1 } else { key.0 });
         self.out.push_str("\":");
     }
 }

@@ -7,8 +7,18 @@ use super::object::Object;
 use super::time::Time;
 use crate::replay::market::{Holding, Order, OrderState};
 
-/// An order of a pair, told at `now` milliseconds since the epoch.
-pub(crate) fn my_order(code: &str, order: &Order, (now, short): (u64, bool)) -> String {
+/// What every frame of the account needs.
+#[derive(Clone, Copy)]
+pub(crate) struct AccountHead {
+    /// When it is sent, in milliseconds since the epoch.
+    pub(crate) now: u64,
+    /// Short keys.
+    pub(crate) short: bool,
+}
+
+/// An order of a pair.
+pub(crate) fn my_order(head: AccountHead, code: &str, order: &Order) -> String {
+    let AccountHead { now, short } = head;
     let mut out = String::with_capacity(800);
     let trade = &order.trade;
     let is_filled = order.state != OrderState::Wait;
@@ -45,8 +55,9 @@ pub(crate) fn my_order(code: &str, order: &Order, (now, short): (u64, bool)) -> 
     out
 }
 
-/// A currency of the account, told at `now` milliseconds since the epoch.
-pub(crate) fn my_asset(holding: &Holding, (now, short): (u64, bool)) -> String {
+/// A currency of the account.
+pub(crate) fn my_asset(head: AccountHead, holding: &Holding) -> String {
+    let AccountHead { now, short } = head;
     let mut out = String::with_capacity(320);
     let mut object = Object::open(&mut out, short);
     object
@@ -69,8 +80,9 @@ pub(crate) fn my_asset(holding: &Holding, (now, short): (u64, bool)) -> String {
     out
 }
 
-/// The announcement with this number, told at `now` milliseconds since the epoch.
-pub(crate) fn announcement(number: u64, (now, short): (u64, bool)) -> String {
+/// The announcement with this number.
+pub(crate) fn announcement(head: AccountHead, number: u64) -> String {
+    let AccountHead { now, short } = head;
     let mut out = String::with_capacity(320);
     let time = Time::kst(now);
     let mut object = Object::open(&mut out, short);

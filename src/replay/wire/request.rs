@@ -5,7 +5,7 @@
 //! [{"ticket":"…"}, {"method":"LIST_SUBSCRIPTIONS"}, {"format":"SIMPLE"}]              Ask::List
 //! ```
 //!
-//! The entries may stand in any order, flags may be written in camel case, unknown keys are passed over. What cannot be
+//! The parts may stand in any order, flags may be written in camel case, unknown keys are passed over. What cannot be
 //! accepted is a [`Refusal`] with the exchange's own names.
 
 use super::candle_unit::CandleUnit;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 /// Which of the exchange's two streams a client is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Seat {
+pub enum Endpoint {
     /// Market data.
     Public,
     /// The account's events.
@@ -44,7 +44,7 @@ impl Format {
 
 /// One type that is asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct Subscription {
     /// The type's name.
     pub(crate) kind: String,
     /// The codes as sent, with suffixes.
@@ -72,8 +72,8 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ask {
     /// These types, instead of all earlier ones.
-    Subscribe(Vec<Entry>),
-    /// To be told what is subscribed.
+    Subscribe(Vec<Subscription>),
+    /// A list of what is subscribed.
     List,
 }
 
@@ -102,12 +102,12 @@ impl Refusal {
     }
 }
 
-/// Reads a request of a client on `seat`.
-pub(crate) fn parse(text: &str, seat: Seat) -> Result<Request, Refusal> {
+/// Reads a request of a client on `endpoint`.
+pub(crate) fn parse(text: &str, endpoint: Endpoint) -> Result<Request, Refusal> {
     let Ok(Value::Array(parts)) = serde_json::from_str(text) else {
         return Err(Refusal::wrong_format());
     };
-    let (mut ticket, mut format, mut entries, mut lists) = (String::new(), Format::default(), Vec::new(), false);
+    let (mut ticket, mut format, mut subscriptions, mut lists) = (String::new(), Format::default(), Vec::new(), false);
     for part in &parts {
         let part = part.as_object().ok_or_else(Refusal::wrong_format)?;
         if let Some(text) = part.get("ticket") {
@@ -123,7 +123,7 @@ pub(crate) fn parse(text: &str, seat: Seat) -> Result<Request, Refusal> {
             }
         }
         if let Some(kind) = part.get("type") {
-            entries.push(entry(kind, part, seat)?);
+            subscriptions.push(subscription(kind, part, endpoint)?);
         }
     }
     if ticket.is_empty() {
@@ -132,13 +132,13 @@ pub(crate) fn parse(text: &str, seat: Seat) -> Result<Request, Refusal> {
     if lists {
         return Ok(Request { ticket, format, ask: Ask::List });
     }
-    if entries.is_empty() {
+    if subscriptions.is_empty() {
         return Err(Refusal::new("NO_TYPE", "type 필드가 존재하지 않습니다."));
     }
-    Ok(Request { ticket, format, ask: Ask::Subscribe(entries) })
+    Ok(Request { ticket, format, ask: Ask::Subscribe(subscriptions) })
 }
 
-fn entry(kind: &Value, part: &Map<String, Value>, seat: Seat) -> Result<Entry, Refusal> {
+fn subscription(kind: &Value, part: &Map<String, Value>, endpoint: Endpoint) -> Result<Subscription, Refusal> {
     let kind = kind.as_str().ok_or_else(Refusal::wrong_format)?;
     let codes: Vec<String> = match part.get("codes") {
         None => Vec::new(),
@@ -146,14 +146,14 @@ fn entry(kind: &Value, part: &Map<String, Value>, seat: Seat) -> Result<Entry, R
         Some(_) => return Err(Refusal::wrong_format()),
     };
     let has_codes = part.contains_key("codes");
-    match (kind, seat) {
-        ("ticker" | "trade" | "orderbook", Seat::Public) if !codes.is_empty() => {}
-        (candle, Seat::Public) if CandleUnit::of(candle).is_some() && !codes.is_empty() => {}
-        ("ticker" | "trade" | "orderbook", Seat::Public) => return Err(no_codes()),
-        (candle, Seat::Public) if CandleUnit::of(candle).is_some() => return Err(no_codes()),
-        ("myAsset", Seat::Private) if has_codes => return Err(Refusal::wrong_format()),
-        ("myOrder" | "myAsset" | "announcement", Seat::Private) => {}
-        ("myOrder" | "myAsset" | "announcement", Seat::Public) => {
+    match (kind, endpoint) {
+        ("ticker" | "trade" | "orderbook", Endpoint::Public) if !codes.is_empty() => {}
+        (candle, Endpoint::Public) if CandleUnit::of(candle).is_some() && !codes.is_empty() => {}
+        ("ticker" | "trade" | "orderbook", Endpoint::Public) => return Err(no_codes()),
+        (candle, Endpoint::Public) if CandleUnit::of(candle).is_some() => return Err(no_codes()),
+        ("myAsset", Endpoint::Private) if has_codes => return Err(Refusal::wrong_format()),
+        ("myOrder" | "myAsset" | "announcement", Endpoint::Private) => {}
+        ("myOrder" | "myAsset" | "announcement", Endpoint::Public) => {
             return Err(Refusal::new("INVALID_AUTH", "인증 정보가 올바르지 않습니다."));
         }
         _ => return Err(Refusal::new("INVALID_PARAM", format!("{kind} 은 지원하지 않는 타입입니다."))),
@@ -162,7 +162,7 @@ fn entry(kind: &Value, part: &Map<String, Value>, seat: Seat) -> Result<Entry, R
     let only_snapshot = flag(["is_only_snapshot", "isOnlySnapshot"]);
     let only_realtime = flag(["is_only_realtime", "isOnlyRealtime"]);
     let level = part.get("level").and_then(Value::as_f64);
-    Ok(Entry { kind: kind.to_owned(), codes, level, snapshot: !only_realtime, realtime: !only_snapshot })
+    Ok(Subscription { kind: kind.to_owned(), codes, level, snapshot: !only_realtime, realtime: !only_snapshot })
 }
 
 fn no_codes() -> Refusal {
@@ -173,32 +173,32 @@ fn no_codes() -> Refusal {
 mod tests {
     use super::*;
 
-    fn entries(text: &str) -> Vec<Entry> {
-        match parse(text, Seat::Public).unwrap().ask {
-            Ask::Subscribe(entries) => entries,
+    fn subscriptions(text: &str) -> Vec<Subscription> {
+        match parse(text, Endpoint::Public).unwrap().ask {
+            Ask::Subscribe(subscriptions) => subscriptions,
             Ask::List => panic!("{text}"),
         }
     }
 
-    fn refused(text: &str, seat: Seat) -> &'static str {
-        parse(text, seat).unwrap_err().name
+    fn refused(text: &str, endpoint: Endpoint) -> &'static str {
+        parse(text, endpoint).unwrap_err().name
     }
 
     #[test]
     fn the_format_may_stand_anywhere_and_flags_in_camel_case() {
         let text = r#"[{"ticket":"t"},{"format":"SIMPLE"},{"type":"trade","codes":["BTC-ARK"],"isOnlyRealtime":true,"x":1},
             {"type":"orderbook","codes":["KRW-BTC.15"],"level":10000,"is_only_snapshot":true}]"#;
-        assert_eq!(parse(text, Seat::Public).unwrap().format, Format { short: true, list: false });
-        let entries = entries(text);
-        assert!(!entries[0].snapshot && entries[0].realtime);
-        assert!(entries[1].snapshot && !entries[1].realtime);
-        assert_eq!(entries[1].level, Some(10_000.0));
-        assert_eq!(entries[1].codes, ["KRW-BTC.15"]);
+        assert_eq!(parse(text, Endpoint::Public).unwrap().format, Format { short: true, list: false });
+        let subscriptions = subscriptions(text);
+        assert!(!subscriptions[0].snapshot && subscriptions[0].realtime);
+        assert!(subscriptions[1].snapshot && !subscriptions[1].realtime);
+        assert_eq!(subscriptions[1].level, Some(10_000.0));
+        assert_eq!(subscriptions[1].codes, ["KRW-BTC.15"]);
     }
 
     #[test]
     fn what_cannot_be_answered_has_the_exchanges_name() {
-        let refused = |text| refused(text, Seat::Public);
+        let refused = |text| refused(text, Endpoint::Public);
         assert_eq!(refused("hello"), "WRONG_FORMAT");
         assert_eq!(refused(r#"{"ticket":"t"}"#), "WRONG_FORMAT");
         assert_eq!(refused(r#"[{"ticket":"t"},5]"#), "WRONG_FORMAT");
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_private_types_and_their_codes() {
-        let ask = |part: &str| parse(&format!(r#"[{{"ticket":"t"}},{part}]"#), Seat::Private);
+        let ask = |part: &str| parse(&format!(r#"[{{"ticket":"t"}},{part}]"#), Endpoint::Private);
         assert!(ask(r#"{"type":"myOrder"}"#).is_ok());
         assert!(ask(r#"{"type":"myOrder","codes":["KRW-BTC"]}"#).is_ok());
         assert!(ask(r#"{"type":"announcement"}"#).is_ok());
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_list_without_a_format_means_default() {
-        let request = parse(r#"[{"ticket":"t"},{"method":"LIST_SUBSCRIPTIONS"}]"#, Seat::Public).unwrap();
+        let request = parse(r#"[{"ticket":"t"},{"method":"LIST_SUBSCRIPTIONS"}]"#, Endpoint::Public).unwrap();
         assert_eq!(request, Request { ticket: "t".into(), format: Format::default(), ask: Ask::List });
     }
 }

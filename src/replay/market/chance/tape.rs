@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tape_reads_the_same_in_both_directions() {
+    fn the_tape_reads_the_same_backwards_across_changes_of_pace() {
         for middle in [OPENED, OPENED - RECENT_SLOTS, OPENED - RECENT_SLOTS + 700] {
             let (from, to) = (middle - 100_000, middle + 100_000);
             let forwards: Vec<Beat> = tape(50.0).beats(from, to).collect();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_depends_on_neither_rate_nor_opening() {
+    fn history_depends_neither_on_the_rate_nor_on_the_opening() {
         let history = |opened, rate| {
             let tape = Tape::new(Seed::new(1), opened, Pace::for_rate(rate, 10));
             tape.beats(OPENED - 9_000, OPENED - 301).collect::<Vec<_>>()

@@ -1,8 +1,6 @@
 //! Sums of trades: what a candle, a day or a rolling day says.
 
-use super::hours::HOUR_MILLIS;
-use crate::replay::market::chance::SLOT_MILLIS;
-use crate::replay::market::instrument::{Instrument, Side, Trade};
+use crate::replay::market::trade::{Side, Trade};
 
 /// The sum of the trades of a period. Prices are in units of 10^-8, volumes too, values in units of 10^-16.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +80,7 @@ impl Candle {
     }
 
     /// Two candles that follow each other, as one.
-    fn joined(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
+    pub(crate) fn joined(earlier: Option<Self>, later: Option<Self>) -> Option<Self> {
         let (Some(earlier), Some(later)) = (earlier, later) else {
             return earlier.or(later);
         };
@@ -104,47 +102,5 @@ impl Candle {
                 candle
             }
         }
-    }
-}
-
-impl Instrument {
-    /// The trades of `from..to`, in milliseconds since the epoch, oldest first. Both ends must lie on the grid of slots.
-    pub(crate) fn trades_between(&self, from: u64, to: u64) -> impl Iterator<Item = Trade> {
-        let beats = self.tape.beats(from / SLOT_MILLIS, to.div_ceil(SLOT_MILLIS));
-        beats.flat_map(move |beat| self.trades(beat))
-    }
-
-    /// The candle of `from..to`; `None` where nothing was traded. Whole hours are worked out once.
-    pub(crate) fn candle(&self, from: u64, to: u64) -> Option<Candle> {
-        let (first, last) = (from.div_ceil(HOUR_MILLIS), to / HOUR_MILLIS);
-        if first >= last {
-            return self.summed(from, to);
-        }
-        let before = self.summed(from, first * HOUR_MILLIS);
-        let hour = |hour: u64| self.hours.get(hour, || self.summed(hour * HOUR_MILLIS, (hour + 1) * HOUR_MILLIS));
-        let whole = (first..last).map(hour).fold(before, Candle::joined);
-        Candle::joined(whole, self.summed(last * HOUR_MILLIS, to))
-    }
-
-    fn summed(&self, from: u64, to: u64) -> Option<Candle> {
-        self.trades_between(from, to).fold(None, |candle, trade| Some(Candle::grown(candle, trade)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replay::market::Market;
-
-    #[test]
-    fn over_hours_a_candle_is_still_the_sum_of_its_trades() {
-        let opened = 1_795_317_064_000;
-        let market = Market::new(1, 60.0, 1, opened);
-        let instrument = market.instrument(0);
-        let (from, to) = (opened - 5 * HOUR_MILLIS, opened + HOUR_MILLIS / 2);
-        let candle = instrument.candle(from, to);
-        assert!(candle.is_some());
-        assert_eq!(candle, instrument.summed(from, to));
-        assert_eq!(candle, instrument.candle(from, to));
     }
 }

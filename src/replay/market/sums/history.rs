@@ -2,7 +2,8 @@
 
 use super::candle::Candle;
 use crate::replay::market::chance::SLOT_MILLIS;
-use crate::replay::market::instrument::{Instrument, Trade};
+use crate::replay::market::instrument::Instrument;
+use crate::replay::market::trade::Trade;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
@@ -57,14 +58,24 @@ pub(crate) fn trades_before(instrument: &Instrument, from: u64, to: u64) -> impl
     trades.skip_while(move |trade| trade.millis >= to).take_while(move |trade| trade.millis >= from)
 }
 
-/// Up to `count` candles of whole periods that begin before `to`, and not before `from`, newest first, each with its
-/// start. Periods without a trade have none. Trades from `now` on have not happened yet.
-pub(crate) fn candles_before(
-    instrument: &Instrument,
-    period: Period,
-    (from, to, now): (u64, u64, u64),
-    count: usize,
-) -> Vec<(u64, Candle)> {
+/// Which candles are asked for; moments are in milliseconds since the epoch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CandleQuery {
+    /// The length of each.
+    pub(crate) period: Period,
+    /// None begins before it.
+    pub(crate) from: u64,
+    /// All begin before it.
+    pub(crate) to: u64,
+    /// Trades from here on have not happened yet.
+    pub(crate) now: u64,
+    /// How many, at most.
+    pub(crate) count: usize,
+}
+
+/// Candles of whole periods, newest first, each with its start. Periods without a trade have none.
+pub(crate) fn candles_before(instrument: &Instrument, query: &CandleQuery) -> Vec<(u64, Candle)> {
+    let CandleQuery { period, from, to, now, count } = *query;
     let mut candles: Vec<(u64, Candle)> = Vec::new();
     // A candle that begins before `to` may end after it.
     let end = match period.start_of(to) {
@@ -105,6 +116,10 @@ mod tests {
         text.parse::<jiff::Timestamp>().unwrap().as_millisecond() as u64
     }
 
+    fn minutes(to: u64, count: usize) -> CandleQuery {
+        CandleQuery { period: Period::Seconds(60), from: 0, to, now: NOW, count }
+    }
+
     #[test]
     fn periods_begin_where_the_calendar_says() {
         let at = millis("2026-11-22T03:11:04Z");
@@ -121,7 +136,7 @@ mod tests {
     fn asked_backwards_a_candle_is_the_same_as_summed_forwards() {
         let market = Market::new(2, 40.0, 1, NOW);
         let instrument = market.instrument(1);
-        let candles = candles_before(instrument, Period::Seconds(60), (0, NOW, NOW), 50);
+        let candles = candles_before(instrument, &minutes(NOW, 50));
         assert_eq!(candles.len(), 50);
         for (start, candle) in candles.into_iter().skip(1) {
             assert_eq!(instrument.candle(start, start + 60_000), Some(candle));
@@ -131,7 +146,7 @@ mod tests {
     #[test]
     fn paging_by_the_oldest_leaves_nothing_out() {
         let market = Market::new(1, 40.0, 1, NOW);
-        let page = |to, count| candles_before(market.instrument(0), Period::Seconds(60), (0, to, NOW), count);
+        let page = |to, count| candles_before(market.instrument(0), &minutes(to, count));
         let whole = page(NOW, 30);
         let first = page(NOW, 10);
         let second = page(first[9].0, 20);

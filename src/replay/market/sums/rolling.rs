@@ -2,7 +2,8 @@
 
 use super::candle::{Candle, Volumes};
 use crate::replay::market::chance::SLOT_MILLIS;
-use crate::replay::market::instrument::{Instrument, Trade};
+use crate::replay::market::instrument::Instrument;
+use crate::replay::market::trade::Trade;
 
 /// A day, in milliseconds.
 pub(crate) const DAY_MILLIS: u64 = 86_400_000;

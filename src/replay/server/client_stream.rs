@@ -1,4 +1,4 @@
-//! The line to one client: TCP or TLS, as slow as the faults make it.
+//! The byte stream to one client: TCP or TLS, as slow as the faults make it.
 
 use crate::clock::{Clock, sleep_until};
 use crate::replay::faults::{Fault, Faults};
@@ -13,14 +13,14 @@ use tokio::sync::watch;
 /// How long HTTP waits for a client to read on; a WebSocket waits as long as its session does.
 const STALL: Duration = Duration::from_secs(15);
 
-/// What a line is made of.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// TCP, or TLS over it.
+pub(super) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
-/// One client's line.
-pub(super) struct Line {
-    stream: Box<dyn Stream>,
+/// One client's byte stream.
+pub(super) struct ClientStream {
+    stream: Box<dyn ByteStream>,
     faults: watch::Receiver<Arc<Faults>>,
     clock: Clock,
     /// Runs while the last byte has not earned the next one.
@@ -33,8 +33,8 @@ pub(super) struct Line {
 
 type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-impl Line {
-    pub(super) fn new(stream: impl Stream + 'static, faults: watch::Receiver<Arc<Faults>>, clock: Clock) -> Self {
+impl ClientStream {
+    pub(super) fn new(stream: impl ByteStream + 'static, faults: watch::Receiver<Arc<Faults>>, clock: Clock) -> Self {
         Self { stream: Box::new(stream), faults, clock, pause: None, patience: Some(STALL), stalled: None }
     }
 
@@ -65,13 +65,13 @@ impl Line {
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut *self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));

@@ -42,27 +42,21 @@ impl ConfigArgs {
 #[derive(Subcommand)]
 pub enum Verb {
     /// Records until it is told to stop.
-    #[command(after_help = record::EXAMPLE)]
     Record(record::RecordOptions),
     /// Checks the configuration and shows what it amounts to.
-    #[command(after_help = check::EXAMPLE)]
     Check(check::CheckOptions),
     /// Holds a day of the tape against the exchange's own candles.
-    #[command(after_help = audit::EXAMPLE)]
     Audit(audit::AuditOptions),
     /// Fetches candles or trades of the past; goes on where it was interrupted.
-    #[command(after_help = backfill::EXAMPLE)]
     Backfill(backfill::BackfillOptions),
     /// Lists the pairs that the exchange has.
-    #[command(after_help = markets::EXAMPLE)]
     Markets(markets::MarketsOptions),
     /// Plays the exchange on this machine.
     Replay(Box<replay::ReplayOptions>),
     /// Prints what makes a shell complete our commands.
-    #[command(after_help = completions::COMPLETIONS_EXAMPLE)]
     Completions(completions::CompletionsOptions),
     /// Prints the manual page.
-    #[command(after_help = completions::MAN_EXAMPLE)]
+    #[command(after_help = "Example:\n  upbit-recorder man | man --local-file -")]
     Man,
 }
 

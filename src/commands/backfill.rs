@@ -16,12 +16,11 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// Shown below the help.
-pub const EXAMPLE: &str =
-    "Example:\n  upbit-recorder backfill --markets KRW-BTC,KRW-ETH --unit 1m --from 2026-03-01 --to 2026-04-01";
-
 /// What to fetch.
 #[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Example:\n  upbit-recorder backfill --markets KRW-BTC,KRW-ETH --unit 1m --from 2026-03-01 --to 2026-04-01"
+)]
 pub struct BackfillOptions {
     /// Pairs, with commas between them; or patterns: 'KRW-*', '!KRW-DOGE'.
     #[arg(long, value_name = "CODE,…", value_delimiter = ',', required = true)]

@@ -6,15 +6,11 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use std::io::{self, Write};
 
-/// Shown below the help of `completions`.
-pub const COMPLETIONS_EXAMPLE: &str =
-    "Example:\n  upbit-recorder completions bash > ~/.local/share/bash-completion/completions/upbit-recorder";
-
-/// Shown below the help of `man`.
-pub const MAN_EXAMPLE: &str = "Example:\n  upbit-recorder man | man --local-file -";
-
 /// For whom.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  upbit-recorder completions bash > ~/.local/share/bash-completion/completions/upbit-recorder"
+)]
 pub struct CompletionsOptions {
     /// The shell.
     #[arg(value_enum)]

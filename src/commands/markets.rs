@@ -17,14 +17,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::pin::pin;
 
-/// Shown below the help.
-pub const EXAMPLE: &str = "Example:\n  upbit-recorder markets 'KRW-*' '!KRW-DOGE'";
-
 /// How much of a name is shown; the longest of the exchange's have a third of it.
 const NAME_LENGTH: usize = 100;
 
 /// Which, and how to show them.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  upbit-recorder markets 'KRW-*' '!KRW-DOGE'")]
 pub struct MarketsOptions {
     /// Codes or patterns: KRW-BTC, 'KRW-*', '!KRW-DOGE'; without any, all pairs.
     #[arg(value_name = "CODE")]

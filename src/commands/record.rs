@@ -28,11 +28,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Shown below the help.
-pub const EXAMPLE: &str = "Example:\n  upbit-recorder record --config recorder.toml --for 8h";
-
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "Example:\n  upbit-recorder record --config recorder.toml --for 8h")]
 pub struct RecordOptions {
     /// Stop by itself after this long, such as 30s or 8h.
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]

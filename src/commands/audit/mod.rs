@@ -28,11 +28,9 @@ use std::path::{Path, PathBuf};
 use text::AuditReport;
 use tokio_util::sync::CancellationToken;
 
-/// Shown below the help.
-pub const EXAMPLE: &str = "Example:\n  upbit-recorder audit --date 2026-11-22 --markets 'KRW-*'";
-
 /// What to audit.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  upbit-recorder audit --date 2026-11-22 --markets 'KRW-*'")]
 pub struct AuditOptions {
     /// The day, UTC. Of one that is not over, the minutes that are.
     #[arg(long, value_name = "YYYY-MM-DD")]

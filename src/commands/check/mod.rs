@@ -23,11 +23,9 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Shown below the help.
-pub const EXAMPLE: &str = "Example:\n  upbit-recorder check --config recorder.toml --set public.format=SIMPLE";
-
 /// How to show it.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n  upbit-recorder check --config recorder.toml --set public.format=SIMPLE")]
 pub struct CheckOptions {
     /// Prints one JSON object.
     #[arg(long)]

@@ -5,7 +5,7 @@
 use crate::replay::market::{
     Book, BookView, Candle, DAY_MILLIS, Instrument, Period, Quote, Rolling, SLOT_MILLIS, Trade, previous_close, tick,
 };
-use crate::replay::wire::frames::book_units;
+use crate::replay::wire::frames::{book_units, prices};
 use crate::replay::wire::{Object, Spelling, Time, eight_decimals, kept_by_a_double, spell};
 
 /// A price or a volume as REST spells it.
@@ -21,11 +21,8 @@ pub(super) fn candle(instrument: &Instrument, period: Period, start: u64, candle
     object
         .name(("market", ""), &instrument.listing.code)
         .formatted(("candle_date_time_utc", ""), format_args!("{}", Time::utc(start)))
-        .formatted(("candle_date_time_kst", ""), format_args!("{}", Time::kst(start)))
-        .number(("opening_price", ""), candle.open, PADDED)
-        .number(("high_price", ""), candle.high, PADDED)
-        .number(("low_price", ""), candle.low, PADDED)
-        .number(("trade_price", ""), candle.last.price, PADDED)
+        .formatted(("candle_date_time_kst", ""), format_args!("{}", Time::kst(start)));
+    prices(&mut object, candle, PADDED)
         .integer(("timestamp", ""), candle.last.millis)
         .decimal(("candle_acc_trade_price", ""), sum(eight_decimals(candle.volumes.value)), 8, PADDED)
         .decimal(("candle_acc_trade_volume", ""), sum(candle.volumes.volume()), 8, PADDED);
@@ -113,7 +110,7 @@ pub(super) fn orderbook_instrument(instrument: &Instrument, price: u64) -> Strin
 /// A pair's ticker after its last trade, at `now` milliseconds since the epoch.
 pub(super) fn ticker(instrument: &Instrument, rolling: &Rolling, last: &Trade) -> String {
     let mut out = String::with_capacity(1_200);
-    let today = rolling.today.unwrap_or_else(|| Candle::of(Trade { volume: 0, ..*last }));
+    let today = rolling.today_or_quiet(last);
     let (utc, kst) = (Time::utc(last.millis), Time::kst(last.millis));
     let mut object = Object::open(&mut out, false);
     object
@@ -122,11 +119,8 @@ pub(super) fn ticker(instrument: &Instrument, rolling: &Rolling, last: &Trade) -
         .formatted(("trade_time", ""), format_args!("{}", utc.compact_time()))
         .formatted(("trade_date_kst", ""), format_args!("{}", kst.compact_date()))
         .formatted(("trade_time_kst", ""), format_args!("{}", kst.compact_time()))
-        .integer(("trade_timestamp", ""), last.millis)
-        .number(("opening_price", ""), today.open, PADDED)
-        .number(("high_price", ""), today.high, PADDED)
-        .number(("low_price", ""), today.low, PADDED)
-        .number(("trade_price", ""), last.price, PADDED);
+        .integer(("trade_timestamp", ""), last.millis);
+    prices(&mut object, &today, PADDED);
     ticker_change(&mut object, last.price, rolling.previous_close);
     let today = rolling.today.map(|today| today.volumes).unwrap_or_default();
     object

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 pub struct Exchange {
     source: Source,
     habits: Arc<Habits>,
-    log: SentLog,
-    clock: Clock,
+    pub(super) log: SentLog,
+    pub(super) clock: Clock,
     api: Mutex<Api>,
     faults: watch::Sender<Arc<Faults>>,
 }
@@ -44,14 +44,6 @@ impl Exchange {
     pub fn plan(&self, plan: Plan) {
         let now = self.clock.stamp();
         self.faults.send_modify(|faults| Arc::make_mut(faults).plan(now, plan));
-    }
-
-    pub(super) fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    pub(super) fn log(&self) -> &SentLog {
-        &self.log
     }
 
     pub(super) fn is_text(&self) -> bool {

@@ -83,7 +83,7 @@ pub(super) async fn serve(stream: ClientStream, peer: Peer, exchange: &Exchange)
 /// Waits for as long as the exchange hangs at a stage.
 pub(super) async fn hang(exchange: &Exchange, stage: Stage) {
     while exchange.hangs(stage) {
-        sleep_until(Some(exchange.clock().now() + HANG_CHECK)).await;
+        sleep_until(Some(exchange.clock.now() + HANG_CHECK)).await;
     }
 }
 
@@ -147,7 +147,7 @@ async fn faults(request: hyper::Request<Incoming>, exchange: &Exchange) -> Answe
         Method::GET => exchange.show_faults(),
         Method::DELETE => exchange.clear_faults(),
         Method::POST => {
-            let deadline = exchange.clock().now() + BODY;
+            let deadline = exchange.clock.now() + BODY;
             let body = select! {
                 biased;
                 body = Limited::new(request.into_body(), MAX_BODY).collect() => body.ok(),

@@ -124,7 +124,7 @@ impl Server {
         while let Some(ended) = clients.join_next().await {
             served(ended)?;
         }
-        self.exchange.log().flush().map_err(ServerError::Log)
+        self.exchange.log.flush().map_err(ServerError::Log)
     }
 }
 
@@ -153,7 +153,7 @@ struct Client {
 impl Client {
     async fn serve(self, tcp: TcpStream, shutdown: CancellationToken) -> io::Result<()> {
         let is_refused = self.exchange.refuses();
-        let deadline = is_refused.then(|| self.exchange.clock().now() + REFUSED);
+        let deadline = is_refused.then(|| self.exchange.clock.now() + REFUSED);
         let upgraded = select! {
             biased;
             () = shutdown.cancelled() => None,
@@ -174,14 +174,14 @@ impl Client {
         // Frames are collected here, so the system should not wait for more.
         tcp.set_nodelay(true).ok()?;
         let stream = match &self.tls {
-            None => ClientStream::new(tcp, self.exchange.faults(), self.exchange.clock()),
-            Some(tls) => ClientStream::new(self.tls(tls, tcp).await?, self.exchange.faults(), self.exchange.clock()),
+            None => ClientStream::new(tcp, self.exchange.faults(), self.exchange.clock),
+            Some(tls) => ClientStream::new(self.tls(tls, tcp).await?, self.exchange.faults(), self.exchange.clock),
         };
         http::serve(stream, Peer { address: self.address, is_refused }, &self.exchange).await
     }
 
     async fn tls(&self, acceptor: &TlsAcceptor, tcp: TcpStream) -> Option<impl client_stream::ByteStream + 'static> {
-        let deadline = self.exchange.clock().now() + TLS_HANDSHAKE;
+        let deadline = self.exchange.clock.now() + TLS_HANDSHAKE;
         select! {
             biased;
             accepted = acceptor.accept(tcp) => accepted.ok(),

@@ -2,7 +2,7 @@
 
 use super::output::Output;
 use crate::clock::Stamp;
-use crate::replay::faults::{Fault, Faults, Stage};
+use crate::replay::faults::{Fault, Faults};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const GARBAGE: [&[u8]; 9] = [
 
 /// One connection's share of the faults.
 pub(super) struct Disturbance {
-    faults: Arc<Faults>,
+    pub(super) faults: Arc<Faults>,
     /// Up to here, what happens once has happened.
     done: Stamp,
     /// When the next portion of a flood is due, while there is one.
@@ -39,21 +39,6 @@ impl Disturbance {
     pub(super) fn new(now: Stamp) -> Self {
         let last = Bytes::from_static(br#"{"status":"UP"}"#);
         Self { faults: Arc::default(), done: now, flood_due: now, last }
-    }
-
-    /// These are all faults from now on.
-    pub(super) fn plan(&mut self, faults: Arc<Faults>) {
-        self.faults = faults;
-    }
-
-    /// See [`Faults::hangs`].
-    pub(super) fn hangs(&self, now: Stamp, stage: Stage) -> bool {
-        self.faults.hangs(now, stage)
-    }
-
-    /// See [`Faults::silences`].
-    pub(super) fn silences(&self, now: Stamp, kind: &str, code: Option<&str>) -> bool {
-        self.faults.silences(now, kind, code)
     }
 
     /// Remembers a frame that was sent.
@@ -80,11 +65,6 @@ impl Disturbance {
     /// Whether the connection is to be cut, whatever waits to be sent.
     pub(super) fn cuts(&self, now: Stamp) -> bool {
         self.faults.sudden(self.done, now).any(|fault| *fault == Fault::Drop)
-    }
-
-    /// When a fault begins or ends next.
-    pub(super) fn next_change(&self, now: Stamp) -> Option<Stamp> {
-        self.faults.next_change(now)
     }
 
     /// When the faults change or add something next.

@@ -129,7 +129,7 @@ impl Session {
     pub fn handle_message(&mut self, now: Stamp, message: &[u8]) {
         self.keepalive.traffic(now);
         let is_over = matches!(self.state, State::Ending { .. } | State::Ended);
-        if is_over || self.disturbance.hangs(now, Stage::Subscribe) {
+        if is_over || self.disturbance.faults.hangs(now, Stage::Subscribe) {
             return;
         }
         if self.habits.limits && !self.messages.admit(now) {
@@ -159,12 +159,12 @@ impl Session {
 
     /// The faults that are planned from now on.
     pub fn handle_faults(&mut self, faults: Arc<Faults>) {
-        self.disturbance.plan(faults);
+        self.disturbance.faults = faults;
     }
 
     /// Whether the exchange neither reads nor writes any more.
     pub fn is_stuck(&self, now: Stamp) -> bool {
-        self.disturbance.hangs(now, Stage::Live)
+        self.disturbance.faults.hangs(now, Stage::Live)
     }
 
     /// Whether a fault cuts the connection, even while a client that does not read holds everything else up.
@@ -174,7 +174,7 @@ impl Session {
 
     /// When [`Session::is_stuck`] or [`Session::is_cut`] may change without a message; `None`: never.
     pub fn poll_disturbance(&self, now: Stamp) -> Option<Stamp> {
-        self.disturbance.next_change(now)
+        self.disturbance.faults.next_change(now)
     }
 
     /// What is to be done at `now`; `None` until [`Session::poll_deadline`] or the next message.
@@ -270,7 +270,7 @@ impl Session {
         loop {
             let item = playback.poll(now.as_micros() / 1_000)?;
             let code = item.code.map(|code| market.instrument(code).listing.code.as_str());
-            if !self.disturbance.silences(now, item.kind, code) {
+            if !self.disturbance.faults.silences(now, item.kind, code) {
                 return Some(item);
             }
         }

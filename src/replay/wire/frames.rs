@@ -92,13 +92,9 @@ pub(crate) fn trade(head: Head<'_>, trade: &Trade, previous_close: u64) -> Strin
 pub(crate) fn ticker(head: Head<'_>, rolling: &Rolling, last: &Trade) -> String {
     let mut out = String::with_capacity(1_200);
     let spelling = head.price_spelling();
-    let today = rolling.today.unwrap_or_else(|| quiet(last));
+    let today = rolling.today_or_quiet(last);
     let mut object = head.open(&mut out, "ticker");
-    object
-        .number(("opening_price", "op"), today.open, spelling)
-        .number(("high_price", "hp"), today.high, spelling)
-        .number(("low_price", "lp"), today.low, spelling)
-        .number(("trade_price", "tp"), last.price, spelling);
+    prices(&mut object, &today, spelling);
     change(&mut object, last.price, rolling.previous_close, spelling);
     signed_change(&mut object, last.price, rolling.previous_close, spelling);
     volumes(&mut object, rolling, last);
@@ -147,11 +143,8 @@ pub(crate) fn candle(head: Head<'_>, unit: CandleUnit, start: u64, candle: &Cand
     let mut object = head.open(&mut out, unit.name);
     object
         .formatted(("candle_date_time_utc", "cdttmu"), format_args!("{}", Time::utc(start)))
-        .formatted(("candle_date_time_kst", "cdttmk"), format_args!("{}", Time::kst(start)))
-        .number(("opening_price", "op"), candle.open, spelling)
-        .number(("high_price", "hp"), candle.high, spelling)
-        .number(("low_price", "lp"), candle.low, spelling)
-        .number(("trade_price", "tp"), candle.last.price, spelling)
+        .formatted(("candle_date_time_kst", "cdttmk"), format_args!("{}", Time::kst(start)));
+    prices(&mut object, candle, spelling)
         .decimal(("candle_acc_trade_volume", "catv"), candle.volumes.volume(), 8, Spelling::Padded)
         .decimal(("candle_acc_trade_price", "catp"), candle.volumes.value, 16, Spelling::Padded)
         .integer(("timestamp", "tms"), sent_at(&candle.last));
@@ -239,9 +232,13 @@ fn volumes(object: &mut Object<'_>, rolling: &Rolling, last: &Trade) {
         .decimal(("acc_bid_volume", "abv"), today.bid, 8, Spelling::Plain);
 }
 
-/// A day on which nothing was traded yet shows the last price everywhere.
-fn quiet(last: &Trade) -> Candle {
-    Candle::of(Trade { volume: 0, ..*last })
+/// The four prices of a candle.
+pub(crate) fn prices<'a, 'b>(object: &'a mut Object<'b>, candle: &Candle, spelling: Spelling) -> &'a mut Object<'b> {
+    object
+        .number(("opening_price", "op"), candle.open, spelling)
+        .number(("high_price", "hp"), candle.high, spelling)
+        .number(("low_price", "lp"), candle.low, spelling)
+        .number(("trade_price", "tp"), candle.last.price, spelling)
 }
 
 /// The levels of a book, the best first, at most `depth` of them.

@@ -43,6 +43,11 @@ impl Rolling {
         }
     }
 
+    /// Today's candle; where nothing was traded yet, all its prices are that of the last trade.
+    pub(crate) fn today_or_quiet(&self, last: &Trade) -> Candle {
+        self.today.unwrap_or_else(|| Candle::of(Trade { volume: 0, ..*last }))
+    }
+
     /// Counts the next trade.
     pub(crate) fn add(&mut self, instrument: &Instrument, trade: Trade) {
         let day = trade.millis / DAY_MILLIS;

@@ -1,87 +1,43 @@
-//! What was missed in a gap and fetched later gets its stamps and its place here, like everything else.
+//! What was missed in a gap and fetched later gets its stamps and its position here, like everything else.
 //!
-//! It is taken when nothing else waits and the disk has room, and it never is what keeps the process from ending: what
-//! is not taken is fetched again by the next one.
+//! It is taken when nothing else waits and the disk has room, and it never keeps the process from ending: what is not
+//! taken is fetched again by the next one.
 
-use super::Supervisor;
-use super::ending::Phase;
-use crate::clock::Stamp;
-use crate::history::healing::{Desk, Said};
-use crate::recording::journal::JournalCommand;
-use crate::recording::progress::Progress;
+use super::sequence::Sequence;
+use crate::history::healing::Said;
 use crate::tape::event::Event;
-use crate::upbit::feed::Feed;
+use tokio::sync::mpsc;
 
-impl Supervisor {
-    /// Takes a healer in; returns how far the writer is, which it has to know.
-    pub fn heal_with(&mut self, desk: Desk) -> Progress {
-        self.desk = Some(desk);
-        // Gaps that ended with the process before this one may be on record already.
-        self.tell_healer(self.stamper.last());
-        self.threads.progress.clone()
-    }
+/// What the healer delivers, where there is one.
+#[derive(Debug, Default)]
+pub(super) struct HealingInbox(pub(super) Option<mpsc::Receiver<Said>>);
 
-    pub(super) fn takes_healing(&self) -> bool {
-        self.phase == Phase::Running && self.shown.disk_full.is_none()
-    }
-
-    pub(super) fn handle_healing(&mut self, said: Said) {
-        self.follow_boot();
-        match said {
-            Said::Missing { stream, objects, stamped } => {
-                let id = self.router.register(Feed::Public, stream);
-                let now = self.clock.stamp();
-                let objects: Vec<_> = objects.into_iter().map(|object| (self.stamper.raise(now), object)).collect();
-                self.outbox.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
-                self.outbox.push_back(JournalCommand::Missed(id, objects));
-                // Nobody waits for it where the healer is gone.
-                let _ = stamped.send(self.stamper.last());
-            }
-            Said::Healed { gap, report } => {
-                let (requests, unaffected) = (report.requests, report.unaffected);
-                let written: u64 = report.complete.values().chain(report.partial.values()).sum();
-                if !report.partial.is_empty() {
-                    let partial: Vec<_> = report.partial.keys().collect();
-                    tracing::warn!(gap, written, requests, ?partial, "a gap could not be healed whole");
-                } else if written > 0 {
-                    tracing::info!(gap, written, requests, "what was missed in a gap is on disk");
-                } else {
-                    tracing::debug!(gap, requests, unaffected, "nothing that can be fetched was missed in a gap");
-                }
-                self.event(&Event::Healed { gap, report });
-            }
-        }
-    }
-
-    /// A gap is on record, or the clock was set: at `stamp`.
-    pub(super) fn tell_healer(&self, stamp: Stamp) {
-        if let Some(desk) = &self.desk {
-            desk.told.send_modify(|told| told.last = stamp);
-        }
-    }
-
-    /// The machine was suspended, and stamps go on behind it.
-    pub(super) fn tell_healer_of_resume(&self) {
-        if let Some(desk) = &self.desk {
-            desk.told.send_modify(|told| told.clock = self.clock);
-        }
-    }
-
-    /// The clock was set, and the new time line begins at `stamp`.
-    pub(super) fn tell_healer_of_step(&self, stamp: Stamp) {
-        if let Some(desk) = &self.desk {
-            desk.told.send_modify(|told| {
-                (told.clock, told.last) = (self.clock, stamp);
-                told.steps += 1;
-            });
-        }
+impl HealingInbox {
+    /// The next delivery; `None`: there is no healer, or no longer.
+    pub(super) async fn recv(&mut self) -> Option<Said> {
+        self.0.as_mut()?.recv().await
     }
 }
 
-/// What the healer says next; never anything where there is none.
-pub(super) async fn listen(desk: &mut Option<Desk>) -> Option<Said> {
-    match desk {
-        Some(desk) => desk.said.recv().await,
-        None => None,
+/// Records a delivery of the healer.
+pub(super) fn record(sequence: &mut Sequence, said: Said) {
+    match said {
+        Said::Missing { stream, objects, stamped } => {
+            // Ignored: the healer is gone, and with it the use of the stamp.
+            let _ = stamped.send(sequence.missed(stream, objects));
+        }
+        Said::Healed { gap, report } => {
+            let (requests, unaffected) = (report.requests, report.unaffected);
+            let written: u64 = report.complete.values().chain(report.partial.values()).sum();
+            if !report.partial.is_empty() {
+                let partial: Vec<_> = report.partial.keys().collect();
+                tracing::warn!(gap, written, requests, ?partial, "a gap could not be healed whole");
+            } else if written > 0 {
+                tracing::info!(gap, written, requests, "what was missed in a gap is on disk");
+            } else {
+                tracing::debug!(gap, requests, unaffected, "nothing that can be fetched was missed in a gap");
+            }
+            sequence.event(&Event::Healed { gap, report });
+        }
     }
 }

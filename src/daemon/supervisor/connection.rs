@@ -18,7 +18,7 @@ use tokio::sync::watch;
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    id: Feed,
+    feed: Feed,
     /// What it is to ask for, by the pairs that are known.
     wanted: Wanted,
     /// What it asks for with its next request.
@@ -45,11 +45,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(id: Feed, wanted: Wanted, listed: &Listed) -> Self {
+    pub(super) fn new(feed: Feed, wanted: Wanted, listed: &Listed) -> Self {
         let (request, unresolved) = (wanted.request(listed), wanted.unresolved(listed));
         let waits = request.subscriptions.is_empty();
         Self {
-            id,
+            feed,
             sent: request.to_frame("not sent"),
             standing: Arc::new(request.clone()),
             requests: watch::Sender::new(request),
@@ -67,8 +67,20 @@ impl Connection {
     /// Lines came, up to this stamp, and data of subscribed streams up to that one.
     pub(super) fn handle_lines(&mut self, last_line: Option<Stamp>, last_data: Option<Stamp>) {
         self.last_line = last_line.or(self.last_line);
-        let proof = if self.id == Feed::Private { last_line } else { last_data };
+        let proof = if self.feed == Feed::Private { last_line } else { last_data };
         self.last = proof.or(self.last);
+    }
+
+    /// The stamp up to which it is proved to have listened.
+    pub(super) fn reached(&self) -> Option<Stamp> {
+        self.last.max(self.live_since)
+    }
+
+    /// An epoch begins with this stamp.
+    pub(super) fn begin_epoch(&mut self, first: Stamp) {
+        self.last_line = Some(first);
+        self.last = Some(first);
+        self.live_since = self.live_since.map(|_| first);
     }
 
     /// What it is to have standing.
@@ -122,7 +134,7 @@ impl Connection {
 
     /// Takes a notice of the instant `at` in; returns the event that puts it on record.
     pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
-        let (connection, shown) = (self.id, self.id.as_str());
+        let (connection, shown) = (self.feed, self.feed.as_str());
         Some(match notice {
             Notice::Dialing { attempt } => {
                 self.link = Link::Dialing { attempt };
@@ -146,7 +158,7 @@ impl Connection {
             Notice::Lost { stage, cause, attempt, retry_at } => {
                 let retry_in = retry_at.map(|retry_at| rounded_duration(retry_at.saturating_duration_since(at)));
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
-                log_loss(shown, (stage, attempt), &cause, retry_in);
+                log_loss(shown, stage, attempt, &cause, retry_in);
                 Event::Lost { connection, stage: stage.into(), cause, attempt, last: self.last }
             }
             Notice::GivenUp { attempts } => {
@@ -225,7 +237,7 @@ pub(super) struct Change {
 }
 
 /// Shows a loss, with the wait until the next attempt; there is none after a stop or when the connection is given up.
-fn log_loss(connection: &str, (stage, attempt): (Stage, u32), cause: &str, retry_in: Option<String>) {
+fn log_loss(connection: &str, stage: Stage, attempt: u32, cause: &str, retry_in: Option<String>) {
     match (stage, retry_in) {
         (_, None) => tracing::info!(connection, cause, "disconnected"),
         (Stage::Subscribing | Stage::Live, Some(retry_in)) => {
@@ -314,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_never_emptied_by_patterns() {
+    fn a_request_is_never_emptied_by_a_list() {
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
         let standing = connection.requests().borrow().clone();
         connection.resolve(&listed(&["BTC-ETH"], None));

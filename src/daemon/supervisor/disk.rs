@@ -1,0 +1,214 @@
+//! How the disk is, by the reports of writer, syncer and sealer, and what that means on record.
+
+use super::backlog::Backlog;
+use super::epoch::Step;
+use super::feeds::Feeds;
+use super::lifecycle::Failure;
+use super::sequence::Sequence;
+use crate::clock::{Instant, Stamp};
+use crate::files::Free;
+use crate::ops::status::Space;
+use crate::recording::journal::displaced::{Displaced, Doubt, shown};
+use crate::recording::report::ThreadReport;
+use crate::tape::event::Event;
+use crate::tape::gap::{Gap, GapKind};
+use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
+
+/// Fewer files than this that can still be made are shown as a fault: a rotation of the whole exchange makes 2,565.
+const MIN_FREE_INODES: u64 = 10_000;
+
+/// Why what was written on a full disk may be lost.
+const UNSURE: &str = "the disk was full when what was written was to be made durable";
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct DiskHealth {
+    /// Why nothing is written, while that is so.
+    pub(super) full: Option<String>,
+    /// How much is left.
+    pub(super) space: Space,
+    /// Up to here everything survives a power cut.
+    pub(super) durable: Option<Stamp>,
+    /// Segments that ended and are not sealed yet.
+    backlog: Backlog,
+    /// The names of all files were checked before the end.
+    has_checked_names: bool,
+    /// Since when what was written may be lost, while a sync finds no room.
+    unsure_since: Option<Stamp>,
+    min_free_bytes: u64,
+}
+
+impl DiskHealth {
+    /// `backlog` segments wait to be sealed; less than `min_free_bytes` is shown as a fault.
+    pub(super) fn new(backlog: usize, min_free_bytes: u64, now: Instant) -> Self {
+        Self {
+            full: None,
+            space: Space::default(),
+            durable: None,
+            backlog: Backlog::new(backlog, now),
+            has_checked_names: false,
+            unsure_since: None,
+            min_free_bytes,
+        }
+    }
+
+    /// Whether every segment that ended is sealed, and every name was checked.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.backlog.waiting == 0 && self.has_checked_names
+    }
+
+    /// Records what a thread reports.
+    ///
+    /// # Errors
+    ///
+    /// Recording cannot go on.
+    pub(super) fn handle_report(
+        &mut self,
+        sequence: &mut Sequence,
+        feeds: &mut Feeds,
+        report: ThreadReport,
+    ) -> Result<(), Failure> {
+        match report {
+            ThreadReport::Rotated(ended) => {
+                for (reason, segments) in ended {
+                    self.backlog.waiting += segments;
+                    // Those that a step has ended are on record with the step itself.
+                    if reason != RotationReason::Clock {
+                        sequence.rotated(reason);
+                    }
+                }
+            }
+            ThreadReport::Sealed(entry) => {
+                self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
+                sequence.event(&Event::from(*entry));
+            }
+            ThreadReport::NotSealed { name, cause, retried } => {
+                self.backlog.waiting = self.backlog.waiting.saturating_sub(usize::from(!retried));
+                tracing::warn!(
+                    segment = name,
+                    cause,
+                    retried,
+                    "a segment could not be sealed; its plain file is intact"
+                );
+            }
+            ThreadReport::Displaced(displaced) => record_displaced(sequence, feeds, &displaced),
+            ThreadReport::NamesChecked => self.has_checked_names = true,
+            ThreadReport::Gone(finished) => {
+                self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
+                let displaced = Displaced::of_unsealed(&finished);
+                tracing::warn!(file = %displaced.file.display(), "a segment was taken away before it was sealed");
+                record_displaced(sequence, feeds, &displaced);
+            }
+            ThreadReport::Quarantined(moved) => sequence.event(&Event::from(moved)),
+            ThreadReport::Synced(up_to) if up_to.epoch == sequence.time.epoch => self.durable = Some(up_to.stamp),
+            // Of an earlier epoch: it says nothing of this one.
+            ThreadReport::Synced(_) => {}
+            ThreadReport::Space(free) => self.handle_space(free),
+            ThreadReport::DiskFull(cause) => self.handle_full(sequence, cause),
+            ThreadReport::DiskOk => self.handle_room(sequence),
+            ThreadReport::SyncFull(cause) => {
+                tracing::error!(cause, "the disk has no room for what it took: the sync is tried again");
+                self.unsure_since = Some(self.durable.unwrap_or_default());
+                self.handle_full(sequence, cause);
+            }
+            ThreadReport::SyncOk => {
+                self.handle_room(sequence);
+                // The kernel may have dropped what it found no room for, and a later sync that succeeds does not show it.
+                if let Some(since) = self.unsure_since.take() {
+                    let to = sequence.time.stamp();
+                    feeds.record_unsure(sequence, since, to, UNSURE);
+                }
+            }
+            ThreadReport::SyncFailed(error) => {
+                let cause = error.to_string();
+                sequence.event(&Event::SyncFailed { durable: self.durable, cause: cause.clone() });
+                return Err(Failure::Storage(cause));
+            }
+            ThreadReport::WriteFailed(error) => return Err(Failure::Storage(error.to_string())),
+            ThreadReport::AllWritten | ThreadReport::AllSynced => {}
+        }
+        Ok(())
+    }
+
+    /// Warns of a backlog that does not fall.
+    pub(super) fn check_backlog(&mut self, now: Instant) {
+        if let Some(waiting) = self.backlog.look(now) {
+            let question =
+                "segments wait to be sealed and get no fewer: is storage.zstd_level too high, or the disk too slow?";
+            tracing::warn!(waiting, "{question}");
+        }
+    }
+
+    /// Records that what a full disk did not take by the `end` is lost.
+    pub(super) fn record_unwritten(&self, sequence: &mut Sequence, feeds: &mut Feeds, end: Stamp) {
+        let progress = sequence.progress.clone();
+        let Some(full) = self.full.as_ref().filter(|_| progress.unwritten() > 0) else { return };
+        let cause = format!("not written at the end: {full}");
+        let written = progress.written();
+        match sequence.time.last_step {
+            // What is not written begins in the epoch before.
+            Some(Step { before, after }) if progress.steps() < sequence.time.steps => {
+                feeds.record_unsure(sequence, written, before, &cause);
+                feeds.record_unsure(sequence, after, end, &cause);
+            }
+            _ => feeds.record_unsure(sequence, written, end, &cause),
+        }
+    }
+
+    /// The epoch ends at `before`, and with it what is unsure in it.
+    pub(super) fn end_epoch(&self, sequence: &mut Sequence, feeds: &mut Feeds, before: Stamp) {
+        if let Some(since) = self.unsure_since {
+            feeds.record_unsure(sequence, since, before, UNSURE);
+        }
+    }
+
+    /// An epoch begins with this stamp.
+    pub(super) fn begin_epoch(&mut self, first: Stamp) {
+        self.durable = self.durable.map(|_| first);
+        self.unsure_since = self.unsure_since.map(|_| first);
+    }
+
+    fn handle_full(&mut self, sequence: &mut Sequence, cause: String) {
+        self.full = Some(cause.clone());
+        sequence.event(&Event::DiskFull { cause });
+    }
+
+    fn handle_room(&mut self, sequence: &mut Sequence) {
+        self.full = None;
+        sequence.event(&Event::DiskOk);
+    }
+
+    fn handle_space(&mut self, free: Free) {
+        let is_low = free.bytes < self.min_free_bytes || free.inodes < MIN_FREE_INODES;
+        let was_low = matches!(self.space, Space::Low { .. });
+        if is_low && !was_low {
+            tracing::warn!(free.bytes, free.inodes, self.min_free_bytes, "the disk is nearly full: make room");
+        }
+        let low = Space::Low { bytes: free.bytes, inodes: free.inodes };
+        self.space = if is_low { low } else { Space::Enough };
+    }
+}
+
+/// Records a file that was displaced, and the gap of what is in doubt with it.
+fn record_displaced(sequence: &mut Sequence, feeds: &mut Feeds, displaced: &Displaced) {
+    sequence.event(&Event::from(displaced));
+    let Some(((feed, stream), doubt)) = displaced.stream.as_ref().zip(displaced.doubt) else { return };
+    let Doubt { from, to, is_lost } = doubt;
+    let file = displaced.file.display();
+    let happened = shown(displaced.what);
+    if *stream == StreamKey::recorder() {
+        // Gaps of any stream may have been on record there; nothing else is missing with it.
+        if is_lost {
+            feeds.record_unsure(sequence, from, to, &format!("{file} was {happened}, and what it told is lost"));
+        }
+        return;
+    }
+    let cause = if is_lost {
+        format!("{file} was {happened}, and a part of it is lost")
+    } else {
+        format!("{file} was {happened}; it is saved, and others had it in hand")
+    };
+    let only = Some(vec![stream.to_string()]);
+    feeds.record_gaps(sequence, [Gap { connection: *feed, from, to, kind: GapKind::Unsure, cause, only }]);
+}

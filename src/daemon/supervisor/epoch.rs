@@ -1,0 +1,162 @@
+//! The clock of the epoch that runs: it makes the stamps, follows a suspended machine, and compares itself with the wall
+//! clock.
+//!
+//! ```text
+//! old epoch … line, gaps that end with it │ clock_step, gaps that go on, line … new epoch
+//!                                         └ every stream is rotated before its next line
+//! ```
+//!
+//! A suspension ends no epoch: stamps behind it are later by its length, and in the right order.
+
+use crate::clock::step::StepWatch;
+use crate::clock::{Boot, Clock, Instant, Moment, Stamp, Stamper, Wall};
+use std::time::Duration;
+
+/// Shorter suspensions are the noise of reading two clocks.
+const SUSPENDED: Duration = Duration::from_millis(100);
+
+/// How often the agreement of the clocks is put on record.
+const COMPARE: Duration = Duration::from_secs(3600);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct EpochClock {
+    /// What instants are in stamps, before any is raised.
+    pub(super) clock: Clock,
+    /// How often stamps have gone back in this directory.
+    pub(super) epoch: u64,
+    /// The last step of this process.
+    pub(super) last_step: Option<Step>,
+    /// How many steps this process has made.
+    pub(super) steps: u64,
+    wall: Wall,
+    boot: Boot,
+    watch: StepWatch,
+    stamper: Stamper,
+    /// The first stamp of this process, which may be ahead of the clock.
+    begun: Stamp,
+    next_comparison: Instant,
+}
+
+/// Where an epoch ended, and where the next one began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// The last stamp of the epoch that ended.
+    pub(super) before: Stamp,
+    /// The first stamp of the epoch that began.
+    pub(super) after: Stamp,
+}
+
+/// What a comparison with the wall clock found.
+#[derive(Debug)]
+pub(super) enum Comparison {
+    /// The wall clock was set: it shows this.
+    Set(Stamp),
+    /// Its agreement is to be put on record, µs.
+    Due {
+        /// How far the wall clock is ahead of this one.
+        offset: i64,
+        /// How far the stamps are ahead of this one.
+        ahead: u64,
+    },
+}
+
+impl EpochClock {
+    /// Goes on behind the last stamp of `stamper`, the first of this process.
+    pub(super) fn new(clock: Clock, wall: Wall, boot: Boot, stamper: Stamper, epoch: u64) -> Self {
+        Self {
+            clock,
+            epoch,
+            last_step: None,
+            steps: 0,
+            wall,
+            boot,
+            watch: StepWatch::default(),
+            begun: stamper.last(),
+            stamper,
+            next_comparison: clock.now() + COMPARE,
+        }
+    }
+
+    /// The stamp of what happens now.
+    pub(super) fn stamp(&mut self) -> Stamp {
+        self.raise(self.clock.stamp())
+    }
+
+    /// The stamp of what happened at an instant.
+    pub(super) fn stamp_at(&mut self, instant: Instant) -> Stamp {
+        self.raise(self.clock.stamp_at(instant))
+    }
+
+    /// The stamp `wanted`, or the next one behind the last.
+    pub(super) fn raise(&mut self, wanted: Stamp) -> Stamp {
+        self.stamper.raise(wanted)
+    }
+
+    /// The last stamp made.
+    pub(super) fn last(&self) -> Stamp {
+        self.stamper.last()
+    }
+
+    /// The instant, with what suspensions add to it.
+    pub(super) fn moment(&self, at: Instant) -> Moment {
+        Moment { at, suspended: self.clock.suspended() }
+    }
+
+    /// Where this process began, or the epoch that it has begun since.
+    pub(super) fn floor(&self) -> Stamp {
+        self.last_step.map_or(self.begun, |step| step.after)
+    }
+
+    /// The first stamp of this process.
+    pub(super) fn begun(&self) -> Stamp {
+        self.begun
+    }
+
+    /// Lets the stamps go on by the length of a suspension, and returns it. It comes before anything is stamped: what was
+    /// read behind the suspension must not get a stamp from before it.
+    pub(super) fn follow_boot(&mut self) -> Option<Duration> {
+        let suspended = self.boot.suspended();
+        let length = suspended.saturating_sub(self.clock.suspended());
+        if length >= SUSPENDED {
+            self.clock = self.clock.resumed(suspended);
+            self.watch = StepWatch::default();
+            return Some(length);
+        }
+        None
+    }
+
+    /// Compares the clocks at `now`.
+    pub(super) fn compare(&mut self, now: Instant) -> Option<Comparison> {
+        let ours = self.clock.stamp_at(now);
+        let wall = self.wall.read();
+        if self.watch.handle(now, ours, wall) {
+            return Some(Comparison::Set(wall));
+        }
+        if now < self.next_comparison {
+            return None;
+        }
+        self.next_comparison = now + COMPARE;
+        let micros = |stamp: Stamp| i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
+        let ahead = self.last().as_micros().saturating_sub(ours.as_micros());
+        Some(Comparison::Due { offset: micros(wall) - micros(ours), ahead })
+    }
+
+    /// Ends the epoch at the last stamp, and begins the next one at `wall`.
+    pub(super) fn step(&mut self, now: Instant, wall: Stamp) -> Step {
+        let before = self.last();
+        self.epoch += u64::from(wall <= before);
+        self.clock = self.clock.moved(now, wall);
+        self.stamper = Stamper::after(wall.previous());
+        let step = Step { before, after: self.stamper.raise(wall) };
+        self.last_step = Some(step);
+        self.steps += 1;
+        tracing::warn!(
+            before = %step.before,
+            after = %step.after,
+            self.epoch,
+            "the wall clock was set: stamps follow it, and every stream is rotated"
+        );
+        step
+    }
+}

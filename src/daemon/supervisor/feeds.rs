@@ -1,0 +1,258 @@
+//! Both connections and the gaps of their streams: what they deliver, and what it means on record.
+//!
+//! ```text
+//! listed ──▶ request of each connection ──▶ session: sends it ──▶ `subscribed`: origins to the journal, streams join
+//!                                                       joined by their first data ──▶ gap since they were wanted
+//! ```
+//!
+//! What a request adds was wanted before it was sent, and nothing of it was recorded until then: that is on record as a gap
+//! of these streams. Until the list of pairs is known, patterns stand for their streams.
+
+use super::connection::{Change, Connection, Joining};
+use super::sequence::Sequence;
+use crate::batch::{Batch, Entry};
+use crate::clock::{Instant, Stamp};
+use crate::connection::Notice;
+use crate::daemon::gaps::GapTracker;
+use crate::desired::Listed;
+use crate::ops::status::Link;
+use crate::quantity::rounded_duration;
+use crate::recording::journal::{JournalCommand, Routed};
+use crate::recording::router::StreamId;
+use crate::tape::event::Event;
+use crate::tape::gap::{Gap, GapKind};
+use crate::upbit::feed::Feed;
+use crate::upbit::listing::stream_name;
+use crate::upbit::subscription::Request;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Streams that were added and bring nothing for so long are quiet: the exchange sends the first snapshots 0.2 s after a
+/// request.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Feeds {
+    /// The last gap that was put on record.
+    pub(super) last_gap: Option<Gap>,
+    connections: BTreeMap<Feed, Connection>,
+    gaps: GapTracker,
+}
+
+impl Feeds {
+    /// Without connections; the gaps since the last process are open.
+    pub(super) fn new(gaps: GapTracker) -> Self {
+        Self { last_gap: None, connections: BTreeMap::new(), gaps }
+    }
+
+    /// Adds a connection, and describes its first request to the journal.
+    pub(super) fn add(&mut self, sequence: &mut Sequence, feed: Feed, connection: Connection) {
+        sequence.commands.push_back(JournalCommand::Describe(feed, Arc::new(connection.origins())));
+        self.connections.insert(feed, connection);
+    }
+
+    /// How each connection is.
+    pub(super) fn links(&self) -> BTreeMap<Feed, Link> {
+        self.connections.iter().map(|(feed, connection)| (*feed, connection.link.clone())).collect()
+    }
+
+    /// The last request of each connection.
+    pub(super) fn requests(&self) -> BTreeMap<Feed, String> {
+        self.connections.iter().map(|(feed, connection)| (*feed, connection.sent.clone())).collect()
+    }
+
+    /// Records a batch, and the gap that its first data closes.
+    pub(super) fn handle_batch(&mut self, sequence: &mut Sequence, feed: Feed, batch: Batch) {
+        let lines = sequence.route(feed, &batch);
+        let stamp_of = |entry: usize| lines.get(entry).map(|(stamp, _)| *stamp);
+        let first_data = batch.data().and_then(|data| stamp_of(data.first));
+        let last_data = batch.data().and_then(|data| stamp_of(data.last));
+        if let Some(connection) = self.connections.get_mut(&feed) {
+            connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
+        }
+        if let Some(stamp) = self.joined_at(feed, &batch, &lines) {
+            self.end_joining(sequence, feed, stamp);
+        }
+        sequence.commands.push_back(JournalCommand::Lines(Routed { batch, lines }));
+        if let Some(to) = first_data {
+            self.close_gap(sequence, feed, to);
+        }
+    }
+
+    /// Records a notice of the instant `at`, and the gaps that it ends.
+    pub(super) fn handle_notice(
+        &mut self,
+        sequence: &mut Sequence,
+        feed: Feed,
+        at: Instant,
+        notice: Notice,
+        is_running: bool,
+    ) {
+        let stamp = sequence.time.stamp_at(at);
+        let clock = sequence.time.clock;
+        let Some(connection) = self.connections.get_mut(&feed) else { return };
+        // Since when nothing is known of the connection.
+        let reached = connection.reached().unwrap_or(stamp);
+        // Lines since then may have stamps that ran ahead of the clock.
+        let since = clock.stamp_at(at).max(connection.last.unwrap_or(sequence.time.begun()));
+        let is_live = matches!(notice, Notice::Live { .. });
+        if is_live {
+            connection.live_since = Some(since);
+        }
+        let ended = match &notice {
+            // A connection that ends because of a stop has recorded up to its end; the next start opens the gap.
+            Notice::Lost { .. } if !is_running => Vec::new(),
+            Notice::Lost { cause, .. } => self.gaps.open(feed, reached, GapKind::Disconnected, cause),
+            Notice::Paused { from, to, cause } => {
+                // A connection that is lost in the pause may have been dead when the pause began.
+                let last = connection.last_line.max(connection.live_since).unwrap_or(stamp);
+                let ends = [clock.stamp_of(*from).min(last), clock.stamp_of(*to)];
+                self.gaps.record(feed, ends, GapKind::Paused, cause.as_str())
+            }
+            Notice::Stale { streams } => {
+                for suspect in streams {
+                    self.gaps.suspect(feed, suspect.stream.clone(), clock.stamp_at(suspect.since));
+                }
+                Vec::new()
+            }
+            Notice::Fresh { streams } => self.gaps.clear(feed, streams, stamp),
+            Notice::Subscribed { standing, .. } => self.handle_standing(sequence, feed, standing, stamp),
+            _ => Vec::new(),
+        };
+        let connection = self.connections.get_mut(&feed);
+        if let Some(event) = connection.and_then(|connection| connection.handle(notice, at, &clock)) {
+            sequence.event_at(stamp, &event);
+        }
+        self.record_gaps(sequence, ended);
+        // The account may be quiet for days, so that being subscribed ends its gap.
+        if is_live && feed == Feed::Private {
+            self.close_gap(sequence, feed, since);
+        }
+    }
+
+    /// Makes the requests anew; streams that had waited for the list and are not in it are missed no more.
+    pub(super) fn handle_listed(&mut self, sequence: &mut Sequence, listed: &Listed) {
+        let stamp = sequence.time.stamp();
+        let mut ended = Vec::new();
+        for (feed, connection) in &mut self.connections {
+            let unlisted = connection.resolve(listed);
+            ended.extend(self.gaps.clear(*feed, &unlisted, stamp));
+        }
+        self.record_gaps(sequence, ended);
+    }
+
+    /// Streams that were added and have brought nothing in time have joined as well.
+    pub(super) fn end_overdue_joining(&mut self, sequence: &mut Sequence, now: Instant) {
+        let is_overdue =
+            |connection: &Connection| connection.joining.as_ref().is_some_and(|joining| now >= joining.until);
+        let overdue = self.connections.iter().filter(|(_, connection)| is_overdue(connection));
+        let overdue: Vec<Feed> = overdue.map(|(feed, _)| *feed).collect();
+        for feed in overdue {
+            let stamp = sequence.time.stamp_at(now);
+            self.end_joining(sequence, feed, stamp);
+        }
+    }
+
+    /// Puts gaps on record that are closed.
+    pub(super) fn record_gaps(&mut self, sequence: &mut Sequence, gaps: impl IntoIterator<Item = Gap>) {
+        for gap in gaps {
+            let connection = self.connections.get(&gap.connection);
+            let all = connection.map(Connection::streams).unwrap_or_default();
+            let stamp = sequence.time.stamp();
+            let (connection, length) = (gap.connection, rounded_duration(gap.length()));
+            tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
+            self.last_gap = Some(gap.clone());
+            sequence.event_at(stamp, &Event::gap(gap, stamp, all));
+            sequence.tell_healer_of_gap(stamp);
+        }
+    }
+
+    /// Puts on record that what any connection brought in an interval may not be on disk.
+    pub(super) fn record_unsure(&mut self, sequence: &mut Sequence, from: Stamp, to: Stamp, cause: &str) {
+        let gap =
+            |&connection| Gap { connection, from, to, kind: GapKind::Unsure, cause: cause.to_owned(), only: None };
+        let gaps: Vec<Gap> = self.connections.keys().map(gap).collect();
+        self.record_gaps(sequence, gaps);
+    }
+
+    /// Ends all gaps that are open, in the last epoch of the process.
+    pub(super) fn finish(&mut self, sequence: &mut Sequence, end: Stamp) {
+        let reached = |connection: &Connection| connection.reached().unwrap_or(end);
+        let ends: Vec<_> = self.connections.iter().map(|(feed, connection)| (*feed, reached(connection))).collect();
+        for (feed, last) in ends {
+            let open = self.gaps.finish(feed, last, end);
+            self.record_gaps(sequence, open);
+        }
+    }
+
+    /// Ends all gaps that are open with their epoch, at `before`; they go on in the next, from `after`.
+    pub(super) fn end_epoch(&mut self, sequence: &mut Sequence, before: Stamp, after: Stamp) {
+        let ended = self.gaps.step(before, after);
+        self.record_gaps(sequence, ended);
+    }
+
+    /// An epoch begins with this stamp.
+    pub(super) fn begin_epoch(&mut self, first: Stamp) {
+        self.connections.values_mut().for_each(|connection| connection.begin_epoch(first));
+    }
+
+    /// A request stands from here on; returns the gaps that end with it.
+    fn handle_standing(
+        &mut self,
+        sequence: &mut Sequence,
+        feed: Feed,
+        standing: &Arc<Request>,
+        stamp: Stamp,
+    ) -> Vec<Gap> {
+        let Some(connection) = self.connections.get_mut(&feed) else { return Vec::new() };
+        let Some(Change { added, removed, since }) = connection.stand(standing) else { return Vec::new() };
+        sequence.commands.push_back(JournalCommand::Describe(feed, Arc::new(connection.origins())));
+        let mut gaps = self.gaps.clear(feed, &removed, stamp);
+        if !added.is_empty() {
+            let until = sequence.time.clock.now() + JOIN_TIMEOUT;
+            let joining = connection.joining.get_or_insert_with(|| Joining { streams: Default::default(), until });
+            joining.streams.extend(added.iter().cloned());
+            joining.until = until;
+            // What lies before a step is of another epoch, and on record there under the patterns' names.
+            let floor = sequence.time.floor();
+            let since = since.map_or(floor, |since| sequence.time.clock.stamp_at(since).max(floor));
+            gaps.extend(self.gaps.join(feed, added, since));
+        }
+        gaps
+    }
+
+    /// The stamp of the first data of any stream that was added: by then the exchange has seen the request.
+    fn joined_at(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
+        let joining = self.connections.get(&feed)?.joining.as_ref()?;
+        let is_joining = |entry: &Entry<'_>| match entry {
+            Entry::Data { kind, code, .. } => joining.streams.contains(&stream_name(kind, *code)),
+            _ => false,
+        };
+        let first = batch.entries().zip(lines).find(|((_, entry), _)| is_joining(entry));
+        first.map(|(_, (stamp, _))| *stamp)
+    }
+
+    fn end_joining(&mut self, sequence: &mut Sequence, feed: Feed, stamp: Stamp) {
+        let joining = self.connections.get_mut(&feed).and_then(|connection| connection.joining.take());
+        let streams: Vec<String> = joining.into_iter().flat_map(|joining| joining.streams).collect();
+        let ended = self.gaps.clear(feed, &streams, stamp);
+        self.record_gaps(sequence, ended);
+    }
+
+    /// Ends the gap of a connection. What its patterns stand for is still missed, and the next start has to know should
+    /// this process die.
+    fn close_gap(&mut self, sequence: &mut Sequence, feed: Feed, to: Stamp) {
+        let Some(gap) = self.gaps.close(feed, to) else { return };
+        self.record_gaps(sequence, [gap]);
+        let streams = self.connections.get(&feed).map(|connection| connection.unresolved.clone()).unwrap_or_default();
+        if !streams.is_empty() {
+            for stream in &streams {
+                self.gaps.suspect(feed, stream.clone(), to);
+            }
+            let last_data = vec![to; streams.len()];
+            sequence.event(&Event::Stale { connection: feed, streams, since: to, last_data });
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The way from the stop to the exit, with a deadline for each phase, ten seconds in all.
+//!
+//! ```text
+//!          0 s                 3 s                         6 s                                   10 s
+//! Running ──▶ Stopping ──────────▶ Sealing ──────────────────▶ closing ─────────────────────────────▶ ended
+//!             connections deliver  ended segments are sealed   `stopped`, last write, last sync
+//! ```
+//!
+//! Each phase ends early when there is nothing left to do. Pure.
+
+use crate::clock::Instant;
+use crate::quantity::rounded_size;
+use crate::tape::words::StopReason;
+use std::time::Duration;
+
+/// When the connections must have ended, counted from the stop.
+const STOPPED: Duration = Duration::from_secs(3);
+
+/// When sealing is given up, counted from the stop.
+const SEALED: Duration = Duration::from_secs(6);
+
+/// When the process ends, counted from the stop, whatever the disk does.
+const ENDED: Duration = Duration::from_secs(10);
+
+/// Why the recorder failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Writing or syncing failed in a way that a retry cannot mend.
+    #[error("{0}")]
+    Storage(String),
+    /// Every connection has given up.
+    #[error("every connection has given up: {0}")]
+    Unavailable(String),
+    /// A part of the program failed in a way that is a mistake of ours.
+    #[error("a connection ended unexpectedly: {0}")]
+    Crashed(String),
+    /// The disk did not take the last lines in time.
+    #[error("within {} s the disk did not take the last {} of messages ({cause}); the next start puts the gap on record", ENDED.as_secs(), rounded_size(*bytes))]
+    Unwritten {
+        /// Bytes of messages that are in no file.
+        bytes: u64,
+        /// What is known of the disk.
+        cause: String,
+    },
+}
+
+/// A part of the process's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Running,
+    Stopping,
+    Sealing,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Lifecycle {
+    pub(super) phase: Phase,
+    /// Without a stop, the process can only end by a failure.
+    pub(super) reason: StopReason,
+    /// The first failure.
+    pub(super) failure: Option<Failure>,
+    stopped_at: Option<Instant>,
+}
+
+impl Lifecycle {
+    /// It runs.
+    pub(super) fn new() -> Self {
+        Self { phase: Phase::Running, reason: StopReason::Failure, failure: None, stopped_at: None }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    pub(super) fn stop(&mut self, now: Instant, reason: StopReason) {
+        tracing::info!(reason = reason.as_str(), "stopping");
+        self.reason = reason;
+        self.phase = Phase::Stopping;
+        self.stopped_at = Some(now);
+    }
+
+    /// Whether the connections should have ended by now.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.phase == Phase::Stopping && self.has_passed(now, STOPPED)
+    }
+
+    /// Whether nothing is waited for but the last write and the last sync.
+    pub(super) fn is_done(&self, now: Instant, is_sealed: bool) -> bool {
+        self.phase == Phase::Sealing && (is_sealed || self.has_passed(now, SEALED) || self.failure.is_some())
+    }
+
+    /// When the process ends.
+    pub(super) fn deadline(&self, now: Instant) -> Instant {
+        self.stopped_at.unwrap_or(now) + ENDED
+    }
+
+    fn has_passed(&self, now: Instant, since_stop: Duration) -> bool {
+        self.stopped_at.is_some_and(|at| now >= at + since_stop)
+    }
+}

@@ -1,0 +1,163 @@
+//! The one order of everything: what is recorded gets its stamp and its stream here, and becomes commands to the journal.
+
+use super::epoch::{EpochClock, Step};
+use crate::batch::Batch;
+use crate::clock::{Instant, Stamp};
+use crate::history::healing::Told;
+use crate::quantity::rounded_duration;
+use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
+use crate::recording::progress::Progress;
+use crate::recording::router::{Router, StreamId};
+use crate::tape::event::Event;
+use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
+use crate::upbit::feed::Feed;
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::watch;
+
+/// Commands that may wait for the writer's queue before reports and ticks are left alone: a delivery and a report make a
+/// handful each.
+const WAITING: usize = 64;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Sequence {
+    /// Makes the stamps.
+    pub(super) time: EpochClock,
+    /// Commands for which the writer's queue had no room yet.
+    pub(super) commands: VecDeque<JournalCommand>,
+    /// How far the writer is.
+    pub(super) progress: Progress,
+    /// Messages since the start.
+    pub(super) messages: u64,
+    /// Bytes of these messages.
+    pub(super) bytes: u64,
+    router: Router,
+    /// To the healer, where there is one.
+    healer: Option<watch::Sender<Told>>,
+}
+
+impl Sequence {
+    /// Empty.
+    pub(super) fn new(time: EpochClock, router: Router, progress: Progress) -> Self {
+        Self { time, commands: VecDeque::new(), progress, messages: 0, bytes: 0, router, healer: None }
+    }
+
+    /// Whether it takes more than what has been received: reports, ticks, lists.
+    pub(super) fn has_room(&self) -> bool {
+        self.commands.len() < WAITING
+    }
+
+    /// Streams of the exchange seen so far.
+    pub(super) fn streams(&self) -> usize {
+        self.router.streams()
+    }
+
+    /// Records an event, now.
+    pub(super) fn event(&mut self, event: &Event) {
+        let stamp = self.time.stamp();
+        self.event_at(stamp, event);
+    }
+
+    /// Records an event that happened at `stamp`.
+    pub(super) fn event_at(&mut self, stamp: Stamp, event: &Event) {
+        self.object_at(stamp, event.to_json().into());
+    }
+
+    /// Records that segments have ended; which ones is filled in by the journal.
+    pub(super) fn rotated(&mut self, reason: RotationReason) {
+        let stamp = self.time.stamp();
+        self.object_at(stamp, EventObject::Ended(reason, rotated));
+    }
+
+    /// Stamps and routes what is in a batch, in its order.
+    pub(super) fn route(&mut self, feed: Feed, batch: &Batch) -> Vec<(Stamp, StreamId)> {
+        let mut lines = Vec::with_capacity(batch.entries().len());
+        for (received, entry) in batch.entries() {
+            let stamp = self.time.stamp_at(received);
+            lines.push((stamp, self.router.route(feed, &entry)));
+        }
+        self.progress.hand_over(batch.len() as u64);
+        self.messages += lines.len() as u64;
+        self.bytes += batch.len() as u64;
+        self.open_fresh();
+        lines
+    }
+
+    /// Records objects that were missed and fetched later; returns the last of their stamps.
+    pub(super) fn missed(&mut self, stream: StreamKey, objects: Vec<String>) -> Stamp {
+        let id = self.router.register(Feed::Public, stream);
+        let now = self.time.clock.now();
+        let objects = objects.into_iter().map(|object| (self.time.stamp_at(now), object)).collect();
+        self.open_fresh();
+        self.commands.push_back(JournalCommand::Missed(id, objects));
+        self.time.last()
+    }
+
+    /// Lets the stamps go on by the length of a suspension.
+    pub(super) fn follow_boot(&mut self) {
+        if let Some(length) = self.time.follow_boot() {
+            tracing::warn!(length = rounded_duration(length), "the machine was suspended: stamps go on behind it");
+            let clock = self.time.clock;
+            self.tell_healer(|told| told.clock = clock);
+        }
+    }
+
+    /// Ends the epoch, and begins the next one at `wall`.
+    pub(super) fn step(&mut self, now: Instant, wall: Stamp) -> Step {
+        let step = self.time.step(now, wall);
+        let Step { before, after } = step;
+        let epoch = self.time.epoch;
+        let event = Event::ClockStep { before, after, epoch, missing_since: BTreeMap::new() }.to_json();
+        self.open_fresh();
+        let second = self.time.raise(wall);
+        let recorder = self.router.recorder();
+        self.commands.push_back(JournalCommand::Step(ClockStep {
+            epoch,
+            recorder,
+            first: after,
+            event,
+            second,
+            rotated,
+        }));
+        let clock = self.time.clock;
+        self.tell_healer(|told| {
+            told.clock = clock;
+            told.last = after;
+            told.steps += 1;
+        });
+        step
+    }
+
+    /// Takes a healer in. Gaps that ended with the process before this one may be on record already.
+    pub(super) fn heal_with(&mut self, healer: watch::Sender<Told>) {
+        self.healer = Some(healer);
+        self.tell_healer_of_gap(self.time.last());
+    }
+
+    /// A gap is on record at `stamp`.
+    pub(super) fn tell_healer_of_gap(&self, stamp: Stamp) {
+        self.tell_healer(|told| told.last = stamp);
+    }
+
+    fn tell_healer(&self, change: impl FnOnce(&mut Told)) {
+        if let Some(healer) = &self.healer {
+            healer.send_modify(change);
+        }
+    }
+
+    fn object_at(&mut self, stamp: Stamp, object: EventObject) {
+        self.open_fresh();
+        self.commands.push_back(JournalCommand::Event(self.router.recorder(), stamp, object));
+    }
+
+    /// Streams that are new to the journal are opened before the first command that names them.
+    fn open_fresh(&mut self) {
+        self.commands.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+    }
+}
+
+/// The event of segments that ended while the recorder ran.
+fn rotated(reason: RotationReason, segments: Vec<String>) -> String {
+    Event::Rotated { reason: reason.into(), segments, epoch: None }.to_json()
+}

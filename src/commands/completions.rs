@@ -6,7 +6,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use std::io::{self, Write};
 
-/// For whom.
+/// The target of the script.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  upbit-recorder completions bash > ~/.local/share/bash-completion/completions/upbit-recorder"

@@ -1,4 +1,4 @@
-//! `record`: the daemon. Gives the recorder this machine's disk, network and signals, lets it work, and says how it ended.
+//! `record`: the daemon. Runs the recorder on this machine's disk, network and signals, and maps its end to an exit code.
 
 use super::descriptors;
 use super::pairs as known_pairs;

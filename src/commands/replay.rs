@@ -124,7 +124,7 @@ enum ReplayError {
     Sent {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },

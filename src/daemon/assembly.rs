@@ -46,9 +46,9 @@ pub struct Environment {
     pub clock: Clock,
     /// What the clock is compared with while the recorder runs.
     pub wall: Wall,
-    /// Tells how long the machine was suspended.
+    /// Reads how long the machine was suspended.
     pub boot: Boot,
-    /// The pairs that patterns are resolved by; whoever asks the exchange for them keeps the other end.
+    /// The pairs that patterns are resolved by, as the exchange lists them.
     pub listed: watch::Receiver<Listed>,
     /// The process id, for the record.
     pub pid: u32,
@@ -94,8 +94,8 @@ pub fn assemble<D: Dial>(
     network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
 ) -> Result<(Supervisor, Hosts), AssemblyError> {
     let clock = environment.clock;
-    // First of all: where these fail nothing may have been touched, or what recovery found would be told to nobody.
-    let ways_out = ways_out(config, network)?;
+    // First of all: what recovery finds is on record nowhere but in the events of this start, so nothing may fail behind it.
+    let routes = routes(config, network)?;
     let rotation = Rotation { interval: config.storage.rotate_interval, bytes: config.storage.rotate_bytes };
     let recovered = recover(&*environment.files, rotation, clock.stamp())?;
     report(&recovered, &config.data_dir);
@@ -138,7 +138,7 @@ pub fn assemble<D: Dial>(
         status,
     });
     if let (Some(after), Some(before)) = (step, recovered.last) {
-        // Should this process die before it has told of them, the next one does.
+        // Should this process die before they are on record, the next one records them.
         let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == before);
         let missing_since = untold.map(|gap| (gap.connection, gap.from)).collect();
         supervisor.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
@@ -151,7 +151,7 @@ pub fn assemble<D: Dial>(
     }
     recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
     recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
-    connect(&mut supervisor, config, &environment, ways_out);
+    connect(&mut supervisor, config, &environment, routes);
     supervisor.record_gaps(ended);
     Ok((supervisor, hosts))
 }
@@ -172,8 +172,8 @@ fn reason(recovered: &Recovered) -> (GapKind, &'static str) {
     }
 }
 
-/// The time since the process before this one belongs to nobody until the first data comes. Returns where each gap
-/// begins as well, for the record: should this process die before it is closed, the next one opens it again.
+/// The gaps between the process before this one and the first data. Returns where each begins as well, for the record:
+/// should this process die before it is closed, the next one opens it again.
 fn open_gaps(
     connections: &[(Feed, &ConnectionConfig)],
     recovered: &Recovered,
@@ -195,7 +195,7 @@ fn open_gaps(
 }
 
 /// The gaps that were open in the process before this one and ended with it: those of suspected streams, all of them where
-/// its time line ended, too, and those of the time line before that it did not come to tell of.
+/// its epoch ended, too, and those of that epoch that are not on record yet.
 fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) -> Vec<Gap> {
     let (kind, cause) = reason(recovered);
     let mut ended = Vec::new();
@@ -212,8 +212,8 @@ fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) 
     ended
 }
 
-/// The segments that this start has ended, by their time line. Should this process die before they are sealed, nothing
-/// else would tell the next one of which line they are.
+/// The segments that this start has ended, by their epoch. Should this process die before they are sealed, nothing else
+/// on disk has their epoch.
 fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
     let mut ended: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for (epoch, name) in &recovered.set_aside {
@@ -239,32 +239,36 @@ fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
     }
 }
 
-/// A connection with its way to the exchange and its keys.
-type WayOut<'a, D> = (Feed, &'a ConnectionConfig, D, Option<Credentials>);
+/// A connection with its route to the exchange and its keys.
+struct Route<'a, D> {
+    feed: Feed,
+    connection: &'a ConnectionConfig,
+    dial: D,
+    credentials: Option<Credentials>,
+}
 
-fn ways_out<'a, D: Dial>(
+fn routes<'a, D: Dial>(
     config: &'a Config,
     network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
-) -> Result<Vec<WayOut<'a, D>>, AssemblyError> {
-    let mut ways = Vec::new();
-    for (id, connection) in enabled(config) {
-        let keys = config.credentials.as_ref().filter(|_| id == Feed::Private);
-        ways.push((id, connection, network(connection)?, keys.map(KeySources::load).transpose()?));
-    }
-    Ok(ways)
+) -> Result<Vec<Route<'a, D>>, AssemblyError> {
+    let route = |(feed, connection)| {
+        let keys = config.credentials.as_ref().filter(|_| feed == Feed::Private);
+        Ok(Route { feed, connection, dial: network(connection)?, credentials: keys.map(KeySources::load).transpose()? })
+    };
+    enabled(config).into_iter().map(route).collect()
 }
 
 fn connect<D: Dial>(
     supervisor: &mut Supervisor,
     config: &Config,
     environment: &Environment,
-    ways_out: Vec<WayOut<'_, D>>,
+    routes: Vec<Route<'_, D>>,
 ) {
     let clock = environment.clock;
     // One address makes all connects, so the lower of the two wishes holds for both.
-    let per_second = ways_out.iter().map(|(_, connection, ..)| connection.connects_per_second).min().unwrap_or(1);
+    let per_second = routes.iter().map(|route| route.connection.connects_per_second).min().unwrap_or(1);
     let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
-    for (id, connection, dial, credentials) in ways_out {
+    for Route { feed, connection, dial, credentials } in routes {
         let wiring = |inbox, requests| Wiring {
             inbox,
             room: Arc::new(Semaphore::new(config.storage.buffer_bytes)),
@@ -273,12 +277,12 @@ fn connect<D: Dial>(
             clock,
             boot: environment.boot.clone(),
             connects: connects.clone(),
-            seed: environment.seed.wrapping_add(id as u64),
+            seed: environment.seed.wrapping_add(feed as u64),
             dial,
         };
-        let settings = Settings { id, config: connection.clone(), credentials };
+        let settings = Settings { id: feed, config: connection.clone(), credentials };
         let wanted = Wanted::of(connection);
-        supervisor.own(id, wanted, |inbox, requests| Actor::new(settings, wiring(inbox, requests)).run());
+        supervisor.own(feed, wanted, |inbox, requests| Actor::new(settings, wiring(inbox, requests)).run());
     }
 }
 

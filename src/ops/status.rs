@@ -1,4 +1,4 @@
-//! What the recorder is doing, as people see it: one line a second on a terminal. Pure.
+//! What the recorder is doing, one line a second on a terminal. Pure.
 //!
 //! ```text
 //! public live · 9 streams · 42 msg/s · 1.2 MiB written · last gap 3.1 s, 12 min ago
@@ -38,7 +38,7 @@ pub struct Status {
 /// How much of the disk is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Space {
-    /// Nobody has looked yet.
+    /// Not measured yet.
     #[default]
     Unknown,
     /// Enough.
@@ -64,7 +64,7 @@ pub enum Link {
         /// When it begins.
         until: Option<Instant>,
     },
-    /// There is nothing to ask for until the exchange says which pairs it has.
+    /// There is nothing to subscribe to until the list of pairs is known.
     Unresolved,
     /// An attempt is being made.
     Dialing {

@@ -21,7 +21,7 @@ pub enum RecordedError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -32,7 +32,7 @@ pub enum RecordedError {
         path: PathBuf,
         /// The number of the line, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },

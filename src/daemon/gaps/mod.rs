@@ -7,10 +7,10 @@
 //! both ends known    record(from, to, kind) ──▶ Gap
 //! ```
 //!
-//! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover
-//! all time; where one interval has two reasons, the first has it. Stamps may go back once in a while: [`GapTracker::step`]
-//! ends every gap in the old time line and begins it again in the new one. A gap that is open when the process dies is
-//! opened again by the next start, from what is on disk.
+//! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover all
+//! time; of two reasons for one interval, the first stays. Stamps go back when the wall clock is set:
+//! [`GapTracker::step`] ends every gap in the old epoch and begins it again in the new one. A gap that is open when the
+//! process dies is opened again by the next start, from what is on disk.
 
 use crate::clock::Stamp;
 use crate::tape::gap::{Gap, GapKind};
@@ -116,7 +116,7 @@ impl GapTracker {
         gaps
     }
 
-    /// The time line ends at `before` and another one begins at `after`, which may be earlier.
+    /// The epoch ends at `before` and another one begins at `after`, which may be earlier.
     pub fn step(&mut self, before: Stamp, after: Stamp) -> Vec<Gap> {
         let mut gaps = Vec::new();
         for (&connection, coverage) in &mut self.connections {
@@ -140,8 +140,8 @@ pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stam
         by_beginning.entry(since).or_default().insert(stream);
     }
     let gap = |(from, streams): (Stamp, BTreeSet<String>)| {
-        let (kind, cause) = (GapKind::Suspected, "no data on a living connection".to_owned());
-        Gap { connection, from, to, kind, cause, only: Some(streams.into_iter().collect()) }
+        let cause = "no data on a living connection".to_owned();
+        Gap { connection, from, to, kind: GapKind::Suspected, cause, only: Some(streams.into_iter().collect()) }
     };
     by_beginning.into_iter().filter(|(from, _)| *from < to).map(gap).collect()
 }

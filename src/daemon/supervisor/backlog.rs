@@ -30,7 +30,7 @@ impl Backlog {
         Self { waiting, seen: waiting, next_look: now + LOOK, unfallen: 0 }
     }
 
-    /// How many wait, where the time has come to tell that they get no fewer: once, until they do.
+    /// How many wait, where they have got no fewer for long enough to warn of: once, until they do.
     pub(super) fn look(&mut self, now: Instant) -> Option<usize> {
         if now < self.next_look {
             return None;
@@ -48,30 +48,30 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, Stamp};
 
-    /// In which minutes something is told when so many wait at the end of each.
-    fn told(waiting: &[usize]) -> Vec<usize> {
+    /// The minutes with a warning, when so many wait at the end of each.
+    fn warned(waiting: &[usize]) -> Vec<usize> {
         let begin = Clock::anchored(Stamp::default()).now();
         let mut backlog = Backlog::new(0, begin);
-        let mut told = Vec::new();
+        let mut warned = Vec::new();
         for second in 1..=60 * waiting.len() {
             let minute = (second - 1) / 60;
             backlog.waiting = waiting[minute];
             let now = begin + Duration::from_secs(second as u64);
-            told.extend(backlog.look(now).map(|_| minute));
+            warned.extend(backlog.look(now).map(|_| minute));
         }
-        told
+        warned
     }
 
     #[test]
-    fn a_backlog_that_does_not_fall_is_told_once() {
-        assert_eq!(told(&[3, 6, 9, 12, 15, 18, 21]), [4]);
-        assert_eq!(told(&[9, 9, 9, 9, 9, 9]), [4]);
-        assert_eq!(told(&[3, 6, 9, 12, 15, 0, 3, 6, 9, 12, 15]), [4, 10]);
+    fn a_backlog_that_does_not_fall_is_warned_of_once() {
+        assert_eq!(warned(&[3, 6, 9, 12, 15, 18, 21]), [4]);
+        assert_eq!(warned(&[9, 9, 9, 9, 9, 9]), [4]);
+        assert_eq!(warned(&[3, 6, 9, 12, 15, 0, 3, 6, 9, 12, 15]), [4, 10]);
     }
 
     #[test]
     fn a_rotation_that_is_worked_off_is_none() {
-        assert!(told(&[0, 2565, 2100, 1600, 1100, 600, 100, 0, 0, 0, 0, 0]).is_empty());
-        assert!(told(&[9, 9, 9, 9, 8, 9, 9, 9, 9, 8]).is_empty());
+        assert!(warned(&[0, 2565, 2100, 1600, 1100, 600, 100, 0, 0, 0, 0, 0]).is_empty());
+        assert!(warned(&[9, 9, 9, 9, 8, 9, 9, 9, 9, 8]).is_empty());
     }
 }

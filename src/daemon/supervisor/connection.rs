@@ -269,7 +269,7 @@ fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Op
     }
 }
 
-/// What is refused, as the event says it.
+/// What is refused, in the event's vocabulary.
 fn refused(objection: Objection) -> Refused {
     match objection {
         Objection::Credentials | Objection::WorkingCredentials => Refused::Credentials,

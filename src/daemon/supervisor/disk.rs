@@ -102,7 +102,7 @@ impl DiskHealth {
             }
             ThreadReport::Quarantined(moved) => sequence.event(&Event::from(moved)),
             ThreadReport::Synced(up_to) if up_to.epoch == sequence.time.epoch => self.durable = Some(up_to.stamp),
-            // Of an earlier epoch: it says nothing of this one.
+            // A mark of an earlier epoch does not hold in this one.
             ThreadReport::Synced(_) => {}
             ThreadReport::Space(free) => self.handle_space(free),
             ThreadReport::DiskFull(cause) => self.handle_full(sequence, cause),

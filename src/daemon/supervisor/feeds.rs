@@ -241,8 +241,8 @@ impl Feeds {
         self.record_gaps(sequence, ended);
     }
 
-    /// Ends the gap of a connection. What its patterns stand for is still missed, and the next start has to know should
-    /// this process die.
+    /// Ends the gap of a connection. What its patterns stand for is still missed, which the `stale` event leaves to
+    /// the next start should this process die.
     fn close_gap(&mut self, sequence: &mut Sequence, feed: Feed, to: Stamp) {
         let Some(gap) = self.gaps.close(feed, to) else { return };
         self.record_gaps(sequence, [gap]);

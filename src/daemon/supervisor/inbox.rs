@@ -14,7 +14,7 @@ const WAITING: usize = 64;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    /// The one whose turn it is comes first.
+    /// In the order of their turns.
     queues: Vec<mpsc::Receiver<Delivery>>,
 }
 
@@ -26,7 +26,7 @@ impl Inbox {
         sender
     }
 
-    /// The next delivery; `None`: every connection has ended, and everything it had to say was taken.
+    /// The next delivery; `None`: every connection has ended, and all deliveries were taken.
     ///
     /// Nothing is lost when the future is dropped.
     pub(super) async fn recv(&mut self) -> Option<Delivery> {

@@ -4,7 +4,7 @@
 //!  0 ms  order waits ─▶ 300 ms  it trades ─▶ 400 ms  it is done, and the assets have changed ─▶ next order at 2,000 ms
 //! ```
 //!
-//! Every hour the exchange has something to announce, and a minute after a full hour it says so.
+//! Every minute the exchange makes an announcement.
 
 use super::chance::{SLOT_MILLIS, Seed};
 use super::instrument::Instrument;

@@ -38,7 +38,7 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// The book whose best bid is `bid`; `level` tells what is offered at a price.
+    /// The book whose best bid is `bid`; `level` is the offer at a price.
     pub(crate) fn around(bid: u64, quote: Quote, level: impl Fn(u64, Side) -> Option<Level>) -> Self {
         let asks = std::iter::successors(Some(above(quote, bid)), |price| Some(above(quote, *price)));
         let bids = std::iter::successors(Some(bid), |price| below(quote, *price));

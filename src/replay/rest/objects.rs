@@ -11,7 +11,7 @@ use crate::replay::wire::{Object, Spelling, Time, eight_decimals, kept_by_a_doub
 /// A price or a volume as REST spells it.
 const PADDED: Spelling = Spelling::Padded;
 
-/// A candle that began at `start`; `unit` is the number of minutes, for candles that tell it.
+/// A candle that began at `start`; those of minutes have their number as `unit`.
 pub(super) fn candle(instrument: &Instrument, period: Period, start: u64, candle: &Candle) -> String {
     let mut out = String::with_capacity(640);
     let mut object = Object::open(&mut out, false);

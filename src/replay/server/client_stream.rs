@@ -43,7 +43,7 @@ impl ClientStream {
         (self.patience, self.stalled) = (None, None);
     }
 
-    /// Hands on what the stream says, unless the client has not read for too long.
+    /// Returns the result of a write, or fails where the client has read nothing for too long.
     fn watched<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let Some(patience) = self.patience.filter(|_| polled.is_pending()) else {
             self.stalled = None;

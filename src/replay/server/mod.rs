@@ -1,5 +1,5 @@
 //! The listening side: TCP, TLS, HTTP, WebSocket, and a task for each client. Clients are bounded, by address and in
-//! total, and one that says nothing is let go.
+//! total, and one that sends nothing is let go.
 //!
 //! ```text
 //!  accept ─▶ TLS ─▶ http (REST answers, faults) ─▶ upgrade ─▶ socket
@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 /// How long a client's TLS handshake may take.
 const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a client that is refused may take to say that it only wants to change the faults.
+/// How long a client that is refused may take to send a request that changes the faults.
 const REFUSED: Duration = Duration::from_millis(500);
 
 /// Why the server cannot serve.
@@ -51,7 +51,7 @@ pub enum ServerError {
     Listen {
         /// The address asked for.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -97,7 +97,7 @@ impl Server {
         Ok(format!("{scheme}://{}{PUBLIC_PATH}", self.listener.local_addr()?))
     }
 
-    /// Serves until `shutdown`, then says goodbye to every client.
+    /// Serves until `shutdown`, then closes every connection.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServerError> {
         let (mut clients, mut crowd) = (JoinSet::new(), Crowd::default());
         let mut connection = 0;
@@ -134,7 +134,7 @@ struct Served {
     result: io::Result<()>,
 }
 
-/// A client's task ends well or because its log cannot be written; a panic in it is ours. Returns who has left.
+/// A client's task ends well or because its log cannot be written; a panic in it is a bug and goes on. Returns the address of the client.
 fn served(ended: Result<Served, tokio::task::JoinError>) -> Result<IpAddr, ServerError> {
     match ended {
         Ok(served) => served.result.map(|()| served.address).map_err(ServerError::Log),

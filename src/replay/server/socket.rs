@@ -31,7 +31,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_util::sync::CancellationToken;
 
-/// Frames taken from the session at a time: enough to share a write, few enough to hear the client between.
+/// Frames taken from the session at a time: enough to share a write, few enough to read the client's messages between.
 const OUTBOX: usize = 64;
 
 /// Bytes collected for one write to the socket while more is due.

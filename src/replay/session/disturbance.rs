@@ -35,7 +35,7 @@ pub(super) struct Disturbance {
 }
 
 impl Disturbance {
-    /// A connection that was opened at `now` and knows of no faults.
+    /// A connection that was opened at `now`, without faults.
     pub(super) fn new(now: Stamp) -> Self {
         let last = Bytes::from_static(br#"{"status":"UP"}"#);
         Self { faults: Arc::default(), done: now, flood_due: now, last }

@@ -1,4 +1,4 @@
-//! When the exchange says that it is up, and when it gives a quiet client up.
+//! Liveness: when the exchange sends its status, and when it drops an idle client.
 
 use crate::clock::Stamp;
 use std::time::Duration;

@@ -48,7 +48,7 @@ impl Topic {
     }
 }
 
-/// The pairs that the suffix of a code asks for; whatever else it says, there are 30.
+/// The levels that the suffix of a code asks for; 30 for an unknown suffix.
 fn depth(suffix: &str) -> usize {
     match suffix {
         "1" => 1,

@@ -29,7 +29,7 @@ impl StreamType {
     }
 }
 
-/// What every frame needs to know: whose it is, and how it is spelt.
+/// What every frame has: its pair, and how it is spelt.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {
     /// The pair.

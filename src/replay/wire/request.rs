@@ -82,7 +82,7 @@ pub(crate) enum Ask {
 pub(crate) struct Refusal {
     /// The error's name, one of the exchange's.
     pub(crate) name: &'static str,
-    /// What it says to people.
+    /// Its text, for people.
     pub(crate) message: String,
 }
 
@@ -96,7 +96,7 @@ impl Refusal {
         Self::new("WRONG_FORMAT", "Format 이 맞지 않습니다.")
     }
 
-    /// The frame that tells it.
+    /// Its frame.
     pub(crate) fn to_frame(&self) -> String {
         serde_json::json!({"error": {"name": self.name, "message": self.message}}).to_string()
     }

@@ -1,4 +1,4 @@
-//! Sums of trades: what a candle, a day or a rolling day says.
+//! Sums of trades: a candle, a day, the last 24 hours.
 
 use crate::replay::market::trade::{Side, Trade};
 

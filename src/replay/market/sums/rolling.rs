@@ -1,4 +1,4 @@
-//! What a ticker says about one pair: the day since midnight UTC and the last 24 hours, kept trade by trade.
+//! The sums behind the ticker of a pair: the day since midnight UTC and the last 24 hours, kept trade by trade.
 
 use super::candle::{Candle, Volumes};
 use crate::replay::market::chance::SLOT_MILLIS;

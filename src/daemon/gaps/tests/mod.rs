@@ -1,4 +1,6 @@
-//! Gaps by hand, and against histories of anything that may happen.
+//! Gaps in scripts, and against histories of anything that may happen.
+
+mod script;
 
 use super::*;
 use proptest::prelude::*;
@@ -12,90 +14,6 @@ fn stamp(micros: u64) -> Stamp {
 
 fn names(streams: &[&str]) -> Vec<String> {
     streams.iter().map(|&stream| stream.to_owned()).collect()
-}
-
-/// GapKind, both ends and the streams of a gap.
-fn parts(gap: &Gap) -> (GapKind, u64, u64, usize) {
-    (gap.kind, gap.from.as_micros(), gap.to.as_micros(), gap.only.as_ref().map_or(STREAMS.len(), Vec::len))
-}
-
-#[test]
-fn a_gap_keeps_its_first_cause() {
-    let mut tracker = GapTracker::default();
-    tracker.open(PUBLIC, stamp(5), GapKind::Killed, "killed");
-    tracker.open(PUBLIC, stamp(9), GapKind::Disconnected, "refused");
-    let gap = tracker.close(PUBLIC, stamp(12)).unwrap();
-    assert_eq!((parts(&gap), gap.cause.as_str()), ((GapKind::Killed, 5, 12, 3), "killed"));
-    assert_eq!(tracker.close(PUBLIC, stamp(13)), None);
-}
-
-#[test]
-fn streams_that_join_late_were_missed_since_they_were_wanted() {
-    let mut tracker = GapTracker::default();
-    tracker.open(PUBLIC, stamp(5), GapKind::Disconnected, "");
-    tracker.close(PUBLIC, stamp(9));
-    tracker.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(9));
-    // The gap in between names none of them, but the name under which one had waited.
-    assert_eq!(tracker.join(PUBLIC, names(&STREAMS[..2]), stamp(3)), []);
-    let joined = tracker.clear(PUBLIC, &names(&STREAMS), stamp(12));
-    assert_eq!(joined.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Suspected, 3, 12, 2)]);
-    tracker.open(PUBLIC, stamp(20), GapKind::Disconnected, "");
-    let before = tracker.join(PUBLIC, names(&STREAMS[2..]), stamp(15));
-    assert_eq!(before.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Suspected, 15, 20, 1)]);
-    assert_eq!(tracker.clear(PUBLIC, &names(&STREAMS), stamp(25)), [], "the rest is in the gap of the connection");
-}
-
-#[test]
-fn the_connections_have_gaps_of_their_own() {
-    let mut tracker = GapTracker::default();
-    tracker.open(PUBLIC, stamp(1), GapKind::Disconnected, "");
-    assert_eq!(tracker.close(Feed::Private, stamp(2)), None);
-    assert!(tracker.close(PUBLIC, stamp(2)).is_some());
-}
-
-#[test]
-fn a_loss_behind_a_pause_begins_where_the_pause_ends() {
-    let mut tracker = GapTracker::default();
-    let paused = tracker.record(PUBLIC, [stamp(5), stamp(9)], GapKind::Paused, "");
-    assert_eq!(paused.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Paused, 5, 9, 3)]);
-    tracker.open(PUBLIC, stamp(7), GapKind::Disconnected, "");
-    assert_eq!(tracker.record(PUBLIC, [stamp(10), stamp(11)], GapKind::Paused, ""), []);
-    assert_eq!(parts(&tracker.close(PUBLIC, stamp(20)).unwrap()), (GapKind::Disconnected, 9, 20, 3));
-}
-
-#[test]
-fn suspected_streams_have_one_gap_until_frames_or_a_loss() {
-    let mut tracker = GapTracker::default();
-    names(&STREAMS[..2]).into_iter().for_each(|stream| tracker.suspect(PUBLIC, stream, stamp(10)));
-    names(&STREAMS[2..]).into_iter().for_each(|stream| tracker.suspect(PUBLIC, stream, stamp(12)));
-    tracker.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(15));
-    let cleared = tracker.clear(PUBLIC, &names(&STREAMS[..1]), stamp(20));
-    assert_eq!(cleared.iter().map(parts).collect::<Vec<_>>(), [(GapKind::Suspected, 10, 20, 1)]);
-    let lost = tracker.open(PUBLIC, stamp(30), GapKind::Disconnected, "");
-    assert_eq!(
-        lost.iter().map(parts).collect::<Vec<_>>(),
-        [(GapKind::Suspected, 10, 30, 1), (GapKind::Suspected, 12, 30, 1)]
-    );
-    assert_eq!(tracker.clear(PUBLIC, &names(&STREAMS), stamp(31)), []);
-}
-
-#[test]
-fn a_step_ends_what_is_open_and_begins_it_again() {
-    let mut tracker = GapTracker::default();
-    tracker.suspect(PUBLIC, STREAMS[0].to_owned(), stamp(90));
-    assert_eq!(
-        tracker.step(stamp(100), stamp(40)).iter().map(parts).collect::<Vec<_>>(),
-        [(GapKind::Suspected, 90, 100, 1)]
-    );
-    assert_eq!(
-        tracker.open(PUBLIC, stamp(50), GapKind::Disconnected, "x").iter().map(parts).collect::<Vec<_>>(),
-        [(GapKind::Suspected, 40, 50, 1)]
-    );
-    assert_eq!(
-        tracker.step(stamp(60), stamp(20)).iter().map(parts).collect::<Vec<_>>(),
-        [(GapKind::Disconnected, 50, 60, 3)]
-    );
-    assert_eq!(parts(&tracker.close(PUBLIC, stamp(25)).unwrap()), (GapKind::Disconnected, 20, 25, 3));
 }
 
 /// What may happen to a connection.

@@ -1,0 +1,119 @@
+//! The gap tracker in scripts: what happens to the connections, and the gaps that end with it.
+//!
+//! The scripts lie in `testscripts/`, each a list of commands (see [`Step`]) and behind `---` the gaps that each returns, as
+//! `[from, to)` in microseconds. `ok` is no gap.
+//!
+//! `UPDATE_GOLDENFILES=1 cargo test --lib gaps::tests::script` writes what stands behind `---`, and the difference is then to
+//! be read.
+
+use super::*;
+use std::error::Error;
+use std::fmt::Write;
+use std::path::Path;
+
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/daemon/gaps/testscripts");
+
+macro_rules! scripts {
+    ($($name:ident),* $(,)?) => {
+        $(#[test]
+        fn $name() {
+            goldenscript::run(&mut Script::default(), Path::new(SCRIPTS).join(stringify!($name))).unwrap();
+        })*
+
+        #[test]
+        fn every_script_is_run() {
+            let mut names: Vec<_> = std::fs::read_dir(SCRIPTS).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            assert_eq!(names, [$(stringify!($name)),*]);
+        }
+    };
+}
+
+scripts! {
+    clock_step,
+    end_of_the_process,
+    joining_streams,
+    loss,
+    mute_streams,
+    pause,
+    two_feeds,
+}
+
+/// What can happen. Moments are stamps in microseconds; a command is about the public feed, or about the private one with
+/// the tag `[private]`.
+#[derive(goldenscript::Command)]
+enum Step {
+    /// The connection is lost, or was never there.
+    Open { from: u64, kind: String, cause: Option<String> },
+    /// Data of a subscribed stream comes.
+    Close { to: u64 },
+    /// An interval is found to have a gap.
+    Record { from: u64, to: u64, kind: String },
+    /// Streams are mute.
+    Suspect {
+        since: u64,
+        #[arg(many)]
+        streams: Vec<String>,
+    },
+    /// Streams are subscribed that were wanted before.
+    Join {
+        since: u64,
+        #[arg(many)]
+        streams: Vec<String>,
+    },
+    /// Streams bring data again.
+    Clear {
+        to: u64,
+        #[arg(many)]
+        streams: Vec<String>,
+    },
+    /// The process ends in order.
+    Finish { last: u64, to: u64 },
+    /// The wall clock was set: the epoch ends at a stamp, and the next one begins at another.
+    Step { before: u64, after: u64 },
+}
+
+#[derive(Default)]
+struct Script {
+    tracker: GapTracker,
+}
+
+impl goldenscript::Runner for Script {
+    type Command = Step;
+
+    fn run(&mut self, step: &Step, context: &goldenscript::Context) -> Result<String, Box<dyn Error>> {
+        let feed = if context.tags.contains("private") { Feed::Private } else { PUBLIC };
+        let tracker = &mut self.tracker;
+        let gaps = match step {
+            Step::Open { from, kind, cause } => {
+                tracker.open(feed, stamp(*from), kind_of(kind)?, cause.as_deref().unwrap_or_default())
+            }
+            Step::Close { to } => tracker.close(feed, stamp(*to)).into_iter().collect(),
+            Step::Record { from, to, kind } => tracker.record(feed, [stamp(*from), stamp(*to)], kind_of(kind)?, ""),
+            Step::Suspect { since, streams } => {
+                streams.iter().for_each(|stream| tracker.suspect(feed, stream.clone(), stamp(*since)));
+                Vec::new()
+            }
+            Step::Join { since, streams } => tracker.join(feed, streams.clone(), stamp(*since)),
+            Step::Clear { to, streams } => tracker.clear(feed, streams, stamp(*to)),
+            Step::Finish { last, to } => tracker.finish(feed, stamp(*last), stamp(*to)),
+            Step::Step { before, after } => tracker.step(stamp(*before), stamp(*after)),
+        };
+        let mut output = String::new();
+        for gap in gaps {
+            let Gap { connection, from, to, kind, cause, only } = gap;
+            let streams = only.map_or("all streams".to_owned(), |only| only.join(" "));
+            let kind = serde_json::to_value(kind)?;
+            writeln!(
+                output,
+                "[{from}, {to}) {connection}, {streams}: {}, {cause:?}",
+                kind.as_str().unwrap_or_default()
+            )?;
+        }
+        Ok(output)
+    }
+}
+
+fn kind_of(kind: &str) -> Result<GapKind, serde_json::Error> {
+    serde_json::from_value(kind.into())
+}

@@ -15,7 +15,7 @@
 
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
-use super::{Delivery, Notice, What};
+use super::{Delivery, Notice, Payload};
 use crate::batch::{Batch, room_needed};
 use crate::clock::{self, Boot, Clock, Instant, Moment};
 use crate::config::ConnectionConfig;
@@ -60,7 +60,7 @@ pub struct Wiring<D> {
 
 /// One connection's task.
 pub struct Actor<D: Dial> {
-    id: Feed,
+    feed: Feed,
     config: ConnectionConfig,
     session: Session,
     inbox: mpsc::Sender<Delivery>,
@@ -102,11 +102,12 @@ enum Wake<S> {
 impl<D: Dial> Actor<D> {
     /// A connection that begins with the first poll of [`Self::run`].
     pub fn new(settings: Settings, wiring: Wiring<D>) -> Self {
-        let (id, config) = (settings.id, settings.config.clone());
+        let feed = settings.feed;
+        let config = settings.config.clone();
         let now = Moment { at: wiring.clock.now(), suspended: wiring.boot.suspended() };
         let session = Session::new(settings, wiring.connects, wiring.seed, now);
         Self {
-            id,
+            feed,
             config,
             session,
             inbox: wiring.inbox,
@@ -289,11 +290,11 @@ impl<D: Dial> Actor<D> {
                 batch.hold(kept);
             }
         }
-        self.outbox.push_back(Delivery { connection: self.id, at, what: What::Batch(batch) });
+        self.outbox.push_back(Delivery { connection: self.feed, at, payload: Payload::Batch(batch) });
     }
 
     fn report(&mut self, at: Instant, notice: Notice) {
-        self.outbox.push_back(Delivery { connection: self.id, at, what: What::Notice(notice) });
+        self.outbox.push_back(Delivery { connection: self.feed, at, payload: Payload::Notice(notice) });
     }
 }
 

@@ -43,13 +43,13 @@ pub struct Delivery {
     pub connection: Feed,
     /// When it happened.
     pub at: Instant,
-    /// What it is.
-    pub what: What,
+    /// The frames, or the change.
+    pub payload: Payload,
 }
 
 /// Frames, or something that happened between frames.
 #[derive(Debug)]
-pub enum What {
+pub enum Payload {
     /// Frames in the order they left the socket.
     Batch(Batch),
     /// A change of the session.

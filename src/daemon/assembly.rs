@@ -280,7 +280,7 @@ fn connect<D: Dial>(
             seed: environment.seed.wrapping_add(feed as u64),
             dial,
         };
-        let settings = Settings { id: feed, config: connection.clone(), credentials };
+        let settings = Settings { feed, config: connection.clone(), credentials };
         let wanted = Wanted::of(connection);
         supervisor.own(feed, wanted, |inbox, requests| Actor::new(settings, wiring(inbox, requests)).run());
     }

@@ -22,7 +22,7 @@ use upbit_recorder::config::ConnectionConfig;
 use upbit_recorder::config::proxy::ProxyConfig;
 use upbit_recorder::connection::actor::{Actor, Wiring};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{Delivery, Notice, What};
+use upbit_recorder::connection::{Delivery, Notice, Payload};
 use upbit_recorder::net::{Dial, network::Network, tls};
 use upbit_recorder::rest::client::{http::Http, request::Request};
 use upbit_recorder::tape::words::Stage;
@@ -88,7 +88,7 @@ fn start_behind(
         seed: 1,
         dial: Network::new(clock, tls::client_config(config.tls_ca_file.as_deref()).unwrap(), proxies),
     };
-    tasks.spawn(Actor::new(Settings { id: Feed::Public, config, credentials: None }, wiring).run());
+    tasks.spawn(Actor::new(Settings { feed: Feed::Public, config, credentials: None }, wiring).run());
     deliveries
 }
 
@@ -98,9 +98,9 @@ fn url(tls: bool, host: &str, port: u16) -> Url {
 }
 
 async fn notice(deliveries: &mut mpsc::Receiver<Delivery>) -> Notice {
-    match deliveries.recv().await.unwrap().what {
-        What::Notice(notice) => notice,
-        What::Batch(batch) => panic!("{batch:?}"),
+    match deliveries.recv().await.unwrap().payload {
+        Payload::Notice(notice) => notice,
+        Payload::Batch(batch) => panic!("{batch:?}"),
     }
 }
 
@@ -133,7 +133,7 @@ async fn it_records_over_tls_with_an_authority_of_the_users() {
     assert_eq!(notice(&mut deliveries).await, Notice::Connected { attempt: 1, address });
     assert!(matches!(notice(&mut deliveries).await, Notice::Subscribed { .. }));
     assert_eq!(notice(&mut deliveries).await, Notice::Live { attempt: 1 });
-    let What::Batch(batch) = deliveries.recv().await.unwrap().what else { panic!("expected the trade") };
+    let Payload::Batch(batch) = deliveries.recv().await.unwrap().payload else { panic!("expected the trade") };
     assert_eq!(batch.entries().count(), 1);
 }
 

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 /// The settings of one connection, which do not change while it lives.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which connection.
-    pub id: Feed,
+    /// The feed that it carries.
+    pub feed: Feed,
     /// Its part of the configuration.
     pub config: ConnectionConfig,
     /// The account's keys; `None`: the upgrade carries no `Authorization`.

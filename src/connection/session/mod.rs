@@ -110,7 +110,7 @@ impl Session {
             state: State::Waiting { refused_request: false },
             heartbeat: Heartbeat::new(now),
             retry: Retry::new(&settings, connects),
-            watchdog: StreamWatchdog::new(settings.config.first_frame_timeout, settings.id),
+            watchdog: StreamWatchdog::new(settings.config.first_frame_timeout, settings.feed),
             shared: Shared { timers: TimerTable::default(), dialogue, output: Output::default() },
             settings,
         }
@@ -151,7 +151,7 @@ impl Session {
     pub fn handle_opened(&mut self, now: Instant, address: String) {
         let config = &self.settings.config;
         let ping_at = now + config.ping_interval;
-        let quiet = (self.settings.id == Feed::Private).then(|| Quiet::new(config.first_frame_timeout));
+        let quiet = (self.settings.feed == Feed::Private).then(|| Quiet::new(config.first_frame_timeout));
         let watchdog = std::mem::take(&mut self.watchdog);
         let attempt = self.retry.attempt();
         let socket = OpenSocket::new(attempt, config.pong_timeout, watchdog, quiet);

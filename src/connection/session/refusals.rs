@@ -52,7 +52,7 @@ struct Reported {
 impl Refusals {
     /// A connection that was refused nothing.
     pub(super) fn new(settings: &Settings) -> Self {
-        let redaction = match settings.id {
+        let redaction = match settings.feed {
             Feed::Public => Redaction::None,
             Feed::Private => Redaction::NamesOnly,
         };

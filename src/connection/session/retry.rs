@@ -58,7 +58,7 @@ impl Retry {
             backoff: Backoff { first: config.backoff_min, longest: config.backoff_max },
             max_retries: config.max_retries,
             // The private feed is counted by account and must not hold the public one up.
-            is_by_address: settings.id == Feed::Public,
+            is_by_address: settings.feed == Feed::Public,
             attempt: 0,
             failures: 0,
         }

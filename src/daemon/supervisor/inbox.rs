@@ -53,12 +53,12 @@ impl Inbox {
 mod tests {
     use super::*;
     use crate::clock::{Clock, Stamp};
-    use crate::connection::{Notice, What};
+    use crate::connection::{Notice, Payload};
     use crate::upbit::feed::Feed;
 
     fn delivery(connection: Feed) -> Delivery {
-        let what = What::Notice(Notice::Dialing { attempt: 1 });
-        Delivery { connection, at: Clock::anchored(Stamp::MAX).now(), what }
+        let payload = Payload::Notice(Notice::Dialing { attempt: 1 });
+        Delivery { connection, at: Clock::anchored(Stamp::MAX).now(), payload }
     }
 
     #[tokio::test]

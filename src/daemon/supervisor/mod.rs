@@ -39,7 +39,7 @@ pub use lifecycle::Failure;
 pub use setup::Setup;
 
 use crate::clock::{self, Instant, Stamp};
-use crate::connection::{Delivery, What};
+use crate::connection::{Delivery, Payload};
 use crate::desired::Wanted;
 use crate::history::healing::Desk;
 use crate::ops::status::{Link, Status};
@@ -229,7 +229,7 @@ impl Supervisor {
     /// Takes a delivery; `None`: every connection has ended.
     fn handle_delivery(&mut self, delivery: Option<Delivery>, shutdown: &CancellationToken) {
         self.sequence.follow_boot();
-        let Some(Delivery { connection, at, what }) = delivery else {
+        let Some(Delivery { connection, at, payload }) = delivery else {
             if self.lifecycle.is_running() {
                 let links = self.feeds.links();
                 let causes: Vec<&str> = links.values().filter_map(Link::cause).collect();
@@ -237,9 +237,9 @@ impl Supervisor {
             }
             return self.seal_the_rest();
         };
-        match what {
-            What::Batch(batch) => self.feeds.handle_batch(&mut self.sequence, connection, batch),
-            What::Notice(notice) => {
+        match payload {
+            Payload::Batch(batch) => self.feeds.handle_batch(&mut self.sequence, connection, batch),
+            Payload::Notice(notice) => {
                 let is_running = self.lifecycle.is_running();
                 self.feeds.handle_notice(&mut self.sequence, connection, at, notice, is_running);
             }

@@ -5,7 +5,7 @@ use futures_util::SinkExt;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
-use upbit_recorder::connection::{Notice, What};
+use upbit_recorder::connection::{Notice, Payload};
 use upbit_recorder::tape::words::Stage;
 
 #[tokio::test(start_paused = true)]
@@ -22,12 +22,12 @@ async fn a_flood_of_tiny_frames_arrives_whole_and_in_bounded_batches() {
     });
     let mut received = 0;
     while received < FRAMES {
-        match rig.delivery().await.what {
-            What::Batch(batch) => {
+        match rig.delivery().await.payload {
+            Payload::Batch(batch) => {
                 assert!(batch.cost() < 512 * 1024, "{}", batch.cost());
                 received += batch.entries().count();
             }
-            What::Notice(notice) => panic!("{notice:?}"),
+            Payload::Notice(notice) => panic!("{notice:?}"),
         }
     }
     assert_eq!(received, FRAMES);
@@ -44,7 +44,7 @@ async fn a_list_of_tiny_objects_arrives_whole_and_in_bounded_batches() {
     let mut received = 0;
     let mut last = String::new();
     while received < 300_002 {
-        let What::Batch(batch) = rig.delivery().await.what else { continue };
+        let Payload::Batch(batch) = rig.delivery().await.payload else { continue };
         assert!(batch.cost() < 512 * 1024, "{}", batch.cost());
         received += batch.entries().len();
         last = batch.entries().last().map(|(_, entry)| text(entry)).unwrap_or(last);
@@ -157,7 +157,7 @@ async fn a_server_that_never_reads_what_is_sent_is_left() {
         }
     });
     loop {
-        if let What::Notice(Notice::Lost { cause, .. }) = rig.delivery().await.what {
+        if let Payload::Notice(Notice::Lost { cause, .. }) = rig.delivery().await.payload {
             assert_eq!(cause, "what was sent did not leave in time");
             break;
         }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame, protocol::frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::connection::session::Settings;
-use upbit_recorder::connection::{Notice, What};
+use upbit_recorder::connection::{Notice, Payload};
 use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::auth::{Credentials, JwtAlgorithm, Secret};
 use upbit_recorder::upbit::feed::Feed;
@@ -25,7 +25,7 @@ fn rig() -> Rig {
     };
     let my_order = Subscription { kind: "myOrder".into(), ..Subscription::default() };
     let request = Request { subscriptions: vec![my_order], format: Format::Default };
-    let settings = Settings { id: Feed::Private, config: config(), credentials: Some(credentials) };
+    let settings = Settings { feed: Feed::Private, config: config(), credentials: Some(credentials) };
     Rig::asking(&request, settings, 8)
 }
 
@@ -117,7 +117,7 @@ async fn nothing_private_can_be_seen_in_what_is_delivered() {
     let delivery = rig.delivery().await;
     let shown = format!("{delivery:?} {delivery:#?}");
     assert!(!shown.contains("canary") && !shown.contains("myOrder") && !shown.contains("123"), "{shown}");
-    let What::Batch(batch) = delivery.what else { panic!("expected the order") };
+    let Payload::Batch(batch) = delivery.payload else { panic!("expected the order") };
     assert_eq!(batch.entries().count(), 1);
 }
 
@@ -137,7 +137,7 @@ async fn notices_hold_nothing_of_what_the_account_receives() {
     server.close(Some(CloseFrame { code: CloseCode::Policy, reason })).await.unwrap();
     let mut notices = Vec::new();
     while !notices.iter().any(|notice| matches!(notice, Notice::Lost { .. })) {
-        if let What::Notice(notice) = rig.delivery().await.what {
+        if let Payload::Notice(notice) = rig.delivery().await.payload {
             notices.push(notice);
         }
     }
@@ -158,7 +158,7 @@ async fn an_account_without_orders_is_live_for_days() {
         let goodbye = CancellationToken::new();
         rig.tasks.spawn(idle_until(server, goodbye.clone()));
         let live = rig.delivery().await;
-        assert!(matches!(live.what, What::Notice(Notice::Live { attempt: 1 })), "{live:?}");
+        assert!(matches!(live.payload, Payload::Notice(Notice::Live { attempt: 1 })), "{live:?}");
         assert!(live.at - begin < Duration::from_secs(1), "since the answer to the ping behind the request");
         assert_eq!((rig.clock.now() - begin).as_secs(), 10, "once no error has come in time");
         rig.sleep(Duration::from_secs(3 * 24 * 3600)).await;

@@ -16,7 +16,7 @@ use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, sleep_until};
 use upbit_recorder::config::{self, ConnectionConfig, Sources};
 use upbit_recorder::connection::actor::{Actor, Wiring};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
-use upbit_recorder::connection::{Delivery, Notice, What};
+use upbit_recorder::connection::{Delivery, Notice, Payload};
 use upbit_recorder::net::{Dial, DialError, Opened};
 use upbit_recorder::tape::words::Stage;
 use upbit_recorder::upbit::feed::Feed;
@@ -80,7 +80,7 @@ impl Rig {
     }
 
     pub(crate) fn with(config: ConnectionConfig, slots: usize) -> Self {
-        Self::asking(&request(&["KRW-BTC"]), Settings { id: Feed::Public, config, credentials: None }, slots)
+        Self::asking(&request(&["KRW-BTC"]), Settings { feed: Feed::Public, config, credentials: None }, slots)
     }
 
     pub(crate) fn asking(request: &Request, settings: Settings, slots: usize) -> Self {
@@ -117,17 +117,17 @@ impl Rig {
     }
 
     pub(crate) async fn notice(&mut self) -> Notice {
-        match self.delivery().await.what {
-            What::Notice(notice) => notice,
-            What::Batch(batch) => panic!("a batch where a notice was expected: {batch:?}"),
+        match self.delivery().await.payload {
+            Payload::Notice(notice) => notice,
+            Payload::Batch(batch) => panic!("a batch where a notice was expected: {batch:?}"),
         }
     }
 
     /// The objects of the next batch.
     pub(crate) async fn objects(&mut self) -> Vec<String> {
-        match self.delivery().await.what {
-            What::Notice(notice) => panic!("a notice where a batch was expected: {notice:?}"),
-            What::Batch(batch) => batch.entries().map(|(_, entry)| text(entry)).collect(),
+        match self.delivery().await.payload {
+            Payload::Notice(notice) => panic!("a notice where a batch was expected: {notice:?}"),
+            Payload::Batch(batch) => batch.entries().map(|(_, entry)| text(entry)).collect(),
         }
     }
 
@@ -158,7 +158,7 @@ impl Rig {
     pub(crate) async fn lost(&mut self) -> (Stage, String, u32, Option<Duration>) {
         let delivery = self.delivery().await;
         let at = delivery.at;
-        let What::Notice(Notice::Lost { stage, cause, attempt, retry_at }) = delivery.what else {
+        let Payload::Notice(Notice::Lost { stage, cause, attempt, retry_at }) = delivery.payload else {
             panic!("expected a loss: {delivery:?}")
         };
         (stage, cause, attempt, retry_at.map(|retry_at| retry_at - at))

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use upbit_recorder::clock::{Clock, Stamp, sleep_until};
 use upbit_recorder::config::ConnectionConfig;
-use upbit_recorder::connection::{Notice, What};
+use upbit_recorder::connection::{Notice, Payload};
 use upbit_recorder::tape::words::{PauseCause, Stage, SubscribeReason};
 use upbit_recorder::upbit::refusal::Objection;
 
@@ -145,7 +145,7 @@ async fn a_full_inbox_stops_the_reading_and_loses_nothing() {
     rig.sleep(Duration::from_secs(120)).await;
     let mut received = Vec::new();
     while received.len() < sent.len() {
-        if let What::Batch(batch) = rig.delivery().await.what {
+        if let Payload::Batch(batch) = rig.delivery().await.payload {
             received.extend(batch.entries().map(|(_, entry)| text(entry)));
         }
     }
@@ -251,13 +251,13 @@ async fn an_oversized_message_costs_the_connection_and_says_why() {
     server.send(Message::binary(vec![b' '; 1001])).await.unwrap();
     let mut objects = Vec::new();
     loop {
-        match rig.delivery().await.what {
-            What::Batch(batch) => objects.extend(batch.entries().map(|(_, entry)| text(entry))),
-            What::Notice(Notice::Lost { cause, .. }) => {
+        match rig.delivery().await.payload {
+            Payload::Batch(batch) => objects.extend(batch.entries().map(|(_, entry)| text(entry))),
+            Payload::Notice(Notice::Lost { cause, .. }) => {
                 assert_eq!(cause, "a message of 1001 bytes, more than max_message_bytes (1000)");
                 break;
             }
-            What::Notice(other) => panic!("{other:?}"),
+            Payload::Notice(other) => panic!("{other:?}"),
         }
     }
     assert_eq!(objects, [TRADE]);

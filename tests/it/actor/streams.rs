@@ -4,7 +4,7 @@ use super::rig::*;
 use crate::support::json::{asks_for_list, requested_codes};
 use std::time::Duration;
 use upbit_recorder::connection::session::Settings;
-use upbit_recorder::connection::{Notice, Suspect, What};
+use upbit_recorder::connection::{Notice, Payload, Suspect};
 use upbit_recorder::tape::words::{Stage, SubscribeReason};
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::{Format, Request, Subscription};
@@ -13,14 +13,14 @@ fn rig(kinds: &[&str], codes: &[&str]) -> Rig {
     let codes: Vec<String> = codes.iter().map(|&code| code.to_owned()).collect();
     let of = |kind: &&str| Subscription { kind: (*kind).into(), codes: codes.clone(), ..Subscription::default() };
     let request = Request { subscriptions: kinds.iter().map(of).collect(), format: Format::Simple };
-    let settings = Settings { id: Feed::Public, config: config(), credentials: None };
+    let settings = Settings { feed: Feed::Public, config: config(), credentials: None };
     Rig::asking(&request, settings, 64)
 }
 
 /// The next notice; batches before it are thrown away.
 async fn notice(rig: &mut Rig) -> Notice {
     loop {
-        if let What::Notice(notice) = rig.delivery().await.what {
+        if let Payload::Notice(notice) = rig.delivery().await.payload {
             return notice;
         }
     }

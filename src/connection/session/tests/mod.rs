@@ -41,7 +41,7 @@ struct Rig {
 impl Rig {
     fn start() -> Self {
         let now = Clock::anchored(Stamp::MAX).now();
-        Self::with(Settings { id: Feed::Public, config: config(), credentials: None }, now)
+        Self::with(Settings { feed: Feed::Public, config: config(), credentials: None }, now)
     }
 
     fn private() -> Self {
@@ -51,7 +51,7 @@ impl Rig {
             algorithm: JwtAlgorithm::Hs512,
         };
         let now = Clock::anchored(Stamp::MAX).now();
-        Self::with(Settings { id: Feed::Private, config: config(), credentials: Some(credentials) }, now)
+        Self::with(Settings { feed: Feed::Private, config: config(), credentials: Some(credentials) }, now)
     }
 
     fn with(settings: Settings, now: Instant) -> Self {
@@ -169,7 +169,7 @@ fn a_refused_request_is_shown_once_however_many_reasons_follow() {
 fn a_block_holds_for_the_other_connection_too() {
     let now = Clock::anchored(Stamp::MAX).now();
     let connects = Arc::new(ConnectBudget::new(5, now));
-    let settings = Settings { id: Feed::Public, config: config(), credentials: None };
+    let settings = Settings { feed: Feed::Public, config: config(), credentials: None };
     let mut session = Session::new(settings, Arc::clone(&connects), 1, awake(now));
     session.handle_request(now, request("KRW-BTC"));
     session.handle_timeout(now);

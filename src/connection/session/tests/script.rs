@@ -101,11 +101,11 @@ impl Script {
             secret_key: Secret::new("secret"),
             algorithm: JwtAlgorithm::Hs512,
         });
-        let id = if setup.private { Feed::Private } else { Feed::Public };
+        let feed = if setup.private { Feed::Private } else { Feed::Public };
         let now = Clock::anchored(Stamp::MAX).now();
         let connects = Arc::new(ConnectBudget::new(config.connects_per_second, now));
         Self {
-            session: Session::new(Settings { id, config, credentials }, connects, 1, awake(now)),
+            session: Session::new(Settings { feed, config, credentials }, connects, 1, awake(now)),
             clock: Timeline { start: now, now },
             suspended: Duration::ZERO,
             peer: Peer::Answers,

@@ -22,8 +22,8 @@ struct Client {
 }
 
 impl Client {
-    fn new(id: Feed, connects: &Arc<ConnectBudget>, seed: u64, now: Instant) -> Self {
-        let settings = Settings { id, config: config(), credentials: None };
+    fn new(feed: Feed, connects: &Arc<ConnectBudget>, seed: u64, now: Instant) -> Self {
+        let settings = Settings { feed, config: config(), credentials: None };
         let mut session = Session::new(settings, Arc::clone(connects), seed, awake(now));
         session.handle_request(now, request("KRW-BTC"));
         Self { session, pending: None, attempts: Vec::new() }

@@ -136,7 +136,7 @@ fn assert_files_are_of_one_time_line(scene: &Scene) {
 }
 
 fn assert_increasing(path: &Path, text: &str) {
-    let stamps: Vec<u64> = text.lines().map(|line| stamp_of(line)).collect();
+    let stamps: Vec<u64> = text.lines().map(stamp_of).collect();
     assert!(stamps.windows(2).all(|pair| pair[0] < pair[1]), "{}", path.display());
     assert!(stamps.windows(2).all(|pair| pair[1] - pair[0] < 1_800_000_000), "{} spans a step", path.display());
 }

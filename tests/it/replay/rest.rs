@@ -93,8 +93,8 @@ fn candles_have_the_keys_of_their_period() {
         ] {
             let candles = fields(&replay, &format!("/v1/candles/{path}?market=KRW-BTC")).await;
             assert!(candles[0].contains_key(key), "{candles:?}");
-            let is_padded = |value: &Box<RawValue>| value.get().ends_with(".00000000");
-            assert!(candles[0].values().any(is_padded), "numbers are padded: {candles:?}");
+            let mut values = candles[0].values();
+            assert!(values.any(|value| value.get().ends_with(".00000000")), "numbers are padded: {candles:?}");
         }
         assert_eq!(list(&replay, "/v1/candles/minutes/15?market=KRW-BTC").await[0]["unit"], 15);
         assert_eq!(list(&replay, "/v1/candles/days?market=KRW-BTC&count=1000").await.len(), 200);

@@ -65,8 +65,11 @@ struct Evidence<'a> {
     gaps: Vec<Gap>,
 }
 
+/// Finds the violations of one promise.
+type Check = fn(&Evidence) -> Vec<String>;
+
 /// What is held against the evidence, and what a violation of it is called.
-const CHECKS: [(&str, fn(&Evidence) -> Vec<String>); 9] = [
+const CHECKS: [(&str, Check); 9] = [
     ("mute, and in no gap", losses::mute),
     ("missing, and not in a gap", losses::missing),
     ("time that is in no gap", losses::unheard),

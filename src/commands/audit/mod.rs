@@ -14,7 +14,7 @@ use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
 use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals};
-use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
+use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Summary, Wanted};
 use crate::rest;
 use crate::tape::certificate::Unaudited;
 use crate::tape::reader::{Tape, TapeError};
@@ -148,7 +148,8 @@ pub async fn audit(
     let day = Day::settled(options.date, clock.stamp().as_millis()).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(Disk::readable(data_dir).map_err(TapeError::from)?, data_dir);
     let streams = streams(&tape, options)?;
-    let Candles { found, unaudited } = candles(config, &streams, &day, clock, shutdown, show).await?;
+    let fetch = async |wanted: &Wanted| backfill::fetch(config, (wanted, clock), shutdown, show).await;
+    let Candles { found, unaudited } = candles(data_dir, &streams, &day, fetch).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
     let mut certificate = Certificate::begin(data_dir, &day, clock.stamp())?;
@@ -202,21 +203,19 @@ struct Candles {
     unaudited: BTreeMap<String, String>,
 }
 
-/// The candles of each stream and where they lie. What was not fetched before is fetched now.
+/// The candles of each stream and where they lie. Those that were not fetched before are fetched now.
 async fn candles(
-    config: &Config,
+    data_dir: &Path,
     streams: &[StreamKey],
     day: &Day,
-    clock: Clock,
-    shutdown: &CancellationToken,
-    show: &mut dyn FnMut(&Progress),
+    fetch: impl AsyncFnOnce(&Wanted) -> Result<Option<Summary>, BackfillError>,
 ) -> Result<Candles, Failure> {
     let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
     let span = Span { from: day.from, to: day.until };
     let markets = || streams.iter().filter_map(StreamKey::code);
     let look = |market: &str| -> Result<(StreamKey, Fetched), BackfillError> {
         let stream = stream_of(market, kind)?;
-        let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
+        let fetched = backfill::fetched(data_dir, &stream, span)?;
         Ok((stream, fetched))
     };
     let mut missing = Vec::new();
@@ -228,8 +227,7 @@ async fn candles(
     }
     if !missing.is_empty() {
         let wanted = Wanted { markets: missing, kind, span };
-        let fetched = backfill::fetch(config, (&wanted, clock), shutdown, show).await?;
-        let summary = fetched.ok_or(Failure::Stopped)?;
+        let summary = fetch(&wanted).await?.ok_or(Failure::Stopped)?;
         let exit = summary.exit();
         unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
         unaudited.extend(summary.refused);

@@ -35,6 +35,8 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Feeds {
+    /// Connections that end from here on end because of a stop.
+    pub(super) is_stopping: bool,
     /// The last gap that was put on record.
     pub(super) last_gap: Option<Gap>,
     connections: BTreeMap<Feed, Connection>,
@@ -44,7 +46,7 @@ pub(super) struct Feeds {
 impl Feeds {
     /// Without connections; the gaps since the last process are open.
     pub(super) fn new(gaps: GapTracker) -> Self {
-        Self { last_gap: None, connections: BTreeMap::new(), gaps }
+        Self { is_stopping: false, last_gap: None, connections: BTreeMap::new(), gaps }
     }
 
     /// Adds a connection, and describes its first request to the journal.
@@ -82,14 +84,7 @@ impl Feeds {
     }
 
     /// Records a notice of the instant `at`, and the gaps that it ends.
-    pub(super) fn handle_notice(
-        &mut self,
-        sequence: &mut Sequence,
-        feed: Feed,
-        at: Instant,
-        notice: Notice,
-        is_running: bool,
-    ) {
+    pub(super) fn handle_notice(&mut self, sequence: &mut Sequence, feed: Feed, at: Instant, notice: Notice) {
         let stamp = sequence.time.stamp_at(at);
         let clock = sequence.time.clock;
         let Some(connection) = self.connections.get_mut(&feed) else { return };
@@ -103,7 +98,7 @@ impl Feeds {
         }
         let ended = match &notice {
             // A connection that ends because of a stop has recorded up to its end; the next start opens the gap.
-            Notice::Lost { .. } if !is_running => Vec::new(),
+            Notice::Lost { .. } if self.is_stopping => Vec::new(),
             Notice::Lost { cause, .. } => self.gaps.open(feed, reached, GapKind::Disconnected, cause),
             Notice::Paused { from, to, cause } => {
                 // A connection that is lost in the pause may have been dead when the pause began.

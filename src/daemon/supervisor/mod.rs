@@ -239,10 +239,7 @@ impl Supervisor {
         };
         match payload {
             Payload::Batch(batch) => self.feeds.handle_batch(&mut self.sequence, connection, batch),
-            Payload::Notice(notice) => {
-                let is_running = self.lifecycle.is_running();
-                self.feeds.handle_notice(&mut self.sequence, connection, at, notice, is_running);
-            }
+            Payload::Notice(notice) => self.feeds.handle_notice(&mut self.sequence, connection, at, notice),
         }
     }
 
@@ -310,6 +307,7 @@ impl Supervisor {
     fn stop(&mut self, reason: StopReason, shutdown: &CancellationToken) {
         self.next_tick = self.sequence.time.clock.now();
         self.lifecycle.stop(self.next_tick, reason);
+        self.feeds.is_stopping = true;
         shutdown.cancel();
     }
 

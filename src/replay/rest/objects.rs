@@ -6,7 +6,7 @@ use crate::replay::market::{
     Book, BookView, Candle, DAY_MILLIS, Instrument, Period, Quote, Rolling, SLOT_MILLIS, Trade, previous_close, tick,
 };
 use crate::replay::wire::frames::{book_units, prices};
-use crate::replay::wire::{Object, Spelling, Time, eight_decimals, kept_by_a_double, spell};
+use crate::replay::wire::{Object, Signed, Spelling, Time, eight_decimals, kept_by_a_double, spell};
 
 /// A price or a volume as REST spells it.
 const PADDED: Spelling = Spelling::Padded;
@@ -58,7 +58,7 @@ pub(super) fn tick_object(instrument: &Instrument, trade: &Trade) -> String {
         .number(("trade_price", ""), trade.price, PADDED)
         .number(("trade_volume", ""), trade.volume, PADDED)
         .number(("prev_closing_price", ""), previous, PADDED)
-        .signed(("change_price", ""), trade.price < previous, difference, 8, PADDED);
+        .signed(("change_price", ""), Signed { negative: trade.price < previous, units: difference, scale: 8 }, PADDED);
     object.name(("ask_bid", ""), trade.side.as_str()).integer(("sequential_id", ""), trade.id);
     object.close();
     out
@@ -73,11 +73,12 @@ pub(super) fn orderbook(instrument: &Instrument, book: &Book, slot: u64, view: B
         .name(("market", ""), &instrument.listing.code)
         .integer(("timestamp", ""), slot * SLOT_MILLIS)
         .decimal(("total_ask_size", ""), asks, 8, PADDED)
-        .decimal(("total_bid_size", ""), bids, 8, PADDED)
-        .raw(("orderbook_units", ""), |out| {
-            book_units(out, book, view.depth, false, Spelling::Double, |_| PADDED);
-        })
-        .number(("level", ""), view.level, Spelling::Plain);
+        .decimal(("total_bid_size", ""), bids, 8, PADDED);
+    book_units(&mut object, book, view.depth, Spelling::Double, |_| PADDED).number(
+        ("level", ""),
+        view.level,
+        Spelling::Plain,
+    );
     object.close();
     out
 }
@@ -161,17 +162,17 @@ pub(super) fn market(instrument: &Instrument, has_details: bool) -> String {
 }
 
 fn signed_change(object: &mut Object<'_>, price: u64, previous: u64) {
-    let falls = price < previous;
+    let negative = price < previous;
     let difference = u128::from(price.abs_diff(previous));
     object.number(("prev_closing_price", ""), previous, PADDED);
-    object.signed(("change_price", ""), falls, difference, 8, PADDED);
-    object.signed(("change_rate", ""), falls, rate(difference, previous), 10, PADDED);
+    object.signed(("change_price", ""), Signed { negative, units: difference, scale: 8 }, PADDED);
+    object.signed(("change_rate", ""), Signed { negative, units: rate(difference, previous), scale: 10 }, PADDED);
 }
 
 fn ticker_change(object: &mut Object<'_>, price: u64, previous: u64) {
-    let falls = price < previous;
+    let negative = price < previous;
     let difference = u128::from(price.abs_diff(previous));
-    let name = match (falls, difference) {
+    let name = match (negative, difference) {
         (_, 0) => "EVEN",
         (true, _) => "FALL",
         (false, _) => "RISE",
@@ -181,8 +182,12 @@ fn ticker_change(object: &mut Object<'_>, price: u64, previous: u64) {
         .name(("change", ""), name)
         .decimal(("change_price", ""), difference, 8, PADDED)
         .decimal(("change_rate", ""), rate(difference, previous), 10, PADDED);
-    object.signed(("signed_change_price", ""), falls, difference, 8, PADDED);
-    object.signed(("signed_change_rate", ""), falls, rate(difference, previous), 10, PADDED);
+    object.signed(("signed_change_price", ""), Signed { negative, units: difference, scale: 8 }, PADDED);
+    object.signed(
+        ("signed_change_rate", ""),
+        Signed { negative, units: rate(difference, previous), scale: 10 },
+        PADDED,
+    );
 }
 
 /// In units of 10^-10.

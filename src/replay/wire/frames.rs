@@ -5,7 +5,7 @@
 
 use super::candle_unit::CandleUnit;
 use super::number::Spelling;
-use super::object::Object;
+use super::object::{Object, Signed};
 use super::request::Subscription;
 use super::time::Time;
 use crate::replay::market::{Book, BookView, Candle, Instrument, LAG_MILLIS, Level, Rolling, SLOT_MILLIS, Trade};
@@ -126,11 +126,9 @@ pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, view: BookView) 
     object
         .integer(("timestamp", "tms"), slot * SLOT_MILLIS)
         .decimal(("total_ask_size", "tas"), asks, 8, Spelling::Double)
-        .decimal(("total_bid_size", "tbs"), bids, 8, Spelling::Double)
-        .raw(("orderbook_units", "obu"), |out| {
-            let prices = if head.short { Spelling::Plain } else { Spelling::Double };
-            book_units(out, book, view.depth, head.short, prices, book_size_spelling);
-        });
+        .decimal(("total_bid_size", "tbs"), bids, 8, Spelling::Double);
+    let prices = if head.short { Spelling::Plain } else { Spelling::Double };
+    book_units(&mut object, book, view.depth, prices, book_size_spelling);
     object.name(("stream_type", "st"), head.stream.as_str()).number(("level", "lv"), view.level, Spelling::Plain);
     object.close();
     out
@@ -211,12 +209,12 @@ fn change(object: &mut Object<'_>, price: u64, previous_close: u64, spelling: Sp
 }
 
 fn signed_change(object: &mut Object<'_>, price: u64, previous_close: u64, spelling: Spelling) {
-    let falls = price < previous_close;
+    let negative = price < previous_close;
     let difference = u128::from(price.abs_diff(previous_close));
     let rate = difference * 10_000_000_000 / u128::from(previous_close.max(1));
-    object.signed(("signed_change_price", "scp"), falls, difference, 8, spelling);
+    object.signed(("signed_change_price", "scp"), Signed { negative, units: difference, scale: 8 }, spelling);
     object.decimal(("change_rate", "cr"), rate, 10, Spelling::Plain);
-    object.signed(("signed_change_rate", "scr"), falls, rate, 10, Spelling::Plain);
+    object.signed(("signed_change_rate", "scr"), Signed { negative, units: rate, scale: 10 }, Spelling::Plain);
 }
 
 fn volumes(object: &mut Object<'_>, rolling: &Rolling, last: &Trade) {
@@ -242,27 +240,29 @@ pub(crate) fn prices<'a, 'b>(object: &'a mut Object<'b>, candle: &Candle, spelli
 }
 
 /// The levels of a book, the best first, at most `depth` of them.
-pub(crate) fn book_units(
-    out: &mut String,
+pub(crate) fn book_units<'a, 'b>(
+    object: &'a mut Object<'b>,
     book: &Book,
     depth: usize,
-    short: bool,
     prices: Spelling,
     sizes: impl Fn(&Level) -> Spelling,
-) {
-    out.push('[');
-    for (rank, (ask, bid)) in book.asks.iter().zip(&book.bids).take(depth).enumerate() {
-        if rank > 0 {
-            out.push(',');
+) -> &'a mut Object<'b> {
+    let short = object.short;
+    object.raw(("orderbook_units", "obu"), |out| {
+        out.push('[');
+        for (rank, (ask, bid)) in book.asks.iter().zip(&book.bids).take(depth).enumerate() {
+            if rank > 0 {
+                out.push(',');
+            }
+            let mut unit = Object::open(out, short);
+            unit.number(("ask_price", "ap"), ask.price, prices)
+                .number(("bid_price", "bp"), bid.price, prices)
+                .number(("ask_size", "as"), ask.size, sizes(ask))
+                .number(("bid_size", "bs"), bid.size, sizes(bid));
+            unit.close();
         }
-        let mut unit = Object::open(out, short);
-        unit.number(("ask_price", "ap"), ask.price, prices)
-            .number(("bid_price", "bp"), bid.price, prices)
-            .number(("ask_size", "as"), ask.size, sizes(ask))
-            .number(("bid_size", "bs"), bid.size, sizes(bid));
-        unit.close();
-    }
-    out.push(']');
+        out.push(']');
+    })
 }
 
 /// Below a thousandth both `5.0E-4` and `0.00077720` are seen.

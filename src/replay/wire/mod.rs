@@ -10,5 +10,5 @@ mod time;
 
 pub(crate) use candle_unit::CandleUnit;
 pub(crate) use number::{Spelling, eight_decimals, kept_by_a_double, spell};
-pub(crate) use object::Object;
+pub(crate) use object::{Object, Signed};
 pub(crate) use time::Time;

@@ -6,10 +6,18 @@ use std::fmt::Write;
 /// A key: its name in full, and its short name.
 pub(crate) type Key = (&'static str, &'static str);
 
+/// A number of `units` × 10^-`scale`, below zero where `negative`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signed {
+    pub(crate) negative: bool,
+    pub(crate) units: u128,
+    pub(crate) scale: usize,
+}
+
 /// An object being written.
 pub(crate) struct Object<'a> {
     out: &'a mut String,
-    short: bool,
+    pub(super) short: bool,
     empty: bool,
 }
 
@@ -60,13 +68,13 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// As [`Object::decimal`], with a minus in front where `negative`.
-    pub(crate) fn signed(&mut self, key: Key, negative: bool, units: u128, scale: usize, spelling: Spelling) {
+    /// As [`Object::decimal`], with a minus in front of what is below zero.
+    pub(crate) fn signed(&mut self, key: Key, number: Signed, spelling: Spelling) {
         self.key(key);
-        if negative && units > 0 {
+        if number.negative && number.units > 0 {
             self.out.push('-');
         }
-        number::spell(self.out, units, scale, spelling);
+        number::spell(self.out, number.units, number.scale, spelling);
     }
 
     /// The value of a key is what `write` appends.

@@ -1,6 +1,6 @@
 //! The gap tracker in scripts: what happens to the connections, and the gaps that end with it.
 //!
-//! The scripts lie in `testscripts/`, each a list of commands (see [`Step`]) and behind `---` the gaps that each returns, as
+//! The scripts lie in `testscripts/`, each a list of commands (see [`Command`]) and behind `---` the gaps that each returns, as
 //! `[from, to)` in microseconds. `ok` is no gap.
 //!
 //! `UPDATE_GOLDENFILES=1 cargo test --lib gaps::tests::script` writes what stands behind `---`, and the difference is then to
@@ -42,7 +42,7 @@ scripts! {
 /// What can happen. Moments are stamps in microseconds; a command is about the public feed, or about the private one with
 /// the tag `[private]`.
 #[derive(goldenscript::Command)]
-enum Step {
+enum Command {
     /// The connection is lost, or was never there.
     Open { from: u64, kind: String, cause: Option<String> },
     /// Data of a subscribed stream comes.
@@ -79,25 +79,25 @@ struct Script {
 }
 
 impl goldenscript::Runner for Script {
-    type Command = Step;
+    type Command = Command;
 
-    fn run(&mut self, step: &Step, context: &goldenscript::Context) -> Result<String, Box<dyn Error>> {
+    fn run(&mut self, command: &Command, context: &goldenscript::Context) -> Result<String, Box<dyn Error>> {
         let feed = if context.tags.contains("private") { Feed::Private } else { PUBLIC };
         let tracker = &mut self.tracker;
-        let gaps = match step {
-            Step::Open { from, kind, cause } => {
+        let gaps = match command {
+            Command::Open { from, kind, cause } => {
                 tracker.open(feed, stamp(*from), kind_of(kind)?, cause.as_deref().unwrap_or_default())
             }
-            Step::Close { to } => tracker.close(feed, stamp(*to)).into_iter().collect(),
-            Step::Record { from, to, kind } => tracker.record(feed, [stamp(*from), stamp(*to)], kind_of(kind)?, ""),
-            Step::Suspect { since, streams } => {
+            Command::Close { to } => tracker.close(feed, stamp(*to)).into_iter().collect(),
+            Command::Record { from, to, kind } => tracker.record(feed, [stamp(*from), stamp(*to)], kind_of(kind)?, ""),
+            Command::Suspect { since, streams } => {
                 streams.iter().for_each(|stream| tracker.suspect(feed, stream.clone(), stamp(*since)));
                 Vec::new()
             }
-            Step::Join { since, streams } => tracker.join(feed, streams.clone(), stamp(*since)),
-            Step::Clear { to, streams } => tracker.clear(feed, streams, stamp(*to)),
-            Step::Finish { last, to } => tracker.finish(feed, stamp(*last), stamp(*to)),
-            Step::Step { before, after } => tracker.step(stamp(*before), stamp(*after)),
+            Command::Join { since, streams } => tracker.join(feed, streams.clone(), stamp(*since)),
+            Command::Clear { to, streams } => tracker.clear(feed, streams, stamp(*to)),
+            Command::Finish { last, to } => tracker.finish(feed, stamp(*last), stamp(*to)),
+            Command::Step { before, after } => tracker.step(stamp(*before), stamp(*after)),
         };
         let mut output = String::new();
         for gap in gaps {

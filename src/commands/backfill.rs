@@ -4,12 +4,13 @@ use super::Host;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::history::backfill::{self, BackfillError, Kind, Progress, Span, Summary, Unit, Wanted};
+use crate::history::backfill::{self, BackfillError, Progress, Span, Summary, Wanted};
 use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
 use crate::rest::pairs;
 use crate::signals::Signals;
 use crate::upbit::codes::{is_pattern, select};
+use crate::upbit::series::{Series, Unit};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -105,9 +106,9 @@ async fn markets(config: &Config, options: &Options, (clock, host): (Clock, &Hos
 
 fn wanted(options: &Options, markets: Vec<String>, clock: Clock) -> Wanted {
     let now = i64::try_from(clock.stamp().as_micros() / 1_000).unwrap_or(i64::MAX);
-    let kind = if options.ticks { Kind::Trades } else { Kind::Candles(options.unit) };
-    let from = options.from.unwrap_or_else(|| kind.reach(now).unwrap_or_default());
-    Wanted { markets, kind, span: Span { from, to: options.to.unwrap_or(now) } }
+    let series = if options.ticks { Series::Trades } else { Series::Candles(options.unit) };
+    let from = options.from.unwrap_or_else(|| series.reach(now).unwrap_or_default());
+    Wanted { markets, series, span: Span { from, to: options.to.unwrap_or(now) } }
 }
 
 /// `[=========>          ] 34 % · 7.9 requests/s · 3 min left`

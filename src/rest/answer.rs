@@ -10,8 +10,7 @@
 //! and differ; missing, `null` or of another type they say nothing.
 
 use super::client::verdict::Page;
-use super::quotation::{DAY, day_of};
-use crate::history::backfill::{Kind, Unit};
+use crate::upbit::series::{DAY, Series, Unit, day_of};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Deserialize;
@@ -190,10 +189,10 @@ impl Candle {
 }
 
 /// Time and id of an object, or of the line that it stands in; `None` where it is none.
-pub fn key(kind: Kind, text: &str) -> Option<(i64, u64)> {
-    match kind {
-        Kind::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
-        Kind::Trades => {
+pub fn key(series: Series, text: &str) -> Option<(i64, u64)> {
+    match series {
+        Series::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
+        Series::Trades => {
             let trade: Trade = serde_json::from_str(text).ok()?;
             Some((trade.timestamp, trade.sequential_id))
         }
@@ -265,7 +264,7 @@ mod tests {
     #[test]
     fn candles_of_a_coarser_unit_without_a_unit_are_noticed() {
         let minutes = |count: i64| -> Vec<String> {
-            let second = |minute| super::super::quotation::moment(minute * MINUTE).strftime("%FT%T").to_string();
+            let second = |minute| crate::upbit::series::moment(minute * MINUTE).strftime("%FT%T").to_string();
             (0..count).map(|minute| format!(r#"{{"candle_date_time_utc":"{}"}}"#, second(minute))).collect()
         };
         let check = |unit: &str, objects: &[String]| {

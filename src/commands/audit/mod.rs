@@ -11,13 +11,14 @@ use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
 use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals};
-use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Wanted};
+use crate::history::backfill::{self, BackfillError, Fetched, Progress, Span, Wanted};
 use crate::rest;
 use crate::signals::Signals;
 use crate::tape::certificate::Unaudited;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::codes::select;
+use crate::upbit::series::Series;
 use clap::Args;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,7 +190,7 @@ fn streams(tape: &Tape, options: &Options) -> Result<Vec<StreamKey>, Failure> {
     if markets.is_empty() || markets.len() > usize::from(u16::MAX) {
         return Err(Failure::Nothing);
     }
-    let stream = |market: &String| stream_of(market, Kind::Trades);
+    let stream = |market: &String| stream_of(market, Series::Trades);
     Ok(markets.iter().map(stream).collect::<Result<Vec<_>, _>>()?)
 }
 
@@ -208,11 +209,11 @@ async fn candles(
     (clock, shutdown): (Clock, &CancellationToken),
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Candles, Failure> {
-    let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
+    let series = Series::Candles("1m".parse().expect("it is one of the units"));
     let span = Span { from: day.from, to: day.until };
     let markets = || streams.iter().filter_map(StreamKey::code);
     let look = |market: &str| -> Result<(StreamKey, Fetched), BackfillError> {
-        let stream = stream_of(market, kind)?;
+        let stream = stream_of(market, series)?;
         let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
         Ok((stream, fetched))
     };
@@ -223,7 +224,7 @@ async fn candles(
         }
     }
     if !missing.is_empty() {
-        let wanted = Wanted { markets: missing, kind, span };
+        let wanted = Wanted { markets: missing, series, span };
         let fetched = backfill::fetch(config, (&wanted, clock), shutdown, show).await?;
         let summary = fetched.ok_or(Failure::Stopped)?;
         let exit = summary.exit();
@@ -237,8 +238,8 @@ async fn candles(
     Ok(Candles { found: markets().map(look).collect::<Result<Vec<_>, _>>()?, unaudited })
 }
 
-fn stream_of(market: &str, kind: Kind) -> Result<StreamKey, BackfillError> {
-    backfill::stream_of(market, kind).ok_or_else(|| BackfillError::Market(market.to_owned()))
+fn stream_of(market: &str, series: Series) -> Result<StreamKey, BackfillError> {
+    backfill::stream_of(market, series).ok_or_else(|| BackfillError::Market(market.to_owned()))
 }
 
 fn millis(clock: Clock) -> i64 {

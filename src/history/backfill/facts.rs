@@ -6,13 +6,12 @@ use super::coverage::Span;
 use super::doubt::{Claim, Judgement};
 use super::store::Store;
 use super::stream_of;
-use super::unit::Kind;
 use super::walk::Walk;
 use crate::clock::Stamp;
-use crate::history::healing::record::{Healable, Record};
-use crate::rest::quotation::{DAY, day_of};
+use crate::history::healing::record::Record;
 use crate::tape::reader::Tape;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::{DAY, Series, day_of};
 use std::time::Duration;
 
 /// Lines of the tape that are looked at for a trade of the time in question: the first of them is one, but for those that
@@ -39,7 +38,7 @@ impl Facts {
 
     /// Judges what the exchange says of the time before a piece, at `now`.
     pub(super) fn judge(&self, walk: &Walk, claim: Claim, now: i64) -> Judgement {
-        let Some(stream) = stream_of(walk.market(), walk.kind()) else { return Judgement::Plausible };
+        let Some(stream) = stream_of(walk.market(), walk.series()) else { return Judgement::Plausible };
         let known = self.exists_before(&stream, walk, now).is_some_and(|before| before <= claim.before);
         if !known && !self.has_recorded(walk.market(), Span { from: walk.span().from, to: claim.before }) {
             return Judgement::Plausible;
@@ -52,10 +51,10 @@ impl Facts {
 
     /// A time before which the exchange has shown something that it still has.
     fn exists_before(&self, stream: &StreamKey, walk: &Walk, now: i64) -> Option<i64> {
-        let kind = walk.kind();
-        match kind.reach(now) {
+        let series = walk.series();
+        match series.reach(now) {
             // The answers are of one day.
-            _ if kind == Kind::Trades => self.store.exists_before(stream, day_of(walk.span().from)),
+            _ if series == Series::Trades => self.store.exists_before(stream, day_of(walk.span().from)),
             // What is a day within what it keeps is not forgotten while a run lasts.
             Some(reach) => self.store.exists_before(stream, reach + DAY),
             None => {
@@ -71,11 +70,11 @@ impl Facts {
             let micros = u64::try_from(millis).unwrap_or_default().saturating_mul(1_000);
             Stamp::from_micros(micros).unwrap_or(Stamp::MAX)
         };
-        let Some(stream) = stream_of(market, Kind::Trades).filter(|_| span.length() > 0) else { return false };
+        let Some(stream) = stream_of(market, Series::Trades).filter(|_| span.length() > 0) else { return false };
         let stamps = stamp(span.from)..=stamp(span.to).after(RECEIVED_WITHIN);
         // What cannot be read says nothing.
         let lines = self.tape.lines(&stream, stamps).into_iter().flatten().take(MOST_LINES).flatten();
-        let mut trades = lines.filter_map(|line| Record::parse(Healable::Trades, line.stamp(), line.text()));
+        let mut trades = lines.filter_map(|line| Record::parse(Series::Trades, line.stamp(), line.text()));
         trades.any(|trade| (span.from..span.to).contains(&trade.time))
     }
 }
@@ -94,12 +93,12 @@ mod tests {
     struct Scene {
         _directory: tempfile::TempDir,
         facts: Facts,
-        kind: Kind,
+        series: Series,
     }
 
     impl Scene {
         /// With a tape that has one trade, two days and a minute after the listing.
-        fn new(kind: Kind) -> Self {
+        fn new(series: Series) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let (tape, rest) = (directory.path().join("data"), directory.path().join("rest"));
             [&tape, &rest].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
@@ -111,23 +110,23 @@ mod tests {
             std::fs::write(tape.join("KRW-BTC_trade.jsonl"), trade).unwrap();
             let storage = crate::config::load(&Default::default()).unwrap().config.storage;
             let files = Arc::new(Disk::open(&rest).unwrap());
-            let streams = (kind, vec![stream_of("KRW-BTC", kind).unwrap()]);
+            let streams = (series, vec![stream_of("KRW-BTC", series).unwrap()]);
             let store = Store::open(files, &storage, Clock::start(), streams).unwrap();
             Self {
                 _directory: directory,
                 facts: Facts { store, tape: Tape::new(Some(Arc::new(Disk::open(&tape).unwrap())), &tape) },
-                kind,
+                series,
             }
         }
 
         fn stream(&self) -> StreamKey {
-            stream_of("KRW-BTC", self.kind).unwrap()
+            stream_of("KRW-BTC", self.series).unwrap()
         }
 
         /// Judges that there is nothing before a time, of a piece that begins so much after the listing.
         fn judge(&self, from: i64, before: i64) -> Judgement {
             let span = Span { from: LISTED + from, to: LISTED + before + DAY };
-            let walk = Walk::new("KRW-BTC".into(), self.kind, span);
+            let walk = Walk::new("KRW-BTC".into(), self.series, span);
             let claim = Claim { to: LISTED + before, objects: 0, before: LISTED + before };
             self.facts.judge(&walk, claim, NOW)
         }
@@ -135,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_is_listed_fetched_or_recorded_speaks_against_nothing() {
-        let mut scene = Scene::new(Kind::Candles("1m".parse().unwrap()));
+        let mut scene = Scene::new(Series::Candles("1m".parse().unwrap()));
         let tape = (2 * DAY, 2 * DAY + 2 * MINUTE);
         assert_eq!(scene.judge(tape.0, tape.0 + MINUTE), Judgement::Plausible, "the trade came later");
         assert_eq!(scene.judge(tape.0, tape.1), Judgement::Contradicted, "the tape has a trade");
@@ -148,7 +147,7 @@ mod tests {
 
     #[test]
     fn trades_of_another_day_say_nothing_and_those_of_the_day_do() {
-        let mut scene = Scene::new(Kind::Trades);
+        let mut scene = Scene::new(Series::Trades);
         let stream = scene.stream();
         let item = |time| crate::rest::answer::Item {
             time,

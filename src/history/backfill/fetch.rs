@@ -78,11 +78,11 @@ pub async fn fetch(
     let disk = rest::open(&config.data_dir)?;
     let lock = Lock::take(&disk, clock.stamp())?;
     // One that cannot be asked for is refused, and the others are fetched.
-    let streams: Vec<_> = wanted.markets.iter().filter_map(|market| stream_of(market, wanted.kind)).collect();
+    let streams: Vec<_> = wanted.markets.iter().filter_map(|market| stream_of(market, wanted.series)).collect();
     if let (true, Some(market)) = (streams.is_empty(), wanted.markets.first()) {
         return Err(BackfillError::Market(market.clone()));
     }
-    let store = Store::open(Arc::new(disk), &config.storage, clock, (wanted.kind, streams))?;
+    let store = Store::open(Arc::new(disk), &config.storage, clock, (wanted.series, streams))?;
     let recorded = Disk::readable(&config.data_dir).map_err(SealError::from)?;
     let mut facts = Facts { store, tape: Tape::new(recorded, &config.data_dir) };
     let mut show = |progress: &Progress| {

@@ -11,11 +11,11 @@
 //! show what the months say.
 
 use super::doubt::PAUSES;
-use super::unit::Unit;
 use crate::rest::answer::Mismatch;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
 use crate::rest::quotation::{CANDLES_PER_PAGE, CandlePage, candles_of};
+use crate::upbit::series::{Unit, moment};
 use jiff::ToSpan;
 use jiff::tz::Offset;
 use std::time::Duration;
@@ -108,7 +108,7 @@ impl Listing {
 }
 
 fn end_of_month(month: i64) -> i64 {
-    let date = crate::rest::quotation::moment(month);
+    let date = moment(month);
     let next = date.checked_add(1.month()).ok();
     next.and_then(|next| Offset::UTC.to_timestamp(next).ok()).map_or(month, |next| next.as_millisecond())
 }

@@ -15,21 +15,21 @@ mod facts;
 mod fetch;
 mod listing;
 mod outage;
+mod piece;
 mod plan;
 mod store;
 mod summary;
-mod unit;
 mod walk;
 mod work;
 
 pub use coverage::Span;
 pub use fetch::{BackfillError, Fetched, fetch, fetched};
 pub use summary::{Incomplete, Progress, StreamSummary, Summary};
-pub use unit::{Kind, UNITS, Unit};
 
 use crate::clock::Clock;
 use crate::rest::client::Client;
 use crate::tape::stream_key::{StreamKey, WireName};
+use crate::upbit::series::Series;
 use facts::Facts;
 use outage::Outage;
 use work::Work;
@@ -40,14 +40,14 @@ pub struct Wanted {
     /// The pairs.
     pub markets: Vec<String>,
     /// What of them.
-    pub kind: Kind,
+    pub series: Series,
     /// When, in milliseconds since the epoch.
     pub span: Span,
 }
 
 /// The stream of a pair; `None` where its name cannot be one.
-pub fn stream_of(market: &str, kind: Kind) -> Option<StreamKey> {
-    WireName::parse(&kind.stream_type(), Some(market)).map(StreamKey::from)
+pub fn stream_of(market: &str, series: Series) -> Option<StreamKey> {
+    WireName::parse(&series.stream_type(), Some(market)).map(StreamKey::from)
 }
 
 /// Fetches what is missing. Dropping the future at any point leaves what a kill would.
@@ -61,7 +61,7 @@ async fn run(
     let mut outage = Outage::default();
     let pieces = plan::plan(client, facts, wanted, &mut summary, &mut outage).await?;
     summary.progress.wanted = pieces.iter().map(|(_, span)| span.length()).sum();
-    let mut work = Work::new(wanted.kind, pieces);
+    let mut work = Work::new(wanted.series, pieces);
     loop {
         work.begin(client, clock.stamp().as_millis());
         show(&summary.progress(client.tally().sent));

@@ -5,11 +5,11 @@ use super::facts::Facts;
 use super::listing::{Listing, Step};
 use super::outage::Outage;
 use super::summary::Summary;
-use super::unit::Kind;
 use super::{BackfillError, Wanted, stream_of};
 use crate::rest::client::Client;
 use crate::rest::client::verdict::Page;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::Series;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Pairs of which contradicting answers are asked for again, in the pauses of each other. The others are asked about one
@@ -93,13 +93,13 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(facts: &'a mut Facts, wanted: &'a Wanted, summary: &'a mut Summary, now: i64) -> Self {
-        let kind = wanted.kind;
-        let reach = kind.reach(now).unwrap_or(i64::MIN);
-        let span = Span { from: wanted.span.from.max(reach), to: wanted.span.to.min(kind.settled(now)) };
+        let series = wanted.series;
+        let reach = series.reach(now).unwrap_or(i64::MIN);
+        let span = Span { from: wanted.span.from.max(reach), to: wanted.span.to.min(series.settled(now)) };
         let (waiting, asked, doubted, planned) = Default::default();
         let mut planner = Self { facts, wanted, summary, span, now, waiting, asked, doubted, planned };
         for market in &wanted.markets {
-            match stream_of(market, kind) {
+            match stream_of(market, series) {
                 Some(stream) => planner.begin(market, &stream),
                 None => planner.summary.refuse(market, "no stream can have this name".to_owned()),
             }
@@ -116,8 +116,8 @@ impl<'a> Planner<'a> {
         if self.missing(stream, self.span.from).is_empty() {
             return;
         }
-        match (self.wanted.kind, self.facts.store.listed(stream)) {
-            (Kind::Candles(_), None) => {
+        match (self.wanted.series, self.facts.store.listed(stream)) {
+            (Series::Candles(_), None) => {
                 let listing = Listing::new(market.to_owned(), self.facts.store.exists_before(stream, i64::MIN));
                 self.waiting.push_back((listing, market.to_owned()));
             }
@@ -127,7 +127,7 @@ impl<'a> Planner<'a> {
 
     /// Since when a pair is listed is known, and kept.
     fn settle(&mut self, market: String, listed: Option<i64>) -> Result<(), BackfillError> {
-        let Some(stream) = stream_of(&market, self.wanted.kind) else { return Ok(()) };
+        let Some(stream) = stream_of(&market, self.wanted.series) else { return Ok(()) };
         if let Some(listed) = listed.filter(|listed| *listed < self.now) {
             self.facts.store.note_listed(&stream, listed)?;
         }
@@ -137,7 +137,7 @@ impl<'a> Planner<'a> {
 
     /// It is not, and what is before is left open; a span that begins later than that is not.
     fn settle_in_doubt(&mut self, market: String, month: Option<i64>) {
-        let Some(stream) = stream_of(&market, self.wanted.kind) else { return };
+        let Some(stream) = stream_of(&market, self.wanted.series) else { return };
         let reason = match month {
             None => "the exchange shows not one month of candles".to_owned(),
             Some(_) => "the exchange's answers to since when it is listed contradict each other".to_owned(),
@@ -152,17 +152,17 @@ impl<'a> Planner<'a> {
 
     fn add(&mut self, market: String, stream: &StreamKey, listed: Option<i64>) {
         self.summary.begins(&market, listed);
-        let first = match self.wanted.kind {
+        let first = match self.wanted.series {
             // The week or year of the listing began before its day.
-            Kind::Candles(unit) => listed.map(|day| unit.start_of(day)),
-            Kind::Trades => None,
+            Series::Candles(unit) => listed.map(|day| unit.start_of(day)),
+            Series::Trades => None,
         };
         let missing = self.missing(stream, self.span.from.max(first.unwrap_or(self.span.from)));
         self.planned.insert(market, missing);
     }
 
     fn missing(&self, stream: &StreamKey, from: i64) -> Vec<Span> {
-        self.facts.store.missing(stream, Span { from: self.wanted.kind.align(from), to: self.span.to })
+        self.facts.store.missing(stream, Span { from: self.wanted.series.align(from), to: self.span.to })
     }
 
     /// In the order in which the pairs were named.

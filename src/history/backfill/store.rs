@@ -10,7 +10,6 @@
 use super::checkpoint::Checkpoint;
 use super::coverage::Span;
 use super::doubt::Claim;
-use super::unit::Kind;
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::files::lines::Lines;
@@ -30,6 +29,7 @@ use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
+use crate::upbit::series::Series;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Store {
         files: Arc<dyn Files>,
         storage: &StorageConfig,
         clock: Clock,
-        (kind, streams): (Kind, Vec<StreamKey>),
+        (series, streams): (Series, Vec<StreamKey>),
     ) -> Result<Self, SealError> {
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
         // Nothing is sealed before it is counted: recovery only moves what is there.
@@ -66,7 +66,7 @@ impl Store {
         for (index, stream) in streams.into_iter().enumerate() {
             make_way(&*files, &stream, &recovered.resumable)?;
             let mut checkpoint = Checkpoint::read(&*files, &stream)?;
-            count_what_was_left(&*files, kind, &stream, &mut checkpoint)?;
+            count_what_was_left(&*files, series, &stream, &mut checkpoint)?;
             checkpoints.insert(stream, (StreamId::at(index), checkpoint));
         }
         let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
@@ -200,7 +200,7 @@ fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Res
 /// Lines behind the checkpoint become an entry of their own.
 fn count_what_was_left(
     files: &dyn Files,
-    kind: Kind,
+    series: Series,
     stream: &StreamKey,
     checkpoint: &mut Checkpoint,
 ) -> Result<(), IoError> {
@@ -215,7 +215,7 @@ fn count_what_was_left(
             // A line that is no UTF-8 was torn.
             let Ok(text) = std::str::from_utf8(text) else { continue };
             let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
-            left.extend(stamp.zip(answer::key(kind, text)));
+            left.extend(stamp.zip(answer::key(series, text)));
         }
         lines.tell(&path);
     }

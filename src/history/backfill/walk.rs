@@ -15,11 +15,11 @@
 
 use super::coverage::Span;
 use super::doubt::{Claim, Judgement, PAUSES};
-use super::unit::Kind;
 use crate::rest::answer::{Item, Mismatch, Question, is_near_midnight};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use crate::rest::quotation::{self, CANDLES_PER_PAGE, CandlePage, DAY, TRADES_PER_PAGE, TradePage, day_of};
+use crate::rest::quotation::{self, CANDLES_PER_PAGE, CandlePage, TRADES_PER_PAGE, TradePage};
+use crate::upbit::series::{DAY, Series, day_of};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Walk {
     market: String,
-    kind: Kind,
+    series: Series,
     span: Span,
     /// Everything from here on has come; the next page is of what is before.
     to: i64,
@@ -83,12 +83,12 @@ pub(super) struct Walk {
 
 impl Walk {
     /// A piece of `market`'s history.
-    pub(super) fn new(market: String, kind: Kind, span: Span) -> Self {
+    pub(super) fn new(market: String, series: Series, span: Span) -> Self {
         let (items, seen, judged) = Default::default();
         let (cursor, question, short_from) = Default::default();
         Self {
             market,
-            kind,
+            series,
             span,
             to: span.to,
             pages: 0,
@@ -111,8 +111,8 @@ impl Walk {
     }
 
     /// What of it is walked.
-    pub(super) fn kind(&self) -> Kind {
-        self.kind
+    pub(super) fn series(&self) -> Series {
+        self.series
     }
 
     /// Which piece it is.
@@ -122,7 +122,7 @@ impl Walk {
 
     /// Whether the exchange has it no longer. Candles of seconds it forgets one by one, and gives those that are left.
     pub(super) fn is_gone(&self, now: i64) -> bool {
-        self.kind == Kind::Trades && self.kind.reach(now).is_some_and(|reach| self.span.from < reach)
+        self.series == Series::Trades && self.series.reach(now).is_some_and(|reach| self.span.from < reach)
     }
 
     /// Objects in memory.
@@ -138,14 +138,14 @@ impl Walk {
     /// The next request, made at `now` (milliseconds since the epoch). Where an answer is to be confirmed it is another
     /// question, which overlaps with what has come: a cache would give the same answer again.
     pub(super) fn request(&mut self, now: i64) -> Request {
-        let request = match self.kind {
-            Kind::Candles(unit) => {
+        let request = match self.series {
+            Series::Candles(unit) => {
                 self.count = CANDLES_PER_PAGE - self.ends;
                 let again = i64::try_from(self.ends).unwrap_or(i64::MAX);
                 let to = Some(self.to + again * unit.length().unwrap_or(LONG));
                 quotation::candles_of(unit, &self.market, CandlePage { to, count: self.count })
             }
-            Kind::Trades => {
+            Series::Trades => {
                 self.count = TRADES_PER_PAGE - self.ends;
                 self.asked_on = day_of(now);
                 let (day, asked_on, count) = (day_of(self.span.from), self.asked_on, self.count);
@@ -168,7 +168,7 @@ impl Walk {
         if self.is_gone(now) {
             return Step::Gone;
         }
-        if self.kind == Kind::Trades && day_of(now) != self.asked_on {
+        if self.series == Series::Trades && day_of(now) != self.asked_on {
             // Midnight passed, and `days_ago` meant another day when it was answered.
             return Step::More;
         }
@@ -177,10 +177,10 @@ impl Walk {
             Ok(items) => items,
             Err(mismatch) => return Step::Strange(mismatch),
         };
-        match self.kind {
-            Kind::Candles(_) => self.handle_candles(items),
-            Kind::Trades if self.is_of_another_day(&items, now) => Step::More,
-            Kind::Trades => self.handle_trades(items),
+        match self.series {
+            Series::Candles(_) => self.handle_candles(items),
+            Series::Trades if self.is_of_another_day(&items, now) => Step::More,
+            Series::Trades => self.handle_trades(items),
         }
     }
 
@@ -272,8 +272,8 @@ impl Walk {
 
     /// What is newer than the claim. Of the oldest millisecond of trades there may be more.
     fn doubt(&mut self, claim: Claim) -> Step {
-        let begin = match self.kind {
-            Kind::Trades if self.to < self.span.to => self.to + 1,
+        let begin = match self.series {
+            Series::Trades if self.to < self.span.to => self.to + 1,
             _ => self.to,
         };
         let Step::Done(mut items) = self.finish() else { return Step::More };

@@ -8,15 +8,16 @@
 use super::coverage::Span;
 use super::doubt::{Claim, Judgement};
 use super::facts::Facts;
+use super::piece;
 use super::store::Store;
 use super::stream_of;
 use super::summary::Summary;
-use super::unit::Kind;
 use super::walk::{Step, Walk};
 use crate::recording::seal::SealError;
 use crate::rest::answer::Item;
 use crate::rest::client::Client;
 use crate::rest::client::verdict::Page;
+use crate::upbit::series::Series;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Pieces fetched side by side: what may be asked in a second leaves in one burst.
@@ -67,7 +68,7 @@ enum Outcome {
 
 /// Pieces on their way.
 pub(super) struct Work {
-    kind: Kind,
+    series: Series,
     /// What is missing and not begun, in order.
     gaps: VecDeque<(String, Span)>,
     walks: BTreeMap<u64, Walk>,
@@ -83,9 +84,9 @@ pub(super) struct Work {
 
 impl Work {
     /// These pieces of pairs, in this order.
-    pub(super) fn new(kind: Kind, gaps: Vec<(String, Span)>) -> Self {
+    pub(super) fn new(series: Series, gaps: Vec<(String, Span)>) -> Self {
         let (walks, ended, doubts) = Default::default();
-        Self { kind, gaps: gaps.into(), walks, ended, doubts, begun: 0, committed: 0, length: None }
+        Self { series, gaps: gaps.into(), walks, ended, doubts, begun: 0, committed: 0, length: None }
     }
 
     /// Begins as many pieces as may be under way.
@@ -97,7 +98,7 @@ impl Work {
         let held = self.ended.values().map(waiting).sum::<usize>() + self.walks.values().map(Walk::held).sum::<usize>();
         // The first piece is never held up by those that wait for it.
         while self.walks.is_empty() || held < MOST_HELD && self.ended.len() < MOST_WAITING {
-            let pages: i64 = self.walks.values().map(|walk| self.kind.most_pages(walk.span())).sum();
+            let pages: i64 = self.walks.values().map(|walk| piece::most_pages(self.series, walk.span())).sum();
             if self.walks.len() == WALKS || pages >= MOST_PAGES {
                 return;
             }
@@ -118,16 +119,16 @@ impl Work {
         let (market, gap) = self.gaps.front_mut()?;
         let length = match &self.length {
             Some((of, length)) if of == market => *length,
-            _ => self.kind.piece_length(None, None),
+            _ => piece::length(self.series, None, None),
         };
         self.length = Some((market.clone(), length));
-        let end = match self.kind.reach(now) {
+        let end = match self.series.reach(now) {
             // What the exchange forgot at midnight is a piece of its own.
-            Some(reach) if self.kind == Kind::Trades && gap.from < reach => reach,
-            _ => self.kind.piece_end(gap.from, length),
+            Some(reach) if self.series == Series::Trades && gap.from < reach => reach,
+            _ => piece::end(self.series, gap.from, length),
         };
         let piece = Span { from: gap.from, to: gap.to.min(end) };
-        let walk = Walk::new(market.clone(), self.kind, piece);
+        let walk = Walk::new(market.clone(), self.series, piece);
         gap.from = piece.to;
         if gap.length() == 0 {
             self.gaps.pop_front();
@@ -231,7 +232,7 @@ impl Work {
             if span.length() == 0 {
                 continue;
             }
-            let stream = stream_of(walk.market(), self.kind).expect("it was made of the same market before");
+            let stream = stream_of(walk.market(), self.series).expect("it was made of the same market before");
             let found = items.len();
             let written = store.commit(&stream, span, items)?;
             summary.add(walk.market(), span, (found, written));
@@ -242,7 +243,7 @@ impl Work {
     /// Puts on record that a part of a piece is not complete; after some of them the rest of the pair is left out.
     fn doubt(&mut self, store: &mut Store, summary: &mut Summary, walk: &Walk, claim: Claim) -> Result<(), SealError> {
         let (market, span) = (walk.market(), Span { from: walk.span().from, to: claim.to });
-        let stream = stream_of(market, self.kind).expect("it was made of the same market before");
+        let stream = stream_of(market, self.series).expect("it was made of the same market before");
         store.note_doubt(&stream, claim)?;
         summary.doubt(market, span, claim.to_string());
         summary.leave_out(span);
@@ -274,7 +275,7 @@ impl Work {
         if let Some((market, length)) = &mut self.length
             && market == walk.market()
         {
-            *length = self.kind.piece_length(Some(*length), Some(walk.per_page().unwrap_or(ENDLESS)));
+            *length = piece::length(self.series, Some(*length), Some(walk.per_page().unwrap_or(ENDLESS)));
         }
     }
 }
@@ -288,7 +289,7 @@ mod tests {
     use crate::net::{network::Network, tls};
     use crate::rest::client::budget::{Budget, Priority};
     use crate::rest::client::http::Http;
-    use crate::rest::quotation::DAY;
+    use crate::upbit::series::DAY;
     use crate::upbit::url::Url;
 
     #[test]
@@ -301,7 +302,7 @@ mod tests {
         let mut client = Client::new(http, clock, budget, 1);
         // Planned on the hundredth day, seven days back; now it is the next day.
         let gap = Span { from: 93 * DAY, to: 94 * DAY + 1_800_000 };
-        let mut work = Work::new(Kind::Trades, vec![("KRW-BTC".into(), gap)]);
+        let mut work = Work::new(Series::Trades, vec![("KRW-BTC".into(), gap)]);
         work.begin(&mut client, 101 * DAY + 20_000);
         let gone: Vec<(u64, Span)> = work.ended.iter().map(|(number, (walk, _))| (*number, walk.span())).collect();
         assert_eq!(gone, [(0, Span { from: 93 * DAY, to: 94 * DAY })]);

@@ -6,11 +6,11 @@
 
 use super::evidence::Evidence;
 use super::walk::{Missing, Step};
-use crate::history::backfill::Unit;
 use crate::rest::answer::{Item, Question};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
 use crate::rest::quotation::{self, CANDLES_PER_PAGE, CandlePage};
+use crate::upbit::series::Unit;
 
 /// See the module.
 #[derive(Debug)]

@@ -10,12 +10,12 @@
 //! streams are; then its report is due.
 
 use super::evidence::Evidence;
-use super::record::Healable;
 use super::story::Gap;
 use crate::backoff::Backoff;
 use crate::clock::Stamp;
 use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::Series;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -69,7 +69,7 @@ pub struct Task {
     /// The stream.
     pub stream: StreamKey,
     /// What is healed.
-    pub healable: Healable,
+    pub series: Series,
     /// The gaps, at least one.
     pub gaps: Vec<Span>,
     /// Requests made so far.
@@ -174,15 +174,14 @@ impl Plan {
         }
         let span = Span { id: gap.id, from: gap.from, to: gap.to };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
-        let healable = |stream: &StreamKey| Healable::of(stream.kind()).filter(|_| stream.code().is_some());
-        let (possible, impossible): (Vec<_>, Vec<_>) =
-            streams.into_iter().partition(|stream| healable(stream).is_some());
+        let series = |stream: &StreamKey| Series::of_type(stream.kind()).filter(|_| stream.code().is_some());
+        let (possible, impossible): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| series(stream).is_some());
         let impossible = impossible.into_iter().map(|stream| stream.kind().to_owned()).collect();
         let report = HealReport { impossible, ..HealReport::default() };
         self.gaps.insert(gap.id, Pending { tasks: possible.len(), report });
         self.report_if_done(gap.id);
         for stream in possible {
-            self.add_task(stream, healable(stream).expect("it was asked above"), span);
+            self.add_task(stream, series(stream).expect("it was asked above"), span);
         }
     }
 
@@ -296,7 +295,7 @@ impl Plan {
     }
 
     /// Joins the gap to the stream's last task where they lie together, or makes a task of its own.
-    fn add_task(&mut self, stream: &StreamKey, healable: Healable, span: Span) {
+    fn add_task(&mut self, stream: &StreamKey, series: Series, span: Span) {
         let look = |task: &Task| State::Look(task.to().after(SETTLE));
         let last = self.tasks.range((stream.clone(), 0)..=(stream.clone(), u64::MAX)).next_back();
         let joined = last.map(|(key, _)| key.clone()).filter(|key| {
@@ -316,7 +315,7 @@ impl Plan {
                 Task {
                     number,
                     stream: stream.clone(),
-                    healable,
+                    series,
                     gaps,
                     requests: 0,
                     failed_looks: 0,

@@ -12,11 +12,12 @@
 //! in memory as a whole.
 
 use super::evidence::Evidence;
-use super::record::{Fetched, Healable};
+use super::record::Fetched;
 use crate::rest::answer::{Item, Question, is_near_midnight};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use crate::rest::quotation::{self, DAY, TRADE_DAYS, TRADES_PER_PAGE, TradePage, day_of};
+use crate::rest::quotation::{self, TRADES_PER_PAGE, TradePage};
+use crate::upbit::series::{DAY, Series, TRADE_DAYS, day_of};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -153,7 +154,7 @@ impl Walk {
 
     /// Whether a page holds anything that is not on disk as far as `evidence` goes.
     pub fn has_news(&self, page: &Page, evidence: &Evidence) -> bool {
-        let fetched = page.iter().filter_map(|object| Fetched::parse(Healable::Trades, object.get().as_bytes()));
+        let fetched = page.iter().filter_map(|object| Fetched::parse(Series::Trades, object.get().as_bytes()));
         fetched.into_iter().any(|fetched| self.is_missing(fetched.id, fetched.time, evidence))
     }
 

@@ -1,7 +1,7 @@
 //! An exchange as a list of objects, whose answers can be wrong.
 
 use super::*;
-use crate::rest::quotation::moment;
+use crate::upbit::series::moment;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
@@ -20,8 +20,8 @@ fn page(objects: impl IntoIterator<Item = String>) -> Page {
 }
 
 fn walk(from: i64, to: i64) -> Walk {
-    let kind = Kind::Candles("1m".parse().unwrap());
-    Walk::new("KRW-BTC".into(), kind, Span { from: from * MINUTE, to: to * MINUTE })
+    let series = Series::Candles("1m".parse().unwrap());
+    Walk::new("KRW-BTC".into(), series, Span { from: from * MINUTE, to: to * MINUTE })
 }
 
 /// What was asked for, and what comes of an answer to it.
@@ -146,7 +146,7 @@ fn trades(times: &[i64]) -> Page {
 /// The last hour but one of so many days ago.
 fn hour_of(days: i64) -> Walk {
     let from = TODAY - days * DAY + 22 * HOUR;
-    Walk::new("KRW-BTC".into(), Kind::Trades, Span { from, to: from + HOUR })
+    Walk::new("KRW-BTC".into(), Series::Trades, Span { from, to: from + HOUR })
 }
 
 #[test]

@@ -4,11 +4,12 @@ use super::Healer;
 use crate::clock::Stamp;
 use crate::history::healing::evidence::Evidence;
 use crate::history::healing::plan::{REACH, Task, Written};
-use crate::history::healing::record::{Fetched, Healable, Record};
+use crate::history::healing::record::{Fetched, Record};
 use crate::history::healing::walk;
 use crate::rest::quotation::TRADES_PER_PAGE;
 use crate::tape::reader::TapeError;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::Series;
 use std::time::Duration;
 
 /// How far back the last record before a gap is looked for. Most streams have one within minutes, and what is further
@@ -42,14 +43,14 @@ impl Healer {
         let begin = task.from().before(look_back);
         let (mut evidence, mut counts) = (Evidence::new(task.ends()), Written::new());
         self.read(task.stream.healed(), begin, &mut |_, line| {
-            let Some(fetched) = Fetched::parse(task.healable, line) else { return true };
+            let Some(fetched) = Fetched::parse(task.series, line) else { return true };
             if task.gaps.iter().any(|gap| gap.id == fetched.gap) {
                 *counts.entry(fetched.gap).or_default() += 1;
             }
             resume.is_some_and(|resume| fetched.time > resume) || evidence.add_fetched(fetched)
         })?;
         self.read(Some(task.stream.clone()), begin, &mut |stamp, line| {
-            Record::parse(task.healable, stamp, line).is_none_or(|record| evidence.add(record))
+            Record::parse(task.series, stamp, line).is_none_or(|record| evidence.add(record))
         })?;
         Ok(View { evidence, resume, counts })
     }
@@ -57,14 +58,14 @@ impl Healer {
     /// How far earlier processes had come with a gap that is healed on its own: what was written for several is not
     /// told apart.
     fn resume(&self, task: &Task) -> Result<Option<i64>, TapeError> {
-        let ([gap], Healable::Trades) = (&task.gaps[..], task.healable) else { return Ok(None) };
+        let ([gap], Series::Trades) = (&task.gaps[..], task.series) else { return Ok(None) };
         let mut complete = walk::Complete::of_pages(TRADES_PER_PAGE);
         let mut starts = self.starts.iter().peekable();
         self.read(task.stream.healed(), task.from(), &mut |stamp, line| {
             while starts.next_if(|start| **start <= stamp).is_some() {
                 complete.next_process();
             }
-            let fetched = Fetched::parse(task.healable, line).filter(|fetched| fetched.gap == gap.id);
+            let fetched = Fetched::parse(task.series, line).filter(|fetched| fetched.gap == gap.id);
             fetched.into_iter().for_each(|fetched| complete.add(fetched.time));
             true
         })?;

@@ -3,10 +3,10 @@
 use crate::history::healing::candles::CandleWalk;
 use crate::history::healing::evidence::Evidence;
 use crate::history::healing::plan::{End, Task};
-use crate::history::healing::record::Healable;
 use crate::history::healing::walk::{Missing, Step, Walk};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
+use crate::upbit::series::Series;
 
 /// See the module.
 pub(super) enum Way {
@@ -17,9 +17,9 @@ pub(super) enum Way {
 impl Way {
     pub(super) fn new(task: &Task, evidence: &Evidence, (resume, now): (Option<i64>, i64)) -> Self {
         let market = task.stream.code().unwrap_or_default();
-        match task.healable {
-            Healable::Trades => Self::Trades(Walk::new(market, evidence, (resume, now))),
-            Healable::Candles(unit) => Self::Candles(CandleWalk::new((market, unit), evidence, now)),
+        match task.series {
+            Series::Trades => Self::Trades(Walk::new(market, evidence, (resume, now))),
+            Series::Candles(unit) => Self::Candles(CandleWalk::new((market, unit), evidence, now)),
         }
     }
 

@@ -99,7 +99,7 @@ fn live(
             if written.len() == limit {
                 return false;
             }
-            written.push(Fetched::parse(Healable::Trades, missing.object.get().as_bytes()).unwrap());
+            written.push(Fetched::parse(Series::Trades, missing.object.get().as_bytes()).unwrap());
         }
         match step {
             Step::More | Step::Again => {}

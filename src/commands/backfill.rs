@@ -4,7 +4,8 @@ use super::Host;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::history::backfill::{self, BackfillError, Progress, Span, Summary, Wanted};
+use crate::history::backfill::{self, BackfillError, Progress, Summary, Wanted};
+use crate::history::span::Span;
 use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
 use crate::rest::pairs;
@@ -92,7 +93,7 @@ async fn fetch(
     let wanted = wanted(options, markets, clock);
     let begin = clock.now();
     let mut show = |progress: &Progress| host.screen.show(&bar(progress, clock.now() - begin));
-    backfill::fetch(config, (&wanted, clock), shutdown, &mut show).await
+    backfill::fetch(config, &wanted, clock, shutdown, &mut show).await
 }
 
 /// The pairs meant; the exchange is asked only where patterns are among them.

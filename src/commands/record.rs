@@ -152,9 +152,9 @@ fn set_up(
         pairs::spawn(config, clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;
     }
     if healing::is_wanted(config) {
-        let (desk, counter) = healing::connect(clock);
-        let healer = Healer::new(config, files, counter, supervisor.heal_with(desk));
-        healing::spawn(healer).map_err(RecordError::Threads)?;
+        let (handle, ports) = healing::connect(clock);
+        let healer = Healer::new(config, files, ports, supervisor.heal_with(handle));
+        healer.spawn().map_err(RecordError::Threads)?;
     }
     Ok((supervisor, lock))
 }

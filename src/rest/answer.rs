@@ -62,6 +62,15 @@ pub enum Scope {
     },
 }
 
+/// What tells an object from all others of its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// When its period began, or when it happened: milliseconds since the epoch.
+    pub time: i64,
+    /// What tells it from others of the same time.
+    pub id: u64,
+}
+
 /// A candle or a trade.
 #[derive(Clone, Debug)]
 pub struct Item {
@@ -124,13 +133,12 @@ impl Question {
     /// It does not answer this.
     pub fn items(&self, page: Page, now: i64) -> Result<Vec<Item>, Mismatch> {
         let keys = self.keys(&page, now)?;
-        let item = |((time, id), object)| Item { time, id, object };
-        Ok(keys.into_iter().zip(page).map(item).collect())
+        Ok(keys.into_iter().zip(page).map(|(Key { time, id }, object)| Item { time, id, object }).collect())
     }
 
-    fn keys(&self, page: &Page, now: i64) -> Result<Vec<(i64, u64)>, Mismatch> {
+    fn keys(&self, page: &Page, now: i64) -> Result<Vec<Key>, Mismatch> {
         let keys = page.iter().map(|object| self.key(object)).collect::<Result<Vec<_>, _>>()?;
-        let times = || keys.iter().map(|(time, _)| *time);
+        let times = || keys.iter().map(|key| key.time);
         match self.scope {
             Scope::Candles { unit, to } => {
                 let is_of = |unit: Unit| times().all(|time| unit.start_of(time) == time);
@@ -156,7 +164,7 @@ impl Question {
         Ok(keys)
     }
 
-    fn key(&self, object: &RawValue) -> Result<(i64, u64), Mismatch> {
+    fn key(&self, object: &RawValue) -> Result<Key, Mismatch> {
         let text = object.get();
         let is_line = text.starts_with('{') && !text.contains(['\n', '\r']);
         let (key, market) = match self.scope {
@@ -171,7 +179,7 @@ impl Question {
             Scope::Trades { .. } => {
                 let trade = serde_json::from_str::<Trade>(text).ok().filter(|_| is_line);
                 let trade = trade.ok_or(Mismatch::Object("trades"))?;
-                ((trade.timestamp, trade.sequential_id), trade.market)
+                (trade.key(), trade.market)
             }
         };
         match market.as_str().filter(|market| *market != self.market) {
@@ -182,20 +190,23 @@ impl Question {
 }
 
 impl Candle {
-    fn key(&self) -> Option<(i64, u64)> {
+    fn key(&self) -> Option<Key> {
         let time = Offset::UTC.to_timestamp(self.candle_date_time_utc).ok()?.as_millisecond();
-        Some((time, u64::try_from(time).ok()?))
+        Some(Key { time, id: u64::try_from(time).ok()? })
     }
 }
 
-/// Time and id of an object, or of the line that it stands in; `None` where it is none.
-pub fn key(series: Series, text: &str) -> Option<(i64, u64)> {
+impl Trade {
+    fn key(&self) -> Key {
+        Key { time: self.timestamp, id: self.sequential_id }
+    }
+}
+
+/// The key of an object, or of the line that it stands in; `None` where it is none.
+pub fn key(series: Series, text: &str) -> Option<Key> {
     match series {
         Series::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
-        Series::Trades => {
-            let trade: Trade = serde_json::from_str(text).ok()?;
-            Some((trade.timestamp, trade.sequential_id))
-        }
+        Series::Trades => serde_json::from_str::<Trade>(text).ok().map(|trade| trade.key()),
     }
 }
 

@@ -18,11 +18,6 @@ pub const CANDLES_PER_PAGE: usize = 200;
 /// The most trades of one answer.
 pub const TRADES_PER_PAGE: usize = 500;
 
-/// The candles of a unit before `to`.
-pub fn candles(unit: Unit, market: &str, to: i64) -> Request {
-    candles_of(unit, market, CandlePage { to: Some(to), count: CANDLES_PER_PAGE })
-}
-
 /// Which candles of a pair.
 #[derive(Clone, Copy, Debug)]
 pub struct CandlePage {
@@ -33,7 +28,8 @@ pub struct CandlePage {
 }
 
 /// Some candles of a unit. The answer is held against this.
-pub fn candles_of(unit: Unit, market: &str, CandlePage { to, count }: CandlePage) -> Request {
+pub fn candles(unit: Unit, market: &str, page: CandlePage) -> Request {
+    let CandlePage { to, count } = page;
     let scope = Scope::Candles { unit, to: to.unwrap_or(i64::MAX) };
     let request = Request::new(unit.path()).with("market", market);
     let request = match to {

@@ -11,7 +11,8 @@ use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
 use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals};
-use crate::history::backfill::{self, BackfillError, Fetched, Progress, Span, Wanted};
+use crate::history::backfill::{self, BackfillError, Fetched, Progress, Wanted};
+use crate::history::span::Span;
 use crate::rest;
 use crate::signals::Signals;
 use crate::tape::certificate::Unaudited;
@@ -225,7 +226,7 @@ async fn candles(
     }
     if !missing.is_empty() {
         let wanted = Wanted { markets: missing, series, span };
-        let fetched = backfill::fetch(config, (&wanted, clock), shutdown, show).await?;
+        let fetched = backfill::fetch(config, &wanted, clock, shutdown, show).await?;
         let summary = fetched.ok_or(Failure::Stopped)?;
         let exit = summary.exit();
         unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
@@ -239,7 +240,7 @@ async fn candles(
 }
 
 fn stream_of(market: &str, series: Series) -> Result<StreamKey, BackfillError> {
-    backfill::stream_of(market, series).ok_or_else(|| BackfillError::Market(market.to_owned()))
+    StreamKey::of(market, series).ok_or_else(|| BackfillError::Market(market.to_owned()))
 }
 
 fn millis(clock: Clock) -> i64 {

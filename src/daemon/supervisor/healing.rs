@@ -6,16 +6,16 @@
 use super::Supervisor;
 use super::ending::Phase;
 use crate::clock::Stamp;
-use crate::history::healing::{Desk, Said};
+use crate::history::healing::{HealerHandle, HealerOutput};
 use crate::recording::journal::JournalCommand;
 use crate::recording::progress::Progress;
 use crate::tape::event::Event;
 use crate::upbit::feed::Feed;
 
 impl Supervisor {
-    /// Takes a healer in; returns how far the writer is, which it has to know.
-    pub fn heal_with(&mut self, desk: Desk) -> Progress {
-        self.desk = Some(desk);
+    /// Takes a healer in; returns the progress of the writer, which scans of the tape wait for.
+    pub fn heal_with(&mut self, handle: HealerHandle) -> Progress {
+        self.healer = Some(handle);
         // Gaps that ended with the process before this one may be on record already.
         self.tell_healer(self.stamper.last());
         self.threads.progress.clone()
@@ -25,10 +25,10 @@ impl Supervisor {
         self.phase == Phase::Running && self.shown.disk_full.is_none()
     }
 
-    pub(super) fn handle_healing(&mut self, said: Said) {
+    pub(super) fn handle_healing(&mut self, output: HealerOutput) {
         self.follow_boot();
-        match said {
-            Said::Missing { stream, objects, stamped } => {
+        match output {
+            HealerOutput::Missing { stream, objects, stamped } => {
                 let id = self.router.register(Feed::Public, stream);
                 let now = self.clock.stamp();
                 let objects: Vec<_> = objects.into_iter().map(|object| (self.stamper.raise(now), object)).collect();
@@ -37,7 +37,7 @@ impl Supervisor {
                 // Nobody waits for it where the healer is gone.
                 let _ = stamped.send(self.stamper.last());
             }
-            Said::Healed { gap, report } => {
+            HealerOutput::Healed { gap, report } => {
                 let (requests, unaffected) = (report.requests, report.unaffected);
                 let written: u64 = report.complete.values().chain(report.partial.values()).sum();
                 if !report.partial.is_empty() {
@@ -55,33 +55,33 @@ impl Supervisor {
 
     /// A gap is on record, or the clock was set: at `stamp`.
     pub(super) fn tell_healer(&self, stamp: Stamp) {
-        if let Some(desk) = &self.desk {
-            desk.told.send_modify(|told| told.last = stamp);
+        if let Some(healer) = &self.healer {
+            healer.input.send_modify(|input| input.last = stamp);
         }
     }
 
     /// The machine was suspended, and stamps go on behind it.
     pub(super) fn tell_healer_of_resume(&self) {
-        if let Some(desk) = &self.desk {
-            desk.told.send_modify(|told| told.clock = self.clock);
+        if let Some(healer) = &self.healer {
+            healer.input.send_modify(|input| input.clock = self.clock);
         }
     }
 
     /// The clock was set, and the new time line begins at `stamp`.
     pub(super) fn tell_healer_of_step(&self, stamp: Stamp) {
-        if let Some(desk) = &self.desk {
-            desk.told.send_modify(|told| {
-                (told.clock, told.last) = (self.clock, stamp);
-                told.steps += 1;
+        if let Some(healer) = &self.healer {
+            healer.input.send_modify(|input| {
+                (input.clock, input.last) = (self.clock, stamp);
+                input.steps += 1;
             });
         }
     }
 }
 
-/// What the healer says next; never anything where there is none.
-pub(super) async fn listen(desk: &mut Option<Desk>) -> Option<Said> {
-    match desk {
-        Some(desk) => desk.said.recv().await,
+/// The healer's next output; none ever where there is no healer.
+pub(super) async fn next_output(healer: &mut Option<HealerHandle>) -> Option<HealerOutput> {
+    match healer {
+        Some(healer) => healer.output.recv().await,
         None => None,
     }
 }

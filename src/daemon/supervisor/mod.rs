@@ -36,7 +36,7 @@ use crate::clock::{self, Boot, Clock, Instant, Moment, Stamp, Stamper, Wall};
 use crate::connection::{Delivery, Notice, What};
 use crate::daemon::gaps::GapTracker;
 use crate::desired::{Listed, Wanted};
-use crate::history::healing::Desk;
+use crate::history::healing::HealerHandle;
 use crate::ops::status::Status;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{EventObject, JournalCommand, Routed};
@@ -93,7 +93,7 @@ pub struct Supervisor {
     inbox: Inbox,
     threads: Threads,
     /// To and from the healer, where there is one.
-    desk: Option<Desk>,
+    healer: Option<HealerHandle>,
     /// Orders for which the writer's queue had no room yet.
     outbox: VecDeque<JournalCommand>,
     /// Segments that ended and are not sealed yet.
@@ -177,7 +177,7 @@ impl Supervisor {
             listed: Some(setup.listed),
             inbox: Inbox::default(),
             threads: setup.threads,
-            desk: None,
+            healer: None,
             outbox: VecDeque::new(),
             backlog: Backlog::new(setup.backlog, now),
             has_looked: false,
@@ -241,8 +241,8 @@ impl Supervisor {
                 Some(request) = requests.recv(), if takes_reports => self.handle_request(request),
                 Some(ended) = self.tasks.join_next() => self.handle_end(ended, &shutdown),
                 delivery = self.inbox.recv(), if takes_deliveries => self.handle_delivery(delivery, &shutdown),
-                Some(said) = healing::listen(&mut self.desk), if takes_deliveries && self.takes_healing() => {
-                    self.handle_healing(said);
+                Some(output) = healing::next_output(&mut self.healer), if takes_deliveries && self.takes_healing() => {
+                    self.handle_healing(output);
                 }
             }
         }

@@ -10,11 +10,11 @@
 //! its end would leave out what lies before for ever. The two questions go to different endpoints, and the days have to
 //! show what the months say.
 
-use super::doubt::PAUSES;
+use crate::history::claim::PAUSES;
 use crate::rest::answer::Mismatch;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use crate::rest::quotation::{CANDLES_PER_PAGE, CandlePage, candles_of};
+use crate::rest::quotation::{CANDLES_PER_PAGE, CandlePage, candles};
 use crate::upbit::series::{Unit, moment};
 use jiff::ToSpan;
 use jiff::tz::Offset;
@@ -53,15 +53,20 @@ impl Listing {
         Self { market, exists_before, month: None, earliest: None, doubts: 0 }
     }
 
+    /// The pair.
+    pub(super) fn market(&self) -> &str {
+        &self.market
+    }
+
     /// The next request, made at `now`.
     pub(super) fn request(&self, now: i64) -> Request {
         // A cache that holds the answer to another question shall not be asked that question.
         let count = CANDLES_PER_PAGE - self.doubts;
         match self.month {
-            None => candles_of(Unit::MONTH, &self.market, CandlePage { to: None, count }),
+            None => candles(Unit::MONTH, &self.market, CandlePage { to: None, count }),
             Some(month) => {
                 let to = Some(end_of_month(month).min(now));
-                candles_of(Unit::DAY, &self.market, CandlePage { to, count })
+                candles(Unit::DAY, &self.market, CandlePage { to, count })
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How a span is cut into pieces, so that a kill costs little and few pages are wasted. Pure. Times are milliseconds.
 
-use super::coverage::Span;
+use crate::history::span::Span;
 use crate::rest::quotation;
 use crate::upbit::series::{DAY, Series, day_of};
 

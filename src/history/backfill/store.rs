@@ -8,12 +8,12 @@
 //! counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
 
 use super::checkpoint::Checkpoint;
-use super::coverage::Span;
-use super::doubt::Claim;
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::files::lines::Lines;
 use crate::files::{EntryKind, Files, IoError};
+use crate::history::claim::Claim;
+use crate::history::span::Span;
 use crate::recording::journal::{Journal, JournalCommand};
 use crate::recording::quarantine::{clear, quarantine};
 use crate::recording::recovery::recover;
@@ -57,7 +57,7 @@ impl Store {
         files: Arc<dyn Files>,
         storage: &StorageConfig,
         clock: Clock,
-        (series, streams): (Series, Vec<StreamKey>),
+        streams: Vec<StreamKey>,
     ) -> Result<Self, SealError> {
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
         // Nothing is sealed before it is counted: recovery only moves what is there.
@@ -66,7 +66,7 @@ impl Store {
         for (index, stream) in streams.into_iter().enumerate() {
             make_way(&*files, &stream, &recovered.resumable)?;
             let mut checkpoint = Checkpoint::read(&*files, &stream)?;
-            count_what_was_left(&*files, series, &stream, &mut checkpoint)?;
+            count_what_was_left(&*files, &stream, &mut checkpoint)?;
             checkpoints.insert(stream, (StreamId::at(index), checkpoint));
         }
         let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
@@ -120,7 +120,7 @@ impl Store {
         self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.exists_before(since))
     }
 
-    /// Keeps what the exchange said against what is known of a stream.
+    /// Keeps what the exchange claims against what is known of a stream.
     ///
     /// # Errors
     /// The disk does not do what it should.
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    /// Whether the exchange has said this often enough and over long enough.
+    /// Whether the exchange has claimed this often enough and over long enough.
     pub(super) fn is_believed(&self, stream: &StreamKey, claim: Claim) -> bool {
         let now = self.clock.stamp();
         self.streams.get(stream).is_some_and(|(_, checkpoint)| checkpoint.is_believed(claim, now))
@@ -153,7 +153,7 @@ impl Store {
         }
         self.journal.write_out()?;
         sync(&mut self.journal, &self.syncer, &mut self.ended)?;
-        checkpoint.add(&*self.files, span, (written, self.stamper.last()), BTreeSet::new())?;
+        checkpoint.add(&*self.files, span, written, self.stamper.last(), BTreeSet::new())?;
         self.seal()?;
         Ok(written)
     }
@@ -198,13 +198,9 @@ fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Res
 }
 
 /// Lines behind the checkpoint become an entry of their own.
-fn count_what_was_left(
-    files: &dyn Files,
-    series: Series,
-    stream: &StreamKey,
-    checkpoint: &mut Checkpoint,
-) -> Result<(), IoError> {
-    let mut left: Vec<(Stamp, (i64, u64))> = Vec::new();
+fn count_what_was_left(files: &dyn Files, stream: &StreamKey, checkpoint: &mut Checkpoint) -> Result<(), IoError> {
+    let Some(series) = Series::of_type(stream.kind()) else { return Ok(()) };
+    let mut left = Vec::new();
     for path in plain_files(files, stream)? {
         let file = match files.read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -219,15 +215,13 @@ fn count_what_was_left(
         }
         lines.tell(&path);
     }
-    let (Some(first), Some(last)) = (left.iter().map(|(_, key)| key.0).min(), left.iter().map(|(_, key)| key.0).max())
-    else {
-        return Ok(());
-    };
-    let ids = left.iter().filter(|(_, key)| key.0 == last).map(|(_, key)| key.1).collect();
+    let times = || left.iter().map(|(_, key)| key.time);
+    let Some((from, to)) = times().min().zip(times().max()) else { return Ok(()) };
+    let ids = left.iter().filter(|(_, key)| key.time == to).map(|(_, key)| key.id).collect();
     let stamp = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
     // Written is not durable: a checkpoint must not outlive what it vouches for.
     files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
-    checkpoint.add(files, Span { from: first, to: last }, (left.len(), stamp), ids)
+    checkpoint.add(files, Span { from, to }, left.len(), stamp, ids)
 }
 
 /// The files of a stream that are not sealed: the active one, and those in the archive.

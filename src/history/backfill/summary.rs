@@ -1,9 +1,9 @@
 //! How far it is, and what came of it. Pure.
 
-use super::Wanted;
-use super::coverage::Span;
-use super::doubt::Claim;
+use super::wanted::Wanted;
 use crate::exit::Exit;
+use crate::history::claim::Claim;
+use crate::history::span::Span;
 use crate::rest::client::Tally;
 use crate::upbit::series::Series;
 use jiff::Timestamp;
@@ -90,7 +90,7 @@ impl Summary {
     }
 
     /// A piece with `found` objects, `written` of which were new.
-    pub(super) fn add(&mut self, market: &str, span: Span, (found, written): (usize, usize)) {
+    pub(super) fn add(&mut self, market: &str, span: Span, found: usize, written: usize) {
         self.progress.done += span.length();
         let stream = self.streams.entry(market.to_owned()).or_default();
         stream.written += written;
@@ -108,8 +108,7 @@ impl Summary {
     /// A piece that the exchange had no longer when its turn came.
     pub(super) fn add_gone(&mut self, span: Span) {
         self.progress.done += span.length();
-        let gone = self.gone.get_or_insert(span);
-        *gone = Span { from: gone.from.min(span.from), to: gone.to.max(span.to) };
+        self.gone = Some(self.gone.map_or(span, |gone| gone.joined(span)));
     }
 
     /// A pair of which nothing more can be had.
@@ -122,8 +121,7 @@ impl Summary {
     pub(super) fn doubt(&mut self, market: &str, span: Span, reason: String) {
         tracing::warn!(market, from = moment(span.from), to = moment(span.to), reason, "not complete");
         let incomplete = self.incomplete.entry(market.to_owned()).or_insert(Incomplete { span, reason });
-        let Span { from, to } = incomplete.span;
-        incomplete.span = Span { from: from.min(span.from), to: to.max(span.to) };
+        incomplete.span = incomplete.span.joined(span);
     }
 
     /// The exchange has said the same so often and so long that it is believed, whatever speaks against it.

@@ -11,6 +11,7 @@
 
 use crate::clock::Stamp;
 use crate::tape::healed::{HealedCandle, HealedTrade};
+use crate::upbit::series::Series;
 use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::value::RawValue;

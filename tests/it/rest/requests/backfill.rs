@@ -8,7 +8,8 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::Clock;
 use upbit_recorder::config::Config;
-use upbit_recorder::history::backfill::{self, BackfillError, Span, Summary, Wanted};
+use upbit_recorder::history::backfill::{self, BackfillError, Summary, Wanted};
+use upbit_recorder::history::span::Span;
 use upbit_recorder::upbit::series::Series;
 
 /// The sample market is listed 400 days before it opens, at 2025-10-18T12:00:00Z.
@@ -31,7 +32,7 @@ async fn fetch(
     shutdown: &CancellationToken,
 ) -> Result<Option<Summary>, BackfillError> {
     let clock = Clock::anchored(stamp(NOW));
-    backfill::fetch(config, (wanted, clock), shutdown, &mut |_| {}).await
+    backfill::fetch(config, wanted, clock, shutdown, &mut |_| {}).await
 }
 
 /// A run to its end; returns the requests.

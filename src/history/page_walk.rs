@@ -15,7 +15,7 @@
 
 use super::claim::{Claim, Judgement, PAUSES};
 use super::span::Span;
-use crate::rest::answer::{Item, Mismatch, Question, is_near_midnight};
+use crate::rest::answer::{Item, Key, Mismatch, Question, is_near_midnight};
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
 use crate::rest::quotation::{self, CANDLES_PER_PAGE, CandlePage, TRADES_PER_PAGE, TradePage};
@@ -95,8 +95,8 @@ pub(super) struct PageWalk {
     asked_on: i64,
     /// Objects of the span that were not taken yet, newest first, as they came.
     items: Vec<Item>,
-    /// Their identifiers, or those of the page that was taken last.
-    tail: Vec<u64>,
+    /// Their keys, or those of the page that was taken last: what confirming questions overlap with.
+    tail: Vec<Key>,
     /// What may come again.
     seen: BTreeSet<(i64, u64)>,
     /// Answers in a row that claimed that nothing more is there.
@@ -253,7 +253,8 @@ impl PageWalk {
 
     /// What is not older than this does not come again.
     pub(super) fn comes_again_before(&self) -> i64 {
-        self.to.saturating_add(self.overlap() * MOST_ENDS)
+        let newest = self.tail.iter().map(|key| key.time).max().unwrap_or(self.to);
+        newest.saturating_add(self.overlap() * MOST_ENDS)
     }
 
     fn handle_candles(&mut self, items: Vec<Item>) -> Step {
@@ -345,7 +346,7 @@ impl PageWalk {
             self.tail.clear();
         }
         items.retain(|item| self.span.contains(item.time));
-        self.tail.extend(items.iter().map(|item| item.id));
+        self.tail.extend(items.iter().map(|item| Key { time: item.time, id: item.id }));
         self.items.extend(items);
         has_news
     }
@@ -361,7 +362,7 @@ impl PageWalk {
 
     /// Behind the oldest trade, or, to confirm a claim, behind one that came a little before it.
     fn overlapping_cursor(&self) -> Option<u64> {
-        let before = self.tail.len().checked_sub(1 + self.ends * OVERLAP).map(|at| self.tail[at]);
+        let before = self.tail.len().checked_sub(1 + self.ends * OVERLAP).map(|at| self.tail[at].id);
         before.filter(|_| self.ends > 0).or(self.cursor)
     }
 

@@ -350,6 +350,21 @@ fn days_of_trades_are_walked_back_to_the_span_s_start() {
 }
 
 #[test]
+fn what_was_taken_is_no_news_where_it_comes_again() {
+    let mut walk = hour_of(1);
+    let from = walk.span().from;
+    let quiet: Vec<i64> = (1..=30).map(|back| from + HOUR - back * 110_000).collect();
+    walk.request(NOON);
+    assert_eq!(walk.handle(trades(&quiet), NOON), Step::More);
+    assert_eq!(walk.take_items().len(), 30);
+    for step in [Step::Again(PAUSES[0]), Step::Done] {
+        walk.request(NOON);
+        let Step::Ends(claim) = walk.handle(trades(&quiet[10..]), NOON) else { panic!("no end") };
+        assert_eq!(walk.judge(claim, Judgement::Plausible), step);
+    }
+}
+
+#[test]
 fn a_claim_that_is_ignored_does_not_end_the_walk() {
     let mut walk = walk(10, 300);
     let Step::Ends(claim) = ask(&mut walk, &[299, 250]).1 else { panic!("no end") };

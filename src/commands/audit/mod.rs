@@ -3,7 +3,7 @@
 mod text;
 
 use super::Form;
-use crate::clock::{Clock, Stamp};
+use crate::clock::Clock;
 use crate::commands::Host;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -145,7 +145,7 @@ pub async fn audit(
     let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(Disk::readable(&config.data_dir).map_err(TapeError::from)?, &config.data_dir);
     let streams = streams(&tape, options)?;
-    let Candles { found, unaudited } = candles(config, (&streams, &day), (clock, shutdown), show).await?;
+    let Candles { found, unaudited } = candles(config, &streams, &day, clock, shutdown, show).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
@@ -160,7 +160,7 @@ pub async fn audit(
             certificate.leave_out(unaudited);
             continue;
         }
-        let audit = auditor.audit((stream, place), &candle_stream, fetched.stamps)?;
+        let audit = auditor.audit(stream, place, &candle_stream, fetched.stamps)?;
         for fault in &audit.faults {
             tracing::warn!(%stream, "{fault}");
         }
@@ -206,8 +206,10 @@ struct Candles {
 /// The candles of each stream and where they lie. What was not fetched before is fetched now.
 async fn candles(
     config: &Config,
-    (streams, day): (&[StreamKey], &Day),
-    (clock, shutdown): (Clock, &CancellationToken),
+    streams: &[StreamKey],
+    day: &Day,
+    clock: Clock,
+    shutdown: &CancellationToken,
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Candles, Failure> {
     let series = Series::Candles("1m".parse().expect("it is one of the units"));
@@ -244,5 +246,5 @@ fn stream_of(market: &str, series: Series) -> Result<StreamKey, BackfillError> {
 }
 
 fn millis(clock: Clock) -> i64 {
-    i64::try_from(Stamp::as_micros(clock.stamp()) / 1_000).unwrap_or(i64::MAX)
+    clock.stamp().as_millis()
 }

@@ -85,13 +85,14 @@ impl StreamAudit {
 }
 
 impl Auditor {
-    /// Audits the stream at `place` of the list. `candles` tells where the candles lie that were fetched.
+    /// Audits the stream at `place` of the list. `candles` are the stamps between which the fetched candles lie.
     ///
     /// # Errors
     /// See [`AuditError`].
     pub fn audit(
         &self,
-        (stream, place): (&StreamKey, u16),
+        stream: &StreamKey,
+        place: u16,
         candle_stream: &StreamKey,
         candles: RangeInclusive<Stamp>,
     ) -> Result<StreamAudit, AuditError> {
@@ -253,7 +254,7 @@ mod tests {
         let day = Day::settled("2026-11-22".parse().unwrap(), BEGIN + 130_000).unwrap();
         let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
         let auditor = Auditor { fetched: tape.beneath(Path::new("rest")), tape, day, gaps: Gaps::default() };
-        auditor.audit((&stream, 0), &candle_stream, Stamp::default()..=Stamp::MAX).unwrap()
+        auditor.audit(&stream, 0, &candle_stream, Stamp::default()..=Stamp::MAX).unwrap()
     }
 
     #[test]

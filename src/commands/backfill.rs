@@ -58,7 +58,7 @@ pub struct Options {
 pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Host) -> Exit {
     let clock = Clock::start();
     let (now, shutdown) = (&signals.shutdown.now, &signals.shutdown.orderly);
-    let fetched = now.run_until_cancelled(fetch(config, options, clock, (shutdown, host))).await;
+    let fetched = now.run_until_cancelled(fetch(config, options, clock, shutdown, host)).await;
     host.screen.clear();
     match fetched {
         None | Some(Ok(None)) => {
@@ -85,9 +85,10 @@ async fn fetch(
     config: &Config,
     options: &Options,
     clock: Clock,
-    (shutdown, host): (&CancellationToken, &Host),
+    shutdown: &CancellationToken,
+    host: &Host,
 ) -> Result<Option<Summary>, BackfillError> {
-    let Some(markets) = shutdown.run_until_cancelled(markets(config, options, (clock, host))).await.transpose()? else {
+    let Some(markets) = shutdown.run_until_cancelled(markets(config, options, clock, host)).await.transpose()? else {
         return Ok(None);
     };
     let wanted = wanted(options, markets, clock);
@@ -97,7 +98,7 @@ async fn fetch(
 }
 
 /// The pairs meant; the exchange is asked only where patterns are among them.
-async fn markets(config: &Config, options: &Options, (clock, host): (Clock, &Host)) -> Result<Vec<String>, FetchError> {
+async fn markets(config: &Config, options: &Options, clock: Clock, host: &Host) -> Result<Vec<String>, FetchError> {
     let listed = match options.markets.iter().any(|code| is_pattern(code)) {
         true => pairs::ask_once(config, clock, super::kept_pairs(config, host)).await?.markets.codes(),
         false => Vec::new(),

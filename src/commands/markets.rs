@@ -8,7 +8,7 @@ use crate::printable;
 use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
 use crate::rest::markets::{Markets, Pair};
-use crate::rest::pairs::{self, Asked};
+use crate::rest::pairs::{self, ListingAnswer};
 use crate::signals::Signals;
 use crate::upbit::codes::select;
 use clap::Args;
@@ -53,7 +53,7 @@ pub async fn run(config: &Config, options: &Options, signals: Signals, host: &Ho
 }
 
 /// Says what is waited for while it is.
-async fn patiently(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<Asked, FetchError> {
+async fn patiently(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<ListingAnswer, FetchError> {
     let begin = clock.now();
     let mut asked = pin!(pairs::ask_once(config, clock, kept));
     let mut remind_at = begin + PATIENCE;
@@ -69,7 +69,7 @@ async fn patiently(config: &Config, clock: Clock, kept: Option<Markets>) -> Resu
     }
 }
 
-fn write(out: &mut dyn Write, asked: &Asked, options: &Options) -> io::Result<Exit> {
+fn write(out: &mut dyn Write, asked: &ListingAnswer, options: &Options) -> io::Result<Exit> {
     let mut wanted = options.codes.clone();
     if wanted.iter().all(|code| code.starts_with('!')) {
         wanted.push("*".to_owned());

@@ -149,7 +149,7 @@ fn set_up(
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
     if is_needed || codes::is_checkable(config) {
-        pairs::spawn(config, clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;
+        pairs::spawn(config, clock, evidence, listing, is_needed).map_err(RecordError::Threads)?;
     }
     if healing::is_wanted(config) {
         let (handle, ports) = healing::connect(clock);

@@ -62,12 +62,12 @@ pub enum Scope {
     },
 }
 
-/// What tells an object from all others of its series.
+/// The key of an object: unique within its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     /// When its period began, or when it happened: milliseconds since the epoch.
     pub time: i64,
-    /// What tells it from others of the same time.
+    /// Unique among those of the same time.
     pub id: u64,
 }
 
@@ -76,7 +76,7 @@ pub struct Key {
 pub struct Item {
     /// When its period began, or when it happened: milliseconds since the epoch.
     pub time: i64,
-    /// What tells it from others of the same time.
+    /// Unique among those of the same time.
     pub id: u64,
     /// The object, verbatim.
     pub object: Box<RawValue>,

@@ -90,7 +90,7 @@ impl Markets {
         (!markets.pairs.is_empty()).then_some(markets)
     }
 
-    /// Keeps this list below a data directory. One without any pair is a mistake of somebody's and not kept.
+    /// Keeps this list below a data directory. One without any pair is an error upstream and not kept.
     ///
     /// # Errors
     /// The file cannot be written.

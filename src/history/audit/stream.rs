@@ -153,7 +153,7 @@ impl Auditor {
     }
 }
 
-/// What is told of a minute that is not simply exact.
+/// What stands in the row of a minute that is not simply exact.
 struct Minute {
     begin: String,
     trades: u64,
@@ -205,7 +205,7 @@ impl Sums {
     }
 }
 
-/// What of the tape cannot be read is told, and the rest is looked at all the same.
+/// What of the tape cannot be read is a fault on record, and the rest is audited all the same.
 fn readable(line: Result<Line, TapeError>, faults: &mut Vec<String>) -> Option<Line> {
     match line {
         Ok(line) => Some(line),
@@ -283,7 +283,7 @@ mod tests {
         let audit = audited(&trades, &[&first, &second]);
         assert_eq!((audit.exact, audit.trades, audit.rows), (2, 3, vec![]));
         assert_eq!((decimal::shown(&audit.residue.value), audit.blind_minutes), ("0".to_owned(), vec![]));
-        // Without its first trade the minute is not exact, and a candle that cannot be read is told.
+        // Without its first trade the minute is not exact, and a candle that cannot be read is a fault.
         let audit = audited(&trades[2..], &[&first, &second.replace("8.40000000", "null")]);
         let found: Vec<Finding> = audit.rows.iter().map(|row| row.finding).collect();
         assert_eq!((audit.exact, found), (0, vec![Finding::Differs; 2]));

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// a subscription or a crash leaves.
 const MOST_LINES: usize = 1_000;
 
-/// A trade is received so soon after it happened, or its time tells nothing about the tape.
+/// A trade is received so soon after it happened, or its place on the tape is unknown.
 const RECEIVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// See the module.

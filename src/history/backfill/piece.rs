@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_of_candles_are_whole_pages_and_grow_where_a_page_reaches_far() {
+    fn pieces_of_candles_are_whole_pages_and_grow() {
         let series = Series::Candles("1m".parse().unwrap());
         let page = 200 * MINUTE;
         assert_eq!(length(series, None, None), page);

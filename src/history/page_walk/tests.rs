@@ -139,12 +139,12 @@ fn an_answer_to_another_question_is_noticed() {
     assert!(matches!(walk.handle(page(["{\"x\":1}".into()]), NOON), Step::Strange(Mismatch::Object(_))));
 }
 
-fn trade((time, id): (i64, u64)) -> String {
+fn trade(time: i64, id: u64) -> String {
     format!("{{\"timestamp\":{time},\"sequential_id\":{id}}}")
 }
 
 fn trades(times: &[i64]) -> Page {
-    page(times.iter().map(|time| trade((*time, time.unsigned_abs()))))
+    page(times.iter().map(|time| trade(*time, time.unsigned_abs())))
 }
 
 /// The last hour but one of so many days ago.
@@ -248,7 +248,7 @@ impl Exchange {
             let with = (index * 31 + shuffle * 7) % found.len();
             found.swap(index, with);
         }
-        page(found.into_iter().map(trade))
+        page(found.into_iter().map(|(time, id)| trade(time, id)))
     }
 }
 

@@ -10,7 +10,7 @@ pub enum RestError {
     /// The exchange says no and would say it again.
     #[error("the exchange refuses {0}")]
     Refused(Denial),
-    /// It does not accept who we are.
+    /// It does not accept the credentials.
     #[error("the exchange refuses the credentials: {0}")]
     Credentials(Denial),
     /// It did not answer, or nothing of use.

@@ -43,7 +43,7 @@ pub const MAX_IN_FLIGHT: usize = 16;
 /// Connections kept open: as many as requests are under way.
 const IDLE_CONNECTIONS: usize = MAX_IN_FLIGHT;
 
-/// Who asks.
+/// The header `User-Agent`.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")));
 
 /// What came back.

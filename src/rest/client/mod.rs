@@ -39,7 +39,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use verdict::{Page, Remaining, Verdict};
 
-/// From this length on a pause is told: somebody who waits may wonder.
+/// From this length on a pause is logged: a command that waits shows nothing else.
 const PAUSE_TOLD: Duration = Duration::from_secs(5);
 
 /// What was done so far.

@@ -1,4 +1,4 @@
-//! Gaps come in, looks and answers are given, and what is asked and reported is held against what it should be.
+//! Gaps come in, scans and answers follow, and requests and reports are held against what they should be.
 
 use super::*;
 use crate::history::healing::record::Record;
@@ -21,7 +21,7 @@ fn plan(gaps: &[Gap]) -> Plan {
     plan
 }
 
-/// What a look shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
+/// What a scan shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
 fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence {
     let mut evidence = Evidence::new(task.spans());
     let record = |id: u64, stamp: Stamp, is_snapshot| {
@@ -40,7 +40,7 @@ fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence 
 fn scan(plan: &mut Plan, now: Stamp) -> Task {
     match plan.next(now) {
         Next::Scan(task) => task,
-        other => panic!("no look: {other:?}"),
+        other => panic!("no scan: {other:?}"),
     }
 }
 

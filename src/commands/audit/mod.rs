@@ -145,7 +145,7 @@ pub async fn audit(
     let day = Day::settled(options.date, millis(clock)).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(Disk::readable(&config.data_dir).map_err(TapeError::from)?, &config.data_dir);
     let streams = streams(&tape, options)?;
-    let Candles { found, unaudited } = candles(config, &streams, &day, clock, shutdown, show).await?;
+    let Candles { found, unaudited } = CandleSource { config, clock, shutdown }.candles(&streams, &day, show).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
     let mut certificate = Certificate::begin(&config.data_dir, &day, clock.stamp())?;
@@ -203,42 +203,50 @@ struct Candles {
     unaudited: BTreeMap<String, String>,
 }
 
-/// The candles of each stream and where they lie. What was not fetched before is fetched now.
-async fn candles(
-    config: &Config,
-    streams: &[StreamKey],
-    day: &Day,
+/// The exchange that candles are fetched from, until `shutdown`.
+struct CandleSource<'a> {
+    config: &'a Config,
     clock: Clock,
-    shutdown: &CancellationToken,
-    show: &mut dyn FnMut(&Progress),
-) -> Result<Candles, Failure> {
-    let series = Series::Candles("1m".parse().expect("it is one of the units"));
-    let span = Span { from: day.from, to: day.until };
-    let markets = || streams.iter().filter_map(StreamKey::code);
-    let look = |market: &str| -> Result<(StreamKey, Fetched), BackfillError> {
-        let stream = stream_of(market, series)?;
-        let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
-        Ok((stream, fetched))
-    };
-    let (mut missing, mut unaudited) = (Vec::new(), BTreeMap::new());
-    for market in markets() {
-        if !look(market)?.1.is_whole {
-            missing.push(market.to_owned());
+    shutdown: &'a CancellationToken,
+}
+
+impl CandleSource<'_> {
+    /// The candles of each stream and where they lie. What was not fetched before is fetched now.
+    async fn candles(
+        &self,
+        streams: &[StreamKey],
+        day: &Day,
+        show: &mut dyn FnMut(&Progress),
+    ) -> Result<Candles, Failure> {
+        let Self { config, clock, shutdown } = *self;
+        let series = Series::Candles("1m".parse().expect("it is one of the units"));
+        let span = Span { from: day.from, to: day.until };
+        let markets = || streams.iter().filter_map(StreamKey::code);
+        let look = |market: &str| -> Result<(StreamKey, Fetched), BackfillError> {
+            let stream = stream_of(market, series)?;
+            let fetched = backfill::fetched(&config.data_dir, &stream, span)?;
+            Ok((stream, fetched))
+        };
+        let (mut missing, mut unaudited) = (Vec::new(), BTreeMap::new());
+        for market in markets() {
+            if !look(market)?.1.is_whole {
+                missing.push(market.to_owned());
+            }
         }
-    }
-    if !missing.is_empty() {
-        let wanted = Wanted { markets: missing, series, span };
-        let fetched = backfill::fetch(config, &wanted, clock, shutdown, show).await?;
-        let summary = fetched.ok_or(Failure::Stopped)?;
-        let exit = summary.exit();
-        unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
-        unaudited.extend(summary.refused);
-        // What was certified before is not replaced by nothing.
-        if let (true, Some(reason)) = (unaudited.len() == streams.len(), unaudited.values().next()) {
-            return Err(Failure::NoCandles { reason: reason.clone(), exit });
+        if !missing.is_empty() {
+            let wanted = Wanted { markets: missing, series, span };
+            let fetched = backfill::fetch(config, &wanted, clock, shutdown, show).await?;
+            let summary = fetched.ok_or(Failure::Stopped)?;
+            let exit = summary.exit();
+            unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
+            unaudited.extend(summary.refused);
+            // What was certified before is not replaced by nothing.
+            if let (true, Some(reason)) = (unaudited.len() == streams.len(), unaudited.values().next()) {
+                return Err(Failure::NoCandles { reason: reason.clone(), exit });
+            }
         }
+        Ok(Candles { found: markets().map(look).collect::<Result<Vec<_>, _>>()?, unaudited })
     }
-    Ok(Candles { found: markets().map(look).collect::<Result<Vec<_>, _>>()?, unaudited })
 }
 
 fn stream_of(market: &str, series: Series) -> Result<StreamKey, BackfillError> {

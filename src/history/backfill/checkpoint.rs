@@ -48,12 +48,15 @@ pub(super) struct Checkpoint {
     needs_break: bool,
 }
 
-/// An interval that is complete, and the stamp of its last line.
+/// An interval that is complete.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
-    span: Span,
-    objects: usize,
-    last: Stamp,
+pub(super) struct Piece {
+    /// The interval.
+    pub(super) span: Span,
+    /// Its objects.
+    pub(super) objects: usize,
+    /// The stamp of its last line.
+    pub(super) last: Stamp,
 }
 
 impl Checkpoint {
@@ -81,18 +84,12 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Puts on record that everything of `span`, `objects` of them up to the stamp `last`, is on disk.
+    /// Puts on record that everything of a piece is on disk, and the objects `ids` of what follows it.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn add(
-        &mut self,
-        files: &dyn Files,
-        span: Span,
-        objects: usize,
-        last: Stamp,
-        ids: BTreeSet<u64>,
-    ) -> Result<(), IoError> {
+    pub(super) fn add(&mut self, files: &dyn Files, piece: Piece, ids: BTreeSet<u64>) -> Result<(), IoError> {
+        let Piece { span, objects, last } = piece;
         let [from, to] = [moment(span.from), moment(span.to)];
         self.append(files, CheckpointLine::Fetched(FetchedInterval { from, to, objects, last, ids }))
     }
@@ -196,7 +193,7 @@ mod tests {
         let stamp = |micros| Stamp::from_micros(micros).unwrap();
         let add = |from, to, last, ids: &[u64]| {
             let span = Span { from, to };
-            read().add(&disk, span, 1, stamp(last), ids.iter().copied().collect()).unwrap();
+            read().add(&disk, Piece { span, objects: 1, last: stamp(last) }, ids.iter().copied().collect()).unwrap();
         };
         add(0, 60_000, 5, &[]);
         let torn = disk.append(&PathBuf::from("KRW-BTC_candle.1m.checkpoint")).unwrap();
@@ -218,6 +215,7 @@ mod tests {
         let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
         let read = || Checkpoint::read(&disk, &stream).unwrap();
         let at = |minute: u64| Stamp::from_micros(minute * 60_000_000).unwrap();
+        let span = Span { from: 0, to: 5_500 };
         let claim = |to, objects| Claim { since: 0, to, objects, before: to };
         read().note_doubt(&disk, claim(5_000, 0), at(1)).unwrap();
         assert!(!read().is_believed(claim(5_000, 0), at(99)), "two answers");
@@ -226,9 +224,9 @@ mod tests {
         assert!(read().is_believed(claim(5_000, 0), at(11)));
         assert!(!read().is_believed(claim(5_000, 7), at(11)), "another answer");
         assert!(!read().is_believed(claim(5_500, 0), at(11)), "one of them says less");
-        read().add(&disk, Span { from: 0, to: 5_500 }, 0, at(12), BTreeSet::new()).unwrap();
+        read().add(&disk, Piece { span, objects: 0, last: at(12) }, BTreeSet::new()).unwrap();
         assert_eq!((read().is_believed(claim(5_000, 0), at(11)), read().exists_before(0)), (true, None));
-        read().add(&disk, Span { from: 0, to: 5_500 }, 1, at(13), BTreeSet::new()).unwrap();
+        read().add(&disk, Piece { span, objects: 1, last: at(13) }, BTreeSet::new()).unwrap();
         assert!(!read().is_believed(claim(5_000, 0), at(11)), "something was before one of them");
         assert_eq!([0, 1].map(|since| read().exists_before(since)), [Some(5_500), None]);
     }

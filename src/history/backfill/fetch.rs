@@ -70,22 +70,23 @@ async fn run(
     let mut outage = Outage::default();
     let missing = plan::plan(client, holdings, wanted, &mut summary, &mut outage).await?;
     summary.progress.wanted = missing.iter().map(|missing| missing.span.length()).sum();
-    let mut work = Work::new(wanted.series, missing);
+    let mut work = Work::new(wanted.series, missing, summary);
     loop {
         work.begin(client, holdings.now());
-        show(&summary.progress(client.tally().sent));
+        show(&work.summary.progress(client.tally().sent));
         let Some(Done { id, outcome }) = client.next().await? else { break };
         match outcome {
             Ok(page) => {
                 outage.ends();
-                work.handle(id, page, client, holdings, &mut summary);
+                work.handle(id, page, client, holdings);
             }
-            Err(error) => work.fail(id, outage.note(work.market_of(id), error)?, &mut summary),
+            Err(error) => work.fail(id, outage.note(work.market_of(id), error)?),
         }
-        work.commit(&mut holdings.store, &mut summary)?;
+        work.commit(&mut holdings.store)?;
     }
     // The last pieces may be such as needed no request.
-    work.commit(&mut holdings.store, &mut summary)?;
+    work.commit(&mut holdings.store)?;
+    let mut summary = work.summary;
     summary.client = client.tally();
     Ok(summary)
 }

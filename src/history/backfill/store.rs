@@ -7,7 +7,7 @@
 //! In this order a kill at any point leaves either a checkpoint, or lines behind the last one, which the next start
 //! counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, Piece};
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::files::lines::Lines;
@@ -153,7 +153,7 @@ impl Store {
         }
         self.journal.write_out()?;
         sync(&mut self.journal, &self.syncer, &mut self.ended)?;
-        checkpoint.add(&*self.files, span, written, self.stamper.last(), BTreeSet::new())?;
+        checkpoint.add(&*self.files, Piece { span, objects: written, last: self.stamper.last() }, BTreeSet::new())?;
         self.seal()?;
         Ok(written)
     }
@@ -218,10 +218,10 @@ fn count_what_was_left(files: &dyn Files, stream: &StreamKey, checkpoint: &mut C
     let times = || left.iter().map(|(_, key)| key.time);
     let Some((from, to)) = times().min().zip(times().max()) else { return Ok(()) };
     let ids = left.iter().filter(|(_, key)| key.time == to).map(|(_, key)| key.id).collect();
-    let stamp = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
+    let last = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
     // Written is not durable: a checkpoint must not outlive what it vouches for.
     files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
-    checkpoint.add(files, Span { from, to }, left.len(), stamp, ids)
+    checkpoint.add(files, Piece { span: Span { from, to }, objects: left.len(), last }, ids)
 }
 
 /// The files of a stream that are not sealed: the active one, and those in the archive.

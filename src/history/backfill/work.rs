@@ -69,6 +69,8 @@ struct Ended {
 /// Pieces on their way.
 pub(super) struct Work {
     series: Series,
+    /// What came of it so far.
+    pub(super) summary: Summary,
     /// What is missing and not begun, in order.
     missing: VecDeque<Missing>,
     walks: BTreeMap<u64, PageWalk>,
@@ -84,9 +86,9 @@ pub(super) struct Work {
 
 impl Work {
     /// What is missing of pairs, in this order.
-    pub(super) fn new(series: Series, missing: Vec<Missing>) -> Self {
+    pub(super) fn new(series: Series, missing: Vec<Missing>, summary: Summary) -> Self {
         let (walks, ended, doubts) = Default::default();
-        Self { series, missing: missing.into(), walks, ended, doubts, begun: 0, committed: 0, length: None }
+        Self { series, summary, missing: missing.into(), walks, ended, doubts, begun: 0, committed: 0, length: None }
     }
 
     /// Begins as many pieces as may be under way.
@@ -142,21 +144,14 @@ impl Work {
     }
 
     /// Takes the page that the walk of a piece asked for.
-    pub(super) fn handle(
-        &mut self,
-        number: u64,
-        page: Page,
-        client: &mut Client,
-        holdings: &Holdings,
-        summary: &mut Summary,
-    ) {
+    pub(super) fn handle(&mut self, number: u64, page: Page, client: &mut Client, holdings: &Holdings) {
         let now = holdings.now();
         let Some(mut walk) = self.walks.remove(&number) else { return };
         let mut step = walk.handle(page, now);
         if let Step::Ends(claim) = step {
             let judgement = holdings.judge(&walk, claim, now);
             if judgement == Judgement::Believed {
-                summary.believe(walk.market(), claim);
+                self.summary.believe(walk.market(), claim);
             }
             step = walk.judge(claim, judgement);
         }
@@ -165,7 +160,7 @@ impl Work {
             Step::Again(pause) => Some(pause),
             Step::Strange(mismatch) => {
                 self.walks.insert(number, walk);
-                return self.fail(number, format!("the answer is not one to the question: {mismatch}"), summary);
+                return self.fail(number, format!("the answer is not one to the question: {mismatch}"));
             }
             Step::Done => {
                 self.learn(&walk);
@@ -189,18 +184,18 @@ impl Work {
     }
 
     /// Nothing more of a piece's pair can be had: the others go on.
-    pub(super) fn fail(&mut self, number: u64, reason: String, summary: &mut Summary) {
+    pub(super) fn fail(&mut self, number: u64, reason: String) {
         let Some(market) = self.market_of(number).map(str::to_owned) else { return };
-        summary.refuse(&market, reason);
-        self.drop_rest_of(&market, summary);
+        self.summary.refuse(&market, reason);
+        self.drop_rest_of(&market);
     }
 
     /// What was left of a pair is not fetched by this run; which spans that is.
-    fn drop_rest_of(&mut self, market: &str, summary: &mut Summary) -> Vec<Span> {
+    fn drop_rest_of(&mut self, market: &str) -> Vec<Span> {
         let mut spans: Vec<Span> =
             self.missing.iter().filter(|missing| missing.market == market).map(|missing| missing.span).collect();
         self.missing.retain(|missing| missing.market != market);
-        spans.iter().for_each(|span| summary.leave_out(*span));
+        spans.iter().for_each(|span| self.summary.leave_out(*span));
         let (dropped, walks) =
             std::mem::take(&mut self.walks).into_iter().partition(|(_, walk)| walk.market() == market);
         self.walks = walks;
@@ -213,7 +208,7 @@ impl Work {
     }
 
     /// Writes the pieces that no earlier one keeps waiting, and notes those that are not to be had any more.
-    pub(super) fn commit(&mut self, store: &mut Store, summary: &mut Summary) -> Result<(), SealError> {
+    pub(super) fn commit(&mut self, store: &mut Store) -> Result<(), SealError> {
         let ready = (self.committed..).take_while(|number| self.ended.contains_key(number)).count();
         if ready < WRITTEN_TOGETHER && !self.walks.is_empty() {
             return Ok(());
@@ -223,15 +218,15 @@ impl Work {
             let (mut span, mut items) = match outcome {
                 Outcome::Whole(items) => (walk.span(), items),
                 Outcome::Doubted { claim, whole, items } => {
-                    self.doubt(store, summary, &walk, claim)?;
+                    self.doubt(store, &walk, claim)?;
                     (whole, items)
                 }
                 Outcome::Gone => {
-                    summary.add_gone(walk.span());
+                    self.summary.add_gone(walk.span());
                     continue;
                 }
                 Outcome::Dropped => {
-                    summary.leave_out(walk.span());
+                    self.summary.leave_out(walk.span());
                     continue;
                 }
             };
@@ -243,28 +238,22 @@ impl Work {
             }
             let found = items.len();
             let written = store.commit(&self.stream(&walk), span, items)?;
-            summary.add(walk.market(), span, found, written);
+            self.summary.add(walk.market(), span, found, written);
         }
         Ok(())
     }
 
     /// Puts on record that a part of a piece is not complete; after some of them the rest of the pair is left out.
-    fn doubt(
-        &mut self,
-        store: &mut Store,
-        summary: &mut Summary,
-        walk: &PageWalk,
-        claim: Claim,
-    ) -> Result<(), SealError> {
+    fn doubt(&mut self, store: &mut Store, walk: &PageWalk, claim: Claim) -> Result<(), SealError> {
         let (market, span) = (walk.market(), Span { from: walk.span().from, to: claim.to });
         store.note_doubt(&self.stream(walk), claim)?;
-        summary.doubt(market, span, claim.to_string());
-        summary.leave_out(span);
+        self.summary.doubt(market, span, claim.to_string());
+        self.summary.leave_out(span);
         let doubts = self.doubts.entry(market.to_owned()).or_default();
         *doubts += 1;
         if *doubts == MOST_DOUBTS {
-            for span in self.drop_rest_of(market, summary) {
-                summary.doubt(market, span, claim.to_string());
+            for span in self.drop_rest_of(market) {
+                self.summary.doubt(market, span, claim.to_string());
             }
         }
         Ok(())
@@ -303,6 +292,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::config::proxy::ProxyConfig;
     use crate::files::disk::Disk;
+    use crate::history::backfill::wanted::Wanted;
     use crate::net::{network::Network, tls};
     use crate::rest::client::budget::{Budget, Priority};
     use crate::rest::client::http::Http;
@@ -319,7 +309,9 @@ mod tests {
         let mut client = Client::new(http, clock, budget, 1);
         // Planned on the hundredth day, seven days back; now it is the next day.
         let gap = Span { from: 93 * DAY, to: 94 * DAY + 1_800_000 };
-        let mut work = Work::new(Series::Trades, vec![Missing { market: "KRW-BTC".into(), span: gap }]);
+        let wanted = Wanted { markets: vec!["KRW-BTC".into()], series: Series::Trades, span: gap };
+        let summary = Summary::new(&wanted, 100 * DAY);
+        let mut work = Work::new(Series::Trades, vec![Missing { market: "KRW-BTC".into(), span: gap }], summary);
         work.begin(&mut client, 101 * DAY + 20_000);
         let gone: Vec<(u64, Span)> = work.ended.iter().map(|(number, ended)| (*number, ended.walk.span())).collect();
         assert_eq!(gone, [(0, Span { from: 93 * DAY, to: 94 * DAY })]);

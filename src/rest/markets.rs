@@ -12,7 +12,7 @@ use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
 use crate::files::EntryKind;
 use crate::printable;
-use crate::recording::quarantine::clear;
+use crate::tape::quarantine::clear;
 use crate::upbit::codes::is_code;
 use crate::upbit::feed::Feed;
 use serde_json::Value;

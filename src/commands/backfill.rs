@@ -7,10 +7,12 @@ use super::progress;
 use super::work::StopTerms;
 use crate::config::Sources;
 use crate::exit::Exit;
-use crate::history::backfill::{self, BackfillError, Kind, Span, Summary, Unit, Wanted};
+use crate::history::backfill::{self, BackfillError, Summary, Wanted};
+use crate::history::span::Span;
 use crate::rest::FetchError;
 use crate::rest::pairs;
 use crate::upbit::codes::{is_pattern, select};
+use crate::upbit::series::{Series, Unit};
 use clap::Args;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -82,7 +84,7 @@ async fn fetch(host: &Host, options: &BackfillOptions) -> Result<Option<Summary>
         return Ok(None);
     };
     let wanted = wanted(host, options, markets);
-    backfill::fetch(&host.config, (&wanted, host.clock), stop, &mut progress::show(host)).await
+    backfill::fetch(&host.config, &wanted, host.clock, stop, &mut progress::show(host)).await
 }
 
 /// The pairs meant; the exchange is asked only where patterns are among them.
@@ -96,9 +98,9 @@ async fn markets(host: &Host, options: &BackfillOptions) -> Result<Vec<String>, 
 
 fn wanted(host: &Host, options: &BackfillOptions, markets: Vec<String>) -> Wanted {
     let now = host.clock.stamp().as_millis();
-    let kind = if options.ticks { Kind::Trades } else { Kind::Candles(options.unit) };
-    let from = options.from.unwrap_or_else(|| kind.reach(now).unwrap_or_default());
-    Wanted { markets, kind, span: Span { from, to: options.to.unwrap_or(now) } }
+    let series = if options.ticks { Series::Trades } else { Series::Candles(options.unit) };
+    let from = options.from.unwrap_or_else(|| series.reach(now).unwrap_or_default());
+    Wanted { markets, series, span: Span { from, to: options.to.unwrap_or(now) } }
 }
 
 /// Reads a date, a time without offset (UTC), or one with it.

@@ -11,7 +11,7 @@ use crate::printable;
 use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
 use crate::rest::markets::Pair;
-use crate::rest::pairs::{self, Asked};
+use crate::rest::pairs::{self, ListingAnswer};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -52,7 +52,7 @@ async fn markets(host: &Host, options: &MarketsOptions) -> Exit {
 }
 
 /// Asks the exchange, and warns of what is waited for in the meantime.
-async fn ask(host: &Host) -> Result<Asked, FetchError> {
+async fn ask(host: &Host) -> Result<ListingAnswer, FetchError> {
     let kept = known_pairs::kept(host);
     let begin = host.clock.now();
     let mut asked = pin!(pairs::ask_once(&host.config, host.clock, kept));
@@ -69,7 +69,7 @@ async fn ask(host: &Host) -> Result<Asked, FetchError> {
     }
 }
 
-fn write(out: &mut dyn Write, asked: &Asked, options: &MarketsOptions) -> io::Result<Exit> {
+fn write(out: &mut dyn Write, asked: &ListingAnswer, options: &MarketsOptions) -> io::Result<Exit> {
     let pairs: BTreeMap<&str, &Pair> = asked.markets.pairs.iter().map(|pair| (pair.code.as_str(), pair)).collect();
     let codes = known_pairs::select_of_all(&options.codes, &asked.markets.codes());
     let mut found = false;

@@ -146,12 +146,12 @@ fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), 
     threads::spawn(hosts).map_err(RecordError::Threads)?;
     let is_needed = codes::has_patterns(config);
     if is_needed || codes::is_checkable(config) {
-        pairs::spawn(config, *clock, (evidence, listing), is_needed).map_err(RecordError::Threads)?;
+        pairs::spawn(config, *clock, evidence, listing, is_needed).map_err(RecordError::Threads)?;
     }
     if healing::is_wanted(config) {
-        let (desk, counter) = healing::connect(*clock);
-        let healer = Healer::new(config, files, counter, supervisor.heal_with(desk));
-        healing::spawn(healer).map_err(RecordError::Threads)?;
+        let (handle, ports) = healing::connect(*clock);
+        let healer = Healer::new(config, files, ports, supervisor.heal_with(handle));
+        healer.spawn().map_err(RecordError::Threads)?;
     }
     Ok((supervisor, lock))
 }

@@ -3,6 +3,7 @@
 
 use crate::files::{Files, IoError};
 use crate::tape::paths;
+use crate::tape::quarantine::Quarantined;
 use crate::tape::segment_name::SegmentName;
 use std::io;
 use std::path::Path;
@@ -37,6 +38,19 @@ pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName
         name = name.next();
     }
     Err(no_free_name(&name))
+}
+
+/// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
+/// archive, under the time of this start.
+pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, IoError> {
+    let (active, name) = (paths::active(name.feed, &name.stream), free_name(files, name)?);
+    let (directory, kept) = (name.directory(), name.plain());
+    files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
+    files.rename(&active, &kept).map_err(IoError::at("move to the archive", &active))?;
+    for changed in [directory.as_path(), paths::root(name.feed)] {
+        files.sync_directory(changed).map_err(IoError::at("sync the directory", changed))?;
+    }
+    Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })
 }
 
 /// Whether there may be such a file: one that cannot be opened has its name, too.

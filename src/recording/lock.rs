@@ -7,12 +7,12 @@
 //!
 //! The kernel gives the locks back when the process ends, however it ends, so there is never a stale one.
 
-use super::quarantine::{clear, quarantine};
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
 use crate::files::{AppendFile, EntryKind, FileId, Files, IoError};
 use crate::tape::paths::LOCK;
+use crate::tape::quarantine::{clear, quarantine};
 use crate::upbit::feed::Feed;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;

@@ -5,7 +5,6 @@ pub mod journal;
 pub mod lock;
 pub mod mark;
 pub mod progress;
-pub mod quarantine;
 pub mod recovery;
 pub mod report;
 pub mod rotation;

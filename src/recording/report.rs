@@ -1,11 +1,11 @@
 //! What writer, syncer and sealer report to the supervisor, and how they are stopped.
 
 use super::journal::displaced::Displaced;
-use super::quarantine::Quarantined;
 use super::segment::Finished;
 use crate::clock::Position;
 use crate::files::{Free, IoError};
 use crate::tape::manifest::ManifestEntry;
+use crate::tape::quarantine::Quarantined;
 use crate::tape::words::RotationReason;
 use std::collections::BTreeMap;
 use std::sync::Arc;

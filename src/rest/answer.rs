@@ -10,8 +10,7 @@
 //! and differ; missing, `null` or of another type they say nothing.
 
 use super::client::verdict::Page;
-use super::quotation::{DAY, day_of};
-use crate::history::backfill::{Kind, Unit};
+use crate::upbit::series::{DAY, Series, Unit, day_of};
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::Deserialize;
@@ -63,12 +62,21 @@ pub enum Scope {
     },
 }
 
+/// The key of an object: unique within its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// When its period began, or when it happened: milliseconds since the epoch.
+    pub time: i64,
+    /// Unique among those of the same time.
+    pub id: u64,
+}
+
 /// A candle or a trade.
 #[derive(Clone, Debug)]
 pub struct Item {
     /// When its period began, or when it happened: milliseconds since the epoch.
     pub time: i64,
-    /// What tells it from others of the same time.
+    /// Unique among those of the same time.
     pub id: u64,
     /// The object, verbatim.
     pub object: Box<RawValue>,
@@ -125,13 +133,12 @@ impl Question {
     /// It does not answer this.
     pub fn items(&self, page: Page, now: i64) -> Result<Vec<Item>, Mismatch> {
         let keys = self.keys(&page, now)?;
-        let item = |((time, id), object)| Item { time, id, object };
-        Ok(keys.into_iter().zip(page).map(item).collect())
+        Ok(keys.into_iter().zip(page).map(|(Key { time, id }, object)| Item { time, id, object }).collect())
     }
 
-    fn keys(&self, page: &Page, now: i64) -> Result<Vec<(i64, u64)>, Mismatch> {
+    fn keys(&self, page: &Page, now: i64) -> Result<Vec<Key>, Mismatch> {
         let keys = page.iter().map(|object| self.key(object)).collect::<Result<Vec<_>, _>>()?;
-        let times = || keys.iter().map(|(time, _)| *time);
+        let times = || keys.iter().map(|key| key.time);
         match self.scope {
             Scope::Candles { unit, to } => {
                 let is_of = |unit: Unit| times().all(|time| unit.start_of(time) == time);
@@ -157,7 +164,7 @@ impl Question {
         Ok(keys)
     }
 
-    fn key(&self, object: &RawValue) -> Result<(i64, u64), Mismatch> {
+    fn key(&self, object: &RawValue) -> Result<Key, Mismatch> {
         let text = object.get();
         let is_line = text.starts_with('{') && !text.contains(['\n', '\r']);
         let (key, market) = match self.scope {
@@ -172,7 +179,7 @@ impl Question {
             Scope::Trades { .. } => {
                 let trade = serde_json::from_str::<Trade>(text).ok().filter(|_| is_line);
                 let trade = trade.ok_or(Mismatch::Object("trades"))?;
-                ((trade.timestamp, trade.sequential_id), trade.market)
+                (trade.key(), trade.market)
             }
         };
         match market.as_str().filter(|market| *market != self.market) {
@@ -183,20 +190,23 @@ impl Question {
 }
 
 impl Candle {
-    fn key(&self) -> Option<(i64, u64)> {
+    fn key(&self) -> Option<Key> {
         let time = Offset::UTC.to_timestamp(self.candle_date_time_utc).ok()?.as_millisecond();
-        Some((time, u64::try_from(time).ok()?))
+        Some(Key { time, id: u64::try_from(time).ok()? })
     }
 }
 
-/// Time and id of an object, or of the line that it stands in; `None` where it is none.
-pub fn key(kind: Kind, text: &str) -> Option<(i64, u64)> {
-    match kind {
-        Kind::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
-        Kind::Trades => {
-            let trade: Trade = serde_json::from_str(text).ok()?;
-            Some((trade.timestamp, trade.sequential_id))
-        }
+impl Trade {
+    fn key(&self) -> Key {
+        Key { time: self.timestamp, id: self.sequential_id }
+    }
+}
+
+/// The key of an object, or of the line that it stands in; `None` where it is none.
+pub fn key(series: Series, text: &str) -> Option<Key> {
+    match series {
+        Series::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
+        Series::Trades => serde_json::from_str::<Trade>(text).ok().map(|trade| trade.key()),
     }
 }
 
@@ -265,7 +275,7 @@ mod tests {
     #[test]
     fn candles_of_a_coarser_unit_without_a_unit_are_noticed() {
         let minutes = |count: i64| -> Vec<String> {
-            let second = |minute| super::super::quotation::moment(minute * MINUTE).strftime("%FT%T").to_string();
+            let second = |minute| crate::upbit::series::moment(minute * MINUTE).strftime("%FT%T").to_string();
             (0..count).map(|minute| format!(r#"{{"candle_date_time_utc":"{}"}}"#, second(minute))).collect()
         };
         let check = |unit: &str, objects: &[String]| {

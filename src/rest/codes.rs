@@ -25,8 +25,8 @@ pub struct VenueError {
     asked: Venue,
 }
 
-/// Whether patterns are resolved by the list of the venue that is recorded. Where a host is not known, such as that of a
-/// proxy, the user knows; it is told.
+/// Whether patterns are resolved by the list of the venue that is recorded. A host that is not known, such as that of a
+/// proxy, is left to the user, with a warning.
 ///
 /// # Errors
 /// The two are known, and differ.

@@ -12,7 +12,7 @@ use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
 use crate::files::EntryKind;
 use crate::printable;
-use crate::recording::quarantine::clear;
+use crate::tape::quarantine::clear;
 use crate::upbit::codes::is_code;
 use crate::upbit::feed::Feed;
 use serde_json::Value;
@@ -90,7 +90,7 @@ impl Markets {
         (!markets.pairs.is_empty()).then_some(markets)
     }
 
-    /// Keeps this list below a data directory. One without any pair is a mistake of somebody's and not kept.
+    /// Keeps this list below a data directory. One without any pair is an error upstream and not kept.
     ///
     /// # Errors
     /// The file cannot be written.

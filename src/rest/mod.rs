@@ -28,7 +28,7 @@ use crate::files::disk::Disk;
 use crate::files::{EntryKind, Files, IoError};
 use crate::net::network::Network;
 use crate::net::tls::{self, TlsSetupError};
-use crate::recording::quarantine::clear;
+use crate::tape::quarantine::clear;
 use crate::upbit::feed::Feed;
 use crate::upbit::url::Url;
 use client::budget::{Budget, BudgetError, Priority};

@@ -10,27 +10,13 @@
 
 use super::answer::{Question, Scope};
 use super::client::request::Request;
-use crate::history::backfill::Unit;
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
+use crate::upbit::series::{DAY, Unit, day_of, moment};
 
 /// The most candles of one answer.
 pub const CANDLES_PER_PAGE: usize = 200;
 
 /// The most trades of one answer.
 pub const TRADES_PER_PAGE: usize = 500;
-
-/// Trades can be asked for of today and so many days before.
-pub const TRADE_DAYS: i64 = 7;
-
-/// A day; the exchange's days are those of UTC.
-pub const DAY: i64 = 86_400_000;
-
-/// The candles of a unit before `to`.
-pub fn candles(unit: Unit, market: &str, to: i64) -> Request {
-    candles_of(unit, market, CandlePage { to: Some(to), count: CANDLES_PER_PAGE })
-}
 
 /// Which candles of a pair.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +28,8 @@ pub struct CandlePage {
 }
 
 /// Some candles of a unit. The answer is held against this.
-pub fn candles_of(unit: Unit, market: &str, CandlePage { to, count }: CandlePage) -> Request {
+pub fn candles(unit: Unit, market: &str, page: CandlePage) -> Request {
+    let CandlePage { to, count } = page;
     let scope = Scope::Candles { unit, to: to.unwrap_or(i64::MAX) };
     let request = Request::new(unit.path()).with("market", market);
     let request = match to {
@@ -85,14 +72,4 @@ pub fn trades(market: &str, page: TradePage) -> Request {
     let to = if is_on_day { to } else { i64::MAX };
     let scope = Scope::Trades { day, asked_on, to, is_behind_cursor: cursor.is_some() };
     request.expecting(Question { market: market.to_owned(), scope })
-}
-
-/// When the day of a moment begins.
-pub fn day_of(millis: i64) -> i64 {
-    millis - millis.rem_euclid(DAY)
-}
-
-/// A moment as the exchange writes it, UTC.
-pub fn moment(millis: i64) -> DateTime {
-    Offset::UTC.to_datetime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH))
 }

@@ -1,4 +1,5 @@
-//! What stands on disk: names, lines, and what both tell. Pure: no file is touched here but by `reader`.
+//! What stands on disk: names, lines, and what both tell. Pure: no file is touched here but by `reader` and
+//! `quarantine`.
 //!
 //! Writing and reading share these rooms, so that there is one grammar.
 
@@ -13,6 +14,7 @@ pub mod healed;
 pub mod line;
 pub mod manifest;
 pub mod paths;
+pub mod quarantine;
 pub mod reader;
 pub mod record;
 pub mod segment_name;

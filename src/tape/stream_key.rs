@@ -7,6 +7,7 @@
 //! What comes from the wire is hostile until it has passed [`WireName::parse`]: nothing else makes a key of it, so no
 //! frame can name a file outside its directory, or one of the recorder's own.
 
+use crate::upbit::series::Series;
 use crate::upbit::types::{PRIVATE_TYPES, PUBLIC_TYPES};
 use std::borrow::Borrow;
 use std::fmt;
@@ -58,6 +59,11 @@ impl StreamKey {
     /// The stream of the recorder's own events.
     pub fn recorder() -> Self {
         Self("recorder".into())
+    }
+
+    /// The stream of a pair's series; `None` where its name cannot be one.
+    pub fn of(market: &str, series: Series) -> Option<Self> {
+        WireName::parse(&series.stream_type(), Some(market)).map(Self::from)
     }
 
     /// The stream of everything that belongs to no other.

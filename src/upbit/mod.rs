@@ -12,6 +12,7 @@ pub mod limits;
 pub mod listing;
 pub mod message;
 pub mod refusal;
+pub mod series;
 pub mod subscription;
 pub mod ticker;
 pub mod types;

@@ -348,7 +348,7 @@ async fn rest_takes_the_way_of_the_websocket() {
         let config = tls::client_config(Some(&authority.ca_file)).unwrap();
         let http = Http::new(&url, Network::new(clock, config, &proxies), clock);
         for _ in 0..2 {
-            let (answer, _) = http.clone().send(Request::new("market/all"), None).await.unwrap();
+            let answer = http.clone().send(Request::new("market/all"), None).await.unwrap().answer;
             assert_eq!((answer.status, &*answer.body), (200, &b"[]"[..]));
         }
         assert!(heads.recv().await.unwrap().starts_with(&format!("CONNECT exchange.test:{port} HTTP/1.1\r\n")));

@@ -14,11 +14,13 @@ use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::Access;
 use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals};
-use crate::history::backfill::{self, BackfillError, Fetched, Kind, Progress, Span, Summary, Wanted};
+use crate::history::backfill::{self, BackfillError, Fetched, Progress, Summary, Wanted};
+use crate::history::span::Span;
 use crate::rest;
 use crate::tape::certificate::Unaudited;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::Series;
 use clap::Args;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +150,7 @@ pub async fn audit(
     let day = Day::settled(options.date, clock.stamp().as_millis()).ok_or(Failure::TooEarly(options.date))?;
     let tape = Tape::new(Disk::readable(data_dir).map_err(TapeError::from)?, data_dir);
     let streams = streams(&tape, options)?;
-    let fetch = async |wanted: &Wanted| backfill::fetch(config, (wanted, clock), shutdown, show).await;
+    let fetch = async |wanted: &Wanted| backfill::fetch(config, wanted, clock, shutdown, show).await;
     let Candles { found, unaudited } = candles(data_dir, &streams, &day, fetch).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
@@ -164,7 +166,7 @@ pub async fn audit(
             certificate.leave_out(unaudited);
             continue;
         }
-        let audit = auditor.audit((stream, place), &candle_stream, fetched.stamps)?;
+        let audit = auditor.audit(stream, place, &candle_stream, fetched.stamps)?;
         for fault in &audit.faults {
             tracing::warn!(%stream, "{fault}");
         }
@@ -191,7 +193,7 @@ fn streams(tape: &Tape, options: &AuditOptions) -> Result<Vec<StreamKey>, Failur
     if markets.is_empty() || markets.len() > usize::from(u16::MAX) {
         return Err(Failure::Nothing);
     }
-    let stream = |market: &String| stream_of(market, Kind::Trades);
+    let stream = |market: &String| stream_of(market, Series::Trades);
     Ok(markets.iter().map(stream).collect::<Result<Vec<_>, _>>()?)
 }
 
@@ -210,11 +212,11 @@ async fn candles(
     day: &Day,
     fetch: impl AsyncFnOnce(&Wanted) -> Result<Option<Summary>, BackfillError>,
 ) -> Result<Candles, Failure> {
-    let kind = Kind::Candles("1m".parse().expect("it is one of the units"));
+    let series = Series::Candles("1m".parse().expect("it is one of the units"));
     let span = Span { from: day.from, to: day.until };
     let markets = || streams.iter().filter_map(StreamKey::code);
     let look = |market: &str| -> Result<(StreamKey, Fetched), BackfillError> {
-        let stream = stream_of(market, kind)?;
+        let stream = stream_of(market, series)?;
         let fetched = backfill::fetched(data_dir, &stream, span)?;
         Ok((stream, fetched))
     };
@@ -226,7 +228,7 @@ async fn candles(
         }
     }
     if !missing.is_empty() {
-        let wanted = Wanted { markets: missing, kind, span };
+        let wanted = Wanted { markets: missing, series, span };
         let summary = fetch(&wanted).await?.ok_or(Failure::Stopped)?;
         let exit = summary.exit();
         unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
@@ -239,6 +241,6 @@ async fn candles(
     Ok(Candles { found: markets().map(look).collect::<Result<Vec<_>, _>>()?, unaudited })
 }
 
-fn stream_of(market: &str, kind: Kind) -> Result<StreamKey, BackfillError> {
-    backfill::stream_of(market, kind).ok_or_else(|| BackfillError::Market(market.to_owned()))
+fn stream_of(market: &str, series: Series) -> Result<StreamKey, BackfillError> {
+    StreamKey::of(market, series).ok_or_else(|| BackfillError::Market(market.to_owned()))
 }

@@ -4,29 +4,29 @@
 //! taken is fetched again by the next one.
 
 use super::sequence::Sequence;
-use crate::history::healing::Said;
+use crate::history::healing::HealerOutput;
 use crate::tape::event::Event;
 use tokio::sync::mpsc;
 
 /// What the healer delivers, where there is one.
 #[derive(Debug, Default)]
-pub(super) struct HealingInbox(pub(super) Option<mpsc::Receiver<Said>>);
+pub(super) struct HealingInbox(pub(super) Option<mpsc::Receiver<HealerOutput>>);
 
 impl HealingInbox {
     /// The next delivery; `None`: there is no healer, or no longer.
-    pub(super) async fn recv(&mut self) -> Option<Said> {
+    pub(super) async fn recv(&mut self) -> Option<HealerOutput> {
         self.0.as_mut()?.recv().await
     }
 }
 
 /// Records a delivery of the healer.
-pub(super) fn record(sequence: &mut Sequence, said: Said) {
-    match said {
-        Said::Missing { stream, objects, stamped } => {
+pub(super) fn record(sequence: &mut Sequence, output: HealerOutput) {
+    match output {
+        HealerOutput::Missing { stream, objects, stamped } => {
             // Ignored: the healer is gone, and with it the use of the stamp.
             let _ = stamped.send(sequence.missed(stream, objects));
         }
-        Said::Healed { gap, report } => {
+        HealerOutput::Healed { gap, report } => {
             let (requests, unaffected) = (report.requests, report.unaffected);
             let written: u64 = report.complete.values().chain(report.partial.values()).sum();
             if !report.partial.is_empty() {

@@ -41,7 +41,7 @@ pub use setup::Setup;
 use crate::clock::{self, Instant, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::Wanted;
-use crate::history::healing::Desk;
+use crate::history::healing::HealerHandle;
 use crate::ops::status::{Link, Status};
 use crate::recording::journal::JournalCommand;
 use crate::recording::progress::Progress;
@@ -133,9 +133,9 @@ impl Supervisor {
     }
 
     /// Takes a healer in; returns how far the writer is, which the healer waits for.
-    pub fn heal_with(&mut self, desk: Desk) -> Progress {
-        self.healing = HealingInbox(Some(desk.said));
-        self.sequence.heal_with(desk.told);
+    pub fn heal_with(&mut self, handle: HealerHandle) -> Progress {
+        self.healing = HealingInbox(Some(handle.output));
+        self.sequence.heal_with(handle.input);
         self.sequence.progress.clone()
     }
 
@@ -186,9 +186,9 @@ impl Supervisor {
                     self.fail(Failure::Crashed(error.to_string()), &shutdown);
                 },
                 delivery = self.inbox.recv(), if takes_deliveries => self.handle_delivery(delivery, &shutdown),
-                Some(said) = self.healing.recv(), if takes_healing => {
+                Some(output) = self.healing.recv(), if takes_healing => {
                     self.sequence.follow_boot();
-                    healing::record(&mut self.sequence, said);
+                    healing::record(&mut self.sequence, output);
                 }
             }
         }

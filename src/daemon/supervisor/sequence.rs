@@ -3,7 +3,7 @@
 use super::epoch::{EpochClock, Step};
 use crate::batch::Batch;
 use crate::clock::{Instant, Stamp};
-use crate::history::healing::Told;
+use crate::history::healing::HealerInput;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
 use crate::recording::progress::Progress;
@@ -34,7 +34,7 @@ pub(super) struct Sequence {
     pub(super) bytes: u64,
     router: Router,
     /// To the healer, where there is one.
-    healer: Option<watch::Sender<Told>>,
+    healer: Option<watch::Sender<HealerInput>>,
 }
 
 impl Sequence {
@@ -99,7 +99,7 @@ impl Sequence {
         if let Some(length) = self.time.follow_boot() {
             tracing::warn!(length = rounded_duration(length), "the machine was suspended: stamps go on behind it");
             let clock = self.time.clock;
-            self.tell_healer(|told| told.clock = clock);
+            self.tell_healer(|input| input.clock = clock);
         }
     }
 
@@ -121,26 +121,26 @@ impl Sequence {
             rotated,
         }));
         let clock = self.time.clock;
-        self.tell_healer(|told| {
-            told.clock = clock;
-            told.last = after;
-            told.steps += 1;
+        self.tell_healer(|input| {
+            input.clock = clock;
+            input.last = after;
+            input.steps += 1;
         });
         step
     }
 
     /// Takes a healer in. Gaps that ended with the process before this one may be on record already.
-    pub(super) fn heal_with(&mut self, healer: watch::Sender<Told>) {
+    pub(super) fn heal_with(&mut self, healer: watch::Sender<HealerInput>) {
         self.healer = Some(healer);
         self.tell_healer_of_gap(self.time.last());
     }
 
     /// A gap is on record at `stamp`.
     pub(super) fn tell_healer_of_gap(&self, stamp: Stamp) {
-        self.tell_healer(|told| told.last = stamp);
+        self.tell_healer(|input| input.last = stamp);
     }
 
-    fn tell_healer(&self, change: impl FnOnce(&mut Told)) {
+    fn tell_healer(&self, change: impl FnOnce(&mut HealerInput)) {
         if let Some(healer) = &self.healer {
             healer.send_modify(change);
         }

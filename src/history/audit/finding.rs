@@ -42,7 +42,8 @@ pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> Comparison 
     };
     let mut differences = BTreeMap::new();
     for (name, figure) in [("volume", &volume), ("value", &value)] {
-        note(&mut differences, name, (Some(&figure.total.sum), Some(figure.printed)), figure.is_same());
+        let both = Both { tape: Some(&figure.total.sum), exchange: Some(figure.printed) };
+        note(&mut differences, name, &both, figure.is_same());
     }
     compare_prices(&mut differences, sum, candle);
     let finding = match (differences.is_empty(), sum) {
@@ -58,33 +59,34 @@ pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> Comparison 
     Comparison { finding, differences, residue, blind_below: hidden }
 }
 
+/// A number as the tape has it, and as the exchange does.
+struct Both<'a> {
+    tape: Option<&'a BigDecimal>,
+    exchange: Option<&'a BigDecimal>,
+}
+
 /// Prices are the same to the last digit: nothing is added up in them.
 fn compare_prices(found: &mut BTreeMap<Cow<'static, str>, Difference>, sum: Option<&Sum>, candle: Option<&Candle>) {
-    let high = (sum.map(|sum| &sum.high), candle.map(|candle| &candle.high));
-    let low = (sum.map(|sum| &sum.low), candle.map(|candle| &candle.low));
+    let high = Both { tape: sum.map(|sum| &sum.high), exchange: candle.map(|candle| &candle.high) };
+    let low = Both { tape: sum.map(|sum| &sum.low), exchange: candle.map(|candle| &candle.low) };
     for (name, both) in [("high", high), ("low", low)] {
-        note(found, name, both, both.0 == both.1);
+        note(found, name, &both, both.tape == both.exchange);
     }
     let open = (sum.map(|sum| &sum.open), candle.map(|candle| &candle.open));
     let close = (sum.map(|sum| &sum.close), candle.map(|candle| &candle.close));
-    for (name, (edge, price)) in [("open", open), ("close", close)] {
-        let is_same = match (edge, price) {
+    for (name, (edge, exchange)) in [("open", open), ("close", close)] {
+        let is_same = match (edge, exchange) {
             (Some(edge), Some(price)) => edge.may_be(price),
             (edge, price) => edge.is_none() && price.is_none(),
         };
-        note(found, name, (edge.map(|edge: &Edge| &edge.shown), price), is_same);
+        note(found, name, &Both { tape: edge.map(|edge: &Edge| &edge.shown), exchange }, is_same);
     }
 }
 
-fn note(
-    found: &mut BTreeMap<Cow<'static, str>, Difference>,
-    name: &'static str,
-    (tape, exchange): (Option<&BigDecimal>, Option<&BigDecimal>),
-    is_same: bool,
-) {
+fn note(found: &mut BTreeMap<Cow<'static, str>, Difference>, name: &'static str, both: &Both<'_>, is_same: bool) {
     if !is_same {
-        let difference = tape.zip(exchange).map(|(tape, exchange)| decimal::shown(&(tape - exchange)));
-        let [tape, exchange] = [tape, exchange].map(|number| number.map(decimal::shown));
+        let difference = both.tape.zip(both.exchange).map(|(tape, exchange)| decimal::shown(&(tape - exchange)));
+        let [tape, exchange] = [both.tape, both.exchange].map(|number| number.map(decimal::shown));
         found.insert(name.into(), Difference { tape, exchange, difference });
     }
 }

@@ -1,11 +1,10 @@
 //! The gaps on record that touch a day.
 
 use super::day::{Day, MINUTE};
-use super::stream::AuditError;
 use crate::clock::Stamp;
 use crate::tape::event::Event;
 use crate::tape::gap::GapRecord;
-use crate::tape::reader::Tape;
+use crate::tape::reader::{Tape, TapeError};
 use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
 use std::collections::BTreeSet;
@@ -39,7 +38,7 @@ impl Gaps {
     ///
     /// # Errors
     /// The archive cannot be listed.
-    pub fn read(tape: &Tape, day: &Day, streams: &[StreamKey]) -> Result<Self, AuditError> {
+    pub fn read(tape: &Tape, day: &Day, streams: &[StreamKey]) -> Result<Self, TapeError> {
         let mut gaps = Vec::new();
         let begin = stamp((day.from - SLACK).saturating_mul(1_000));
         for line in tape.lines(&StreamKey::recorder(), begin..=Stamp::MAX)? {

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Numbers are exact decimals of the bytes as sent, and no float decides anything: prices are equal or not, and sums may
-//! differ by what the exchange rounds when it prints them. One stream is looked at at a time: 1,440 sums, and the ids of its trades, for each of them counts once.
+//! differ by what the exchange rounds when it prints them. One stream is audited at a time: 1,440 sums, and the ids of its
+//! trades, for each of them counts once.
 
 mod certificate;
 mod day;

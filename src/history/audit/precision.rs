@@ -95,7 +95,7 @@ pub(super) fn blind_below(volume: &Figure<'_>, value: &Figure<'_>, low: &BigDeci
     if by_volume.is_zero() || !low.is_positive() {
         return by_volume;
     }
-    // A trade below the lowest price, or above the highest, is told by that price.
+    // A trade below the lowest price, or above the highest, is found by that price.
     by_volume.min(on_grid(value.hidden() / low))
 }
 

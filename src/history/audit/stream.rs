@@ -56,42 +56,15 @@ pub struct Auditor {
     pub gaps: Gaps,
 }
 
-impl StreamAudit {
-    /// Whether every minute is the same.
-    pub fn is_exact(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Counts what was found of a minute.
-    fn count(&mut self, found: Comparison, minute: impl FnOnce() -> Minute) {
-        let Comparison { finding, differences, residue, blind_below } = found;
-        match finding {
-            Finding::Exact => self.exact += 1,
-            Finding::Differs => self.differs += 1,
-            Finding::NoData => self.no_data += 1,
-        }
-        if finding != Finding::Exact {
-            let Minute { begin: minute, trades, gaps } = minute();
-            return self.rows.push(Row { minute, finding, trades, differences, gaps });
-        }
-        self.residue.widen(&residue);
-        if blind_below > self.blind_below {
-            self.blind_below.clone_from(&blind_below);
-        }
-        if !blind_below.is_zero() {
-            self.blind_minutes.push(Blind { minute: minute().begin, blind_below });
-        }
-    }
-}
-
 impl Auditor {
-    /// Audits the stream at `place` of the list. `candles` tells where the candles lie that were fetched.
+    /// Audits the stream at `place` of the list. `candles` are the stamps between which the fetched candles lie.
     ///
     /// # Errors
     /// See [`AuditError`].
     pub fn audit(
         &self,
-        (stream, place): (&StreamKey, u16),
+        stream: &StreamKey,
+        place: u16,
         candle_stream: &StreamKey,
         candles: RangeInclusive<Stamp>,
     ) -> Result<StreamAudit, AuditError> {
@@ -121,7 +94,7 @@ impl Auditor {
             rows: Vec::new(),
         };
         for (minute, (sum, candle)) in sums.minutes.iter().zip(&candles).enumerate() {
-            audit.count(compare(sum.as_ref(), candle.as_ref()), || Minute {
+            count(&mut audit, compare(sum.as_ref(), candle.as_ref()), || Minute {
                 begin: Day::shown(self.day.start_of(minute)),
                 trades: sum.as_ref().map_or(0, |sum| sum.trades),
                 gaps: self.gaps.touching(place, self.day.start_of(minute)),
@@ -152,7 +125,28 @@ impl Auditor {
     }
 }
 
-/// What is told of a minute that is not simply exact.
+/// Counts what was found of a minute.
+fn count(audit: &mut StreamAudit, found: Comparison, minute: impl FnOnce() -> Minute) {
+    let Comparison { finding, differences, residue, blind_below } = found;
+    match finding {
+        Finding::Exact => audit.exact += 1,
+        Finding::Differs => audit.differs += 1,
+        Finding::NoData => audit.no_data += 1,
+    }
+    if finding != Finding::Exact {
+        let Minute { begin: minute, trades, gaps } = minute();
+        return audit.rows.push(Row { minute, finding, trades, differences, gaps });
+    }
+    audit.residue.widen(&residue);
+    if blind_below > audit.blind_below {
+        audit.blind_below.clone_from(&blind_below);
+    }
+    if !blind_below.is_zero() {
+        audit.blind_minutes.push(Blind { minute: minute().begin, blind_below });
+    }
+}
+
+/// What stands in the row of a minute that is not simply exact.
 struct Minute {
     begin: String,
     trades: u64,
@@ -204,7 +198,7 @@ impl Sums {
     }
 }
 
-/// What of the tape cannot be read is told, and the rest is looked at all the same.
+/// What of the tape cannot be read is a fault on record, and the rest is audited all the same.
 fn readable(line: Result<Line, TapeError>, faults: &mut Vec<String>) -> Option<Line> {
     match line {
         Ok(line) => Some(line),
@@ -253,7 +247,7 @@ mod tests {
         let day = Day::settled("2026-11-22".parse().unwrap(), BEGIN + 130_000).unwrap();
         let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
         let auditor = Auditor { fetched: tape.beneath(Path::new("rest")), tape, day, gaps: Gaps::default() };
-        auditor.audit((&stream, 0), &candle_stream, Stamp::default()..=Stamp::MAX).unwrap()
+        auditor.audit(&stream, 0, &candle_stream, Stamp::default()..=Stamp::MAX).unwrap()
     }
 
     #[test]
@@ -282,7 +276,7 @@ mod tests {
         let audit = audited(&trades, &[&first, &second]);
         assert_eq!((audit.exact, audit.trades, audit.rows), (2, 3, vec![]));
         assert_eq!((decimal::shown(&audit.residue.value), audit.blind_minutes), ("0".to_owned(), vec![]));
-        // Without its first trade the minute is not exact, and a candle that cannot be read is told.
+        // Without its first trade the minute is not exact, and a candle that cannot be read is a fault.
         let audit = audited(&trades[2..], &[&first, &second.replace("8.40000000", "null")]);
         let found: Vec<Finding> = audit.rows.iter().map(|row| row.finding).collect();
         assert_eq!((audit.exact, found), (0, vec![Finding::Differs; 2]));

@@ -14,11 +14,11 @@
 //! `doubted` is an answer that contradicts this file: when asked for what is before, the exchange gave `objects` and no
 //! more. An interval with objects before that makes it void.
 
-use super::coverage::{Coverage, Span};
-use super::doubt::{AGREEING, AGREEING_FOR, Claim};
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines, ends_with_break};
 use crate::files::{Files, IoError, append_all};
+use crate::history::claim::{AGREEING, AGREEING_FOR, Claim};
+use crate::history::span::{Coverage, Span};
 use crate::tape::checkpoint::{self, CheckpointLine, DoubtedAnswer, FetchedInterval};
 use crate::tape::stream_key::StreamKey;
 use jiff::Timestamp;
@@ -48,12 +48,15 @@ pub(super) struct Checkpoint {
     needs_break: bool,
 }
 
-/// An interval that is complete, and the stamp of its last line.
+/// An interval that is complete.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
-    span: Span,
-    objects: usize,
-    last: Stamp,
+pub(super) struct Piece {
+    /// The interval.
+    pub(super) span: Span,
+    /// Its objects.
+    pub(super) objects: usize,
+    /// The stamp of its last line.
+    pub(super) last: Stamp,
 }
 
 impl Checkpoint {
@@ -81,17 +84,12 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Puts on record that everything of `span`, `objects` of them up to the stamp `last`, is on disk.
+    /// Puts on record that everything of a piece is on disk, and the objects `ids` of what follows it.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub(super) fn add(
-        &mut self,
-        files: &dyn Files,
-        span: Span,
-        (objects, last): (usize, Stamp),
-        ids: BTreeSet<u64>,
-    ) -> Result<(), IoError> {
+    pub(super) fn add(&mut self, files: &dyn Files, piece: Piece, ids: BTreeSet<u64>) -> Result<(), IoError> {
+        let Piece { span, objects, last } = piece;
         let [from, to] = [moment(span.from), moment(span.to)];
         self.append(files, CheckpointLine::Fetched(FetchedInterval { from, to, objects, last, ids }))
     }
@@ -195,7 +193,7 @@ mod tests {
         let stamp = |micros| Stamp::from_micros(micros).unwrap();
         let add = |from, to, last, ids: &[u64]| {
             let span = Span { from, to };
-            read().add(&disk, span, (1, stamp(last)), ids.iter().copied().collect()).unwrap();
+            read().add(&disk, Piece { span, objects: 1, last: stamp(last) }, ids.iter().copied().collect()).unwrap();
         };
         add(0, 60_000, 5, &[]);
         let torn = disk.append(&PathBuf::from("KRW-BTC_candle.1m.checkpoint")).unwrap();
@@ -217,7 +215,8 @@ mod tests {
         let stream = StreamKey::from_stem("KRW-BTC_candle.1m").unwrap();
         let read = || Checkpoint::read(&disk, &stream).unwrap();
         let at = |minute: u64| Stamp::from_micros(minute * 60_000_000).unwrap();
-        let claim = |to, objects| Claim { to, objects, before: to };
+        let span = Span { from: 0, to: 5_500 };
+        let claim = |to, objects| Claim { since: 0, to, objects, before: to };
         read().note_doubt(&disk, claim(5_000, 0), at(1)).unwrap();
         assert!(!read().is_believed(claim(5_000, 0), at(99)), "two answers");
         read().note_doubt(&disk, claim(6_000, 0), at(2)).unwrap();
@@ -225,9 +224,9 @@ mod tests {
         assert!(read().is_believed(claim(5_000, 0), at(11)));
         assert!(!read().is_believed(claim(5_000, 7), at(11)), "another answer");
         assert!(!read().is_believed(claim(5_500, 0), at(11)), "one of them says less");
-        read().add(&disk, Span { from: 0, to: 5_500 }, (0, at(12)), BTreeSet::new()).unwrap();
+        read().add(&disk, Piece { span, objects: 0, last: at(12) }, BTreeSet::new()).unwrap();
         assert_eq!((read().is_believed(claim(5_000, 0), at(11)), read().exists_before(0)), (true, None));
-        read().add(&disk, Span { from: 0, to: 5_500 }, (1, at(13)), BTreeSet::new()).unwrap();
+        read().add(&disk, Piece { span, objects: 1, last: at(13) }, BTreeSet::new()).unwrap();
         assert!(!read().is_believed(claim(5_000, 0), at(11)), "something was before one of them");
         assert_eq!([0, 1].map(|since| read().exists_before(since)), [Some(5_500), None]);
     }

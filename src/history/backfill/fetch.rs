@@ -1,67 +1,29 @@
 //! A fetch from beginning to end: the client, the lock of the directory, the store, and an end in order whatever happens.
 
 use super::checkpoint::Checkpoint;
-use super::coverage::Span;
-use super::facts::Facts;
+use super::error::BackfillError;
+use super::holdings::Holdings;
+use super::outage::Outage;
+use super::plan;
 use super::store::Store;
 use super::summary::{Progress, Summary};
-use super::{Wanted, stream_of};
+use super::wanted::Wanted;
+use super::work::Work;
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
-use crate::exit::Exit;
 use crate::files::disk::Disk;
-use crate::recording::lock::{Lock, LockError};
+use crate::history::span::Span;
+use crate::recording::lock::Lock;
 use crate::recording::seal::SealError;
-use crate::rest::client::RestError;
+use crate::rest;
 use crate::rest::client::budget::Priority;
-use crate::rest::{self, FetchError, SetupError};
+use crate::rest::client::{Client, Done};
 use crate::tape::reader::Tape;
 use crate::tape::stream_key::StreamKey;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-
-/// Why fetching ended early. What was committed stays, and the next run goes on from there.
-#[derive(Debug, thiserror::Error)]
-pub enum BackfillError {
-    /// The exchange does not give it, or cannot even be asked.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// A name that no stream can have.
-    #[error("`{0}` is no pair that could be asked for")]
-    Market(String),
-    /// Another program fetches into it, or it cannot be locked.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// The disk does not take it.
-    #[error(transparent)]
-    Storage(#[from] SealError),
-}
-
-impl From<RestError> for BackfillError {
-    fn from(error: RestError) -> Self {
-        Self::Fetch(error.into())
-    }
-}
-
-impl From<SetupError> for BackfillError {
-    fn from(error: SetupError) -> Self {
-        Self::Fetch(error.into())
-    }
-}
-
-impl BackfillError {
-    /// How a command that needed it ends.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Fetch(error) => error.exit(),
-            Self::Market(_) => Exit::Usage,
-            Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Lock(_) | Self::Storage(_) => Exit::Io,
-        }
-    }
-}
 
 /// Fetches what is missing of `wanted` into the directory of what is fetched; nothing where it was stopped by
 /// `shutdown`. Dropping the future at any point leaves what a kill would.
@@ -70,7 +32,8 @@ impl BackfillError {
 /// See [`BackfillError`].
 pub async fn fetch(
     config: &Config,
-    (wanted, clock): (&Wanted, Clock),
+    wanted: &Wanted,
+    clock: Clock,
     shutdown: &CancellationToken,
     show: &mut dyn FnMut(&Progress),
 ) -> Result<Option<Summary>, BackfillError> {
@@ -78,22 +41,54 @@ pub async fn fetch(
     let disk = rest::open(&config.data_dir)?;
     let lock = Lock::take(&disk, clock.stamp())?;
     // One that cannot be asked for is refused, and the others are fetched.
-    let streams: Vec<_> = wanted.markets.iter().filter_map(|market| stream_of(market, wanted.kind)).collect();
+    let streams: Vec<_> = wanted.markets.iter().filter_map(|market| StreamKey::of(market, wanted.series)).collect();
     if let (true, Some(market)) = (streams.is_empty(), wanted.markets.first()) {
         return Err(BackfillError::Market(market.clone()));
     }
-    let store = Store::open(Arc::new(disk), &config.storage, clock, (wanted.kind, streams))?;
+    let store = Store::open(Arc::new(disk), &config.storage, clock, streams)?;
     let recorded = Disk::readable(&config.data_dir).map_err(SealError::from)?;
-    let mut facts = Facts { store, tape: Tape::new(recorded, &config.data_dir) };
+    let mut holdings = Holdings { store, tape: Tape::new(recorded, &config.data_dir) };
     let mut show = |progress: &Progress| {
         lock.check();
         show(progress);
     };
-    let run = super::run(&mut client, &mut facts, (wanted, clock), &mut show);
+    let run = run(&mut client, &mut holdings, wanted, &mut show);
     let ended = shutdown.run_until_cancelled(run).await;
     // Also after a failure: what was committed is whole.
-    facts.store.finish()?;
+    holdings.store.finish()?;
     ended.transpose()
+}
+
+/// Fetches what is missing. Dropping the future at any point leaves what a kill would.
+async fn run(
+    client: &mut Client,
+    holdings: &mut Holdings,
+    wanted: &Wanted,
+    show: &mut dyn FnMut(&Progress),
+) -> Result<Summary, BackfillError> {
+    let mut summary = Summary::new(wanted, holdings.now());
+    let mut outage = Outage::default();
+    let missing = plan::plan(client, holdings, wanted, &mut summary, &mut outage).await?;
+    summary.progress.wanted = missing.iter().map(|missing| missing.span.length()).sum();
+    let mut work = Work::new(wanted.series, missing, summary);
+    loop {
+        work.begin(client, holdings.now());
+        show(&work.summary.progress(client.tally().sent));
+        let Some(Done { id, outcome }) = client.next().await? else { break };
+        match outcome {
+            Ok(page) => {
+                outage.ends();
+                work.handle(id, page, client, holdings);
+            }
+            Err(error) => work.fail(id, outage.note(work.market_of(id), error)?),
+        }
+        work.commit(&mut holdings.store)?;
+    }
+    // The last pieces may be such as needed no request.
+    work.commit(&mut holdings.store)?;
+    let mut summary = work.summary;
+    summary.client = client.tally();
+    Ok(summary)
 }
 
 /// What was fetched of a span of a stream.

@@ -10,12 +10,12 @@
 //! its end would leave out what lies before for ever. The two questions go to different endpoints, and the days have to
 //! show what the months say.
 
-use super::doubt::PAUSES;
-use super::unit::Unit;
+use crate::history::claim::PAUSES;
 use crate::rest::answer::Mismatch;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
-use crate::rest::quotation::{CANDLES_PER_PAGE, CandlePage, candles_of};
+use crate::rest::quotation::{CANDLES_PER_PAGE, CandlePage, candles};
+use crate::upbit::series::{Unit, moment};
 use jiff::ToSpan;
 use jiff::tz::Offset;
 use std::time::Duration;
@@ -53,15 +53,20 @@ impl Listing {
         Self { market, exists_before, month: None, earliest: None, doubts: 0 }
     }
 
+    /// The pair.
+    pub(super) fn market(&self) -> &str {
+        &self.market
+    }
+
     /// The next request, made at `now`.
     pub(super) fn request(&self, now: i64) -> Request {
         // A cache that holds the answer to another question shall not be asked that question.
         let count = CANDLES_PER_PAGE - self.doubts;
         match self.month {
-            None => candles_of(Unit::MONTH, &self.market, CandlePage { to: None, count }),
+            None => candles(Unit::MONTH, &self.market, CandlePage { to: None, count }),
             Some(month) => {
                 let to = Some(end_of_month(month).min(now));
-                candles_of(Unit::DAY, &self.market, CandlePage { to, count })
+                candles(Unit::DAY, &self.market, CandlePage { to, count })
             }
         }
     }
@@ -108,7 +113,7 @@ impl Listing {
 }
 
 fn end_of_month(month: i64) -> i64 {
-    let date = crate::rest::quotation::moment(month);
+    let date = moment(month);
     let next = date.checked_add(1.month()).ok();
     next.and_then(|next| Offset::UTC.to_timestamp(next).ok()).map_or(month, |next| next.as_millisecond())
 }

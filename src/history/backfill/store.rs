@@ -7,16 +7,14 @@
 //! In this order a kill at any point leaves either a checkpoint, or lines behind the last one, which the next start
 //! counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
 
-use super::checkpoint::Checkpoint;
-use super::coverage::Span;
-use super::doubt::Claim;
-use super::unit::Kind;
+use super::checkpoint::{Checkpoint, Piece};
 use crate::clock::{Clock, Stamp, Stamper};
 use crate::config::StorageConfig;
 use crate::files::lines::Lines;
 use crate::files::{EntryKind, Files, IoError};
+use crate::history::claim::Claim;
+use crate::history::span::Span;
 use crate::recording::journal::{Journal, JournalCommand};
-use crate::recording::quarantine::{clear, quarantine};
 use crate::recording::recovery::recover;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
@@ -27,9 +25,11 @@ use crate::rest::answer::{self, Item};
 use crate::tape::checkpoint;
 use crate::tape::line;
 use crate::tape::paths;
+use crate::tape::quarantine::{clear, quarantine};
 use crate::tape::segment_name::{self, Archived};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
+use crate::upbit::series::Series;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl Store {
         files: Arc<dyn Files>,
         storage: &StorageConfig,
         clock: Clock,
-        (kind, streams): (Kind, Vec<StreamKey>),
+        streams: Vec<StreamKey>,
     ) -> Result<Self, SealError> {
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
         // Nothing is sealed before it is counted: recovery only moves what is there.
@@ -66,7 +66,7 @@ impl Store {
         for (index, stream) in streams.into_iter().enumerate() {
             make_way(&*files, &stream, &recovered.resumable)?;
             let mut checkpoint = Checkpoint::read(&*files, &stream)?;
-            count_what_was_left(&*files, kind, &stream, &mut checkpoint)?;
+            count_what_was_left(&*files, &stream, &mut checkpoint)?;
             checkpoints.insert(stream, (StreamId::at(index), checkpoint));
         }
         let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
@@ -120,7 +120,7 @@ impl Store {
         self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.exists_before(since))
     }
 
-    /// Keeps what the exchange said against what is known of a stream.
+    /// Keeps what the exchange claims against what is known of a stream.
     ///
     /// # Errors
     /// The disk does not do what it should.
@@ -132,7 +132,7 @@ impl Store {
         }
     }
 
-    /// Whether the exchange has said this often enough and over long enough.
+    /// Whether the exchange has claimed this often enough and over long enough.
     pub(super) fn is_believed(&self, stream: &StreamKey, claim: Claim) -> bool {
         let now = self.clock.stamp();
         self.streams.get(stream).is_some_and(|(_, checkpoint)| checkpoint.is_believed(claim, now))
@@ -153,7 +153,7 @@ impl Store {
         }
         self.journal.write_out()?;
         sync(&mut self.journal, &self.syncer, &mut self.ended)?;
-        checkpoint.add(&*self.files, span, (written, self.stamper.last()), BTreeSet::new())?;
+        checkpoint.add(&*self.files, Piece { span, objects: written, last: self.stamper.last() }, BTreeSet::new())?;
         self.seal()?;
         Ok(written)
     }
@@ -198,13 +198,9 @@ fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Res
 }
 
 /// Lines behind the checkpoint become an entry of their own.
-fn count_what_was_left(
-    files: &dyn Files,
-    kind: Kind,
-    stream: &StreamKey,
-    checkpoint: &mut Checkpoint,
-) -> Result<(), IoError> {
-    let mut left: Vec<(Stamp, (i64, u64))> = Vec::new();
+fn count_what_was_left(files: &dyn Files, stream: &StreamKey, checkpoint: &mut Checkpoint) -> Result<(), IoError> {
+    let Some(series) = Series::of_type(stream.kind()) else { return Ok(()) };
+    let mut left = Vec::new();
     for path in plain_files(files, stream)? {
         let file = match files.read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -215,19 +211,17 @@ fn count_what_was_left(
             // A line that is no UTF-8 was torn.
             let Ok(text) = std::str::from_utf8(text) else { continue };
             let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
-            left.extend(stamp.zip(answer::key(kind, text)));
+            left.extend(stamp.zip(answer::key(series, text)));
         }
         lines.tell(&path);
     }
-    let (Some(first), Some(last)) = (left.iter().map(|(_, key)| key.0).min(), left.iter().map(|(_, key)| key.0).max())
-    else {
-        return Ok(());
-    };
-    let ids = left.iter().filter(|(_, key)| key.0 == last).map(|(_, key)| key.1).collect();
-    let stamp = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
+    let times = || left.iter().map(|(_, key)| key.time);
+    let Some((from, to)) = times().min().zip(times().max()) else { return Ok(()) };
+    let ids = left.iter().filter(|(_, key)| key.time == to).map(|(_, key)| key.id).collect();
+    let last = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
     // Written is not durable: a checkpoint must not outlive what it vouches for.
     files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
-    checkpoint.add(files, Span { from: first, to: last }, (left.len(), stamp), ids)
+    checkpoint.add(files, Piece { span: Span { from, to }, objects: left.len(), last }, ids)
 }
 
 /// The files of a stream that are not sealed: the active one, and those in the archive.

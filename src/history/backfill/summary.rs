@@ -1,11 +1,11 @@
 //! How far it is, and what came of it. Pure.
 
-use super::Wanted;
-use super::coverage::Span;
-use super::doubt::Claim;
-use super::unit::Kind;
+use super::wanted::Wanted;
 use crate::exit::Exit;
+use crate::history::claim::Claim;
+use crate::history::span::Span;
 use crate::rest::client::Tally;
+use crate::upbit::series::Series;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,7 +44,7 @@ pub struct Summary {
     pub incomplete: BTreeMap<String, Incomplete>,
     /// Requests, and how many of them were refused or failed.
     pub client: Tally,
-    kind: Kind,
+    series: Series,
 }
 
 /// What came of one stream.
@@ -74,10 +74,10 @@ const GO_ON: &str = "what is refused or not complete is asked for again by the n
 impl Summary {
     pub(super) fn new(wanted: &Wanted, now: i64) -> Self {
         let streams = wanted.markets.iter().map(|market| (market.clone(), StreamSummary::default())).collect();
-        let reach = wanted.kind.reach(now).filter(|reach| wanted.span.from < *reach);
+        let reach = wanted.series.reach(now).filter(|reach| wanted.span.from < *reach);
         let gone = reach.map(|reach| Span { from: wanted.span.from, to: reach.min(wanted.span.to) });
         let (progress, refused, incomplete, client) = Default::default();
-        Self { progress, streams, gone, refused, incomplete, client, kind: wanted.kind }
+        Self { progress, streams, gone, refused, incomplete, client, series: wanted.series }
     }
 
     pub(super) fn begins(&mut self, market: &str, begins: Option<i64>) {
@@ -90,16 +90,16 @@ impl Summary {
     }
 
     /// A piece with `found` objects, `written` of which were new.
-    pub(super) fn add(&mut self, market: &str, span: Span, (found, written): (usize, usize)) {
+    pub(super) fn add(&mut self, market: &str, span: Span, found: usize, written: usize) {
         self.progress.done += span.length();
         let stream = self.streams.entry(market.to_owned()).or_default();
         stream.written += written;
-        let length = match self.kind {
-            Kind::Candles(unit) => unit.length(),
-            Kind::Trades => None,
+        let length = match self.series {
+            Series::Candles(unit) => unit.length(),
+            Series::Trades => None,
         };
         if let Some(length) = length {
-            let first = self.kind.align(span.from);
+            let first = self.series.align(span.from);
             let periods = (span.to - first + length - 1).div_euclid(length).max(0);
             stream.without_candle += (periods - i64::try_from(found).unwrap_or(i64::MAX)).max(0);
         }
@@ -108,8 +108,7 @@ impl Summary {
     /// A piece that the exchange had no longer when its turn came.
     pub(super) fn add_gone(&mut self, span: Span) {
         self.progress.done += span.length();
-        let gone = self.gone.get_or_insert(span);
-        *gone = Span { from: gone.from.min(span.from), to: gone.to.max(span.to) };
+        self.gone = Some(self.gone.map_or(span, |gone| gone.joined(span)));
     }
 
     /// A pair of which nothing more can be had.
@@ -122,8 +121,7 @@ impl Summary {
     pub(super) fn doubt(&mut self, market: &str, span: Span, reason: String) {
         tracing::warn!(market, from = moment(span.from), to = moment(span.to), reason, "not complete");
         let incomplete = self.incomplete.entry(market.to_owned()).or_insert(Incomplete { span, reason });
-        let Span { from, to } = incomplete.span;
-        incomplete.span = Span { from: from.min(span.from), to: to.max(span.to) };
+        incomplete.span = incomplete.span.joined(span);
     }
 
     /// The exchange has said the same so often and so long that it is believed, whatever speaks against it.
@@ -149,7 +147,7 @@ impl Summary {
     pub fn to_json(&self) -> String {
         let streams = self.streams.iter().map(|(market, stream)| {
             let begins = stream.begins.map(moment);
-            serde_json::json!({"market": market, "stream": format!("{market}_{}", self.kind.stream_type()),
+            serde_json::json!({"market": market, "stream": format!("{market}_{}", self.series.stream_type()),
                 "written": stream.written, "without_candle": stream.without_candle, "begins": begins})
         });
         let gone = self.gone.map(|span| serde_json::json!({"from": moment(span.from), "to": moment(span.to)}));
@@ -173,7 +171,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (market, stream) in &self.streams {
-            write!(f, "{market}_{}: {} written", self.kind.stream_type(), stream.written)?;
+            write!(f, "{market}_{}: {} written", self.series.stream_type(), stream.written)?;
             if stream.without_candle > 0 {
                 write!(f, ", {} periods without a candle", stream.without_candle)?;
             }
@@ -210,9 +208,9 @@ mod tests {
 
     #[test]
     fn the_end_tells_what_is_refused_or_not_complete() {
-        let kind = Kind::Candles("1m".parse().unwrap());
+        let series = Series::Candles("1m".parse().unwrap());
         let markets = vec!["KRW-BTC".to_owned(), "KRW-GONE".to_owned()];
-        let mut summary = Summary::new(&Wanted { markets, kind, span: Span { from: 0, to: 9 } }, 9);
+        let mut summary = Summary::new(&Wanted { markets, series, span: Span { from: 0, to: 9 } }, 9);
         assert_eq!(summary.exit(), Exit::Success);
         summary.doubt("KRW-BTC", Span { from: 0, to: 1_000 }, "one".into());
         summary.doubt("KRW-BTC", Span { from: 60_000, to: 61_000 }, "two".into());

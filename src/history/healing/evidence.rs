@@ -53,12 +53,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Of gaps with these beginnings and ends; records come from before the first on.
-    pub fn new(gaps: impl IntoIterator<Item = (Stamp, Stamp)>) -> Self {
+    /// Of gaps, each from its beginning to its end; records come from before the first on.
+    pub fn new(gaps: impl IntoIterator<Item = Range<Stamp>>) -> Self {
         let (mut open, mut from) = (Vec::new(), Stamp::MAX);
-        for (begin, end) in gaps {
-            from = from.min(begin);
-            open.push(end);
+        for gap in gaps {
+            from = from.min(gap.start);
+            open.push(gap.end);
         }
         open.sort();
         let (before, known) = Default::default();
@@ -206,8 +206,8 @@ mod tests {
         Record { stamp: stamp(received * SECOND), is_snapshot: true, ..record(id, second) }
     }
 
-    fn gap() -> (Stamp, Stamp) {
-        (stamp(100 * SECOND), stamp(200 * SECOND))
+    fn gap() -> Range<Stamp> {
+        stamp(100 * SECOND)..stamp(200 * SECOND)
     }
 
     /// Of a gap from second 100 to second 200.
@@ -242,9 +242,9 @@ mod tests {
 
     #[test]
     fn of_several_gaps_each_has_to_show_that_nothing_was_missed() {
-        let later = (stamp(300 * SECOND), stamp(400 * SECOND));
+        let later = stamp(300 * SECOND)..stamp(400 * SECOND);
         let missed_nothing = |records: &[Record]| {
-            let mut evidence = Evidence::new([later, gap()]);
+            let mut evidence = Evidence::new([later.clone(), gap()]);
             records.iter().for_each(|record| assert!(evidence.add(*record)));
             evidence.nothing_missed()
         };

@@ -1,23 +1,24 @@
-//! Which streams of which gaps are looked at and asked for next, and what came of it. Pure.
+//! Which streams of which gaps are scanned and asked for next, and what came of it. Pure.
 //!
 //! ```text
-//!  gap ──▶ a task per stream ──look──▶ nothing missed ────────────────────────────▶ done ──▶ report of the gap
+//!  gap ──▶ a task per stream ──scan──▶ nothing missed ────────────────────────────▶ done ──▶ report of the gap
 //!          (joined over gaps    ├────▶ first record is there ──▶ asked, busy first ───┤
 //!           close together)     └────▶ none for a minute ──────▶ asked last ──────────┘
 //! ```
 //!
-//! A look costs no request, so all that can be looked at is, before anything is asked. A gap is done when all its
+//! A scan of the tape costs no request, so all that can be scanned is, before anything is asked. A gap is done when all its
 //! streams are; then its report is due.
 
 use super::evidence::Evidence;
-use super::record::Healable;
 use super::story::Gap;
 use crate::backoff::Backoff;
 use crate::clock::Stamp;
 use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::Series;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 /// Gaps in hand at a time; those that follow wait on disk. A disturbed hour brings as many, and each of the thousands of
@@ -40,11 +41,11 @@ const JOIN: Duration = Duration::from_secs(600);
 /// What is joined does not get longer than this, so that a long gap is taken up where an earlier process stopped.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Looks at a tape that cannot be read.
-const MOST_LOOKS: u32 = 3;
+/// Scans of a tape that cannot be read.
+const MOST_SCANS: u32 = 3;
 
-/// The pause after such a look: the disk or the limit of descriptors may be the reason.
-const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// The pause after such a scan: the disk or the limit of descriptors may be the reason.
+const SCAN_AGAIN: Duration = Duration::from_secs(300);
 
 /// The pauses before an answer is asked for again that the tape contradicts: a fault of a moment is over after the first,
 /// and at the end four answers over more than ten minutes agree.
@@ -55,7 +56,7 @@ const UNANSWERED: Backoff = Backoff { first: Duration::from_secs(60), longest: D
 
 /// One gap of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct TaskGap {
     /// The gap's id.
     pub id: u64,
     from: Stamp,
@@ -69,12 +70,12 @@ pub struct Task {
     /// The stream.
     pub stream: StreamKey,
     /// What is healed.
-    pub healable: Healable,
+    pub series: Series,
     /// The gaps, at least one.
-    pub gaps: Vec<Span>,
+    pub gaps: Vec<TaskGap>,
     /// Requests made so far.
     pub requests: u64,
-    failed_looks: u32,
+    failed_scans: u32,
     /// Answers in a row that the tape contradicts.
     doubts: usize,
     /// Times that the exchange gave no answer to it.
@@ -98,8 +99,8 @@ pub type Written = BTreeMap<u64, u64>;
 pub enum Next {
     /// Put on record what became of a gap.
     Report(u64, HealReport),
-    /// Look at what the tape has of this task; then [`Plan::looked`], or [`Plan::look_failed`].
-    Look(Task),
+    /// Scan the tape for this task; then [`Plan::scanned`], or [`Plan::scan_failed`].
+    Scan(Task),
     /// Ask the exchange for this task; then [`Plan::done`], or [`Plan::put_back`].
     Ask(Task),
     /// Nothing, until then or until there is another gap.
@@ -125,17 +126,17 @@ struct Pending {
     report: HealReport,
 }
 
-/// In this order: what may be looked at comes before what is asked.
+/// In this order: what may be scanned comes before what is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
-    Look(Stamp),
+    Scan(Stamp),
     Ask { is_quiet: bool, rate: Reverse<u64> },
 }
 
 impl Task {
-    /// The beginning and the end of each gap.
-    pub fn ends(&self) -> impl Iterator<Item = (Stamp, Stamp)> {
-        self.gaps.iter().map(|gap| (gap.from, gap.to))
+    /// From the beginning to the end of each gap.
+    pub fn spans(&self) -> impl Iterator<Item = Range<Stamp>> {
+        self.gaps.iter().map(|gap| gap.from..gap.to)
     }
 
     /// Where the first gap begins.
@@ -172,17 +173,16 @@ impl Plan {
         if self.gaps.contains_key(&gap.id) || now.since(gap.to) > REACH {
             return;
         }
-        let span = Span { id: gap.id, from: gap.from, to: gap.to };
+        let task_gap = TaskGap { id: gap.id, from: gap.from, to: gap.to };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
-        let healable = |stream: &StreamKey| Healable::of(stream.kind()).filter(|_| stream.code().is_some());
-        let (possible, impossible): (Vec<_>, Vec<_>) =
-            streams.into_iter().partition(|stream| healable(stream).is_some());
+        let series = |stream: &StreamKey| Series::of_type(stream.kind()).filter(|_| stream.code().is_some());
+        let (possible, impossible): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| series(stream).is_some());
         let impossible = impossible.into_iter().map(|stream| stream.kind().to_owned()).collect();
         let report = HealReport { impossible, ..HealReport::default() };
         self.gaps.insert(gap.id, Pending { tasks: possible.len(), report });
         self.report_if_done(gap.id);
         for stream in possible {
-            self.add_task(stream, healable(stream).expect("it was asked above"), span);
+            self.add_task(stream, series(stream).expect("it is possible"), task_gap);
         }
     }
 
@@ -206,25 +206,25 @@ impl Plan {
         if let Some((gap, report)) = self.reports.pop_front() {
             return Next::Report(gap, report);
         }
-        // Behind every look; no stream is that busy, so the name does not matter.
+        // Behind every scan; no stream is that busy, so the name does not matter.
         let first_ask = (State::Ask { is_quiet: false, rate: Reverse(u64::MAX) }, (StreamKey::misc(), 0));
-        let look = self.order.first().cloned();
-        let look_at = match look {
-            Some((State::Look(at), key)) if at <= now => return Next::Look(self.take(&key)),
-            Some((State::Look(at), _)) => Some(at),
+        let scan = self.order.first().cloned();
+        let scan_at = match scan {
+            Some((State::Scan(at), key)) if at <= now => return Next::Scan(self.take(&key)),
+            Some((State::Scan(at), _)) => Some(at),
             _ => None,
         };
         let ask = self.order.range(first_ask..).next().map(|(_, key)| key.clone());
         let held_until = self.held_until.filter(|until| *until > now);
         match (ask, held_until) {
             (Some(key), None) => Next::Ask(self.take(&key)),
-            (Some(_), Some(until)) => Next::Wait(Some(look_at.map_or(until, |at| at.min(until)))),
-            (None, _) => Next::Wait(look_at),
+            (Some(_), Some(until)) => Next::Wait(Some(scan_at.map_or(until, |at| at.min(until)))),
+            (None, _) => Next::Wait(scan_at),
         }
     }
 
-    /// What a look at the tape showed at `now`.
-    pub fn looked(&mut self, task: Task, evidence: &Evidence, now: Stamp) {
+    /// What a scan of the tape showed at `now`.
+    pub fn scanned(&mut self, task: Task, evidence: &Evidence, now: Stamp) {
         let first = evidence.first_after().map(|first| first.stamp);
         if evidence.nothing_missed() {
             return self.done(&task, End::Complete, &Written::new());
@@ -235,33 +235,33 @@ impl Plan {
         let settled = first.map(|first| first.after(SETTLE));
         let quiet = task.to().after(QUIET);
         let state = match settled {
-            Some(settled) if settled > now => State::Look(settled),
-            None if quiet > now => State::Look(quiet),
+            Some(settled) if settled > now => State::Scan(settled),
+            None if quiet > now => State::Scan(quiet),
             _ => State::Ask { is_quiet: first.is_none(), rate: Reverse(evidence.rate()) },
         };
         self.put(task, state);
     }
 
     /// The tape could not be read at `now`. What cannot be held against it is not asked for: it could be there twice.
-    pub fn look_failed(&mut self, mut task: Task, now: Stamp) {
-        task.failed_looks += 1;
-        match task.failed_looks < MOST_LOOKS {
-            true => self.put(task, State::Look(now.after(LOOK_AGAIN))),
+    pub fn scan_failed(&mut self, mut task: Task, now: Stamp) {
+        task.failed_scans += 1;
+        match task.failed_scans < MOST_SCANS {
+            true => self.put(task, State::Scan(now.after(SCAN_AGAIN))),
             false => self.done(&task, End::Partial, &Written::new()),
         }
     }
 
-    /// Takes a task back that could not be ended, to be looked at again when asking is possible again.
+    /// Takes a task back that could not be ended, to be scanned again when asking is possible again.
     pub fn put_back(&mut self, task: Task, now: Stamp) {
         let at = self.held_until.unwrap_or(now);
-        self.put(task, State::Look(at));
+        self.put(task, State::Scan(at));
     }
 
     /// The exchange gave no answer to this task: others come first.
     pub fn put_aside(&mut self, mut task: Task, now: Stamp) {
         task.failures += 1;
         let pause = UNANSWERED.ceiling(task.failures);
-        self.put(task, State::Look(now.after(pause)));
+        self.put(task, State::Scan(now.after(pause)));
     }
 
     /// The tape contradicts the answer: it is asked for again, `true`, or believed to be all that can be had, `false`. Then
@@ -270,7 +270,7 @@ impl Plan {
         let pause = DOUBTED.get(task.doubts);
         task.doubts += 1;
         match pause {
-            Some(pause) => self.put(task, State::Look(now.after(*pause))),
+            Some(pause) => self.put(task, State::Scan(now.after(*pause))),
             None => self.done(&task, End::Partial, written),
         }
         pause.is_some()
@@ -296,36 +296,36 @@ impl Plan {
     }
 
     /// Joins the gap to the stream's last task where they lie together, or makes a task of its own.
-    fn add_task(&mut self, stream: &StreamKey, healable: Healable, span: Span) {
-        let look = |task: &Task| State::Look(task.to().after(SETTLE));
+    fn add_task(&mut self, stream: &StreamKey, series: Series, gap: TaskGap) {
+        let scan = |task: &Task| State::Scan(task.to().after(SETTLE));
         let last = self.tasks.range((stream.clone(), 0)..=(stream.clone(), u64::MAX)).next_back();
         let joined = last.map(|(key, _)| key.clone()).filter(|key| {
             let task = &self.tasks[key].1;
-            let length = task.to().max(span.to).since(task.from().min(span.from));
-            span.from.since(task.to()) <= JOIN && length <= LONGEST
+            let length = task.to().max(gap.to).since(task.from().min(gap.from));
+            gap.from.since(task.to()) <= JOIN && length <= LONGEST
         });
         let task = match joined {
             Some(key) => {
                 let mut task = self.take(&key);
-                task.gaps.push(span);
+                task.gaps.push(gap);
                 task
             }
             None => {
                 self.tasks_made += 1;
-                let (number, gaps) = (self.tasks_made, vec![span]);
+                let (number, gaps) = (self.tasks_made, vec![gap]);
                 Task {
                     number,
                     stream: stream.clone(),
-                    healable,
+                    series,
                     gaps,
                     requests: 0,
-                    failed_looks: 0,
+                    failed_scans: 0,
                     doubts: 0,
                     failures: 0,
                 }
             }
         };
-        let state = look(&task);
+        let state = scan(&task);
         self.put(task, state);
     }
 

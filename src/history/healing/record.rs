@@ -11,29 +11,11 @@
 
 use crate::clock::Stamp;
 use crate::tape::healed::{HealedCandle, HealedTrade};
+use crate::upbit::series::Series;
 use jiff::tz::Offset;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::hash::{DefaultHasher, Hash, Hasher};
-
-/// What is healed: which records a stream holds, and which endpoint has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Healable {
-    /// Trades, each once.
-    Trades,
-    /// Candles; the last record of a period is the one that counts.
-    Candles(crate::history::backfill::Unit),
-}
-
-impl Healable {
-    /// What a stream of this type is healed from; `None`: the exchange keeps nothing of it.
-    pub fn of(kind: &str) -> Option<Self> {
-        match kind.strip_prefix("candle.") {
-            Some(unit) => unit.parse().ok().map(Self::Candles),
-            None => (kind == "trade").then_some(Self::Trades),
-        }
-    }
-}
 
 /// A line of a stream, as the exchange sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,15 +65,15 @@ struct Candle<'a> {
 
 impl Record {
     /// Reads a line of a stream, or its object; `None` where it is no record, such as a torn line.
-    pub fn parse(healable: Healable, stamp: Stamp, line: &[u8]) -> Option<Self> {
+    pub fn parse(series: Series, stamp: Stamp, line: &[u8]) -> Option<Self> {
         let is_snapshot = |stream_type: Option<&str>| stream_type == Some("SNAPSHOT");
-        match healable {
-            Healable::Trades => {
+        match series {
+            Series::Trades => {
                 let trade: Trade<'_> = serde_json::from_slice(line).ok()?;
                 let (id, time) = (trade.sequential_id, trade.trade_timestamp);
                 Some(Self { stamp, id, time, is_snapshot: is_snapshot(trade.stream_type) })
             }
-            Healable::Candles(_) => {
+            Series::Candles(_) => {
                 let candle: Candle<'_> = serde_json::from_slice(line).ok()?;
                 let mut hasher = DefaultHasher::new();
                 let volume = candle.candle_acc_trade_volume.get();
@@ -105,13 +87,13 @@ impl Record {
 
 impl Fetched {
     /// Reads an object of the REST interface, or the line it stands in; `None` where it is not what was asked for.
-    pub fn parse(healable: Healable, object: &[u8]) -> Option<Self> {
-        match healable {
-            Healable::Trades => {
+    pub fn parse(series: Series, object: &[u8]) -> Option<Self> {
+        match series {
+            Series::Trades => {
                 let HealedTrade { gap, timestamp, sequential_id } = serde_json::from_slice(object).ok()?;
                 Some(Self { id: sequential_id, time: timestamp, gap })
             }
-            Healable::Candles(_) => {
+            Series::Candles(_) => {
                 let candle: HealedCandle = serde_json::from_slice(object).ok()?;
                 let time = Offset::UTC.to_timestamp(candle.candle_date_time_utc).ok()?.as_millisecond();
                 Some(Self { id: u64::try_from(time).ok()?, time, gap: candle.gap })
@@ -124,8 +106,8 @@ impl Fetched {
 mod tests {
     use super::*;
 
-    fn candles() -> Healable {
-        Healable::of("candle.1m").unwrap()
+    fn candles() -> Series {
+        Series::of_type("candle.1m").unwrap()
     }
 
     #[test]
@@ -134,9 +116,9 @@ mod tests {
         let short = br#"{"ty":"trade","sid":17732400590950000,"tms":9,"ttms":5,"st":"SNAPSHOT"}"#;
         let stamp = Stamp::default();
         let record = Record { stamp, id: 17_732_400_590_950_000, time: 5, is_snapshot: true };
-        assert_eq!(Record::parse(Healable::Trades, stamp, long), Some(record));
-        assert_eq!(Record::parse(Healable::Trades, stamp, short), Some(record));
-        assert_eq!(Record::parse(Healable::Trades, stamp, br#"{"ts_recv":7,"type":"tra"#), None);
+        assert_eq!(Record::parse(Series::Trades, stamp, long), Some(record));
+        assert_eq!(Record::parse(Series::Trades, stamp, short), Some(record));
+        assert_eq!(Record::parse(Series::Trades, stamp, br#"{"ts_recv":7,"type":"tra"#), None);
     }
 
     #[test]
@@ -155,16 +137,9 @@ mod tests {
     #[test]
     fn fetched_objects_are_read_from_answers_and_from_lines() {
         let line = br#"{"ts_recv":7,"gap":3,"market":"KRW-BTC","timestamp":5,"sequential_id":9}"#;
-        assert_eq!(Fetched::parse(Healable::Trades, line), Some(Fetched { id: 9, time: 5, gap: 3 }));
+        assert_eq!(Fetched::parse(Series::Trades, line), Some(Fetched { id: 9, time: 5, gap: 3 }));
         let candle = br#"{"market":"KRW-BTC","candle_date_time_utc":"1970-01-01T00:01:00"}"#;
         assert_eq!(Fetched::parse(candles(), candle), Some(Fetched { id: 60_000, time: 60_000, gap: 0 }));
-        assert_eq!(Fetched::parse(Healable::Trades, candle), None);
-    }
-
-    #[test]
-    fn what_the_exchange_keeps_nothing_of_cannot_be_healed() {
-        for kind in ["orderbook", "ticker", "myOrder", "trade.healed", "candle.2m"] {
-            assert_eq!(Healable::of(kind), None, "{kind}");
-        }
+        assert_eq!(Fetched::parse(Series::Trades, candle), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::files::open::Obstacle;
 use crate::files::{Files, IoError};
-use crate::recording::quarantine::clear_directories;
 use crate::recording::segment::Finished;
 use crate::recording::sync::SyncJob;
+use crate::tape::quarantine::clear_directories;
 use crate::tape::words::RotationReason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -23,7 +23,6 @@
 //! | `unlisted` | sealed files without a line in the manifest |
 //! | `obstacles` | what is in the way of our names, and modes that let others in |
 //! | `mend` | ending torn lines, moving files |
-//! | [`mod@quarantine`] | where damaged files go |
 
 mod decide;
 pub mod history;
@@ -36,8 +35,8 @@ mod past;
 mod recovered;
 mod unlisted;
 
+use super::archive;
 use super::mark;
-use super::quarantine;
 use super::rotation::Rotation;
 use super::seal::compare::{Comparison, compare};
 use super::seal::torn::{self, Source};
@@ -47,6 +46,7 @@ use crate::files::{EntryKind, Files, IoError, Listed};
 use crate::tape::durable::DurableMark;
 use crate::tape::line;
 use crate::tape::paths;
+use crate::tape::quarantine;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
@@ -302,7 +302,7 @@ impl Recovery<'_> {
         let inspected = inspect(self.files, path, line::longest(&stream)).map_err(IoError::at("read", path));
         let Some(inspected) = self.readable(inspected)? else {
             let name = SegmentName { feed, stream, first: self.now };
-            let moved = quarantine::set_aside(self.files, name)?;
+            let moved = archive::set_aside(self.files, name)?;
             let kept = moved.kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.found.set_aside.push((self.evidence().newest_epoch(), kept));
             self.found.quarantined.push(moved);

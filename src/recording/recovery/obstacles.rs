@@ -8,8 +8,8 @@
 
 use crate::files::open::Obstacle;
 use crate::files::{EntryKind, Files, IoError, Listed};
-use crate::recording::quarantine::{Quarantined, quarantine};
 use crate::tape::paths;
+use crate::tape::quarantine::{Quarantined, quarantine};
 use crate::upbit::feed::Feed;
 use std::path::PathBuf;
 

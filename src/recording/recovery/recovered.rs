@@ -3,8 +3,8 @@
 use super::history::History;
 use super::mend::Torn;
 use crate::clock::Stamp;
-use crate::recording::quarantine::Quarantined;
 use crate::recording::segment::{Finished, Segment};
+use crate::tape::quarantine::Quarantined;
 use crate::upbit::feed::PerFeed;
 use std::path::PathBuf;
 

@@ -14,11 +14,11 @@ pub mod tally;
 pub mod torn;
 
 use super::journal::displaced::Displaced;
-use super::quarantine::{Quarantined, clear, quarantine};
 use super::segment::Finished;
 use crate::clock::Stamp;
 use crate::files::{AppendFile, CHUNK, EntryKind, Files, IoError};
 use crate::tape::manifest::{ManifestEntry, TornLine};
+use crate::tape::quarantine::{Quarantined, clear, quarantine};
 use compare::{Comparison, Figures, compare};
 pub use error::SealError;
 use std::io::{self, Read, Write};

@@ -14,7 +14,7 @@ use crate::clock::Stamp;
 use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::files::open::{Access, Obstacle};
-use crate::recording::quarantine::quarantine;
+use crate::tape::quarantine::quarantine;
 use crate::upbit::feed::Feed;
 use crate::window::Window;
 use rustix::fs::{FlockOperation, flock};

@@ -16,9 +16,9 @@ use crate::upbit::limits::Answer;
 use crate::upbit::url::Url;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Empty};
+use hyper::Uri;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::{Response, Uri};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -37,13 +37,25 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest body read: the longest list of the exchange, 500 trades or 855 pairs, takes a twentieth of it.
 const MAX_BODY: usize = 4 << 20;
 
-/// Connections kept open: as many as requests are under way.
-const IDLE_CONNECTIONS: usize = super::MAX_IN_FLIGHT;
+/// Requests under way at a time: at ten a second, answers may take one and a half seconds without slowing us down.
+pub const MAX_IN_FLIGHT: usize = 16;
 
-/// Who asks.
+/// Connections kept open: as many as requests are under way.
+const IDLE_CONNECTIONS: usize = MAX_IN_FLIGHT;
+
+/// The header `User-Agent`.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")));
 
-/// The way to the exchange.
+/// What came back.
+#[derive(Debug)]
+pub struct Response {
+    /// Status, headers and body.
+    pub answer: Answer,
+    /// The header `Remaining-Req`.
+    pub remaining: Option<String>,
+}
+
+/// A client of one address.
 #[derive(Clone)]
 pub struct Http {
     client: legacy::Client<Dialer, Empty<Bytes>>,
@@ -67,12 +79,8 @@ impl Http {
         Self { client, clock, base: url.as_str().trim_end_matches('/').into() }
     }
 
-    /// Sends a request and reads its answer; where there is none, why not. The second part is `Remaining-Req`.
-    pub async fn send(
-        self,
-        request: Request,
-        authorization: Option<Secret>,
-    ) -> Result<(Answer, Option<String>), String> {
+    /// Sends a request and reads its answer; where there is none, why not.
+    pub async fn send(self, request: Request, authorization: Option<Secret>) -> Result<Response, String> {
         let deadline = self.clock.now() + TIMEOUT;
         tokio::select! {
             biased;
@@ -81,11 +89,7 @@ impl Http {
         }
     }
 
-    async fn exchange(
-        &self,
-        request: Request,
-        authorization: Option<Secret>,
-    ) -> Result<(Answer, Option<String>), String> {
+    async fn exchange(&self, request: Request, authorization: Option<Secret>) -> Result<Response, String> {
         let mut url = format!("{}/{}", self.base, request.path);
         let query = request.query.encoded();
         if !query.is_empty() {
@@ -103,11 +107,16 @@ impl Http {
     }
 }
 
-async fn read(response: Response<hyper::body::Incoming>) -> Result<(Answer, Option<String>), String> {
+async fn read(response: hyper::Response<hyper::body::Incoming>) -> Result<Response, String> {
     let header = |name: &str| text(response.headers(), name);
-    let (retry_after, date, remaining) = (header("retry-after"), header("date"), header("remaining-req"));
-    let location = header("location");
-    let mut answer = Answer { status: response.status().as_u16(), retry_after, date, location, body: Vec::new() };
+    let remaining = header("remaining-req");
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        retry_after: header("retry-after"),
+        date: header("date"),
+        location: header("location"),
+        body: Vec::new(),
+    };
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| cause(&error))?;
@@ -117,7 +126,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<(Answer, Opti
         }
         answer.body.extend_from_slice(chunk);
     }
-    Ok((answer, remaining))
+    Ok(Response { answer, remaining })
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -10,6 +10,7 @@
 //! that loses nothing.
 
 pub mod budget;
+mod error;
 pub mod http;
 pub mod pacing;
 pub mod request;
@@ -17,70 +18,29 @@ pub mod retry;
 pub mod scheduler;
 pub mod verdict;
 
+pub use error::{Denial, RestError};
+pub use scheduler::Done;
+
 use crate::clock::{Clock, Instant, sleep_until};
 use crate::quantity::rounded_duration;
 use crate::upbit::auth::{Credentials, SigningError};
 use crate::upbit::limits::Answer;
-use budget::{Budget, BudgetError};
+use budget::Budget;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::FuturesUnordered;
-use http::Http;
+use http::{Http, MAX_IN_FLIGHT, Response};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use request::Request;
 use scheduler::{Due, Round, Scheduler, Ticket};
-use std::fmt;
 use std::time::Duration;
 use uuid::Uuid;
 use verdict::{Page, Remaining, Verdict};
 
-/// Requests under way at a time: at ten a second, answers may take one and a half seconds without slowing us down.
-pub const MAX_IN_FLIGHT: usize = 16;
-
-/// From this length on a pause is told: somebody who waits may wonder.
+/// From this length on a pause is logged: a command that waits shows nothing else.
 const PAUSE_TOLD: Duration = Duration::from_secs(5);
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum RestError {
-    /// The exchange says no and would say it again.
-    #[error("the exchange refuses {0}")]
-    Refused(Denial),
-    /// It does not accept who we are.
-    #[error("the exchange refuses the credentials: {0}")]
-    Credentials(Denial),
-    /// It did not answer, or nothing of use.
-    #[error("the exchange gave no answer in {attempts} attempts: {denial}")]
-    Unavailable {
-        /// How often it was asked.
-        attempts: u32,
-        /// What was asked and the last reason.
-        denial: Denial,
-    },
-    /// The request could not be signed.
-    #[error(transparent)]
-    Signing(#[from] SigningError),
-    /// Requests cannot be counted.
-    #[error(transparent)]
-    Budget(#[from] BudgetError),
-}
-
-/// What was asked, and why it was not answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    /// The request.
-    pub what: String,
-    /// In the exchange's words where it said something.
-    pub reason: String,
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.reason)
-    }
-}
 
 /// What was done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +53,11 @@ pub struct Tally {
     pub failed: u64,
 }
 
-type Landed = (Ticket, Result<(Answer, Option<String>), String>);
+/// A request that was sent, and what came back.
+struct Landed {
+    ticket: Ticket,
+    response: Result<Response, String>,
+}
 
 /// See the module.
 pub struct Client {
@@ -148,11 +112,11 @@ impl Client {
         self.scheduler.submit_later(id, request, self.clock.now() + pause);
     }
 
-    /// The next request that is done, with or without success; `None`: none is under way or waits.
+    /// The next request that has ended; `None`: none is under way or waits.
     ///
     /// # Errors
-    /// Nothing can be asked any more. What became of a single request is in the value.
-    pub async fn next(&mut self) -> Result<Option<(u64, Result<Page, RestError>)>, RestError> {
+    /// Nothing can be asked any more. What became of a single request is its outcome.
+    pub async fn next(&mut self) -> Result<Option<Done>, RestError> {
         loop {
             let due = self.send_what_may_be_sent()?;
             if due.is_none() && self.flights.is_empty() {
@@ -176,8 +140,7 @@ impl Client {
     /// There is no answer.
     pub async fn get(&mut self, request: Request) -> Result<Page, RestError> {
         self.submit(u64::MAX, request);
-        let (_, result) = self.next().await?.expect("a request was submitted and is always done at last");
-        result
+        self.next().await?.expect("a request was submitted and is always done at last").outcome
     }
 
     /// Sends until something has to be waited for; until when, where it is a time.
@@ -208,16 +171,16 @@ impl Client {
         let sign = |credentials: &Credentials| credentials.authorization_for(nonce, &query);
         let authorization = self.credentials.as_ref().map(sign).transpose()?;
         let request = ticket.request.clone();
-        let answer = self.http.clone().send(request, authorization);
-        self.flights.push(async move { (ticket, answer.await) }.boxed());
+        let response = self.http.clone().send(request, authorization);
+        self.flights.push(async move { Landed { ticket, response: response.await } }.boxed());
         self.tally.sent += 1;
         Ok(())
     }
 
-    fn handle(&mut self, (ticket, answer): Landed) -> Option<(u64, Result<Page, RestError>)> {
+    fn handle(&mut self, Landed { ticket, response }: Landed) -> Option<Done> {
         let now = self.clock.now();
-        let (status, remaining, verdict) = match answer {
-            Ok((answer, remaining)) => {
+        let (status, remaining, verdict) = match response {
+            Ok(Response { answer, remaining }) => {
                 let verdict = Verdict::of(&answer, self.credentials.is_some());
                 self.tell_of_a_pause(&answer, &verdict);
                 (Some(answer.status), remaining, verdict)

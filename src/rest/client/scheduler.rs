@@ -9,11 +9,11 @@
 //! Neither queue holds the other up: where both could go, they take turns. A group that is held back holds back its own
 //! requests and no others.
 
+use super::error::{Denial, RestError};
 use super::pacing::Pacing;
 use super::request::Request;
 use super::retry::RetryQueue;
 use super::verdict::{Page, Remaining, Verdict};
-use super::{Denial, RestError};
 use crate::backoff::Backoff;
 use crate::clock::Instant;
 use rand::Rng;
@@ -43,8 +43,14 @@ pub struct Ticket {
     cause: String,
 }
 
-/// A request that has ended: the caller's number for it, and what came of it.
-pub type Done = (u64, Result<Page, RestError>);
+/// A request that has ended.
+#[derive(Debug)]
+pub struct Done {
+    /// The caller's number for it.
+    pub id: u64,
+    /// What came of it.
+    pub outcome: Result<Page, RestError>,
+}
 
 /// Why a request has to be asked again, and how often at most.
 struct Failure {
@@ -140,7 +146,7 @@ impl Scheduler {
     pub fn handle(&mut self, mut ticket: Ticket, verdict: Verdict, now: Instant, rng: &mut impl Rng) -> Option<Done> {
         let what = || ticket.request.describe();
         let denied = match verdict {
-            Verdict::Page(page) => return Some((ticket.id, Ok(page))),
+            Verdict::Page(page) => return Some(Done { id: ticket.id, outcome: Ok(page) }),
             Verdict::Refused { credentials: true, reason } => RestError::Credentials(Denial { what: what(), reason }),
             Verdict::Refused { reason, .. } => RestError::Refused(Denial { what: what(), reason }),
             Verdict::Failed(reason) => {
@@ -156,7 +162,7 @@ impl Scheduler {
                 return None;
             }
         };
-        Some((ticket.id, Err(denied)))
+        Some(Done { id: ticket.id, outcome: Err(denied) })
     }
 
     /// Has a request asked again whose answer is none to its question, or gives it up.
@@ -180,7 +186,8 @@ impl Scheduler {
         ticket.failures += 1;
         if ticket.failures >= most {
             let denial = Denial { what: ticket.request.describe(), reason };
-            return Some((ticket.id, Err(RestError::Unavailable { attempts: ticket.failures, denial })));
+            let error = RestError::Unavailable { attempts: ticket.failures, denial };
+            return Some(Done { id: ticket.id, outcome: Err(error) });
         }
         ticket.cause = reason;
         self.retries.push(now + PAUSES.wait(ticket.failures, rng), ticket);
@@ -230,7 +237,7 @@ mod tests {
             self.scheduler.take(self.now).unwrap().0
         }
 
-        fn answer(&mut self, ticket: Ticket, verdict: Verdict) -> Option<(u64, Result<Page, RestError>)> {
+        fn answer(&mut self, ticket: Ticket, verdict: Verdict) -> Option<Done> {
             self.scheduler.handle(ticket, verdict, self.now, &mut self.rng)
         }
 
@@ -259,7 +266,7 @@ mod tests {
         let (again, round) = scene.scheduler.take(scene.now).unwrap();
         let round = round.unwrap();
         assert_eq!((round.count, &*round.cause), (1, "status 500"), "why is known");
-        assert!(matches!(scene.answer(again, Verdict::Page(vec![])), Some((0, Ok(_)))));
+        assert!(matches!(scene.answer(again, Verdict::Page(vec![])), Some(Done { id: 0, outcome: Ok(_) })));
         assert_eq!(scene.scheduler.due(scene.now), Due::Never);
     }
 
@@ -311,7 +318,7 @@ mod tests {
         }
         scene.wait();
         let ticket = scene.take();
-        assert!(matches!(scene.answer(ticket, Verdict::Page(vec![])), Some((_, Ok(_)))));
+        assert!(matches!(scene.answer(ticket, Verdict::Page(vec![])), Some(Done { outcome: Ok(_), .. })));
     }
 
     #[test]
@@ -331,8 +338,8 @@ mod tests {
         let error = loop {
             scene.wait();
             let ticket = scene.take();
-            if let Some((_, result)) = scene.answer(ticket, failed()) {
-                break result.unwrap_err();
+            if let Some(done) = scene.answer(ticket, failed()) {
+                break done.outcome.unwrap_err();
             }
         };
         assert!(matches!(error, RestError::Unavailable { attempts: MOST_FAILURES, .. }), "{error}");
@@ -347,6 +354,7 @@ mod tests {
         let mut scene = Scene::new(1);
         let ticket = scene.take();
         let refused = Verdict::Refused { credentials: true, reason: "jwt_verification".into() };
-        assert!(matches!(scene.answer(ticket, refused), Some((0, Err(RestError::Credentials(_))))));
+        let done = scene.answer(ticket, refused).unwrap();
+        assert!(matches!(done.outcome, Err(RestError::Credentials(_))));
     }
 }

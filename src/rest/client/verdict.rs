@@ -95,7 +95,7 @@ impl Verdict {
             About::Rate { pause, blocked } => Self::Later { pause, everything: blocked, reason },
             About::Exchange | About::Nonce => Self::Failed(reason),
             _ if matches!(answer.status, 408 | 425 | 500..) => Self::Failed(reason),
-            // Who shows no keys cannot be refused for them.
+            // A request without keys cannot be refused for them.
             About::Keys { .. } if !signed => Self::Failed(reason),
             About::Unknown if !signed && answer.status == 401 => Self::Failed(reason),
             about => {

@@ -1,5 +1,5 @@
-//! Which pairs the exchange has, followed while the recorder runs: asked for, weighed, kept, and handed to whoever makes
-//! requests of them.
+//! Which pairs the exchange has, followed while the recorder runs: asked for, weighed, kept, and handed to the supervisor,
+//! which makes requests of them.
 //!
 //! ```text
 //! kept ──▶ evidence (pure) ──listed──▶ supervisor: patterns become codes on the living connection
@@ -11,7 +11,7 @@
 //! read.
 
 pub mod evidence;
-mod told;
+mod report;
 
 use super::FetchError;
 use super::client::Client;
@@ -22,19 +22,19 @@ use crate::config::Config;
 use crate::desired::Listed;
 use crate::quantity::rounded_duration;
 use evidence::ListingEvidence;
+use report::ListingReport;
 use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::watch;
-use told::Told;
 
 /// How often a command that ends asks again before it says what is wrong with an answer, and the pause before it does.
 const ONCE: u32 = 3;
 const ONCE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Who says which pairs there are, and where what is known of them is kept.
+/// The source of lists of pairs, and the store of what is known of them.
 pub trait Lister {
     /// An answer, or why there is none.
     fn ask(&mut self) -> impl Future<Output = Result<Markets, String>>;
@@ -71,7 +71,7 @@ pub struct Follower<L> {
     clock: Clock,
     evidence: ListingEvidence,
     listed: watch::Sender<Listed>,
-    told: Told,
+    report: ListingReport,
     /// Nothing is asked any more once an answer left nothing open.
     is_once: bool,
 }
@@ -79,17 +79,17 @@ pub struct Follower<L> {
 impl<L: Lister> Follower<L> {
     /// Follows what `lister` answers, from what `evidence` knows. `listed` holds what the evidence lists.
     pub fn new(lister: L, clock: Clock, evidence: ListingEvidence, listed: watch::Sender<Listed>) -> Self {
-        Self { lister, clock, evidence, listed, told: Told::default(), is_once: false }
+        Self { lister, clock, evidence, listed, report: ListingReport::default(), is_once: false }
     }
 
-    /// Goes on until nobody listens any more.
+    /// Goes on until no receiver of the list is left.
     pub async fn run(mut self) {
-        self.told.codes(self.evidence.known());
+        self.report.codes(self.evidence.known());
         while !self.listed.is_closed() {
             if self.evidence.take_question(self.clock.now()) {
                 self.ask().await;
             }
-            self.tell();
+            self.report_findings();
             if self.is_once && self.evidence.is_settled() {
                 return;
             }
@@ -99,7 +99,7 @@ impl<L: Lister> Follower<L> {
     }
 
     async fn ask(&mut self) {
-        let (clock, evidence, told) = (self.clock, &mut self.evidence, &mut self.told);
+        let (clock, evidence, report) = (self.clock, &mut self.evidence, &self.report);
         let answer = {
             let mut answer = pin!(self.lister.ask());
             loop {
@@ -108,7 +108,7 @@ impl<L: Lister> Follower<L> {
                     answer = &mut answer => break answer,
                     () = sleep_until(evidence.poll_deadline()) => evidence.handle_timeout(clock.now()),
                 }
-                std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| told.finding(finding, clock.now()));
+                std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| report.finding(finding, clock.now()));
             }
         };
         let now = clock.now();
@@ -116,7 +116,7 @@ impl<L: Lister> Follower<L> {
             Err(cause) => evidence.handle_failure(now, cause),
             Ok(answer) => {
                 if let Some(known) = evidence.handle_answer(now, answer) {
-                    told.codes(known);
+                    self.report.codes(known);
                     self.lister.keep(known);
                     let listed = evidence.listed();
                     self.listed.send_replace(listed);
@@ -125,9 +125,9 @@ impl<L: Lister> Follower<L> {
         }
     }
 
-    fn tell(&mut self) {
+    fn report_findings(&mut self) {
         while let Some(finding) = self.evidence.poll_finding() {
-            self.told.finding(finding, self.clock.now());
+            self.report.finding(finding, self.clock.now());
         }
     }
 }
@@ -140,20 +140,21 @@ impl<L: Lister> Follower<L> {
 pub fn spawn(
     config: &Config,
     clock: Clock,
-    (evidence, listed): (ListingEvidence, watch::Sender<Listed>),
+    evidence: ListingEvidence,
+    listed: watch::Sender<Listed>,
     is_needed: bool,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exchange = Exchange { config: config.clone(), clock, client: None };
     let mut follower = Follower::new(exchange, clock, evidence, listed);
-    follower.told = Told::of(config, is_needed);
+    follower.report = ListingReport::of(config, is_needed);
     follower.is_once = !is_needed;
     std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
 }
 
-/// What a command that ends was told.
+/// The answer that a command that ends goes by.
 #[derive(Debug)]
-pub struct Asked {
+pub struct ListingAnswer {
     /// The pairs: those of the answer, or what is known where it is not to be relied on.
     pub markets: Markets,
     /// The answer lacked too much of what is known, and did so when it was asked again.
@@ -165,18 +166,18 @@ pub struct Asked {
 ///
 /// # Errors
 /// There is no answer, or it lists nothing and nothing is known.
-pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<Asked, FetchError> {
+pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<ListingAnswer, FetchError> {
     let mut client = super::connect(config, clock, Priority::History)?;
     let mut evidence = ListingEvidence::new(kept, clock.now());
-    let told = Told::default();
+    let report = ListingReport::default();
     for round in 1..=ONCE {
         let answer = Markets::fetch(&mut client).await?;
         let listed = answer.clone();
         let changed = evidence.handle_answer(clock.now(), answer).cloned();
-        std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| told.finding(finding, clock.now()));
+        std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| report.finding(finding, clock.now()));
         if let Some(known) = changed {
             keep(&known, &config.data_dir);
-            return Ok(Asked { markets: listed, is_short: false });
+            return Ok(ListingAnswer { markets: listed, is_short: false });
         }
         if round < ONCE {
             let pause = ONCE_PAUSE * round;
@@ -186,7 +187,7 @@ pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> R
         }
     }
     let markets = evidence.known().clone();
-    if markets.pairs.is_empty() { Err(FetchError::Empty) } else { Ok(Asked { markets, is_short: true }) }
+    if markets.pairs.is_empty() { Err(FetchError::Empty) } else { Ok(ListingAnswer { markets, is_short: true }) }
 }
 
 fn keep(known: &Markets, data_dir: &Path) {

@@ -86,8 +86,8 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
             |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, &config.proxies));
         let (mut supervisor, hosts) = assembly::assemble(config, environment, stop, &network).unwrap();
         threads::spawn(hosts).unwrap();
-        let (desk, counter) = healing::connect(clock);
-        let healer = Healer::new(config, recorded, counter, supervisor.heal_with(desk));
+        let (handle, ports) = healing::connect(clock);
+        let healer = Healer::new(config, recorded, ports, supervisor.heal_with(handle));
         // Not at its low priority: on a busy machine it would starve.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -94,8 +94,8 @@ fn two_programs_share_the_rate_and_are_not_refused() {
 
 /// Takes all answers, which are good ones.
 async fn drain(client: &mut Client) {
-    while let Some((_, answer)) = client.next().await.unwrap() {
-        assert_eq!(answer.unwrap().len(), 1);
+    while let Some(done) = client.next().await.unwrap() {
+        assert_eq!(done.outcome.unwrap().len(), 1);
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::history::audit) struct Trade {
-    /// What tells it from the others of its pair. Nothing else: it has no order and means no number.
+    /// Unique within its pair. Nothing else: it has no order and means no number.
     pub(in crate::history::audit) id: u128,
     /// When it happened: milliseconds since the epoch.
     pub(in crate::history::audit) millis: i64,

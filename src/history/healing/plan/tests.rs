@@ -1,4 +1,4 @@
-//! Gaps come in, looks and answers are given, and what is asked and reported is held against what it should be.
+//! Gaps come in, scans and answers follow, and requests and reports are held against what they should be.
 
 use super::*;
 use crate::history::healing::record::Record;
@@ -21,9 +21,9 @@ fn plan(gaps: &[Gap]) -> Plan {
     plan
 }
 
-/// What a look shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
+/// What a scan shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
 fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence {
-    let mut evidence = Evidence::new(task.ends());
+    let mut evidence = Evidence::new(task.spans());
     let record = |id: u64, stamp: Stamp, is_snapshot| {
         let time = i64::try_from(stamp.as_micros() / 1_000).unwrap();
         Record { stamp, id, time, is_snapshot }
@@ -37,10 +37,10 @@ fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence 
     evidence
 }
 
-fn look(plan: &mut Plan, now: Stamp) -> Task {
+fn scan(plan: &mut Plan, now: Stamp) -> Task {
     match plan.next(now) {
-        Next::Look(task) => task,
-        other => panic!("no look: {other:?}"),
+        Next::Scan(task) => task,
+        other => panic!("no scan: {other:?}"),
     }
 }
 
@@ -72,9 +72,9 @@ fn a_settled_stream_that_missed_nothing_is_not_asked_about() {
     let gap = gap(0, 10, &["KRW-BTC_trade"]);
     let mut plan = plan(std::slice::from_ref(&gap));
     assert_eq!(plan.next(at(10)), Next::Wait(Some(at(15))));
-    let task = look(&mut plan, at(15));
+    let task = scan(&mut plan, at(15));
     let shown = evidence(&task, 3, Some((at(10), true)));
-    plan.looked(task, &shown, at(15));
+    plan.scanned(task, &shown, at(15));
     assert_eq!(report(&mut plan, at(15)), (gap.id, HealReport { unaffected: 1, ..HealReport::default() }));
 }
 
@@ -83,26 +83,26 @@ fn busy_streams_are_asked_about_first_and_quiet_ones_last() {
     let names = ["A-QUIET_trade", "B-SLOW_trade", "C-BUSY_trade"];
     let mut plan = plan(&[gap(0, 10, &names)]);
     for (before, first) in [(3, None), (3, Some((at(11), false))), (30, Some((at(11), false)))] {
-        let task = look(&mut plan, at(16));
+        let task = scan(&mut plan, at(16));
         let shown = evidence(&task, before, first);
-        plan.looked(task, &shown, at(16));
+        plan.scanned(task, &shown, at(16));
     }
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[2]);
     // The quiet one may still bring something.
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[1]);
     assert_eq!(plan.next(at(16)), Next::Wait(Some(at(70))));
-    let quiet = look(&mut plan, at(70));
+    let quiet = scan(&mut plan, at(70));
     let shown = evidence(&quiet, 3, None);
-    plan.looked(quiet, &shown, at(70));
+    plan.scanned(quiet, &shown, at(70));
     assert_eq!(ask(&mut plan, at(70)).stream.as_str(), names[0]);
 }
 
 #[test]
 fn a_first_record_has_to_settle_before_it_is_relied_on() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
-    let task = look(&mut plan, at(15));
+    let task = scan(&mut plan, at(15));
     let shown = evidence(&task, 3, Some((at(14), false)));
-    plan.looked(task, &shown, at(15));
+    plan.scanned(task, &shown, at(15));
     assert_eq!(plan.next(at(15)), Next::Wait(Some(at(19))));
 }
 
@@ -110,7 +110,7 @@ fn a_first_record_has_to_settle_before_it_is_relied_on() {
 fn gaps_close_together_are_asked_about_once() {
     let gaps = [gap(0, 10, &["KRW-BTC_trade"]), gap(20, 30, &["KRW-BTC_trade"]), gap(900, 910, &["KRW-BTC_trade"])];
     let mut plan = plan(&gaps);
-    let mut task = look(&mut plan, at(35));
+    let mut task = scan(&mut plan, at(35));
     assert_eq!((task.from(), task.to()), (at(0), at(30)));
     let millis = |second: u64| i64::try_from((BEGIN / SECOND + second) * 1_000).unwrap();
     assert_eq!([5, 25, 15].map(|second| task.gap_of(millis(second))), [gaps[0].id, gaps[1].id, gaps[0].id]);
@@ -120,35 +120,35 @@ fn gaps_close_together_are_asked_about_once() {
     assert_eq!(report(&mut plan, at(35)), (gaps[0].id, first));
     let complete = [("KRW-BTC_trade".to_owned(), 7)].into();
     assert_eq!(report(&mut plan, at(35)), (gaps[1].id, HealReport { complete, ..HealReport::default() }));
-    assert_eq!(look(&mut plan, at(915)).from(), at(900));
+    assert_eq!(scan(&mut plan, at(915)).from(), at(900));
 }
 
 #[test]
 fn what_is_being_asked_about_is_not_joined() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
-    let task = look(&mut plan, at(15));
+    let task = scan(&mut plan, at(15));
     plan.add(&gap(14, 16, &["KRW-BTC_trade"]), at(16));
     let shown = evidence(&task, 3, Some((at(10), false)));
-    plan.looked(task, &shown, at(16));
+    plan.scanned(task, &shown, at(16));
     assert_eq!(ask(&mut plan, at(17)).to(), at(10));
-    assert_eq!(look(&mut plan, at(21)).from(), at(14));
+    assert_eq!(scan(&mut plan, at(21)).from(), at(14));
 }
 
 #[test]
 fn the_tape_is_read_while_the_exchange_cannot_be_asked() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-ETH_trade"])]);
     for _ in 0..2 {
-        let task = look(&mut plan, at(15));
+        let task = scan(&mut plan, at(15));
         let shown = evidence(&task, 3, Some((at(10), false)));
-        plan.looked(task, &shown, at(15));
+        plan.scanned(task, &shown, at(15));
     }
     let task = ask(&mut plan, at(15));
     plan.hold(at(75));
     plan.put_back(task, at(15));
     assert_eq!(plan.next(at(16)), Next::Wait(Some(at(75))));
     plan.add(&gap(20, 30, &["KRW-XRP_trade"]), at(30));
-    assert_eq!(look(&mut plan, at(35)).stream.as_str(), "KRW-XRP_trade");
-    assert_eq!(look(&mut plan, at(75)).stream.as_str(), "KRW-BTC_trade");
+    assert_eq!(scan(&mut plan, at(35)).stream.as_str(), "KRW-XRP_trade");
+    assert_eq!(scan(&mut plan, at(75)).stream.as_str(), "KRW-BTC_trade");
     assert_eq!(ask(&mut plan, at(75)).stream.as_str(), "KRW-ETH_trade");
 }
 
@@ -156,8 +156,8 @@ fn the_tape_is_read_while_the_exchange_cannot_be_asked() {
 fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
     for now in [15, 315, 615] {
-        let task = look(&mut plan, at(now));
-        plan.look_failed(task, at(now));
+        let task = scan(&mut plan, at(now));
+        plan.scan_failed(task, at(now));
     }
     let partial = [("KRW-BTC_trade".to_owned(), 0)].into();
     assert_eq!(report(&mut plan, at(615)).1, HealReport { partial, ..HealReport::default() });
@@ -166,7 +166,7 @@ fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
 #[test]
 fn stamps_that_went_back_leave_partial_gaps() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-BTC_candle.1m"])]);
-    let asked = look(&mut plan, at(15));
+    let asked = scan(&mut plan, at(15));
     plan.give_up(at(50));
     // What was being done for the other one is not begun again.
     plan.put_back(asked, at(16));
@@ -175,7 +175,7 @@ fn stamps_that_went_back_leave_partial_gaps() {
     assert_eq!(report(&mut plan, at(60)).1.partial.len(), 1);
     assert_eq!(plan.next(at(100)), Next::Wait(None));
     plan.add(&gap(50, 60, &["KRW-BTC_trade"]), at(60));
-    assert_eq!(look(&mut plan, at(100)).gaps.len(), 1);
+    assert_eq!(scan(&mut plan, at(100)).gaps.len(), 1);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_gap_is_taken_in_hand_once_and_not_when_it_is_too_old() {
     let fresh = gap(0, 10, &["KRW-BTC_trade"]);
     let mut plan = plan(&[fresh.clone(), fresh]);
     plan.add(&gap(20, 30, &["KRW-ETH_trade"]), at(31).after(REACH));
-    assert_eq!(look(&mut plan, at(15)).gaps.len(), 1);
+    assert_eq!(scan(&mut plan, at(15)).gaps.len(), 1);
     assert_eq!(plan.next(at(40)), Next::Wait(None));
 }
 
@@ -207,9 +207,9 @@ fn a_doubted_answer_is_asked_again_and_stays_partial() {
     let mut now = at(15);
     let mut asked = Vec::new();
     loop {
-        let task = look(&mut plan, now);
+        let task = scan(&mut plan, now);
         let shown = evidence(&task, 3, Some((at(10), false)));
-        plan.looked(task, &shown, now);
+        plan.scanned(task, &shown, now);
         let task = ask(&mut plan, now);
         asked.push(now);
         if !plan.doubt(task, &Written::from([(gap.id, 7)]), now) {
@@ -227,15 +227,15 @@ fn a_doubted_answer_is_asked_again_and_stays_partial() {
 fn a_stream_without_an_answer_lets_others_go_first() {
     let mut plan = plan(&[gap(0, 10, &["A-BUSY_trade", "B-SLOW_trade"])]);
     for before in [30, 3] {
-        let task = look(&mut plan, at(16));
+        let task = scan(&mut plan, at(16));
         let shown = evidence(&task, before, Some((at(11), false)));
-        plan.looked(task, &shown, at(16));
+        plan.scanned(task, &shown, at(16));
     }
     let busy = ask(&mut plan, at(16));
     plan.put_aside(busy, at(16));
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), "B-SLOW_trade");
     let Next::Wait(Some(first)) = plan.next(at(16)) else { panic!("it is asked at once") };
-    let busy = look(&mut plan, first);
+    let busy = scan(&mut plan, first);
     plan.put_aside(busy, first);
     let Next::Wait(Some(second)) = plan.next(first) else { panic!("it is asked at once") };
     assert_eq!((first.since(at(16)), second.since(first)), (UNANSWERED.first, UNANSWERED.first * 2));

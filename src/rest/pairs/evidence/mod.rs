@@ -34,7 +34,7 @@ const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(60);
 /// The pause after an answer that left nothing open.
 const CONFIRMED_PAUSE: Duration = Duration::from_secs(3600);
 
-/// How long the first answer may take before people are told what is waited for, and the pauses until they are again.
+/// How long the first answer may take before the wait is reported, and the pauses until it is again.
 const PATIENCE: Duration = Duration::from_secs(5);
 const REMIND_AFTER: Duration = Duration::from_secs(600);
 const REMIND_EVERY: Duration = Duration::from_secs(3600);
@@ -42,7 +42,7 @@ const REMIND_EVERY: Duration = Duration::from_secs(3600);
 /// Pairs that are named in a finding; the others are counted.
 const NAMED: usize = 10;
 
-/// Something that people should know.
+/// Something to report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// There is no answer that could be used.
@@ -56,7 +56,7 @@ pub enum Finding {
     },
     /// An answer had entries that name no pair.
     Odd(Odd),
-    /// An answer lacks what is known; told once for each set of pairs.
+    /// An answer lacks what is known; reported once for each set of pairs.
     Lacking {
         /// Pairs in the answer.
         listed: usize,
@@ -101,9 +101,9 @@ pub struct ListingEvidence {
     /// When to ask; `None` while the question is asked.
     ask_at: Option<Instant>,
     pause: Duration,
-    /// When to tell that there is no answer; `None` after there was one.
-    tell_at: Option<Instant>,
-    told: bool,
+    /// When to report that there is no answer; `None` after there was one.
+    report_at: Option<Instant>,
+    has_reported: bool,
     cause: Option<String>,
     odd: Odd,
     findings: VecDeque<Finding>,
@@ -120,8 +120,8 @@ impl ListingEvidence {
             unanswered_since: now,
             ask_at: Some(now),
             pause: FIRST_PAUSE,
-            tell_at: Some(now + PATIENCE),
-            told: false,
+            report_at: Some(now + PATIENCE),
+            has_reported: false,
             cause: None,
             odd: Odd::default(),
             findings: VecDeque::new(),
@@ -151,9 +151,9 @@ impl ListingEvidence {
 
     /// The instant named by [`Self::poll_deadline`] has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        if self.tell_at.is_some_and(|tell_at| now >= tell_at) {
-            let pause = if self.told { REMIND_EVERY } else { REMIND_AFTER };
-            (self.tell_at, self.told) = (Some(now + pause), true);
+        if self.report_at.is_some_and(|report_at| now >= report_at) {
+            let pause = if self.has_reported { REMIND_EVERY } else { REMIND_AFTER };
+            (self.report_at, self.has_reported) = (Some(now + pause), true);
             let (known, cause) = (self.known.pairs.len(), self.cause.clone());
             self.findings.push_back(Finding::Waiting { since: self.unanswered_since, known, cause });
         }
@@ -162,8 +162,8 @@ impl ListingEvidence {
     /// There was no answer, and why not.
     pub fn handle_failure(&mut self, now: Instant, cause: String) {
         self.cause = Some(cause);
-        if self.tell_at.is_none() {
-            (self.unanswered_since, self.tell_at, self.told) = (now, Some(now + REMIND_EVERY), true);
+        if self.report_at.is_none() {
+            (self.unanswered_since, self.report_at, self.has_reported) = (now, Some(now + REMIND_EVERY), true);
         }
         self.ask_later(now);
     }
@@ -184,13 +184,13 @@ impl ListingEvidence {
             self.cause = Some("the answer lists no pair at all".to_owned());
         }
         if !is_empty || !self.known.pairs.is_empty() {
-            // From here on what is open is told as such.
-            self.tell_at = None;
+            // From here on what is open is reported as such.
+            self.report_at = None;
         }
         if lacking.is_empty() && !is_empty && self.is_confirmed {
             return self.confirm(now, answer);
         }
-        self.weigh(now, answer.pairs.len(), lacking, (is_empty, is_short));
+        self.weigh(now, answer.pairs.len(), lacking, is_short);
         let is_believed = self.doubt.as_ref().is_some_and(|doubt| doubt.is_believed(now));
         if is_believed {
             return self.believe(now, answer);
@@ -204,14 +204,14 @@ impl ListingEvidence {
         (!is_short).then_some(&self.known)
     }
 
-    /// The next thing to tell.
+    /// The next thing to report.
     pub fn poll_finding(&mut self) -> Option<Finding> {
         self.findings.pop_front()
     }
 
     /// When to call [`Self::handle_timeout`] and [`Self::take_question`].
     pub fn poll_deadline(&self) -> Option<Instant> {
-        self.ask_at.into_iter().chain(self.tell_at).min()
+        self.ask_at.into_iter().chain(self.report_at).min()
     }
 }
 
@@ -234,7 +234,8 @@ impl ListingEvidence {
     }
 
     /// Compares an answer with those before it.
-    fn weigh(&mut self, now: Instant, listed: usize, lacking: BTreeSet<String>, (is_empty, is_short): (bool, bool)) {
+    fn weigh(&mut self, now: Instant, listed: usize, lacking: BTreeSet<String>, is_short: bool) {
+        let is_empty = listed == 0;
         let same = |doubt: &&mut Doubt| doubt.lacking == lacking && doubt.is_empty == is_empty;
         if let Some(doubt) = self.doubt.as_mut().filter(same) {
             doubt.answers = doubt.answers.saturating_add(1);

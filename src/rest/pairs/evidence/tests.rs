@@ -148,22 +148,22 @@ fn the_first_list_is_used_at_once_and_asked_for_again() {
 #[test]
 fn without_a_list_the_question_comes_every_minute() {
     let mut scene = Scene::new(&[]);
-    let (mut asked, mut told) = (0, 0);
+    let (mut asked, mut reported) = (0, 0);
     while scene.now < scene.start + HOUR * 3 {
         if scene.evidence.take_question(scene.now) {
             scene.evidence.handle_failure(scene.now, "503".to_owned());
             asked += 1;
         }
-        told += scene.findings().len();
+        reported += scene.findings().len();
         scene.now = scene.evidence.poll_deadline().unwrap();
         scene.evidence.handle_timeout(scene.now);
     }
     assert!((170..200).contains(&asked), "{asked}");
-    assert_eq!(told, 4, "at 5 s, 10 min, and each hour from there");
+    assert_eq!(reported, 4, "at 5 s, 10 min, and each hour from there");
 }
 
 #[test]
-fn an_exchange_that_falls_silent_later_is_told_of_too() {
+fn an_exchange_that_falls_silent_later_is_reported_too() {
     let mut scene = Scene::new(&KNOWN);
     scene.answer(&KNOWN);
     let silent_since = scene.start + HOUR;

@@ -8,19 +8,21 @@ use std::path::Path;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::Clock;
 use upbit_recorder::config::Config;
-use upbit_recorder::history::backfill::{self, BackfillError, Kind, Span, Summary, Wanted};
+use upbit_recorder::history::backfill::{self, BackfillError, Summary, Wanted};
+use upbit_recorder::history::span::Span;
+use upbit_recorder::upbit::series::Series;
 
 /// The sample market is listed 400 days before it opens, at 2025-10-18T12:00:00Z.
 const PAIRS: [&str; 2] = ["KRW-BTC", "KRW-ETH"];
 
 /// A span of pairs.
-pub(super) fn wanted(pairs: &[&str], kind: Kind, [from, to]: [&str; 2]) -> Wanted {
+pub(super) fn wanted(pairs: &[&str], series: Series, [from, to]: [&str; 2]) -> Wanted {
     let markets = pairs.iter().map(|&pair| pair.to_owned()).collect();
-    Wanted { markets, kind, span: Span { from: millis(from), to: millis(to) } }
+    Wanted { markets, series, span: Span { from: millis(from), to: millis(to) } }
 }
 
-pub(super) fn candles(unit: &str) -> Kind {
-    Kind::Candles(unit.parse().unwrap())
+pub(super) fn candles(unit: &str) -> Series {
+    Series::Candles(unit.parse().unwrap())
 }
 
 /// A run on a clock that is anchored with it.
@@ -30,7 +32,7 @@ async fn fetch(
     shutdown: &CancellationToken,
 ) -> Result<Option<Summary>, BackfillError> {
     let clock = Clock::anchored(stamp(NOW));
-    backfill::fetch(config, (wanted, clock), shutdown, &mut |_| {}).await
+    backfill::fetch(config, wanted, clock, shutdown, &mut |_| {}).await
 }
 
 /// A run to its end; returns the requests.
@@ -85,7 +87,7 @@ fn backfill_makes_these_requests() {
         let days = wanted(&PAIRS, candles("1day"), ["2025-09-01T00:00:00Z", "2026-11-22T00:00:00Z"]);
         let asked = run(&mut proxy, &config, &days, Faults::default()).await;
         golden.part("candles of a day since before the listing", asked);
-        let trades = wanted(&PAIRS, Kind::Trades, ["2026-11-20T20:00:00Z", "2026-11-22T05:00:00Z"]);
+        let trades = wanted(&PAIRS, Series::Trades, ["2026-11-20T20:00:00Z", "2026-11-22T05:00:00Z"]);
         let shutdown = CancellationToken::new();
         let faults = Faults { stop: Some((11, shutdown.clone())), ..Faults::default() };
         let (stopped, asked) = proxy.run(faults, fetch(&config, &trades, &shutdown)).await;

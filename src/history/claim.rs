@@ -1,4 +1,4 @@
-//! What an answer says by what it does not hold, and whether to believe that. Pure.
+//! What an answer claims by what it does not hold, and how the claim is judged. Pure.
 //!
 //! ```text
 //!                    ┌─ nothing known speaks against it ──▶ confirmed by one more answer to another question
@@ -6,7 +6,7 @@
 //!                    └─ something known does ──▶ asked again ──▶ doubted: not complete ──3 answers, 10 min──▶ believed
 //! ```
 //!
-//! `to=T` means the newest before T, however old. So an empty page says that there is nothing before T at all, and one
+//! `to=T` means the newest before T, however old. So an empty page claims that there is nothing before T at all, and one
 //! that is shorter than it could be, that there is nothing before its oldest object.
 
 use jiff::Timestamp;
@@ -21,23 +21,27 @@ pub(super) const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from
 pub(super) const AGREEING: usize = 3;
 pub(super) const AGREEING_FOR: Duration = Duration::from_secs(600);
 
-/// What an answer says of the time before it. Times are milliseconds since the epoch.
+/// What an answer claims of the time before it. Times are milliseconds since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
+    /// The claim is about nothing before this: the start of the span, or of trades, of the day.
+    pub(super) since: i64,
     /// What was asked for: everything before this.
     pub(super) to: i64,
     /// So many objects came.
     pub(super) objects: usize,
-    /// The time of the oldest of them, or `to`: nothing is said to be before.
+    /// The time of the oldest of them, or `to`: there is nothing before.
     pub(super) before: i64,
 }
 
 /// What to make of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// Nothing that is known speaks against it.
+    /// Nothing that is known speaks against it: it is confirmed.
     Plausible,
-    /// Something is known to be there.
+    /// It is not relied on: what is before is asked for, unless nothing came at all.
+    Ignored,
+    /// Something is known to be there: it is asked for again.
     Contradicted,
     /// Something is known to have been there, and the exchange has said often and long enough that it is not any more.
     Believed,

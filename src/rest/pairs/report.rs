@@ -1,4 +1,4 @@
-//! What people are told about the list of pairs, each thing once until it changes.
+//! Log lines about the list of pairs, each once until it changes.
 
 use super::evidence::Finding;
 use crate::clock::Instant;
@@ -15,7 +15,7 @@ const SHOWN: usize = 20;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct ListingReport {
     /// Patterns wait for the list.
     is_needed: bool,
     public: Vec<Subscription>,
@@ -25,7 +25,7 @@ pub(super) struct Told {
     contested: BTreeSet<String>,
 }
 
-impl Told {
+impl ListingReport {
     pub(super) fn of(config: &Config, is_needed: bool) -> Self {
         let entries = |enabled: bool, entries: &[Subscription]| if enabled { entries.to_vec() } else { Vec::new() };
         Self {
@@ -36,7 +36,7 @@ impl Told {
         }
     }
 
-    /// What the configuration's codes and patterns come to, by what is known.
+    /// Reports what the configuration's codes and patterns come to, by what is known.
     pub(super) fn codes(&mut self, known: &Markets) {
         if known.pairs.is_empty() {
             return;
@@ -61,6 +61,7 @@ impl Told {
         }
     }
 
+    /// Reports a finding of the evidence.
     pub(super) fn finding(&self, finding: Finding, now: Instant) {
         match finding {
             Finding::Waiting { since, known, cause } => self.waiting(rounded_duration(now - since), known, cause),
@@ -107,9 +108,9 @@ impl Told {
     }
 }
 
-/// Replaces what was told; returns whether there is something else to tell.
-fn changed(told: &mut BTreeSet<String>, now: BTreeSet<String>) -> bool {
-    let is_news = *told != now && !now.is_empty();
-    *told = now;
+/// Replaces what was reported; returns whether there is something else to report.
+fn changed(reported: &mut BTreeSet<String>, now: BTreeSet<String>) -> bool {
+    let is_news = *reported != now && !now.is_empty();
+    *reported = now;
     is_news
 }

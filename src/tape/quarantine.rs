@@ -1,11 +1,9 @@
-//! Files that bear one of the recorder's names with other content are moved to `quarantine/`, never changed or removed. Those that
-//! cannot be read go where the next start will try again.
+//! The quarantine of a tree: a file that has one of the recorder's names and does not hold what the name says is moved there,
+//! never changed, never removed.
 
 use crate::files::{EntryKind, Files, IoError};
-use crate::recording::archive::free_name;
 use crate::tape::event::Event;
 use crate::tape::paths;
-use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,19 +87,6 @@ pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), IoEr
         clear(files, feed, path, EntryKind::Directory)?;
     }
     Ok(())
-}
-
-/// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
-/// archive, under the time of this start.
-pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, IoError> {
-    let (active, name) = (paths::active(name.feed, &name.stream), free_name(files, name)?);
-    let (directory, kept) = (name.directory(), name.plain());
-    files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
-    files.rename(&active, &kept).map_err(IoError::at("move to the archive", &active))?;
-    for changed in [directory.as_path(), paths::root(name.feed)] {
-        files.sync_directory(changed).map_err(IoError::at("sync the directory", changed))?;
-    }
-    Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })
 }
 
 #[cfg(test)]

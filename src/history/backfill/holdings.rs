@@ -1,45 +1,43 @@
-//! What is known of a pair: what was fetched, since when it is listed, and what the recorder has on its tape.
+//! What is on disk of a pair: what was fetched, since when it is listed, and what the recorder has on its tape.
 //!
-//! An answer that says that there is nothing is held against this. It costs no request, and is read only then.
+//! Claims that there is nothing more are judged by it. That costs no request, and the tape is read only then.
 
-use super::coverage::Span;
-use super::doubt::{Claim, Judgement};
 use super::store::Store;
-use super::stream_of;
-use super::unit::Kind;
-use super::walk::Walk;
 use crate::clock::Stamp;
-use crate::history::healing::record::{Healable, Record};
-use crate::rest::quotation::{DAY, day_of};
+use crate::history::claim::{Claim, Judgement};
+use crate::history::healing::record::Record;
+use crate::history::page_walk::PageWalk;
+use crate::history::span::Span;
 use crate::tape::reader::Tape;
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::{DAY, Series, day_of};
 use std::time::Duration;
 
 /// Lines of the tape that are looked at for a trade of the time in question: the first of them is one, but for those that
 /// a subscription or a crash leaves.
 const MOST_LINES: usize = 1_000;
 
-/// A trade is received so soon after it happened, or its time tells nothing about the tape.
+/// A trade is received so soon after it happened, or its place on the tape is unknown.
 const RECEIVED_WITHIN: Duration = Duration::from_secs(60);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(super) struct Holdings {
     /// What was fetched.
     pub(super) store: Store,
     /// What was recorded.
     pub(super) tape: Tape,
 }
 
-impl Facts {
+impl Holdings {
     /// Milliseconds since the epoch.
     pub(super) fn now(&self) -> i64 {
         self.store.now().as_millis()
     }
 
-    /// Judges what the exchange says of the time before a piece, at `now`.
-    pub(super) fn judge(&self, walk: &Walk, claim: Claim, now: i64) -> Judgement {
-        let Some(stream) = stream_of(walk.market(), walk.kind()) else { return Judgement::Plausible };
+    /// Judges what the exchange claims of the time before a piece, at `now`.
+    pub(super) fn judge(&self, walk: &PageWalk, claim: Claim, now: i64) -> Judgement {
+        let Some(stream) = StreamKey::of(walk.market(), walk.series()) else { return Judgement::Plausible };
         let known = self.exists_before(&stream, walk, now).is_some_and(|before| before <= claim.before);
         if !known && !self.has_recorded(walk.market(), Span { from: walk.span().from, to: claim.before }) {
             return Judgement::Plausible;
@@ -51,11 +49,11 @@ impl Facts {
     }
 
     /// A time before which the exchange has shown something that it still has.
-    fn exists_before(&self, stream: &StreamKey, walk: &Walk, now: i64) -> Option<i64> {
-        let kind = walk.kind();
-        match kind.reach(now) {
+    fn exists_before(&self, stream: &StreamKey, walk: &PageWalk, now: i64) -> Option<i64> {
+        let series = walk.series();
+        match series.reach(now) {
             // The answers are of one day.
-            _ if kind == Kind::Trades => self.store.exists_before(stream, day_of(walk.span().from)),
+            _ if series == Series::Trades => self.store.exists_before(stream, day_of(walk.span().from)),
             // What is a day within what it keeps is not forgotten while a run lasts.
             Some(reach) => self.store.exists_before(stream, reach + DAY),
             None => {
@@ -71,12 +69,12 @@ impl Facts {
             let micros = u64::try_from(millis).unwrap_or_default().saturating_mul(1_000);
             Stamp::from_micros(micros).unwrap_or(Stamp::MAX)
         };
-        let Some(stream) = stream_of(market, Kind::Trades).filter(|_| span.length() > 0) else { return false };
+        let Some(stream) = StreamKey::of(market, Series::Trades).filter(|_| span.length() > 0) else { return false };
         let stamps = stamp(span.from)..=stamp(span.to).after(RECEIVED_WITHIN);
         // What cannot be read says nothing.
         let lines = self.tape.lines(&stream, stamps).into_iter().flatten().take(MOST_LINES).flatten();
-        let mut trades = lines.filter_map(|line| Record::parse(Healable::Trades, line.stamp(), line.text()));
-        trades.any(|trade| (span.from..span.to).contains(&trade.time))
+        let mut trades = lines.filter_map(|line| Record::parse(Series::Trades, line.stamp(), line.text()));
+        trades.any(|trade| span.contains(trade.time))
     }
 }
 
@@ -85,6 +83,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::files::disk::Disk;
+    use crate::history::page_walk::Slack;
     use std::sync::Arc;
 
     const MINUTE: i64 = 60_000;
@@ -93,13 +92,13 @@ mod tests {
 
     struct Scene {
         _directory: tempfile::TempDir,
-        facts: Facts,
-        kind: Kind,
+        holdings: Holdings,
+        series: Series,
     }
 
     impl Scene {
         /// With a tape that has one trade, two days and a minute after the listing.
-        fn new(kind: Kind) -> Self {
+        fn new(series: Series) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let (tape, rest) = (directory.path().join("data"), directory.path().join("rest"));
             [&tape, &rest].into_iter().for_each(|path| std::fs::create_dir(path).unwrap());
@@ -111,44 +110,44 @@ mod tests {
             std::fs::write(tape.join("KRW-BTC_trade.jsonl"), trade).unwrap();
             let storage = crate::config::load(&Default::default()).unwrap().config.storage;
             let files = Arc::new(Disk::open(&rest).unwrap());
-            let streams = (kind, vec![stream_of("KRW-BTC", kind).unwrap()]);
+            let streams = vec![(StreamKey::of("KRW-BTC", series).unwrap())];
             let store = Store::open(files, &storage, Clock::start(), streams).unwrap();
             Self {
                 _directory: directory,
-                facts: Facts { store, tape: Tape::new(Some(Arc::new(Disk::open(&tape).unwrap())), &tape) },
-                kind,
+                holdings: Holdings { store, tape: Tape::new(Some(Arc::new(Disk::open(&tape).unwrap())), &tape) },
+                series,
             }
         }
 
         fn stream(&self) -> StreamKey {
-            stream_of("KRW-BTC", self.kind).unwrap()
+            StreamKey::of("KRW-BTC", self.series).unwrap()
         }
 
         /// Judges that there is nothing before a time, of a piece that begins so much after the listing.
         fn judge(&self, from: i64, before: i64) -> Judgement {
             let span = Span { from: LISTED + from, to: LISTED + before + DAY };
-            let walk = Walk::new("KRW-BTC".into(), self.kind, span);
-            let claim = Claim { to: LISTED + before, objects: 0, before: LISTED + before };
-            self.facts.judge(&walk, claim, NOW)
+            let walk = PageWalk::new("KRW-BTC".into(), self.series, span, Slack::default(), NOW);
+            let claim = Claim { since: span.from, to: LISTED + before, objects: 0, before: LISTED + before };
+            self.holdings.judge(&walk, claim, NOW)
         }
     }
 
     #[test]
     fn what_is_listed_fetched_or_recorded_speaks_against_nothing() {
-        let mut scene = Scene::new(Kind::Candles("1m".parse().unwrap()));
+        let mut scene = Scene::new(Series::Candles("1m".parse().unwrap()));
         let tape = (2 * DAY, 2 * DAY + 2 * MINUTE);
         assert_eq!(scene.judge(tape.0, tape.0 + MINUTE), Judgement::Plausible, "the trade came later");
         assert_eq!(scene.judge(tape.0, tape.1), Judgement::Contradicted, "the tape has a trade");
         assert_eq!(scene.judge(9 * DAY, 9 * DAY + 1), Judgement::Plausible);
         let stream = scene.stream();
-        scene.facts.store.note_listed(&stream, LISTED).unwrap();
+        scene.holdings.store.note_listed(&stream, LISTED).unwrap();
         assert_eq!(scene.judge(9 * DAY, 9 * DAY + 1), Judgement::Contradicted, "it is listed");
         assert_eq!(scene.judge(0, DAY - 1), Judgement::Plausible, "on the day of the listing it may be later");
     }
 
     #[test]
     fn trades_of_another_day_say_nothing_and_those_of_the_day_do() {
-        let mut scene = Scene::new(Kind::Trades);
+        let mut scene = Scene::new(Series::Trades);
         let stream = scene.stream();
         let item = |time| crate::rest::answer::Item {
             time,
@@ -156,7 +155,7 @@ mod tests {
             object: serde_json::value::RawValue::from_string("{}".into()).unwrap(),
         };
         let span = Span { from: LISTED + 5 * DAY, to: LISTED + 5 * DAY + MINUTE };
-        scene.facts.store.commit(&stream, span, vec![item(span.from)]).unwrap();
+        scene.holdings.store.commit(&stream, span, vec![item(span.from)]).unwrap();
         assert_eq!(scene.judge(5 * DAY + MINUTE, 5 * DAY + 2 * MINUTE), Judgement::Contradicted);
         assert_eq!(scene.judge(6 * DAY, 6 * DAY + 2 * MINUTE), Judgement::Plausible);
     }

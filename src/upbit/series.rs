@@ -1,32 +1,17 @@
-//! What can be fetched: candles of a unit, or trades; how the exchange is asked for it and how far back it goes. Pure.
+//! What the exchange keeps of a pair's past: candles of a unit, or trades. Its calendar, and how far back it reaches. Pure.
 
-use super::coverage::Span;
-use crate::rest::quotation::{self, DAY, TRADE_DAYS, day_of};
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
 use jiff::{Timestamp, ToSpan};
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 
-/// Periods of one answer. A piece is as many, or a multiple: what is fetched and not committed yet is lost by a kill, and
-/// a piece of one page is fetched with no more requests than many of them at once.
-const CANDLES_PER_PAGE: i64 = quotation::CANDLES_PER_PAGE as i64;
+/// A day in milliseconds; the exchange's days are those of UTC.
+pub const DAY: i64 = 86_400_000;
 
-/// Pages of candles in a piece of a market that hardly trades, were it to trade all the time: a page reaches over many
-/// hours there, and pieces of two such pages waste little of the last one.
-const MOST_CANDLE_PAGES: i64 = 10;
-
-/// The first piece of trades, before it is known how far a page reaches, and the shortest one, which holds some pages of
-/// the busiest pair.
-const FIRST_TRADES: i64 = 10 * MINUTE;
-const FEWEST_TRADES: i64 = MINUTE;
-
-/// Pages that a piece of trades should take: the last one is half wasted, and what is lost by a kill are so many times
-/// the pieces that are fetched side by side.
-const TRADE_PAGES: i64 = 4;
-
-const MINUTE: i64 = 60_000;
+/// Trades can be asked for of today and so many days before.
+pub const TRADE_DAYS: i64 = 7;
 
 /// Trades of the last seconds may not all be there yet, nor be in the candle of a period that has just ended.
 const SETTLE: i64 = 10_000;
@@ -35,12 +20,12 @@ const SETTLE: i64 = 10_000;
 pub const UNITS: [&str; 13] =
     ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1day", "1week", "1month", "1year"];
 
-/// What is fetched.
+/// What is kept of a pair, as objects with a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Candles.
+pub enum Series {
+    /// Candles: one object a period.
     Candles(Unit),
-    /// Trades.
+    /// Trades, each once.
     Trades,
 }
 
@@ -138,16 +123,24 @@ impl Unit {
         const MONDAY: i64 = 4 * DAY;
         let date = date_of(moment);
         match self.0 {
-            "1month" => millis_of(date.first_of_month().to_datetime(jiff::civil::Time::midnight())),
-            "1year" => millis_of(date.first_of_year().to_datetime(jiff::civil::Time::midnight())),
+            "1month" => millis_of(date.first_of_month().to_datetime(Time::midnight())),
+            "1year" => millis_of(date.first_of_year().to_datetime(Time::midnight())),
             "1week" => moment - (moment - MONDAY).rem_euclid(7 * DAY),
             _ => moment - moment.rem_euclid(self.length().unwrap_or(1)),
         }
     }
 }
 
-impl Kind {
-    /// The type of the stream it is kept in.
+impl Series {
+    /// The series that a stream of this type holds; `None`: the exchange keeps nothing of it.
+    pub fn of_type(stream_type: &str) -> Option<Self> {
+        match stream_type.strip_prefix("candle.") {
+            Some(unit) => unit.parse().ok().map(Self::Candles),
+            None => (stream_type == "trade").then_some(Self::Trades),
+        }
+    }
+
+    /// The type of the stream that holds it.
     pub fn stream_type(self) -> String {
         match self {
             Self::Candles(unit) => format!("candle.{unit}"),
@@ -162,7 +155,7 @@ impl Kind {
             Self::Candles(Unit("1s")) => {
                 let (date, of_day) = (date_of(now), now.rem_euclid(DAY));
                 let date = date.checked_sub(3.months()).unwrap_or(date);
-                Some(millis_of(date.to_datetime(jiff::civil::Time::midnight())) + of_day)
+                Some(millis_of(date.to_datetime(Time::midnight())) + of_day)
             }
             Self::Candles(_) => None,
         }
@@ -173,48 +166,6 @@ impl Kind {
         match self {
             Self::Candles(unit) => unit.start_of(now - SETTLE),
             Self::Trades => (now - SETTLE) / 1_000 * 1_000,
-        }
-    }
-
-    /// How long a piece should be where the one before was of `last` milliseconds and a page reached over `per_page`;
-    /// without either, how long the first one is.
-    pub fn piece_length(self, last: Option<i64>, per_page: Option<i64>) -> i64 {
-        let (shortest, wished, longest) = match self {
-            Self::Trades => {
-                (FEWEST_TRADES, per_page.map_or(FIRST_TRADES, |reach| reach.saturating_mul(TRADE_PAGES)), DAY)
-            }
-            Self::Candles(unit) => {
-                // There are not even as many months as one page holds.
-                let Some(length) = unit.length() else { return i64::MAX };
-                let page = length * CANDLES_PER_PAGE;
-                let sparse = per_page.filter(|reach| *reach >= 2 * page);
-                (page, sparse.map_or(page, |reach| reach.saturating_mul(2)), page * MOST_CANDLE_PAGES)
-            }
-        };
-        // One quiet piece is no proof of a quiet market.
-        let grown = last.map_or(i64::MAX, |last| last.saturating_mul(2));
-        let length = wished.min(grown).clamp(shortest, longest);
-        length - length % shortest
-    }
-
-    /// How many pages a piece can take, or, of trades, how many it should.
-    pub(super) fn most_pages(self, span: Span) -> i64 {
-        match self {
-            Self::Candles(unit) => {
-                let page = unit.length().map(|length| length * CANDLES_PER_PAGE);
-                page.map_or(1, |page| (span.length() + page - 1) / page)
-            }
-            Self::Trades => TRADE_PAGES,
-        }
-    }
-
-    /// The end of a piece of about `length` that begins at `from`.
-    pub fn piece_end(self, from: i64, length: i64) -> i64 {
-        let end = from.saturating_add(length);
-        match self {
-            Self::Candles(_) => end,
-            // Trades are asked for by the day, and by whole seconds.
-            Self::Trades => (end - end.rem_euclid(MINUTE)).min(day_of(from) + DAY),
         }
     }
 
@@ -231,8 +182,18 @@ impl Kind {
     }
 }
 
-fn date_of(moment: i64) -> Date {
-    quotation::moment(moment).date()
+/// When the day of a moment begins.
+pub fn day_of(millis: i64) -> i64 {
+    millis - millis.rem_euclid(DAY)
+}
+
+/// A moment as the exchange writes it, UTC.
+pub fn moment(millis: i64) -> DateTime {
+    Offset::UTC.to_datetime(Timestamp::from_millisecond(millis).unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+fn date_of(millis: i64) -> Date {
+    moment(millis).date()
 }
 
 fn millis_of(civil: DateTime) -> i64 {
@@ -260,7 +221,7 @@ mod tests {
         ] {
             assert_eq!(unit.parse::<Unit>().unwrap().start_of(at), millis(start), "{unit}");
         }
-        assert_eq!(Kind::Candles(Unit("1m")).align(at), millis("2026-11-22T03:12:00Z"));
+        assert_eq!(Series::Candles(Unit("1m")).align(at), millis("2026-11-22T03:12:00Z"));
         assert_eq!(Unit("60m").path(), "candles/minutes/60");
         assert!("2m".parse::<Unit>().is_err());
     }
@@ -290,35 +251,17 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_candles_are_whole_pages() {
-        let kind = Kind::Candles(Unit("1m"));
-        let page = 200 * MINUTE;
-        assert_eq!(kind.piece_length(None, None), page);
-        assert_eq!(kind.piece_length(Some(page), Some(page + 90 * MINUTE)), page);
-        assert_eq!(kind.piece_length(Some(page), Some(3 * page)), 2 * page);
-        assert_eq!(kind.piece_length(Some(8 * page), Some(5 * page / 2)), 5 * page);
-        assert_eq!(kind.piece_length(Some(8 * page), Some(90 * page)), 10 * page);
-        assert_eq!(kind.piece_length(Some(10 * page), Some(page)), page);
-        assert_eq!(kind.piece_end(7, page), 7 + page);
-        assert_eq!([0, 1, page, page + 1].map(|to| kind.most_pages(Span { from: 0, to })), [0, 1, 1, 2]);
-    }
-
-    #[test]
-    fn pieces_of_trades_have_some_pages_and_end_with_the_day() {
-        let kind = Kind::Trades;
-        assert_eq!(kind.piece_length(None, None), 10 * MINUTE);
-        assert_eq!(kind.piece_length(Some(10 * MINUTE), Some(43_000)), 2 * MINUTE);
-        assert_eq!(kind.piece_length(Some(2 * MINUTE), Some(1_000)), MINUTE);
-        assert_eq!(kind.piece_length(Some(9 * DAY), Some(DAY)), DAY);
-        assert_eq!(kind.piece_end(DAY + 7, 10 * MINUTE), DAY + 10 * MINUTE);
-        assert_eq!(kind.piece_end(2 * DAY - 90_500, 10 * MINUTE), 2 * DAY);
-    }
-
-    #[test]
     fn seconds_reach_back_three_months_and_trades_seven_days() {
         let now = millis("2026-05-31T03:11:04Z");
-        assert_eq!(Kind::Candles(Unit("1s")).reach(now), Some(millis("2026-02-28T03:11:04Z")));
-        assert_eq!(Kind::Trades.reach(now), Some(millis("2026-05-24T00:00:00Z")));
-        assert_eq!(Kind::Candles(Unit("1m")).reach(now), None);
+        assert_eq!(Series::Candles(Unit("1s")).reach(now), Some(millis("2026-02-28T03:11:04Z")));
+        assert_eq!(Series::Trades.reach(now), Some(millis("2026-05-24T00:00:00Z")));
+        assert_eq!(Series::Candles(Unit("1m")).reach(now), None);
+    }
+
+    #[test]
+    fn what_the_exchange_keeps_nothing_of_is_no_series() {
+        for stream_type in ["orderbook", "ticker", "myOrder", "trade.healed", "candle.2m"] {
+            assert_eq!(Series::of_type(stream_type), None, "{stream_type}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Which part of a stream's time was fetched, as intervals. Pure.
+//! Intervals of time, and which of them were fetched of a stream. Pure.
 //!
 //! ```text
 //! covered   ├────┤      ├──┤
@@ -20,6 +20,16 @@ impl Span {
     pub fn length(self) -> i64 {
         (self.to - self.from).max(0)
     }
+
+    /// Whether a moment lies in it.
+    pub fn contains(self, moment: i64) -> bool {
+        (self.from..self.to).contains(&moment)
+    }
+
+    /// The shortest interval that holds this one and another.
+    pub fn joined(self, other: Self) -> Self {
+        Self { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
 }
 
 /// What was fetched.
@@ -39,7 +49,7 @@ impl Coverage {
         let joined: Vec<Span> = self.spans.iter().copied().filter(touching).collect();
         self.spans.retain(|span| !touching(span));
         for span in joined {
-            new = Span { from: new.from.min(span.from), to: new.to.max(span.to) };
+            new = new.joined(span);
         }
         let at = self.spans.partition_point(|span| span.from < new.from);
         self.spans.insert(at, new);

@@ -1,0 +1,96 @@
+//! How a span is cut into pieces, so that a kill costs little and few pages are wasted. Pure. Times are milliseconds.
+
+use crate::history::span::Span;
+use crate::rest::quotation;
+use crate::upbit::series::{DAY, Series, day_of};
+
+/// Periods of one answer. A piece is as many, or a multiple: what is fetched and not committed yet is lost by a kill, and
+/// a piece of one page is fetched with no more requests than many of them at once.
+const CANDLES_PER_PAGE: i64 = quotation::CANDLES_PER_PAGE as i64;
+
+/// Pages of candles in a piece of a market that hardly trades, were it to trade all the time: a page reaches over many
+/// hours there, and pieces of two such pages waste little of the last one.
+const MOST_CANDLE_PAGES: i64 = 10;
+
+/// The first piece of trades, before it is known how far a page reaches, and the shortest one, which holds some pages of
+/// the busiest pair.
+const FIRST_TRADES: i64 = 10 * MINUTE;
+const FEWEST_TRADES: i64 = MINUTE;
+
+/// Pages that a piece of trades should take: the last one is half wasted, and what is lost by a kill are so many times
+/// the pieces that are fetched side by side.
+const TRADE_PAGES: i64 = 4;
+
+const MINUTE: i64 = 60_000;
+
+/// How long a piece should be where the one before was of `last` milliseconds and a page reached over `per_page`;
+/// without either, how long the first one is.
+pub(super) fn length(series: Series, last: Option<i64>, per_page: Option<i64>) -> i64 {
+    let (shortest, wished, longest) = match series {
+        Series::Trades => {
+            (FEWEST_TRADES, per_page.map_or(FIRST_TRADES, |reach| reach.saturating_mul(TRADE_PAGES)), DAY)
+        }
+        Series::Candles(unit) => {
+            // There are not even as many months as one page holds.
+            let Some(length) = unit.length() else { return i64::MAX };
+            let page = length * CANDLES_PER_PAGE;
+            let sparse = per_page.filter(|reach| *reach >= 2 * page);
+            (page, sparse.map_or(page, |reach| reach.saturating_mul(2)), page * MOST_CANDLE_PAGES)
+        }
+    };
+    // One quiet piece is no proof of a quiet market.
+    let grown = last.map_or(i64::MAX, |last| last.saturating_mul(2));
+    let length = wished.min(grown).clamp(shortest, longest);
+    length - length % shortest
+}
+
+/// How many pages a piece can take, or, of trades, how many it should.
+pub(super) fn most_pages(series: Series, span: Span) -> i64 {
+    match series {
+        Series::Candles(unit) => {
+            let page = unit.length().map(|length| length * CANDLES_PER_PAGE);
+            page.map_or(1, |page| (span.length() + page - 1) / page)
+        }
+        Series::Trades => TRADE_PAGES,
+    }
+}
+
+/// The end of a piece of about `length` that begins at `from`.
+pub(super) fn end(series: Series, from: i64, length: i64) -> i64 {
+    let end = from.saturating_add(length);
+    match series {
+        Series::Candles(_) => end,
+        // Trades are asked for by the day, and by whole seconds.
+        Series::Trades => (end - end.rem_euclid(MINUTE)).min(day_of(from) + DAY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_candles_are_whole_pages_and_grow() {
+        let series = Series::Candles("1m".parse().unwrap());
+        let page = 200 * MINUTE;
+        assert_eq!(length(series, None, None), page);
+        assert_eq!(length(series, Some(page), Some(page + 90 * MINUTE)), page);
+        assert_eq!(length(series, Some(page), Some(3 * page)), 2 * page);
+        assert_eq!(length(series, Some(8 * page), Some(5 * page / 2)), 5 * page);
+        assert_eq!(length(series, Some(8 * page), Some(90 * page)), 10 * page);
+        assert_eq!(length(series, Some(10 * page), Some(page)), page);
+        assert_eq!(end(series, 7, page), 7 + page);
+        assert_eq!([0, 1, page, page + 1].map(|to| most_pages(series, Span { from: 0, to })), [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn pieces_of_trades_have_some_pages_and_end_with_the_day() {
+        let series = Series::Trades;
+        assert_eq!(length(series, None, None), 10 * MINUTE);
+        assert_eq!(length(series, Some(10 * MINUTE), Some(43_000)), 2 * MINUTE);
+        assert_eq!(length(series, Some(2 * MINUTE), Some(1_000)), MINUTE);
+        assert_eq!(length(series, Some(9 * DAY), Some(DAY)), DAY);
+        assert_eq!(end(series, DAY + 7, 10 * MINUTE), DAY + 10 * MINUTE);
+        assert_eq!(end(series, 2 * DAY - 90_500, 10 * MINUTE), 2 * DAY);
+    }
+}

@@ -1,0 +1,230 @@
+//! The thread of healing: scans the tape, asks the exchange, and hands on what was missing.
+//!
+//! ```text
+//! events ─▶ plan ─▶ scan_tape ─▶ ask: search ⇄ exchange
+//!                                        └──▶ recorder (supervisor)
+//! ```
+
+use super::events::EventReader;
+use super::exchange::Exchange;
+use super::interrupted::Interrupted;
+use super::link::{HealerOutput, HealerPorts};
+use super::plan::{End, Next, Plan, SETTLE, Task, Written};
+use super::recorder::Recorder;
+use super::scan::{TapeView, scan_tape};
+use super::search::Search;
+use crate::backoff::Backoff;
+use crate::clock::Stamp;
+use crate::config::Config;
+use crate::files::Files;
+use crate::history::page_walk::Step;
+use crate::quantity::rounded_duration;
+use crate::recording::progress::Progress;
+use crate::rest::FetchError;
+use crate::rest::answer::Item;
+use crate::rest::client::RestError;
+use crate::tape::healed;
+use crate::tape::reader::{Tape, TapeError};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Healing competes with nothing.
+const NICENESS: i32 = 19;
+
+/// The pauses after the exchange gave no answer.
+const PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
+
+/// See the module.
+pub struct Healer {
+    tape: Tape,
+    recorder: Recorder,
+    events: EventReader,
+    exchange: Exchange,
+    plan: Plan,
+    /// Times in a row that the exchange gave no answer.
+    failures: u32,
+}
+
+impl Healer {
+    /// A healer of the tape that is being written into `files`; `progress` says how far it is.
+    pub fn new(config: &Config, files: Arc<dyn Files>, ports: HealerPorts, progress: Progress) -> Self {
+        let recorder = Recorder::new(ports, progress);
+        let tape = Tape::new(Some(files), &config.data_dir);
+        Self {
+            events: EventReader::new(config, tape.clone(), recorder.now()),
+            tape,
+            recorder,
+            exchange: Exchange::new(config),
+            plan: Plan::default(),
+            failures: 0,
+        }
+    }
+
+    /// Gives the healer a thread, which ends with the process, at any point.
+    ///
+    /// # Errors
+    /// The system has no thread.
+    pub fn spawn(self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = move || {
+            // Without the permission for it, healing competes a little more.
+            let _ = rustix::process::setpriority_process(None, NICENESS);
+            runtime.block_on(self.run());
+        };
+        std::thread::Builder::new().name("healer".to_owned()).spawn(work).map(drop)
+    }
+
+    /// Heals until the supervisor is gone.
+    pub async fn run(mut self) {
+        // Whatever was begun then is begun again by the next process.
+        let _ = self.heal_all().await;
+    }
+
+    async fn heal_all(&mut self) -> Result<(), Interrupted> {
+        self.recorder.until_written().await?;
+        self.events.read_past(&self.recorder);
+        loop {
+            self.recorder.handle_input();
+            if self.recorder.has_unread && self.plan.has_room() {
+                self.recorder.until_written().await?;
+                self.recorder.has_unread = !self.events.read_gaps(&mut self.plan, &self.recorder);
+            }
+            match self.plan.next(self.recorder.now()) {
+                Next::Report(gap, report) => {
+                    self.events.note_done(gap, self.recorder.now());
+                    self.recorder.hand_on(HealerOutput::Healed { gap, report }).await?;
+                }
+                Next::Scan(task) => self.scan(task).await?,
+                Next::Ask(task) => self.ask(task).await?,
+                Next::Wait(until) => self.recorder.wait(until).await?,
+            }
+        }
+    }
+
+    async fn scan(&mut self, task: Task) -> Result<(), Interrupted> {
+        self.recorder.until_written().await?;
+        match self.scan_tape(&task) {
+            Ok(view) => self.plan.scanned(task, &view.evidence, self.recorder.now()),
+            Err(error) => self.handle_fault(task, &error),
+        }
+        // Where there are thousands, whatever else is to be done on this thread comes in between.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    fn scan_tape(&self, task: &Task) -> Result<TapeView, TapeError> {
+        scan_tape(&self.tape, self.events.starts(), task)
+    }
+
+    fn handle_fault(&mut self, task: Task, error: &TapeError) {
+        tracing::warn!(stream = %task.stream, %error, "what is on disk cannot be held against what the exchange has");
+        self.plan.scan_failed(task, self.recorder.now());
+    }
+
+    async fn ask(&mut self, mut task: Task) -> Result<(), Interrupted> {
+        let mut written = Written::new();
+        match self.heal(&mut task, &mut written).await {
+            Ok(end) => {
+                self.failures = 0;
+                self.plan.done(&task, end, &written);
+            }
+            Err(Interrupted::Stopped) => return Err(Interrupted::Stopped),
+            Err(Interrupted::Tape(error)) => self.handle_fault(task, &error),
+            Err(Interrupted::Rest(error)) => self.handle_silence(task, &error),
+            Err(Interrupted::OtherDay) => self.plan.put_aside(task, self.recorder.now()),
+            Err(Interrupted::Doubted) => self.doubt(task, &written),
+        }
+        Ok(())
+    }
+
+    /// One stream that gets no answer keeps no other waiting; a second one in a row is no answer to anything.
+    fn handle_silence(&mut self, task: Task, error: &FetchError) {
+        let is_first = self.failures == 0 && matches!(error, FetchError::Rest(RestError::Unavailable { .. }));
+        if !is_first {
+            return self.hold(task, &error.to_string(), error.until());
+        }
+        self.failures += 1;
+        tracing::info!(stream = %task.stream, cause = %error, "healing of this stream waits, and others are healed");
+        self.plan.put_aside(task, self.recorder.now());
+    }
+
+    /// The exchange says that there is nothing where the tape has something.
+    fn doubt(&mut self, task: Task, written: &Written) {
+        self.failures = 0;
+        let stream = task.stream.clone();
+        match self.plan.doubt(task, written, self.recorder.now()) {
+            true => tracing::info!(%stream, "the exchange does not show what was recorded: it is asked again"),
+            false => tracing::warn!(%stream, "the exchange does not show what was recorded: gaps stay partial"),
+        }
+    }
+
+    /// The exchange cannot be asked now: nothing is lost by that but time.
+    fn hold(&mut self, task: Task, cause: &str, until: Option<Stamp>) {
+        let now = self.recorder.now();
+        let until = until.unwrap_or_else(|| {
+            self.failures += 1;
+            now.after(PAUSES.ceiling(self.failures))
+        });
+        let pause = rounded_duration(until.since(now));
+        tracing::info!(cause, pause, "healing waits: the exchange cannot be asked for what was missed");
+        self.plan.hold(until);
+        self.plan.put_back(task, now);
+    }
+
+    async fn heal(&mut self, task: &mut Task, written: &mut Written) -> Result<End, Interrupted> {
+        self.recorder.until_written().await?;
+        let TapeView { evidence, resume, counts } = self.scan_tape(task).map_err(Interrupted::Tape)?;
+        *written = counts;
+        if evidence.nothing_missed() {
+            return Ok(End::Complete);
+        }
+        let market = task.stream.code().unwrap_or_default();
+        let mut search = Search::new(market, task.series, evidence, resume, self.recorder.now().as_millis());
+        loop {
+            let request = match search.request(self.recorder.now().as_millis()) {
+                Ok(request) => request,
+                Err(end) => return Ok(end),
+            };
+            let page = match self.exchange.fetch(request, task, self.recorder.clock()).await? {
+                Ok(page) => page,
+                // A pair that the exchange does not list has nothing that could be missed.
+                Err(_) if !search.has_any() => return Ok(End::Complete),
+                Err(denial) => {
+                    tracing::warn!(stream = %task.stream, %denial, "the exchange refuses what was missed");
+                    return Ok(End::Partial);
+                }
+            };
+            if search.needs_scan(&page) {
+                self.recorder.pause(SETTLE).await;
+                self.recorder.until_written().await?;
+                search.settle(self.scan_tape(task).map_err(Interrupted::Tape)?.evidence);
+            }
+            let step = search.handle(page, self.recorder.now().as_millis());
+            self.hand_on(task, search.take_missing(), written).await?;
+            match step {
+                Step::More => {}
+                Step::Again(pause) => self.recorder.pause(pause).await,
+                Step::Ends(_) | Step::Doubted { .. } => return Err(Interrupted::Doubted),
+                Step::Done => return Ok(End::Complete),
+                Step::Gone => return Ok(End::Partial),
+                Step::Strange(_) | Step::OtherDay => return Err(Interrupted::OtherDay),
+            }
+        }
+    }
+
+    async fn hand_on(&mut self, task: &Task, missing: Vec<Item>, written: &mut Written) -> Result<(), Interrupted> {
+        let Some(stream) = task.stream.healed().filter(|_| !missing.is_empty()) else { return Ok(()) };
+        let mut objects = Vec::with_capacity(missing.len());
+        for Item { time, object, .. } in missing {
+            let gap = task.gap_of(time);
+            *written.entry(gap).or_default() += 1;
+            objects.push(healed::object(gap, object.get()));
+        }
+        let (stamped, last) = oneshot::channel();
+        self.recorder.hand_on(HealerOutput::Missing { stream, objects, stamped }).await?;
+        self.recorder.note_handed_on(last.await.map_err(|_| Interrupted::Stopped)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Scans of the tape. They block, which is why healing has a thread of its own.
+
+use super::evidence::Evidence;
+use super::plan::{REACH, Task, Written};
+use super::record::{Fetched, Record};
+use super::resume::ResumePoint;
+use crate::clock::Stamp;
+use crate::rest::quotation::TRADES_PER_PAGE;
+use crate::tape::reader::{Tape, TapeError};
+use crate::tape::stream_key::StreamKey;
+use crate::upbit::series::Series;
+use std::time::Duration;
+
+/// How far back the last record before a gap is looked for. Most streams have one within minutes, and what is further
+/// back costs reading.
+pub(super) const LOOK_BACK: [Duration; 4] =
+    [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400), REACH];
+
+/// What the tape shows of a task.
+pub(super) struct TapeView {
+    pub(super) evidence: Evidence,
+    /// An earlier process has written everything missing that is newer.
+    pub(super) resume: Option<i64>,
+    /// What an earlier process, or an earlier try, has written.
+    pub(super) counts: Written,
+}
+
+/// Scans the tape for a task; `starts` are those of processes, in order.
+///
+/// # Errors
+/// The tape cannot be read.
+pub(super) fn scan_tape(tape: &Tape, starts: &[Stamp], task: &Task) -> Result<TapeView, TapeError> {
+    let resume = resume_point(tape, starts, task)?;
+    let mut view = view(tape, task, LOOK_BACK[0], resume)?;
+    for length in &LOOK_BACK[1..] {
+        if view.evidence.has_before() {
+            break;
+        }
+        view = self::view(tape, task, *length, resume)?;
+    }
+    Ok(view)
+}
+
+fn view(tape: &Tape, task: &Task, look_back: Duration, resume: Option<i64>) -> Result<TapeView, TapeError> {
+    let begin = task.from().before(look_back);
+    let (mut evidence, mut counts) = (Evidence::new(task.spans()), Written::new());
+    scan(tape, task.stream.healed(), begin, &mut |_, line| {
+        let Some(fetched) = Fetched::parse(task.series, line) else { return true };
+        if task.gaps.iter().any(|gap| gap.id == fetched.gap) {
+            *counts.entry(fetched.gap).or_default() += 1;
+        }
+        resume.is_some_and(|resume| fetched.time > resume) || evidence.add_fetched(fetched)
+    })?;
+    scan(tape, Some(task.stream.clone()), begin, &mut |stamp, line| {
+        Record::parse(task.series, stamp, line).is_none_or(|record| evidence.add(record))
+    })?;
+    Ok(TapeView { evidence, resume, counts })
+}
+
+/// How far earlier processes had come with a gap that is healed on its own: what was written for several is not told
+/// apart.
+fn resume_point(tape: &Tape, starts: &[Stamp], task: &Task) -> Result<Option<i64>, TapeError> {
+    let ([gap], Series::Trades) = (&task.gaps[..], task.series) else { return Ok(None) };
+    let mut point = ResumePoint::of_pages(TRADES_PER_PAGE);
+    let mut starts = starts.iter().peekable();
+    scan(tape, task.stream.healed(), task.from(), &mut |stamp, line| {
+        while starts.next_if(|start| **start <= stamp).is_some() {
+            point.next_process();
+        }
+        let fetched = Fetched::parse(task.series, line).filter(|fetched| fetched.gap == gap.id);
+        fetched.into_iter().for_each(|fetched| point.add(fetched.time));
+        true
+    })?;
+    Ok(point.until())
+}
+
+/// The lines of a stream from `begin` on, as long as `each` wants more.
+fn scan(
+    tape: &Tape,
+    stream: Option<StreamKey>,
+    begin: Stamp,
+    each: &mut dyn FnMut(Stamp, &[u8]) -> bool,
+) -> Result<(), TapeError> {
+    let Some(stream) = stream else { return Ok(()) };
+    for line in tape.lines(&stream, begin..=Stamp::MAX)? {
+        let line = line?;
+        if !each(line.stamp(), line.text()) {
+            break;
+        }
+    }
+    Ok(())
+}

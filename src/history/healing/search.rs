@@ -1,0 +1,115 @@
+//! What of a stream was missed in gaps: the walk over its pages, and what they hold beside what is on the tape. Pure.
+//!
+//! ```text
+//! evidence ─▶ span ─▶ request ⇄ page ─▶ what is not on the tape ─▶ written
+//!                └──── claims of nothing more ─▶ the tape has something of that time: contradicted
+//! ```
+//!
+//! Candles are fetched from the period of the last record before the gap on. The period that runs when the first record
+//! after the gap comes is left to the stream: its records show the whole candle. So is one that is not over, where nothing
+//! has come since. What is missing is handed on page by page, so that a long gap is never in memory as a whole.
+
+use super::evidence::Evidence;
+use super::plan::End;
+use crate::history::claim::Judgement;
+use crate::history::page_walk::{PageWalk, Slack, Step};
+use crate::history::span::Span;
+use crate::rest::answer::{self, Item};
+use crate::rest::client::request::Request;
+use crate::rest::client::verdict::Page;
+use crate::upbit::series::Series;
+
+/// Trades are asked for by whole seconds, from the next one after the last that can be missing; how far back may be
+/// missing, the evidence says with room to spare.
+const TRADES: Slack = Slack { older: 0, newer: 1_999 };
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Search {
+    walk: PageWalk,
+    evidence: Evidence,
+    /// The tape was read so late that nothing of the span was still on its way to it.
+    is_settled: bool,
+}
+
+impl Search {
+    /// A search of `market`, begun at `now` (milliseconds since the epoch). Trades that are newer than `resume` were written
+    /// before.
+    pub(super) fn new(market: &str, series: Series, evidence: Evidence, resume: Option<i64>, now: i64) -> Self {
+        let span = match series {
+            Series::Trades => {
+                let newest = evidence.ceiling().unwrap_or(i64::MAX).min(resume.unwrap_or(i64::MAX));
+                Span { from: evidence.floor(), to: newest.saturating_add(1) }
+            }
+            Series::Candles(unit) => {
+                let last = evidence.first_after().map_or(now, |first| first.time);
+                Span { from: unit.start_of(evidence.last_before()), to: unit.start_of(last) }
+            }
+        };
+        let slack = if series == Series::Trades { TRADES } else { Slack::default() };
+        // Candles are not held against the stream, whose last record of a period stands beside them.
+        let is_settled = series != Series::Trades || evidence.ceiling().is_some();
+        Self { walk: PageWalk::new(market.to_owned(), series, span, slack, now), evidence, is_settled }
+    }
+
+    /// The next request, made at `now`.
+    ///
+    /// # Errors
+    /// There is nothing to be asked for.
+    pub(super) fn request(&mut self, now: i64) -> Result<Request, End> {
+        match self.walk.series() {
+            Series::Trades if self.walk.is_gone(now) => Err(End::Partial),
+            Series::Candles(_) if self.walk.span().length() == 0 => Err(End::Complete),
+            _ => Ok(self.walk.request(now)),
+        }
+    }
+
+    /// Whether the tape has to be scanned again before this page is handled: the page holds what may have come over the
+    /// stream since.
+    pub(super) fn needs_scan(&self, page: &Page) -> bool {
+        let is_missing = |key: answer::Key| self.walk.span().contains(key.time) && !self.evidence.knows(key.id);
+        let mut keys = page.iter().filter_map(|object| answer::key(self.walk.series(), object.get()));
+        !self.is_settled && keys.any(is_missing)
+    }
+
+    /// Goes on with what another scan showed.
+    pub(super) fn settle(&mut self, evidence: Evidence) {
+        if let Some(ceiling) = evidence.ceiling() {
+            self.walk.end_at(ceiling.saturating_add(1));
+        }
+        (self.evidence, self.is_settled) = (evidence, true);
+    }
+
+    /// Takes the page that was asked for, at `now`. [`Step::Ends`] is a claim that the tape contradicts.
+    pub(super) fn handle(&mut self, page: Page, now: i64) -> Step {
+        match self.walk.handle(page, now) {
+            Step::Ends(claim) if !self.evidence.knows_within(claim.since..claim.before) => {
+                let judgement = if claim.objects == 0 { Judgement::Plausible } else { Judgement::Ignored };
+                self.walk.judge(claim, judgement)
+            }
+            step => step,
+        }
+    }
+
+    /// What was missing of the pages since the last call, oldest first. It counts as on disk from here on.
+    pub(super) fn take_missing(&mut self) -> Vec<Item> {
+        let comes_again_before = self.walk.comes_again_before();
+        let mut items = self.walk.take_items();
+        items.retain(|item| {
+            let is_missing = !self.evidence.knows(item.id);
+            if is_missing {
+                self.evidence.wrote(item.id, item.time, comes_again_before);
+            }
+            is_missing
+        });
+        items
+    }
+
+    /// Whether the stream has a record at all.
+    pub(super) fn has_any(&self) -> bool {
+        self.evidence.has_any()
+    }
+}
+
+#[cfg(test)]
+mod tests;

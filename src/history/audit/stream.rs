@@ -56,34 +56,6 @@ pub struct Auditor {
     pub gaps: Gaps,
 }
 
-impl StreamAudit {
-    /// Whether every minute is the same.
-    pub fn is_exact(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Counts what was found of a minute.
-    fn count(&mut self, found: Comparison, minute: impl FnOnce() -> Minute) {
-        let Comparison { finding, differences, residue, blind_below } = found;
-        match finding {
-            Finding::Exact => self.exact += 1,
-            Finding::Differs => self.differs += 1,
-            Finding::NoData => self.no_data += 1,
-        }
-        if finding != Finding::Exact {
-            let Minute { begin: minute, trades, gaps } = minute();
-            return self.rows.push(Row { minute, finding, trades, differences, gaps });
-        }
-        self.residue.widen(&residue);
-        if blind_below > self.blind_below {
-            self.blind_below.clone_from(&blind_below);
-        }
-        if !blind_below.is_zero() {
-            self.blind_minutes.push(Blind { minute: minute().begin, blind_below });
-        }
-    }
-}
-
 impl Auditor {
     /// Audits the stream at `place` of the list. `candles` tells where the candles lie that were fetched.
     ///
@@ -121,7 +93,7 @@ impl Auditor {
             rows: Vec::new(),
         };
         for (minute, (sum, candle)) in sums.minutes.iter().zip(&candles).enumerate() {
-            audit.count(compare(sum.as_ref(), candle.as_ref()), || Minute {
+            count(&mut audit, compare(sum.as_ref(), candle.as_ref()), || Minute {
                 begin: Day::shown(self.day.start_of(minute)),
                 trades: sum.as_ref().map_or(0, |sum| sum.trades),
                 gaps: self.gaps.touching(place, self.day.start_of(minute)),
@@ -149,6 +121,27 @@ impl Auditor {
             }
         }
         Ok(candles)
+    }
+}
+
+/// Counts what was found of a minute.
+fn count(audit: &mut StreamAudit, found: Comparison, minute: impl FnOnce() -> Minute) {
+    let Comparison { finding, differences, residue, blind_below } = found;
+    match finding {
+        Finding::Exact => audit.exact += 1,
+        Finding::Differs => audit.differs += 1,
+        Finding::NoData => audit.no_data += 1,
+    }
+    if finding != Finding::Exact {
+        let Minute { begin: minute, trades, gaps } = minute();
+        return audit.rows.push(Row { minute, finding, trades, differences, gaps });
+    }
+    audit.residue.widen(&residue);
+    if blind_below > audit.blind_below {
+        audit.blind_below.clone_from(&blind_below);
+    }
+    if !blind_below.is_zero() {
+        audit.blind_minutes.push(Blind { minute: minute().begin, blind_below });
     }
 }
 

@@ -1,36 +1,30 @@
 //! The real disk: a directory of the operating system.
 
+mod held;
+mod modes;
+
 use super::open::{self, Access, Obstacle};
 use super::{AppendFile, EntryKind, FileId, Files, Free, Identity, IoError, Listed, ReadFile, Root, append_all};
 use crate::ownership;
-use rustix::fs::{self, AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RenameFlags};
+use held::Held;
+use modes::{directory_mode, file_mode, make};
+use rustix::fs::{self, AtFlags, FallocateFlags, FileType, Mode, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, OsStr, OsString};
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-
-/// How often a directory is made again that somebody removes while it is written to: each time costs a descriptor, and
-/// whoever does that a hundred times will not stop.
-const REMOVALS: usize = 100;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A data directory. It is held open, so that it stays the same one however its path is renamed. What is below it is
-/// opened without following links; the path of the directory itself may lead over some, for that is the user's own word.
+/// opened without following links; the path of the directory itself may lead over some, as the user names it.
 #[derive(Clone, Debug)]
 pub struct Disk {
     root: Arc<Held>,
     path: PathBuf,
-}
-
-/// A directory that is held open, and those that were made in its place when it was removed: the last one counts.
-#[derive(Debug)]
-struct Held {
-    directory: OwnedFd,
-    next: OnceLock<Box<Held>>,
 }
 
 impl Disk {
@@ -56,7 +50,7 @@ impl Disk {
 
     /// A directory below this one, with the same layout in it.
     pub fn beneath(&self, path: &Path) -> io::Result<Self> {
-        let root = Held { directory: self.open_directory(path)?, next: OnceLock::new() };
+        let root = Held::from(self.open_directory(path)?);
         Ok(Self { root: Arc::new(root), path: self.path.join(path) })
     }
 
@@ -104,7 +98,7 @@ impl Disk {
         self.replace(unfinished, path)
     }
 
-    /// Which directory this is now: it was made again if somebody has removed it.
+    /// Which directory this is now: it was made again if it had been removed.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(identity(&fs::fstat(&*self.root)?).file)
     }
@@ -360,31 +354,6 @@ impl ReadFile for File {
     }
 }
 
-impl Held {
-    fn open(path: &Path) -> io::Result<Self> {
-        let directory = fs::openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { directory, next: OnceLock::new() })
-    }
-
-    fn chain(&self) -> impl Iterator<Item = &Self> {
-        std::iter::successors(Some(self), |held| held.next.get().map(|next| &**next))
-    }
-
-    fn replace(&self, with: Self) -> io::Result<()> {
-        let is_free = |held: &&Self| held.next.get().is_none();
-        let last = self.chain().take(REMOVALS).find(is_free).ok_or(io::ErrorKind::NotFound)?;
-        // Where another thread was faster, its directory counts.
-        let _ = last.next.set(Box::new(with));
-        Ok(())
-    }
-}
-
-impl AsFd for Held {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.chain().last().unwrap_or(self).directory.as_fd()
-    }
-}
-
 #[expect(
     clippy::unnecessary_cast,
     clippy::cast_sign_loss,
@@ -408,28 +377,6 @@ impl AsFd for Above<'_> {
             Self::Opened(directory) => directory.as_fd(),
         }
     }
-}
-
-/// Makes a data directory where it is not there.
-fn make(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE.bits()).create(path)
-}
-
-/// What others may do with new files and directories, less the umask: nobody but their owner changes them.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
-const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
-
-/// Files of the private tree are for their owner alone.
-fn file_mode(path: &Path) -> Mode {
-    if is_private(path) { Mode::from_raw_mode(0o600) } else { FILE_MODE }
-}
-
-fn directory_mode(path: &Path) -> Mode {
-    if is_private(path) { Mode::from_raw_mode(0o700) } else { DIRECTORY_MODE }
-}
-
-fn is_private(path: &Path) -> bool {
-    path.components().next() == Some(Component::Normal("private".as_ref()))
 }
 
 #[cfg(test)]

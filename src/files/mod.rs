@@ -99,7 +99,7 @@ pub trait Files: Debug + Send + Sync {
 pub struct Identity {
     /// The device and the inode: no other file has them as long as this one is open.
     pub file: FileId,
-    /// Its names; 0: it was removed, and is there for those alone who hold it open.
+    /// Its names; 0: it was removed, and exists as long as it is open.
     pub links: u64,
     /// Its length.
     pub bytes: u64,
@@ -236,7 +236,7 @@ impl IoError {
         self.is_full() || self.is_out_of_descriptors()
     }
 
-    /// Whether a file, or the directory it was to be in, is not where it was: somebody took it away.
+    /// Whether a file, or the directory it was to be in, is not where it was, as another program took it away.
     pub fn is_gone(&self) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound, StaleNetworkFileHandle};
         matches!(self.source.kind(), NotFound | NotADirectory | StaleNetworkFileHandle)

@@ -6,7 +6,7 @@
 //!          └─ no link in any part of the path, nothing above the root, no waiting for the other end of a pipe
 //! ```
 //!
-//! Others can make names in a data directory: clean-up jobs, restores, whoever else may write there. A link at one of our
+//! Other programs can make names in a data directory: clean-up jobs, restores, anything that may write there. A link at one of our
 //! names would have us overwrite a file of theirs, and a pipe would have us wait for ever.
 
 use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags};
@@ -34,7 +34,7 @@ pub enum Obstacle {
     /// A pipe, a socket or a device.
     #[error("it is a pipe, a socket or a device")]
     Special,
-    /// A file that has other names, under which it may be somebody else's: it may be read, and not written.
+    /// A file that has other names, under which it may be another program's: it may be read, and not written.
     #[error("it has another name (a hard link), through which nothing is written")]
     Shared,
     /// It belongs to another user, by number.

@@ -113,6 +113,13 @@ pub struct StreamAudit {
     pub rows: Vec<Row>,
 }
 
+impl StreamAudit {
+    /// Whether every minute is the same.
+    pub fn is_exact(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
 /// By how much sums are not what was printed, the sign left out. Within bounds, it is what the exchange rounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Residue {

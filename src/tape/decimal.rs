@@ -1,4 +1,4 @@
-//! Decimals as they stand in a certificate: text, for JSON numbers are floats to most who read them. Pure.
+//! Decimals as they stand in a certificate: text, since most readers take JSON numbers for floats. Pure.
 
 use bigdecimal::BigDecimal;
 use serde::{Deserialize, Deserializer, Serializer};

@@ -122,7 +122,7 @@ pub enum Event {
         #[serde(default)]
         last_data: Vec<Stamp>,
     },
-    /// Bytes that nobody can read, on this connection. Written when the outbreak is over, or has gone on for an hour.
+    /// Unreadable bytes came on this connection. Written when the outbreak is over, or has gone on for an hour.
     Unreadable {
         /// Which connection.
         connection: Feed,
@@ -208,7 +208,7 @@ pub enum Event {
         /// What is wrong with it, for people.
         reason: Cow<'static, str>,
     },
-    /// A file, or the data directory, was taken away or changed by somebody else while it was written.
+    /// A file, or the data directory, was taken away or changed by another program while it was written.
     Displaced {
         /// Where it was; `.`: the data directory.
         file: String,

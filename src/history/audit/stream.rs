@@ -146,7 +146,7 @@ fn count(audit: &mut StreamAudit, found: Comparison, minute: impl FnOnce() -> Mi
     }
 }
 
-/// What stands in the row of a minute that is not simply exact.
+/// The row of a minute that is not simply exact.
 struct Minute {
     begin: String,
     trades: u64,

@@ -1,6 +1,6 @@
 //! The lines of a list of segments, one in memory at a time.
 
-use super::TapeError;
+use super::error::TapeError;
 use super::segments::Segment;
 use super::source::Source;
 use crate::clock::Stamp;

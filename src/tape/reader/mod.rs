@@ -7,6 +7,7 @@
 //!
 //! Nothing here writes. It is synchronous: what must not block reads on a thread of its own.
 
+mod error;
 mod frames;
 mod lines;
 pub mod manifest;
@@ -15,15 +16,16 @@ mod segments;
 mod source;
 mod tree;
 
+pub use error::TapeError;
 pub use lines::Lines;
 
 use crate::clock::Stamp;
-use crate::files::{Files, IoError};
+use crate::files::Files;
 use crate::tape::line::Line;
 use crate::tape::stream_key::StreamKey;
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
 
@@ -41,38 +43,6 @@ pub struct LastLines {
     pub lines: Vec<Line>,
     /// What could not be read on the way.
     pub faults: Vec<TapeError>,
-}
-
-/// A part of the tape cannot be read. What lies elsewhere can.
-#[derive(Debug, thiserror::Error)]
-pub enum TapeError {
-    /// The system, or the decoder, says no.
-    #[error(transparent)]
-    Io(#[from] IoError),
-    /// A sealed file ends early.
-    #[error("{} holds {found} bytes of content, and its manifest says {listed}", path.display())]
-    Short {
-        /// The file.
-        path: PathBuf,
-        /// What it decodes to.
-        found: u64,
-        /// What it should.
-        listed: u64,
-    },
-    /// A line that the recorder cannot have written.
-    #[error("{} has a line of more than {most} bytes", path.display())]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// The longest that there can be.
-        most: usize,
-    },
-    /// The active file of a stream was never the same for as long as a look around takes.
-    #[error("{} is rotated faster than the archive can be listed", path.display())]
-    Restless {
-        /// The file.
-        path: PathBuf,
-    },
 }
 
 impl Tape {

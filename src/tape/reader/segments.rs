@@ -10,7 +10,7 @@
 //! still. A segment that a listing misses because it was being sealed has its sealed file before the second one begins;
 //! one that was rotated meanwhile makes the active file another one, and all is looked for again.
 
-use super::TapeError;
+use super::error::TapeError;
 use super::source::Source;
 use super::tree::Tree;
 use crate::clock::Stamp;
@@ -70,11 +70,11 @@ impl Segment {
 pub(super) fn list(tree: &Tree, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<Vec<Segment>, TapeError> {
     let path = paths::active(Feed::Public, stream);
     for _ in 0..LOOKS {
-        // Where another thing has the name, whoever records writes to `misc`.
+        // A stream whose name another thing has is recorded in `misc`.
         let active = tree.open_unless_in_the_way(&path)?;
         let mut segments = Vec::new();
         for date in dates(tree, stamps)? {
-            segments.append(&mut archived(tree, (&date, stream), stamps)?);
+            segments.append(&mut archived(tree, &date, stream, stamps)?);
         }
         let is_still = match &active {
             Some(active) => tree.is_still(&path, &**active)?,
@@ -120,7 +120,8 @@ fn dates(tree: &Tree, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>
 /// says of them.
 fn archived(
     tree: &Tree,
-    (date, stream): (&str, &StreamKey),
+    date: &str,
+    stream: &StreamKey,
     stamps: &RangeInclusive<Stamp>,
 ) -> Result<Vec<Segment>, TapeError> {
     let directory = paths::archive(Feed::Public).join(date);

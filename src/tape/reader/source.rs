@@ -3,7 +3,7 @@
 //! It is read through its descriptor, so that it stays whole here when it is renamed, sealed or removed meanwhile. What
 //! follows the last line break is a line that is still being written, and no line yet.
 
-use super::TapeError;
+use super::error::TapeError;
 use super::frames::Frames;
 use super::seek;
 use crate::clock::Stamp;

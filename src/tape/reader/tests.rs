@@ -1,6 +1,7 @@
 //! Tapes of real files, as recorders leave them.
 
 use super::*;
+use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::recording::seal::Sealer;
 use crate::recording::segment::Finished;
@@ -8,6 +9,7 @@ use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// 2026-11-22T00:00:00Z.

@@ -1,6 +1,6 @@
 //! The tree of files that a tape is: `data_dir`, its `private/`, or its `rest/`.
 
-use super::TapeError;
+use super::error::TapeError;
 use super::manifest::Manifest;
 use crate::files::open::Obstacle;
 use crate::files::{Files, Identity, IoError, ReadFile};

@@ -1,0 +1,30 @@
+//! What other users may do with new files and directories.
+
+use rustix::fs::Mode;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path};
+
+/// What others may do with new files and directories, less the umask: their owner alone changes them.
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// Makes a data directory where it is not there.
+pub(super) fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE.bits()).create(path)
+}
+
+/// The mode of a new file: those of the private tree are for their owner alone.
+pub(super) fn file_mode(path: &Path) -> Mode {
+    if is_private(path) { Mode::from_raw_mode(0o600) } else { FILE_MODE }
+}
+
+/// The mode of a new directory.
+pub(super) fn directory_mode(path: &Path) -> Mode {
+    if is_private(path) { Mode::from_raw_mode(0o700) } else { DIRECTORY_MODE }
+}
+
+fn is_private(path: &Path) -> bool {
+    path.components().next() == Some(Component::Normal("private".as_ref()))
+}

@@ -19,8 +19,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A data directory. It is held open, so that it stays the same one however its path is renamed. What is below it is
-/// opened without following links; the path of the directory itself may lead over some, as the user names it.
+/// A data directory. It is held open, so that it stays the same one if its path is renamed. Entries below it are opened
+/// without following links; the path of the directory itself may contain some, since the user chose it.
 #[derive(Clone, Debug)]
 pub struct Disk {
     root: Arc<Held>,
@@ -28,19 +28,19 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Opens a data directory, making it where it is not there.
+    /// Opens a data directory, creating it if missing.
     pub fn open(path: &Path) -> io::Result<Self> {
         make(path).map_err(|error| ownership::explain(path, error))?;
         Self::existing(path)
     }
 
-    /// Opens a data directory that is there.
+    /// Opens an existing data directory.
     pub fn existing(path: &Path) -> io::Result<Self> {
         let root = Held::open(path).map_err(|error| ownership::explain(path, error))?;
         Ok(Self { root: Arc::new(root), path: path.to_owned() })
     }
 
-    /// Opens a data directory to read what is there; `None`: there is none of ours.
+    /// Opens a data directory for reading; `None`: there is none of the recorder's.
     pub fn readable(path: &Path) -> Result<Option<Arc<dyn Files>>, IoError> {
         match Self::existing(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound || Obstacle::of(&error).is_some() => Ok(None),
@@ -59,17 +59,17 @@ impl Disk {
         &self.path
     }
 
-    /// A descriptor of its own for the directory itself, to hold a lock with.
+    /// A separate descriptor of the directory itself, to hold a lock.
     pub fn directory(&self) -> io::Result<OwnedFd> {
         open::directory(self.root.as_fd(), Path::new(""))
     }
 
-    /// Opens a regular file; an [`Obstacle`] where the name is another thing's.
+    /// Opens a regular file; an [`Obstacle`] where the name is another kind of entry.
     pub fn file(&self, path: &Path, access: Access) -> io::Result<File> {
         open::file(self.root.as_fd(), path, access, file_mode(path)).map_err(|error| self.explain(path, error))
     }
 
-    /// All of a file that has `most` bytes at the most; of a longer one an error of kind `InvalidData`.
+    /// The content of a file of up to `most` bytes; for a longer one an error of kind `InvalidData`.
     pub fn read_all(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
         self.file(path, Access::Read)?.take(most + 1).read_to_end(&mut content)?;
@@ -79,14 +79,14 @@ impl Disk {
         Ok(content)
     }
 
-    /// Moves a file that is whole in place of the one before, if there is one, and makes that durable.
+    /// Renames a complete file over the previous one, if any, and makes that durable.
     pub fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
         let ((from_root, from), (to_root, to_name)) = (self.place(from)?, self.place(to)?);
         fs::renameat(&from_root, from, &to_root, to_name)?;
         Ok(fs::fsync(self.open_directory(to.parent().unwrap_or(Path::new("")))?)?)
     }
 
-    /// Puts a small file in place of the one before, if there is one; `unfinished` is its name until it is whole.
+    /// Replaces a small file atomically; `unfinished` is its name until it is complete.
     pub fn put(&self, unfinished: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
         match self.remove(unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -98,12 +98,12 @@ impl Disk {
         self.replace(unfinished, path)
     }
 
-    /// Which directory this is now: it was made again if it had been removed.
+    /// The identity of the current directory, which changes when a removed one is created again.
     pub fn id(&self) -> io::Result<FileId> {
         Ok(identity(&fs::fstat(&*self.root)?).file)
     }
 
-    /// The directory that a path is in, and its name there: most calls that take a path follow links in it.
+    /// The parent directory of a path, and the name in it: most system calls on a path follow links in it.
     fn place<'a>(&self, path: &'a Path) -> io::Result<(Above<'_>, &'a OsStr)> {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
         match path.parent() {
@@ -112,7 +112,7 @@ impl Disk {
         }
     }
 
-    /// What has this name; `None` where there is nothing, or no directory that it could be in.
+    /// The entry at this path; `None`: there is none, or no parent directory.
     fn stat(&self, path: &Path) -> io::Result<Option<fs::Stat>> {
         let is_nowhere =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
@@ -149,14 +149,14 @@ impl Disk {
         Ok(())
     }
 
-    /// Gives a name whose file has others, too, a file of its own with the same content: the others keep what it was.
+    /// Replaces a hard-linked file by a copy of its content: the other names keep the original.
     fn unshare(&self, path: &Path) -> io::Result<()> {
         let mut copy = path.as_os_str().to_owned();
         copy.push(".unshared.tmp");
         let copy = PathBuf::from(copy);
         match self.remove(&copy) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            // A crash left it behind.
+            // A leftover of a crash.
             _ => {}
         }
         let mut unshared = self.file(&copy, Access::Create)?;
@@ -201,7 +201,7 @@ impl Files for Disk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let ((from_root, from), (to_root, to)) = (self.place(from)?, self.place(to)?);
         match fs::renameat_with(&from_root, from, &to_root, to, RenameFlags::NOREPLACE) {
-            // Some network file systems cannot refuse to replace; our names never repeat, so asking first is enough.
+            // Some network file systems cannot refuse to replace; our names never repeat, so a check before is enough.
             Err(Errno::INVAL | Errno::NOSYS) => match fs::statat(&to_root, to, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(_) => Err(Errno::EXIST.into()),
                 Err(_) => Ok(fs::renameat(&from_root, from, &to_root, to)?),
@@ -249,7 +249,7 @@ impl Files for Disk {
         let mut entries = Vec::new();
         self.each_name(path, |directory, name| {
             match fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-                // It went since it was named.
+                // It was removed since it was listed.
                 Err(Errno::NOENT) => {}
                 stat => entries.push(listed(OsStr::from_bytes(name.to_bytes()), &stat?)),
             }
@@ -299,7 +299,7 @@ impl Files for Disk {
 
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let file = match self.file(path, Access::Update) {
-            // The others keep it, and this name gets one of its own.
+            // The other names keep the file, and this one gets a copy.
             Err(error) if Obstacle::of(&error) == Some(Obstacle::Shared) => {
                 self.remove(path)?;
                 self.file(path, Access::Update)?
@@ -312,12 +312,12 @@ impl Files for Disk {
     fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
         let file = self.file(path, Access::Create)?;
         let allocated = match fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64) {
-            // Not every file system can set room aside; then it is taken by writing.
+            // A file system without allocation: the space is taken by writing.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => append_all(&file, &vec![0; bytes]),
             allocated => allocated.map_err(io::Error::from),
         };
         if allocated.is_err() {
-            // What made it fail is the error to report.
+            // The first error is reported.
             let _ = self.remove(path);
         }
         allocated
@@ -364,7 +364,7 @@ fn identity(stat: &fs::Stat) -> Identity {
     Identity { file, links: stat.st_nlink as u64, bytes: stat.st_size as u64 }
 }
 
-/// The directory that a name is in.
+/// The parent directory of a name.
 enum Above<'a> {
     Root(BorrowedFd<'a>),
     Opened(OwnedFd),

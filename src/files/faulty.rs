@@ -1,4 +1,4 @@
-//! For tests: a real disk on which calls fail as the test wants, and which takes half of what it is given to write.
+//! For tests: a real disk whose calls fail on command, and whose appends take half of the bytes.
 
 use super::disk::Disk;
 use super::{AppendFile, Files, Identity, Listed, ReadFile, Root};
@@ -24,7 +24,7 @@ pub(crate) enum Call {
     Restrict,
 }
 
-/// Decides for each call what becomes of it.
+/// Decides the outcome of each call.
 type Fate = dyn Fn(Call, &Path) -> io::Result<()> + Send + Sync;
 
 /// See the module.

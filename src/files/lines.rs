@@ -1,18 +1,18 @@
-//! Lines, read to a bound: a compressed file of some kilobytes can expand to a line of gigabytes, and what a crash or a
-//! failing disk left may have no line break at all.
+//! Bounded reads of lines: a compressed file of some kilobytes can expand to a line of gigabytes, and a crash or a
+//! failing disk can leave a file without any line break.
 
 use super::ReadFile;
 use std::io::{self, BufRead, BufReader, Read, SeekFrom};
 use std::path::Path;
 
-/// The longest line that the recorder writes of its own: events, manifests, checkpoints. The longest are `rotated` events
-/// that name a segment of each of 100,000 streams, the most that can be configured, in 165 bytes each.
+/// The longest line of the recorder's own: events, manifests, checkpoints. The longest are `rotated` events that name a
+/// segment of each of 100,000 streams, the configurable maximum, in 165 bytes each.
 pub const LONGEST_OWN: usize = 32 << 20;
 
-/// What is passed over of one line before the file is given up: a start has to come to an end.
+/// The bytes skipped of one line before the file is given up, so that a start terminates.
 const PASSED_OVER: u64 = 1 << 30;
 
-/// The lines of `source`, one in memory at a time. A longer one than `most` bytes is damage: passed over, and counted.
+/// The lines of `source`, one in memory at a time. A line longer than `most` bytes is damage: skipped and counted.
 #[derive(Debug)]
 pub struct Lines<R> {
     source: BufReader<R>,
@@ -28,7 +28,7 @@ impl<R: Read> Lines<R> {
         Self { source: BufReader::new(source), most, passed_over: PASSED_OVER, line: Vec::new(), too_long: 0 }
     }
 
-    /// The next line without its line break, or what is there of it at the end; `None` behind the last.
+    /// The next line without its line break, or the unended rest at the end; `None` after the last.
     ///
     /// # Errors
     /// The source cannot be read, or a line of it does not end.
@@ -47,12 +47,12 @@ impl<R: Read> Lines<R> {
         }
     }
 
-    /// How many lines were too long so far.
+    /// The number of lines that were too long so far.
     pub fn too_long(&self) -> usize {
         self.too_long
     }
 
-    /// Says in the log, once, if any line of the file of this name was too long.
+    /// Logs once, with the file's name, if any line was too long.
     pub fn tell(&self, file: &Path) {
         if self.too_long > 0 {
             let (file, lines, most) = (file.display(), self.too_long, self.most);
@@ -72,7 +72,7 @@ impl<R: Read> Lines<R> {
     }
 }
 
-/// Whether a file is empty or its last line ended. It is at its beginning afterwards.
+/// Whether a file is empty or its last line ended. Leaves the file at its beginning.
 ///
 /// # Errors
 /// The file cannot be read.

@@ -1,7 +1,7 @@
-//! The disk, as the recorder uses it: the one seam between it and the file system.
+//! The recorder's interface to the file system, and the only one.
 //!
-//! Paths are relative to `data_dir`. The real disk is [`disk::Disk`], which opens everything in one way, [`mod@open`]; tests
-//! put one in its place that forgets what was not synced. Lines are read by [`lines`], to a bound.
+//! Paths are relative to `data_dir`. The real disk is [`disk::Disk`], which opens every file by [`mod@open`]; tests
+//! replace it with one that forgets unsynced content. [`lines`] reads lines up to a bound.
 
 pub mod disk;
 #[cfg(test)]
@@ -16,16 +16,16 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Read at a time, in bytes.
+/// The chunk size of reads, in bytes.
 pub const CHUNK: usize = 128 * 1024;
 
 /// A directory that can hold a recording.
 pub trait Files: Debug + Send + Sync {
-    /// Makes a file for appending; an error of kind `AlreadyExists` where the name is taken.
+    /// Creates a file for appending; an error of kind `AlreadyExists` where the name is taken.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>>;
 
-    /// Opens a file for appending, making it where it is not there. One that has other names (hard links) is replaced by
-    /// a copy first, since nothing is written through them.
+    /// Opens a file for appending, creating it if missing. A hard-linked one is first replaced by a copy, since the
+    /// other names may be another program's.
     fn append(&self, path: &Path) -> io::Result<Arc<dyn AppendFile>>;
 
     /// Opens a file for reading.
@@ -37,44 +37,43 @@ pub trait Files: Debug + Send + Sync {
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes a directory and those above it, durably, where they are not there.
+    /// Creates a directory and its parents durably, where missing.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// What bears a name, links not followed; `None`: nothing does.
+    /// The identity of the entry at a path, links not followed; `None`: there is none.
     fn identify(&self, path: &Path) -> io::Result<Option<Identity>>;
 
-    /// Where the directory itself is; one that was removed is made again at its path, empty.
+    /// The state of the directory itself; a removed one is created again at its path, empty.
     fn look_at_root(&self) -> io::Result<Root> {
         Ok(Root::InPlace)
     }
 
-    /// What a directory holds, in the order of the names; empty where there is no such directory.
+    /// The entries of a directory, ordered by name; empty where the directory does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<Listed>>;
 
-    /// The names in a directory, in no order; none where there is no such directory.
+    /// The names in a directory, unordered; empty where the directory does not exist.
     fn names(&self, path: &Path) -> io::Result<Vec<OsString>> {
         Ok(self.list(path)?.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// What has this name; `None`: nothing.
+    /// The entry at a path; `None`: there is none.
     fn look(&self, path: &Path) -> io::Result<Option<Listed>> {
         let entries = self.list(path.parent().unwrap_or(Path::new("")))?;
         Ok(entries.into_iter().find(|entry| Some(&*entry.name) == path.file_name()))
     }
 
-    /// Takes from everybody but its owner what they may do with a file or a directory; an
-    /// [`Obstacle`] where it is another user's.
+    /// Removes all permissions on a file or a directory except its owner's; an [`Obstacle`] where it is another user's.
     fn restrict(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes everything durable that was written to this file system.
+    /// Makes everything written to this file system durable.
     fn sync_all(&self) -> io::Result<()>;
 
-    /// Replaces the content of a small file in place, so that it costs no room and no change of a directory. After a
-    /// crash it holds what it held before or what was written, provided that both are of the same length. Where a disk
-    /// cannot do that, it is written anew.
+    /// Replaces the content of a small file in place, so that it needs no free space and no directory change. The
+    /// replacement is atomic across a crash if both contents have the same length. A disk without support for that
+    /// writes the file anew.
     fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         match self.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -83,23 +82,23 @@ pub trait Files: Debug + Send + Sync {
         append_all(&*self.create(path)?, bytes)
     }
 
-    /// Makes a file that has `bytes` of the disk set aside for it.
+    /// Creates a file with `bytes` of the disk allocated to it.
     fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
         append_all(&*self.create(path)?, &vec![0; bytes])
     }
 
-    /// What is left for this user.
+    /// The free space for this user.
     fn free(&self) -> io::Result<Free> {
         Ok(Free { bytes: u64::MAX, inodes: u64::MAX })
     }
 }
 
-/// Which file it is, whatever its name, and how long.
+/// The identity and length of a file, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The device and the inode: no other file has them as long as this one is open.
+    /// The device and the inode: unique while this file is open.
     pub file: FileId,
-    /// Its names; 0: it was removed, and exists as long as it is open.
+    /// The number of its names; 0: it was removed, and exists while it is open.
     pub links: u64,
     /// Its length.
     pub bytes: u64,
@@ -114,44 +113,44 @@ pub struct FileId {
     pub inode: u64,
 }
 
-/// Where the directory is that everything is written to.
+/// The location of the directory that everything is written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
     /// At its path.
     InPlace,
-    /// It was renamed or unmounted, and is written to all the same: its path leads elsewhere, or nowhere.
+    /// It was renamed or unmounted, but is still written to: its path leads elsewhere, or nowhere.
     Elsewhere,
-    /// It had been removed, and there is another one at its path now.
+    /// It was removed, and another one is at its path now.
     MadeAgain,
 }
 
-/// What is left of a file system.
+/// The free space of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Free {
     /// Bytes.
     pub bytes: u64,
-    /// Files that can still be made; `u64::MAX` where the file system does not count them.
+    /// Files that can still be created; `u64::MAX` where the file system does not count them.
     pub inodes: u64,
 }
 
-/// A file that is only ever appended to.
+/// An append-only file.
 pub trait AppendFile: Debug + Send + Sync {
-    /// Appends a part of `bytes`, at least one of them, and returns how many.
+    /// Appends a part of `bytes`, at least one of them, and returns its length.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
 
     /// Makes the content durable.
     fn sync(&self) -> io::Result<()>;
 
-    /// Which file it is, and how long by now.
+    /// Its identity and current length.
     fn identify(&self) -> io::Result<Identity>;
 
-    /// Reads what is there from `offset` on, whatever has become of its name; 0: the end.
+    /// Reads from `offset` on, even if the file was renamed or removed; 0: the end.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 /// A file being read.
 pub trait ReadFile: Read + Seek + Debug + Send {
-    /// Which file it is, and how long by now.
+    /// Its identity and current length.
     fn identify(&self) -> io::Result<Identity>;
 }
 
@@ -160,11 +159,11 @@ pub trait ReadFile: Read + Seek + Debug + Send {
 pub struct Listed {
     /// Its name.
     pub name: OsString,
-    /// What it is.
+    /// Its kind.
     pub kind: EntryKind,
     /// Its length in bytes.
     pub bytes: u64,
-    /// Who may do what with it: the nine permission bits and those above them.
+    /// Its mode: the nine permission bits and those above them.
     pub mode: u32,
 }
 
@@ -174,13 +173,13 @@ impl Listed {
         self.kind == EntryKind::File
     }
 
-    /// Whether others than its owner may do anything with it.
+    /// Whether others than its owner have any permission on it.
     pub fn is_exposed(&self) -> bool {
         self.mode & 0o077 != 0
     }
 }
 
-/// What an entry of a directory is. Links are not followed.
+/// The kind of a directory entry. Links are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EntryKind {
     /// A regular file.
@@ -206,44 +205,44 @@ pub fn append_all(file: &dyn AppendFile, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Something on the disk did not work: the action, the file, and the system's answer.
+/// An error of the disk: the action, the file, and the system's error.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct IoError {
-    /// What was tried, as an infinitive.
+    /// The action, as an infinitive.
     pub action: &'static str,
     /// The file; where `Files` is used, relative to its directory.
     pub path: PathBuf,
-    /// The system's answer.
+    /// The system's error.
     pub source: io::Error,
 }
 
 impl IoError {
-    /// Gives an I/O error its place: `.map_err(IoError::at("rename", &path))`.
+    /// Adds the action and the path to an I/O error: `.map_err(IoError::at("rename", &path))`.
     pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self { action, path, source }
     }
 
-    /// Whether the disk, the quota or the file-size limit is used up: a state that passes, unlike a broken disk.
+    /// Whether the disk, the quota or the file-size limit is used up: a temporary state, unlike a broken disk.
     pub fn is_full(&self) -> bool {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         matches!(self.source.kind(), StorageFull | QuotaExceeded | FileTooLarge)
     }
 
-    /// Whether waiting can help, without anybody looking after the disk.
+    /// Whether waiting can help, without maintenance of the disk.
     pub fn is_passing(&self) -> bool {
         self.is_full() || self.is_out_of_descriptors()
     }
 
-    /// Whether a file, or the directory it was to be in, is not where it was, as another program took it away.
+    /// Whether a file or its parent directory is missing, because another program removed it.
     pub fn is_gone(&self) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound, StaleNetworkFileHandle};
         matches!(self.source.kind(), NotFound | NotADirectory | StaleNetworkFileHandle)
     }
 
-    /// Whether it is about this one file, and trying again soon will not change it: rights, a part of the disk that
-    /// cannot be read, content that is damaged, or another thing in its place.
+    /// Whether the error concerns this one file and a prompt retry will not help: permissions, an unreadable part of
+    /// the disk, damaged content, or an obstacle in its place.
     pub fn is_about_the_file(&self) -> bool {
         use rustix::io::Errno;
         let is_denied = self.source.kind() == io::ErrorKind::PermissionDenied;
@@ -251,7 +250,7 @@ impl IoError {
         is_damaged || is_denied || self.source.raw_os_error() == Some(Errno::IO.raw_os_error())
     }
 
-    /// Whether the process or the system has no file left to open: the disk is well, and another try may find one.
+    /// Whether the process or the system is out of descriptors: the disk is fine, and a retry may succeed.
     pub fn is_out_of_descriptors(&self) -> bool {
         use rustix::io::Errno;
         [Errno::MFILE, Errno::NFILE].iter().any(|errno| self.source.raw_os_error() == Some(errno.raw_os_error()))

@@ -1,4 +1,4 @@
-//! The one way in which anything below a data directory is opened.
+//! The only opener of files below a data directory.
 //!
 //! ```text
 //! path ──openat2──▶ descriptor ──fstat──▶ a file, or a directory, as the name says
@@ -6,8 +6,8 @@
 //!          └─ no link in any part of the path, nothing above the root, no waiting for the other end of a pipe
 //! ```
 //!
-//! Other programs can make names in a data directory: clean-up jobs, restores, anything that may write there. A link at one of our
-//! names would have us overwrite a file of theirs, and a pipe would have us wait for ever.
+//! Other programs can create names in a data directory: clean-up jobs, restores, anything with write access. Following
+//! a link at one of our names would overwrite a foreign file, and opening a pipe would block for ever.
 
 use rustix::fs::{self, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -16,10 +16,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
-/// The kernel gives up on a path that is being renamed meanwhile; so often it is asked again.
+/// Retries of a path that is being renamed concurrently, for which the kernel gives up.
 const TRIES: usize = 8;
 
-/// What has a name of ours and is not what the name says. It is the inner error of an [`io::Error`].
+/// An entry at one of our names that is not of the expected kind. It is the inner error of an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
     /// A symbolic link, in any part of the path.
@@ -34,21 +34,21 @@ pub enum Obstacle {
     /// A pipe, a socket or a device.
     #[error("it is a pipe, a socket or a device")]
     Special,
-    /// A file that has other names, under which it may be another program's: it may be read, and not written.
+    /// A file with other names, which may be another program's: it may be read, but not written.
     #[error("it has another name (a hard link), through which nothing is written")]
     Shared,
     /// It belongs to another user, by number.
     #[error("it belongs to user {owner}, and this process is user {us}")]
     Owner {
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
-        /// Who we are.
+        /// This user.
         us: u32,
     },
 }
 
 impl Obstacle {
-    /// The obstacle that an error is about; `None`: the system said no for another reason.
+    /// The obstacle inside an error; `None`: the error has another cause.
     pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
@@ -61,16 +61,16 @@ impl From<Obstacle> for io::Error {
     }
 }
 
-/// What a file is opened for.
+/// The access mode of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Reading.
     Read,
-    /// Appending, to a file that is not there yet.
+    /// Appending, to a new file.
     Create,
-    /// Appending; made where it is not there.
+    /// Appending; created if missing.
     Append,
-    /// Reading, and writing in place; made where it is not there.
+    /// Reading, and writing in place; created if missing.
     Update,
 }
 
@@ -78,7 +78,7 @@ impl Access {
     fn flags(self) -> OFlags {
         match self {
             Self::Read => OFlags::RDONLY,
-            // Read as well: what was taken away while it is written can be had through the descriptor alone.
+            // Readable as well: the content of a displaced file is reachable by its descriptor alone.
             Self::Create => OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL,
             Self::Append => OFlags::RDWR | OFlags::APPEND | OFlags::CREATE,
             Self::Update => OFlags::RDWR | OFlags::CREATE,
@@ -93,7 +93,7 @@ pub(super) fn file(root: BorrowedFd<'_>, path: &Path, access: Access, mode: Mode
     regular(resolve(root, path, flags, mode), access)
 }
 
-/// What was opened, if it is a regular file that may be used so.
+/// The opened file, if it is regular and may be used in this mode.
 fn regular(opened: Result<OwnedFd, Errno>, access: Access) -> io::Result<File> {
     let file = opened.map_err(refused)?;
     let stat = fs::fstat(&file)?;
@@ -110,7 +110,7 @@ pub(super) fn directory(root: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd
     resolve(root, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).map_err(refused)
 }
 
-/// Opens whatever has this name, if it is no link, to look at it and to change its mode.
+/// Opens an entry of any kind but a link, to inspect it and to change its mode.
 pub(super) fn anything(root: BorrowedFd<'_>, path: &Path) -> io::Result<OwnedFd> {
     resolve(root, path, OFlags::RDONLY, Mode::empty()).map_err(refused)
 }
@@ -121,7 +121,7 @@ fn resolve(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) -> Resu
     for _ in 0..TRIES {
         match fs::openat2(root, path, flags, mode, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
             Err(Errno::AGAIN) => {}
-            // An old kernel, or a container that does not know the call and forbids it.
+            // An old kernel without the call, or a container that forbids it.
             Err(Errno::NOSYS | Errno::PERM) => break,
             opened => return opened,
         }
@@ -129,7 +129,7 @@ fn resolve(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) -> Resu
     by_parts(root, path, flags, mode)
 }
 
-/// The same where the kernel has no call for it: directory after directory.
+/// The same for a kernel without the call: one directory at a time.
 fn by_parts(root: BorrowedFd<'_>, path: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
     const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
     let mut above: Option<OwnedFd> = None;
@@ -162,7 +162,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    /// Opens by the kernel's call and by parts: what comes of it has to be the same.
+    /// Opens by the kernel's call and by parts: the results must be equal.
     fn open(root: &Path, path: &str, access: Access) -> Result<(), Option<Obstacle>> {
         let root = fs::openat(CWD, root, OFlags::DIRECTORY, Mode::empty()).unwrap();
         let flags = access.flags() | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -219,7 +219,7 @@ mod tests {
         std::fs::write(directory.path().join("file"), "").unwrap();
         let root = fs::openat(CWD, directory.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
         let refused = |path| Obstacle::of(&super::directory(root.as_fd(), Path::new(path)).unwrap_err());
-        // The system says of a link that it is no directory, when one is wanted.
+        // For a link, the kernel reports that it is no directory, if one is requested.
         assert!(matches!(refused("away"), Some(Obstacle::Link | Obstacle::NoDirectory)));
         assert_eq!(refused("file"), Some(Obstacle::NoDirectory));
         assert!(

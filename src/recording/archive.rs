@@ -1,5 +1,5 @@
-//! Names in the archive: each is used once. After the clock was set back a name can be taken, so that it is a microsecond,
-//! or a few, off the stamp of the segment's first line.
+//! Names in the archive are unique. After a backward clock step a name can be taken; the segment then gets the next
+//! free microsecond instead of the stamp of its first line.
 
 use crate::files::{Files, IoError};
 use crate::tape::paths;
@@ -8,10 +8,11 @@ use crate::tape::segment_name::SegmentName;
 use std::io;
 use std::path::Path;
 
-/// More segments of one stream never begin within as many microseconds: then the names are not the recorder's.
+/// More collisions than this do not come from the recorder, which never begins so many segments of one stream in as
+/// many microseconds.
 const NAMES: u32 = 1000;
 
-/// Moves an active file under its final name, and returns the name that it got. The directory has to be there.
+/// Renames an active file to its final name and returns that name. The directory must exist.
 pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, IoError> {
     let active = paths::active(name.feed, &name.stream);
     for _ in 0..NAMES {
@@ -29,7 +30,7 @@ pub fn move_to_archive(files: &dyn Files, mut name: SegmentName) -> Result<Segme
     Err(no_free_name(&name))
 }
 
-/// The name that an active file will get, where it has to be known before the file is moved.
+/// The final name of an active file, where it is needed before the rename.
 pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName, IoError> {
     for _ in 0..NAMES {
         if !is_taken(files, &name.sealed()) && !is_taken(files, &name.plain()) {
@@ -40,8 +41,8 @@ pub fn free_name(files: &dyn Files, mut name: SegmentName) -> Result<SegmentName
     Err(no_free_name(&name))
 }
 
-/// Moves an active file that cannot be read out of the way of its stream's next lines. It may be whole, so it goes into the
-/// archive, under the time of this start.
+/// Moves an unreadable active file out of the way of its stream's next lines. It may be intact, so it goes into the
+/// archive, named by the time of this start.
 pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, IoError> {
     let (active, name) = (paths::active(name.feed, &name.stream), free_name(files, name)?);
     let (directory, kept) = (name.directory(), name.plain());
@@ -53,7 +54,7 @@ pub fn set_aside(files: &dyn Files, name: SegmentName) -> Result<Quarantined, Io
     Ok(Quarantined { file: active, kept, reason: "it cannot be read; the next start tries again" })
 }
 
-/// Whether there may be such a file: one that cannot be opened has its name, too.
+/// Whether such a file may exist: one that cannot be opened occupies its name, too.
 fn is_taken(files: &dyn Files, path: &Path) -> bool {
     !files.read(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

@@ -1,11 +1,11 @@
 //! One recorder per directory: an flock on the directory itself, and one on `.lock`, which also names its holder.
 //!
 //! ```text
-//! data_dir   flock, for as long as the process runs      whatever becomes of the names in it
-//! .lock      flock, {"host":…,"pid":…,"started":…}       made again where it was removed
+//! data_dir   flock, until the process ends              holds even if its names are removed or renamed
+//! .lock      flock, {"host":…,"pid":…,"started":…}       created again if removed
 //! ```
 //!
-//! The kernel gives the locks back when the process ends, however it ends, so there is never a stale one.
+//! The kernel releases the locks at any end of the process, so no lock is ever stale.
 
 use crate::clock::Stamp;
 use crate::files::disk::Disk;
@@ -24,7 +24,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// More than a holder needs; a file that is longer says nothing.
+/// More than a holder's entry needs; a longer file is ignored.
 const MOST_BYTES: u64 = 4096;
 
 /// The lock, held until it is dropped.
@@ -35,10 +35,10 @@ pub struct Lock {
     held: Mutex<Held>,
 }
 
-/// A locked file, and whether its missing name is in the log.
+/// A locked file, and whether its missing name was logged.
 #[derive(Debug)]
 struct Held {
-    /// Which directory, and its lock: none where the file system has no locks for directories.
+    /// The directory's identity and its lock: none where the file system cannot lock directories.
     id: FileId,
     directory: Option<OwnedFd>,
     file: File,
@@ -67,10 +67,10 @@ pub enum LockError {
     Held {
         /// The data directory.
         directory: PathBuf,
-        /// Its holder; `None` where the file does not name it.
+        /// Its holder; `None` where `.lock` names none.
         holder: Option<Holder>,
     },
-    /// The file could not be used, or a foreign one that has its name not be moved.
+    /// The file could not be used, or a foreign file at its name could not be moved.
     #[error(transparent)]
     Io(#[from] IoError),
 }
@@ -79,7 +79,7 @@ impl Lock {
     /// Locks a data directory for this process, which was started at `started`.
     ///
     /// # Errors
-    /// Another process has it, or the file system says no.
+    /// Another process holds it, or the file system refuses.
     pub fn take(disk: &Disk, started: Stamp) -> Result<Self, LockError> {
         let id = disk.id().map_err(Self::failed(disk))?;
         let directory = lock_directory(disk)?;
@@ -92,7 +92,7 @@ impl Lock {
         Ok(Self { disk: disk.clone(), text, held })
     }
 
-    /// Compares the directory and `.lock` with the locked ones; what differs is locked again.
+    /// Compares the directory and `.lock` with the locked ones; a replaced one is locked again.
     pub fn check(&self) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         match self.renew(&mut held) {
@@ -111,7 +111,7 @@ impl Lock {
         }
     }
 
-    /// Whether all is locked that has to be.
+    /// Whether all required locks are held.
     fn renew(&self, held: &mut Held) -> Result<bool, LockError> {
         let failed = || Self::failed(&self.disk);
         let id = self.disk.id().map_err(failed())?;
@@ -136,13 +136,13 @@ impl Lock {
     }
 }
 
-/// A lock of the directory itself; `None` where the file system has none for directories.
+/// A lock of the directory itself; `None` where the file system cannot lock directories.
 fn lock_directory(disk: &Disk) -> Result<Option<OwnedFd>, LockError> {
     let directory = disk.directory().map_err(Lock::failed(disk))?;
     match try_flock(&directory) {
         Ok(true) => Ok(Some(directory)),
         Ok(false) => Err(held_by_another(disk)),
-        // Such as NFS, which has locks for files that are open for writing alone.
+        // For example NFS, which locks only files opened for writing.
         Err(errno) => {
             let (path, error) = (disk.path().display(), io::Error::from(errno));
             tracing::warn!(directory = %path, %error, "directories cannot be locked here: .lock alone keeps a second recorder away");
@@ -151,7 +151,7 @@ fn lock_directory(disk: &Disk) -> Result<Option<OwnedFd>, LockError> {
     }
 }
 
-/// The file, locked; `None` where another process has the lock. What is in its way is none of ours and moved away.
+/// The locked file; `None` where another process has the lock. An obstacle at its name is moved away.
 fn open(disk: &Disk) -> Result<Option<File>, LockError> {
     let path = Path::new(LOCK);
     clear(disk, Feed::Public, path, EntryKind::File)?;
@@ -167,7 +167,7 @@ fn open(disk: &Disk) -> Result<Option<File>, LockError> {
     Ok(is_ours.then_some(file))
 }
 
-/// Whether the lock is ours now; `false`: another process has it.
+/// Whether the lock was acquired; `false`: another process has it.
 fn try_flock(file: impl AsFd) -> Result<bool, Errno> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Ok(false),

@@ -1,13 +1,13 @@
-//! The durable mark, kept beside the data so that the next process knows it.
+//! The durable mark, stored beside the data for the next process.
 //!
 //! ```text
 //! sync done ──▶ DurableMark ──write──▶ .durable, replaced in place
 //! ```
 //!
-//! The files of a directory do not lose the same in a crash: a power cut takes from each what was not synced, and a kill
-//! during a write has some streams written and others not. The newest line alone therefore does not say from where on
-//! something may be missing; the mark does. It is written after the sync that it tells of and not synced itself: what is
-//! read after a crash may be an older one, which errs on the safe side.
+//! A crash does not cut all files at one stamp: a power cut takes unsynced content, which differs per file, and a kill
+//! during a write leaves some streams written and others not. The newest line therefore does not bound the interval in
+//! doubt; the durable mark does. It is written after its sync and not synced itself: a crash may leave an older one,
+//! which only widens the interval.
 
 use crate::files::{Files, IoError};
 use crate::tape::durable::{DurableMark, LENGTH};
@@ -15,14 +15,14 @@ use crate::tape::paths::MARK;
 use std::io::Read;
 use std::path::Path;
 
-/// The mark of a directory; `None`: there is none that can be read.
+/// The durable mark of a directory; `None`: none is readable.
 pub fn read(files: &dyn Files) -> Option<DurableMark> {
     let mut text = Vec::new();
     files.read(Path::new(MARK)).ok()?.take(LENGTH as u64).read_to_end(&mut text).ok()?;
     DurableMark::parse(&text)
 }
 
-/// Puts the mark in place.
+/// Writes the durable mark.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -31,7 +31,7 @@ pub fn write(files: &dyn Files, mark: DurableMark) -> Result<(), IoError> {
     files.overwrite(path, mark.to_text().as_bytes()).map_err(IoError::at("write", path))
 }
 
-/// Makes the mark durable as well, for an end in order.
+/// Syncs the durable mark, for an orderly stop.
 ///
 /// # Errors
 /// The file cannot be synced.

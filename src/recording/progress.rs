@@ -1,4 +1,4 @@
-//! How far the writer has come, readable at any time without waiting for it.
+//! The writer's position, readable at any time without waiting for it.
 
 use crate::clock::Stamp;
 use std::sync::Arc;
@@ -31,12 +31,12 @@ impl Progress {
         Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
-    /// How many steps of the clock are behind [`written`](Self::written): each begins a sequence of stamps of its own.
+    /// The number of clock steps up to [`written`](Self::written): each begins an epoch.
     pub fn steps(&self) -> u64 {
         self.0.steps.load(Ordering::Relaxed)
     }
 
-    /// Messages of `bytes` are in their files, and so is everything stamped up to `up_to`, `steps` steps of the clock later.
+    /// Messages of `bytes` are in their files, and so is everything stamped up to `up_to`, `steps` clock steps later.
     pub(super) fn advance(&self, bytes: u64, up_to: Stamp, steps: u64) {
         self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
         self.0.written.store(up_to.as_micros(), Ordering::Relaxed);

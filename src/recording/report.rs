@@ -1,4 +1,4 @@
-//! What writer, syncer and sealer report to the supervisor, and how they are stopped.
+//! Reports of writer, syncer and sealer to the supervisor, and the request to stop them.
 
 use super::journal::displaced::Displaced;
 use super::segment::Finished;
@@ -11,49 +11,49 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a thread reports to the supervisor.
+/// A report of a thread to the supervisor.
 #[derive(Debug)]
 pub enum ThreadReport {
     /// Segments ended: how many, by reason.
     Rotated(BTreeMap<RotationReason, usize>),
     /// A segment is sealed.
     Sealed(Box<ManifestEntry>),
-    /// A segment could not be sealed; `retried`: it will be tried again by this process.
+    /// A segment could not be sealed; `retried`: this process tries again.
     NotSealed {
         /// Its plain name.
         name: String,
-        /// What went wrong.
+        /// The error.
         cause: String,
         /// Whether this process tries again.
         retried: bool,
     },
-    /// A file was taken away or changed while it was written.
+    /// A file was displaced or changed while it was written.
     Displaced(Box<Displaced>),
     /// All names were compared; displaced files were reported before.
     NamesChecked,
-    /// A segment was taken away before it was sealed: it is gone.
+    /// A segment was removed before it was sealed: its lines are lost.
     Gone(Box<Finished>),
-    /// A file that bore the name of a segment and was none was moved away.
+    /// A foreign file at the name of a segment was moved away.
     Quarantined(Quarantined),
     /// Everything up to here survives a power cut.
     Synced(Position),
     /// The free space of the disk.
     Space(Free),
-    /// The disk has no room for data that it took; the sync is tried again.
+    /// The disk is full for data it had accepted; the sync is retried.
     SyncFull(String),
-    /// That sync succeeded; data written before it may be lost all the same.
+    /// The retried sync succeeded; data written before it may still be lost.
     SyncOk,
-    /// Writing waits for room.
+    /// Writing waits for a full disk.
     DiskFull(String),
-    /// Writing goes on.
+    /// Writing resumes.
     DiskOk,
     /// A sync failed: data written since the last one may be lost.
     SyncFailed(IoError),
     /// Writing failed for good.
     WriteFailed(IoError),
-    /// No more commands came, and everything is in its file.
+    /// The command queue is closed, and everything is in its file.
     AllWritten,
-    /// No more jobs came, and everything survives a power cut.
+    /// The job queue is closed, and everything is durable.
     AllSynced,
 }
 

@@ -1,5 +1,5 @@
-//! When a segment ends. Pure: stamps alone decide, so a segment never spans two periods, whichever thread reads the clock
-//! and however late a line comes.
+//! Decides when a segment ends. Pure: stamps alone decide, so that a segment never spans two periods, independent of
+//! clock reads and of late lines.
 
 use crate::clock::Stamp;
 use std::time::Duration;

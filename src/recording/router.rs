@@ -1,11 +1,11 @@
-//! Which stream a part of a frame belongs to. Pure.
+//! Maps each part of a frame to its stream. Pure.
 //!
 //! ```text
 //! Data, name ours to use, room left ──▶ <code>_<type>
 //! everything else                   ──▶ misc of its tree
 //! ```
 //!
-//! No two streams of a tree differ by case alone: in a directory that ignores case they would be one file.
+//! No two streams of a tree differ by case alone: they would share a file in a case-insensitive directory.
 //!
 //! Streams get small numbers, so that a line crosses the queue without its name.
 
@@ -54,7 +54,7 @@ pub struct Router {
     own: u32,
     max_streams: usize,
     fresh: Vec<NewStream>,
-    /// Holds the name being looked up, so that a known stream costs no allocation.
+    /// Lookup buffer, so that a known stream costs no allocation.
     stem: String,
 }
 
@@ -83,7 +83,7 @@ impl Router {
         self.recorder
     }
 
-    /// The stream of everything in `tree` that belongs to no other.
+    /// The catch-all stream of `tree`.
     pub fn misc(&self, feed: Feed) -> StreamId {
         self.misc[feed]
     }
@@ -101,8 +101,8 @@ impl Router {
         if !is_taken && self.streams() < self.max_streams { self.register(feed, name.into()) } else { self.misc(feed) }
     }
 
-    /// The number of a stream known by its name, for files that an earlier process left, and for what was missed of a
-    /// stream: there are at most as many of these as there are streams in a week's gaps.
+    /// The number of a stream known by name: of files left by an earlier process, and of healed data, which adds at
+    /// most as many streams as a week's gaps name.
     pub fn register(&mut self, feed: Feed, key: StreamKey) -> StreamId {
         if let Some(id) = self.trees[feed].get(&key) {
             return *id;

@@ -36,7 +36,7 @@ pub struct Segment {
     seen: Seen,
 }
 
-/// How far a segment had come when its name last led to it, with the written length.
+/// The longest prefix of a segment that a check of its name found intact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Its length.
@@ -50,9 +50,9 @@ pub struct Seen {
 pub struct Finished {
     /// Which it is.
     pub name: SegmentName,
-    /// The request that its lines answer to; `None` where it is not known.
+    /// The request of its lines; `None`: not known.
     pub origin: Option<Origin>,
-    /// How often stamps had gone back in the directory when it began.
+    /// The epoch of its lines: how often stamps had gone back in the directory.
     pub epoch: u64,
     /// The stamp of its last line.
     pub last: Stamp,
@@ -63,7 +63,7 @@ pub struct Finished {
 }
 
 impl Segment {
-    /// Begins a segment with a file that is not there yet.
+    /// Begins a segment whose file does not exist yet.
     pub fn create(files: &dyn Files, about: Finished) -> Result<Self, IoError> {
         let path = paths::active(about.name.feed, &about.name.stream);
         let file = files.create(&path).map_err(IoError::at("create", &path))?;
@@ -109,12 +109,12 @@ impl Segment {
         self.last = stamp;
     }
 
-    /// How far it had come when its name last led to it.
+    /// The prefix that the last check of its name found intact.
     pub fn seen(&self) -> Seen {
         self.seen
     }
 
-    /// The file that was written to, wherever it is now; `None`: it was closed, and does not have its name any more.
+    /// The file that was written to, even if renamed or unlinked; `None`: it was closed, and no longer has its name.
     pub fn source(&self, files: &dyn Files) -> Option<Arc<dyn AppendFile>> {
         let is_own = |file: &Arc<dyn AppendFile>| file.identify().is_ok_and(|own| Some(own.file) == self.id);
         let reopened = || {
@@ -129,8 +129,8 @@ impl Segment {
         &self.pending[self.written..]
     }
 
-    /// Whether its name still means the file that is written to, and that is as long as was written; `None`: it does. Where
-    /// the system does not say, nothing is known to have changed. One call to the system, while all is well.
+    /// Whether its name still leads to the written file, at the written length; `None`: it does. An unknown answer
+    /// counts as unchanged. One system call in the usual case.
     pub fn check_name(&mut self, files: &dyn Files) -> Option<Displacement> {
         let Ok(named) = files.identify(&self.path()) else { return None };
         let expected = self.on_disk();
@@ -153,7 +153,7 @@ impl Segment {
         }
     }
 
-    /// Lets `write` append lines, in memory; `buffer` is used where there is none yet.
+    /// Lets `write` append lines in memory; `buffer` is used if the segment has none.
     pub fn extend(&mut self, buffer: impl FnOnce() -> Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
         if self.pending.capacity() == 0 {
             self.pending = buffer();
@@ -188,7 +188,7 @@ impl Segment {
         Ok(buffer)
     }
 
-    /// Moves the written file into the archive, where the sealer will look for it.
+    /// Renames the written file into the archive, where the sealer finds it.
     pub fn archive(&mut self, files: &dyn Files) -> Result<(), IoError> {
         self.about.name = move_to_archive(files, self.about.name.clone())?;
         Ok(())
@@ -199,24 +199,24 @@ impl Segment {
         Finished { last: self.last, bytes: Some(self.bytes), ..self.about }
     }
 
-    /// Bytes that are in the file, unless another process has changed it.
+    /// Bytes in the file, unless another process has changed it.
     pub fn on_disk(&self) -> u64 {
         self.bytes - (self.pending.len() - self.written) as u64
     }
 
-    /// Closes the file where nothing waits for it, to save a descriptor.
+    /// Closes a file without pending work, to save a descriptor.
     pub fn close(&mut self) {
         if !self.has_pending() {
             self.file = None;
         }
     }
 
-    /// Whether something was written that no sync job has yet.
+    /// Whether written content is not yet part of a sync job.
     pub fn is_unsynced(&self) -> bool {
         self.unsynced
     }
 
-    /// The file, where something was written since the last call, for the syncer.
+    /// The file for the syncer, if it was written since the last call.
     pub fn take_unsynced(&mut self) -> Option<Unsynced> {
         std::mem::take(&mut self.unsynced).then(|| Unsynced { path: self.path(), file: self.file.clone() })
     }
@@ -226,7 +226,7 @@ impl Segment {
             return Ok(file.clone());
         }
         let path = self.path();
-        // Opening would make a file where there is none, and take another one for this.
+        // Opening by name would create a missing file, or take a replacement for this one.
         if self.check_name(files).is_some() {
             return Err(self.error("open", io::ErrorKind::NotFound.into()));
         }
@@ -244,7 +244,7 @@ impl Segment {
     }
 }
 
-/// A file with content that a power cut would lose.
+/// A file with unsynced content.
 #[derive(Debug)]
 pub struct Unsynced {
     /// Its name while it was active.

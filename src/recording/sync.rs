@@ -15,7 +15,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Up to this many files are synced one by one. The job keeps them open, which is why there is a bound.
+/// Up to this many files are synced one by one. Bounded, since the job keeps them open.
 const FEW_FILES: usize = 32;
 
 /// Changes since the last job.
@@ -63,14 +63,13 @@ pub enum SyncError {
     /// The disk has no room for data that it took. Another try may find some; earlier data may be lost.
     #[error(transparent)]
     Full(IoError),
-    /// A directory could not be opened for want of a descriptor, or of memory. Nothing is lost, and another try is as
-    /// good as the first.
+    /// A directory could not be opened for lack of descriptors or memory. Nothing is lost, and a retry is safe.
     #[error(transparent)]
     Unopened(IoError),
 }
 
 impl SyncError {
-    /// The error of the disk, where the sync is not tried again.
+    /// The disk's error, where the sync is not retried.
     pub fn into_storage(self) -> IoError {
         let (Self::Failed(error) | Self::Full(error) | Self::Unopened(error)) = self;
         error
@@ -106,7 +105,7 @@ impl Syncer {
         }
         for directory in &job.directories {
             match self.files.sync_directory(directory) {
-                // It was removed, and with it all names that could be made durable.
+                // It was removed, and with it every name to make durable.
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 synced => synced,
             }
@@ -117,8 +116,8 @@ impl Syncer {
     }
 }
 
-/// Names are made durable by the file system's own journal, which keeps them for as long as it takes: an answer that is
-/// not about the disk leaves nothing behind.
+/// The file system's own journal keeps unsynced names until they are durable: an error that is not the disk's leaves no
+/// doubt.
 fn is_unopened(error: &IoError) -> bool {
     error.is_out_of_descriptors() || error.source.kind() == ErrorKind::OutOfMemory
 }

@@ -1,4 +1,4 @@
-//! A directory that is held open, so that it stays the same one however its path is renamed.
+//! A directory held open, so that it stays the same one if its path is renamed.
 
 use rustix::fs::{self, CWD, Mode, OFlags};
 use std::io;
@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// How often a directory is made again that is removed while it is written to: each time costs a descriptor, and what
-/// removes it a hundred times will not stop.
+/// The limit of re-creations of a directory removed during writes: each costs a descriptor, and a program that removes
+/// it a hundred times will not stop.
 const REMOVALS: usize = 100;
 
-/// A directory that is held open, and those that were made in its place when it was removed: the last one counts.
+/// A directory held open, and its re-creations after removals: the last one is current.
 #[derive(Debug)]
 pub(super) struct Held {
     directory: OwnedFd,
@@ -18,7 +18,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Opens a directory by a path that may lead over links.
+    /// Opens a directory by a path that may contain links.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(fs::openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?.into())
     }
@@ -27,11 +27,11 @@ impl Held {
         std::iter::successors(Some(self), |held| held.next.get().map(|next| &**next))
     }
 
-    /// Has another directory count from here on.
+    /// Makes another directory current.
     pub(super) fn replace(&self, with: Self) -> io::Result<()> {
         let is_free = |held: &&Self| held.next.get().is_none();
         let last = self.chain().take(REMOVALS).find(is_free).ok_or(io::ErrorKind::NotFound)?;
-        // Where another thread was faster, its directory counts.
+        // If another thread was faster, its directory is current.
         let _ = last.next.set(Box::new(with));
         Ok(())
     }

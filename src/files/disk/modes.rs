@@ -1,4 +1,4 @@
-//! What other users may do with new files and directories.
+//! Permission bits of new files and directories.
 
 use rustix::fs::Mode;
 use std::fs::DirBuilder;
@@ -6,16 +6,16 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path};
 
-/// What others may do with new files and directories, less the umask: their owner alone changes them.
+/// The permissions of others on new files and directories, before the umask: only their owner may change them.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
-/// Makes a data directory where it is not there.
+/// Creates a data directory if missing.
 pub(super) fn make(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE.bits()).create(path)
 }
 
-/// The mode of a new file: those of the private tree are for their owner alone.
+/// The mode of a new file: private to the owner in the private tree.
 pub(super) fn file_mode(path: &Path) -> Mode {
     if is_private(path) { Mode::from_raw_mode(0o600) } else { FILE_MODE }
 }

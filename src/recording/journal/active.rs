@@ -24,10 +24,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Buffers kept for reuse: as many streams as are usually written between two flushes.
+/// Buffers kept for reuse: the usual number of streams written between two flushes.
 const SPARE_BUFFERS: usize = 64;
 
-/// A larger buffer is given back to the system after use: it held an unusual burst.
+/// A larger buffer is freed after use: it held an unusual burst.
 const SPARE_BUFFER_BYTES: usize = 64 * 1024;
 
 /// See the module.
@@ -41,10 +41,10 @@ pub(super) struct ActiveFiles {
     misc: PerFeed<Option<StreamId>>,
     origins: PerFeed<Arc<Origins>>,
     resumable: BTreeMap<(Feed, StreamKey), Segment>,
-    /// Streams with lines in memory, and how many bytes those are.
+    /// Streams with lines in memory, and the size of those lines in bytes.
     pending: Vec<StreamId>,
     pending_bytes: usize,
-    /// Streams to be rotated when nothing more urgent waits.
+    /// Streams to be rotated when no command waits.
     due: BTreeMap<StreamId, RotationReason>,
     unsynced: Vec<StreamId>,
     spare: Vec<Vec<u8>>,
@@ -80,7 +80,7 @@ impl ActiveFiles {
         }
     }
 
-    /// Takes a stream up, and continues its segment where one was left in order.
+    /// Registers a stream, and continues its segment if an earlier process left one intact.
     pub(super) fn open(&mut self, stream: &NewStream) {
         debug_assert_eq!(stream.id.index(), self.streams.len(), "stream numbers have no holes");
         if stream.key == StreamKey::misc() {
@@ -102,8 +102,8 @@ impl ActiveFiles {
         Ok(())
     }
 
-    /// Appends the line of bytes that may be many and become more as text: in portions, each written before the next one is made.
-    /// `done` is how many bytes are appended.
+    /// Appends a line of many bytes, which grow when escaped as text: in portions, each written before the next one is
+    /// encoded. `done` counts the bytes appended.
     pub(super) fn append_raw(
         &mut self,
         id: StreamId,
@@ -112,7 +112,7 @@ impl ActiveFiles {
         done: &mut usize,
     ) -> Result<(), IoError> {
         if *done > 0 && self.streams[self.target(id).index()].segment.is_none() {
-            // Its file was taken away: what was saved of it has whole lines alone.
+            // Its file was displaced: the saved copy ends with a whole line.
             *done = 0;
         }
         let id = if *done == 0 { self.prepare(id, stamp)? } else { self.target(id) };
@@ -187,8 +187,8 @@ impl ActiveFiles {
         self.misc[stream.feed].filter(|_| stream.is_blocked).unwrap_or(id)
     }
 
-    /// Gives the stream a segment that may take a line stamped `stamp`. Returns the stream to use: `misc` where a foreign
-    /// file has the name.
+    /// Gives the stream a segment for a line stamped `stamp`. Returns the stream to use: `misc` where a foreign file
+    /// has its name.
     fn prepare(&mut self, id: StreamId, stamp: Stamp) -> Result<StreamId, IoError> {
         let target = self.target(id);
         if target != id {
@@ -223,8 +223,7 @@ impl ActiveFiles {
         self.with_descriptor(|active| Segment::create(&*active.handover.files, about.clone()))
     }
 
-    /// Sends a stream's lines to `misc` from here on, because a foreign file has its name. `false`: the stream is `misc`
-    /// itself.
+    /// Redirects a stream's lines to `misc`, because a foreign file has its name. `false`: the stream is `misc` itself.
     fn block(&mut self, id: StreamId) -> bool {
         let stream = &mut self.streams[id.index()];
         let has_misc = self.misc[stream.feed].is_some_and(|misc| misc != id);
@@ -239,7 +238,7 @@ impl ActiveFiles {
         self.with_descriptor(|active| active.handover.make_directory(path))
     }
 
-    /// Tries once more with the descriptors of idle files given back, where there is none left.
+    /// Retries after closing idle files, where descriptors are exhausted.
     fn with_descriptor<T>(&mut self, attempt: impl Fn(&mut Self) -> Result<T, IoError>) -> Result<T, IoError> {
         match attempt(self) {
             Err(error) if error.is_out_of_descriptors() => {
@@ -250,7 +249,7 @@ impl ActiveFiles {
         }
     }
 
-    /// Closes the files of streams without lines in memory; each is opened again when it is needed.
+    /// Closes the files of streams without lines in memory; each is reopened on use.
     pub(super) fn close_idle(&mut self) {
         self.streams.iter_mut().filter_map(|stream| stream.segment.as_mut()).for_each(Segment::close);
     }
@@ -258,7 +257,7 @@ impl ActiveFiles {
 
 /// Rotation.
 impl ActiveFiles {
-    /// Notes what a feed's streams answer to from here on; segments that answer to something else become due.
+    /// Records the request of a feed's streams from here on; segments of another request become due.
     pub(super) fn describe(&mut self, feed: Feed, origins: &Arc<Origins>) {
         self.origins[feed] = origins.clone();
         self.make_due(RotationReason::Subscription, |segment| {
@@ -273,7 +272,7 @@ impl ActiveFiles {
         self.make_due(RotationReason::Interval, |segment| rotation.is_over(segment.name().first, stamp));
     }
 
-    /// Makes the streams due whose segment `is_due`. They are rotated between frames, so that none has to wait long.
+    /// Marks the streams whose segment `is_due`. They are rotated between frames, to bound the delay of each frame.
     pub(super) fn make_due(&mut self, reason: RotationReason, is_due: impl Fn(&Segment) -> bool) {
         for (index, stream) in self.streams.iter().enumerate() {
             if stream.segment.as_ref().is_some_and(&is_due) {
@@ -327,10 +326,10 @@ impl ActiveFiles {
     }
 }
 
-/// Files that are displaced while they are written.
+/// Files displaced while they are written.
 impl ActiveFiles {
-    /// Compares the names of the files that were written since the last sync with the open files, and a share of all names
-    /// in turn, whose size follows from `now`.
+    /// Compares names with open files: those of files written since the last sync, and a share of all names in turn,
+    /// its size given by the time since the last check.
     pub(super) fn check_written(&mut self, now: Stamp) -> Result<(), IoError> {
         self.watch.begin_round();
         if self.watch.check_root(&mut self.handover) {
@@ -347,20 +346,20 @@ impl ActiveFiles {
         Ok(())
     }
 
-    /// Compares all names, and takes no directory for being there any more.
+    /// Compares all names, and clears the cache of existing directories.
     pub(super) fn check_all(&mut self) -> Result<(), IoError> {
         self.handover.forget_directories();
         self.watch.check_root(&mut self.handover);
         (0..self.streams.len()).try_for_each(|index| self.save_displaced(StreamId::at(index)).map(drop))
     }
 
-    /// A displaced file whose content is in doubt, and is not on record yet.
+    /// A displaced file with content in doubt, not yet on record.
     pub(super) fn take_displaced(&mut self) -> Option<Displaced> {
         self.watch.displaced.pop_front()
     }
 
-    /// Ends the segment of a stream whose file is displaced, and saves its lines; `false`: the file is in its place. The
-    /// stream's next line begins another segment.
+    /// Ends the segment of a displaced file and saves its lines; `false`: the file is in its place. The stream's next
+    /// line begins another segment.
     fn save_displaced(&mut self, id: StreamId) -> Result<bool, IoError> {
         let Some(segment) = &mut self.streams[id.index()].segment else { return Ok(false) };
         let Some(what) = segment.check_name(&*self.handover.files) else { return Ok(false) };

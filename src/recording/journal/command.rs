@@ -1,4 +1,4 @@
-//! What crosses the queue to the journal: data, events and time in the one order that the supervisor gave them.
+//! Commands of the queue to the journal: data, events and time, in the supervisor's order.
 
 use crate::batch::Batch;
 use crate::clock::Stamp;
@@ -8,7 +8,7 @@ use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
 use std::sync::Arc;
 
-/// What the supervisor has the writer do. Commands are executed in the order of the queue.
+/// A command of the supervisor to the writer. Commands are executed in queue order.
 #[derive(Debug)]
 pub enum JournalCommand {
     /// A stream has got its number.
@@ -17,9 +17,9 @@ pub enum JournalCommand {
     Lines(Routed),
     /// An event of the recorder's own.
     Event(StreamId, Stamp, EventObject),
-    /// Objects that were missed and fetched later, with their stamps: as [`JournalCommand::Event`], but they can wait.
+    /// Healed objects with their stamps: as [`JournalCommand::Event`], but without its priority on a full disk.
     Missed(StreamId, Vec<(Stamp, String)>),
-    /// What the exchange is asked from here on, per stream.
+    /// The requests to the exchange from here on, per stream.
     Describe(Feed, Arc<Origins>),
     /// Time passes, and rotation periods end.
     Tick {
@@ -30,20 +30,20 @@ pub enum JournalCommand {
     },
     /// Rotates every stream.
     Rotate,
-    /// Compares every active name with its open file, before the end.
+    /// Compares every active name with its open file, before the stop.
     CheckNames,
-    /// Rotates every stream before the event of the step is written, so that after a crash every active file is of the
-    /// epoch that this event begins.
+    /// Rotates every stream before the `clock_step` event is written, so that after a crash every active file belongs
+    /// to the epoch that this event begins.
     Step(ClockStep),
 }
 
 /// The object of an event, without its stamp.
 #[derive(Debug)]
 pub enum EventObject {
-    /// As it is.
+    /// Written unchanged.
     Text(String),
-    /// Names the segments that have ended for a reason and are not on record yet; without any, there is no line. The
-    /// journal keeps the names until then, so that they are on record in the epoch in which the segments ended.
+    /// Names the segments ended for this reason and not yet on record; without any, no line is written. The
+    /// journal keeps the names until then, so that they are recorded in the epoch in which the segments ended.
     Ended(RotationReason, MakeEvent),
 }
 
@@ -56,7 +56,7 @@ impl From<String> for EventObject {
     }
 }
 
-/// A new epoch: stamps go on elsewhere.
+/// A new epoch: stamps restart from the stepped clock.
 #[derive(Debug)]
 pub struct ClockStep {
     /// The epoch that begins.

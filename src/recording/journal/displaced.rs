@@ -1,4 +1,4 @@
-//! Active files that another process removes, cuts or writes to: noticed, saved, put on record.
+//! Active files that another process removes, truncates or writes to: detected, saved, recorded.
 //!
 //! ```text
 //! check_name ──▶ in place
@@ -8,8 +8,8 @@
 //!            └ Displaced: the interval in doubt, for the record
 //! ```
 //!
-//! A displaced file is still open, so its content is there until the descriptor is closed. Every step can be called again:
-//! an unfinished copy is removed and made anew.
+//! A displaced file is still open, so its content exists until the descriptor is closed. Every step is idempotent: an
+//! unfinished copy is removed and made again.
 
 use super::handover::Handover;
 use super::salvage::{Expected, Salvage, salvage};
@@ -30,10 +30,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// In this time every active name is compared, whether anything was written to its file or not.
+/// The period in which every active name is compared, written to or not.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// What happened to the file, for people.
+/// The kind of displacement, as text for the user.
 pub fn shown(what: Displacement) -> &'static str {
     match what {
         Displacement::Grown => "written to by others",
@@ -41,18 +41,18 @@ pub fn shown(what: Displacement) -> &'static str {
     }
 }
 
-/// A displaced file, and how much of its content is saved.
+/// A displaced file, and the part of its content that is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Displaced {
     /// The tree and the stream; `None`: it is the data directory itself.
     pub stream: Option<(Feed, StreamKey)>,
-    /// Where it was.
+    /// Its path before.
     pub file: PathBuf,
-    /// What happened.
+    /// The kind of displacement.
     pub what: Displacement,
-    /// The segment that its lines are in now, by its plain name; `None`: none of them are left.
+    /// The segment that holds its lines now, by its plain name; `None`: no line is left.
     pub saved: Option<String>,
-    /// Where that is which had its name; `None`: there was nothing, or it is there still.
+    /// The quarantine path of the file that had its name; `None`: there was none, or it was not moved.
     pub kept: Option<PathBuf>,
     /// The stamps of the first and the last line that it held.
     pub held: Option<[Stamp; 2]>,
@@ -77,12 +77,12 @@ pub struct Doubt {
     pub from: Stamp,
     /// Where it ends.
     pub to: Stamp,
-    /// Lines are gone. Otherwise all lines are there, and another process may have changed them since `from`.
+    /// Lines are lost. Otherwise all lines exist, but another process may have changed them since `from`.
     pub is_lost: bool,
 }
 
 impl Displaced {
-    /// An ended segment that was cut before it was sealed; `last` is the last line that was left.
+    /// An ended segment truncated before it was sealed; `last` is the last remaining line.
     pub fn of_cut(finished: &Finished, last: Option<Stamp>) -> Self {
         let gone = Self::of_unsealed(finished);
         let from = last.unwrap_or(finished.name.first.previous());
@@ -90,7 +90,7 @@ impl Displaced {
         Self { what: Displacement::Truncated, saved: Some(finished.name.plain_name()), doubt, ..gone }
     }
 
-    /// An ended segment that is gone before it was sealed.
+    /// An ended segment removed before it was sealed.
     pub fn of_unsealed(finished: &Finished) -> Self {
         let (name, last) = (&finished.name, finished.last);
         Self {
@@ -104,7 +104,7 @@ impl Displaced {
         }
     }
 
-    /// Logs it, unless all files went with the data directory, which the log has already.
+    /// Logs it, unless the whole data directory was displaced, which is logged once.
     fn log(&self, with_all: bool) {
         let (file, what, saved) = (self.file.display(), shown(self.what), self.saved.as_deref());
         let kept = self.kept.as_ref().map(|kept| kept.display().to_string());
@@ -130,7 +130,7 @@ impl Displaced {
 pub(super) struct NameWatch {
     /// Displaced files that are not on record yet: one for each segment.
     pub(super) displaced: VecDeque<Displaced>,
-    /// The index of the stream compared last, of all in turn, and when that was.
+    /// The index of the stream compared last, and the time of the last complete round.
     turn: usize,
     checked_at: Stamp,
     /// The data directory was renamed or unmounted, and that is on record.
@@ -167,7 +167,7 @@ impl NameWatch {
         self.displaced.push_back(displaced);
     }
 
-    /// Whether the data directory had been removed, and is another one now. Where the system does not say, it was not.
+    /// Whether the data directory was removed and created again. An unknown answer counts as no.
     pub(super) fn check_root(&mut self, handover: &mut Handover) -> bool {
         let root = handover.files.look_at_root().unwrap_or(Root::InPlace);
         let was_elsewhere = std::mem::replace(&mut self.is_elsewhere, root == Root::Elsewhere);
@@ -194,21 +194,21 @@ impl NameWatch {
 pub(super) struct Saved {
     /// For the record.
     pub(super) displaced: Displaced,
-    /// The copy of the lines in the archive; `None`: none of them are left.
+    /// The copy of the lines in the archive; `None`: no line is left.
     pub(super) copy: Option<SavedCopy>,
 }
 
 /// Lines of a displaced file, in the archive.
 #[derive(Debug)]
 pub(super) struct SavedCopy {
-    /// The segment that has them now.
+    /// The segment that holds them now.
     pub(super) name: SegmentName,
     /// Its length in bytes.
     pub(super) bytes: u64,
 }
 
-/// Copies the lines that are left of a displaced segment into the archive, and moves the file that has its name now into
-/// the quarantine. The directories have to be there.
+/// Copies the remaining lines of a displaced segment into the archive, and moves the file that has its name now to the
+/// quarantine. The directories must exist.
 pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacement) -> Result<Saved, IoError> {
     let (path, feed) = (segment.path(), segment.name().feed);
     let name = free_name(&*handover.files, segment.name().clone())?;
@@ -228,7 +228,7 @@ pub(super) fn save(handover: &mut Handover, segment: &Segment, what: Displacemen
     Ok(Saved { displaced, copy })
 }
 
-/// Copies a segment's whole lines to where `name` says.
+/// Copies a segment's whole lines to `name`.
 fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Result<Salvage, IoError> {
     let files = handover.files.clone();
     let (path, plain) = (segment.path(), name.plain());
@@ -245,7 +245,7 @@ fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Resul
     let content = file.into_iter().fold(Box::new(io::empty()) as Box<dyn Read>, |_, file| Box::new(file));
     let salvaged = salvage(content.chain(segment.unwritten()), &*copy, &expected);
     if !salvaged.as_ref().is_ok_and(|salvaged| salvaged.bytes > 0) {
-        // The first error is the one to report; the copy holds nothing of value.
+        // The first error is reported; the partial copy has no value.
         let _ = files.remove(&plain);
     }
     let salvaged = salvaged.map_err(IoError::at("save", &path))?;
@@ -256,7 +256,7 @@ fn copy(handover: &mut Handover, segment: &Segment, name: &SegmentName) -> Resul
     Ok(salvaged)
 }
 
-/// Moves the file that has taken a name into the quarantine. Where it cannot be moved, it stays, as any foreign file.
+/// Moves the file that has taken a name to the quarantine. If that fails, it stays, as any foreign file.
 fn move_away(handover: &mut Handover, path: &Path, feed: Feed) -> Option<PathBuf> {
     handover.files.identify(path).ok().flatten()?;
     let moved = quarantine::keep(&*handover.files, feed, path, "it took the name of a file that was written").ok()?;

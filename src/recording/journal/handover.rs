@@ -1,4 +1,4 @@
-//! What active files leave to syncer and sealer: new content, new names, and segments that have ended.
+//! Output of active files to syncer and sealer: new content, new names, and ended segments.
 
 use crate::files::open::Obstacle;
 use crate::files::{Files, IoError};
@@ -10,18 +10,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Directories remembered as being there: two trees, a few dates each.
+/// Bound of the cache of existing directories: two trees, a few dates each.
 const KNOWN_DIRECTORIES: usize = 32;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Handover {
     pub(super) files: Arc<dyn Files>,
-    /// What the next sync has to make durable.
+    /// The changes that the next sync makes durable.
     pub(super) sync: SyncJob,
-    /// The names of segments that ended and are not on record yet.
+    /// The names of ended segments that are not on record yet.
     pub(super) ended: BTreeMap<RotationReason, Vec<String>>,
-    /// How many have ended since this was last asked.
+    /// Segments ended since the last report.
     pub(super) ended_since: BTreeMap<RotationReason, usize>,
     directories: BTreeSet<PathBuf>,
 }
@@ -37,14 +37,14 @@ impl Handover {
         }
     }
 
-    /// A segment is in the archive, and waits for the sync and for its compression.
+    /// An archived segment waits for the sync, then for the sealer.
     pub(super) fn end(&mut self, reason: RotationReason, finished: Finished) {
         self.ended.entry(reason).or_default().push(finished.name.plain_name());
         *self.ended_since.entry(reason).or_default() += 1;
         self.sync.finished.push(finished);
     }
 
-    /// Makes a directory that is not known to be there. What is in its way goes to the quarantine.
+    /// Creates a directory unless it is cached as existing. An obstacle at its name goes to the quarantine.
     pub(super) fn make_directory(&mut self, path: &Path) -> Result<(), IoError> {
         if self.directories.len() > KNOWN_DIRECTORIES {
             self.directories.clear();
@@ -64,7 +64,7 @@ impl Handover {
         Ok(())
     }
 
-    /// Directories may have been taken away: each is made again when it is needed.
+    /// Directories may have been removed: clears the cache, so that each is created again on use.
     pub(super) fn forget_directories(&mut self) {
         self.directories.clear();
     }

@@ -1,12 +1,12 @@
-//! The journal: executes commands on the active files, one after the other. A plain struct: its host calls it, it never
+//! The journal: executes commands on the active files, one at a time. A plain struct: its host calls it, and it never
 //! waits.
 //!
 //! ```text
 //! JournalCommand ──accept──▶ work ──▶ ActiveFiles ──take_sync_job──▶ syncer
 //! ```
 //!
-//! Every step can fail because the disk is full, and be called again: it goes on exactly where it stopped, so that no
-//! line is lost, doubled or glued to another.
+//! Every step can fail on a full disk and be called again: it resumes exactly where it stopped, so that no line is
+//! lost, doubled or glued to another.
 
 mod active;
 mod command;
@@ -34,16 +34,16 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Journal {
     active: ActiveFiles,
-    /// The command in hand, and how far it is executed.
+    /// The current command, and its progress.
     current: Option<(JournalCommand, Done)>,
 }
 
-/// How far a command is executed.
+/// Progress within a command.
 #[derive(Clone, Copy, Debug, Default)]
 struct Done {
-    /// Lines that are in the buffers.
+    /// Lines already in the buffers.
     lines: usize,
-    /// Bytes of the next record whose portion of the line is there, too.
+    /// Bytes of the next record already appended, as a part of its line.
     bytes: usize,
 }
 
@@ -53,18 +53,19 @@ impl Journal {
         Self { active: ActiveFiles::new(files, rotation, resumable, epoch), current: None }
     }
 
-    /// Has segments of earlier processes sealed after the next sync, when the events that name them are durable.
+    /// Queues segments of earlier processes for sealing after the next sync, once the events that name them are
+    /// durable.
     pub fn seal_after_sync(&mut self, finished: Vec<Finished>) {
         self.active.handover.sync.finished.extend(finished);
     }
 
-    /// Takes the next command in hand; [`work`](Self::work) executes it.
+    /// Accepts the next command; [`work`](Self::work) executes it.
     pub fn accept(&mut self, command: JournalCommand) {
         debug_assert!(self.current.is_none(), "a command was accepted before the last one was executed");
         self.current = Some((command, Done::default()));
     }
 
-    /// Executes the command in hand, if there is one. After an error it stays in hand, and a later call resumes it.
+    /// Executes the current command, if any. After an error it stays current, and a later call resumes it.
     pub fn work(&mut self) -> Result<(), IoError> {
         let Some((command, mut done)) = self.current.take() else { return Ok(()) };
         let result = self.execute(&command, &mut done);
@@ -74,8 +75,8 @@ impl Journal {
         result
     }
 
-    /// Takes an event in past lines that wait for a full disk: each file keeps its order all the same, since nothing else
-    /// goes into that of the events. After an error it was not taken in.
+    /// Accepts an event ahead of lines that wait for a full disk: each file keeps its order, since the file of events
+    /// holds nothing else. After an error it was not accepted.
     pub fn pass_event(&mut self, id: StreamId, stamp: Stamp, object: &EventObject) -> Result<(), IoError> {
         if matches!(self.current, Some((JournalCommand::Event(..), _))) {
             self.work()?;
@@ -84,7 +85,7 @@ impl Journal {
         self.append_event(id, stamp, object)
     }
 
-    /// Whether the command in hand is a step of the clock.
+    /// Whether the current command is a clock step.
     pub fn is_stepping(&self) -> bool {
         matches!(self.current, Some((JournalCommand::Step(_), _)))
     }
@@ -94,7 +95,7 @@ impl Journal {
         self.active.write_out_stream(id)
     }
 
-    /// The epoch, by the commands so far.
+    /// The epoch after the commands so far.
     pub fn epoch(&self) -> u64 {
         self.active.epoch
     }
@@ -114,8 +115,8 @@ impl Journal {
         self.active.rotate_one()
     }
 
-    /// Compares the names of files written since the last sync with the open files, and a share of all names, whose size
-    /// follows from `now`. A displaced file is saved.
+    /// Compares names with open files: those of files written since the last sync, and a share of all names, its size
+    /// given by the time since the last check. A displaced file is saved.
     pub fn check_written(&mut self, now: Stamp) -> Result<(), IoError> {
         self.active.check_written(now)
     }
@@ -125,20 +126,20 @@ impl Journal {
         self.active.check_all()
     }
 
-    /// A file that was displaced and is not on record yet.
+    /// A displaced file that is not on record yet.
     pub fn take_displaced(&mut self) -> Option<Displaced> {
         self.active.take_displaced()
     }
 
-    /// What has to be made durable since the last call; `None`: nothing.
+    /// The changes since the last call that need a sync; `None`: none.
     pub fn take_sync_job(&mut self) -> Option<SyncJob> {
         self.active.collect_unsynced();
         let job = std::mem::take(&mut self.active.handover.sync);
         (!job.is_empty()).then_some(job)
     }
 
-    /// How many segments have ended since the last call, by reason. [`EventObject::Ended`] puts their names on record, the
-    /// step those that it has ended.
+    /// The number of segments ended since the last call, by reason. [`EventObject::Ended`] puts their names on record;
+    /// a clock step does so for those it has ended.
     pub fn take_ended(&mut self) -> BTreeMap<RotationReason, usize> {
         std::mem::take(&mut self.active.handover.ended_since)
     }
@@ -203,7 +204,7 @@ impl Journal {
             self.active.epoch = step.epoch;
             self.active.make_due(RotationReason::Clock, |_| true);
             while self.rotate_one()? {}
-            // All that has ended and is not on record yet: a later event would name it in the wrong epoch.
+            // All ended segments not yet on record: a later event would name them in the wrong epoch.
             let ended = self.active.handover.ended.values().flatten().cloned().collect();
             let rotated = (step.rotated)(RotationReason::Clock, ended);
             self.active.append(step.recorder, step.first, &|line, stamp| {

@@ -1,11 +1,11 @@
-//! Saves the whole lines, in order, of a segment that another process has changed.
+//! Saves the whole, ordered lines of a segment that another process has changed.
 //!
 //! ```text
-//! as long as was written ──▶ every byte
-//! otherwise              ──▶ lines that are ours; where the first of them is gone, the doubt begins
+//! length as written    ──▶ every byte
+//! any other length     ──▶ lines of the recorder; the first missing one begins the interval in doubt
 //! ```
 //!
-//! A file that was cut goes on at its new end, within a line perhaps; one that was lengthened has bytes that were never
+//! A truncated file continues at its new end, possibly within a line; a lengthened one has bytes that were never
 //! received. Neither gets into the archive.
 
 use crate::clock::Stamp;
@@ -15,7 +15,7 @@ use crate::tape::line;
 use serde::de::IgnoredAny;
 use std::io::{self, BufRead, BufReader, Read};
 
-/// A longer line of a file that was cut or lengthened counts as damage: it is never in memory as a whole.
+/// In a truncated or lengthened file, a longer line is damage: it is never held in memory as a whole.
 const LONGEST: u64 = 16 * 1024 * 1024;
 
 /// The written content, as the segment knows it.
@@ -27,7 +27,7 @@ pub(super) struct Expected {
     pub(super) began: Stamp,
     /// The stamp of the last line.
     pub(super) last: Stamp,
-    /// Up to here it was whole when it was last compared.
+    /// The length that the last comparison found intact.
     pub(super) seen: Seen,
     /// Its length is the written one.
     pub(super) is_whole: bool,
@@ -36,13 +36,13 @@ pub(super) struct Expected {
 /// The saved content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Salvage {
-    /// How much.
+    /// Its length.
     pub(super) bytes: u64,
-    /// Behind this stamp, lines are gone; `None`: all are there.
+    /// Lines after this stamp are lost; `None`: none are.
     pub(super) lost_since: Option<Stamp>,
 }
 
-/// Copies the lines that are left of a segment.
+/// Copies the remaining lines of a segment.
 pub(super) fn salvage(content: impl Read, copy: &dyn AppendFile, expected: &Expected) -> io::Result<Salvage> {
     let mut content = BufReader::with_capacity(CHUNK, content);
     let mut lines = Lines { expected, copy, offset: 0, copied: 0, previous: None, hole: None, has_passed_seen: false };
@@ -60,7 +60,7 @@ struct Lines<'a> {
     offset: u64,
     copied: u64,
     previous: Option<Stamp>,
-    /// The last line before something was missing, or may have been.
+    /// The last line before a certain or possible loss.
     hole: Option<Stamp>,
     has_passed_seen: bool,
 }
@@ -105,7 +105,7 @@ impl Lines<'_> {
         }
     }
 
-    /// The stamp of a line that is ours, whole and in its place.
+    /// The stamp of a line that the recorder wrote, whole and in its place.
     fn stamp(&self, text: &[u8]) -> Option<Stamp> {
         let stamp = line::stamp(text.strip_suffix(b"\n")?)?;
         let is_behind = self.previous.is_none_or(|previous| previous < stamp);
@@ -120,7 +120,7 @@ impl Lines<'_> {
         }
         let seen = self.expected.seen;
         if stamp > seen.last && !std::mem::replace(&mut self.has_passed_seen, true) && self.offset != seen.bytes {
-            // Something before it is missing, and no torn line shows where.
+            // A loss before it left no torn line to mark the place.
             self.hole.get_or_insert(self.expected.began);
         }
         self.previous = Some(stamp);
@@ -193,9 +193,9 @@ mod tests {
             (text(10..13), text(10..13), 12),
             (torn(10..12, 20), text(10..12) + &text(21..30), 11),
             (torn(10..17, 25), text(10..17) + &text(26..30), 16),
-            // Cut between two lines, before the last comparison: any line but the first may be gone.
+            // Cut between two lines, before the last comparison: any line but the first may be lost.
             (text(10..12) + &text(20..30), text(10..12) + &text(20..30), 10),
-            // Behind it: all lines that were there then are there still.
+            // After it: all lines seen by that comparison are intact.
             (text(10..18) + &text(20..30), text(10..18) + &text(20..30), 14),
         ] {
             assert_eq!(saved(content.as_bytes(), &expected()), (kept, Some(lost_since)), "{content}");
@@ -208,7 +208,7 @@ mod tests {
             let content = text(10..30) + foreign;
             assert_eq!(saved(content.as_bytes(), &expected()), (text(10..30), None), "{foreign}");
         }
-        // In the midst, and not ended: the line behind it is glued to it.
+        // In the middle of the file, without a line break: the next line is glued to it.
         let content = text(10..20) + "my notes" + &text(20..30);
         assert_eq!(saved(content.as_bytes(), &expected()), (text(10..20) + &text(21..30), Some(19)));
         // More than is ever held in memory.
@@ -218,7 +218,7 @@ mod tests {
     }
 
     proptest! {
-        /// Wherever it was cut, and however much was written since: no line before the doubt's beginning is missing.
+        /// For any cut and any later writes: no line before the interval in doubt is missing.
         #[test]
         fn no_cut_loses_a_line_before_the_doubt(cut in 0usize..400, goes_on in 10u64..30) {
             let whole = text(10..goes_on);

@@ -1,4 +1,4 @@
-//! The journal on a real disk, and on one that is full now and then.
+//! The journal on a real disk, and on one that is full at times.
 
 use super::*;
 use crate::batch::Batch;
@@ -50,7 +50,7 @@ impl Scene {
         self.commands.push(JournalCommand::Lines(Routed { batch, lines }));
     }
 
-    /// Carries the commands out as the writer does: whatever reports a full disk is simply called again.
+    /// Executes the commands as the writer does: a step that reports a full disk is called again.
     fn run(&mut self) {
         let mut tries = 0;
         for command in std::mem::take(&mut self.commands) {
@@ -70,7 +70,7 @@ impl Scene {
         self.directory.path().join(path)
     }
 
-    /// All lines of a stream, archived segments first, and how many files they are in.
+    /// All lines of a stream, archived segments first, and the number of their files.
     fn lines(&self, stream: &str) -> (Vec<String>, usize) {
         let mut paths: Vec<_> = walk(&self.path("archive"));
         paths.retain(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("{stream}.")));
@@ -96,10 +96,10 @@ fn trade(number: usize) -> String {
 }
 
 proptest! {
-    /// Whatever step meets a full disk, and however often: each line is there once, whole and in order.
+    /// For any step that meets a full disk, any number of times: each line exists once, whole and in order.
     #[test]
     fn a_full_disk_loses_doubles_and_glues_nothing(full_every in 0usize..6, lines in 1usize..60, size in 40u64..400) {
-        // A disk that is full at every call never takes anything.
+        // A disk that is full at every call never accepts anything.
         let full_every = if full_every == 1 { 2 } else { full_every };
         let mut scene = Scene::new(full_every, size);
         for number in 0..lines {
@@ -112,7 +112,7 @@ proptest! {
         prop_assert_eq!(scene.lines("KRW-BTC_trade").0, wanted);
     }
 
-    /// The same of what was missed and comes as one command.
+    /// The same for healed objects in one command.
     #[test]
     fn what_was_missed_is_resumed_where_the_disk_was_full(full_every in 2usize..6, lines in 1u64..60, size in 40u64..400) {
         let mut scene = Scene::new(full_every, size);
@@ -174,7 +174,7 @@ fn a_step_tells_of_everything_untold_that_ended_before_it() {
     let recorder = scene.router.recorder();
     let step = ClockStep { epoch: 1, recorder, first: stamp(1), event, second: stamp(2), rotated };
     scene.commands.push(JournalCommand::Step(step));
-    // What was on its way meanwhile finds nothing left to tell.
+    // A later report of the same segment finds nothing left to name.
     scene.commands.push(JournalCommand::Event(recorder, stamp(3), EventObject::Ended(RotationReason::Size, rotated)));
     scene.run();
     let written = std::fs::read_to_string(scene.path("recorder.jsonl")).unwrap();

@@ -1,4 +1,4 @@
-//! What is certain of what earlier processes left: in which epoch it was written, up to where it is whole, and what is in
+//! Decides from the files of earlier processes: their epochs, the certain part of each feed, and the intervals in
 //! doubt. Pure.
 
 use super::history::{End, History, UNMARKED, Untold};
@@ -8,41 +8,41 @@ use crate::clock::step::STEP;
 use crate::tape::durable::DurableMark;
 use crate::upbit::feed::{Feed, PerFeed};
 
-/// What is known of the processes before.
+/// The evidence on earlier processes.
 pub(super) struct Evidence<'a> {
     pub(super) history: &'a History,
     pub(super) past: &'a Past,
     pub(super) mark: Option<DurableMark>,
-    /// There is a file of which nothing is known.
+    /// An unreadable file exists.
     pub(super) has_unreadable: bool,
     pub(super) now: Stamp,
 }
 
-/// What follows from it, once all files were read.
+/// The conclusions, once all files were read.
 pub(super) struct Decision {
     pub(super) is_clean: bool,
     pub(super) last: Option<Stamp>,
     pub(super) goes_back: bool,
     pub(super) epoch: u64,
     pub(super) reached: PerFeed<Option<Stamp>>,
-    /// What was written before a step and not durable by then: in doubt in its own epoch.
+    /// Data written before a clock step and not durable by then: in doubt in its own epoch.
     pub(super) untold: Vec<Untold>,
 }
 
 impl Evidence<'_> {
-    /// The epoch of an archived segment that no event names: the last one, as good as always.
+    /// The epoch of an archived segment that no event names: almost always the last one.
     pub(super) fn epoch_of(&self, ends: [Stamp; 2]) -> u64 {
         let reached = self.mark.filter(|mark| mark.epoch == self.history.epoch).map(|mark| mark.durable);
         self.newest_epoch().saturating_sub(u64::from(self.history.is_before_step(ends, reached)))
     }
 
-    /// The epoch of active segments: a step ends all of them before it is on record.
+    /// The epoch of active segments: a clock step ends all of them before its event is written.
     pub(super) fn newest_epoch(&self) -> u64 {
         let marked = self.mark.filter(|_| self.history.is_incomplete).map_or(0, |mark| mark.epoch);
         self.history.epoch.max(self.past.newest_epoch()).max(marked)
     }
 
-    /// Everything that was left is known now.
+    /// Concludes, once all evidence is read.
     pub(super) fn decide(&self) -> Decision {
         let is_clean = self.is_clean();
         let epoch = self.newest_epoch();
@@ -58,16 +58,17 @@ impl Evidence<'_> {
         }
     }
 
-    /// Up to where the lines and gaps of a feed are certain to be on disk; `data` is its last line from the exchange.
+    /// The stamp up to which the lines and gaps of a feed are certain to be on disk; `data` is its last line from the
+    /// exchange.
     fn reached(&self, feed: Feed, data: Option<Stamp>, is_clean: bool) -> Option<Stamp> {
         let history = self.history;
-        // Lines of an older epoch say that the connection was there when this one began.
+        // Lines of an older epoch prove that the connection existed when this one began.
         let began = history.epoch_start.filter(|_| self.past.has_data(feed));
-        // Up to the mark everything is on record, even where that cannot be read now.
+        // Up to the durable mark everything is on record, even if it is unreadable now.
         let marked = self.mark.filter(|_| history.is_incomplete).map(|mark| mark.durable);
         let reached = data.max(history.gaps_until[feed]);
         let reached = reached.or(began).or(history.wanted_since[feed]).or(marked);
-        // An orderly end has put every gap on record.
+        // An orderly stop has put every gap on record.
         let lost_since = history.lost_since[feed].filter(|_| !is_clean);
         let open = history.missing_since[feed].into_iter().chain(lost_since).min();
         reached.map(|reached| {
@@ -85,13 +86,13 @@ impl Evidence<'_> {
         doubted.filter(|doubted| doubted.from < before).collect()
     }
 
-    /// Up to where everything was durable when the last process ended.
+    /// The stamp up to which everything was durable when the last process ended.
     fn durable(&self, reached: Stamp) -> Stamp {
         let marked = match self.mark {
             Some(mark) if mark.epoch == self.newest_epoch() => mark.durable,
-            // A start that had come to a new one died before it said so; by then everything older was durable.
+            // A start entered a new epoch and died before its event was written; everything older was durable by then.
             Some(mark) if mark.epoch > self.newest_epoch() => reached,
-            // It is of an older epoch: nothing of this one is certain.
+            // A durable mark of an older epoch: nothing of this one is certain.
             Some(_) => self.history.epoch_start.unwrap_or(reached.before(UNMARKED)),
             None => reached.before(UNMARKED),
         };
@@ -101,7 +102,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// Whether the last process ended in order, and everything it wrote was durable when it did.
+    /// Whether the last process stopped in order, with everything it wrote durable.
     fn is_clean(&self) -> bool {
         let End::Stopped(at) = self.history.end else { return false };
         let is_marked = |mark: DurableMark| mark.epoch == self.history.epoch && mark.durable >= at;

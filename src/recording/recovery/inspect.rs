@@ -1,4 +1,4 @@
-//! What a plain segment holds, read from both its ends.
+//! Inspects a plain segment from both ends.
 //!
 //! ```text
 //! {"ts_recv":1,…}\n … {"ts_recv":9,…}\n{"ts_re
@@ -11,17 +11,17 @@ use crate::tape::line;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Enough of a line's beginning to hold its stamp.
+/// A prefix of a line that holds its stamp.
 const LINE_HEAD: u64 = 40;
 
-/// What was found.
+/// The outcome of an inspection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Inspected {
-    /// Nothing is in it.
+    /// The file is empty.
     Empty,
     /// The recorder cannot have written it.
     Foreign,
-    /// It begins as a segment does, and ends in something that is longer than any line.
+    /// It begins as a segment does, but its end is longer than any line.
     Damaged,
     /// A segment.
     Segment {
@@ -31,12 +31,12 @@ pub enum Inspected {
         last: Stamp,
         /// Its length in bytes.
         bytes: u64,
-        /// Bytes behind the last line break: a line that was being written when the process died.
+        /// Bytes after the last line break: a line that was being written when the process died.
         torn: Vec<u8>,
     },
 }
 
-/// Looks at a file of a stream whose lines have `longest` bytes at the most. No more than that of it is in memory.
+/// Inspects a file of a stream with lines of up to `longest` bytes, which is also the bound of memory used.
 pub fn inspect(files: &dyn Files, path: &Path, longest: usize) -> io::Result<Inspected> {
     let mut file = files.read(path)?;
     let bytes = file.seek(SeekFrom::End(0))?;
@@ -47,7 +47,7 @@ pub fn inspect(files: &dyn Files, path: &Path, longest: usize) -> io::Result<Ins
     let is_cut_short = head.starts_with(line::PREFIX.as_bytes()) || line::PREFIX.as_bytes().starts_with(&head);
     let first = match line::stamp(&head) {
         Some(first) => first,
-        // The very first line was torn off within its stamp: ours, but without a time to file it under.
+        // The first line was torn within its stamp: written by the recorder, but without a time to name it by.
         None if is_cut_short && !head.contains(&b'\n') => Stamp::default(),
         None => return Ok(Inspected::Foreign),
     };
@@ -73,16 +73,16 @@ fn part(file: &mut dyn ReadFile, from: u64, length: u64) -> io::Result<Vec<u8>> 
 struct Breaks<'a> {
     file: &'a mut dyn ReadFile,
     chunk: Vec<u8>,
-    /// Where the chunk lies in the file.
+    /// The offset of the chunk in the file.
     start: u64,
 }
 
-/// Where the next line break is.
+/// The position of the previous line break.
 enum Break {
     At(u64),
-    /// There is none before.
+    /// There is none.
     None,
-    /// There is none as near as a line is long.
+    /// There is none within the longest line.
     TooFar,
 }
 
@@ -105,8 +105,8 @@ impl Breaks<'_> {
         Ok(if floor == 0 { Break::None } else { Break::TooFar })
     }
 
-    /// The stamp of the last line before `end` that has one, or else `first`, that of the file; `None`: what is there is
-    /// no line, or for too long none with a stamp.
+    /// The stamp of the last line before `end` that has one, or else `first`, that of the file; `None`: the content is
+    /// not lines, or too much of it has no stamp.
     fn last_stamp(&mut self, first: Stamp, mut end: u64, longest: u64) -> io::Result<Option<Stamp>> {
         let floor = end.saturating_sub(longest.saturating_mul(2));
         while end > floor {

@@ -1,4 +1,4 @@
-//! Manifests as a start reads them: one that cannot be opened is logged, and lists nothing.
+//! Manifests at a start: an unreadable one is logged and counts as empty.
 
 use crate::files::{Files, IoError};
 use crate::tape::manifest::ManifestEntry;

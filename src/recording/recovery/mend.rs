@@ -1,5 +1,5 @@
-//! Ends what a crash left unfinished, so that followers stay in step and nothing is glued to it. Every step can be
-//! repeated: after another crash in the middle, the next start does the same again.
+//! Ends torn lines, so that followers stay in step and no line is glued to them. Every step is idempotent: after a
+//! crash in the middle, the next start repeats it.
 
 use crate::files::{Files, IoError, append_all};
 use crate::recording::archive::free_name;
@@ -14,12 +14,12 @@ use serde::de::IgnoredAny;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A line that was being written when the process died. What it holds is not told: it may be private.
+/// A line that was being written when the process died. Its content is not logged, since it may be private.
 #[derive(Debug)]
 pub struct Torn {
     /// The segment it is in, under its new name.
     pub file: PathBuf,
-    /// Where in it, and what.
+    /// Its offset and its bytes.
     pub line: TornLine,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Mender<'a> {
 }
 
 impl Mender<'_> {
-    /// Files an active segment of `bytes` to be sealed, its torn line ended. Returns the name it got.
+    /// Archives an active segment of `bytes` for sealing, its torn line ended. Returns its archive name.
     pub(super) fn close(
         &self,
         name: SegmentName,
@@ -54,8 +54,8 @@ impl Mender<'_> {
         Ok((name, ended))
     }
 
-    /// Keeps the bytes of a torn line, which is the end of a file of `bytes`, once more, and ends the line. `None`: it lacks
-    /// nothing but its line break, so it is whole and stays in.
+    /// Copies a torn line, the end of a file of `bytes`, to the quarantine, and ends it. `None`: it lacks only its line
+    /// break, so it is whole and stays in.
     pub(super) fn end_line(
         &self,
         path: &Path,
@@ -77,7 +77,7 @@ impl Mender<'_> {
         Ok(Some(Torn { file, line: TornLine { offset, length: checksum.bytes, sha256: checksum.sha256() } }))
     }
 
-    /// A copy that a crash cut short is of an attempt that ended no line: it is made again.
+    /// A truncated copy is of an attempt that ended no line: it is made again.
     fn keep(&self, path: &Path, torn: &[u8]) -> Result<(), IoError> {
         match self.files.remove(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

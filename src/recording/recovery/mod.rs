@@ -1,27 +1,27 @@
-//! The start: what earlier processes left is put in order, and nothing is lost by it.
+//! Recovery at the start: brings the files of earlier processes into a consistent state without losing data.
 //!
 //! ```text
-//! x.jsonl.zst.tmp         ──▶ removed: its source is still there; without one, quarantine/
+//! x.jsonl.zst.tmp         ──▶ removed: its source still exists; without one, quarantine/
 //! archive/…/x.jsonl       ──▶ backlog of the sealer; a torn last line is ended first
-//! x.jsonl, in order       ──▶ continued after an orderly stop, while its period runs
-//! x.jsonl, otherwise      ──▶ archived; a torn last line is ended, and kept once more in quarantine/
-//! empty                   ──▶ removed: made for a line that never came
+//! x.jsonl, intact         ──▶ continued after an orderly stop, while its period runs
+//! x.jsonl, otherwise      ──▶ archived; a torn last line is ended, and copied to quarantine/
+//! empty                   ──▶ removed: created for a line that was never written
 //! in the archive under one of our names, and not written by us ──▶ quarantine/
-//! misc.jsonl, recorder.jsonl, not written by us ──▶ quarantine/: nothing can be recorded without these names
-//! cannot be read          ──▶ stays where it is, for the next start; an active file moves into the archive
-//! a link, a pipe, … at a name of ours, a line that is longer than any ──▶ quarantine/
-//! anything else           ──▶ never touched, mentioned once
+//! misc.jsonl, recorder.jsonl, not written by us ──▶ quarantine/: recording needs these names
+//! unreadable              ──▶ left for the next start; an active file moves into the archive
+//! a link, a pipe, … at a name of ours, a line beyond the longest ──▶ quarantine/
+//! anything else           ──▶ never touched, logged once
 //! ```
 //!
 //! | part | owns |
 //! |---|---|
-//! | [`mod@inspect`] | what one plain segment holds |
-//! | [`history`] | what the recorder's own events tell |
-//! | `order` | in which order the recorder's own segments were written |
-//! | `past` | how far earlier processes had come |
-//! | `decide` | what of all that is certain |
+//! | [`mod@inspect`] | the content of one plain segment |
+//! | [`history`] | the state in the recorder's own events |
+//! | `order` | the write order of the recorder's own segments |
+//! | `past` | the last stamps of earlier processes |
+//! | `decide` | the certain part, and the intervals in doubt |
 //! | `unlisted` | sealed files without a line in the manifest |
-//! | `obstacles` | what is in the way of our names, and modes that let others in |
+//! | `obstacles` | foreign entries at our names, and modes that expose the account's tree |
 //! | `mend` | ending torn lines, moving files |
 
 mod decide;
@@ -63,13 +63,13 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// Why a file is moved away that bears one of our names.
+/// The reason for moving away a foreign file at one of our names.
 const NOT_OURS: &str = "its first line is none that the recorder writes";
 
-/// The same of one that is ours, up to there.
+/// The reason for moving away a file that is ours up to its damaged end.
 const DAMAGED: &str = "what it ends in is longer than any line of its stream";
 
-/// Puts a data directory in order. `now` decides whether a period still runs, and whether the clock was set back.
+/// Recovers a data directory. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, IoError> {
     let (past, found, copies) = (Past::default(), Recovered::default(), BTreeMap::new());
     let mut recovery = Recovery { files, rotation, now, mark: None, past, found, copies, has_unreadable: false };
@@ -83,10 +83,10 @@ pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Reco
         recovery.put_segment_in_order(segment)?;
     }
     if !recovery.found.is_clean {
-        // What a process wrote before it was killed is in the kernel's hands alone.
+        // The last writes of a killed process are only in the kernel's cache.
         files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
     }
-    // Oldest first: as long as a segment is not sealed, those that came later tell of which time line it is.
+    // Oldest first: an unsealed segment gets its epoch from later ones.
     let order = |a: &Finished, b: &Finished| {
         (a.epoch, a.name.first, &a.name.stream).cmp(&(b.epoch, b.name.first, &b.name.stream))
     };
@@ -101,13 +101,13 @@ struct Recovery<'a> {
     mark: Option<DurableMark>,
     past: Past,
     found: Recovered,
-    /// Where torn lines begin of which there is a copy, by tree and plain name.
+    /// The offsets of torn lines with a copy, by tree and plain name.
     copies: BTreeMap<(Feed, String), Vec<u64>>,
-    /// There is a file of which nothing is known.
+    /// An unreadable file exists.
     has_unreadable: bool,
 }
 
-/// A plain segment and what it holds.
+/// A plain segment and the result of its inspection.
 struct Plain {
     name: SegmentName,
     last: Stamp,
@@ -145,7 +145,7 @@ impl Recovery<'_> {
                 }
             }
         }
-        // Where the time line of the last process had come to, wherever names of older ones may be.
+        // The stamp that the last process had reached in its epoch; segments of older epochs may have later names.
         let reached = self.mark.map_or(self.now, |mark| mark.durable);
         self.found.history = past::read_history(self.files, own, reached)?;
         self.past.asked = PerFeed::from_fn(|feed| self.found.history.asked(feed));
@@ -211,7 +211,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// A sealed file in the making is worth nothing while there is a source to make it of again.
+    /// An unfinished sealed file has no value while its source exists.
     fn put_unfinished_away(&mut self, name: &SegmentName, is_needed: bool) -> Result<(), IoError> {
         let path = name.unfinished();
         if !is_needed {
@@ -220,7 +220,7 @@ impl Recovery<'_> {
         self.move_away(name.feed, &path, "unfinished, and without its source")
     }
 
-    /// A segment that waits to be sealed. Its name is ours and so is its place: what is not a segment is damaged.
+    /// A segment to be sealed. Its name and its place are the recorder's, so any other content is damage.
     fn look_at_archived(&mut self, name: SegmentName, is_sealed: bool) -> Result<Option<Plain>, IoError> {
         let path = name.plain();
         let inspected = inspect(self.files, &path, line::longest(&name.stream));
@@ -228,7 +228,7 @@ impl Recovery<'_> {
             return Ok(None);
         };
         match inspected {
-            // The sealer holds the two against each other.
+            // The sealer compares the two.
             Inspected::Empty if is_sealed => Ok(Some(Plain { last: name.first, name, bytes: 0, torn: Vec::new() })),
             Inspected::Empty => {
                 self.files.remove(&path).map_err(IoError::at("remove", &path))?;
@@ -248,7 +248,7 @@ impl Recovery<'_> {
         let told = self.found.history.ended_in(&segment.name.plain_name());
         let epoch = told.unwrap_or_else(|| self.evidence().epoch_of([segment.name.first, segment.last]));
         self.past.note(epoch, segment.name.feed, &segment.name.stream, segment.last);
-        // An earlier start ended them, and may not have come to tell of them.
+        // An earlier start ended them, and may have died before it wrote their events.
         let begin = segment.bytes - segment.torn.len() as u64;
         let mut torn = self.torn_before(&segment.name, if segment.torn.is_empty() { u64::MAX } else { begin })?;
         if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name)? {
@@ -261,7 +261,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The torn lines of a segment that begin before `end` and of which there is a copy.
+    /// The torn lines of a segment that begin before `end` and have a copy.
     fn torn_before(&self, name: &SegmentName, end: u64) -> Result<Vec<Torn>, IoError> {
         let file = name.plain();
         let offsets = self.copies.get(&(name.feed, name.plain_name())).into_iter().flatten();
@@ -273,7 +273,8 @@ impl Recovery<'_> {
         Ok(lines)
     }
 
-    /// Whether a segment's sealed file goes on where the plain one is torn: then the plain one only came back.
+    /// Whether a segment's sealed file continues where the plain one is torn: then a crash only undid the removal of
+    /// the plain one.
     fn is_whole_in_sealed(&self, name: &SegmentName) -> Result<bool, IoError> {
         let torn: Vec<_> = self.torn_before(name, u64::MAX)?.into_iter().map(|torn| torn.line).collect();
         Ok(matches!(
@@ -309,9 +310,9 @@ impl Recovery<'_> {
             return Ok(None);
         };
         match inspected {
-            // Made for its first line, which never came.
+            // Created for a first line that was never written.
             Inspected::Empty => self.files.remove(path).map_err(IoError::at("remove", path))?,
-            // Without these two names nothing can be recorded.
+            // Recording needs these two names.
             Inspected::Foreign if paths::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
@@ -349,7 +350,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Leaves a segment to the sealer, which is told what its lines answer to.
+    /// Queues a segment for the sealer, with the request of its lines.
     fn push_to_backlog(&mut self, ended: Finished) {
         let origins = self.found.history.origins_at(ended.name.feed, ended.name.first);
         let origin = origins.and_then(|origins| origins.get(&ended.name.stream).cloned());
@@ -361,7 +362,7 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// One file that cannot be read must not keep the recorder from recording; `None`: this is one.
+    /// An unreadable file must not prevent recording; `None`: it is unreadable.
     fn readable<T>(&mut self, read: Result<T, IoError>) -> Result<Option<T>, IoError> {
         match read {
             Err(error) if error.is_about_the_file() && !error.path.as_os_str().is_empty() => {
@@ -382,7 +383,7 @@ impl Recovery<'_> {
     }
 }
 
-/// Where torn lines begin of which there is a copy, in order.
+/// The ordered offsets of torn lines with a copy.
 fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>>, IoError> {
     let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
     for feed in Feed::ALL {
@@ -396,7 +397,7 @@ fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>
     Ok(copies)
 }
 
-/// Whether an entry of a tree's root that is no stream is one of ours.
+/// Whether an entry of a tree's root, other than a stream, is the recorder's.
 fn is_own(feed: Feed, entry: &Listed) -> bool {
     let own = if entry.is_file() { paths::own_files(feed) } else { paths::own_directories(feed) };
     own.iter().any(|name| entry.name == *name)

@@ -1,9 +1,9 @@
-//! What is in the way of our names, and modes that let others into the account's tree: put right before anything is opened.
+//! Removes obstacles at our names, and modes that expose the account's tree, before anything is opened.
 //!
 //! ```text
 //! archive → /somewhere, .durable → ~/notes, recorder.jsonl a pipe, …  ──▶ quarantine/: moved, not followed
-//! private/ of another user, or a link                                 ──▶ refused: nobody else may decide who reads it
-//! private/ and what is in it, open to others                          ──▶ 0700 and 0600
+//! private/ of another user, or a link                                 ──▶ refused: its owner decides who reads it
+//! private/ and its content, open to others                            ──▶ 0700 and 0600
 //! ```
 
 use crate::files::open::Obstacle;
@@ -13,18 +13,18 @@ use crate::tape::quarantine::{Quarantined, quarantine};
 use crate::upbit::feed::Feed;
 use std::path::PathBuf;
 
-/// Why something is moved away that is not what its name says.
+/// The reasons for moving away an entry whose kind its name contradicts.
 pub(super) const NO_FILE: &str = "it is no file";
 pub(super) const NO_DIRECTORY: &str = "it is no directory";
 
-/// Sees to it that the recorder's names are free, or what they should be. Returns what was moved away.
+/// Moves obstacles at the recorder's names to the quarantine, and returns them.
 pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, IoError> {
     keep_others_out(files)?;
     let mut moved = Vec::new();
     for feed in Feed::ALL {
         let root = paths::root(feed);
         let mut entries = files.list(root).map_err(IoError::at("list", root))?;
-        // What is in the way of the quarantine cannot go there before.
+        // An obstacle at the quarantine's own name is moved first.
         entries.sort_by_key(|entry| paths::quarantine(feed).file_name() != Some(&entry.name));
         for entry in entries {
             if let Some(reason) = in_the_way(feed, &entry) {
@@ -35,7 +35,7 @@ pub(super) fn clear_the_way(files: &dyn Files) -> Result<Vec<Quarantined>, IoErr
     Ok(moved)
 }
 
-/// Why an entry of a tree's root cannot stay, if it bears one of the names without which nothing can be recorded.
+/// The reason an entry of a tree's root is moved away, if its name is one that recording needs.
 fn in_the_way(feed: Feed, entry: &Listed) -> Option<&'static str> {
     let is_one_of = |names: &[&str]| names.iter().any(|name| entry.name == *name);
     let is_needed = |name: &str| paths::parse_active(name).is_some_and(|stream| paths::is_needed(feed, &stream));
@@ -48,8 +48,8 @@ fn in_the_way(feed: Feed, entry: &Listed) -> Option<&'static str> {
     }
 }
 
-/// The account's tree is for this user alone: what a copy or a restore has opened to others is closed, from the outside
-/// inwards, and told once.
+/// The account's tree is for this user alone: permissions opened by a copy or a restore are removed, from the outside
+/// inwards, and logged once.
 fn keep_others_out(files: &dyn Files) -> Result<(), IoError> {
     let root = paths::root(Feed::Private);
     let refused = |source| IoError::at("keep the account's files in", root)(source);
@@ -89,7 +89,7 @@ fn keep_others_out(files: &dyn Files) -> Result<(), IoError> {
     Ok(())
 }
 
-/// The directories of the account's tree, those above before those in them. One that cannot be listed is told of later.
+/// The directories of the account's tree, parents first. A later step reports one that cannot be listed.
 fn directories(files: &dyn Files) -> Vec<PathBuf> {
     let feed = Feed::Private;
     let archive = paths::archive(feed);

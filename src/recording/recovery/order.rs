@@ -1,9 +1,9 @@
-//! The order in which the recorder's own segments were written: that of their time lines, and of their names within one.
+//! The write order of the recorder's own segments: by epoch, then by name.
 //!
 //! ```text
-//! sealed        the manifest has its time line, unless a failing disk has lost it
-//! begins with   started, clock_step ──▶ says it itself
-//! otherwise     a later one tells that it ended: in the same time line, or in the one before where a step has ended it
+//! sealed        the manifest has its epoch, unless a failing disk has lost the line
+//! begins with   started, clock_step ──▶ names its own epoch
+//! otherwise     a later one records its end: in the same epoch, or in the one before if a clock step has ended it
 //! ```
 
 use super::manifests::manifest;
@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Segments of the recorder's own stream that are read, of those that are sealed: a day has one, and a few more where
-/// streams are rotated by hand. Only what is not sealed yet depends on them, and that is never so old.
+/// Sealed segments of the recorder's own stream that are read: a day has one, and a few more after manual rotations.
+/// Only segments not sealed yet depend on them, and those are recent.
 const SEGMENTS: usize = 16;
 
 /// A segment of the recorder's own stream in the archive.
@@ -44,28 +44,28 @@ impl RecorderSegment {
     }
 }
 
-/// The last segments in the order in which they were written, with their time lines where anything tells them. Those up to
-/// `reached` and those ahead of it count apart.
+/// The last segments in write order, with their epochs where recorded. The bound applies separately to those up to
+/// `reached` and those ahead of it.
 pub(super) fn in_order(
     files: &dyn Files,
     mut segments: Vec<RecorderSegment>,
     reached: Stamp,
 ) -> Result<Vec<(RecorderSegment, Option<u64>)>, IoError> {
-    // A segment that is there both plain and sealed was being sealed; the plain one is certain to be whole.
+    // A segment both plain and sealed was being sealed; its plain file is certainly whole.
     segments.sort_by_key(|segment| (segment.name.first, segment.is_sealed));
     segments.dedup_by(|later, earlier| later.name == earlier.name);
     let (ahead, past): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.name.first > reached);
     let mut chosen = Vec::new();
     for part in [past, ahead] {
         let skipped = part.len().saturating_sub(SEGMENTS);
-        // What is not sealed yet is recent, whatever its name says: the clock may have been set back.
+        // An unsealed segment is recent, whatever its name: the clock may have been set back.
         let is_recent = |(index, segment): &(usize, RecorderSegment)| *index >= skipped || !segment.is_sealed;
         chosen.extend(part.into_iter().enumerate().filter(is_recent).map(|(_, segment)| segment));
     }
     let epochs = epochs(files, &chosen)?;
     let epoch_of = |segment: &RecorderSegment| {
         let before = epochs.iter().filter(|(name, _)| name.first <= segment.name.first).map(|(_, epoch)| *epoch);
-        // What nothing tells is not older than what is before it by its name.
+        // An unrecorded epoch is at least that of the segments before it by name.
         epochs.get(&segment.name).copied().or(before.max()).unwrap_or(u64::MAX)
     };
     chosen.sort_by_cached_key(|segment| (epoch_of(segment), segment.name.first));
@@ -76,10 +76,10 @@ pub(super) fn in_order(
     Ok(chosen.into_iter().map(told).collect())
 }
 
-/// The time lines of segments, as far as anything tells them.
+/// The recorded epochs of segments.
 fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, IoError> {
     let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
-    // One that cannot be read tells nothing here; the user is told where its events are read.
+    // Unreadable files are skipped here; the reader of their events reports them.
     if let Ok(active) = files.read(&paths::active(Feed::Public, &StreamKey::recorder())) {
         told.read("recorder.jsonl", active);
     }
@@ -105,11 +105,11 @@ fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<Se
     Ok(epochs)
 }
 
-/// What segments tell of themselves and of each other, by their plain names.
+/// The epochs that segments record of themselves and of each other, by their plain names.
 #[derive(Debug, Default)]
 struct Told {
     epochs: BTreeMap<String, u64>,
-    /// Who tells that a segment ended, and whether a step had ended it by which stamps went back.
+    /// The segment that records the end of another, and whether a backward step had ended that one.
     ended: BTreeMap<String, (String, bool)>,
 }
 
@@ -144,7 +144,7 @@ impl Told {
 
     fn epoch(&self, name: &str) -> Option<u64> {
         let (mut name, mut steps) = (name, 0);
-        // Whoever tells is later than what it tells of, but files may say anything.
+        // The recording segment is the later one, but damaged files may form a cycle, so the walk is bounded.
         for _ in 0..=self.ended.len() {
             if let Some(epoch) = self.epochs.get(name) {
                 return Some(epoch.saturating_sub(steps));

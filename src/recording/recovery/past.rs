@@ -1,12 +1,12 @@
-//! How far earlier processes had come: the last stamps of what they left, and their own events.
+//! The last stamps of earlier processes, from their segments, manifests and events.
 //!
 //! ```text
 //! archive/date=*/manifest.jsonl   newest first, until each tree has a stamp ──┐
-//! active and waiting segments                                                ├──▶ Past: the newest time line counts
-//! recorder.jsonl, and the last segments of it in the archive ──▶ History ─────┘
+//! active and waiting segments                                                ├──▶ Past: the newest epoch counts
+//! recorder.jsonl, and its last archived segments ──▶ History ─────────────────┘
 //! ```
 //!
-//! Dates later than today are of a clock that was wrong, then or now, so they are looked at as well.
+//! Dates later than today come from a wrong clock, then or now, so they are read as well.
 
 use super::history::{Asked, History};
 use super::manifests::manifest;
@@ -21,15 +21,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
-/// The last stamps, by time line.
+/// The last stamps, by epoch.
 #[derive(Debug, Default)]
 pub(super) struct Past {
     by_epoch: BTreeMap<u64, Last>,
-    /// What was asked for, per tree; `None`: not known.
+    /// The requested streams, per tree; `None`: not known.
     pub(super) asked: PerFeed<Option<Asked>>,
 }
 
-/// The latest stamps of one time line.
+/// The latest stamps of one epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Last {
     /// Of any line.
@@ -39,7 +39,7 @@ pub(super) struct Last {
 }
 
 impl Past {
-    /// A line stamped `last` is there.
+    /// Adds a line stamped `last`.
     pub(super) fn note(&mut self, epoch: u64, feed: Feed, stream: &StreamKey, last: Stamp) {
         let is_proof = self.is_proof(feed, stream);
         let noted = self.by_epoch.entry(epoch).or_default();
@@ -50,23 +50,23 @@ impl Past {
         }
     }
 
-    /// The latest time line that left anything.
+    /// The latest epoch with any line.
     pub(super) fn newest_epoch(&self) -> u64 {
         self.by_epoch.keys().next_back().copied().unwrap_or_default()
     }
 
-    /// The latest stamps of a time line.
+    /// The latest stamps of an epoch.
     pub(super) fn last(&self, epoch: u64) -> Last {
         self.by_epoch.get(&epoch).copied().unwrap_or_default()
     }
 
-    /// Whether there is a line from the exchange in any time line.
+    /// Whether any epoch has a line from the exchange.
     pub(super) fn has_data(&self, feed: Feed) -> bool {
         self.by_epoch.values().any(|last| last.data[feed].is_some())
     }
 
-    /// Reads manifests, those of `directories` in their order, until one knows a line from the exchange: of the newest time
-    /// line, whose number and first stamp `epoch` has, or of any where there are only older ones left.
+    /// Reads manifests, those of `directories` in their order, until one lists a line from the exchange: of the newest
+    /// epoch, whose number and first stamp are `epoch`, or of any where only older ones remain.
     pub(super) fn read_manifests(
         &mut self,
         files: &dyn Files,
@@ -91,8 +91,9 @@ impl Past {
         Ok(())
     }
 
-    /// Whether the lines of a stream prove that the feed of its tree lived. A status, or a stream that nobody asked for, keeps
-    /// coming on a connection of which every stream is mute; of the account, which may be quiet for days, any line does.
+    /// Whether the lines of a stream prove the liveness of its feed. A status, or a stream that was not requested,
+    /// arrives even on a connection with every requested stream mute; for the account, which may be quiet for days, any
+    /// line is proof.
     fn is_proof(&self, feed: Feed, stream: &StreamKey) -> bool {
         let is_asked = self.asked[feed].as_ref().is_none_or(|asked| asked.has(stream));
         let is_data = feed == Feed::Private || (*stream != StreamKey::misc() && is_asked);
@@ -109,7 +110,7 @@ pub(super) fn read_history(
     let mut history = History::default();
     for (segment, epoch) in in_order(files, segments, reached)? {
         if let Err(error) = segment.open(files).and_then(|events| history.read(events, epoch)) {
-            // What a damaged file would have told is missing then; it must not keep the recorder from recording.
+            // A damaged file's events are missing; it must not prevent recording.
             tracing::warn!(file = %segment.path().display(), %error, "the recorder's earlier events cannot be read");
             history.is_incomplete = true;
         }

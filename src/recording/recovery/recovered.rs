@@ -19,20 +19,20 @@ pub struct Recovered {
     pub torn: Vec<Torn>,
     /// Files that were moved away.
     pub quarantined: Vec<Quarantined>,
-    /// Active segments that cannot be read: their time lines, and their names in the archive.
+    /// Active segments that cannot be read: their epochs, and their names in the archive.
     pub set_aside: Vec<(u64, String)>,
     /// Files and directories that are not ours.
     pub foreign: Vec<PathBuf>,
-    /// What the processes before this one had to say.
+    /// The events of earlier processes.
     pub history: History,
-    /// The latest stamp of any line of the newest time line.
+    /// The latest stamp of any line of the newest epoch.
     pub last: Option<Stamp>,
-    /// The last process ended in order, and everything it wrote was durable when it did.
+    /// The last process stopped in order, with everything it wrote durable.
     pub is_clean: bool,
-    /// Up to where each connection's lines and gaps are certain to be on disk; `None`: there is nothing.
+    /// The stamp up to which each connection's lines and gaps are certain to be on disk; `None`: there are none.
     pub reached: PerFeed<Option<Stamp>>,
-    /// The time line that begins or goes on: how often stamps have gone back.
+    /// The epoch that begins or continues: how often stamps have gone back.
     pub epoch: u64,
-    /// The last stamp is ahead of the clock, so the time line ends there and another one begins.
+    /// The last stamp is ahead of the clock, so its epoch ends and another one begins.
     pub goes_back: bool,
 }

@@ -1,7 +1,7 @@
-//! Sealed files that lost their line in the manifest: a failing disk can take it after it was written.
+//! Sealed files without a manifest line: a failing disk can lose the line after it was written.
 //!
-//! Looked for where sealing was going on lately: what the last process sealed lies in the directories of two dates, at
-//! midnight. The sealer puts the line back.
+//! Searched in the newest directories only: the last process sealed into those of two dates, if it ran at midnight. The
+//! sealer restores the line.
 
 use super::manifests::manifest;
 use crate::files::{Files, IoError};
@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The newest directories, in which it is looked.
+/// The number of newest directories searched.
 const DIRECTORIES: usize = 2;
 
-/// Sealed files of a tree that no manifest lists; `directories` are in the order of their dates.
+/// Sealed files of a tree that no manifest lists; `directories` are ordered by date.
 pub(super) fn unlisted(files: &dyn Files, feed: Feed, directories: &[PathBuf]) -> Result<Vec<SegmentName>, IoError> {
     let mut found = Vec::new();
     for directory in directories.iter().rev().take(DIRECTORIES) {
@@ -25,7 +25,7 @@ pub(super) fn unlisted(files: &dyn Files, feed: Feed, directories: &[PathBuf]) -
         }
         let listed: BTreeSet<String> = manifest(files, directory)?.into_iter().map(|entry| entry.name).collect();
         let date = directory.file_name().unwrap_or_default().to_string_lossy();
-        // One that cannot be listed was mentioned already.
+        // A directory that cannot be listed was logged already.
         for entry in files.list(directory).unwrap_or_default() {
             let name = entry.name.to_str().filter(|name| entry.is_file() && !listed.contains(*name));
             match name.and_then(|name| segment_name::parse_archived(feed, &date, name)) {
@@ -37,7 +37,7 @@ pub(super) fn unlisted(files: &dyn Files, feed: Feed, directories: &[PathBuf]) -
     Ok(found)
 }
 
-/// Whether the plain file is gone; where it is not, the segment waits for the sealer anyway.
+/// Whether the plain file is gone; otherwise the segment waits for the sealer anyway.
 fn is_alone(files: &dyn Files, plain: &Path) -> bool {
     files.read(plain).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }

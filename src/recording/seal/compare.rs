@@ -1,8 +1,8 @@
-//! Holds a sealed file against the plain file of the same segment, reading both once.
+//! Compares a sealed file with the plain file of the same segment, reading both once.
 //!
 //! ```text
 //! x.jsonl.zst ──decode──▶ ████████████████
-//! x.jsonl     ──────────▶ ██████████        a power cut can take the end of a source that came back, not of its sealed file
+//! x.jsonl     ──────────▶ ██████████        a power cut can bring a source back truncated, but not its sealed file
 //! ```
 
 use super::error::SealError;
@@ -12,20 +12,20 @@ use crate::files::{CHUNK, Files, IoError};
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How a sealed file compares with its source.
+/// The outcome of comparing a sealed file with its source.
 #[derive(Debug)]
 pub enum Comparison {
     /// There is no sealed file.
     Missing,
-    /// It decodes, and its content begins with all of its source.
+    /// It decodes, and its content begins with the whole source.
     Holds(Box<Figures>),
-    /// It decodes to something else.
+    /// It decodes to different content.
     Differs(Box<Figures>),
     /// It does not decode.
     Damaged,
 }
 
-/// The figures of a sealed file that decodes.
+/// The figures of a decodable sealed file.
 #[derive(Debug)]
 pub struct Figures {
     /// Of its content.
@@ -34,8 +34,8 @@ pub struct Figures {
     pub file: Checksum,
 }
 
-/// Compares the two files of a segment, the plain one without its `torn` lines; a plain file that is gone counts as empty. An error means that one of them could
-/// not be read, which proves nothing.
+/// Compares the two files of a segment, the plain one without its `torn` lines; a missing plain file counts as empty.
+/// An error means that one of them could not be read, which proves nothing.
 pub fn compare(
     files: &dyn Files,
     Source { name, torn }: Source<'_>,
@@ -60,7 +60,7 @@ pub fn compare(
             return Err(SealError::Stopped);
         }
         match fill(&mut decoder, &mut decoded) {
-            // The system's own answer is about this attempt; any other is about the file.
+            // An error of the system concerns this attempt; any other concerns the file.
             Err(error) if error.raw_os_error().is_some() => {
                 return Err(IoError::at("decode", &sealed)(error).into());
             }
@@ -79,7 +79,7 @@ pub fn compare(
     Ok(if holds { Comparison::Holds(figures) } else { Comparison::Differs(figures) })
 }
 
-/// Reads the next [`CHUNK`] bytes, or all that are left.
+/// Reads the next [`CHUNK`] bytes, or all that remain.
 fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
     chunk.clear();
     source.take(CHUNK as u64).read_to_end(chunk).map(drop)

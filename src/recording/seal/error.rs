@@ -1,9 +1,9 @@
-//! Why a segment was not sealed.
+//! Errors of sealing.
 
 use crate::files::IoError;
 use std::path::PathBuf;
 
-/// Why a segment was not sealed. Its plain file is still there, untouched.
+/// The reason a segment was not sealed. Its plain file still exists, untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// The disk failed.

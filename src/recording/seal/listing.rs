@@ -12,15 +12,14 @@ use std::path::Path;
 /// Appends an entry, durably.
 pub fn append(files: &dyn Files, manifest: &Path, entry: &ManifestEntry) -> Result<(), IoError> {
     let is_torn = is_torn(files, manifest).map_err(IoError::at("read", manifest))?;
-    // A line that a crash tore off must not swallow this one.
+    // A torn last line must not be glued to this one.
     let line = format!("{}{}", if is_torn { "\n" } else { "" }, entry.to_line());
     let file = files.append(manifest).map_err(IoError::at("open", manifest))?;
     append_all(&*file, line.as_bytes()).map_err(IoError::at("write", manifest))?;
     file.sync().map_err(IoError::at("sync", manifest))
 }
 
-/// The entry of a segment whose sealed file is this one. Reads the whole manifest, so it is asked only after an
-/// interruption.
+/// The entry of a segment with this sealed file. Reads the whole manifest, so it is called only after an interruption.
 pub fn find(files: &dyn Files, name: &SegmentName, file: &Checksum) -> Result<Option<ManifestEntry>, IoError> {
     let (sealed, sha256) = (name.sealed(), file.sha256());
     let Some(manifest) = Manifest::open(files, &name.manifest())? else { return Ok(None) };

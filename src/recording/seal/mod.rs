@@ -1,11 +1,11 @@
-//! Turns a finished segment into a sealed one: compressed, checksummed, proved, listed.
+//! Turns an ended segment into a sealed one: compressed, checksummed, verified, listed.
 //!
 //! ```text
-//! x.jsonl less torn lines ──compress──▶ x.jsonl.zst.tmp ──fsync, decode, compare──▶ x.jsonl.zst ──▶ manifest line ──▶ x.jsonl is removed
+//! x.jsonl less torn lines ──compress──▶ x.jsonl.zst.tmp ──fsync, verify──▶ x.jsonl.zst ──▶ manifest, x.jsonl removed
 //! ```
 //!
-//! Wherever it is interrupted, doing it again ends the same: the source goes last, and a sealed file that is already
-//! there is compared with it instead of being believed.
+//! Idempotent at every point of interruption: the source is removed last, and an existing sealed file is compared with
+//! it instead of trusted.
 
 pub mod compare;
 mod error;
@@ -46,15 +46,15 @@ pub struct Sealer {
 pub struct Sealed {
     /// Its line of the manifest.
     pub entry: ManifestEntry,
-    /// The plain or the sealed file, where one of them had to go to the quarantine.
+    /// The plain or the sealed file, if one of them was moved to the quarantine.
     pub quarantined: Option<Quarantined>,
-    /// The segment, where it was cut since it ended.
+    /// The segment, if it was truncated after it ended.
     pub cut: Option<Displaced>,
 }
 
 impl Sealer {
     /// A sealer for one data directory. `run` is the stamp of this process's `started` event. When `stop` is set, the
-    /// segment in hand is given up, and nothing is left of it but its source.
+    /// current segment is given up and only its source is kept.
     pub fn new(files: Arc<dyn Files>, level: i32, run: Stamp, stop: Arc<AtomicBool>) -> Self {
         Self { files, level, run, stop }
     }
@@ -78,7 +78,7 @@ impl Sealer {
         };
         let source = name.plain();
         match self.files.remove(&source) {
-            // It was moved away, or a crash has taken the listing alone.
+            // It was moved away, or a crash has lost its manifest line alone.
             Err(error) if error.kind() == io::ErrorKind::NotFound && was_interrupted => {}
             removed => removed.map_err(IoError::at("remove", &source))?,
         }
@@ -87,7 +87,7 @@ impl Sealer {
         Ok(Sealed { entry, quarantined, cut })
     }
 
-    /// The torn lines of a segment whose copies are there still; the others stay in.
+    /// The torn lines of a segment whose copies still exist; the others stay in.
     fn left_out(&self, finished: &Finished) -> Result<Vec<TornLine>, IoError> {
         let name = &finished.name;
         let mut left_out = Vec::new();
@@ -103,20 +103,21 @@ impl Sealer {
         Ok(left_out)
     }
 
-    /// Makes a sealed file that holds its source. Returns the plain or the sealed file that went to the quarantine, too.
+    /// Creates a sealed file that holds its source. Returns the plain or the sealed file that was moved to the
+    /// quarantine, too.
     fn settle(&self, source: Source<'_>, likeness: Comparison) -> Result<(Figures, Option<Quarantined>), SealError> {
         let name = source.name;
         let move_away = |path: &Path, reason| quarantine(&*self.files, name.feed, path, reason).map(Some);
         Ok(match likeness {
             Comparison::Missing => (self.write_sealed(source)?, None),
             Comparison::Holds(figures) => (*figures, None),
-            // A listed file was proved when its source was whole.
+            // A listed file was verified while its source was whole.
             Comparison::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
                 (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)
             }
             Comparison::Differs(_) | Comparison::Damaged => {
                 let plain = name.plain();
-                // Without a source there is nothing to make another one of.
+                // Without a source it cannot be made again.
                 drop(self.files.read(&plain).map_err(IoError::at("read", &plain))?);
                 let moved = move_away(&name.sealed(), "it does not decode to the segment of its name")?;
                 (self.write_sealed(source)?, moved)
@@ -129,7 +130,7 @@ impl Sealer {
         let (unfinished, sealed) = (name.unfinished(), name.sealed());
         let result = self.write_unfinished(source, &unfinished);
         if result.is_err() {
-            // The first error is the one to report; the next try or the next start removes a leftover.
+            // The first error is reported; the next try or the next start removes a leftover.
             let _ = self.files.remove(&unfinished);
         }
         let proved = result?;
@@ -140,7 +141,7 @@ impl Sealer {
     }
 
     fn write_unfinished(&self, source: Source<'_>, unfinished: &Path) -> Result<Figures, SealError> {
-        // Before a name is taken for a missing source.
+        // Checked first, so that no file is created for a missing source.
         if self.files.identify(&source.name.plain()).is_ok_and(|plain| plain.is_none()) {
             return Err(SealError::Gone(source.name.plain()));
         }
@@ -158,7 +159,7 @@ impl Sealer {
     fn compress(&self, source: Source<'_>, file: &dyn AppendFile, path: &Path) -> Result<Tally, SealError> {
         let mut sink = Sink { file, failed: None };
         let content = self.compress_into(&mut sink, source, path);
-        // The encoder wraps the disk's own answer, which decides whether the disk is full or broken.
+        // The encoder wraps the disk's error, which distinguishes a full disk from a broken one.
         match sink.failed {
             Some(error) => Err(IoError::at("write", path)(error).into()),
             None => content,
@@ -179,7 +180,7 @@ impl Sealer {
         Ok(content)
     }
 
-    /// Decodes a sealed file and holds it against its source. Returns the figures of the file itself.
+    /// Decodes a sealed file and compares it with its source. Returns the figures of the file itself.
     fn prove(&self, path: &Path, content: &Tally) -> Result<Checksum, SealError> {
         let file = self.files.read(path).map_err(IoError::at("read", path))?;
         let mut file = Measured::new(file);
@@ -240,10 +241,10 @@ impl Sealer {
     }
 }
 
-/// Takes the next bytes of a file.
+/// A sink for the next bytes of a file.
 type Each<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
 
-/// Writes to a file and remembers the error that made it fail.
+/// Writes to a file and keeps the error that made it fail.
 struct Sink<'a> {
     file: &'a dyn AppendFile,
     failed: Option<io::Error>,

@@ -1,4 +1,4 @@
-//! Length, checksum and stamps of bytes, from one pass over them. Pure.
+//! Length, checksum and stamps of bytes, in one pass. Pure.
 
 use crate::clock::Stamp;
 use crate::printable;
@@ -6,19 +6,19 @@ use crate::tape::line;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
 
-/// Enough of a line's beginning to hold its stamp.
+/// A prefix of a line that holds its stamp.
 const LINE_HEAD: usize = 40;
 
 /// Length and hash of some bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Checksum {
-    /// How many they are.
+    /// Their number.
     pub bytes: u64,
     hash: Sha256,
 }
 
 impl Checksum {
-    /// Takes the next bytes in.
+    /// Adds the next bytes.
     pub fn update(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
         self.hash.update(chunk);
@@ -30,12 +30,12 @@ impl Checksum {
     }
 }
 
-/// The checksum of lines, how many they are, and their stamps.
+/// The checksum, number and stamps of lines.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Of all bytes.
     pub checksum: Checksum,
-    /// Lines that are ended.
+    /// Lines with a line break.
     pub lines: u64,
     /// The first stamp.
     pub first: Option<Stamp>,
@@ -45,7 +45,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Takes the next bytes in, wherever they were cut.
+    /// Adds the next bytes; chunks may end anywhere.
     pub fn update(&mut self, chunk: &[u8]) {
         self.checksum.update(chunk);
         for part in chunk.split_inclusive(|byte| *byte == b'\n') {

@@ -1,12 +1,12 @@
-//! Lines that a crash tore: they stay in the plain file, and out of the sealed one.
+//! Lines torn by a crash: kept in the plain file, left out of the sealed one.
 //!
 //! ```text
-//! x.jsonl                       … line\n {"ts_recv":17950000000\n line\n …        ended, so that followers stay in step
+//! x.jsonl                       … line\n {"ts_recv":17950000000\n line\n …        ended, so followers stay in step
 //! quarantine/x.jsonl.torn-8192           {"ts_recv":17950000000                   the same bytes, durable before
 //! x.jsonl.zst                   … line\n line\n …
 //! ```
 //!
-//! A line is left out only if a copy in the quarantine equals it byte for byte. Without its copy it stays in.
+//! A line is left out only if a copy in the quarantine equals it byte for byte; without such a copy it stays in.
 
 use crate::files::{CHUNK, Files};
 use crate::recording::seal::tally::Checksum;
@@ -16,28 +16,28 @@ use crate::tape::segment_name::SegmentName;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-/// A plain segment, and which lines of it are left out.
+/// A plain segment, and its lines to leave out.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// The segment.
     pub name: &'a SegmentName,
-    /// Its torn lines, in the order of their offsets.
+    /// Its torn lines, ordered by offset.
     pub torn: &'a [TornLine],
 }
 
-/// Where the copy of a torn line is that begins at `offset` of a plain segment.
+/// The path of the copy of a torn line that begins at `offset` of a plain segment.
 pub fn copy_path(name: &SegmentName, offset: u64) -> PathBuf {
     paths::quarantine(name.feed).join(format!("{}.torn-{offset}", name.plain_name()))
 }
 
-/// The segment, by its plain name, and the offset that the name of a copy has; `None`: it is no such name.
+/// The segment, by its plain name, and the offset from the name of a copy; `None`: it is no such name.
 pub fn parse_copy(name: &str) -> Option<(&str, u64)> {
     let (segment, offset) = name.rsplit_once(".torn-")?;
     Some((segment, offset.parse().ok()?))
 }
 
-/// The torn line at `offset`, as its copy has it; `None`: there is no copy, or the plain file holds something else there. A
-/// plain file that was cut holds it as far as it goes.
+/// The torn line at `offset`, from its copy; `None`: there is no copy, or the plain file differs there. A truncated
+/// plain file is compared up to its end.
 pub fn kept(files: &dyn Files, name: &SegmentName, offset: u64) -> io::Result<Option<TornLine>> {
     let (copy, plain) = (files.read(&copy_path(name, offset)), files.read(&name.plain()));
     let (mut copy, mut plain) = match (copy, plain) {
@@ -74,13 +74,13 @@ fn read_chunk(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
 #[derive(Debug)]
 pub struct LessTorn<'a, R> {
     source: R,
-    /// Those that are ahead, in order.
+    /// The remaining ones, in order.
     torn: &'a [TornLine],
     offset: u64,
 }
 
 impl<'a, R: Read> LessTorn<'a, R> {
-    /// Leaves out `torn`, which is in the order of the offsets, each with its line break.
+    /// Leaves out `torn`, ordered by offset, each with its line break.
     pub fn new(source: R, torn: &'a [TornLine]) -> Self {
         Self { source, torn, offset: 0 }
     }

@@ -5,8 +5,8 @@
 //!              └───────────────────┴──────────────────┴──▶ Report ──▶ supervisor
 //! ```
 //!
-//! Every queue is bounded. The writer waits for the disk alone. Hosts wait by `async` alone, so that a
-//! simulated world can run [`Hosts`] as tasks in virtual time, where a thread would not know what time it is.
+//! Every queue is bounded. The writer waits for the disk alone. Hosts wait by `async` alone, so that a simulated world
+//! can run [`Hosts`] as tasks in virtual time, which a thread could not follow.
 
 mod sealer;
 mod syncer;
@@ -30,15 +30,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 
-/// Commands that may wait for the writer while a write does not return. The connections' budgets bound their content
-/// long before this does: so many of the smallest batches take 64 MiB. An empty queue takes no memory.
+/// Commands that may wait for the writer while a write blocks. The connections' budgets bound their content much
+/// earlier: as many of the smallest batches take 64 MiB. An empty queue takes no memory.
 const COMMANDS: usize = 1 << 17;
 
-/// Reports that may wait for the supervisor; it takes them as they come.
+/// Reports that may wait for the supervisor, which takes them at once.
 const REPORTS: usize = 256;
 
-/// Segments on their way to the sealer: more than one rotation of the whole exchange. Beyond it they wait with the
-/// syncer.
+/// Segments queued for the sealer: more than one rotation of the whole exchange. Further ones wait with the syncer.
 const FINISHED: usize = 4096;
 
 /// The niceness of the sealer: it compresses when nothing else wants the processor.
@@ -53,7 +52,7 @@ pub struct Settings {
     pub zstd_level: i32,
     /// The stamp of this process's `started` event.
     pub run: Stamp,
-    /// How often stamps have gone back in this directory.
+    /// The epoch: how often stamps have gone back in this directory.
     pub epoch: u64,
     /// For waiting and pacing.
     pub clock: Clock,
@@ -62,7 +61,7 @@ pub struct Settings {
 /// The running threads, as the supervisor holds them.
 #[derive(Debug)]
 pub struct Threads {
-    /// To the writer; dropping it ends all threads, once they are done.
+    /// To the writer; dropping it ends all threads, once their queues are empty.
     pub commands: mpsc::Sender<JournalCommand>,
     /// From all threads; it ends when the last of them does.
     pub reports: mpsc::Receiver<ThreadReport>,
@@ -72,7 +71,7 @@ pub struct Threads {
     pub stop_sealing: Stop,
     /// Give up waiting for a full disk.
     pub stop_waiting: Stop,
-    /// How far the writer has come.
+    /// The writer's position.
     pub progress: Progress,
 }
 
@@ -101,7 +100,7 @@ pub struct Storage {
 /// Connects the hosts with each other and with the supervisor; nothing runs yet.
 pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let Storage { files, resumable, backlog } = storage;
-    // A torn line is left out of the sealed file only if an event names it: that event has to be durable first.
+    // A torn line is left out of the sealed file only if an event names it, and that event must be durable first.
     let (torn, backlog): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|finished| !finished.torn.is_empty());
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let (reports, report_queue) = mpsc::channel(REPORTS);
@@ -137,7 +136,7 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     (threads, Hosts { writer, syncer, sealer })
 }
 
-/// Gives each host a thread; they end by themselves when the supervisor drops its end.
+/// Gives each host a thread; all end after the supervisor drops its sender.
 pub fn spawn(hosts: Hosts) -> io::Result<()> {
     let Hosts { writer, syncer, sealer } = hosts;
     spawn_thread("sealer", || {

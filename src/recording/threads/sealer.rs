@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-/// How long a segment that could not be sealed waits for its next try.
+/// The delay before a failed segment is retried.
 const SEAL_RETRY: Duration = Duration::from_secs(10);
 
 /// The longest pause between two segments.
 const SEAL_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Hosts the sealer: one segment after the other, each followed by a pause as long as it took, so that it keeps the disk
-/// and the processor busy for at most half of the time.
+/// Hosts the sealer: one segment at a time, each followed by a pause of the same length, so that it uses at most half
+/// of the disk's and the processor's time.
 #[derive(Debug)]
 pub struct SealerHost {
     pub(super) sealer: Sealer,
@@ -29,7 +29,7 @@ pub struct SealerHost {
 }
 
 impl SealerHost {
-    /// Seals until there will be no more segments.
+    /// Seals until the queue is closed and empty.
     pub async fn run(mut self) {
         while let Some(finished) = self.next().await {
             let start = self.clock.now();
@@ -42,7 +42,7 @@ impl SealerHost {
         }
     }
 
-    /// The segment that has waited longest; `None`: there will be no more.
+    /// The segment that has waited longest; `None`: the queue is closed and empty.
     async fn next(&mut self) -> Option<Finished> {
         while let Ok(finished) = self.finished.try_recv() {
             self.waiting.push_back(finished);
@@ -54,7 +54,7 @@ impl SealerHost {
     }
 
     async fn pause(&mut self, length: Duration) {
-        /// How often a request to hurry is noticed.
+        /// The polling interval of a request to hurry.
         const STEP: Duration = Duration::from_millis(100);
         let end = self.clock.now() + length;
         while !self.hurry.is_set() && !self.stop.is_set() {
@@ -92,7 +92,7 @@ impl SealerHost {
             }
             Err(error) => (ThreadReport::NotSealed { name: name(), cause: error.to_string(), retried: false }, true),
         };
-        // The supervisor is gone only when the process is ending anyway.
+        // The supervisor's end is closed only while the process stops.
         let _ = self.reports.send(report).await;
         is_done
     }

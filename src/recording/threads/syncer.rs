@@ -1,4 +1,4 @@
-//! Hosts the syncer: a job at a time, the mark behind each, and the segments that are durable go on to the sealer.
+//! Hosts the syncer: one job at a time, the durable mark after each, then durable segments to the sealer.
 
 use crate::clock::{self, Clock};
 use crate::files::IoError;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-/// How often a sync is tried again that found no room, or no descriptor.
+/// The interval of retries of a sync that found no room, or no descriptor.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Hosts the syncer.
@@ -23,23 +23,23 @@ pub struct SyncerHost {
     pub(super) syncer: Syncer,
     pub(super) jobs: mpsc::Receiver<SyncJob>,
     pub(super) finished: mpsc::Sender<Finished>,
-    /// Segments that the sealer's queue had no room for: one small entry per file on the disk.
+    /// Segments beyond the capacity of the sealer's queue: one small entry per file on the disk.
     pub(super) waiting: VecDeque<Finished>,
     pub(super) reports: mpsc::Sender<ThreadReport>,
     pub(super) clock: Clock,
-    /// Set when there is no time left to wait for a full disk.
+    /// Set when the time to wait for a full disk is over.
     pub(super) stop: Stop,
-    /// The lock of the directory, checked on this thread since a check can block.
+    /// The lock of the directory, checked on this thread because a check can block.
     pub(super) lock: Option<Arc<Lock>>,
 }
 
 impl SyncerHost {
-    /// Has a lock checked behind each job.
+    /// Adds a lock to check after each job.
     pub fn watch(&mut self, lock: Arc<Lock>) {
         self.lock = Some(lock);
     }
 
-    /// Syncs until there are no more jobs, or a sync has failed.
+    /// Syncs until the queue is closed and empty, or a sync has failed.
     pub async fn run(mut self) {
         while let Some(mut job) = self.jobs.recv().await {
             if let Err(error) = self.sync(&job).await {
@@ -47,7 +47,7 @@ impl SyncerHost {
                 return;
             }
             self.mark(&job);
-            // A lost figure of progress is followed by the next one.
+            // A dropped progress report is superseded by the next one.
             let _ = self.reports.try_send(ThreadReport::Synced(job.up_to));
             if let Ok(free) = self.syncer.files().free() {
                 let _ = self.reports.try_send(ThreadReport::Space(free));
@@ -56,12 +56,12 @@ impl SyncerHost {
             self.waiting.extend(job.finished.drain(..));
             self.hand_over();
         }
-        // The supervisor is gone only when the process is ending anyway.
+        // The supervisor's end is closed only while the process stops.
         let _ = self.reports.send(ThreadReport::AllSynced).await;
     }
 
-    /// A disk that has no room for what it took already may have dropped it. The sync is repeated until it succeeds, but
-    /// its success proves nothing about earlier data: the supervisor puts that in doubt.
+    /// A full disk may have dropped data it had accepted. The sync is retried until it succeeds, but success proves
+    /// nothing about earlier data: the supervisor puts that in doubt.
     async fn sync(&self, job: &SyncJob) -> Result<(), IoError> {
         let (mut was_full, mut was_unopened) = (false, false);
         loop {
@@ -88,7 +88,7 @@ impl SyncerHost {
         }
     }
 
-    /// An older mark is a true one as well, so one that cannot be written is no failure.
+    /// An older durable mark is valid as well, so a failed write of it is no error.
     fn mark(&self, job: &SyncJob) {
         let files = self.syncer.files();
         let certain = DurableMark { durable: job.up_to.stamp, epoch: job.up_to.epoch };

@@ -6,13 +6,15 @@
 //! ```
 //!
 //! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of commands,
-//! whichever comes first: a line is in the kernel's hands a few milliseconds after its frame was read, and a `kill -9`
+//! whichever is first: a line is in the kernel's cache a few milliseconds after its frame was read, and a `kill -9`
 //! loses no more than that.
 //!
-//! Before each sync the names of written files are compared with the open files: see [`displaced`](super::journal::displaced).
+//! Before each sync the names of written files are compared with the open files: see
+//! [`displaced`](super::journal::displaced).
 //!
-//! A full disk is waited out. Meanwhile batches wait in the backlog and keep their room in the connections' budgets, so
-//! that the connections stop reading when `buffer_bytes` are used up, and go on when the lines are written.
+//! A full disk is waited out, with backpressure: batches wait in the backlog and keep their share of the connections'
+//! budgets, so that the connections stop reading when `buffer_bytes` are used up, and resume once the lines are
+//! written.
 
 mod reserve;
 
@@ -29,21 +31,20 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
-/// Orders taken from the queue at a time.
+/// Commands taken from the queue at a time.
 const COMMANDS: usize = 64;
 
-/// Lines are written when this many bytes of them wait: a few large writes cost as little as one.
+/// Lines are flushed when this many bytes of them wait: a few large writes cost as little as one.
 const FLUSH_BYTES: usize = 256 * 1024;
 
-/// How often the free space of a full disk is read.
+/// The polling interval of the free space of a full disk.
 const FULL_RETRY: Duration = Duration::from_millis(200);
 
-/// After this long writing is tried, whatever the file system says of its room: its figures are not to be trusted for
-/// ever.
+/// Writing is retried after this long, whatever free space the file system reports: its figures may be wrong.
 const FULL_TRY: Duration = Duration::from_secs(5);
 
-/// Commands that may wait behind a full disk. Batches are bounded by their room long before; the rest are events, of
-/// which the worst hour brings a few thousand.
+/// Commands that may wait for a full disk. Batches are bounded earlier by their budgets; the rest are events, a few
+/// thousand in the worst hour.
 const BACKLOG: usize = 1 << 16;
 
 /// The queues of the writer.
@@ -60,9 +61,9 @@ pub struct Channels {
 /// The state that the writer shares with the supervisor.
 #[derive(Clone, Debug, Default)]
 pub struct WriterSignals {
-    /// Set when there is no time left to wait for a full disk.
+    /// Set when the time to wait for a full disk is over.
     pub stop: Stop,
-    /// How far the writer has come.
+    /// The writer's position.
     pub progress: Progress,
 }
 
@@ -71,27 +72,28 @@ pub struct WriterSignals {
 pub struct Writer {
     journal: Journal,
     channels: Channels,
-    /// Orders that were taken from the queue and not carried out.
+    /// Commands taken from the queue and not executed.
     backlog: VecDeque<JournalCommand>,
-    /// No more commands come.
+    /// The queue is closed.
     is_closed: bool,
     reserve: Reserve,
-    /// Set when there is no time left to wait for a full disk.
+    /// Set when the time to wait for a full disk is over.
     stop: Stop,
     progress: Progress,
-    /// The stamp of the last executed command, the steps until then, and the bytes of messages since all was last written.
+    /// The stamp of the last executed command, the clock steps until then, and the bytes of messages since the last
+    /// flush.
     reached: Stamp,
     steps: u64,
     taken: u64,
     /// Everything up to here is in its file.
     written: Option<Position>,
-    /// All names were compared, as the supervisor asked, and that is not reported yet.
+    /// All names were compared, as commanded, and the report is still due.
     names_checked: bool,
     clock: Clock,
 }
 
 impl Writer {
-    /// A writer of `journal`; `stop` is set when there is no time left to wait for a full disk.
+    /// A writer of `journal`; `stop` is set when the time to wait for a full disk is over.
     pub fn new(
         journal: Journal,
         files: Arc<dyn Files>,
@@ -116,11 +118,11 @@ impl Writer {
         }
     }
 
-    /// Writes until the supervisor closes the queue, or until something fails that a retry cannot mend.
+    /// Writes until the supervisor closes the queue, or until an error that no retry can mend.
     pub async fn run(self) {
         let reports = self.channels.reports.clone();
         if let Err(error) = self.write().await {
-            // The supervisor is gone only when the process is ending anyway.
+            // The supervisor's end is closed only while the process stops.
             let _ = reports.send(ThreadReport::WriteFailed(error)).await;
         }
     }
@@ -151,7 +153,7 @@ impl Writer {
                 self.persist(|journal| journal.check_written(stamp)).await?;
             }
             self.report_displaced();
-            // One report of a rotation of all streams: a report each would be an event each, and frames wait behind them.
+            // One report per rotation of all streams: each report becomes an event, and frames wait behind events.
             if !is_rotating {
                 self.report_rotated();
             }
@@ -162,7 +164,7 @@ impl Writer {
         self.finish().await
     }
 
-    /// Waits for commands, unless there is something else to do; `false`: there will be no more.
+    /// Waits for commands, unless other work is due; `false`: the queue is closed and empty.
     async fn take(&mut self, is_busy: bool) -> bool {
         if !self.backlog.is_empty() {
             return true;
@@ -210,8 +212,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Hands the syncer its next job, with the position up to which all was written before it, whose epoch may not be the
-    /// newest one. `false`: it still has one waiting.
+    /// Sends the syncer its next job, with the position up to which all was written before it; its epoch may be older
+    /// than the newest one. `false`: a job still waits.
     fn offer_sync_job(&mut self, up_to: Position) -> bool {
         let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return false };
         if let Some(mut job) = self.journal.take_sync_job() {
@@ -241,26 +243,26 @@ impl Writer {
         }
     }
 
-    /// Reports that cannot be delivered are dropped: the log has them, and the supervisor must never be waited for.
+    /// Undeliverable reports are dropped: the log has them, and the writer must never wait for the supervisor.
     fn report(&self, report: ThreadReport) {
         let _ = self.channels.reports.try_send(report);
     }
 
-    /// Writes and syncs all that is left, when no more commands come.
+    /// Writes and syncs the rest, once the queue is closed.
     async fn finish(&mut self) -> Result<(), IoError> {
         self.write_out().await?;
         while self.persist(Journal::rotate_one).await? {}
         self.persist(Journal::check_all).await?;
-        // Nothing can be put on record any more, but an old mark has the next start do it.
+        // No event can be written any more, but the old durable mark makes the next start record the doubt.
         let displaced = std::iter::from_fn(|| self.journal.take_displaced()).filter_map(|displaced| displaced.doubt);
         let certain = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
         let stamp = certain.map_or(self.reached, |certain| certain.min(self.reached));
-        // Written lines survive the end of the process, whether the syncer is done with its last job or not.
+        // Written lines survive the end of the process, even if the syncer's last job is not done.
         let _ = self.channels.reports.send(ThreadReport::AllWritten).await;
         let mut job = self.journal.take_sync_job().unwrap_or_default();
         job.up_to = Position { epoch: self.journal.epoch(), stamp };
         job.is_last = true;
-        // The syncer is gone only after an error of its own, which it has reported.
+        // The syncer ends early only after an error, which it has reported.
         let _ = self.channels.sync_jobs.send(job).await;
         Ok(())
     }
@@ -268,12 +270,12 @@ impl Writer {
 
 /// Waiting for a full disk.
 impl Writer {
-    /// Carries out a step of the journal, waiting where the disk is full.
+    /// Runs a step of the journal, waiting while the disk is full.
     async fn persist<T>(&mut self, step: impl Fn(&mut Journal) -> Result<T, IoError>) -> Result<T, IoError> {
         let (mut is_full, mut has_looked) = (false, false);
         loop {
             match step(&mut self.journal) {
-                // Files or directories were taken away: once they are saved and made again, it may work.
+                // Files or directories were displaced: a retry may work once they are saved and created again.
                 Err(error) if error.is_gone() && !std::mem::replace(&mut has_looked, true) => {
                     tracing::debug!(%error, "looking at all names");
                     if let Err(error) = self.journal.check_all() {
@@ -303,7 +305,7 @@ impl Writer {
         }
     }
 
-    /// Returns when writing is worth another try. Lines are not tried before the reserve is whole again: they would use up
+    /// Returns when writing is worth another try. Lines wait until the reserve is whole again, since they would use up
     /// the room for events.
     async fn wait_for_room(&mut self) {
         let try_at = self.clock.now() + FULL_TRY;
@@ -323,7 +325,7 @@ impl Writer {
         }
     }
 
-    /// Takes commands into the backlog, so that events among them can pass.
+    /// Takes commands into the backlog, so that events among them can overtake.
     async fn collect_until(&mut self, until: Instant) {
         loop {
             let takes_commands = !self.is_closed && self.backlog.len() < BACKLOG;
@@ -340,7 +342,7 @@ impl Writer {
 
     fn put_behind(&mut self, command: JournalCommand) {
         match (command, self.backlog.back_mut()) {
-            // Of the time that passes meanwhile only the latest is of interest.
+            // Only the latest time is kept.
             (JournalCommand::Tick { stamp: later, sync: syncs }, Some(JournalCommand::Tick { stamp, sync })) => {
                 *stamp = later;
                 *sync = syncs.or(*sync);
@@ -355,11 +357,11 @@ impl Writer {
         }
     }
 
-    /// Writes the events that wait, out of the reserve where there is nothing else.
+    /// Writes the waiting events, from the reserve if the disk is full.
     fn let_events_pass(&mut self) {
         let mut rest = VecDeque::with_capacity(self.backlog.len());
         let mut written_to = None;
-        // Commands behind a step are of the next epoch, and nothing of that is written before the step.
+        // Commands behind a clock step belong to the next epoch, which begins with the step's event.
         let mut is_stuck = self.journal.is_stepping();
         while let Some(command) = self.backlog.pop_front() {
             match command {
@@ -384,7 +386,7 @@ impl Writer {
         }
     }
 
-    /// Does something for the events, and once more with the reserve given back to the disk; whether it was done.
+    /// Runs an action for the events, and retries it after releasing the reserve; whether it succeeded.
     fn with_reserve(&mut self, mut step: impl FnMut(&mut Journal) -> Result<(), IoError>) -> bool {
         match step(&mut self.journal) {
             Err(error) if error.is_full() && self.reserve.release() => step(&mut self.journal).is_ok(),

@@ -1,4 +1,4 @@
-//! Room on the disk that is set aside at the start, so that the last events can be written when nothing else can.
+//! Disk space reserved at the start, so that the last events can be written to a full disk.
 //!
 //! ```text
 //! renew ──▶ held ──an event finds no room──▶ released ──there is room again──▶ held
@@ -10,10 +10,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A few thousand events, and the blocks of directories that they may need.
+/// A few thousand events, and the directory blocks they may need.
 const BYTES: usize = 1024 * 1024;
 
-/// Files that must be left to be made: the active files of a handful of streams.
+/// The minimum of files that can still be created: the active files of a handful of streams.
 const INODES: u64 = 8;
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Reserve {
         Self { files, is_held: false }
     }
 
-    /// Sets the room aside anew, in place of what an earlier process may have left half done.
+    /// Allocates the reserve anew, replacing an earlier process's partial one.
     pub(super) fn renew(&mut self) {
         self.is_held = true;
         self.release();
@@ -36,7 +36,7 @@ impl Reserve {
         }
     }
 
-    /// Sets the room aside, where it is not; whether it now is.
+    /// Allocates the reserve if needed; whether it now is allocated.
     pub(super) fn hold(&mut self) -> bool {
         self.is_held = self.is_held
             || match self.files.reserve(Path::new(RESERVE), BYTES) {
@@ -46,12 +46,12 @@ impl Reserve {
         self.is_held
     }
 
-    /// Gives the room back; whether there was any to give.
+    /// Releases the reserve; whether there was one.
     pub(super) fn release(&mut self) -> bool {
         std::mem::take(&mut self.is_held) && self.files.remove(Path::new(RESERVE)).is_ok()
     }
 
-    /// Whether the disk has room for lines, beside what is set aside. Where the file system does not say, there may be.
+    /// Whether the disk has room for lines, beside the reserve. An unknown answer counts as yes.
     pub(super) fn has_room_beside(&self) -> bool {
         let needed = if self.is_held { BYTES } else { 2 * BYTES } as u64;
         self.files.free().map_or(true, |free| free.bytes >= needed && free.inodes >= INODES)

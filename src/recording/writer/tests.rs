@@ -1,4 +1,4 @@
-//! The writer on a real disk, and what it tells the syncer.
+//! The writer on a real disk, and its jobs for the syncer.
 
 use super::*;
 use crate::files::disk::Disk;

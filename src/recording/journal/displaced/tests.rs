@@ -1,4 +1,4 @@
-//! Files that are taken away on a real disk, while the journal writes to them.
+//! Files displaced on a real disk, while the journal writes to them.
 
 use super::*;
 use crate::batch::Batch;
@@ -60,7 +60,7 @@ impl Scene {
         self.journal.write_out().unwrap();
     }
 
-    /// What is on disk of the stream, archived segments first.
+    /// The content of the stream on disk, archived segments first.
     fn stamps(&self) -> Vec<u64> {
         let archive = self.path("archive/date=1970-01-01");
         let mut paths: Vec<_> =
@@ -92,7 +92,7 @@ fn doubt(from: u64, to: u64, is_lost: bool) -> Option<Doubt> {
     Some(Doubt { from: stamp(from), to: stamp(to), is_lost })
 }
 
-/// Lines 10 to 19 were in order at a look, 20 to 29 were written since, then something happens, then 30 to 39 are written.
+/// Lines 10 to 19 were intact at a check, 20 to 29 were written since; then the fault; then 30 to 39 are written.
 fn disturbed(happens: impl Fn(&Path)) -> (Scene, Displaced) {
     let mut scene = Scene::new();
     scene.receive(10..20);
@@ -151,7 +151,7 @@ fn what_is_cut_off_is_in_doubt_and_leaves_no_zeros() {
     let (scene, displaced) = disturbed(cut(length(10..24) + 7));
     assert_eq!(scene.stamps(), (10..24).chain(31..50).collect::<Vec<_>>());
     assert_eq!(displaced.doubt, doubt(23, 40, true));
-    // Longer than it was: bytes that nobody wrote, and a line behind them.
+    // Longer than written: foreign bytes, and a line after them.
     let (scene, displaced) = disturbed(cut(100_000));
     assert_eq!(scene.stamps(), (10..30).chain(31..50).collect::<Vec<_>>());
     assert_eq!((displaced.what, displaced.doubt), (Displacement::Grown, doubt(29, 40, true)));
@@ -252,7 +252,7 @@ fn what_was_closed_and_removed_is_told_as_lost() {
     scene.journal.check_all().unwrap();
     let displaced = scene.displaced();
     assert_eq!((displaced.saved, displaced.doubt), (None, doubt(9, 20, true)));
-    // Closed, and cut: it is opened again by its name.
+    // Closed, and truncated: it is opened again by its name.
     scene.receive(20..30);
     scene.journal.active.close_idle();
     fs::write(scene.path(TRADES), "").unwrap();

@@ -1,4 +1,4 @@
-//! What the recorder's own events tell of the processes before this one.
+//! The state of earlier processes, as the recorder's own events record it.
 
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
@@ -15,22 +15,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::time::Duration;
 
-/// Where no mark tells what was durable, this much before the last line is doubted, and where one does, nothing is further
-/// ahead of it than this: the longest `sync_interval`.
+/// The longest `sync_interval`: without a durable mark, this span before the last line is in doubt; with one, no line
+/// is further ahead of it than this.
 pub(super) const UNMARKED: Duration = Duration::from_secs(60);
 
-/// Requests remembered per tree. Requests that differ are as rare as changes of the configuration.
+/// Requests kept per tree. A request differs from the one before only if the configuration has changed.
 const REQUESTS: usize = 64;
 
 /// How the last process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// Without a word, or there was none.
+    /// Without a last event, or there was no process.
     #[default]
     Died,
-    /// In order, with this stamp as its last.
+    /// By an orderly stop, with this stamp as its last.
     Stopped(Stamp),
-    /// After a sync had failed; what was durable then, where it is known.
+    /// After a failed sync; the stamp that was durable then, if known.
     SyncFailed(Option<Stamp>),
 }
 
@@ -40,67 +40,67 @@ pub struct History {
     requests: PerFeed<Vec<(Stamp, Request)>>,
     /// How the last process ended.
     pub end: End,
-    /// There are events that could not be read.
+    /// Some events could not be read.
     pub is_incomplete: bool,
-    /// Up to here the gaps of each tree are on record.
+    /// The gaps of each tree are on record up to here.
     pub gaps_until: PerFeed<Option<Stamp>>,
-    /// The first start, of those that are told of here, that wanted the connection of each tree.
+    /// The first start in these events that wanted the connection of each tree.
     pub wanted_since: PerFeed<Option<Stamp>>,
-    /// Where the gap begins that was open when the last process started, while no later one closes it.
+    /// The start of the gap that was open when the last process started, unless a later event closes it.
     pub missing_since: PerFeed<Option<Stamp>>,
-    /// Where the gap begins of each connection that was lost, while no event closes it.
+    /// The start of the gap of each lost connection, unless an event closes it.
     pub lost_since: PerFeed<Option<Stamp>>,
-    /// Connections that were not live when the events ended.
+    /// Connections that were not live at the last event.
     is_down: PerFeed<bool>,
-    /// Streams that were suspected when the last process ended, and since when.
+    /// Streams suspected when the last process ended, and since when.
     pub suspected: PerFeed<BTreeMap<String, Stamp>>,
-    /// How often stamps had gone back, and the first stamp since the last time.
+    /// The number of the epoch: how often stamps had gone back.
     pub epoch: u64,
-    /// The first stamp of the time line; `None`: it is the first one, or began before these events.
+    /// The first stamp of the epoch; `None`: it is the first epoch, or began before these events.
     pub epoch_start: Option<Stamp>,
-    /// Gaps of earlier time lines that a start found, and died before it told of them.
+    /// Gaps of earlier epochs, found by a start that died before it wrote their events.
     pub untold: Vec<Untold>,
-    /// The time line in which what the last step ended was written.
+    /// The epoch of the segments that the last clock step ended.
     epoch_before: u64,
-    /// The last stamp of the time line before.
+    /// The last stamp of the epoch before.
     before_step: Option<Stamp>,
-    /// The same, where the last process itself went on behind the step.
+    /// The same, if the last process itself continued after the step.
     pub stepped_from: Option<Stamp>,
     /// The stamp of the last event.
     last: Stamp,
-    /// In which time line the segments were written that ended since these events begin, by their plain names.
+    /// The epoch of each segment that ended since these events begin, by its plain name.
     ended_in: BTreeMap<String, u64>,
 }
 
-/// The streams that earlier requests asked for.
+/// The streams of earlier requests.
 #[derive(Debug, Default)]
 pub struct Asked {
     streams: BTreeSet<String>,
-    /// Types asked for as a whole.
+    /// Types requested as a whole.
     whole: BTreeSet<String>,
 }
 
 impl Asked {
-    /// Whether a stream was asked for.
+    /// Whether a stream was requested.
     pub fn has(&self, stream: &StreamKey) -> bool {
         self.streams.contains(stream.as_str()) || self.whole.contains(stream.kind())
     }
 }
 
-/// A gap of an earlier time line, of a whole connection.
+/// A gap of an earlier epoch, of a whole connection, without an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Untold {
-    /// Whose streams are affected.
+    /// The connection.
     pub feed: Feed,
     /// Where it begins.
     pub from: Stamp,
-    /// The last stamp of its time line.
+    /// The last stamp of its epoch.
     pub to: Stamp,
 }
 
 impl History {
-    /// Takes the events of one file in, which are of the time line `epoch` where that is known; files come oldest first.
-    /// Lines that are none are passed over; what is longer than any of them makes the events incomplete.
+    /// Adds the events of one file, of `epoch` if that is known; files are read oldest first. Lines without an event
+    /// are skipped; a line longer than any event makes the events incomplete.
     pub fn read(&mut self, source: impl Read, epoch: Option<u64>) -> std::io::Result<()> {
         let mut lines = Lines::new(source, LONGEST_OWN);
         let mut is_first = true;
@@ -120,18 +120,18 @@ impl History {
         Ok(())
     }
 
-    /// What a stream's lines from `stamp` on answer to; `None`: these events do not reach back that far.
+    /// The requests of a stream's lines from `stamp` on; `None`: these events do not reach back that far.
     pub fn origins_at(&self, feed: Feed, stamp: Stamp) -> Option<Origins> {
         let before = self.requests[feed].iter().rev().find(|(since, _)| *since <= stamp);
         before.map(|(_, request)| Origins::of(request))
     }
 
-    /// What was asked when the events ended.
+    /// The requests at the last event.
     pub fn last_origins(&self, feed: Feed) -> Option<Origins> {
         self.requests[feed].last().map(|(_, request)| Origins::of(request))
     }
 
-    /// What was asked for, as far as these events reach back; `None`: they tell of no request.
+    /// The streams requested since these events begin; `None`: they name no request.
     pub fn asked(&self, feed: Feed) -> Option<Asked> {
         let requests = &self.requests[feed];
         let mut asked = Asked::default();
@@ -143,14 +143,14 @@ impl History {
         (!asked.streams.is_empty() || !asked.whole.is_empty()).then_some(asked)
     }
 
-    /// In which time line a segment was written that ended; `None`: these events do not tell.
+    /// The epoch of an ended segment; `None`: no event names it.
     pub fn ended_in(&self, plain_name: &str) -> Option<u64> {
         self.ended_in.get(plain_name).copied()
     }
 
-    /// Whether an archived segment, from its first stamp to its last, is of the time line before the last step, by which
-    /// stamps went back: it is too old or too new for the one behind it, which has come as far as `reached`, or the process
-    /// died while it said what had ended.
+    /// Whether an archived segment, from its first stamp to its last, belongs to the epoch before the last backward
+    /// step: it is too old or too new for the current epoch, which has reached `reached`, or the process died before
+    /// its `rotated` event was written.
     pub fn is_before_step(&self, [first, last]: [Stamp; 2], reached: Option<Stamp>) -> bool {
         let (Some(start), Some(before)) = (self.epoch_start, self.before_step) else { return false };
         let is_untold = self.last == start && start < last;
@@ -175,8 +175,8 @@ impl History {
             Some(Event::Subscribed { connection, request, .. }) => self.add_request(connection, stamp, &request),
             Some(Event::Live { connection, .. }) => self.is_down[connection] = false,
             Some(Event::Lost { connection: feed, last, .. }) => {
-                // As the gap tracker does: it begins at the last line, not before the end of the gap before it, and not
-                // while one is open.
+                // As in the gap tracker: the gap begins at the last line, but not before the end of the previous gap,
+                // and not while one is open.
                 let since = last.max(self.gaps_until[feed]).filter(|_| self.missing_since[feed].is_none());
                 (self.lost_since[feed], self.is_down[feed]) = (self.lost_since[feed].or(since), true);
             }
@@ -185,7 +185,7 @@ impl History {
                 for (feed, request) in &requests {
                     self.add_request(*feed, stamp, request);
                 }
-                // What failed to be made durable does not become so by the order in which the process ended.
+                // An orderly stop does not make data of a failed sync durable.
                 if self.end == End::Died {
                     self.end = End::Stopped(stamp);
                 }
@@ -198,7 +198,7 @@ impl History {
             }
             Some(Event::Gap(gap)) => self.add_gap(stamp, gap),
             Some(Event::Rotated { reason, segments, epoch }) => {
-                // What ends because of a step was written before it.
+                // Segments ended by a step were written before it.
                 let is_by_step = reason == RotationReason::Clock.into();
                 let epoch = epoch.unwrap_or(if is_by_step { self.epoch_before } else { self.epoch });
                 self.ended_in.extend(segments.into_iter().map(|name| (name, epoch)));
@@ -215,19 +215,19 @@ impl History {
         let GapRecord { connection: feed, from, to, kind, streams, .. } = gap;
         self.untold.retain(|untold| (untold.feed, untold.to) != (feed, to));
         let kind = kind.known();
-        // The streams of a suspected gap are some of the connection's, so it says nothing of the connection.
+        // A suspected gap covers some of the connection's streams, so it proves nothing about the connection.
         if kind == Some(GapKind::Suspected) {
             self.suspected[feed].retain(|stream, _| !streams.contains(stream));
             return;
         }
-        // A file that was displaced has the lines of one stream, and a start that found stamps ahead of its clock also
-        // tells of the time line before.
+        // A displaced file holds the lines of one stream, and a start that found stamps ahead of its clock also records
+        // gaps of the epoch before.
         if to > stamp || (kind == Some(GapKind::Unsure) && self.is_about_some(feed, &streams)) {
             return;
         }
         let until = &mut self.gaps_until[feed];
         *until = (*until).max(Some(to));
-        // What was suspected ended where such a gap began, and where it had just begun there is no gap of it.
+        // Such a gap ends every suspicion at its start; a suspicion that began just there leaves no gap of its own.
         if matches!(kind, Some(GapKind::Disconnected | GapKind::Stopped | GapKind::Killed)) {
             self.suspected[feed].clear();
         }
@@ -236,13 +236,13 @@ impl History {
         }
     }
 
-    /// Whether a gap has streams of a connection that others are missing beside.
+    /// Whether a gap covers only some of a connection's streams.
     fn is_about_some(&self, feed: Feed, streams: &[String]) -> bool {
         let all = self.last_origins(feed).map(|origins| origins.names()).unwrap_or_default();
         all.iter().any(|name| !streams.contains(name))
     }
 
-    /// The stamps before this one are of another time line and mean nothing in this one.
+    /// Earlier stamps belong to another epoch and are not comparable with those of this one.
     fn step(&mut self, stamp: Stamp, before: Stamp, epoch: u64) {
         self.epoch_before = self.epoch;
         if epoch > self.epoch {
@@ -252,7 +252,7 @@ impl History {
         self.missing_since = PerFeed::default();
         self.lost_since = self.is_down.map(|is_down| is_down.then_some(stamp));
         self.suspected.iter_mut().flat_map(BTreeMap::values_mut).for_each(|since| *since = stamp);
-        // Up to the step every connection was listened to, or its gap was closed by it.
+        // Up to the step every connection was live, or the step closed its gap.
         self.gaps_until = self.wanted_since.map(|since| since.map(|_| stamp));
         self.wanted_since = self.wanted_since.map(|since| since.map(|_| stamp));
         self.requests.iter_mut().for_each(|requests| {
@@ -260,7 +260,7 @@ impl History {
         });
     }
 
-    /// Stamps have gone back, and the events that tell of it are not among these: what the ones before tell means nothing.
+    /// A backward step whose event is missing: earlier events do not apply to this epoch.
     fn miss_step(&mut self, epoch: u64) {
         (self.epoch_before, self.before_step, self.epoch, self.epoch_start) = (epoch, None, epoch, None);
         (self.missing_since, self.lost_since, self.gaps_until) =

@@ -1,4 +1,4 @@
-//! What events tell, one by one.
+//! The state that each kind of event adds.
 
 use super::*;
 use crate::tape::stream_key::StreamKey;
@@ -52,7 +52,7 @@ fn what_is_suspected_begins_with_its_own_last_data() {
     let suspected = |events: &[&str]| history(events).suspected[Feed::Public].clone();
     let both = [("a", 15), ("b", 12)].map(|(stream, since)| (stream.to_owned(), stamp(since).unwrap()));
     assert_eq!(suspected(&[stale]), BTreeMap::from(both.clone()));
-    // The gap of a stream that begins where that of the connection does is none.
+    // A suspicion that begins where the connection's gap does leaves no gap of its own.
     let paused = r#"{"ts_recv":31,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":22,"to":30,"kind":"paused"}"#;
     let lost = r#"{"ts_recv":41,"event":"gap","id":1,"cause":"x","streams":[],"connection":"public","from":15,"to":40,"kind":"disconnected"}"#;
     assert_eq!(suspected(&[stale, paused]), BTreeMap::from(both));

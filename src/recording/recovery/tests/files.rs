@@ -1,4 +1,4 @@
-//! What becomes of files that are torn, foreign, unreadable, or in the way.
+//! Files that are torn, foreign, unreadable, or obstacles.
 
 use super::*;
 use crate::tape::paths;
@@ -134,10 +134,10 @@ fn torn_empty_foreign_and_unfinished_files_each_go_their_way() {
     for gone in [name("C-D_trade").plain(), name("A-B_trade").unfinished(), PathBuf::from("I-J_trade.jsonl")] {
         assert!(!scene.disk.path().join(gone).exists());
     }
-    // Starting again finds nothing more to do.
+    // Another start finds nothing more to do.
     let again = scene.recover(TODAY + 200);
     assert_eq!((again.quarantined.len(), again.backlog.len()), (0, 1));
-    // But that the line is left out is told until it is.
+    // The torn line is reported until its segment is sealed.
     assert_eq!((&again.torn[0].line, &again.backlog[0].torn[0]), (&recovered.torn[0].line, &recovered.torn[0].line));
 }
 
@@ -146,7 +146,7 @@ fn a_torn_line_is_left_out_also_by_a_start_that_did_not_end_it() {
     let scene = Scene::new();
     let (name, torn) = (segment("A-B_trade", TODAY + 5), "{\"ts_recv\":17");
     scene.write("A-B_trade.jsonl", line(TODAY + 5) + torn);
-    // The first start dies before anything is sealed or told; a later one goes on writing nothing to it.
+    // The first start dies before anything is sealed or recorded; a later one writes nothing to it.
     for now in [50, 60] {
         let recovered = scene.recover(TODAY + now);
         let [told] = &recovered.torn[..] else { panic!("{:?}", recovered.torn) };
@@ -154,7 +154,7 @@ fn a_torn_line_is_left_out_also_by_a_start_that_did_not_end_it() {
         assert_eq!((&told.file, told.line.offset, told.line.length), (&name.plain(), offset, torn.len() as u64));
         assert_eq!(recovered.backlog[0].torn, std::slice::from_ref(&told.line));
     }
-    // What has the name of a copy and is none says nothing.
+    // A foreign file at the name of a copy is ignored.
     scene.write(torn::copy_path(&name, 3), "something else");
     assert_eq!(scene.recover(TODAY + 70).torn.len(), 1);
     let sealer = Sealer::new(scene.disk.clone(), 1, Stamp::default(), Arc::default());

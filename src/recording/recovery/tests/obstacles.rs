@@ -1,11 +1,11 @@
-//! What is in the way of our names, and modes that let others in.
+//! Obstacles at our names, and modes that let others in.
 
 use super::*;
 use crate::files::open::Obstacle;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-/// Puts something in the way, of a kind that a data directory never has there.
+/// Creates an obstacle of a kind that no data directory has there.
 fn obstruct(scene: &Scene, kind: &str, name: &Path) {
     let path = scene.disk.path().join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -88,7 +88,7 @@ fn modes_of_the_accounts_tree_are_put_right() {
         let is_file = scene.disk.path().join(&path).is_file();
         assert_eq!(mode, if is_file { 0o600 } else { 0o700 }, "{}", path.display());
     }
-    // The public part is everybody's as before.
+    // The public tree keeps its modes.
     scene.write("A-B_trade.jsonl", line(TODAY + 60));
     scene.recover(TODAY + 70);
     let public = std::fs::metadata(scene.disk.path().join("archive")).unwrap().permissions().mode();

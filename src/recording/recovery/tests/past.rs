@@ -1,4 +1,4 @@
-//! What the files tell of the processes before: how the last one ended, and since when nothing is certain.
+//! The end of the last process, and the interval in doubt, as the files show them.
 
 use super::*;
 
@@ -86,7 +86,7 @@ fn events_are_read_in_the_order_of_their_epochs() {
     let gap = |micros, to| {
         event(micros, "gap", &format!(",\"connection\":\"public\",\"from\":{TODAY},\"to\":{to},\"kind\":\"paused\""))
     };
-    // Three segments, the last two of which do not say of which time line they are, and a step back behind them.
+    // Three segments, the last two without their epoch, and a backward step after them.
     let [first, second, third] = [100, 200, 300].map(|at| segment("recorder", TODAY + at));
     scene.write(first.plain(), started(TODAY + 100).replace("}\n", ",\"epoch\":0}\n"));
     scene.write(second.plain(), rotated(TODAY + 200, "interval", &first) + &gap(TODAY + 201, TODAY + 199));
@@ -190,7 +190,7 @@ fn what_was_undurable_before_a_step_is_in_doubt_there() {
     scene.mark(TODAY + 80, 0);
     let untold = Untold { feed: Feed::Public, from: stamp(TODAY + 80), to: stamp(TODAY + 90) };
     assert_eq!(scene.recover(TODAY + 60).history.untold, [untold]);
-    // A sync behind the step has made all of it durable.
+    // A sync after the step has made all of it durable.
     scene.mark(TODAY + 51, 1);
     assert_eq!(scene.recover(TODAY + 60).history.untold, []);
 }

@@ -5,7 +5,7 @@
 //! ceiling             500ms  1s   2s   4s   …   30s      first = 500ms, longest = 30s
 //! ```
 //!
-//! The caller counts the failures, and so decides what counts as success.
+//! The caller counts the failures, and so defines success.
 
 use rand::{Rng, RngExt};
 use std::time::Duration;

@@ -88,8 +88,8 @@ pub enum Entry<'a> {
     },
 }
 
-/// Where the data of subscribed streams lie in a batch: which of its entries are the first and the last, counted from
-/// 0. What lies between them may be anything.
+/// The span of the data of subscribed streams in a batch: the indices of the first and the last such entry, from 0.
+/// Entries between them may be of any kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataSpan {
     /// The first of them.

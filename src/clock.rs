@@ -8,8 +8,8 @@
 //!
 //! Everything else gets instants and stamps as arguments, so that it can be tested at explicit times. Under tokio's
 //! paused clock [`Clock::now`] follows the virtual time. Where the wall clock is set while the process runs, [`step`]
-//! decides whether the anchor moves. While the machine is suspended the monotonic clock stands still: [`Boot`] tells for
-//! how long, and [`Clock::resumed`] makes stamps right again without a new time line, for they only go forward.
+//! decides whether the anchor moves. While the machine is suspended the monotonic clock stands still: [`Boot`] measures
+//! how long, and [`Clock::resumed`] corrects stamps without a clock step, because they only go forward.
 
 pub mod heartbeat;
 pub mod step;
@@ -33,7 +33,7 @@ pub struct Stamp(u64);
 /// A stamp and the epoch that it belongs to. Stamps of two epochs cannot be compared, positions can.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// How often stamps had gone back in the directory.
+    /// The epoch: how often stamps had gone back in the directory.
     pub epoch: u64,
     /// The time within the epoch.
     pub stamp: Stamp,
@@ -111,8 +111,8 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// An instant, and what the monotonic clock had left out by then: what has a stamp of its own, wherever the machine was
-/// suspended since.
+/// An instant, and the suspended time that the monotonic clock had left out by then: together they have one stamp, even
+/// if the machine is suspended later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// On the monotonic clock.
@@ -163,7 +163,7 @@ impl Clock {
         Self { anchor: instant, anchor_stamp: stamp, ..self }
     }
 
-    /// The same clock on a machine that has been `suspended` for so long: stamps are ahead by what is new of it.
+    /// The same clock on a machine that has been `suspended` for so long: stamps move ahead by the increase.
     pub fn resumed(self, suspended: Duration) -> Self {
         let anchor_stamp = self.anchor_stamp.after(suspended.saturating_sub(self.suspended));
         Self { anchor_stamp, suspended: suspended.max(self.suspended), ..self }
@@ -215,7 +215,7 @@ impl Wall {
         Self(Arc::new(read))
     }
 
-    /// What it shows now.
+    /// Its current time.
     pub fn read(&self) -> Stamp {
         (self.0)()
     }
@@ -299,7 +299,7 @@ fn monotonic() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Boot time is read first: a delay between the two makes the result too small, never too great, and the next look
+/// Boot time is read first: a delay between the two makes the result too small, never too great, and the next read
 /// corrects it.
 fn suspended() -> Duration {
     let [boot, monotonic] = [ClockId::Boottime, ClockId::Monotonic].map(clock_gettime).map(since_zero);

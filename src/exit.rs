@@ -6,9 +6,9 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what it was asked to.
+    /// The command succeeded.
     Success = 0,
-    /// What was looked at is not in order (`verify`, `audit`).
+    /// The command found faults (`verify`, `audit`), or could not finish.
     Wrong = 1,
     /// The command line cannot be understood.
     Usage = 64,

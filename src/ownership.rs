@@ -54,7 +54,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mode = directory.path().metadata().unwrap().mode() & 0o7777;
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-        // What is not there yet is a matter of its directory.
+        // For a missing file its directory decides.
         let explained = explain(&directory.path().join("a/b.jsonl"), denied());
         assert_eq!(explained.kind(), io::ErrorKind::PermissionDenied);
         let [user, group] = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];

@@ -139,7 +139,7 @@ fn is_colour(text: &str) -> bool {
     sequence.is_some_and(|(number, _)| ours.contains(&number))
 }
 
-/// Control characters, line and paragraph separators, interlinear annotations, and what Unicode calls
+/// Control characters, line and paragraph separators, interlinear annotations, and Unicode's
 /// `Default_Ignorable_Code_Point`: zero width, directions, tags, variation selectors, fillers.
 pub fn is_hidden(char: char) -> bool {
     char.is_control()

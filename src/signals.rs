@@ -23,13 +23,13 @@ const PENDING: usize = 4;
 /// How the process is to end.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
-    /// Finish what was begun, then end: nothing is lost.
+    /// Drain, then end: nothing is lost.
     pub orderly: CancellationToken,
     /// End at once.
     pub now: CancellationToken,
 }
 
-/// What the process is to do while it goes on.
+/// A request to a process that runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Read the configuration again.

@@ -1,11 +1,11 @@
-//! Whether the process runs: a loop that is due once a second can tell when it was not let run.
+//! Liveness of the process itself: a loop that is due once a second detects that it was not scheduled.
 //!
 //! ```text
 //! ran ──BEAT──▶ due ──LATE──▶ the process did not run since `ran`
 //! ```
 //!
-//! A stopped process, a frozen cgroup, a machine that is suspended: nobody says so afterwards, and the clock that stands
-//! still while the machine is suspended does not show it either. Pure.
+//! A stopped process, a frozen cgroup and a suspended machine are not reported afterwards, and the monotonic clock,
+//! which stands still while the machine is suspended, does not show the latter either. Pure.
 
 use super::{Instant, Moment};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// microseconds of it; where data comes, the beat never fires.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// A loop that is due and does not run for this long was not let run: nothing between two of its reads takes as long.
+/// A loop that is due and does not run for this long was not scheduled: nothing between two of its reads takes as long.
 const LATE: Duration = Duration::from_secs(2);
 
 /// The beat of one loop.
@@ -29,13 +29,13 @@ impl Heartbeat {
         Self { ran: now }
     }
 
-    /// The loop runs now; returns when it had run last where the process was not let run since.
+    /// The loop runs now; returns when it had run last if the process was not scheduled since.
     pub fn handle_awake(&mut self, now: Moment) -> Option<Moment> {
         let ran = std::mem::replace(&mut self.ran, now);
         (now.since(ran) >= BEAT + LATE).then_some(ran)
     }
 
-    /// When it has to run again, whatever else there is to do: what waited in the kernel wakes it like anything else.
+    /// When it has to run again, because after a freeze data that waited in the kernel wakes it like any other.
     pub fn due(&self) -> Instant {
         self.ran.at + BEAT
     }

@@ -1,13 +1,13 @@
-//! When the wall clock has been set: the decision to move the anchor. Pure.
+//! Detection of a clock step: the decision to move the anchor after the wall clock was set. Pure.
 //!
 //! ```text
-//! |wall − ours|  ──2 s or more at every look──▶ 5 s ──▶ the anchor moves
-//!                └─less at one look──▶ nothing happened
+//! |wall − ours|  ──2 s or more at every check─▶ 5 s ──▶ the anchor moves
+//!                └─less at one check──▶ nothing happened
 //! ```
 //!
 //! Small corrections are left alone, since the order of the lines is worth more than a second of absolute time; a
-//! difference has to stay for a while, since a clock that is being set can jump more than once. Time in which nobody looked
-//! does not count: what the process missed while it did not run is to be on record before the time line ends.
+//! difference has to last, since a clock that is being set can jump more than once. Time without checks does not count:
+//! the pause of a process that did not run has to be on record before the clock step.
 
 use super::{Instant, Stamp};
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub const STEP: Duration = Duration::from_secs(2);
 /// How long the difference has to stay.
 pub const STEADY: Duration = Duration::from_secs(5);
 
-/// Looks further apart than this are the first ones again. They are a second apart where the process runs.
+/// A check further than this from the one before starts anew. Checks are a second apart while the process runs.
 const UNSEEN: Duration = Duration::from_secs(3);
 
 /// Watches the difference of the two clocks.
@@ -29,7 +29,7 @@ pub struct StepWatch {
 }
 
 impl StepWatch {
-    /// Looks at both clocks at `now`; `true`: the anchor has to move.
+    /// Compares both clocks at `now`; `true`: the anchor has to move.
     pub fn handle(&mut self, now: Instant, ours: Stamp, wall: Stamp) -> bool {
         let is_first = self.looked.replace(now).is_none_or(|looked| now >= looked + UNSEEN);
         if is_first || ours.distance(wall) < STEP {

@@ -10,8 +10,8 @@
 //!             └────────────────────────────────────────┘
 //! ```
 //!
-//! Room for what a read may bring is reserved before the read. While there is none, or while the inbox is full, nothing
-//! is read: backpressure reaches the exchange through the kernel's buffers, and nothing is dropped here.
+//! Room for the largest read is reserved before the read. While there is none, or while the inbox is full, nothing is
+//! read: backpressure reaches the exchange through the kernel's buffers, and nothing is dropped here.
 
 use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
 use super::transport::{Terms, Transport};
@@ -42,7 +42,7 @@ pub struct Wiring<D> {
     pub inbox: mpsc::Sender<Delivery>,
     /// Bytes that may be on their way; at least [`room_needed`], or nothing is ever read.
     pub room: Arc<Semaphore>,
-    /// What should stand on the connection.
+    /// The wanted request, the latest one.
     pub requests: watch::Receiver<Request>,
     /// Cancelled when the user wants it to end.
     pub shutdown: CancellationToken,
@@ -144,7 +144,7 @@ impl<D: Dial> Actor<D> {
         }
     }
 
-    /// Executes and delivers what the session has for its shell, as far as the inbox takes it; then begins an attempt.
+    /// Executes the session's commands and delivers its events, as far as the inbox has room; then begins an attempt.
     fn drain_session(&mut self) {
         loop {
             while let Some((at, notice)) = self.session.poll_event() {
@@ -204,7 +204,7 @@ impl<D: Dial> Actor<D> {
         })
     }
 
-    /// Reserves room and tells the session whether there is any.
+    /// Reserves room, and reports to the session whether reading goes on.
     fn prepare_to_read(&mut self) -> bool {
         if !matches!(self.line, Line::Up(_)) {
             return false;
@@ -282,7 +282,7 @@ impl<D: Dial> Actor<D> {
         }
     }
 
-    /// The batch keeps the room that it takes; the rest of what was reserved goes back.
+    /// The batch keeps the room that it takes; the rest of the reservation goes back.
     fn deliver(&mut self, at: Instant, mut batch: Batch) {
         if let Some(mut reserved) = self.reserved.take() {
             let cost = batch.cost().min(reserved.num_permits());

@@ -36,10 +36,10 @@ use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
 use std::sync::Arc;
 
-/// What a connection hands to the supervisor.
+/// One item of a connection's ordered stream to the supervisor.
 #[derive(Debug)]
 pub struct Delivery {
-    /// Of which connection.
+    /// The connection it is from.
     pub connection: Feed,
     /// When it happened.
     pub at: Instant,
@@ -75,7 +75,7 @@ pub enum Notice {
     Subscribed {
         /// The frame as sent.
         request: String,
-        /// What it asks for: from here on nothing else comes.
+        /// The request, parsed: only its streams follow from here on.
         standing: Arc<Request>,
         /// Why it was sent.
         reason: SubscribeReason,
@@ -90,7 +90,7 @@ pub enum Notice {
     /// Shown once until something changes.
     /// Or it refuses an auxiliary message, which is then disabled.
     Refused {
-        /// What is refused.
+        /// The refused part.
         objection: Objection,
         /// The exchange's own words.
         reason: String,
@@ -142,9 +142,9 @@ pub enum Notice {
     },
     /// The attempt or the connection failed; once for each.
     Lost {
-        /// How far it had come.
+        /// The stage that it had reached.
         stage: Stage,
-        /// What went wrong, for people.
+        /// The error, for people.
         cause: String,
         /// The number of the attempt.
         attempt: u32,
@@ -159,6 +159,6 @@ pub enum Notice {
 pub struct Suspect {
     /// As `CODE_type`.
     pub stream: String,
-    /// Its last data: nothing of it can be relied on from there.
+    /// Its last data: it is unreliable from there on.
     pub since: Instant,
 }

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Opens byte streams.
 pub trait Dial: Send + Sync + 'static {
-    /// What is opened.
+    /// The opened byte stream.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Opens a stream to the host of `url`, over TLS for `wss` and `https`, before `deadline`.

@@ -17,7 +17,7 @@ pub enum TlsSetupError {
     Unreadable {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The error, for people.
         cause: String,
     },
     /// The file holds no certificate.

@@ -1,4 +1,4 @@
-//! What an audit certifies of a day: `archive/date=2026-11-22/audit.json`. Pure.
+//! The certificate of a day's audit: `archive/date=2026-11-22/audit.json`. Pure.
 //!
 //! ```text
 //! {Head,"streams":[StreamAudit,…],Tail}      one object, written a stream at a time
@@ -26,18 +26,18 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// What comes of all minutes of all streams.
+    /// The result over all minutes of all streams.
     Verdict {
         /// All are the same.
         Exact = "exact",
-        /// All that were looked at are, and there are others.
+        /// All audited ones are the same, and some streams could not be audited.
         Unaudited = "unaudited",
         /// Some are not, or there are none.
         Differs = "differs",
     }
 }
 
-/// What comes before the streams.
+/// The fields before the streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The day, UTC.
@@ -54,17 +54,17 @@ pub struct Head {
     pub version: Cow<'static, str>,
 }
 
-/// What comes after the streams.
+/// The fields after the streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tail {
-    /// The largest of what any minute could hide, each in its own asset.
+    /// The largest trade that any minute could hide, each in its own asset.
     #[serde(with = "decimal")]
     pub blind_below: BigDecimal,
     /// Minutes that are not the same.
     pub differs: usize,
     /// Minutes that are the same.
     pub exact: usize,
-    /// Minutes of which the tape has nothing.
+    /// Minutes without a trade on the tape although the exchange has a candle.
     pub no_data: usize,
     /// The largest of the residues.
     pub residue: Residue,
@@ -83,7 +83,7 @@ pub struct Unaudited {
     pub reason: String,
 }
 
-/// What was found of one stream.
+/// The audit of one stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamAudit {
     /// The stream: `KRW-BTC_trade`.
@@ -96,18 +96,18 @@ pub struct StreamAudit {
     pub exact: usize,
     /// Minutes that are not.
     pub differs: usize,
-    /// Minutes of which the exchange has a candle, and the tape nothing.
+    /// Minutes without a trade on the tape although the exchange has a candle.
     pub no_data: usize,
     /// The largest of the residues of the minutes that are the same.
     pub residue: Residue,
-    /// A trade of more than this would have been told in every minute, in the asset: the largest of `blind_minutes`.
+    /// A trade of more than this, in the asset, would show in every minute: the largest of `blind_minutes`.
     #[serde(with = "decimal")]
     pub blind_below: BigDecimal,
     /// The minutes that are the same and could hide a trade.
     pub blind_minutes: Vec<Blind>,
     /// Lines that are no trades, as a crash leaves them.
     pub unreadable: u64,
-    /// What of the tape could not be read: the first of them.
+    /// The first faults of reading the tape.
     pub faults: Vec<String>,
     /// The minutes that are not exact.
     pub rows: Vec<Row>,
@@ -120,7 +120,7 @@ impl StreamAudit {
     }
 }
 
-/// By how much sums are not what was printed, the sign left out. Within bounds, it is what the exchange rounded.
+/// The absolute difference between sums and the exchange's numbers. Within bounds, it is the exchange's rounding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Residue {
     /// In the asset.
@@ -132,7 +132,7 @@ pub struct Residue {
 }
 
 impl Residue {
-    /// Grows to what is larger in another one.
+    /// Takes the maximum of both, field by field.
     pub fn widen(&mut self, other: &Self) {
         for (largest, other) in [(&mut self.volume, &other.volume), (&mut self.value, &other.value)] {
             if *other > *largest {
@@ -147,7 +147,7 @@ impl Residue {
 pub struct Blind {
     /// When it begins.
     pub minute: String,
-    /// A trade of more than this, in the asset, would have been told.
+    /// A trade of more than this, in the asset, would show.
     #[serde(with = "decimal")]
     pub blind_below: BigDecimal,
 }
@@ -161,7 +161,7 @@ pub struct Row {
     pub finding: Finding,
     /// Trades on the tape.
     pub trades: u64,
-    /// What is not the same: `volume` `value` `open` `high` `low` `close`.
+    /// The fields that differ: `volume` `value` `open` `high` `low` `close`.
     pub differences: BTreeMap<Cow<'static, str>, Difference>,
     /// The ids of the gaps that touch it.
     pub gaps: Vec<u64>,
@@ -170,10 +170,10 @@ pub struct Row {
 /// One number that is not the same, as decimals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
-    /// What the tape says; `null` where it has no trade.
+    /// The tape's value; `null` where it has no trade.
     pub tape: Option<String>,
-    /// What the exchange says; `null` where it has no candle.
+    /// The exchange's value; `null` where it has no candle.
     pub exchange: Option<String>,
-    /// The first minus the second, where both say something.
+    /// The first minus the second, where both have a value.
     pub difference: Option<String>,
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// The file of a stream, in the directory of what is fetched.
+/// The file of a stream, in the directory of fetched data.
 pub fn path(stream: &StreamKey) -> PathBuf {
     PathBuf::from(format!("{stream}.checkpoint"))
 }
@@ -27,13 +27,13 @@ pub enum CheckpointLine {
         /// The day.
         listed: Timestamp,
     },
-    /// An answer that contradicts what is known.
+    /// An answer that contradicts known data.
     Doubted(DoubtedAnswer),
     /// An interval that is complete on disk.
     Fetched(FetchedInterval),
 }
 
-/// Asked for what is before `doubted`, the exchange gave `objects` and no more.
+/// Asked for objects before `doubted`, the exchange gave `objects` and no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoubtedAnswer {
     /// Before when.

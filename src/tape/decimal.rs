@@ -1,4 +1,4 @@
-//! Decimals as they stand in a certificate: text, since most readers take JSON numbers for floats. Pure.
+//! Decimals of a certificate: text, since most readers take JSON numbers for floats. Pure.
 
 use bigdecimal::BigDecimal;
 use serde::{Deserialize, Deserializer, Serializer};

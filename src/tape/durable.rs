@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 /// The length of the file, in bytes.
 pub const LENGTH: usize = 64;
 
-/// What was durable, and in which epoch.
+/// The durable stamp and its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DurableMark {
-    /// Every line stamped up to here survives whatever happens to process and machine.
+    /// Every line stamped up to here survives a crash of the process or the machine.
     pub durable: Stamp,
-    /// How often stamps had gone back.
+    /// The epoch: how often stamps had gone back.
     pub epoch: u64,
 }
 

@@ -31,7 +31,7 @@ pub enum Event {
         /// The connections that are enabled.
         #[serde(deserialize_with = "known_feeds")]
         connections: Vec<Feed>,
-        /// How often stamps had gone back in this directory; `None`: a version that did not count it.
+        /// The epoch: how often stamps had gone back in this directory; `None`: a version without this field.
         epoch: Option<u64>,
         /// Where each connection's gap begins that is open at the start.
         #[serde(default, with = "by_feed")]
@@ -39,9 +39,9 @@ pub enum Event {
     },
     /// The process ends in order; always the last line.
     Stopped {
-        /// What ended it.
+        /// The reason of the stop.
         reason: Word<StopReason>,
-        /// What each connection had standing, so that the next process knows what the active files hold.
+        /// The standing request of each connection, so that the next process knows what the active files hold.
         #[serde(with = "by_feed")]
         requests: BTreeMap<Feed, String>,
     },
@@ -76,7 +76,7 @@ pub enum Event {
         connection: Feed,
         /// How far it had come.
         stage: Word<Stage>,
-        /// What went wrong.
+        /// The error, for people.
         cause: String,
         /// Which attempt it was.
         attempt: u32,
@@ -87,7 +87,7 @@ pub enum Event {
     Refused {
         /// Which connection.
         connection: Feed,
-        /// What is refused.
+        /// The refused part.
         refused: Word<Refused>,
         /// The exchange's own words.
         reason: String,
@@ -116,9 +116,9 @@ pub enum Event {
         connection: Feed,
         /// The streams.
         streams: Vec<String>,
-        /// Since when the earliest of them is not to be relied on.
+        /// Since when the earliest of them is unreliable.
         since: Stamp,
-        /// The last data of each of them, since when it is not to be relied on.
+        /// The last data of each of them, since when it is unreliable.
         #[serde(default)]
         last_data: Vec<Stamp>,
     },
@@ -139,7 +139,7 @@ pub enum Event {
         from: Stamp,
         /// When everything that had waited was read.
         to: Stamp,
-        /// Why; `None`: a version that did not tell.
+        /// Why; `None`: written by a version without this field.
         cause: Option<Word<PauseCause>>,
     },
     /// A connection made its last attempt.
@@ -151,11 +151,11 @@ pub enum Event {
     },
     /// An interval without records.
     Gap(GapRecord),
-    /// What was missed in a gap was fetched, as far as it can be.
+    /// A gap was healed, as far as its data can be fetched.
     Healed {
         /// The id of the gap.
         gap: u64,
-        /// What became of its streams.
+        /// The outcome for its streams.
         #[serde(flatten)]
         report: HealReport,
     },
@@ -165,11 +165,11 @@ pub enum Event {
         reason: Word<RotationReason>,
         /// Their names before compression.
         segments: Vec<String>,
-        /// With [`RotationReason::Recovered`]: how often stamps had gone back when they were written.
+        /// With [`RotationReason::Recovered`]: the epoch in which they were written.
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
     },
-    /// A segment is compressed, proved and listed in its manifest.
+    /// A segment is compressed, verified and listed in its manifest.
     Sealed {
         /// The file.
         name: String,
@@ -199,39 +199,39 @@ pub enum Event {
         /// Its SHA-256.
         sha256: String,
     },
-    /// A file that bore one of our names and did not hold what it said was moved away.
+    /// A file with a name of the recorder's and other content was quarantined.
     Quarantined {
         /// Where it was.
         file: String,
         /// Where it is now.
         kept: String,
-        /// What is wrong with it, for people.
+        /// Why, for people.
         reason: Cow<'static, str>,
     },
     /// A file, or the data directory, was taken away or changed by another program while it was written.
     Displaced {
         /// Where it was; `.`: the data directory.
         file: String,
-        /// What happened to it.
+        /// The kind of displacement.
         what: Word<Displacement>,
         /// The segment that has its lines now.
         saved: Option<String>,
-        /// Where that is which had its name.
+        /// Where the file is now that had taken its name.
         kept: Option<String>,
         /// The stamp of the first line that it held.
         from: Option<Stamp>,
         /// The stamp of the last line that it held.
         to: Option<Stamp>,
     },
-    /// The wall clock was set: the first line of a new time line, the one place where stamps may go back.
+    /// A clock step: the first line after the anchor moved, the one place where stamps may go back.
     ClockStep {
-        /// What the old time line showed at this moment.
+        /// The stamp of this moment before the step.
         before: Stamp,
-        /// What the wall clock showed, and the stamps go on from.
+        /// The wall clock's time, from which stamps go on.
         after: Stamp,
-        /// How often stamps have gone back in this directory.
+        /// The epoch: how often stamps have gone back in this directory.
         epoch: u64,
-        /// At a start: since when each connection was missing when the old time line ended, where a gap is told of it.
+        /// At a start: since when each connection was missing before the step, if a gap records it.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_feed")]
         missing_since: BTreeMap<Feed, Stamp>,
     },
@@ -244,16 +244,16 @@ pub enum Event {
     },
     /// The disk takes no more.
     DiskFull {
-        /// What was tried, and the system's answer.
+        /// The failed operation, and the system's error.
         cause: String,
     },
     /// The disk takes writes again.
     DiskOk,
-    /// A sync failed: what was written after `durable` may be lost.
+    /// A sync failed: lines written after `durable` may be lost.
     SyncFailed {
         /// The last stamp known to survive a power cut.
         durable: Option<Stamp>,
-        /// What was tried, and the system's answer.
+        /// The failed operation, and the system's error.
         cause: String,
     },
 }
@@ -292,13 +292,13 @@ struct Line<'a> {
     event: &'a Event,
 }
 
-/// The feeds of a list; what this version does not know as one is left out.
+/// The feeds of a list; names unknown to this version are left out.
 fn known_feeds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Feed>, D::Error> {
     let feeds = Vec::<Word<Feed>>::deserialize(deserializer)?;
     Ok(feeds.into_iter().filter_map(Word::known).collect())
 }
 
-/// Values by the names of feeds, in their order; what this version does not know as one is left out.
+/// Values by the names of feeds, in their order; names unknown to this version are left out.
 mod by_feed {
     use super::{BTreeMap, Deserialize, Feed, Serialize, Word};
     use serde::{Deserializer, Serializer};

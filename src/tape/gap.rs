@@ -1,4 +1,4 @@
-//! Gaps: intervals whose records are not to be relied on, as the event `gap` has them on record. Pure.
+//! Gaps: intervals without reliable records, in the form of the event `gap`. Pure.
 
 use super::words::{Word, vocabulary};
 use crate::clock::Stamp;
@@ -13,11 +13,11 @@ vocabulary! {
         Disconnected = "disconnected",
         /// The recorder had been stopped in order.
         Stopped = "stopped",
-        /// The recorder had died, and with it what was not on disk.
+        /// The recorder was killed, and lines not yet on disk were lost.
         Killed = "killed",
-        /// The disk did not keep up, so nothing was read; the exchange may have dropped what it could not send.
+        /// The disk did not keep up, so nothing was read; the exchange may have dropped frames.
         Paused = "paused",
-        /// What was written may be lost: a sync failed.
+        /// Written lines may be lost: a sync failed.
         Unsure = "unsure",
         /// Streams were mute on a living connection while the exchange showed that they should not be.
         Suspected = "suspected",
@@ -47,7 +47,7 @@ impl Gap {
         self.to.since(self.from)
     }
 
-    /// As it stands on record; `id` is the stamp of the event, `all` are the streams of the connection.
+    /// Its record; `id` is the stamp of the event, `all` are the streams of the connection.
     pub fn record(self, id: Stamp, all: Vec<String>) -> GapRecord {
         let Self { connection, from, to, kind, cause, only } = self;
         let streams = only.unwrap_or(all);

@@ -1,15 +1,15 @@
-//! What healing leaves on disk: lines of `.healed` streams, and the report of a gap. Pure.
+//! The results of healing on disk: lines of `.healed` streams, and the report of a gap. Pure.
 //!
 //! ```text
 //! {"ts_recv":1795324512113204,"gap":1795324503000002,"market":"KRW-BTC",…}
-//!                              └ object: the gap in front of what the REST interface gave
+//!                              └ object: the gap in front of the REST interface's object
 //! ```
 
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What became of a gap. Names are those of streams; types where they are impossible.
+/// The outcome of a healed gap. Names are those of streams; types where they are impossible.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HealReport {
@@ -17,11 +17,11 @@ pub struct HealReport {
     pub requests: u64,
     /// How many streams missed nothing.
     pub unaffected: u64,
-    /// Streams of which everything that was missing is on disk, and how many objects that is.
+    /// Streams with all missed objects on disk, and how many these are.
     pub complete: BTreeMap<String, u64>,
-    /// Streams of which some may still be missing, and how many objects are on disk.
+    /// Streams that may still miss objects, and how many are on disk.
     pub partial: BTreeMap<String, u64>,
-    /// Types of which the exchange keeps nothing.
+    /// Types without history at the exchange.
     pub impossible: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ pub struct HealedTrade {
     pub gap: u64,
     /// When it happened, in milliseconds since the epoch.
     pub timestamp: i64,
-    /// What tells it from others of its pair.
+    /// Its id, unique within its pair.
     pub sequential_id: u64,
 }
 

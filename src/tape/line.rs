@@ -23,7 +23,7 @@ const RAW_BYTES: usize = 48 * 1024;
 /// The longest message that can be configured, `max_message_bytes`.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
-/// What stands around a message: the stamp, and in a healed stream the gap.
+/// The most bytes around a message: the stamp, and in a healed stream the gap.
 const AROUND: usize = 64;
 
 /// A line of a stream.
@@ -44,7 +44,7 @@ impl Line {
         self.stamp
     }
 
-    /// All of it, without the line break: an object with `ts_recv` in front, or what a crash left of one.
+    /// All of it, without the line break: an object with `ts_recv` in front, or the rest of one that a crash tore.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
@@ -77,8 +77,8 @@ pub fn object(line: &mut Vec<u8>, stamp: Stamp, object: &[u8]) {
     line.push(b'\n');
 }
 
-/// Appends a portion of the line of bytes that are no such object: what they are from `from` on, after the start of the
-/// line where that is 0. Returns where the next portion begins, which is at the end of the bytes once the line is whole.
+/// Appends a portion of the line of bytes that are no such object: those from `from` on, after the start of the line if
+/// that is 0. Returns where the next portion begins: at the end of the bytes once the line is whole.
 ///
 /// Control characters take six bytes each, so the line of a long message is several times as long, and is never in memory
 /// as a whole.

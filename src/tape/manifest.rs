@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Where the lines of a stream come from: what the exchange was asked when they arrived.
+/// The provenance of a stream's lines: the request that stood when they arrived.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// How the frames are spelt.
@@ -38,7 +38,7 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// What `request` means for each stream.
+    /// The provenance of each stream under `request`.
     pub fn of(request: &Request) -> Self {
         let mut origins = Self::default();
         for subscription in &request.subscriptions {
@@ -93,9 +93,9 @@ pub struct ManifestEntry {
     pub version: String,
     /// How its frames are spelt; `null` for the recorder's own streams and where it is not known.
     pub format: Option<String>,
-    /// What had been asked for this stream, as sent; `null` likewise.
+    /// The subscription of this stream, as sent; `null` likewise.
     pub subscription: Option<Box<RawValue>>,
-    /// How often stamps had gone back in this directory when it was written: stamps order lines within an epoch.
+    /// Its epoch: how often stamps had gone back in this directory. Stamps order lines within an epoch only.
     pub epoch: u64,
     /// The stamp of its first line, µs.
     pub first: Stamp,

@@ -1,7 +1,6 @@
-//! What stands on disk: names, lines, and what both tell. Pure: no file is touched here but by `reader` and
-//! `quarantine`.
+//! The on-disk format: names, lines, and their meaning. Pure: only `reader` and `quarantine` touch files.
 //!
-//! Writing and reading share these rooms, so that there is one grammar.
+//! Writer and reader share these rooms, so that there is one grammar.
 
 pub mod certificate;
 pub mod checkpoint;

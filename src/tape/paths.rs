@@ -26,7 +26,7 @@ pub const RESERVE: &str = ".reserve";
 /// The file beside a manifest that says how far its day agrees with the exchange's candles.
 pub const CERTIFICATE: &str = "audit.json";
 
-/// The file in the directory of a date that lists what is sealed there.
+/// The file in the directory of a date that lists its sealed segments.
 const MANIFEST: &str = "manifest.jsonl";
 
 /// The files in the directory of a date that are no segments.

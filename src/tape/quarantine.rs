@@ -1,5 +1,5 @@
-//! The quarantine of a tree: a file that has one of the recorder's names and does not hold what the name says is moved there,
-//! never changed, never removed.
+//! The quarantine of a tree: a file with a name of the recorder's and other content is moved there, never changed,
+//! never removed.
 
 use crate::files::{EntryKind, Files, IoError};
 use crate::tape::event::Event;
@@ -15,7 +15,7 @@ pub struct Quarantined {
     pub file: PathBuf,
     /// Where it is now.
     pub kept: PathBuf,
-    /// What is wrong with it.
+    /// Why it was moved.
     pub reason: &'static str,
 }
 
@@ -35,12 +35,13 @@ pub fn quarantine(files: &dyn Files, feed: Feed, file: &Path, reason: &'static s
 
 /// Moves a file into the quarantine of its tree, beside any of the same name that is there already.
 pub fn keep(files: &dyn Files, feed: Feed, file: &Path, reason: &'static str) -> Result<Quarantined, IoError> {
-    /// One file that comes again and again fills a directory with copies; beyond this it is better to say so.
+    /// The most copies of one name: a file that comes again and again would fill the directory, so beyond this it is an
+    /// error.
     const COPIES: u32 = 1000;
     let mut directory = paths::quarantine(feed);
     let mut copies = 0..COPIES;
     if file == directory {
-        // What is in the way of the quarantine itself stays beside it.
+        // A file with the name of the quarantine itself stays beside it.
         (directory, copies) = (paths::root(feed).to_owned(), 1..COPIES);
     } else {
         make(files, feed, &directory)?;
@@ -82,7 +83,7 @@ pub fn clear_directories(files: &dyn Files, directory: &Path) -> Result<(), IoEr
     above.reverse();
     let private = paths::root(Feed::Private);
     for path in above {
-        // What is in the way of the account's tree cannot go into it.
+        // A file with the name of the account's tree cannot go into it.
         let feed = if path.starts_with(private) && path != private { Feed::Private } else { Feed::Public };
         clear(files, feed, path, EntryKind::Directory)?;
     }

@@ -11,11 +11,11 @@ use serde::de::IgnoredAny;
 pub struct Record {
     /// When it was written.
     pub stamp: Stamp,
-    /// What happened; `None`: an event that this version does not know.
+    /// The event; `None`: one that this version does not know.
     pub event: Option<Event>,
 }
 
-/// What any event has, of whichever version.
+/// The fields of any event, in every version.
 #[derive(Deserialize)]
 struct AnyEvent {
     #[serde(rename = "event")]

@@ -1,4 +1,4 @@
-//! What the name of a segment says: its stream, and the stamp of its first line. Pure.
+//! The name of a segment: its stream, and the stamp of its first line. Pure.
 //!
 //! ```text
 //! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl     waiting for its compression
@@ -71,7 +71,7 @@ impl SegmentName {
     }
 }
 
-/// What a name in an archive directory is.
+/// The kind of a name in an archive directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Archived {
     /// A segment waiting for its compression.

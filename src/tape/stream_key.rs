@@ -4,7 +4,7 @@
 //! wire  {"code":"KRW-BTC","type":"trade"} ──WireName::parse──▶ KRW-BTC_trade ◀──StreamKey::from_stem── KRW-BTC_trade.jsonl
 //! ```
 //!
-//! What comes from the wire is hostile until it has passed [`WireName::parse`]: nothing else makes a key of it, so no
+//! Input from the wire is hostile until it has passed [`WireName::parse`], the only constructor of a key from it, so no
 //! frame can name a file outside its directory, or one of the recorder's own.
 
 use crate::upbit::series::Series;
@@ -19,10 +19,10 @@ const MAX_PART: usize = 64;
 /// Names that the recorder uses for files of its own.
 const RESERVED: [&str; 4] = ["recorder", "misc", "manifest", "day"];
 
-/// The ending of the type of a stream that holds what was missed in gaps.
+/// The ending of the type of a stream that holds objects missed in gaps.
 const HEALED: &str = ".healed";
 
-/// Endings of types that the recorder gives to what it fetched itself.
+/// Endings of types that the recorder gives to data it fetched itself.
 const RESERVED_ENDINGS: [&str; 2] = [HEALED, ".rest"];
 
 /// A stream's name as the exchange gave it, checked.
@@ -40,7 +40,7 @@ impl<'a> WireName<'a> {
         (fits && !is_misspelt(kind, code)).then_some(Self { kind, code })
     }
 
-    /// Writes the name of the stream into `stem`, in place of what is there.
+    /// Replaces `stem` with the name of the stream.
     pub fn write_stem(self, stem: &mut String) {
         stem.clear();
         if let Some(code) = self.code {
@@ -82,12 +82,13 @@ impl StreamKey {
         (fits && !is_misspelt(kind.strip_suffix(HEALED).unwrap_or(kind), code)).then(|| Self(stem.into()))
     }
 
-    /// The stream of what was missed of this one: `KRW-BTC_trade.healed`; `None` where its name would be too long.
+    /// The stream of objects missed in gaps of this one: `KRW-BTC_trade.healed`; `None` where its name would be too
+    /// long.
     pub fn healed(&self) -> Option<Self> {
         Self::from_stem(&format!("{self}{HEALED}"))
     }
 
-    /// Whether it holds what was missed of another one: lines that did not come over a connection.
+    /// Whether it holds objects missed by another one: lines that did not come over a connection.
     pub fn is_healed(&self) -> bool {
         self.0.ends_with(HEALED)
     }
@@ -128,18 +129,18 @@ impl fmt::Display for StreamKey {
     }
 }
 
-/// Whether `name` is one of `names` on a folder that does not tell case.
+/// Whether `name` is one of `names` in a case-insensitive directory.
 fn is_any_of(names: &[&str], name: &str) -> bool {
     names.iter().any(|taken| taken.eq_ignore_ascii_case(name))
 }
 
-/// Whether `kind` ends so on a folder that does not tell case.
+/// Whether `kind` ends so in a case-insensitive directory.
 fn ends_with(kind: &str, ending: &str) -> bool {
     let end = kind.len().checked_sub(ending.len()).and_then(|at| kind.get(at..));
     end.is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
 
-/// Whether this is the name of a stream that can be subscribed, but for its case: on a folder that does not tell case it
+/// Whether this is the name of a stream that can be subscribed, but for its case: in a case-insensitive directory it
 /// would take that stream's file.
 fn is_misspelt(kind: &str, code: Option<&str>) -> bool {
     let mut types = PUBLIC_TYPES.iter().chain(&PRIVATE_TYPES);

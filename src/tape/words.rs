@@ -1,4 +1,4 @@
-//! The vocabularies of what stands on disk: each word once, in both directions.
+//! The vocabularies of the on-disk format: each word once, in both directions.
 //!
 //! ```text
 //! Stage::Tcp ──write──▶ "tcp" ──read──▶ Word::Known(Stage::Tcp)
@@ -88,7 +88,7 @@ vocabulary! {
     SubscribeReason {
         /// The connection is new.
         Connected = "connected",
-        /// What is wanted changed.
+        /// The wanted request changed.
         Changed = "changed",
         /// Streams went mute.
         Stale = "stale",
@@ -96,11 +96,11 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// What the exchange refuses.
+    /// The part that the exchange refuses.
     Refused {
         /// The account's keys.
         Credentials = "credentials",
-        /// What was asked for.
+        /// The request.
         Request = "request",
         /// How often it was asked.
         Rate = "rate",
@@ -116,9 +116,9 @@ vocabulary! {
 vocabulary! {
     /// Why nothing was read for a while. Where there is more than one reason, the later one in this list counts.
     PauseCause {
-        /// There was no room for what would be read.
+        /// There was no room for a read: backpressure from the disk.
         Disk = "the disk did not keep up, and reading paused",
-        /// The process was not let run: stopped by a signal, frozen, or starved.
+        /// The process was not scheduled: stopped by a signal, frozen, or starved.
         Process = "the process did not run",
         /// As for the process, most of the time because the machine was suspended.
         Machine = "the process did not run, since the machine was suspended",
@@ -136,7 +136,7 @@ vocabulary! {
         Subscription = "subscription",
         /// The user asked for it.
         Requested = "requested",
-        /// The clock was set, and its stamps begin again elsewhere.
+        /// A clock step: stamps go on from another time.
         Clock = "clock",
         /// Its file was taken away or changed by another program, and was saved.
         Displaced = "displaced",
@@ -146,7 +146,7 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// What another program did to a file that is being written.
+    /// A change by another program to a file that is being written.
     Displacement {
         /// Nothing has its name, and the file none.
         Removed = "removed",
@@ -154,15 +154,15 @@ vocabulary! {
         Renamed = "renamed",
         /// Another file has its name.
         Replaced = "replaced",
-        /// It is shorter than what was written.
+        /// It is shorter than the bytes written.
         Truncated = "truncated",
-        /// It is longer than what was written.
+        /// It is longer than the bytes written.
         Grown = "grown",
     }
 }
 
 vocabulary! {
-    /// What ended the process in order.
+    /// Why the process ended in order.
     StopReason {
         /// SIGTERM or SIGINT.
         Signal = "signal",

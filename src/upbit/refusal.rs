@@ -28,7 +28,7 @@ const NAME_CHARS: usize = 40;
 pub enum Redaction {
     /// All of it: the public connection.
     None,
-    /// Names alone: the private connection, of which no byte may be shown.
+    /// Names alone: on the private connection no received byte may be shown.
     NamesOnly,
 }
 

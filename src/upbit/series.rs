@@ -1,4 +1,4 @@
-//! What the exchange keeps of a pair's past: candles of a unit, or trades. Its calendar, and how far back it reaches. Pure.
+//! The exchange's history of a pair: candles of a unit, or trades. Its calendar, and how far back it reaches. Pure.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
@@ -16,11 +16,11 @@ pub const TRADE_DAYS: i64 = 7;
 /// Trades of the last seconds may not all be there yet, nor be in the candle of a period that has just ended.
 const SETTLE: i64 = 10_000;
 
-/// The units of candles. No two differ by case alone: each names files, and there are folders that do not tell case.
+/// The units of candles. No two differ by case alone: each names files, and directories can be case-insensitive.
 pub const UNITS: [&str; 13] =
     ["1s", "1m", "3m", "5m", "10m", "15m", "30m", "60m", "240m", "1day", "1week", "1month", "1year"];
 
-/// What is kept of a pair, as objects with a time.
+/// A kind of history of a pair: objects with a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Series {
     /// Candles: one object a period.
@@ -45,7 +45,7 @@ impl FromStr for Unit {
     }
 }
 
-/// What a unit in another spelling stands for, as others write them; months and minutes are one letter there, too.
+/// The unit meant by another common spelling; months and minutes are one letter there, too.
 fn meant(text: &str) -> Option<String> {
     let letters = text.strip_prefix('1').unwrap_or(text).trim_start();
     let singular = letters.strip_suffix('s').filter(|rest| !rest.is_empty()).unwrap_or(letters);
@@ -94,7 +94,7 @@ impl Unit {
         }
     }
 
-    /// The next coarser unit of those whose candles do not tell theirs; `None`: candles of minutes do.
+    /// The next coarser unit, for units that their candles do not state; `None`: candles of minutes do.
     pub fn coarser(self) -> Option<Self> {
         match self.0 {
             "1s" => Some(Self("1m")),
@@ -104,8 +104,8 @@ impl Unit {
         }
     }
 
-    /// Whether these fields of a candle say that it is of another unit: `unit` is the number of minutes, and the first
-    /// day of a period is told of weeks, months and years. Without them, or with something else in them, they say nothing.
+    /// Whether these fields of a candle prove that it is of another unit: `unit` is the number of minutes, and weeks,
+    /// months and years have a first day of the period. Missing or malformed fields prove nothing.
     pub fn is_denied_by(self, unit: &Value, first_day_of_period: &Value) -> bool {
         match self.0 {
             "1week" | "1month" | "1year" => false,
@@ -161,7 +161,7 @@ impl Series {
         }
     }
 
-    /// The end of what is complete: a period that still runs has no final candle.
+    /// The end of the complete periods: a period that still runs has no final candle.
     pub fn settled(self, now: i64) -> i64 {
         match self {
             Self::Candles(unit) => unit.start_of(now - SETTLE),

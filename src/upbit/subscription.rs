@@ -92,7 +92,7 @@ impl Subscription {
         Self { codes, ..self.without_codes() }.to_json()
     }
 
-    /// The entry without its codes, of which there may be thousands.
+    /// The entry without its codes, because there may be thousands.
     pub fn without_codes(&self) -> Self {
         Self {
             kind: self.kind.clone(),

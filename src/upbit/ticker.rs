@@ -1,4 +1,4 @@
-//! The one number of a ticker that is looked at: how much has been traded so far.
+//! The one number of a ticker that is read: the volume traded so far.
 
 /// `acc_trade_volume` (`atv`) of a ticker object, only good for comparing; `None` where there is none.
 ///

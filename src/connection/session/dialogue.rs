@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// The messages of one connection.
 #[derive(Debug)]
 pub(super) struct Dialogue {
-    /// What should stand on the connection.
+    /// The wanted request.
     request: Request,
     outbox: Outbox,
     auxiliaries: Auxiliaries,
@@ -48,7 +48,7 @@ impl Dialogue {
         }
     }
 
-    /// What should stand on the connection.
+    /// The wanted request.
     pub(super) fn request(&self) -> &Request {
         &self.request
     }

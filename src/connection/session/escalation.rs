@@ -12,7 +12,7 @@ use crate::backoff::Backoff;
 use crate::clock::Instant;
 use std::time::Duration;
 
-/// How long an answer to the question may take, and what it brings about.
+/// How long the answer to the question may take, with its effects.
 pub(super) const AFTER_ASKING: Duration = Duration::from_secs(10);
 
 /// How long the repeated request may take to mend it.
@@ -25,10 +25,10 @@ const WAITS: Backoff = Backoff { first: Duration::from_secs(30), longest: Durati
 /// After this much without trouble, the next one is another one.
 const CALM: Duration = Duration::from_secs(3600);
 
-/// What has to be done about streams that went mute.
+/// A step against streams that went mute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EscalationStep {
-    /// Ask what is subscribed.
+    /// Ask for the list of subscriptions.
     Ask,
     /// Send the standing request again.
     Resubscribe,

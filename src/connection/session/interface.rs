@@ -19,7 +19,7 @@ pub struct Settings {
     pub credentials: Option<Credentials>,
 }
 
-/// What the shell has to execute.
+/// A command for the shell.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
     /// Begin an attempt.
@@ -44,7 +44,7 @@ pub enum Outgoing {
     Text(String),
 }
 
-/// The result of one read and of what was written meanwhile.
+/// The result of one read and of the writes during it.
 #[derive(Debug, Default)]
 pub struct Inbound {
     /// The frames.
@@ -61,12 +61,12 @@ pub struct Inbound {
     pub closed: Option<String>,
 }
 
-/// What the shell has not taken yet, in order.
+/// Queues that the shell has not drained yet, in order.
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    /// What to do.
+    /// Commands for the shell.
     pub(super) commands: VecDeque<Command>,
-    /// What to report, and when it happened.
+    /// Notices, each with its instant.
     pub(super) events: VecDeque<(Instant, Notice)>,
 }
 
@@ -76,7 +76,7 @@ impl Output {
         self.commands.push_back(command);
     }
 
-    /// Adds what happened `at` an instant, if anything did.
+    /// Adds a notice, if there is one.
     pub(super) fn report(&mut self, at: Instant, notice: impl Into<Option<Notice>>) {
         self.events.extend(notice.into().map(|notice| (at, notice)));
     }

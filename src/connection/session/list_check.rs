@@ -170,7 +170,7 @@ pub(super) fn move_unless(names: &mut BTreeSet<String>, kept: &[String], to: &mu
     to.append(&mut { go });
 }
 
-/// Received names, of which only the types are shown that are known here.
+/// The types of received names, `other` for unknown ones, because received text must not be shown.
 fn redact(streams: &[String]) -> Vec<String> {
     let kind = |stream: &String| {
         let known = PRIVATE_TYPES.into_iter().find(|kind| stream.rsplit('_').next() == Some(*kind));

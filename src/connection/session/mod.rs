@@ -1,5 +1,5 @@
-//! The life of one connection as a pure state machine: it takes what happened and when, and returns what to do and what to
-//! report.
+//! The life of one connection as a pure state machine: it takes inputs with their instants and returns commands and
+//! notices.
 //!
 //! ```text
 //! handle_opened  handle_dial_failed  handle_inbound  handle_closed  handle_reading
@@ -20,7 +20,7 @@
 //! | `retry`, `budget` | when the next attempt is made; the exchange's limits |
 //! | `socket`, `pause`, `quiet` | an open socket: its liveness checks, and when they are suspended |
 //! | `outbox`, `auxiliary` | messages that wait to be sent; which message an error is about |
-//! | `refusals`, `served` | the exchange's refusals, in the light of what it served before |
+//! | `refusals`, `served` | the exchange's refusals, weighed by requests and keys that it served before |
 //! | `watchdog` | whether each subscribed stream brings data: `silence`, `list_check`, `staleness`, `pace`, `unreadable`, `streams`, `escalation` |
 
 mod auxiliary;
@@ -96,7 +96,7 @@ enum State {
     /// Until the exchange's answer, or [`Timer::Close`].
     Closing {
         stage: Stage,
-        /// What waited in it may still be read.
+        /// Frames that waited in it may still be read.
         pause: Option<Pause>,
     },
     Finished,
@@ -116,8 +116,8 @@ impl Session {
         }
     }
 
-    /// The shell is awake, for whatever reason. `true`: the process was not let run for a while, and the next read that
-    /// brings nothing more shows that all that had waited is read.
+    /// The shell is awake, for whatever reason. `true`: the process was not scheduled for a while, and the next read
+    /// that brings nothing shows that all data that had waited is read.
     pub fn handle_awake(&mut self, now: Moment) -> bool {
         let ran = self.heartbeat.handle_awake(now);
         let State::Open(socket) = &mut self.state else { return false };
@@ -127,7 +127,7 @@ impl Session {
         socket.take_settled(now.at)
     }
 
-    /// What should stand on the connection from now on; while the socket is down it waits, and the latest wins.
+    /// The wanted request from now on; while the socket is down it waits, and the latest wins.
     pub fn handle_request(&mut self, now: Instant, request: Request) {
         if request == *self.shared.dialogue.request() {
             return;
@@ -205,7 +205,7 @@ impl Session {
         }
     }
 
-    /// The shell reads from the socket (`true`), or cannot because there is no room for what it would read.
+    /// The shell reads from the socket (`true`), or cannot because there is no room: backpressure.
     pub fn handle_reading(&mut self, now: Instant, reading: bool) {
         let now = self.heartbeat.moment(now);
         if let State::Open(socket) = &mut self.state {
@@ -321,7 +321,7 @@ impl Session {
         }
     }
 
-    /// Reports and escalates what the watchdog finds.
+    /// Reports and escalates the watchdog's findings.
     fn check_streams(&mut self, now: Instant) {
         if let State::Open(socket) = &mut self.state
             && let Some(cause) = socket.check_streams(now, &mut self.shared)
@@ -341,7 +341,7 @@ impl Session {
         self.report(now, ended.map(|Pause { from, cause, .. }| Notice::Paused { from, to, cause }));
     }
 
-    /// Sends what may be sent now.
+    /// Sends the messages that may leave now.
     fn proceed(&mut self, now: Instant) {
         if let State::Open(socket) = &mut self.state {
             socket.send_due(now, &mut self.shared);

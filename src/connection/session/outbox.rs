@@ -41,7 +41,7 @@ impl Outbox {
         Self { budget, ping: false, request: None, keepalive: false, listing: false, not_before: None }
     }
 
-    /// A socket was opened: what waited for the one before is void.
+    /// A socket was opened: messages for the one before are void.
     pub(super) fn clear(&mut self) {
         (self.ping, self.request, self.keepalive, self.listing) = (false, None, false, false);
         self.not_before = None;
@@ -85,7 +85,7 @@ impl Outbox {
         let ping = self.ping.then_some(Message::Ping);
         let request = self.request.map(Message::Request);
         let keepalive = self.keepalive.then_some(Message::Keepalive);
-        // The request is what the connection is for, and it is traffic as well as a ping is.
+        // The request comes first: it is the connection's purpose, and traffic as well as a ping is.
         request.or(ping).or(keepalive).or(self.listing.then_some(Message::Listing))
     }
 

@@ -108,7 +108,7 @@ impl Pace {
     /// The next data ends no gap: nothing was read before it, or it answers a request.
     pub(super) fn handle_interrupted(&mut self) {
         self.beat = None;
-        // Snapshots had come, and what would have followed them is not known any more.
+        // Snapshots had come, and whether data would have followed them is unknown now.
         self.doubt.take_if(|doubt| doubt.first.is_some());
     }
 

@@ -1,8 +1,8 @@
-//! A time in which nothing is read, until what waited meanwhile is read.
+//! A pause in reading, which ends once all data that waited meanwhile is read.
 //!
 //! ```text
 //! no room ──────▶ paused ──room──▶ draining ──all that waited is read──▶ over
-//! not let run ──▶ paused ──SETTLE──▶ draining
+//! not running ──▶ paused ──SETTLE──▶ draining
 //! ```
 
 use crate::clock::{Instant, Moment};
@@ -23,7 +23,7 @@ pub(super) struct Pause {
     pub(super) from: Moment,
     /// Why.
     pub(super) cause: PauseCause,
-    /// Reading again, but what had waited in the kernel is not all read.
+    /// Reading again, but data that had waited in the kernel is not all read.
     pub(super) draining: bool,
     /// Until then a read that brings nothing does not show that nothing waits.
     pub(super) settles_at: Option<Instant>,
@@ -35,7 +35,7 @@ impl Pause {
         Self { from, cause: PauseCause::Disk, draining: false, settles_at: None }
     }
 
-    /// The process was not let run until `now`, in this pause too.
+    /// The process was not scheduled until `now`, in this pause too.
     pub(super) fn handle_frozen(&mut self, now: Moment, cause: PauseCause) {
         (self.cause, self.draining) = (self.cause.max(cause), false);
         self.settles_at = Some(now.at + SETTLE);

@@ -1,7 +1,7 @@
-//! The exchange's refusals, in the light of what it served before, and which of them a person has to see.
+//! The exchange's refusals, weighed by requests and keys that it served before, and which of them are reported.
 //!
 //! ```text
-//! error, answer to the upgrade ──▶ attributed to a message ──▶ weighed by what was served ──▶ current ──▶ reported
+//! error, answer to the upgrade ──▶ attributed to a message ──▶ weighed by history ──▶ current ──▶ reported
 //!
 //! keys, request                 once for as long as it stands
 //! request that was served       the same, once refusals in a row are more than an accident
@@ -24,7 +24,7 @@ use std::time::Duration;
 /// fill the log.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
-/// The way out where keys may have become too old.
+/// The remedy if keys may have expired.
 const EXPIRED: &str = "they were before: API keys expire after a year and cannot be extended, so issue new ones at the \
                        exchange, put them in the place of these, and restart the recorder";
 
@@ -60,7 +60,7 @@ impl Refusals {
         Self { redaction, is_signed, served: Served::default(), current: None, reported: None, request: None }
     }
 
-    /// What the current refusal objects to.
+    /// The objection of the current refusal.
     pub(super) fn objection(&self) -> Option<Objection> {
         self.current.as_ref().map(|refusal| refusal.kind)
     }
@@ -137,7 +137,7 @@ impl Refusals {
         }
     }
 
-    /// A refusal in the light of what was served before.
+    /// A refusal, weighed by requests and keys that were served before.
     fn weigh(&mut self, mut refusal: Refusal) -> Refusal {
         if refusal.kind == Objection::Credentials && refusal.may_have_expired && self.served.keys_worked() {
             refusal.reason = format!("{}; {EXPIRED}", refusal.reason);

@@ -40,7 +40,7 @@ pub(super) struct Retry {
     failures: u32,
 }
 
-/// What follows from a failure.
+/// A failed attempt, and the next one.
 #[derive(Debug)]
 pub(super) struct Failure {
     /// The number of the attempt that failed.

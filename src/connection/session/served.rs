@@ -1,4 +1,5 @@
-//! What this process has seen the exchange serve: a refusal of that is no verdict on the request, nor on the keys.
+//! Requests and keys that this process has seen served: a refusal of these is no verdict on the request, nor on the
+//! keys.
 //!
 //! ```text
 //! requested ──data, or it stands──▶ served: remembered for the life of the process
@@ -22,7 +23,7 @@ const SETTLING: Duration = Duration::from_secs(5);
 /// retry, should it be refused.
 const REMEMBERED: usize = 64;
 
-/// So many refusals in a row of a request that was served are more than an accident, and worth a person's look.
+/// So many refusals in a row of a request that was served are more than an accident, and worth a report.
 const REPORTED_FROM: u32 = 5;
 
 /// So many refusals in a row of keys that had worked mean that they do no longer.
@@ -68,7 +69,7 @@ impl Served {
         }
     }
 
-    /// An objection in the light of what was served before.
+    /// An objection, weighed by requests and keys that were served before.
     pub(super) fn weigh(&mut self, objection: Objection) -> Objection {
         match objection {
             Objection::Credentials if self.keys_worked => {

@@ -3,7 +3,7 @@
 //! ```text
 //! Pong          no byte in answer to a ping
 //! Assembly      bytes keep coming, but no message is ever whole
-//! Send          what was handed to the socket does not leave
+//! Send          bytes handed to the socket do not leave
 //! RefusalGrace  an error came, and the close does not follow
 //!
 //! reading ──no room, or the process did not run──▶ paused ──reads again──▶ draining ──nothing waits──▶ reading
@@ -40,7 +40,7 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// consequence.
 const REFUSAL_GRACE: Duration = Duration::from_secs(5);
 
-/// What outlives the socket.
+/// The state that outlives the socket.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) timers: TimerTable,
@@ -146,7 +146,7 @@ impl OpenSocket {
         }
     }
 
-    /// Sends what may be sent now, and arms the timers of the parts that keep their own deadlines.
+    /// Sends the messages that may leave now, and arms the timers of the parts that keep their own deadlines.
     pub(super) fn send_due(&mut self, now: Instant, shared: &mut Shared) {
         while let Some(message) = shared.dialogue.poll(now) {
             if let Message::Request(reason) = message {
@@ -196,8 +196,8 @@ impl OpenSocket {
         }
     }
 
-    /// The process was not let run since it `ran` last: what waits in the kernel is read before anything is judged, and
-    /// the time does not count.
+    /// The process was not scheduled since it `ran` last: data that waits in the kernel is read before liveness is
+    /// judged, and the time does not count.
     pub(super) fn handle_frozen(&mut self, now: Moment, ran: Moment, timers: &mut TimerTable) {
         let stood_still = now.at.saturating_duration_since(ran.at);
         let is_suspended = now.suspended_since(ran) > stood_still;
@@ -250,8 +250,8 @@ impl OpenSocket {
         self.arm_verdict(timers);
     }
 
-    /// Arms what decides about the request before the first data. During a pause neither is armed: a refusal, or the close
-    /// behind one, may be among what waits in the kernel.
+    /// Arms the timers that decide about the request before the first data. During a pause neither is armed: a refusal,
+    /// or the close behind one, may wait in the kernel.
     fn arm_verdict(&self, timers: &mut TimerTable) {
         let is_open = !self.is_live && self.pause.is_none();
         let refused_at = self.refused_at.filter(|_| is_open);

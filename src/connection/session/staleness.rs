@@ -23,7 +23,7 @@ const EXPLAINED: Duration = Duration::from_secs(5);
 /// How long the trade that moved a ticker may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The codes of which both trades and tickers are subscribed; bounded by the request.
+/// The codes with both trades and tickers subscribed; bounded by the request.
 #[derive(Debug, Default)]
 pub(super) struct Staleness {
     codes: HashMap<String, Code>,

@@ -14,8 +14,8 @@ use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use std::collections::HashMap;
 
-/// Different begins among streams suspected together, each of which becomes a gap of its own: a whole exchange of 2,565
-/// streams must not become as many lines. Where there are more, neighbours begin with the earliest of them.
+/// The most different begins among streams suspected together. Each becomes a gap of its own, and a whole exchange of
+/// 2,565 streams must not become as many lines. Where there are more, neighbours begin with the earliest of them.
 const BEGINS: usize = 64;
 
 /// One stream.

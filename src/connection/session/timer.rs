@@ -5,7 +5,7 @@
 //! Waiting   Retry
 //! Closing   Close
 //! Open      Pong, Assembly, Send, RefusalGrace     the socket is lost
-//!           Ping, Standing, Streams                what is due on a socket that is not
+//!           Ping, Standing, Streams                due on a socket that is not
 //!           Budget, Auxiliary                      messages that may leave now
 //! ```
 //!
@@ -13,7 +13,7 @@
 
 use crate::clock::Instant;
 
-/// What a deadline is for.
+/// The kinds of deadlines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
     /// The next attempt.
@@ -24,7 +24,7 @@ pub(super) enum Timer {
     Pong,
     /// The end of a message that was begun.
     Assembly,
-    /// The departure of what was handed to the socket.
+    /// The departure of bytes handed to the socket.
     Send,
     /// The close that follows an error.
     RefusalGrace,

@@ -1,9 +1,9 @@
-//! Whether every subscribed stream brings data: the exchange acknowledges no subscription and says nothing of misspelt
-//! codes, and a connection that answers pings may bring no data any more.
+//! Liveness of every subscribed stream: the exchange acknowledges no subscription and says nothing of misspelt codes,
+//! and a connection that answers pings may bring no data any more.
 //!
 //! ```text
 //! silence      subscribed, but no first frame in time                         one notice with the streams
-//! list_check   the exchange's list lacks what had brought data  5 s ──────┐
+//! list_check   the exchange's list lacks a stream with data     5 s ──────┐
 //! staleness    the ticker moves, the trade stream brings nothing 30 s ────┼─▶ stale ─▶ escalation
 //! pace         no data at all for longer than this feed is ever quiet ─┐  │
 //! unreadable   bytes in place of data ─────────────────────────────────┴─▶ ask for the list, 10 s
@@ -11,8 +11,8 @@
 //! ```
 //!
 //! Liveness of a feed is proved by data of subscribed streams alone: status, replies, errors and streams that were not
-//! subscribed prove that of the socket. None of it is judged while the recorder does not read. The watchdog is handed from
-//! one socket to the next, with what it has learnt.
+//! subscribed prove that of the socket. None of it is judged while the recorder does not read. The watchdog is handed
+//! from one socket to the next, because its statistics outlive them.
 
 use super::escalation::{AFTER_ASKING, Escalation, EscalationStep};
 use super::list_check::{ListCheck, move_unless};
@@ -30,7 +30,7 @@ use crate::upbit::subscription::Request;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a new connection may bring nothing, where snapshots are due: three times what the slowest was seen to take.
+/// How long a new connection may bring nothing, where snapshots are due: three times the slowest measured.
 const FIRST_DATA: Duration = Duration::from_secs(30);
 
 /// The checks over the streams of one connection, from socket to socket.
@@ -157,7 +157,7 @@ impl StreamWatchdog {
         }
     }
 
-    /// The socket is lost: suspicions end with it, and what was learnt stays. Returns the outbreak of unreadable bytes that
+    /// The socket is lost: suspicions end with it, and statistics stay. Returns the outbreak of unreadable bytes that
     /// ended with it.
     pub(super) fn handle_lost(&mut self) -> Option<Notice> {
         let outbreak = self.unreadable.end();

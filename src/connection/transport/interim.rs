@@ -16,7 +16,7 @@ const START: usize = 12;
 /// The longest interim answer: as long as a whole head may be.
 const MOST_BYTES: usize = 16 * 1024;
 
-/// The beginning of the stream, until it is known what it is.
+/// The beginning of the stream, until its kind is known.
 #[derive(Debug, Default)]
 pub(super) struct Interim {
     held: Vec<u8>,
@@ -30,7 +30,7 @@ impl Interim {
         if self.is_skipping { 1 } else { START - self.held.len() }
     }
 
-    /// Takes what was read, nothing at the end of the stream; returns the beginning of the final answer.
+    /// Takes the bytes read, none at the end of the stream; returns the beginning of the final answer.
     ///
     /// # Errors
     /// Interim answers are all that comes.
@@ -66,7 +66,7 @@ fn is_interim(start: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// What is let through of `stream`, read as it is asked for.
+    /// The part of `stream` that passes, read in the sizes wanted.
     fn through(stream: &[u8]) -> io::Result<Vec<u8>> {
         let (mut interim, mut rest) = (Interim::default(), stream);
         loop {

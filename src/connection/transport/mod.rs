@@ -6,8 +6,8 @@
 //! ```
 //!
 //! [`Transport::recv`] is the hot path: it polls until nothing is there or the batch is full, copies each frame once
-//! into the batch and stamps it there. What a full batch leaves of a frame stays in the [`Transport`], and the future
-//! keeps nothing between polls, so dropping it loses nothing.
+//! into the batch and stamps it there. The rest of a frame that fills a batch stays in the [`Transport`], and the
+//! future keeps no state between polls, so it is safe to cancel.
 
 mod interim;
 mod refused;
@@ -48,25 +48,25 @@ const WRITE_BYTES: usize = 1024 * 1024;
 /// Characters of a close frame's reason that are shown: one has 123 bytes at most.
 const REASON: usize = 123;
 
-/// What an upgrade asks for and what it will accept afterwards.
+/// The request of an upgrade, and the limits of the connection.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// The address to ask for.
     pub url: Url,
-    /// The `Authorization` header, on the private connection only, of which nothing that is received may be shown.
+    /// The `Authorization` header, on the private connection only, where no received byte may be shown.
     pub authorization: Option<Secret>,
     /// A message longer than this ends the connection.
     pub max_message_bytes: usize,
 }
 
-/// What is left of a frame that was too much for one batch.
+/// The rest of a frame that was too long for one batch.
 struct Rest {
     frame: Bytes,
     from: usize,
     received: Instant,
 }
 
-/// An open WebSocket. It has no `Debug`, which would show what is being received.
+/// An open WebSocket. It has no `Debug`, which would show received bytes.
 pub struct Transport<S> {
     socket: WebSocketStream<Wire<S>>,
     clock: Clock,
@@ -74,13 +74,13 @@ pub struct Transport<S> {
     heard: u64,
     /// Something was handed over that has not left.
     unsent: bool,
-    /// Why nothing can be sent any more. What the other side sent before is still read.
+    /// Why nothing can be sent any more. Frames that the other side sent before are still read.
     broken: Option<String>,
     /// The exchange's reason for a close may be shown.
     shows_reason: bool,
-    /// The rest of a frame that was too much for one batch.
+    /// The rest of a frame that was too long for one batch.
     rest: Option<Rest>,
-    /// Reading was interrupted, and what has waited since is not read yet.
+    /// Reading was interrupted, and bytes that waited since are not read yet.
     behind: bool,
 }
 
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         Ok(Self { socket, clock, heard, unsent: false, broken: None, shows_reason, rest: None, behind: false })
     }
 
-    /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also tells if it could not.
+    /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also reports a failure.
     pub fn send(&mut self, frame: Outgoing) {
         self.start(match frame {
             Outgoing::Ping => Message::Ping(Default::default()),
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         .await
     }
 
-    /// What is read from now on has waited: [`Self::recv`] reports when there is nothing more.
+    /// Bytes read from now on have waited: [`Self::recv`] reports when there are no more.
     pub fn report_drained(&mut self) {
         self.behind = true;
     }
@@ -236,7 +236,7 @@ fn request(url: &Url, authorization: Option<&Secret>) -> Result<Request, DialErr
     Ok(request)
 }
 
-/// Why a connection ended, for people, and without a byte of what was received.
+/// Why a connection ended, for people, and without a received byte.
 fn describe(error: &Error) -> String {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => "the connection is closed".to_owned(),

@@ -61,7 +61,7 @@ fn excerpt_of(answer: &Answer) -> String {
     }
 }
 
-/// Reads until the body has its length or nothing more comes; what was read stays when it is dropped.
+/// Reads until the body has its length or nothing more comes; bytes read stay in `body` when the future is dropped.
 async fn read_to<S: AsyncRead + Unpin>(body: &mut Vec<u8>, length: usize, stream: &mut S) {
     while body.len() < length {
         let read = stream.read_buf(body).await;

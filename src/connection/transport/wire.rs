@@ -1,9 +1,9 @@
 //! The byte stream under a WebSocket: how many bytes came, and the stream itself when an upgrade fails.
 //!
-//! A byte proves liveness long before its message is whole, so what is read is counted. A failed upgrade drops the
-//! stream together with the part of the answer's body that was still on its way, which may say how long to stay
-//! away: until it is [detached](Wire::detach), a dropped stream goes back through a [`Return`]. Interim answers before
-//! the final one are left out.
+//! A byte proves liveness long before its message is whole, so bytes read are counted. A failed upgrade drops the
+//! stream together with the part of the answer's body that was still on its way, which may say how long to stay away:
+//! until it is [detached](Wire::detach), a dropped stream goes back through a [`Return`]. Interim answers before the
+//! final one are left out.
 
 use super::interim::Interim;
 use std::io;

@@ -1,12 +1,12 @@
-//! What of the tape cannot be read.
+//! Errors of reading the tape.
 
 use crate::files::IoError;
 use std::path::PathBuf;
 
-/// A part of the tape cannot be read. What lies elsewhere can.
+/// A part of the tape cannot be read; the others can.
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
-    /// The system, or the decoder, says no.
+    /// An error of the system or the decoder.
     #[error(transparent)]
     Io(#[from] IoError),
     /// A sealed file ends early.
@@ -14,9 +14,9 @@ pub enum TapeError {
     Short {
         /// The file.
         path: PathBuf,
-        /// What it decodes to.
+        /// The decoded length.
         found: u64,
-        /// What it should.
+        /// The length in the manifest.
         listed: u64,
     },
     /// A line that the recorder cannot have written.
@@ -27,7 +27,7 @@ pub enum TapeError {
         /// The longest that there can be.
         most: usize,
     },
-    /// The active file of a stream was never the same for as long as a look around takes.
+    /// The active file of a stream changed during every listing.
     #[error("{} is rotated faster than the archive can be listed", path.display())]
     Restless {
         /// The file.

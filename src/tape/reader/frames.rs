@@ -1,7 +1,7 @@
-//! The content of a sealed file, each zstd frame only once its checksum was found right.
+//! The content of a sealed file, each zstd frame only after its checksum matched.
 //!
-//! A decoder hands out what it decodes as it goes and compares the checksum at the end of a frame: of a damaged one it
-//! would give lines that were never received. Frames of sealed files hold a MiB of content, so they can be held back.
+//! A decoder hands out bytes before it compares the checksum at the end of a frame: a damaged one would yield lines
+//! that were never received. Frames of sealed files hold a MiB of content, so they can be held back.
 
 use std::io::{self, BufRead, Read};
 

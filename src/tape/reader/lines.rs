@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::tape::line::Line;
 use std::ops::RangeInclusive;
 
-/// See [`Tape::lines`](super::Tape::lines). After an error the iterator goes on with what can still be read.
+/// See [`Tape::lines`](super::Tape::lines). After an error the iterator goes on with the next readable line.
 #[derive(Debug)]
 pub struct Lines {
     stamps: RangeInclusive<Stamp>,

@@ -1,4 +1,4 @@
-//! Reading a manifest: what is sealed in the directory of a date.
+//! Reading a manifest: the sealed segments in the directory of a date.
 
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, IoError, ReadFile};

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! Tape ──segments::list──▶ names, oldest first ──open──▶ Source ──▶ Line, Line, … (Lines)
-//!                          and the active file            └ frames: a sealed one's, each proved before it is given
+//!                          and the active file            └ frames: a sealed one's, each verified before it is yielded
 //! ```
 //!
-//! Nothing here writes. It is synchronous: what must not block reads on a thread of its own.
+//! Nothing here writes. It is synchronous: a caller that must not block reads on a thread of its own.
 
 mod error;
 mod frames;
@@ -41,7 +41,7 @@ pub struct Tape {
 pub struct LastLines {
     /// The lines, oldest first.
     pub lines: Vec<Line>,
-    /// What could not be read on the way.
+    /// Errors of parts that were skipped.
     pub faults: Vec<TapeError>,
 }
 
@@ -70,7 +70,7 @@ impl Tape {
     /// crash tore comes too, if its stamp is whole: it is no JSON.
     ///
     /// # Errors
-    /// The archive cannot be listed. What cannot be read later on is an item, and the next segment follows.
+    /// The archive cannot be listed. A later error is an item, and the next segment follows.
     pub fn lines(&self, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<Lines, TapeError> {
         let Some(tree) = &self.tree else { return Ok(Lines::new(Vec::new(), stamps)) };
         Ok(Lines::new(segments::list(tree, stream, &stamps)?, stamps))
@@ -86,7 +86,7 @@ impl Tape {
         let mut newer = VecDeque::new();
         let mut end = before;
         let Some(tree) = &self.tree else { return Ok(last) };
-        // Date by date, since an archive can have thousands. What was there before the oldest of them comes last.
+        // Date by date, since an archive can have thousands. The time before the oldest comes last.
         for begin in segments::dates_back(tree)?.into_iter().chain([Stamp::default()]) {
             let Some(until) = end.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { break };
             if begin > until || newer.len() == count {

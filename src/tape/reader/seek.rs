@@ -1,8 +1,8 @@
-//! Finding a stamp in a plain segment without reading what is before it: stamps increase, so halving finds it.
+//! Binary search for a stamp in a plain segment, since stamps increase: nothing before it is read in full.
 //!
 //! ```text
 //! ├──────────── earlier ────────────┤▼├────── later ──────┤
-//! 1 ─────────────────────▶ look: the first stamp behind the middle
+//! 1 ─────────────────────▶ probe: the first stamp behind the middle
 //!                         2 ─────────────▶
 //! ```
 
@@ -10,10 +10,11 @@ use crate::clock::Stamp;
 use crate::tape::line;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// What is as cheap to read as to look at.
+/// A span that is as cheap to read as to probe.
 const NEAR: u64 = 256 * 1024;
 
-/// Read to find the beginning of a line: most lines are a tenth as long. Where one is longer, reading goes on from there.
+/// Bytes read by a probe to find the beginning of a line: most lines are a tenth as long. Where one is longer, reading
+/// goes on from there.
 const LOOK: usize = 32 * 1024;
 
 /// Leaves the file at the beginning of a line, behind which are all lines stamped `stamp` or later.

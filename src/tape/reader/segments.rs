@@ -1,6 +1,6 @@
 //! Which segments a stream has, and which of them can hold a range of stamps.
 //!
-//! A recorder moves them while they are looked for, in one direction:
+//! A recorder moves them while they are listed, in one direction:
 //!
 //! ```text
 //! KRW-BTC_trade.jsonl ──rename──▶ date=…/KRW-BTC_trade.<time>.jsonl ──seal──▶ ….jsonl.zst (then the plain one goes)
@@ -8,7 +8,7 @@
 //!
 //! So the active file is opened first, each directory is listed twice, and then the active file has to be the same
 //! still. A segment that a listing misses because it was being sealed has its sealed file before the second one begins;
-//! one that was rotated meanwhile makes the active file another one, and all is looked for again.
+//! one that was rotated meanwhile makes the active file another one, and the listing is repeated.
 
 use super::error::TapeError;
 use super::source::Source;
@@ -28,8 +28,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Looks around before a stream counts as too restless to be read: at the smallest segments and the greatest rates a
-/// recorder rotates a stream some times a second, and a look takes milliseconds.
+/// Listings before a stream counts as rotated too fast to be read: at the smallest segments and the greatest rates a
+/// recorder rotates a stream some times a second, and a listing takes milliseconds.
 const LOOKS: usize = 100;
 
 /// A name is this much later than the first line at the most, where a clock set back has brought the stamp before.
@@ -38,7 +38,7 @@ const NAMED_LATER: Duration = Duration::from_millis(1);
 /// A segment to be read.
 #[derive(Debug)]
 pub(super) enum Segment {
-    /// One in the archive, by its name below the root; the length of its content, where the manifest tells.
+    /// One in the archive, by its name below the root; the length of its content, if the manifest lists it.
     Archived { tree: Tree, name: SegmentName, listed: Option<u64> },
     /// The one that was active, held open.
     Active { stream: StreamKey, path: PathBuf, file: Box<dyn ReadFile> },
@@ -54,7 +54,7 @@ impl Segment {
             Self::Archived { tree, name, listed } => (tree, name, listed),
         };
         let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));
-        // What is sealed is proved. A plain file beside it may be what a power cut left of its source.
+        // A sealed segment is verified. A plain file beside it may be the rest of its source after a power cut.
         if let Some(file) = tree.open(&sealed)? {
             return Ok(Some(Source::sealed(tree.shown(&sealed), file, longest, listed)));
         }
@@ -70,7 +70,7 @@ impl Segment {
 pub(super) fn list(tree: &Tree, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<Vec<Segment>, TapeError> {
     let path = paths::active(Feed::Public, stream);
     for _ in 0..LOOKS {
-        // A stream whose name another thing has is recorded in `misc`.
+        // A stream whose name an obstacle has taken is recorded in `misc`.
         let active = tree.open_unless_in_the_way(&path)?;
         let mut segments = Vec::new();
         for date in dates(tree, stamps)? {
@@ -116,8 +116,8 @@ fn dates(tree: &Tree, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>
     Ok(tree.names(&paths::archive(Feed::Public))?.into_iter().filter(touches).collect())
 }
 
-/// A stream's segments in the directory of a date, as far as they can have lines in `stamps`; with what the manifest
-/// says of them.
+/// A stream's segments in the directory of a date, as far as they can have lines in `stamps`; with their entries in the
+/// manifest.
 fn archived(
     tree: &Tree,
     date: &str,

@@ -1,7 +1,7 @@
 //! One open segment, read line by line.
 //!
-//! It is read through its descriptor, so that it stays whole here when it is renamed, sealed or removed meanwhile. What
-//! follows the last line break is a line that is still being written, and no line yet.
+//! It is read through its descriptor, so that it stays whole here when it is renamed, sealed or removed meanwhile.
+//! Bytes after the last line break are a line that is still being written, and no line yet.
 
 use super::error::TapeError;
 use super::frames::Frames;
@@ -17,7 +17,7 @@ pub(super) struct Source {
     path: PathBuf,
     reader: BufReader<Box<dyn Read + Send>>,
     longest: usize,
-    /// Bytes of content so far, and how many there should be where the manifest tells.
+    /// Bytes of content so far, and how many the manifest lists, if it does.
     found: u64,
     listed: Option<u64>,
     /// The rest of a line that is too long is passed over first.

@@ -63,14 +63,14 @@ impl Tree {
     /// The names in a directory that are text; none where there is no such directory.
     pub(super) fn names(&self, path: &Path) -> Result<Vec<String>, TapeError> {
         let names = match self.files.names(&self.below.join(path)) {
-            // A tree that another thing has the name of holds nothing.
+            // An obstacle with the name of the tree holds nothing.
             Err(error) if path.as_os_str().is_empty() && is_nothing(&error) => Vec::new(),
             names => names.map_err(self.failed("list", path))?,
         };
         Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
-    /// What a manifest lists of a stream; what is in the way of it lists nothing, and what is sealed says enough itself.
+    /// A manifest's entries of a stream; none if an obstacle has its name, because sealed files are readable without.
     pub(super) fn entries(&self, manifest: &Path, stream: &StreamKey) -> Result<Vec<ManifestEntry>, TapeError> {
         let entries = match Manifest::open(&*self.files, &self.below.join(manifest)) {
             Err(error) if is_nothing(&error.source) => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! What is absurd for a feed, at explicit instants.
+//! The silence that is absurd for a feed, at explicit instants.
 
 use super::*;
 use crate::clock::{Clock, Stamp};

@@ -1,4 +1,4 @@
-//! Whose fault a refusal is: what it costs the recording, and what is said of it.
+//! Attribution of refusals: their cost to the recording, and the notices about them.
 
 use super::*;
 

@@ -215,7 +215,7 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// What the shell knows: what may happen at all.
+/// The shell's state, which limits the inputs that are possible.
 #[derive(Debug, PartialEq)]
 enum Line {
     Down,

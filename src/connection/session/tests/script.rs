@@ -1,10 +1,10 @@
-//! The session in scripts: what happens to it, and what it does and reports.
+//! The session in scripts: its inputs, and its commands and notices.
 //!
-//! The scripts lie in `testscripts/`, each a list of commands (see [`Step`]) and behind `---` what comes of them, with the
+//! The scripts lie in `testscripts/`, each a list of commands (see [`Step`]) and behind `---` their output, with the
 //! time since `live`, `start` or `attempt`. A command in parentheses is run in silence.
 //!
-//! `UPDATE_GOLDENFILES=1 cargo test --lib session::tests::script` writes what stands behind `---`, and the difference is then
-//! to be read.
+//! `UPDATE_GOLDENFILES=1 cargo test --lib session::tests::script` writes the output behind `---`; review the
+//! difference.
 
 mod step;
 mod text;
@@ -55,7 +55,7 @@ scripts! {
     unreadable,
 }
 
-/// What the other side does.
+/// The behaviour of the other side.
 #[derive(Clone, Copy, PartialEq)]
 enum Peer {
     Answers,
@@ -80,9 +80,9 @@ struct Script {
     peer: Peer,
     is_up: bool,
     has_room: bool,
-    /// What waited while nothing was read is not read yet.
+    /// Frames that waited while nothing was read are not read yet.
     is_behind: bool,
-    /// What the other side has to do with the frames just sent.
+    /// The frame just sent that the other side has to answer.
     unanswered: Option<Outgoing>,
     output: String,
 }
@@ -91,7 +91,7 @@ impl Script {
     fn begin(setup: Setup) -> Self {
         let mut config = config();
         config.max_retries = setup.max_retries.unwrap_or(config.max_retries);
-        // Powers of two: the wait that jitter was drawn from can be told from the wait.
+        // Powers of two: the ceiling that jitter was drawn from follows from the wait.
         (config.backoff_min, config.backoff_max) = (Duration::from_secs(1), Duration::from_secs(64));
         if !setup.limits {
             (config.messages_per_second, config.messages_per_minute) = (100, 1_000);
@@ -229,7 +229,7 @@ impl Script {
                 }
                 Command::Send(frame) => {
                     self.write(self.clock.now, &format!("send {}", sent(&frame)));
-                    // A ping that was sent with others is what the other side answers.
+                    // Of several frames the other side answers the ping.
                     if self.unanswered != Some(Outgoing::Ping) {
                         self.unanswered = Some(frame);
                     }

@@ -2,18 +2,18 @@
 
 use super::*;
 
-/// What becomes of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
     Refused,
     NoUpgrade,
     /// Connected, and closed again before any data.
     Closed,
-    /// Connected, and told that the exchange is in trouble.
+    /// Connected, and answered with an error of the exchange.
     Error,
 }
 
-/// A connection and what is on its way to it.
+/// A connection and the answers under way to it.
 struct Client {
     session: Session,
     /// An attempt under way and the instant at which its fate is known.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What can happen to a session.
+/// An input of a session.
 #[derive(goldenscript::Command)]
 pub(super) enum Step {
     /// Begins anew: with the private feed, with keys, with another `max_retries`, with the exchange's limits of messages,
@@ -21,7 +21,7 @@ pub(super) enum Step {
     /// Begins anew with a live session, in silence: every stream of the request has brought data, `PING` is answered, and the
     /// list of subscriptions agrees.
     Live { kinds: String, codes: Vec<String> },
-    /// What should stand on the connection: types separated by `/`, and codes; nothing: no subscription.
+    /// The wanted request: types separated by `/`, and codes; nothing: no subscription.
     Subscribe {
         kinds: Option<String>,
         #[arg(optional, many)]
@@ -69,9 +69,9 @@ pub(super) enum Step {
     Part,
     /// The exchange closes the connection.
     Close(String),
-    /// What the other side does from now on: it `answers` pings, is `silent`, or is `stuck`, and nothing sent leaves.
+    /// The other side's behaviour from now on: it `answers` pings, is `silent`, or is `stuck`, and nothing sent leaves.
     Peer(String),
-    /// There is no room for what would be read.
+    /// There is no room for a read.
     NoRoom,
     /// There is room again.
     Room,

@@ -1,4 +1,4 @@
-//! What a session does and reports, as it stands in a script: without tickets and jitter.
+//! A session's commands and notices as text in a script: without tickets and jitter.
 
 use crate::clock::Instant;
 use crate::connection::session::Outgoing;
@@ -10,7 +10,7 @@ use crate::upbit::subscription::{Format, Request, Subscription};
 pub(super) struct Timeline {
     /// Where it begins.
     pub(super) start: Instant,
-    /// What it shows.
+    /// Its current time.
     pub(super) now: Instant,
 }
 
@@ -65,7 +65,7 @@ impl Timeline {
     }
 }
 
-/// What a request asks for.
+/// The streams of a request.
 fn asked(request: &Request) -> String {
     let of = |entry: &Subscription| [&[entry.kind.clone()][..], &entry.codes].concat().join(" ");
     request.subscriptions.iter().map(of).collect::<Vec<_>>().join(", ")

@@ -20,7 +20,7 @@ fn request(kinds: &[&str], codes: &[&str]) -> Request {
     Request { subscriptions: kinds.iter().map(of).collect(), format: Format::Default }
 }
 
-/// What the exchange does when it is asked again.
+/// The exchange's behaviour after it is asked again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exchange {
     /// It sends a snapshot of each stream.
@@ -73,7 +73,7 @@ impl Feed {
         notice
     }
 
-    /// Lets time pass, and does what the watchdog says.
+    /// Lets time pass, and executes the watchdog's steps.
     fn wait(&mut self, length: Duration) {
         let until = self.now + length;
         let mut polls = 0;
@@ -143,8 +143,8 @@ impl Feed {
     }
 }
 
-/// One an hour all day long; by day nineteen times what it is by night, rising and falling; and the same from one moment to
-/// the next.
+/// One an hour all day long; by day nineteen times the rate of the night, rising and falling; and the same from one
+/// moment to the next.
 fn hourly(shape: usize, at: Duration) -> f64 {
     let hour = at.as_secs_f64() / 3600.0 % 24.0;
     match shape {

@@ -1,4 +1,4 @@
-//! What shows at once that streams are mute: a list that leaves them out, and bytes in place of data.
+//! Immediate signs that streams are mute: a list that leaves them out, and bytes in place of data.
 
 use super::*;
 

@@ -1,53 +1,53 @@
-//! What an answer claims by what it does not hold, and how the claim is judged. Pure.
+//! The claim of an answer that history ends, and its judgement. Pure.
 //!
 //! ```text
 //!                    ┌─ nothing known speaks against it ──▶ confirmed by one more answer to another question
 //!  "nothing before" ─┤
-//!                    └─ something known does ──▶ asked again ──▶ doubted: not complete ──3 answers, 10 min──▶ believed
+//!                    └─ something known does ──▶ repeated ─────▶ doubted: not complete ──3 answers, 10 min──▶ believed
 //! ```
 //!
-//! `to=T` means the newest before T, however old. So an empty page claims that there is nothing before T at all, and one
-//! that is shorter than it could be, that there is nothing before its oldest object.
+//! `to=T` requests the newest objects before T, however old. An empty page therefore claims that there is nothing
+//! before T, and a page shorter than the limit that there is nothing before its oldest object.
 
 use jiff::Timestamp;
 use std::fmt;
 use std::time::Duration;
 
-/// The pauses before an answer is asked for again. A fault of a moment is over by then, and a run is held up by no more
-/// than a quarter of a minute.
+/// The pauses before a request is repeated. A transient fault is over by then, and a run is delayed by no more than a
+/// quarter of a minute.
 pub(super) const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
-/// So many answers that agree, over at least so long, are believed whatever speaks against them.
+/// This many agreeing answers over at least this time are believed against all evidence.
 pub(super) const AGREEING: usize = 3;
 pub(super) const AGREEING_FOR: Duration = Duration::from_secs(600);
 
-/// What an answer claims of the time before it. Times are milliseconds since the epoch.
+/// An answer's claim about earlier history. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
-    /// The claim is about nothing before this: the start of the span, or of trades, of the day.
+    /// The lower bound of the claim: the start of the span, or for trades of the day.
     pub(super) since: i64,
-    /// What was asked for: everything before this.
+    /// The upper bound of the request, exclusive.
     pub(super) to: i64,
-    /// So many objects came.
+    /// The number of objects in the answer.
     pub(super) objects: usize,
-    /// The time of the oldest of them, or `to`: there is nothing before.
+    /// The time of the oldest of them, or `to`: nothing lies before it.
     pub(super) before: i64,
 }
 
-/// What to make of a claim.
+/// The judgement on a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// Nothing that is known speaks against it: it is confirmed.
+    /// No known data contradicts it: it is confirmed by another request.
     Plausible,
-    /// It is not relied on: what is before is asked for, unless nothing came at all.
+    /// It is not relied on: the walk continues before it, unless the answer was empty.
     Ignored,
-    /// Something is known to be there: it is asked for again.
+    /// Known data contradicts it: the request is repeated.
     Contradicted,
-    /// Something is known to have been there, and the exchange has said often and long enough that it is not any more.
+    /// Known data contradicts it, but the exchange has repeated it often and long enough.
     Believed,
 }
 
-/// For people.
+/// Human-readable.
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [to, before] = [self.to, self.before].map(|millis| Timestamp::from_millisecond(millis).unwrap_or_default());
@@ -62,9 +62,9 @@ impl fmt::Display for Claim {
 }
 
 impl Claim {
-    /// Whether an earlier answer, of which `to` and the number of objects were kept, said the same.
+    /// Whether an earlier answer, kept as `to` and its number of objects, made the same claim.
     pub(super) fn agrees_with(&self, to: i64, objects: usize) -> bool {
-        // Where nothing was before a later time, nothing was before this one.
+        // Nothing before a later time implies nothing before this one.
         objects == self.objects && (to == self.to || objects == 0 && to >= self.to)
     }
 }

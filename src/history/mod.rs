@@ -1,13 +1,13 @@
-//! History, asked for afterwards over REST: by span, where a gap missed it, or to be compared with the tape.
+//! History fetched over REST after the fact: by span, to heal a gap, or to compare with the tape.
 //!
 //! ```text
-//! backfill: spans that are wanted ─┐                                           ┌─▶ rest/KRW-BTC_candle.1m.jsonl
-//! healing:  gaps on record ────────┴─▶ page_walk ⇄ rest::client ─▶ what is not ┴─▶ KRW-BTC_trade.healed.jsonl
-//!                                          └ claims of nothing more ─▶ judged by what is on disk
+//! backfill: wanted spans ──────────┐                                           ┌─▶ rest/KRW-BTC_candle.1m.jsonl
+//! healing:  gaps on record ────────┴─▶ page_walk ⇄ rest::client ─▶ new objects ┴─▶ KRW-BTC_trade.healed.jsonl
+//!                                          └ claims of "nothing more" ─▶ judged by the data on disk
 //! ```
 //!
-//! Both have one job: what of a span is not on disk is asked for backwards and written once. They differ in where spans
-//! come from, where lines are written, and which requests go first.
+//! Both walk the missing part of a span backwards and write it once. They differ in the source of the spans, the files
+//! written, and the priority of their requests.
 
 pub mod audit;
 pub mod backfill;

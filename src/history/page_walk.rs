@@ -1,17 +1,17 @@
-//! One span of a pair's history, asked for backwards, page by page. A pure state machine.
+//! A backward walk over one span of a pair's history, page by page. A pure state machine.
 //!
 //! ```text
 //! from                                  to
 //! ├───────────────┼───────┼─────────────┤
-//!   …    page 3     page 2    page 1          each ends where the oldest object of the page before begins
+//!   …    page 3     page 2    page 1          each ends at the oldest object of the page before it
 //!
 //! page ─▶ older objects ─▶ More ─▶ … ─▶ back at the start ────────────────▶ Done
 //!     └─▶ none, or fewer than a page holds ─▶ Ends ─judge─▶ Again ─▶ … ─▶ Done, or Doubted
 //! ```
 //!
-//! Trades are walked a day of the exchange at a time, from the newest day back, behind a cursor within the day. The walk is
-//! done when a page reaches back to its start, or when the exchange has said twice, asked in two ways, that there is nothing
-//! before. Neither the order of objects within a page nor that of their identifiers is relied on: what came before is dropped.
+//! Trades are walked by the exchange's days, newest day first, with a cursor within the day. The walk is done when a
+//! page reaches the start of the span, or when two different requests both claim that nothing lies before. Neither the
+//! order of objects in a page nor that of their ids is relied on: objects seen before are dropped.
 
 use super::claim::{Claim, Judgement, PAUSES};
 use super::span::Span;
@@ -23,97 +23,97 @@ use crate::upbit::series::{DAY, Series, TRADE_DAYS, day_of};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The exchange's order of trades is that of time but for so much, in milliseconds.
+/// The exchange's trades are ordered by time up to this many milliseconds.
 pub(super) const DISORDER: i64 = 2_000;
 
-/// So many trades more come again for each answer that is to be confirmed.
+/// Trades of overlap with the last page, for each claim to confirm.
 const OVERLAP: usize = 20;
 
-/// Trades of a page may come again in pages that reach back by so much, in milliseconds, and not later.
+/// A trade may be repeated in pages that reach back by up to this many milliseconds, and not later.
 const REPEATED: i64 = 20_000;
 
-/// Confirming questions in a row.
+/// The most confirming requests in a row.
 const MOST_ENDS: i64 = PAUSES.len() as i64;
 
-/// A candle of a week, a month or a year begins within so much more, in milliseconds.
+/// The length of a calendar period counts as this, in milliseconds.
 const LONG: i64 = 31 * DAY;
 
-/// What came of a page.
+/// The result of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Ask on.
+    /// Send the next request.
     More,
-    /// Ask after a pause.
+    /// Send it after a pause.
     Again(Duration),
-    /// The answer claims that there is nothing more: to be judged by what is known.
+    /// The answer claims that nothing lies before; the caller judges the claim.
     Ends(Claim),
-    /// Everything of the span has come.
+    /// The span is complete.
     Done,
-    /// The exchange repeats a claim that is contradicted. What is left of the items is everything of a part of the span.
+    /// The exchange repeats a contradicted claim. The remaining items are complete for a part of the span.
     Doubted {
         /// The claim.
         claim: Claim,
         /// The part.
         whole: Span,
     },
-    /// The answer is not one to this question.
+    /// The page does not answer the request.
     Strange(Mismatch),
     /// Around midnight: the exchange may have answered for another day.
     OtherDay,
-    /// The exchange has it no longer.
+    /// The exchange no longer keeps it.
     Gone,
 }
 
-/// How much wider than its span trades are walked, in milliseconds.
+/// The margins around a span of trades, in milliseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Slack {
-    /// A page has to reach back by more than this before the span.
+    /// A page must reach back by more than this before the span.
     pub(super) older: i64,
-    /// Pages are asked for from so much behind the span on.
+    /// Pages are requested from this much after the span.
     pub(super) newer: i64,
 }
 
-/// See the module. Times are milliseconds since the epoch.
+/// The state machine. Times are milliseconds since the Unix epoch.
 #[derive(Debug)]
 pub(super) struct PageWalk {
     market: String,
     series: Series,
     span: Span,
     slack: Slack,
-    /// The beginning of the day whose trades are asked for.
+    /// The start of the day whose trades are requested.
     day: i64,
-    /// Everything from here on has come, of trades everything of the day; the next page is of what is before.
+    /// Everything from here on was received, for trades all of the day; the next page lies before it.
     to: i64,
-    /// Pages that held something.
+    /// Pages with objects.
     pages: i64,
-    /// The trade behind which the next page begins.
+    /// The trade after which the next page begins.
     cursor: Option<u64>,
-    /// What was asked last, and for how many objects.
+    /// The last request's question, and its count.
     question: Option<Question>,
     count: usize,
-    /// The day on which the last request was made: `days_ago` counts from there.
+    /// The day of the last request: `days_ago` is relative to it.
     asked_on: i64,
-    /// Objects of the span that were not taken yet, newest first, as they came.
+    /// Objects of the span, not taken yet, newest first as received.
     items: Vec<Item>,
-    /// Their keys, or those of the page that was taken last: what confirming questions overlap with.
+    /// Their keys, or those of the page taken last: confirming requests overlap with them.
     tail: Vec<Key>,
-    /// What may come again.
+    /// Keys that may be repeated.
     seen: BTreeSet<(i64, u64)>,
-    /// Answers in a row that claimed that nothing more is there.
+    /// Claims of "nothing more" in a row.
     ends: usize,
-    /// A page that is judged.
+    /// The page whose claim is being judged.
     judged: Vec<Item>,
-    /// A page that ended before this was short, and what is before it is in doubt.
+    /// A short page ended before this time, and its claim is not confirmed yet.
     short_from: Option<i64>,
-    /// A short page turned out to claim nothing.
+    /// A short page was disproved: such pages claim nothing any more.
     gives_short_pages: bool,
 }
 
 impl PageWalk {
-    /// A walk over a span of `market`'s history, begun at `now`. A span of trades that is asked for within a day of the
-    /// exchange has that day's pages alone.
+    /// A walk over a span of `market`'s history, begun at `now`. A span of trades within one day of the exchange needs
+    /// that day's pages only.
     pub(super) fn new(market: String, series: Series, span: Span, slack: Slack, now: i64) -> Self {
-        // Where our clock is slow, something may have happened tomorrow.
+        // If our clock is slow, the span may reach into tomorrow.
         let day = day_of(span.to.saturating_sub(1).min(now));
         let to = if series == Series::Trades { span.to.min(day + DAY) } else { span.to };
         Self {
@@ -143,17 +143,17 @@ impl PageWalk {
         &self.market
     }
 
-    /// What of it is walked.
+    /// Candles of a unit, or trades.
     pub(super) fn series(&self) -> Series {
         self.series
     }
 
-    /// When.
+    /// The span to walk.
     pub(super) fn span(&self) -> Span {
         self.span
     }
 
-    /// Whether the exchange has it no longer. Candles of seconds it forgets one by one, and gives those that are left.
+    /// Whether the exchange no longer keeps it. Candles of seconds expire one by one, so that a walk gets the rest.
     pub(super) fn is_gone(&self, now: i64) -> bool {
         self.series == Series::Trades && day_of(now) - self.day > TRADE_DAYS * DAY
     }
@@ -163,18 +163,18 @@ impl PageWalk {
         self.items.len()
     }
 
-    /// Over how much time a page reached, in milliseconds; `None` where there was nothing.
+    /// The mean reach of a page in milliseconds; `None` without a page that held objects.
     pub(super) fn per_page(&self) -> Option<i64> {
         (self.pages > 0).then(|| (self.span.to - self.to) / self.pages)
     }
 
-    /// Nothing from `to` on is looked for, now that this is known.
+    /// Shortens the walk to end at `to`.
     pub(super) fn end_at(&mut self, to: i64) {
         (self.span.to, self.to) = (self.span.to.min(to), self.to.min(to));
     }
 
-    /// The next request, made at `now`. A claim is confirmed by another question, which overlaps with what has come: a cache
-    /// would answer the same question the same.
+    /// The next request, made at `now`. A claim is confirmed by a different request, which overlaps with received
+    /// objects: a cache would answer an identical request identically.
     pub(super) fn request(&mut self, now: i64) -> Request {
         let request = match self.series {
             Series::Candles(unit) => {
@@ -195,13 +195,13 @@ impl PageWalk {
         request
     }
 
-    /// Takes the page that was asked for, at `now`.
+    /// Handles the requested page, at `now`.
     pub(super) fn handle(&mut self, page: Page, now: i64) -> Step {
         if self.is_gone(now) {
             return Step::Gone;
         }
         if self.series == Series::Trades && day_of(now) != self.asked_on {
-            // Midnight passed, and `days_ago` meant another day when it was answered.
+            // Midnight passed in flight, so `days_ago` is relative to another day.
             return Step::More;
         }
         let Some(question) = self.question.take() else { return Step::More };
@@ -216,7 +216,7 @@ impl PageWalk {
         }
     }
 
-    /// Goes on from the claim of [`Step::Ends`].
+    /// Continues after the claim of [`Step::Ends`].
     pub(super) fn judge(&mut self, claim: Claim, judgement: Judgement) -> Step {
         let items = std::mem::take(&mut self.judged);
         match judgement {
@@ -241,8 +241,8 @@ impl PageWalk {
         }
     }
 
-    /// The objects of the span that have come since the last call, oldest first; of one millisecond, in the order opposite
-    /// to the exchange's.
+    /// The objects of the span received since the last call, oldest first; within one millisecond, in reverse of the
+    /// exchange's order.
     pub(super) fn take_items(&mut self) -> Vec<Item> {
         let mut items = std::mem::take(&mut self.items);
         items.reverse();
@@ -251,7 +251,7 @@ impl PageWalk {
         items
     }
 
-    /// What is not older than this does not come again.
+    /// The upper bound of times that may be repeated.
     pub(super) fn comes_again_before(&self) -> i64 {
         let newest = self.tail.iter().map(|key| key.time).max().unwrap_or(self.to);
         newest.saturating_add(self.overlap() * MOST_ENDS)
@@ -268,7 +268,7 @@ impl PageWalk {
         self.take(items);
         let step = self.advance(oldest);
         if let Some(from) = self.short_from.take() {
-            // The short page had claimed that nothing was before it, and something may be missing within it as well.
+            // The short page's claim was wrong, and the page itself may have holes.
             (self.to, self.gives_short_pages) = (from, true);
             return Step::More;
         }
@@ -281,7 +281,8 @@ impl PageWalk {
         let last = items.last().map(|item| item.id);
         let Some((oldest, id)) = oldest.filter(|_| self.take(items)) else {
             if is_full && self.ends == 0 && last != self.cursor {
-                // Behind the oldest trade came only such as were known: the exchange has another order.
+                // Only known trades followed the oldest one: the exchange orders them differently, so its own last
+                // trade is the cursor.
                 self.cursor = last;
                 return Step::More;
             }
@@ -291,7 +292,7 @@ impl PageWalk {
         self.advance(oldest)
     }
 
-    /// A page has reached back to `oldest`.
+    /// A page reached back to `oldest`.
     fn advance(&mut self, oldest: i64) -> Step {
         (self.to, self.pages, self.ends) = (oldest.min(self.to), self.pages + 1, 0);
         let is_done = match self.series {
@@ -309,13 +310,13 @@ impl PageWalk {
         Step::Ends(Claim { since, to: self.to, objects, before })
     }
 
-    /// So many answers in a row claimed that nothing is before; the second one was to another question than the first.
+    /// Counts claims of "nothing before" in a row; the second one answers a different request.
     fn confirm(&mut self, ends: usize) -> Step {
         self.ends = ends;
         if ends > 1 { self.end_question() } else { Step::Again(PAUSES[0]) }
     }
 
-    /// There is nothing more of what is asked for: of trades, of this day.
+    /// The request's range is exhausted: for trades, this day.
     fn end_question(&mut self) -> Step {
         if self.series != Series::Trades || self.day <= self.span.from {
             return Step::Done;
@@ -327,7 +328,7 @@ impl PageWalk {
         if self.is_gone(self.asked_on) { Step::Gone } else { Step::More }
     }
 
-    /// What is newer than the claim. Of the oldest millisecond of trades there may be more.
+    /// Keeps the objects newer than the claim. The oldest millisecond of trades may be incomplete.
     fn doubt(&mut self, claim: Claim) -> Step {
         let from = match self.series {
             Series::Trades if self.to < self.span.to => self.to + 1,
@@ -337,7 +338,7 @@ impl PageWalk {
         Step::Doubted { claim, whole: Span { from, to: self.span.to } }
     }
 
-    /// Whether there was anything new among these. What is not of the span is not kept.
+    /// Whether any of these is new. Objects outside the span are not kept.
     fn take(&mut self, mut items: Vec<Item>) -> bool {
         let to = self.asked_to();
         items.retain(|item| item.time < to && self.seen.insert((item.time, item.id)));
@@ -351,7 +352,7 @@ impl PageWalk {
         has_news
     }
 
-    /// Around midnight it takes trades of the day that was meant to show that it was understood.
+    /// Around midnight, only trades of the requested day prove that the exchange meant that day.
     fn is_of_another_day(&self, items: &[Item], now: i64) -> bool {
         is_near_midnight(now) && (items.is_empty() || items.iter().any(|item| day_of(item.time) != self.day))
     }
@@ -360,13 +361,13 @@ impl PageWalk {
         self.span.to.saturating_add(self.slack.newer)
     }
 
-    /// Behind the oldest trade, or, to confirm a claim, behind one that came a little before it.
+    /// The oldest trade, or, to confirm a claim, one received a little before it.
     fn overlapping_cursor(&self) -> Option<u64> {
         let before = self.tail.len().checked_sub(1 + self.ends * OVERLAP).map(|at| self.tail[at].id);
         before.filter(|_| self.ends > 0).or(self.cursor)
     }
 
-    /// By how much a confirming question overlaps with what has come.
+    /// The overlap of a confirming request with received objects.
     fn overlap(&self) -> i64 {
         match self.series {
             Series::Candles(unit) => unit.length().unwrap_or(LONG),

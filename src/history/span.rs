@@ -1,4 +1,4 @@
-//! Intervals of time, and which of them were fetched of a stream. Pure.
+//! Intervals of time, and the coverage of a stream by fetched intervals. Pure.
 //!
 //! ```text
 //! covered   ├────┤      ├──┤
@@ -6,12 +6,12 @@
 //! missing ├┤     ├──────┤  ├────┤
 //! ```
 
-/// A half-open interval of milliseconds since the epoch: the start belongs to it, the end does not.
+/// A half-open interval in milliseconds since the Unix epoch: the start is included, the end is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
-    /// Its start.
+    /// Its start, inclusive.
     pub from: i64,
-    /// Its end.
+    /// Its end, exclusive.
     pub to: i64,
 }
 
@@ -26,21 +26,21 @@ impl Span {
         (self.from..self.to).contains(&moment)
     }
 
-    /// The shortest interval that holds this one and another.
+    /// The shortest interval that holds both.
     pub fn joined(self, other: Self) -> Self {
         Self { from: self.from.min(other.from), to: self.to.max(other.to) }
     }
 }
 
-/// What was fetched.
+/// The fetched intervals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Coverage {
-    /// In order; they neither touch nor overlap.
+    /// Sorted; they neither touch nor overlap.
     spans: Vec<Span>,
 }
 
 impl Coverage {
-    /// Adds what was fetched.
+    /// Adds a fetched interval.
     pub(super) fn add(&mut self, mut new: Span) {
         if new.length() == 0 {
             return;

@@ -1,13 +1,13 @@
-//! An answer held against its question: the one place that says what is an answer to what was asked. Pure.
+//! Validates an answer against its question: the one place that defines a valid answer. Pure.
 //!
 //! ```text
-//! Question ─(rides on the request)─▶ client: check ──another market, unit or time──▶ failed, asked again
+//! Question ─(rides on the request)─▶ client: check ──another market, unit or time──▶ failed, retried
 //!                                      └──▶ walk: items ──▶ time, id, object
 //! ```
 //!
-//! A cache or a proxy in between can give another question's answer with status 200. Of an object only the fields are
-//! required that are used: its time, and the id of a trade. `market` and `unit` speak against it where they are there
-//! and differ; missing, `null` or of another type they say nothing.
+//! A cache or a proxy in between can return another question's answer with status 200. Only the fields in use are
+//! required of an object: its time, and the id of a trade. `market` and `unit` invalidate an answer if they are present
+//! and differ; missing, `null` or of another type they prove nothing.
 
 use super::client::verdict::Page;
 use crate::upbit::series::{DAY, Series, Unit, day_of};
@@ -17,47 +17,48 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// So close to midnight the exchange's clock may show another day than ours, in milliseconds.
+/// This close to midnight the exchange's clock may show another day than ours, in milliseconds.
 const NEAR_MIDNIGHT: i64 = 10_000;
 
-/// A trade may be so much later than the second that was asked for, in milliseconds: its time of day is printed to the
-/// second, and neither is said to be the exact one.
+/// A trade may be this much later than the requested second, in milliseconds: its time of day is printed to the second,
+/// and the exchange documents neither time as the exact one.
 const LATER: i64 = 2_000;
 
-/// So many candles that all begin where those of a coarser unit do are such: of candles of seconds one in 60^8 would.
+/// This many candles that all begin at boundaries of a coarser unit are of that unit: candles of seconds do so by
+/// chance once in 60^8.
 const COARSE: usize = 8;
 
-/// Letters of a wrong market that are shown.
+/// Characters shown of a wrong market's code.
 const SHOWN: usize = 24;
 
-/// What was asked for.
+/// The expected content of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The pair.
     pub market: String,
-    /// What of it.
+    /// The series and the time.
     pub scope: Scope,
 }
 
-/// What of a pair was asked for. Times are milliseconds since the epoch.
+/// The series and the time of a question. Times are milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Candles of a unit that begin before `to`.
     Candles {
         /// The unit.
         unit: Unit,
-        /// Exclusive; `i64::MAX` where all were asked for.
+        /// Exclusive; `i64::MAX` for no bound.
         to: i64,
     },
     /// Trades of a day.
     Trades {
-        /// When the day begins.
+        /// The start of the day.
         day: i64,
-        /// The day on which it was asked: `days_ago` counts from there.
+        /// The day of the request: `days_ago` is relative to it.
         asked_on: i64,
-        /// Exclusive; `i64::MAX` where it is not on the day.
+        /// Exclusive; `i64::MAX` if it is not within the day.
         to: i64,
-        /// It goes on behind a trade of an earlier page, where another day may begin.
+        /// The request continues after a trade of an earlier page, so that its page may begin on another day.
         is_behind_cursor: bool,
     },
 }
@@ -65,36 +66,36 @@ pub enum Scope {
 /// The key of an object: unique within its series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// When its period began, or when it happened: milliseconds since the epoch.
+    /// The start of its period, or the time of the trade: milliseconds since the Unix epoch.
     pub time: i64,
-    /// Unique among those of the same time.
+    /// Unique among objects of the same time.
     pub id: u64,
 }
 
 /// A candle or a trade.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// When its period began, or when it happened: milliseconds since the epoch.
+    /// The start of its period, or the time of the trade: milliseconds since the Unix epoch.
     pub time: i64,
-    /// Unique among those of the same time.
+    /// Unique among objects of the same time.
     pub id: u64,
     /// The object, verbatim.
     pub object: Box<RawValue>,
 }
 
-/// Why an answer is not one to its question.
+/// Why an answer does not match its question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// Another market's.
+    /// It is of another market.
     #[error("it is about `{0}`")]
     Market(String),
-    /// Candles of another unit.
+    /// Its candles are of another unit.
     #[error("its candles are of another unit")]
     Unit,
-    /// Times that were not asked for.
+    /// It holds times outside the request.
     #[error("it is about another time")]
     Time,
-    /// An object without a time or an id, or one that cannot stand in a line.
+    /// It holds an object without a time or an id, or one that cannot be stored as a line.
     #[error("it holds something else than {0}")]
     Object(&'static str),
 }
@@ -119,18 +120,18 @@ struct Trade {
 }
 
 impl Question {
-    /// Whether a page that came at `now` answers this.
+    /// Validates a page received at `now`.
     ///
     /// # Errors
-    /// It does not.
+    /// The page does not match the question.
     pub fn check(&self, page: &Page, now: i64) -> Result<(), Mismatch> {
         self.keys(page, now).map(drop)
     }
 
-    /// What a page that came at `now` holds, in its own order.
+    /// The objects of a page received at `now`, in the page's order.
     ///
     /// # Errors
-    /// It does not answer this.
+    /// The page does not match the question.
     pub fn items(&self, page: Page, now: i64) -> Result<Vec<Item>, Mismatch> {
         let keys = self.keys(&page, now)?;
         Ok(keys.into_iter().zip(page).map(|(Key { time, id }, object)| Item { time, id, object }).collect())
@@ -151,7 +152,8 @@ impl Question {
                 }
             }
             Scope::Trades { day, asked_on, to, is_behind_cursor } => {
-                // Around midnight, and where it passed, `days_ago` may have meant another day: the walk asks again.
+                // Around midnight, or if it passed in flight, `days_ago` may have meant another day: the walk repeats
+                // the request.
                 let is_certain = asked_on == day_of(now) && !is_near_midnight(now);
                 let last = day.saturating_add(DAY).min(to.saturating_add(LATER));
                 let is_later = times().any(|time| time >= last);
@@ -202,7 +204,7 @@ impl Trade {
     }
 }
 
-/// The key of an object, or of the line that it stands in; `None` where it is none.
+/// The key of an object, or of the line that stores it; `None` if the text is neither.
 pub fn key(series: Series, text: &str) -> Option<Key> {
     match series {
         Series::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
@@ -210,12 +212,12 @@ pub fn key(series: Series, text: &str) -> Option<Key> {
     }
 }
 
-/// Whether the exchange may count another day than we do.
+/// Whether the exchange's clock may be on another day than ours.
 pub fn is_near_midnight(now: i64) -> bool {
     now - day_of(now) < NEAR_MIDNIGHT || day_of(now) + DAY - now < NEAR_MIDNIGHT
 }
 
-/// As much of a text as can be a market code.
+/// The characters of a text that can be part of a market code, cut to `SHOWN`.
 fn shown(text: &str) -> String {
     text.chars().filter(|char| char.is_ascii_alphanumeric() || "-._".contains(*char)).take(SHOWN).collect()
 }

@@ -1,11 +1,11 @@
-//! The codes of the configuration, held against the exchange that they are asked of.
+//! Checks the configured codes against the exchange's list of pairs.
 //!
 //! ```text
-//! "KRW-*" ──▶ is there a list to resolve it by, and is it the right venue's?
-//! "KRW-NOPE" ──▶ one WARN that names all such codes, once there is a list
+//! "KRW-*" ──▶ is there a list to resolve it by, and is it of the recorded venue?
+//! "KRW-NOPE" ──▶ one WARN that names all unlisted codes, once there is a list
 //! ```
 //!
-//! A code that the exchange does not know is met with silence, which is why it is said here.
+//! The exchange silently ignores a code that it does not list, so the recorder reports it.
 
 use super::markets::Markets;
 use crate::config::{Config, ConnectionConfig};
@@ -14,7 +14,7 @@ use crate::upbit::codes::is_pattern;
 use crate::upbit::feed::Feed;
 use crate::upbit::venue::{Agreement, Venue};
 
-/// Patterns cannot be resolved: the list would be that of another venue.
+/// Patterns cannot be resolved: the list is of another venue.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{connection}.subscribe has patterns such as KRW-*, which rest.url resolves, and that is {asked} while {connection}.url is {recorded}: set both to one venue, or name the pairs"
@@ -25,11 +25,11 @@ pub struct VenueError {
     asked: Venue,
 }
 
-/// Whether patterns are resolved by the list of the venue that is recorded. A host that is not known, such as that of a
-/// proxy, is left to the user, with a warning.
+/// Checks that patterns are resolved by the list of the recorded venue. An unknown host, such as a proxy's, is only
+/// warned about.
 ///
 /// # Errors
-/// The two are known, and differ.
+/// Both venues are known, and differ.
 pub fn check_venues(config: &Config) -> Result<(), VenueError> {
     for (connection, settings) in enabled(config).filter(|(_, settings)| needs_list(settings)) {
         match Agreement::of(settings.url.host(), config.rest.url.host()) {
@@ -44,7 +44,7 @@ pub fn check_venues(config: &Config) -> Result<(), VenueError> {
     Ok(())
 }
 
-/// The configuration with its patterns resolved by the list that an earlier start kept, as far as it has one.
+/// The configuration with its patterns resolved by the kept list, if there is one.
 pub fn resolve_kept(config: &Config) -> Config {
     let mut resolved = config.clone();
     let Some(markets) = Markets::kept(&config.data_dir).filter(|_| has_patterns(config)) else {
@@ -60,12 +60,12 @@ pub fn resolve_kept(config: &Config) -> Config {
     resolved
 }
 
-/// Whether the list of pairs says anything about the codes that are recorded: that of another venue does not.
+/// Whether the list applies to the recorded codes: the list of another venue does not.
 pub fn is_checkable(config: &Config) -> bool {
     config.public.enabled && Agreement::of(config.public.url.host(), config.rest.url.host()) == Agreement::Same
 }
 
-/// Whether anything that is enabled needs the list.
+/// Whether an enabled connection needs the list.
 pub fn has_patterns(config: &Config) -> bool {
     enabled(config).any(|(_, connection)| needs_list(connection))
 }

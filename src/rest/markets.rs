@@ -1,12 +1,11 @@
-//! Which pairs the exchange has: what an answer says, and the list that is kept for a start without REST.
+//! The exchange's pairs: the parsed answer, and the list kept on disk for a start without REST.
 //!
 //! ```text
 //! /market/all ──▶ Markets ──evidence──▶ known ──keep──▶ rest/markets.json ──kept──▶ known at the next start
-//!                    └─ odd: entries that name no pair cost themselves and nothing else
+//!                    └─ odd: entries that name no pair are skipped, and the others are used
 //! ```
 //!
-//! The file is replaced as a whole, by a rename, so that it always holds one list or the other. What an answer is worth
-//! is decided in [`pairs`](super::pairs).
+//! The file is replaced atomically by a rename. How far an answer is believed is decided in [`pairs`](super::pairs).
 
 use super::client::verdict::Page;
 use super::client::{Client, RestError, request::Request};
@@ -21,25 +20,25 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file of the list, in the directory of what is fetched.
+/// The file of the list, in the REST directory.
 pub const FILE: &str = "markets.json";
 
-/// The most pairs that are taken from an answer: ten times what the exchange lists.
+/// The most pairs read from an answer: ten times the number that the exchange lists.
 pub const MOST_PAIRS: usize = 10_000;
 
-/// A file that is longer is none: an answer has 4 MiB at the most.
+/// The size bound of the file: an answer has 4 MiB at the most.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// Odd entries of an answer that are shown, and how much of each; the rest is counted.
+/// Invalid entries of an answer shown, and characters of each; the rest is counted.
 const ODD_SHOWN: usize = 3;
 const ODD_LENGTH: usize = 60;
 
 /// The pairs, in the order of the exchange.
 #[derive(Clone, Debug, Default)]
 pub struct Markets {
-    /// Each as the exchange describes it; no code twice.
+    /// Each with the exchange's description; no code twice.
     pub pairs: Vec<Pair>,
-    /// Entries that are none.
+    /// Entries that name no pair.
     pub odd: Odd,
 }
 
@@ -48,20 +47,20 @@ pub struct Markets {
 pub struct Pair {
     /// Its code: `KRW-BTC`.
     pub code: String,
-    /// What Koreans call it; empty where that is not said.
+    /// The Korean name; empty if absent.
     pub korean_name: String,
-    /// What others call it; empty where that is not said.
+    /// The English name; empty if absent.
     pub english_name: String,
     /// The object, verbatim.
     pub object: Box<RawValue>,
 }
 
-/// Entries of an answer that name no pair which could be asked for.
+/// Entries of an answer that name no valid pair.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Odd {
-    /// How many.
+    /// Their number.
     pub count: usize,
-    /// The first of them, cleaned and cut.
+    /// The first of them, sanitised and cut.
     pub shown: Vec<String>,
 }
 
@@ -75,22 +74,22 @@ impl Odd {
 }
 
 impl Markets {
-    /// Asks the exchange.
+    /// Requests the list from the exchange.
     ///
     /// # Errors
-    /// There is no answer.
+    /// The request failed.
     pub async fn fetch(client: &mut Client) -> Result<Self, RestError> {
         client.get(Request::new("market/all")).await.map(Self::of)
     }
 
-    /// The list that was kept below a data directory; `None` where there is none that can be read.
+    /// The list kept below a data directory; `None` if it is missing or unreadable.
     pub fn kept(data_dir: &Path) -> Option<Self> {
         let text = super::existing(data_dir)?.read_all(Path::new(FILE), MOST_BYTES).ok()?;
         let markets = Self::of(serde_json::from_slice(&text).ok()?);
         (!markets.pairs.is_empty()).then_some(markets)
     }
 
-    /// Keeps this list below a data directory. One without any pair is an error upstream and not kept.
+    /// Writes this list below a data directory. An empty list is an error upstream and is not kept.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -101,17 +100,17 @@ impl Markets {
         let objects: Vec<&str> = self.pairs.iter().map(|pair| pair.object.get()).collect();
         let disk = super::open(data_dir).map_err(io::Error::other)?;
         clear(&disk, Feed::Public, Path::new(FILE), EntryKind::File).map_err(|error| error.source)?;
-        // Two programs of one directory may write at the same time.
+        // The temporary name is unique per process: two processes on one directory may write at the same time.
         let unfinished = PathBuf::from(format!("{FILE}.{}.tmp", std::process::id()));
         disk.put(&unfinished, Path::new(FILE), format!("[{}]\n", objects.join(",\n")).as_bytes())
     }
 
-    /// The codes alone.
+    /// The codes.
     pub fn codes(&self) -> Vec<String> {
         self.pairs.iter().map(|pair| pair.code.clone()).collect()
     }
 
-    /// Reads an answer. Only `market` has to be there and to be a code; all else may be missing or of any type.
+    /// Parses an answer. Only `market` is required and must be a code; every other field may be missing or of any type.
     pub fn of(page: Page) -> Self {
         let (mut markets, mut seen) = (Self::default(), BTreeSet::new());
         for object in page {

@@ -1,18 +1,18 @@
 //! The exchange's history and listings over REST.
 //!
 //! ```text
-//! client/   asks: signs, keeps to the limits, asks again
-//! quotation what its candles and trades can be asked for
-//! answer    holds an answer against its question
-//! markets   which pairs there are: an answer, and the list kept on disk
-//! pairs/    what an answer is worth; the list followed in the background of the recorder
+//! client/   sends requests: signs, respects the limits, retries
+//! quotation the requests for candles and trades
+//! answer    validates an answer against its question
+//! markets   the exchange's pairs: an answer, and the list kept on disk
+//! pairs/    how far a list is believed; the list followed in the background of the recorder
 //! backfill/ candles and trades of the past
-//! healing/  what was missed in a gap, in the background of the recorder
-//! codes     the configuration's codes and patterns, held against that
+//! healing/  data missed in a gap, in the background of the recorder
+//! codes     checks the configured codes and patterns against the list
 //! ```
 //!
-//! What is fetched is kept verbatim: numbers are never parsed and printed again. All of it lies in `rest/` below the
-//! data directory.
+//! Fetched data is kept verbatim: numbers are never parsed and printed again. It is stored in `rest/` below the data
+//! directory.
 
 pub mod answer;
 pub mod client;
@@ -36,41 +36,41 @@ use client::http::Http;
 use client::{Client, RestError};
 use std::path::{Path, PathBuf};
 
-/// Where what is fetched lies, below the data directory.
+/// The directory of fetched data, relative to the data directory.
 pub const DIRECTORY: &str = "rest";
 
-/// The directory of what is fetched.
+/// The directory of fetched data.
 pub fn directory(data_dir: &Path) -> PathBuf {
     data_dir.join(DIRECTORY)
 }
 
-/// Why the exchange cannot even be asked.
+/// Why no client could be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The directory of what is fetched cannot be opened, or made.
+    /// The REST directory cannot be opened or created.
     #[error(transparent)]
     Storage(#[from] IoError),
-    /// The authorities cannot be read.
+    /// The certificate authorities cannot be read.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
 }
 
-/// Why something was not fetched.
+/// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The exchange cannot even be asked.
+    /// No client could be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// It was asked.
+    /// A request failed.
     #[error(transparent)]
     Rest(#[from] RestError),
-    /// It was asked for its pairs and listed none.
+    /// The exchange's list of pairs is empty.
     #[error("the exchange's list of pairs is empty: it answers so in maintenance")]
     Empty,
 }
 
 impl FetchError {
-    /// Since when it can be asked again, where that is a time.
+    /// The earliest time of a retry, where it is known.
     pub fn until(&self) -> Option<Stamp> {
         match self {
             Self::Rest(RestError::Budget(BudgetError::Spent { until })) => Some(*until),
@@ -78,7 +78,7 @@ impl FetchError {
         }
     }
 
-    /// How a command that needed the answer ends.
+    /// The exit code of a command that needed the answer.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Setup(SetupError::Tls(_)) => Exit::Config,
@@ -89,11 +89,11 @@ impl FetchError {
     }
 }
 
-/// Opens the directory of what is fetched, making it where it is not there. What is in its way goes to the quarantine of
-/// the data directory.
+/// Opens the REST directory, creating it if missing. An entry of another kind under its name is moved to the quarantine
+/// of the data directory.
 ///
 /// # Errors
-/// It cannot be made or opened.
+/// It cannot be created or opened.
 pub fn open(data_dir: &Path) -> Result<Disk, SetupError> {
     let name = Path::new(DIRECTORY);
     let disk = Disk::open(data_dir).map_err(IoError::at("open the directory", data_dir))?;
@@ -102,21 +102,21 @@ pub fn open(data_dir: &Path) -> Result<Disk, SetupError> {
     Ok(disk.beneath(name).map_err(IoError::at("open", name))?)
 }
 
-/// The directory of what is fetched, to read what is there; `None` where there is none that can be read.
+/// The REST directory for reading; `None` if it is missing or unreadable.
 pub fn existing(data_dir: &Path) -> Option<Disk> {
     Disk::existing(data_dir).and_then(|disk| disk.beneath(Path::new(DIRECTORY))).ok()
 }
 
-/// What is wrong with the way to REST, where it is in the clear and leaves this machine.
+/// A warning if REST traffic leaves this machine unencrypted.
 pub fn exposure(url: &Url) -> Option<&'static str> {
     let is_exposed = !url.tls() && !url.is_loopback();
     is_exposed.then_some("rest.url is http:// to another machine: what is fetched can be read and changed on the way")
 }
 
-/// A client of the exchange that is configured. It trusts what the market data connection trusts.
+/// A client of the configured exchange. It trusts the same authorities as the market data connection.
 ///
 /// # Errors
-/// The directory cannot be made, or the authorities cannot be read.
+/// The directory cannot be created, or the authorities cannot be read.
 pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
     let disk = open(&config.data_dir)?;
     let tls = tls::client_config(config.public.tls_ca_file.as_deref())?;

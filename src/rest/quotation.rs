@@ -1,12 +1,12 @@
-//! What the exchange's endpoints of candles and trades take, and how much they give. Pure.
+//! The requests for candles and trades, and their page sizes. Pure.
 //!
 //! ```text
 //! candles/minutes/1?market=KRW-BTC&to=2026-11-22T00:00:00Z&count=200
 //! trades/ticks?market=KRW-BTC&count=500&days_ago=1&to=235959&cursor=17732400590950000
 //! ```
 //!
-//! Both answer newest first, and `to` is exclusive. Times are milliseconds since the epoch. Source: docs.upbit.com,
-//! "Candles" and "Recent trades".
+//! Both answer newest first, and `to` is exclusive. Times are milliseconds since the Unix epoch. Source:
+//! docs.upbit.com, "Candles" and "Recent trades".
 
 use super::answer::{Question, Scope};
 use super::client::request::Request;
@@ -18,16 +18,16 @@ pub const CANDLES_PER_PAGE: usize = 200;
 /// The most trades of one answer.
 pub const TRADES_PER_PAGE: usize = 500;
 
-/// Which candles of a pair.
+/// The range of a candles request.
 #[derive(Clone, Copy, Debug)]
 pub struct CandlePage {
-    /// Those before this; `None`: the newest.
+    /// The end, exclusive; `None`: the newest candles.
     pub to: Option<i64>,
-    /// At most so many.
+    /// The most candles.
     pub count: usize,
 }
 
-/// Some candles of a unit. The answer is held against this.
+/// A request for candles of a unit, with the question that validates its answer.
 pub fn candles(unit: Unit, market: &str, page: CandlePage) -> Request {
     let CandlePage { to, count } = page;
     let scope = Scope::Candles { unit, to: to.unwrap_or(i64::MAX) };
@@ -39,22 +39,22 @@ pub fn candles(unit: Unit, market: &str, page: CandlePage) -> Request {
     request.with("count", count.to_string()).expecting(Question { market: market.to_owned(), scope })
 }
 
-/// Which trades of a pair.
+/// The range of a trades request.
 #[derive(Clone, Copy, Debug)]
 pub struct TradePage {
-    /// When the day begins that they are of.
+    /// The start of the requested day.
     pub day: i64,
-    /// When the day begins on which it is asked.
+    /// The start of the day of the request.
     pub asked_on: i64,
-    /// Those before this, where it lies on the day; whole seconds are asked for.
+    /// The end, exclusive, if it is within the day; it is sent in whole seconds.
     pub to: i64,
-    /// Those behind this trade, by its id.
+    /// The page continues after the trade with this id.
     pub cursor: Option<u64>,
-    /// At most so many.
+    /// The most trades.
     pub count: usize,
 }
 
-/// Some trades of a day. The answer is held against this.
+/// A request for trades of a day, with the question that validates its answer.
 pub fn trades(market: &str, page: TradePage) -> Request {
     let TradePage { day, asked_on, to, cursor, count } = page;
     let mut request = Request::new("trades/ticks").with("market", market).with("count", count.to_string());

@@ -1,4 +1,4 @@
-//! What was fetched of one stream, on record beside its data.
+//! The checkpoint of one stream: which intervals were fetched, kept beside the stream's data.
 //!
 //! ```text
 //! rest/KRW-BTC_candle.1m.checkpoint
@@ -7,12 +7,12 @@
 //! {"doubted":"2026-02-01T00:00:00Z","objects":0,"answered":1795324330113204}
 //! ```
 //!
-//! A line is written when the objects of its interval are on disk and synced. `last` is the stamp of the last of them:
-//! lines of the stream with later stamps were written by a process that died before its checkpoint. Those are a
-//! beginning of one piece, in order, so that everything from the first of them to the last is there; `ids` are what is
-//! there of the last one's very time. `listed` is since when the exchange has something of the pair: it is asked once.
-//! `doubted` is an answer that contradicts this file: when asked for what is before, the exchange gave `objects` and no
-//! more. An interval with objects before that makes it void.
+//! A line is appended after the objects of its interval are written and synced. `last` is the stamp of the interval's
+//! last object: lines of the stream with later stamps were written by a process that died before its checkpoint. Such
+//! lines are an ordered prefix of one piece, so every object between the first and the last of them is on disk; `ids`
+//! are the stored objects with the same time as the last one. `listed` is the first day of the pair's history on the
+//! exchange, queried once. `doubted` is an answer that contradicts this file: for the time before `doubted` the
+//! exchange returned only `objects` objects. An interval with objects before that time voids it.
 
 use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines, ends_with_break};
@@ -27,40 +27,40 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// See the module.
+/// The checkpoint of one stream, in memory.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     path: PathBuf,
-    /// What was fetched.
+    /// The fetched intervals.
     pub(super) coverage: Coverage,
-    /// Objects beside the covered intervals that are on disk already.
+    /// Objects already on disk outside the covered intervals.
     pub(super) ids: BTreeSet<u64>,
-    /// The day since which the exchange has something, where that is known: milliseconds since the epoch.
+    /// The first day of the exchange's history, where known: milliseconds since the Unix epoch.
     pub(super) listed: Option<i64>,
-    /// The stamp of the last line that is accounted for.
+    /// The stamp of the last line covered by a checkpoint.
     pub(super) last: Stamp,
-    /// The intervals in the order in which they were fetched, each with the stamp of its last line. One of a year of
-    /// minutes takes some kilobytes.
+    /// The intervals in the order of fetching, each with the stamp of its last line. A year of minutes takes some
+    /// kilobytes.
     pieces: Vec<Piece>,
-    /// Answers that nothing has disproved: a run adds a few at most.
+    /// Answers in doubt and not disproved: a run adds a few at most.
     doubted: Vec<DoubtedAnswer>,
-    /// Ends a line that a crash tore off.
+    /// The file ends in a torn line, so the next append starts with a line break.
     needs_break: bool,
 }
 
-/// An interval that is complete.
+/// A complete interval.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
     /// The interval.
     pub(super) span: Span,
-    /// Its objects.
+    /// The number of its objects.
     pub(super) objects: usize,
     /// The stamp of its last line.
     pub(super) last: Stamp,
 }
 
 impl Checkpoint {
-    /// Reads what there is of a stream; lines that cannot be read were torn by a crash and say nothing.
+    /// Reads the checkpoint of a stream; unreadable lines were torn by a crash and are skipped.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -84,7 +84,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// Puts on record that everything of a piece is on disk, and the objects `ids` of what follows it.
+    /// Records that a piece is completely on disk, and the stored objects `ids` after it.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -94,7 +94,7 @@ impl Checkpoint {
         self.append(files, CheckpointLine::Fetched(FetchedInterval { from, to, objects, last, ids }))
     }
 
-    /// Puts on record since when the exchange has something.
+    /// Records the first day of the exchange's history.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -102,7 +102,7 @@ impl Checkpoint {
         self.append(files, CheckpointLine::Listed { listed: moment(listed) })
     }
 
-    /// Puts on record what the exchange said at `now` against what is known.
+    /// Records an answer given at `now` that contradicts known data.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -114,7 +114,7 @@ impl Checkpoint {
         )
     }
 
-    /// Whether the exchange has said this often enough, and now once more.
+    /// Whether enough earlier answers agree with this one, over a long enough time.
     pub(super) fn is_believed(&self, claim: Claim, now: Stamp) -> bool {
         let agrees = |doubt: &&DoubtedAnswer| claim.agrees_with(doubt.doubted.as_millisecond(), doubt.objects);
         let agreeing: Vec<u64> = self.doubted.iter().filter(agrees).map(|doubt| doubt.answered).collect();
@@ -122,7 +122,7 @@ impl Checkpoint {
         agreeing.len() + 1 >= AGREEING && now.since(begin) >= AGREEING_FOR
     }
 
-    /// A time before which something of the stream has come, of intervals that begin within `since`.
+    /// A time before which the stream has objects, judged by intervals that begin at or after `since`.
     pub(super) fn exists_before(&self, since: i64) -> Option<i64> {
         let found = self.pieces.iter().filter(|piece| piece.objects > 0 && piece.span.length() > 0);
         found.filter(|piece| piece.span.from >= since).map(|piece| piece.span.to).min()
@@ -139,7 +139,7 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The stamps between which the lines of `span` lie: those of an interval follow those of the one fetched before.
+    /// The range of stamps of the lines of `span`: an interval's lines follow those of the interval fetched before it.
     pub(super) fn stamps_of(&self, span: Span) -> RangeInclusive<Stamp> {
         let mut begin = Stamp::default();
         let (mut first, mut last) = (Stamp::MAX, Stamp::default());

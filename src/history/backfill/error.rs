@@ -1,4 +1,4 @@
-//! Why fetching ends early.
+//! Errors that end a fetch.
 
 use crate::exit::Exit;
 use crate::recording::lock::LockError;
@@ -6,19 +6,19 @@ use crate::recording::seal::SealError;
 use crate::rest::client::RestError;
 use crate::rest::{FetchError, SetupError};
 
-/// See the module. What was committed stays, and the next run goes on from there.
+/// Why a fetch failed. Committed pieces stay, and the next run resumes after them.
 #[derive(Debug, thiserror::Error)]
 pub enum BackfillError {
-    /// The exchange does not give it, or cannot even be asked.
+    /// The exchange refuses the data, or no client could be set up.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// A name that no stream can have.
+    /// A market name that maps to no stream.
     #[error("`{0}` is no pair that could be asked for")]
     Market(String),
-    /// Another program fetches into it, or it cannot be locked.
+    /// Another process holds the lock, or it cannot be taken.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The disk does not take it.
+    /// A write or a sync failed.
     #[error(transparent)]
     Storage(#[from] SealError),
 }
@@ -36,7 +36,7 @@ impl From<SetupError> for BackfillError {
 }
 
 impl BackfillError {
-    /// How a command that needed it ends.
+    /// The exit code of a command that failed with this error.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Fetch(error) => error.exit(),

@@ -1,4 +1,4 @@
-//! A fetch from beginning to end: the client, the lock of the directory, the store, and an end in order whatever happens.
+//! A fetch from start to end: the client, the directory lock, the store, and an orderly close on every exit path.
 
 use super::checkpoint::Checkpoint;
 use super::error::BackfillError;
@@ -25,8 +25,8 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Fetches what is missing of `wanted` into the directory of what is fetched; nothing where it was stopped by
-/// `shutdown`. Dropping the future at any point leaves what a kill would.
+/// Fetches the missing parts of `wanted` into the REST directory; `None` if `shutdown` cancelled it. The future may be
+/// dropped at any point: the state on disk is then that of a kill.
 ///
 /// # Errors
 /// See [`BackfillError`].
@@ -40,7 +40,7 @@ pub async fn fetch(
     let mut client = rest::connect(config, clock, Priority::History)?;
     let disk = rest::open(&config.data_dir)?;
     let lock = Lock::take(&disk, clock.stamp())?;
-    // One that cannot be asked for is refused, and the others are fetched.
+    // A market without a stream is skipped by the planner as refused; the others are fetched.
     let streams: Vec<_> = wanted.markets.iter().filter_map(|market| StreamKey::of(market, wanted.series)).collect();
     if let (true, Some(market)) = (streams.is_empty(), wanted.markets.first()) {
         return Err(BackfillError::Market(market.clone()));
@@ -54,12 +54,12 @@ pub async fn fetch(
     };
     let run = run(&mut client, &mut holdings, wanted, &mut show);
     let ended = shutdown.run_until_cancelled(run).await;
-    // Also after a failure: what was committed is whole.
+    // Runs after a failure too: committed pieces are complete.
     holdings.store.finish()?;
     ended.transpose()
 }
 
-/// Fetches what is missing. Dropping the future at any point leaves what a kill would.
+/// Fetches the missing parts of `wanted`. The future may be dropped at any point, as in [`fetch`].
 async fn run(
     client: &mut Client,
     holdings: &mut Holdings,
@@ -84,23 +84,23 @@ async fn run(
         }
         work.commit(&mut holdings.store)?;
     }
-    // The last pieces may be such as needed no request.
+    // The last pieces may have ended without a request.
     work.commit(&mut holdings.store)?;
     let mut summary = work.summary;
     summary.client = client.tally();
     Ok(summary)
 }
 
-/// What was fetched of a span of a stream.
+/// How far a span of a stream was fetched.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// Whether it is all there.
+    /// Whether the span is complete.
     pub is_whole: bool,
-    /// The stamps between which its lines lie.
+    /// The range of stamps of its lines.
     pub stamps: RangeInclusive<Stamp>,
 }
 
-/// What was fetched of `span` of a stream, by its checkpoint.
+/// How far `span` of a stream was fetched, by its checkpoint.
 ///
 /// # Errors
 /// The checkpoint cannot be read.
@@ -108,7 +108,7 @@ pub fn fetched(data_dir: &Path, stream: &StreamKey, span: Span) -> Result<Fetche
     let nothing = Fetched { is_whole: false, stamps: Stamp::MAX..=Stamp::default() };
     let Some(disk) = rest::existing(data_dir) else { return Ok(nothing) };
     let checkpoint = match Checkpoint::read(&disk, stream) {
-        // What is in the way of it is moved when the stream is fetched.
+        // An entry of another kind under this name is quarantined by the next fetch of the stream.
         Err(error) if error.is_about_the_file() => return Ok(nothing),
         checkpoint => checkpoint.map_err(SealError::from)?,
     };

@@ -1,6 +1,7 @@
-//! What is on disk of a pair: what was fetched, since when it is listed, and what the recorder has on its tape.
+//! The data on disk for a pair: fetched intervals, the first day of its history, and the recorder's tape.
 //!
-//! Claims that there is nothing more are judged by it. That costs no request, and the tape is read only then.
+//! Claims of "nothing more" are judged against this data. That costs no request, and the tape is read for such a claim
+//! only.
 
 use super::store::Store;
 use crate::clock::Stamp;
@@ -13,29 +14,29 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::{DAY, Series, day_of};
 use std::time::Duration;
 
-/// Lines of the tape that are looked at for a trade of the time in question: the first of them is one, but for those that
-/// a subscription or a crash leaves.
+/// Lines of the tape searched for a trade of the time in question: the first line is one, except for lines left by a
+/// subscription or a crash.
 const MOST_LINES: usize = 1_000;
 
-/// A trade is received so soon after it happened, or its place on the tape is unknown.
+/// A trade is assumed to be received within this time of its execution; later ones have no known place on the tape.
 const RECEIVED_WITHIN: Duration = Duration::from_secs(60);
 
-/// See the module.
+/// Fetched and recorded data, as evidence about the exchange's claims.
 #[derive(Debug)]
 pub(super) struct Holdings {
-    /// What was fetched.
+    /// The fetched data.
     pub(super) store: Store,
-    /// What was recorded.
+    /// The recorded data.
     pub(super) tape: Tape,
 }
 
 impl Holdings {
-    /// Milliseconds since the epoch.
+    /// Milliseconds since the Unix epoch.
     pub(super) fn now(&self) -> i64 {
         self.store.now().as_millis()
     }
 
-    /// Judges what the exchange claims of the time before a piece, at `now`.
+    /// Judges a claim about the time before a piece, at `now`.
     pub(super) fn judge(&self, walk: &PageWalk, claim: Claim, now: i64) -> Judgement {
         let Some(stream) = StreamKey::of(walk.market(), walk.series()) else { return Judgement::Plausible };
         let known = self.exists_before(&stream, walk, now).is_some_and(|before| before <= claim.before);
@@ -48,13 +49,13 @@ impl Holdings {
         }
     }
 
-    /// A time before which the exchange has shown something that it still has.
+    /// A time before which the exchange has returned objects that it still keeps.
     fn exists_before(&self, stream: &StreamKey, walk: &PageWalk, now: i64) -> Option<i64> {
         let series = walk.series();
         match series.reach(now) {
-            // The answers are of one day.
+            // A trades answer covers one day only.
             _ if series == Series::Trades => self.store.exists_before(stream, day_of(walk.span().from)),
-            // What is a day within what it keeps is not forgotten while a run lasts.
+            // Data a whole day inside the exchange's retention does not expire during a run.
             Some(reach) => self.store.exists_before(stream, reach + DAY),
             None => {
                 let listed = self.store.listed(stream).map(|day| day + DAY);
@@ -63,7 +64,7 @@ impl Holdings {
         }
     }
 
-    /// Whether the recorder has a trade of this time: then there is a candle as well.
+    /// Whether the tape has a trade in this span: if so, the exchange has a candle as well.
     fn has_recorded(&self, market: &str, span: Span) -> bool {
         let stamp = |millis: i64| {
             let micros = u64::try_from(millis).unwrap_or_default().saturating_mul(1_000);
@@ -71,7 +72,7 @@ impl Holdings {
         };
         let Some(stream) = StreamKey::of(market, Series::Trades).filter(|_| span.length() > 0) else { return false };
         let stamps = stamp(span.from)..=stamp(span.to).after(RECEIVED_WITHIN);
-        // What cannot be read says nothing.
+        // Unreadable lines are no evidence.
         let lines = self.tape.lines(&stream, stamps).into_iter().flatten().take(MOST_LINES).flatten();
         let mut trades = lines.filter_map(|line| Record::parse(Series::Trades, line.stamp(), line.text()));
         trades.any(|trade| span.contains(trade.time))
@@ -97,7 +98,7 @@ mod tests {
     }
 
     impl Scene {
-        /// With a tape that has one trade, two days and a minute after the listing.
+        /// With a tape of one trade, two days and a minute after the listing.
         fn new(series: Series) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let (tape, rest) = (directory.path().join("data"), directory.path().join("rest"));
@@ -123,7 +124,7 @@ mod tests {
             StreamKey::of("KRW-BTC", self.series).unwrap()
         }
 
-        /// Judges that there is nothing before a time, of a piece that begins so much after the listing.
+        /// Judges the claim "nothing before `before`" for a piece that begins `from` after the listing.
         fn judge(&self, from: i64, before: i64) -> Judgement {
             let span = Span { from: LISTED + from, to: LISTED + before + DAY };
             let walk = PageWalk::new("KRW-BTC".into(), self.series, span, Slack::default(), NOW);

@@ -1,14 +1,13 @@
-//! Since when the exchange has something of a pair: two answers that have to agree. Pure.
+//! The first day of a pair's history on the exchange, from two answers that must agree. Pure.
 //!
 //! ```text
 //! months ──the oldest──▶ days of that month ──the oldest──▶ listed since that day
 //!   ▲ └ none                └ none, or one of an earlier month
-//!   └────── after a pause ──────┴──▶ doubted: not written down
+//!   └────── after a pause ──────┴──▶ doubted: not recorded
 //! ```
 //!
-//! To ask for every piece of the years before would be thousands of requests for nothing; to believe a list that lacks
-//! its end would leave out what lies before for ever. The two questions go to different endpoints, and the days have to
-//! show what the months say.
+//! Without it, every piece of the years before would cost a request, thousands in all; a list of months cut short would
+//! hide the earlier history forever. The two questions go to different endpoints, and the days must confirm the months.
 
 use crate::history::claim::PAUSES;
 use crate::rest::answer::Mismatch;
@@ -20,35 +19,35 @@ use jiff::ToSpan;
 use jiff::tz::Offset;
 use std::time::Duration;
 
-/// What came of an answer.
+/// The result of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Ask on.
+    /// Send the next request.
     More,
-    /// Ask again after a pause.
+    /// Repeat the request after a pause.
     Again(Duration),
-    /// Since this day; `None`: there are more months than an answer holds.
+    /// The first day; `None`: there are more months than one answer holds.
     Known(Option<i64>),
-    /// The answers contradict each other or what is known; at least since this month, by what they show.
+    /// The answers contradict each other or known data; the month is the earliest one that they show.
     Doubted(Option<i64>),
 }
 
-/// See the module. Times are milliseconds since the epoch.
+/// The state machine of one pair. Times are milliseconds since the Unix epoch.
 #[derive(Debug)]
 pub(super) struct Listing {
     market: String,
-    /// Something is known to be before this.
+    /// Known data lies before this time.
     exists_before: Option<i64>,
-    /// The month that is looked into.
+    /// The month whose days are requested.
     month: Option<i64>,
-    /// The earliest time that any answer showed.
+    /// The earliest time in any answer.
     earliest: Option<i64>,
-    /// Answers that contradicted each other or what is known.
+    /// Answers that contradicted each other or known data.
     doubts: usize,
 }
 
 impl Listing {
-    /// Of a pair.
+    /// Starts the query for a pair.
     pub(super) fn new(market: String, exists_before: Option<i64>) -> Self {
         Self { market, exists_before, month: None, earliest: None, doubts: 0 }
     }
@@ -60,7 +59,7 @@ impl Listing {
 
     /// The next request, made at `now`.
     pub(super) fn request(&self, now: i64) -> Request {
-        // A cache that holds the answer to another question shall not be asked that question.
+        // The count varies, so that a cache with another request's answer is bypassed.
         let count = CANDLES_PER_PAGE - self.doubts;
         match self.month {
             None => candles(Unit::MONTH, &self.market, CandlePage { to: None, count }),
@@ -71,10 +70,10 @@ impl Listing {
         }
     }
 
-    /// Takes the page that was asked for at `now`.
+    /// Handles the page requested at `now`.
     ///
     /// # Errors
-    /// It is no answer.
+    /// The page does not answer the request.
     pub(super) fn handle(&mut self, page: Page, now: i64) -> Result<Step, Mismatch> {
         let request = self.request(now);
         let is_full = page.len() >= CANDLES_PER_PAGE - self.doubts;
@@ -100,7 +99,7 @@ impl Listing {
         }
     }
 
-    /// The exchange refuses to show the days: what the months say stands alone.
+    /// The exchange refuses the days: the month is unconfirmed.
     pub(super) fn handle_refusal(&self) -> Option<Step> {
         self.month.map(|month| Step::Doubted(Some(month)))
     }
@@ -134,7 +133,7 @@ mod tests {
         format!("{date}T00:00:00Z").parse::<jiff::Timestamp>().unwrap().as_millisecond()
     }
 
-    /// What comes of some answers, one after another.
+    /// Feeds several answers in turn; returns the last step.
     fn ask(listing: &mut Listing, answers: &[&[&str]]) -> Step {
         let steps = answers.iter().map(|answer| listing.handle(page(answer), NOW).unwrap());
         steps.last().unwrap()

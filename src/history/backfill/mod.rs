@@ -1,12 +1,12 @@
-//! History over REST: whole pieces of candles or trades, each once, over any number of runs.
+//! History over REST: complete pieces of candles or trades, each fetched once over any number of runs.
 //!
 //! ```text
-//! coverage ─▶ what is missing ─▶ pieces ─▶ walks (a few at a time) ─▶ client ─▶ store, in the order of the pieces
-//!                                            └ claims of nothing more ─▶ holdings: plausible, contradicted, believed
+//! coverage ─▶ missing spans ─▶ pieces ─▶ walks (a few at a time) ─▶ client ─▶ store, in the order of the pieces
+//!                                        └ claims of "nothing more" ─▶ holdings: plausible, contradicted, believed
 //! ```
 //!
-//! Pieces are fetched side by side, because answers take longer than the limit's pace, and committed one after another,
-//! so that the candles of a run stand oldest to newest in their stream.
+//! Pieces are fetched concurrently, because an answer takes longer than the rate limit's interval, and committed in
+//! order, so that the candles of a run are stored oldest first.
 
 mod checkpoint;
 mod error;

@@ -1,28 +1,28 @@
-//! Whether one pair cannot be had or nothing can. Pure.
+//! Distinguishes the failure of one pair from an outage of the exchange. Pure.
 
 use crate::rest::client::RestError;
 use std::collections::BTreeSet;
 
-/// So many pairs without an answer, one after another, and the exchange is not there: each took some two minutes.
+/// Pairs without an answer in a row that count as an outage: each took about two minutes.
 const MOST_UNANSWERED: usize = 3;
 
-/// See the module.
+/// The pairs that failed since the last answer.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
-    /// Pairs of which nothing came, since the last answer.
+    /// Pairs without an answer since the last answer.
     unanswered: BTreeSet<String>,
 }
 
 impl Outage {
-    /// There was an answer.
+    /// An answer arrived.
     pub(super) fn ends(&mut self) {
         self.unanswered.clear();
     }
 
-    /// Why nothing came of a pair.
+    /// Counts a pair's failure and returns its reason.
     ///
     /// # Errors
-    /// It is not for the pair, and nothing else would come either.
+    /// The failure is not specific to the pair: every other request would fail too.
     pub(super) fn note(&mut self, market: Option<&str>, error: RestError) -> Result<String, RestError> {
         match &error {
             RestError::Refused(denial) => {

@@ -1,50 +1,50 @@
-//! How a span is cut into pieces, so that a kill costs little and few pages are wasted. Pure. Times are milliseconds.
+//! How a span is cut into pieces: a kill loses little and few pages are wasted. Pure. Times are milliseconds.
 
 use crate::history::span::Span;
 use crate::rest::quotation;
 use crate::upbit::series::{DAY, Series, day_of};
 
-/// Periods of one answer. A piece is as many, or a multiple: what is fetched and not committed yet is lost by a kill, and
-/// a piece of one page is fetched with no more requests than many of them at once.
+/// Periods of one answer. A piece spans as many, or a multiple: a kill loses the fetched, uncommitted pieces, and
+/// one-page pieces need no more requests than longer ones.
 const CANDLES_PER_PAGE: i64 = quotation::CANDLES_PER_PAGE as i64;
 
-/// Pages of candles in a piece of a market that hardly trades, were it to trade all the time: a page reaches over many
-/// hours there, and pieces of two such pages waste little of the last one.
+/// The most pages of candles in a piece of a quiet market, counted as if it traded in every period: a page spans many
+/// hours there, and a piece of two such pages wastes little of the last one.
 const MOST_CANDLE_PAGES: i64 = 10;
 
-/// The first piece of trades, before it is known how far a page reaches, and the shortest one, which holds some pages of
-/// the busiest pair.
+/// The length of the first piece of trades, before the reach of a page is known, and the shortest length, which holds
+/// some pages of the busiest pair.
 const FIRST_TRADES: i64 = 10 * MINUTE;
 const FEWEST_TRADES: i64 = MINUTE;
 
-/// Pages that a piece of trades should take: the last one is half wasted, and what is lost by a kill are so many times
-/// the pieces that are fetched side by side.
+/// Target pages of a piece of trades: half of the last page is wasted, and a kill loses this many times the number of
+/// concurrent pieces.
 const TRADE_PAGES: i64 = 4;
 
 const MINUTE: i64 = 60_000;
 
-/// How long a piece should be where the one before was of `last` milliseconds and a page reached over `per_page`;
-/// without either, how long the first one is.
+/// The length of a piece, from the length `last` of the one before and the reach `per_page` of a page; the first piece
+/// has neither.
 pub(super) fn length(series: Series, last: Option<i64>, per_page: Option<i64>) -> i64 {
     let (shortest, wished, longest) = match series {
         Series::Trades => {
             (FEWEST_TRADES, per_page.map_or(FIRST_TRADES, |reach| reach.saturating_mul(TRADE_PAGES)), DAY)
         }
         Series::Candles(unit) => {
-            // There are not even as many months as one page holds.
+            // Calendar units: all of history has fewer months than a page holds.
             let Some(length) = unit.length() else { return i64::MAX };
             let page = length * CANDLES_PER_PAGE;
             let sparse = per_page.filter(|reach| *reach >= 2 * page);
             (page, sparse.map_or(page, |reach| reach.saturating_mul(2)), page * MOST_CANDLE_PAGES)
         }
     };
-    // One quiet piece is no proof of a quiet market.
+    // Growth is bounded: one quiet piece does not prove a quiet market.
     let grown = last.map_or(i64::MAX, |last| last.saturating_mul(2));
     let length = wished.min(grown).clamp(shortest, longest);
     length - length % shortest
 }
 
-/// How many pages a piece can take, or, of trades, how many it should.
+/// The most pages that a piece can take; for trades, the target.
 pub(super) fn most_pages(series: Series, span: Span) -> i64 {
     match series {
         Series::Candles(unit) => {
@@ -55,12 +55,12 @@ pub(super) fn most_pages(series: Series, span: Span) -> i64 {
     }
 }
 
-/// The end of a piece of about `length` that begins at `from`.
+/// The end of a piece of about `length` from `from`.
 pub(super) fn end(series: Series, from: i64, length: i64) -> i64 {
     let end = from.saturating_add(length);
     match series {
         Series::Candles(_) => end,
-        // Trades are asked for by the day, and by whole seconds.
+        // Trades are requested by day and by whole seconds.
         Series::Trades => (end - end.rem_euclid(MINUTE)).min(day_of(from) + DAY),
     }
 }

@@ -1,4 +1,4 @@
-//! What is missing of each pair, within what the exchange has: since when that is, is asked once.
+//! The missing spans of each pair, limited to the exchange's history: the first day of that is queried once.
 
 use super::error::BackfillError;
 use super::holdings::Holdings;
@@ -12,11 +12,11 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Pairs of which contradicting answers are asked for again, in the pauses of each other. The others are asked about one
-/// after another, so that a kill costs the answers of one.
+/// The most pairs in doubt at a time: their queries are repeated during each other's pauses. All other pairs are
+/// queried one after another, so that a kill loses the answers of one.
 const MOST_DOUBTED: usize = 64;
 
-/// What to fetch, pair by pair. What is refused or cannot be settled is in the summary.
+/// The spans to fetch, pair by pair. Refused and doubted pairs are noted in the summary.
 pub(super) async fn plan(
     client: &mut Client,
     holdings: &mut Holdings,
@@ -81,10 +81,10 @@ struct Planner<'a> {
     summary: &'a mut Summary,
     span: Span,
     now: i64,
-    /// Pairs that have to be asked about, and those that are.
+    /// Pairs to query, and those with a query under way.
     waiting: VecDeque<Listing>,
     asked: BTreeMap<u64, Listing>,
-    /// Of these, those that wait for a pause to be over.
+    /// The queried pairs that wait for a pause.
     doubted: BTreeSet<u64>,
     planned: BTreeMap<String, Vec<Span>>,
 }
@@ -105,7 +105,7 @@ impl<'a> Planner<'a> {
         planner
     }
 
-    /// Whether another pair can be asked about.
+    /// Whether another pair can be queried.
     fn has_room(&self) -> bool {
         self.asked.len() == self.doubted.len() && self.doubted.len() < MOST_DOUBTED
     }
@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Since when a pair is listed is known, and kept.
+    /// Records the first day of a pair's history.
     fn settle(&mut self, market: &str, listed: Option<i64>) -> Result<(), BackfillError> {
         let Some(stream) = StreamKey::of(market, self.wanted.series) else { return Ok(()) };
         if let Some(listed) = listed.filter(|listed| *listed < self.now) {
@@ -133,7 +133,7 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// It is not, and what is before is left open; a span that begins later than that is not.
+    /// The first day is in doubt: the time before `month` is left out and reported; a span after it is fetched.
     fn settle_in_doubt(&mut self, market: &str, month: Option<i64>) {
         let Some(stream) = StreamKey::of(market, self.wanted.series) else { return };
         let reason = match month {
@@ -151,7 +151,7 @@ impl<'a> Planner<'a> {
     fn add(&mut self, market: &str, stream: &StreamKey, listed: Option<i64>) {
         self.summary.begins(market, listed);
         let first = match self.wanted.series {
-            // The week or year of the listing began before its day.
+            // The week or year of the first day began before that day.
             Series::Candles(unit) => listed.map(|day| unit.start_of(day)),
             Series::Trades => None,
         };
@@ -163,7 +163,7 @@ impl<'a> Planner<'a> {
         self.holdings.store.missing(stream, Span { from: self.wanted.series.align(from), to: self.span.to })
     }
 
-    /// In the order in which the pairs were named.
+    /// The missing spans in the order of the requested pairs.
     fn into_missing(mut self) -> Vec<Missing> {
         let planned =
             self.wanted.markets.iter().map(|market| (market, self.planned.remove(market).unwrap_or_default()));
@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// The part of a span of which it is not known whether the exchange has anything, if `month` is the oldest that it showed.
+/// The part of a span before `month`, the oldest month shown: whether the exchange has data there is unknown.
 fn open_before(span: Span, month: Option<i64>) -> Option<Span> {
     let to = month.map_or(span.to, |month| month.min(span.to));
     (span.from < to).then_some(Span { from: span.from, to })

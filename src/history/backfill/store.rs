@@ -1,11 +1,11 @@
-//! Where what is fetched is written: the recorder's own journal and sealer, in a directory of its own.
+//! Storage of fetched data: the recorder's own journal and sealer, in a separate directory.
 //!
 //! ```text
 //! piece ──journal──▶ rest/KRW-BTC_candle.1m.jsonl ──sync──▶ checkpoint ──▶ ended segments are sealed
 //! ```
 //!
-//! In this order a kill at any point leaves either a checkpoint, or lines behind the last one, which the next start
-//! counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
+//! By this order a kill at any point leaves either a checkpoint, or lines after the last checkpoint, which the next
+//! start counts. Segments are sealed after the checkpoint of their lines, so uncounted lines are always in plain files.
 
 use super::checkpoint::{Checkpoint, Piece};
 use crate::clock::{Clock, Stamp, Stamper};
@@ -34,7 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// See the module.
+/// The journal, the sealer and the checkpoints of the fetched streams.
 #[derive(Debug)]
 pub(super) struct Store {
     files: Arc<dyn Files>,
@@ -44,15 +44,15 @@ pub(super) struct Store {
     sealer: Sealer,
     stamper: Stamper,
     streams: BTreeMap<StreamKey, (StreamId, Checkpoint)>,
-    /// Segments whose lines have no checkpoint yet.
+    /// Closed segments whose lines have no checkpoint yet.
     ended: Vec<Finished>,
 }
 
 impl Store {
-    /// Opens the directory and counts what a process that died has left in it.
+    /// Opens the directory and counts the lines left by a process that died.
     ///
     /// # Errors
-    /// The disk does not do what it should.
+    /// A file operation failed.
     pub(super) fn open(
         files: Arc<dyn Files>,
         storage: &StorageConfig,
@@ -60,7 +60,7 @@ impl Store {
         streams: Vec<StreamKey>,
     ) -> Result<Self, SealError> {
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
-        // Nothing is sealed before it is counted: recovery only moves what is there.
+        // Recovery only moves files: lines are counted before anything is sealed.
         let recovered = recover(&*files, rotation, clock.stamp())?;
         let mut checkpoints = BTreeMap::new();
         for (index, stream) in streams.into_iter().enumerate() {
@@ -87,25 +87,25 @@ impl Store {
         Ok(store)
     }
 
-    /// What the clock shows that stamps the lines.
+    /// The time of the clock that stamps the lines.
     pub(super) fn now(&self) -> Stamp {
         self.clock.stamp()
     }
 
-    /// The parts of `wanted` that a stream has not.
+    /// The parts of `wanted` that are not on disk.
     pub(super) fn missing(&self, stream: &StreamKey, wanted: Span) -> Vec<Span> {
         self.streams.get(stream).map(|(_, checkpoint)| checkpoint.coverage.missing(wanted)).unwrap_or_default()
     }
 
-    /// The day since which the exchange has something of a stream, where that is known: milliseconds since the epoch.
+    /// The first day of a stream's history, where known: milliseconds since the Unix epoch.
     pub(super) fn listed(&self, stream: &StreamKey) -> Option<i64> {
         self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.listed)
     }
 
-    /// Keeps since when the exchange has something of a stream.
+    /// Records the first day of a stream's history.
     ///
     /// # Errors
-    /// The disk does not do what it should.
+    /// A file operation failed.
     pub(super) fn note_listed(&mut self, stream: &StreamKey, listed: i64) -> Result<(), SealError> {
         match self.streams.get_mut(stream) {
             Some((_, checkpoint)) if checkpoint.listed != Some(listed) => {
@@ -115,15 +115,15 @@ impl Store {
         }
     }
 
-    /// A time before which something of a stream has come, of intervals that begin within `since`.
+    /// See [`Checkpoint::exists_before`].
     pub(super) fn exists_before(&self, stream: &StreamKey, since: i64) -> Option<i64> {
         self.streams.get(stream).and_then(|(_, checkpoint)| checkpoint.exists_before(since))
     }
 
-    /// Keeps what the exchange claims against what is known of a stream.
+    /// Records a claim that contradicts a stream's known data.
     ///
     /// # Errors
-    /// The disk does not do what it should.
+    /// A file operation failed.
     pub(super) fn note_doubt(&mut self, stream: &StreamKey, claim: Claim) -> Result<(), SealError> {
         let now = self.clock.stamp();
         match self.streams.get_mut(stream) {
@@ -132,16 +132,16 @@ impl Store {
         }
     }
 
-    /// Whether the exchange has claimed this often enough and over long enough.
+    /// Whether the exchange has repeated this claim often enough and over a long enough time.
     pub(super) fn is_believed(&self, stream: &StreamKey, claim: Claim) -> bool {
         let now = self.clock.stamp();
         self.streams.get(stream).is_some_and(|(_, checkpoint)| checkpoint.is_believed(claim, now))
     }
 
-    /// Writes a whole piece, durably; returns how many objects were new.
+    /// Writes a complete piece durably; returns the number of new objects.
     ///
     /// # Errors
-    /// The disk does not do what it should.
+    /// A file operation failed.
     pub(super) fn commit(&mut self, stream: &StreamKey, span: Span, items: Vec<Item>) -> Result<usize, SealError> {
         let (id, checkpoint) = self.streams.get_mut(stream).expect("pieces are of streams that were opened");
         let mut written = 0;
@@ -158,10 +158,10 @@ impl Store {
         Ok(written)
     }
 
-    /// Ends all segments and seals them.
+    /// Closes all segments and seals them.
     ///
     /// # Errors
-    /// The disk does not do what it should.
+    /// A file operation failed.
     pub(super) fn finish(mut self) -> Result<(), SealError> {
         self.journal.accept(JournalCommand::Rotate);
         self.journal.work()?;
@@ -186,7 +186,7 @@ fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Re
     Ok(())
 }
 
-/// What is in the way of a stream's two names goes to the quarantine: there is no other stream that could take its lines.
+/// Quarantines foreign entries under a stream's two names: its lines cannot go to another stream.
 fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), IoError> {
     clear(files, Feed::Public, &checkpoint::path(stream), EntryKind::File)?;
     let active = paths::active(Feed::Public, stream);
@@ -197,7 +197,7 @@ fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Res
     Ok(())
 }
 
-/// Lines behind the checkpoint become an entry of their own.
+/// Records lines after the last checkpoint as an entry of their own.
 fn count_what_was_left(files: &dyn Files, stream: &StreamKey, checkpoint: &mut Checkpoint) -> Result<(), IoError> {
     let Some(series) = Series::of_type(stream.kind()) else { return Ok(()) };
     let mut left = Vec::new();
@@ -208,7 +208,7 @@ fn count_what_was_left(files: &dyn Files, stream: &StreamKey, checkpoint: &mut C
         };
         let mut lines = Lines::new(file, line::longest(stream));
         while let Some(text) = lines.next_line().map_err(IoError::at("read", &path))? {
-            // A line that is no UTF-8 was torn.
+            // A line that is not UTF-8 was torn.
             let Ok(text) = std::str::from_utf8(text) else { continue };
             let stamp = line::stamp(text.as_bytes()).filter(|stamp| *stamp > checkpoint.last);
             left.extend(stamp.zip(answer::key(series, text)));
@@ -219,12 +219,12 @@ fn count_what_was_left(files: &dyn Files, stream: &StreamKey, checkpoint: &mut C
     let Some((from, to)) = times().min().zip(times().max()) else { return Ok(()) };
     let ids = left.iter().filter(|(_, key)| key.time == to).map(|(_, key)| key.id).collect();
     let last = left.iter().map(|(stamp, _)| *stamp).max().unwrap_or_default();
-    // Written is not durable: a checkpoint must not outlive what it vouches for.
+    // The lines are synced first: a checkpoint must not outlive the data it covers.
     files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
     checkpoint.add(files, Piece { span: Span { from, to }, objects: left.len(), last }, ids)
 }
 
-/// The files of a stream that are not sealed: the active one, and those in the archive.
+/// The unsealed files of a stream: the active one, and those in the archive.
 fn plain_files(files: &dyn Files, stream: &StreamKey) -> Result<Vec<PathBuf>, IoError> {
     let list = |path: &Path| files.list(path).map_err(IoError::at("list", path));
     let mut found = vec![paths::active(Feed::Public, stream)];

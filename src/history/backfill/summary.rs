@@ -1,4 +1,4 @@
-//! How far it is, and what came of it. Pure.
+//! The progress and the result of a fetch. Pure.
 
 use super::wanted::Wanted;
 use crate::exit::Exit;
@@ -10,64 +10,64 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How far it is.
+/// The progress of a fetch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// Milliseconds of history that were missing, over all streams.
+    /// Milliseconds of missing history at the start, summed over all streams.
     pub wanted: i64,
-    /// Of these, fetched.
+    /// The fetched part of it.
     pub done: i64,
     /// Requests sent.
     pub requests: u64,
 }
 
 impl Progress {
-    /// From 0 to 1.
+    /// The share done, from 0 to 1.
     pub fn share(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a share for people")]
         if self.wanted > 0 { self.done as f64 / self.wanted as f64 } else { 1.0 }
     }
 }
 
-/// What came of it.
+/// The result of a fetch.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// How far it came.
+    /// The final progress.
     pub(super) progress: Progress,
-    /// Per market, in the order of their names.
+    /// Results by market, sorted by name.
     pub streams: BTreeMap<String, StreamSummary>,
-    /// What was asked for and lies before what the exchange still has.
+    /// The part of the requested span that the exchange no longer keeps.
     pub gone: Option<Span>,
-    /// Pairs of which nothing more could be had, and why.
+    /// Refused pairs, with the reason.
     pub refused: BTreeMap<String, String>,
-    /// Pairs of which the exchange said what contradicts what is known.
+    /// Pairs whose answers contradict known data.
     pub incomplete: BTreeMap<String, Incomplete>,
-    /// Requests, and how many of them were refused or failed.
+    /// Requests sent, refused and failed.
     pub client: Tally,
     series: Series,
 }
 
-/// What came of one stream.
+/// The result of one stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StreamSummary {
     /// Objects written.
     pub written: usize,
-    /// Periods without a trade have no candle; 0 for trades and for units of the calendar.
+    /// Periods without a candle, because nothing was traded; 0 for trades and for calendar units.
     pub without_candle: i64,
-    /// The month in which the exchange's history of the market begins, where that is known.
+    /// The month in which the market's history begins, where known.
     pub begins: Option<i64>,
 }
 
-/// What of a stream is not on record as complete.
+/// The part of a stream that is not recorded as complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incomplete {
-    /// From the first to the last moment of it.
+    /// From its first to its last moment.
     pub span: Span,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// How to go on.
+/// Advice on the next run.
 const GO_ON: &str = "what is refused or not complete is asked for again by the next run; an answer that is the same three \
     times over ten minutes is believed";
 
@@ -89,7 +89,7 @@ impl Summary {
         self.progress
     }
 
-    /// A piece with `found` objects, `written` of which were new.
+    /// Adds a piece with `found` objects, of them `written` new ones.
     pub(super) fn add(&mut self, market: &str, span: Span, found: usize, written: usize) {
         self.progress.done += span.length();
         let stream = self.streams.entry(market.to_owned()).or_default();
@@ -105,36 +105,36 @@ impl Summary {
         }
     }
 
-    /// A piece that the exchange had no longer when its turn came.
+    /// Adds a piece that expired at the exchange before its turn.
     pub(super) fn add_gone(&mut self, span: Span) {
         self.progress.done += span.length();
         self.gone = Some(self.gone.map_or(span, |gone| gone.joined(span)));
     }
 
-    /// A pair of which nothing more can be had.
+    /// Adds a refused pair.
     pub(super) fn refuse(&mut self, market: &str, reason: String) {
         tracing::warn!(market, reason, "no more can be had of this pair, and the others are fetched");
         self.refused.entry(market.to_owned()).or_insert(reason);
     }
 
-    /// A part of a stream of which the exchange says what contradicts what is known.
+    /// Adds a part of a stream whose answers contradict known data.
     pub(super) fn doubt(&mut self, market: &str, span: Span, reason: String) {
         tracing::warn!(market, from = moment(span.from), to = moment(span.to), reason, "not complete");
         let incomplete = self.incomplete.entry(market.to_owned()).or_insert(Incomplete { span, reason });
         incomplete.span = incomplete.span.joined(span);
     }
 
-    /// The exchange has said the same so often and so long that it is believed, whatever speaks against it.
+    /// Logs a claim that is believed against known data, because it was repeated often and long enough.
     pub(super) fn believe(&self, market: &str, claim: Claim) {
         tracing::warn!(market, %claim, "believed after three answers over ten minutes, though more was known");
     }
 
-    /// A part that this run does not fetch any more.
+    /// Adds a part that this run does not fetch.
     pub(super) fn leave_out(&mut self, span: Span) {
         self.progress.done += span.length();
     }
 
-    /// How a command that fetched this ends.
+    /// The exit code of a command that fetched this.
     pub fn exit(&self) -> Exit {
         match (self.refused.len(), self.incomplete.is_empty()) {
             (0, true) => Exit::Success,
@@ -143,7 +143,7 @@ impl Summary {
         }
     }
 
-    /// For programs.
+    /// Machine-readable.
     pub fn to_json(&self) -> String {
         let streams = self.streams.iter().map(|(market, stream)| {
             let begins = stream.begins.map(moment);
@@ -167,7 +167,7 @@ impl Summary {
     }
 }
 
-/// For people.
+/// Human-readable.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (market, stream) in &self.streams {

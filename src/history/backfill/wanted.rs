@@ -1,24 +1,24 @@
-//! What to fetch. Pure.
+//! The scope of a fetch. Pure.
 
 use crate::history::span::Span;
 use crate::upbit::series::Series;
 
-/// What to fetch.
+/// The scope of a fetch.
 #[derive(Clone, Debug)]
 pub struct Wanted {
     /// The pairs.
     pub markets: Vec<String>,
-    /// What of them.
+    /// Candles of a unit, or trades.
     pub series: Series,
-    /// When.
+    /// The span of time.
     pub span: Span,
 }
 
-/// A span of a pair that was not fetched.
+/// An unfetched span of a pair.
 #[derive(Clone, Debug)]
 pub(super) struct Missing {
     /// The pair.
     pub(super) market: String,
-    /// When.
+    /// The span of time.
     pub(super) span: Span,
 }

@@ -1,4 +1,4 @@
-//! The pieces on their way: begun, walked, and committed in their order.
+//! The pieces under way: begun, walked, and committed in order.
 //!
 //! ```text
 //! missing ─begin─▶ walks ─handle─▶ ended ─commit, in order─▶ store
@@ -21,42 +21,43 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Pieces fetched side by side: what may be asked in a second leaves in one burst.
+/// Concurrent pieces: the requests of one second leave in one burst.
 const WALKS: usize = 10;
 
-/// Pages that the pieces under way may take, were their markets to trade all the time: no more is lost by a kill when a
-/// market wakes up. At ten pages a piece, which a quiet one does not have, three pieces go side by side.
+/// The most pages of all pieces under way, counted as if their markets traded in every period: this bounds the loss of
+/// a kill when a quiet market becomes busy. At ten pages a piece, three pieces are under way.
 const MOST_PAGES: i64 = 32;
 
-/// Pieces written together where they adjoin: a page is fetched eight times a second, and a sync can take a tenth of one.
+/// Adjoining pieces written together: eight pages are fetched a second, and a sync can take a tenth of a second.
 const WRITTEN_TOGETHER: usize = 4;
 
-/// Objects that may wait in memory for an earlier piece, some 20 MB.
+/// Objects held in memory until an earlier piece is committed, some 20 MB.
 const MOST_HELD: usize = 50_000;
 
-/// Whole pieces that may wait likewise. A page that has to be asked for again holds up the writing of later pieces, and
-/// for the second or two that it takes not their fetching; a kill costs these as well.
+/// Complete pieces held likewise. A repeated page delays the commit of later pieces, but for its second or two not
+/// their fetching; a kill loses these pieces as well.
 const MOST_WAITING: usize = 16;
 
-/// Pieces of a pair that may be in doubt before the rest is left to another run: each takes a quarter of a minute and four
+/// Pieces in doubt before the rest of a pair is left to another run: each takes a quarter of a minute and four
 /// requests.
 const MOST_DOUBTS: usize = 3;
 
-/// How far a page reaches that holds nothing, in milliseconds: beyond every piece.
+/// The assumed reach of an empty page, in milliseconds: beyond every piece.
 const ENDLESS: i64 = i64::MAX / 16;
 
-/// A page has to reach so far behind its piece that no trade of it is left; more than the piece is not asked for.
+/// A page must reach this far before its piece, so that no trade of the piece is missed; nothing after the piece is
+/// requested.
 const SLACK: Slack = Slack { older: DISORDER, newer: 0 };
 
-/// How a piece ended.
+/// The result of a piece.
 enum Outcome {
-    /// All of it is here, oldest first.
+    /// The piece is complete, oldest object first.
     Whole(Vec<Item>),
-    /// All of a part of it is here, and of the rest the exchange claims what is contradicted.
+    /// A part is complete; for the rest the exchange's claim is contradicted.
     Doubted { claim: Claim, whole: Span, items: Vec<Item> },
-    /// The exchange has it no longer.
+    /// The exchange no longer keeps it.
     Gone,
-    /// Nothing of its pair can be had.
+    /// Its pair was refused.
     Dropped,
 }
 
@@ -66,32 +67,32 @@ struct Ended {
     outcome: Outcome,
 }
 
-/// Pieces on their way.
+/// The pieces under way.
 pub(super) struct Work {
     series: Series,
-    /// What came of it so far.
+    /// The result so far.
     pub(super) summary: Summary,
-    /// What is missing and not begun, in order.
+    /// Missing spans not begun, in order.
     missing: VecDeque<Missing>,
     walks: BTreeMap<u64, PageWalk>,
     /// Pieces that wait for an earlier one.
     ended: BTreeMap<u64, Ended>,
-    /// Pieces of each pair in doubt.
+    /// Pieces in doubt, by pair.
     doubts: BTreeMap<String, usize>,
     begun: u64,
     committed: u64,
-    /// The market that is being fetched, and how long its pieces are.
+    /// The current market and the length of its pieces.
     length: Option<(String, i64)>,
 }
 
 impl Work {
-    /// What is missing of pairs, in this order.
+    /// Starts with the missing spans, in this order.
     pub(super) fn new(series: Series, missing: Vec<Missing>, summary: Summary) -> Self {
         let (walks, ended, doubts) = Default::default();
         Self { series, summary, missing: missing.into(), walks, ended, doubts, begun: 0, committed: 0, length: None }
     }
 
-    /// Begins as many pieces as may be under way.
+    /// Begins pieces up to the limits.
     pub(super) fn begin(&mut self, client: &mut Client, now: i64) {
         let waiting = |ended: &Ended| match &ended.outcome {
             Outcome::Whole(items) | Outcome::Doubted { items, .. } => items.len(),
@@ -99,7 +100,7 @@ impl Work {
         };
         let held =
             self.ended.values().map(waiting).sum::<usize>() + self.walks.values().map(PageWalk::held).sum::<usize>();
-        // The first piece is never held up by those that wait for it.
+        // Without a walk under way the limits do not apply: the first piece must never wait for its own successors.
         while self.walks.is_empty() || held < MOST_HELD && self.ended.len() < MOST_WAITING {
             let pages: i64 = self.walks.values().map(|walk| piece::most_pages(self.series, walk.span())).sum();
             if self.walks.len() == WALKS || pages >= MOST_PAGES {
@@ -125,7 +126,7 @@ impl Work {
         };
         self.length = Some((market.clone(), length));
         let end = match self.series.reach(now) {
-            // What the exchange forgot at midnight is a piece of its own.
+            // Trades that expired at midnight are a piece of their own.
             Some(reach) if self.series == Series::Trades && gap.from < reach => reach,
             _ => piece::end(self.series, gap.from, length),
         };
@@ -138,12 +139,12 @@ impl Work {
         Some(walk)
     }
 
-    /// The pair that a piece is of; `None` where it is dropped.
+    /// The pair of a piece; `None` if the piece was dropped.
     pub(super) fn market_of(&self, number: u64) -> Option<&str> {
         self.walks.get(&number).map(PageWalk::market)
     }
 
-    /// Takes the page that the walk of a piece asked for.
+    /// Handles the page requested by a piece's walk.
     pub(super) fn handle(&mut self, number: u64, page: Page, client: &mut Client, holdings: &Holdings) {
         let now = holdings.now();
         let Some(mut walk) = self.walks.remove(&number) else { return };
@@ -183,14 +184,14 @@ impl Work {
         self.ended.insert(number, Ended { walk, outcome });
     }
 
-    /// Nothing more of a piece's pair can be had: the others go on.
+    /// Drops the pair of a piece; the other pairs continue.
     pub(super) fn fail(&mut self, number: u64, reason: String) {
         let Some(market) = self.market_of(number).map(str::to_owned) else { return };
         self.summary.refuse(&market, reason);
         self.drop_rest_of(&market);
     }
 
-    /// What was left of a pair is not fetched by this run; which spans that is.
+    /// Leaves out the rest of a pair; returns its spans.
     fn drop_rest_of(&mut self, market: &str) -> Vec<Span> {
         let mut spans: Vec<Span> =
             self.missing.iter().filter(|missing| missing.market == market).map(|missing| missing.span).collect();
@@ -207,7 +208,7 @@ impl Work {
         spans
     }
 
-    /// Writes the pieces that no earlier one keeps waiting, and notes those that are not to be had any more.
+    /// Commits the ended pieces in order, and notes those that were gone or dropped.
     pub(super) fn commit(&mut self, store: &mut Store) -> Result<(), SealError> {
         let ready = (self.committed..).take_while(|number| self.ended.contains_key(number)).count();
         if ready < WRITTEN_TOGETHER && !self.walks.is_empty() {
@@ -243,7 +244,7 @@ impl Work {
         Ok(())
     }
 
-    /// Puts on record that a part of a piece is not complete; after some of them the rest of the pair is left out.
+    /// Records a part of a piece as not complete; after `MOST_DOUBTS` of them the rest of the pair is left out.
     fn doubt(&mut self, store: &mut Store, walk: &PageWalk, claim: Claim) -> Result<(), SealError> {
         let (market, span) = (walk.market(), Span { from: walk.span().from, to: claim.to });
         store.note_doubt(&self.stream(walk), claim)?;
@@ -259,7 +260,7 @@ impl Work {
         Ok(())
     }
 
-    /// Takes the objects of the next piece where it is whole and goes on where `span` ends.
+    /// Takes the objects of the next piece if it is complete and starts at the end of `span`.
     fn adjoining(&mut self, market: &str, span: &mut Span) -> Option<Vec<Item>> {
         let next = self.ended.first_entry().filter(|next| *next.key() == self.committed)?;
         let Ended { walk, outcome } = next.get();
@@ -276,7 +277,7 @@ impl Work {
         StreamKey::of(walk.market(), self.series).expect("it was made of the same market before")
     }
 
-    /// How long the next pieces of a market should be, by how far the pages of this one reached.
+    /// Sets the length of a market's next pieces by the reach of this one's pages.
     fn learn(&mut self, walk: &PageWalk) {
         if let Some((market, length)) = &mut self.length
             && market == walk.market()
@@ -307,7 +308,7 @@ mod tests {
         let http = Http::new(&Url::http("http://127.0.0.1:1/v1").unwrap(), network, clock);
         let budget = Budget::new(Disk::open(directory.path()).unwrap(), 8, Priority::History);
         let mut client = Client::new(http, clock, budget, 1);
-        // Planned on the hundredth day, seven days back; now it is the next day.
+        // Planned on the hundredth day, seven days back; handled on the next day.
         let gap = Span { from: 93 * DAY, to: 94 * DAY + 1_800_000 };
         let wanted = Wanted { markets: vec!["KRW-BTC".into()], series: Series::Trades, span: gap };
         let summary = Summary::new(&wanted, 100 * DAY);

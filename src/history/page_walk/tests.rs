@@ -1,4 +1,4 @@
-//! An exchange as a list of objects, whose answers can be wrong.
+//! A simulated exchange: a list of objects, whose answers can be wrong.
 
 use super::*;
 use crate::upbit::series::moment;
@@ -25,7 +25,7 @@ fn walk(from: i64, to: i64) -> PageWalk {
     PageWalk::new("KRW-BTC".into(), series, span, Slack::default(), NOON)
 }
 
-/// What was asked for, and what comes of an answer to it.
+/// The request's query, and the step after its answer.
 fn ask(walk: &mut PageWalk, minutes: &[i64]) -> (String, Step) {
     let asked = walk.request(NOON).query.plain();
     (asked, walk.handle(page(minutes.iter().map(|minute| candle(*minute))), NOON))
@@ -36,7 +36,7 @@ fn minutes(walk: &mut PageWalk, step: Step) -> Vec<i64> {
     walk.take_items().iter().map(|item| item.time / MINUTE).collect()
 }
 
-/// A whole page of minutes before `to`.
+/// A full page of minutes before `to`.
 fn full(to: i64) -> Vec<i64> {
     (1..=200).map(|back| to - back).collect()
 }
@@ -123,7 +123,7 @@ fn a_short_page_that_was_wrong_is_asked_for_once_more() {
     let mut walk = walk(10, 300);
     let Step::Ends(claim) = ask(&mut walk, &[299, 200]).1 else { panic!("no end") };
     assert!(matches!(walk.judge(claim, Judgement::Plausible), Step::Again(_)));
-    // It had said that nothing was before minute 200, and may lack something after it as well.
+    // The short page claimed nothing before minute 200, and may have holes after it as well.
     let (asked, step) = ask(&mut walk, &[200, 199]);
     assert!(asked.contains("to=1970-01-01T03:21:00Z") && matches!(step, Step::More), "{asked} {step:?}");
     let (asked, step) = ask(&mut walk, &[299, 298, 200, 199, 5]);
@@ -147,7 +147,7 @@ fn trades(times: &[i64]) -> Page {
     page(times.iter().map(|time| trade(*time, time.unsigned_abs())))
 }
 
-/// The last hour but one of so many days ago.
+/// The last hour but one of the day `days` ago.
 fn hour_of(days: i64) -> PageWalk {
     let from = TODAY - days * DAY + 22 * HOUR;
     let slack = Slack { older: DISORDER, newer: 0 };
@@ -223,7 +223,7 @@ fn around_midnight_only_a_page_that_shows_its_day_counts() {
     assert!(matches!(walk.handle(trades(&[walk.span().from + DAY]), NOON), Step::Strange(Mismatch::Time)));
 }
 
-/// What an exchange has, newest first, and how it gives it.
+/// The exchange's objects, newest first, and how it pages them.
 #[derive(Clone, Debug)]
 struct Exchange {
     trades: Vec<(i64, u64)>,
@@ -231,12 +231,12 @@ struct Exchange {
 }
 
 impl Exchange {
-    /// A page, in whatever order.
+    /// A page, in any order.
     fn answer(&mut self, request: &Request) -> Page {
         let query = request.query.plain();
         let get = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let count: usize = get("count").unwrap().parse().unwrap();
-        // Pages are small, so that there are many.
+        // Small pages, so that there are many.
         let count = 12 + count - TRADES_PER_PAGE;
         let begin = get("cursor").map_or(0, |cursor| {
             let cursor: u64 = cursor.parse().unwrap();

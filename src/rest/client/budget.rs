@@ -1,14 +1,15 @@
-//! The requests that all our programs on one data directory may make together: a small file, locked for a moment.
+//! The request budget shared by all our processes on one data directory: a small file, locked briefly.
 //!
 //! ```text
 //! rest/.requests    {"sent":[1795324324113204,…],"healing":1795324320000000,"day":20779,"healed":17}
 //! ```
 //!
-//! `sent` holds the stamps of the last second's requests. Who wants to make one locks the file, and either adds its own
-//! or learns when to come back. `healing` is when a request that heals a gap last found no room: others stand back for a
-//! second after it. `healed` counts such requests of the `day`, which is counted from the epoch: they have a budget of
-//! their own, so that a long disturbance does not take all there is. A file that cannot be read counts as empty, and a process that dies holds nothing: the kernel gives
-//! its lock back. Nothing is synced, for after a power cut the last second is over.
+//! `sent` holds the stamps of the last second's requests. Before each request a process locks the file, and either adds
+//! its stamp or gets the time to wait. `healing` is when a healing request last found no room: other requests yield for
+//! a second after it. `healed` counts the healing requests of `day`, a day number since the Unix epoch: they have a
+//! daily budget of their own, so that a long disturbance does not use up the shared one. An unreadable file counts as
+//! empty, and the lock of a process that dies is released. Nothing is synced, because the last second is over after a
+//! power cut.
 
 use crate::clock::Stamp;
 use crate::files::IoError;
@@ -25,37 +26,38 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Duration;
 
-/// The file, relative to the directory of what is fetched.
+/// The file, relative to the REST directory.
 pub const FILE: &str = ".requests";
 
-/// A second and a little: requests that left a second apart may arrive a little less apart.
+/// A second plus a margin: requests sent a second apart may arrive slightly closer together.
 const SECOND: Duration = Duration::from_millis(1_025);
 
-/// The lock is held for microseconds; a program that was stopped while it had it must not stop the others.
+/// The pause before the lock is tried again. It is held for microseconds; a process suspended while it holds it must
+/// not block the others.
 const LOCKED: Duration = Duration::from_millis(5);
 
-/// What is left to others while healing waits.
+/// How long other requests yield to healing.
 const STAND_BACK: Duration = Duration::from_secs(1);
 
-/// What the budget of healing is for.
+/// The period of the healing budget.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Far more than ten stamps need; a file that is longer is not ours.
+/// The size bound of the file: far more than ten stamps need.
 const MAX_BYTES: u64 = 4096;
 
-/// Who asks.
+/// The priority of a process's requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
-    /// A gap is healed: goes first, but not more than so often a day (UTC).
+    /// Healing of a gap: first in order, with a budget for each day (UTC).
     Healing {
-        /// The most requests of a day, by all programs together.
+        /// The most requests a day, over all processes.
         per_day: u32,
     },
     /// Everything else.
     History,
 }
 
-/// The budget as one program sees it.
+/// One process's handle of the budget.
 #[derive(Clone, Debug)]
 pub struct Budget {
     disk: Disk,
@@ -63,30 +65,30 @@ pub struct Budget {
     priority: Priority,
 }
 
-/// A request cannot be counted.
+/// A request could not be counted.
 #[derive(Debug, thiserror::Error)]
 pub enum BudgetError {
-    /// The file of the budget cannot be used.
+    /// The budget file is unusable.
     #[error(transparent)]
     File(#[from] IoError),
-    /// What a day has for this was used up.
+    /// The day's budget is used up.
     #[error("the requests of this day are used up")]
     Spent {
-        /// When the next day begins.
+        /// The start of the next day.
         until: Stamp,
     },
 }
 
 impl Budget {
-    /// `disk` is the directory of what is fetched.
+    /// `disk` is the REST directory.
     pub fn new(disk: Disk, per_second: u32, priority: Priority) -> Self {
         Self { disk, window: Window { limit: per_second, length: SECOND }, priority }
     }
 
-    /// Takes one request at `now`, by the wall clock, which all programs share; otherwise how long to wait (`Some`).
+    /// Takes one request at `now`, by the wall clock, which all processes share; `Some`: the time to wait instead.
     ///
     /// # Errors
-    /// The file cannot be read or written, or the day has no more.
+    /// The file cannot be read or written, or the day's budget is used up.
     pub fn take(&self, now: Stamp) -> Result<Option<Duration>, BudgetError> {
         match self.take_from_file(now) {
             Ok(Answer::Taken) => Ok(None),
@@ -96,7 +98,7 @@ impl Budget {
         }
     }
 
-    /// What is in the way of the file is none of ours: it goes to the quarantine, and is not written.
+    /// An entry of another kind under the file's name is quarantined, never written to.
     fn open(&self) -> io::Result<File> {
         let path = Path::new(FILE);
         match self.disk.file(path, Access::Update) {
@@ -129,7 +131,7 @@ impl Budget {
     }
 }
 
-/// What becomes of a wish to make a request.
+/// The result of an attempt to take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Taken,
@@ -137,7 +139,7 @@ enum Answer {
     Spent,
 }
 
-/// What the file holds: times in microseconds since the epoch, the day in days.
+/// The file's content: times in microseconds since the Unix epoch, the day in days.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counted {
     sent: Vec<u64>,

@@ -1,40 +1,40 @@
-//! Why there is no answer to a request.
+//! Why a request has no answer.
 
 use super::budget::BudgetError;
 use crate::upbit::auth::SigningError;
 use std::fmt;
 
-/// See the module.
+/// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RestError {
-    /// The exchange says no and would say it again.
+    /// The exchange refuses the request, and would refuse it again.
     #[error("the exchange refuses {0}")]
     Refused(Denial),
-    /// It does not accept the credentials.
+    /// The exchange rejects the credentials.
     #[error("the exchange refuses the credentials: {0}")]
     Credentials(Denial),
-    /// It did not answer, or nothing of use.
+    /// No usable answer after all attempts.
     #[error("the exchange gave no answer in {attempts} attempts: {denial}")]
     Unavailable {
-        /// How often it was asked.
+        /// The number of attempts.
         attempts: u32,
-        /// What was asked and the last reason.
+        /// The request, and the last failure.
         denial: Denial,
     },
     /// The request could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// Requests cannot be counted.
+    /// The request could not be counted.
     #[error(transparent)]
     Budget(#[from] BudgetError),
 }
 
-/// What was asked, and why it was not answered.
+/// A request, and the reason for its failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The request.
     pub what: String,
-    /// In the exchange's words where it said something.
+    /// In the exchange's words, if it gave any.
     pub reason: String,
 }
 

@@ -1,10 +1,10 @@
-//! One request over HTTP: the only file that knows the HTTP client.
+//! One request over HTTP: the only file that depends on the HTTP client.
 //!
 //! ```text
-//! send ──▶ pool ──▶ a connection that is idle, or Dialer ──▶ Network: proxy, TCP, TLS as for the WebSocket
+//! send ──▶ pool ──▶ an idle connection, or Dialer ──▶ Network: proxy, TCP, TLS as for the WebSocket
 //! ```
 //!
-//! One pool of connections, one TLS configuration, no redirects, no `Origin`, and bodies that are read to a bound.
+//! One connection pool, one TLS configuration, no redirects, no `Origin`, and a size bound for bodies.
 
 use super::request::Request;
 use crate::clock::{self, Clock};
@@ -28,25 +28,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tower_service::Service;
 
-/// Resolve, TCP, proxy and TLS together.
+/// The timeout of resolution, TCP, proxy and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From the first byte sent to the last one received.
+/// The timeout from the first byte sent to the last one received.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest body read: the longest list of the exchange, 500 trades or 855 pairs, takes a twentieth of it.
+/// The size bound of a body: the exchange's longest lists, 500 trades or 855 pairs, take a twentieth of it.
 const MAX_BODY: usize = 4 << 20;
 
-/// Requests under way at a time: at ten a second, answers may take one and a half seconds without slowing us down.
+/// Concurrent requests: at ten a second, answers may take one and a half seconds without reducing the rate.
 pub const MAX_IN_FLIGHT: usize = 16;
 
-/// Connections kept open: as many as requests are under way.
+/// Idle connections kept open: one for each concurrent request.
 const IDLE_CONNECTIONS: usize = MAX_IN_FLIGHT;
 
 /// The header `User-Agent`.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")));
 
-/// What came back.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Response {
     /// Status, headers and body.
@@ -55,7 +55,7 @@ pub struct Response {
     pub remaining: Option<String>,
 }
 
-/// A client of one address.
+/// An HTTP client of one host.
 #[derive(Clone)]
 pub struct Http {
     client: legacy::Client<Dialer, Empty<Bytes>>,
@@ -70,7 +70,7 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    /// A client of the interface at `url`, over `network`.
+    /// A client of the API at `url`, over `network`.
     pub fn new(url: &Url, network: Network, clock: Clock) -> Self {
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -79,7 +79,7 @@ impl Http {
         Self { client, clock, base: url.as_str().trim_end_matches('/').into() }
     }
 
-    /// Sends a request and reads its answer; where there is none, why not.
+    /// Sends a request and reads the response; an error holds the reason.
     pub async fn send(self, request: Request, authorization: Option<Secret>) -> Result<Response, String> {
         let deadline = self.clock.now() + TIMEOUT;
         tokio::select! {
@@ -133,7 +133,7 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The innermost cause: the outer ones only say that a request failed.
+/// The innermost cause: the outer ones say only that a request failed.
 fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {
@@ -142,7 +142,7 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     printable::line(&inner.to_string(), printable::SENTENCE)
 }
 
-/// Opens the pool's connections, all of them to the one host.
+/// Opens the pool's connections, all to the one host.
 #[derive(Clone)]
 struct Dialer {
     network: Network,

@@ -1,13 +1,13 @@
-//! Asks the exchange over REST: signs, stays within the limits, asks again what failed.
+//! The REST client: signs, respects the rate limits, retries failures.
 //!
 //! ```text
-//!  submit ─▶ scheduler (pure) ─▶ budget (all our programs) ─▶ http ─▶ verdict (pure) ─▶ next
-//!              ├ pacing: what Remaining-Req, 429 and 418 said          │
-//!              └ retry: its own queue ◀──────── later, failed ─────────┘
+//!  submit ─▶ scheduler (pure) ─▶ budget (all our processes) ─▶ http ─▶ verdict (pure) ─▶ next
+//!              ├ pacing: Remaining-Req, 429 and 418                      │
+//!              └ retry: its own queue ◀──────── later, failed ───────────┘
 //! ```
 //!
-//! The client is a struct that its owner drives: nothing runs but inside [`Client::next`], and dropping the future of
-//! that loses nothing.
+//! The client is a struct driven by its owner: work happens only inside [`Client::next`], and that future may be
+//! dropped without loss.
 
 pub mod budget;
 mod error;
@@ -39,27 +39,27 @@ use std::time::Duration;
 use uuid::Uuid;
 use verdict::{Page, Remaining, Verdict};
 
-/// From this length on a pause is logged: a command that waits shows nothing else.
+/// The shortest pause that is logged: a waiting command shows no other sign of life.
 const PAUSE_TOLD: Duration = Duration::from_secs(5);
 
-/// What was done so far.
+/// Counters of requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Requests sent, retries among them.
     pub sent: u64,
-    /// Answers 429 and 418.
+    /// Answers with status 429 or 418.
     pub too_many: u64,
-    /// Requests that failed and were asked again, or given up.
+    /// Failed requests, retried or given up.
     pub failed: u64,
 }
 
-/// A request that was sent, and what came back.
+/// A sent request, and its response.
 struct Landed {
     ticket: Ticket,
     response: Result<Response, String>,
 }
 
-/// See the module.
+/// The client of one exchange.
 pub struct Client {
     http: Http,
     clock: Clock,
@@ -69,12 +69,12 @@ pub struct Client {
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
     rng: StdRng,
     tally: Tally,
-    /// A pause was told, and no page has come since.
+    /// A pause was logged, and no page has arrived since.
     is_pause_told: bool,
 }
 
 impl Client {
-    /// A client that does not sign: quotations need no account. `seed` feeds nonces and jitter.
+    /// A client without signatures: quotations need no account. `seed` feeds nonces and jitter.
     pub fn new(http: Http, clock: Clock, budget: Budget, seed: u64) -> Self {
         let (scheduler, flights) = (Scheduler::default(), FuturesUnordered::new());
         let rng = StdRng::seed_from_u64(seed);
@@ -97,25 +97,25 @@ impl Client {
         self
     }
 
-    /// What was done so far.
+    /// The counters so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// Adds a request; its answer comes with the same number. The owner bounds how many wait.
+    /// Adds a request; its outcome carries the same `id`. The owner bounds the number of waiting requests.
     pub fn submit(&mut self, id: u64, request: Request) {
         self.scheduler.submit(id, request);
     }
 
-    /// Adds a request that is not made before so long has passed.
+    /// Adds a request to send after a pause.
     pub fn submit_after(&mut self, pause: Duration, id: u64, request: Request) {
         self.scheduler.submit_later(id, request, self.clock.now() + pause);
     }
 
-    /// The next request that has ended; `None`: none is under way or waits.
+    /// The next completed request; `None`: none is in flight or waits.
     ///
     /// # Errors
-    /// Nothing can be asked any more. What became of a single request is its outcome.
+    /// No request can be sent any more. The failure of a single request is its outcome.
     pub async fn next(&mut self) -> Result<Option<Done>, RestError> {
         loop {
             let due = self.send_what_may_be_sent()?;
@@ -134,16 +134,16 @@ impl Client {
         }
     }
 
-    /// Asks one thing and waits for it. Nothing else may be under way.
+    /// Sends one request and waits for its answer. No other request may be pending.
     ///
     /// # Errors
-    /// There is no answer.
+    /// The request failed.
     pub async fn get(&mut self, request: Request) -> Result<Page, RestError> {
         self.submit(u64::MAX, request);
         self.next().await?.expect("a request was submitted and is always done at last").outcome
     }
 
-    /// Sends until something has to be waited for; until when, where it is a time.
+    /// Sends requests until one has to wait; returns the time to go on, if it is known.
     fn send_what_may_be_sent(&mut self) -> Result<Option<Instant>, RestError> {
         while self.flights.len() < MAX_IN_FLIGHT {
             let now = self.clock.now();
@@ -199,14 +199,14 @@ impl Client {
         }
     }
 
-    /// Why a page does not answer its question.
+    /// Why a page does not match its question.
     fn mismatch(&self, request: &Request, verdict: &Verdict) -> Option<String> {
         let (Verdict::Page(page), Some(question)) = (verdict, &request.question) else { return None };
         let mismatch = question.check(page, self.clock.stamp().as_millis()).err()?;
         Some(format!("the answer is not one to this question: {mismatch}"))
     }
 
-    /// Says once why nothing is asked, and until when. A pause of a second or two needs no words.
+    /// Logs a pause once, with the time of its end. A pause of a second or two is not logged.
     fn tell_of_a_pause(&mut self, answer: &Answer, verdict: &Verdict) {
         let Verdict::Later { pause, .. } = verdict else {
             self.is_pause_told &= !matches!(verdict, Verdict::Page(_));

@@ -1,8 +1,8 @@
-//! Which of the exchange's groups may be asked now, by what its answers said. Pure.
+//! Rate limits by the exchange's request groups, as reported in its answers. Pure.
 //!
 //! ```text
-//! Remaining-Req: group=candles; sec=0 ──▶ the group is left alone until the exchange's next second has begun
-//! 429 ──▶ the group, 418 ──▶ everything, for as long as it says
+//! Remaining-Req: group=candles; sec=0 ──▶ the group is held until the exchange's next second has begun
+//! 429 ──▶ the group is held, 418 ──▶ everything is, for as long as the answer demands
 //! ```
 
 use super::verdict::Remaining;
@@ -10,29 +10,29 @@ use crate::clock::Instant;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The exchange's second began before its answer came, wherever it begins: it is over this long after.
+/// The exchange's current second began before its answer arrived, so it is over this long after.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The holds of each group, and of everything.
 #[derive(Debug, Default)]
 pub struct Pacing {
-    /// What the exchange calls the group that each family of paths is counted in, as its answers say. The families are
-    /// those of our own requests, a handful.
+    /// The exchange's group name for each family of paths, learnt from its answers. The families are those of our own
+    /// requests, a handful.
     group_of: BTreeMap<String, String>,
-    /// Until when a group is left alone.
+    /// The end of the hold of each group.
     groups: BTreeMap<String, Instant>,
-    /// Until when everything is.
+    /// The end of the hold of everything.
     everything: Option<Instant>,
 }
 
 impl Pacing {
-    /// When a family may be asked next; `None`: now.
+    /// The end of a family's hold; `None`: it may be sent now.
     pub fn held_until(&self, family: &str, now: Instant) -> Option<Instant> {
         let group = self.groups.get(self.group(family)).copied();
         group.max(self.everything).filter(|until| *until > now)
     }
 
-    /// Learns from an answer to a request of `family` that came at `now`.
+    /// Notes the header of an answer to a request of `family`, received at `now`.
     pub fn note(&mut self, family: &str, remaining: &Remaining, now: Instant) {
         if self.group(family) != remaining.group {
             self.group_of.insert(family.to_owned(), remaining.group.clone());
@@ -44,18 +44,18 @@ impl Pacing {
         }
     }
 
-    /// Leaves the group of a family alone.
+    /// Holds the group of a family.
     pub fn hold(&mut self, family: &str, until: Instant) {
         let held = self.groups.entry(self.group(family).to_owned()).or_insert(until);
         *held = until.max(*held);
     }
 
-    /// Leaves the exchange alone.
+    /// Holds all requests.
     pub fn hold_everything(&mut self, until: Instant) {
         self.everything = self.everything.max(Some(until));
     }
 
-    /// Before its first answer a family is a group of its own.
+    /// The group of a family; before its first answer a family is its own group.
     fn group<'a>(&'a self, family: &'a str) -> &'a str {
         self.group_of.get(family).map_or(family, String::as_str)
     }

@@ -1,49 +1,49 @@
-//! A question to the exchange, and its query in the two forms that it needs. Pure.
+//! A request to the exchange, and the two encodings of its query. Pure.
 //!
 //! ```text
-//! market=KRW-BTC&to=2026-01-01T00:00:00Z          plain: what is hashed and signed
-//! market=KRW-BTC&to=2026-01-01T00%3A00%3A00Z      encoded: what is sent
+//! market=KRW-BTC&to=2026-01-01T00:00:00Z          plain: hashed and signed
+//! market=KRW-BTC&to=2026-01-01T00%3A00%3A00Z      encoded: sent
 //! ```
 
 use crate::rest::answer::Question;
 use std::fmt::Write;
 
-/// A question.
+/// A GET request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The path below the interface's address: `candles/minutes/1`.
+    /// The path relative to the API's base URL: `candles/minutes/1`.
     pub path: String,
     /// Its query.
     pub query: Query,
-    /// What its answer is held against; `None`: whatever comes is one.
+    /// The question that validates the answer; `None`: every page is valid.
     pub question: Option<Question>,
 }
 
 impl Request {
-    /// A question without a query.
+    /// A request without a query.
     pub fn new(path: impl Into<String>) -> Self {
         Self { path: path.into(), query: Query::default(), question: None }
     }
 
-    /// With one more parameter.
+    /// Adds a query parameter.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.query.0.push((name.to_owned(), value.into()));
         self
     }
 
-    /// An answer that is none to this question counts as failed.
+    /// Validates the answer against `question`: a mismatch counts as a failure.
     pub fn expecting(mut self, question: Question) -> Self {
         self.question = Some(question);
         self
     }
 
-    /// The part of the interface it asks: `candles`. The exchange counts requests by group, and what lies below one
-    /// such part is one group.
+    /// The first segment of the path: `candles`. The exchange counts requests by group, and all paths below one such
+    /// segment are in one group.
     pub fn family(&self) -> &str {
         self.path.split('/').next().unwrap_or_default()
     }
 
-    /// The question as a person reads it in the log.
+    /// The request in human-readable form, for the log.
     pub fn describe(&self) -> String {
         match self.query.plain() {
             query if query.is_empty() => self.path.clone(),
@@ -52,17 +52,17 @@ impl Request {
     }
 }
 
-/// Names and values in the order in which they are sent.
+/// Names and values in the order of sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// As it is hashed: nothing is encoded.
+    /// The form that is hashed: nothing is encoded.
     pub fn plain(&self) -> String {
         self.join(|text| text.to_owned())
     }
 
-    /// As it is sent. A `+` in particular must not arrive as a space.
+    /// The form that is sent. A `+` in particular must not arrive as a space.
     pub fn encoded(&self) -> String {
         self.join(encode)
     }
@@ -74,7 +74,7 @@ impl Query {
     }
 }
 
-/// Everything but the unreserved characters of RFC 3986 as `%XX`.
+/// Percent-encodes all but the unreserved characters of RFC 3986.
 fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,21 +1,21 @@
-//! Requests that have to be asked again, in the order in which they are due. Pure.
+//! The queue of requests to retry, ordered by due time. Pure.
 //!
 //! ```text
-//! push(due, item) ──▶ waiting ──pop(now)──▶ item, and at the first of a round: what the round consists of
+//! push(due, item) ──▶ waiting ──pop(now)──▶ item, and whether it begins a round
 //! ```
 //!
-//! A round is everything that waits when a retry is made after none was under way: one line of the log for all of it.
+//! A round is the queue's content at the first retry after the round before: it gets one log line.
 
 use crate::clock::Instant;
 use std::collections::BTreeMap;
 
-/// The queue. As long as the requests that its owner has submitted: it bounds those.
+/// The queue. Its length is bounded by the owner, which bounds the submitted requests.
 #[derive(Debug)]
 pub struct RetryQueue<T> {
-    /// By time; the number keeps those of one instant apart, first come first.
+    /// By due time; the number orders items of one instant, first in, first out.
     waiting: BTreeMap<(Instant, u64), T>,
     pushed: u64,
-    /// How many more belong to the round that is under way.
+    /// Items left of the current round.
     round_left: usize,
 }
 
@@ -26,13 +26,13 @@ impl<T> Default for RetryQueue<T> {
 }
 
 impl<T> RetryQueue<T> {
-    /// Adds what is to be asked again at `due`.
+    /// Adds an item due at `due`.
     pub fn push(&mut self, due: Instant, item: T) {
         self.waiting.insert((due, self.pushed), item);
         self.pushed += 1;
     }
 
-    /// Takes the first that is due at `now` and `may_go`; `true`: a new round begins with it.
+    /// Takes the first item due at `now` that satisfies `may_go`; `true`: it begins a round.
     pub fn pop(&mut self, now: Instant, may_go: impl Fn(&T) -> bool) -> Option<(T, bool)> {
         let mut due = self.waiting.range(..=(now, u64::MAX));
         let key = *due.find(|(_, item)| may_go(item))?.0;
@@ -44,12 +44,12 @@ impl<T> RetryQueue<T> {
         self.waiting.remove(&key).map(|item| (item, begins))
     }
 
-    /// Everything that waits, with the instant that it is due at, the earliest first.
+    /// All items with their due time, earliest first.
     pub fn iter(&self) -> impl Iterator<Item = (Instant, &T)> {
         self.waiting.iter().map(|((due, _), item)| (*due, item))
     }
 
-    /// Whether nothing waits.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

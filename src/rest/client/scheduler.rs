@@ -1,4 +1,4 @@
-//! What is asked next: new requests and retries, within what the exchange allows. Pure.
+//! Selects the next request: new ones and retries, within the exchange's limits. Pure.
 //!
 //! ```text
 //!  submit ──▶ fresh ───┐                (submit_later: fresh when it is due)
@@ -6,8 +6,8 @@
 //!  handle ──▶ retries ─┘                                         └─ later, failed ─▶ retries
 //! ```
 //!
-//! Neither queue holds the other up: where both could go, they take turns. A group that is held back holds back its own
-//! requests and no others.
+//! The two queues alternate when both are ready, so neither starves the other. A held group delays only its own
+//! requests.
 
 use super::error::{Denial, RestError};
 use super::pacing::Pacing;
@@ -20,93 +20,92 @@ use rand::Rng;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Failures of one request before it is given up: with the pauses below, about two minutes of an exchange that does not
-/// answer.
+/// Failures before a request is given up: with the pauses below, about two minutes without an answer from the exchange.
 pub const MOST_FAILURES: u32 = 9;
 
-/// Answers to another question before a request is given up. Some seconds go by; a cache that is wrong for longer is wrong
-/// for minutes, and the caller has others to ask.
+/// Mismatched answers before a request is given up: some seconds. A cache that is wrong for longer is wrong for
+/// minutes, and the caller has other requests to send.
 pub const MOST_MISMATCHES: u32 = 5;
 
-/// The pauses between the attempts of one request.
+/// The backoff between the attempts of one request.
 const PAUSES: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
 
-/// A request on its way.
+/// A request under way.
 #[derive(Debug)]
 pub struct Ticket {
-    /// The caller's number for it.
+    /// The caller's id.
     pub id: u64,
     /// The request.
     pub request: Request,
     failures: u32,
-    /// Why it is asked again.
+    /// The reason of its last retry.
     cause: String,
 }
 
-/// A request that has ended.
+/// A completed request.
 #[derive(Debug)]
 pub struct Done {
-    /// The caller's number for it.
+    /// The caller's id.
     pub id: u64,
-    /// What came of it.
+    /// The page, or the error.
     pub outcome: Result<Page, RestError>,
 }
 
-/// Why a request has to be asked again, and how often at most.
+/// Why a request has to be retried, and the limit of its attempts.
 struct Failure {
     reason: String,
     most: u32,
 }
 
-/// When to call [`Scheduler::take`].
+/// The time of the next [`Scheduler::take`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Something may be asked.
+    /// A request may be sent now.
     Now,
-    /// Something may be asked then.
+    /// A request may be sent at this time.
     At(Instant),
-    /// Nothing waits.
+    /// No request waits.
     Never,
 }
 
-/// A round of retries that begins.
+/// A new round of retries.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Round {
-    /// Requests in it.
+    /// The number of its requests.
     pub count: usize,
-    /// What they ask for, the first few.
+    /// Descriptions of the first few.
     pub ranges: Vec<String>,
-    /// Why the first of them is asked again.
+    /// The reason of the first retry.
     pub cause: String,
 }
 
-/// Requests of a round that are named in the log; the count says how many there are.
+/// Requests of a round named in the log; the others are counted.
 const RANGES_SHOWN: usize = 4;
 
-/// See the module.
+/// The queues of requests and their pacing.
 #[derive(Debug, Default)]
 pub struct Scheduler {
     fresh: VecDeque<Ticket>,
     retries: RetryQueue<Ticket>,
-    /// New requests whose time has not come.
+    /// New requests that are not due yet.
     later: RetryQueue<Ticket>,
     pacing: Pacing,
-    /// The last one taken was a retry, so a new one has the next turn.
+    /// The last request was a retry, so a new one has the next turn.
     is_fresh_turn: bool,
 }
 
 impl Scheduler {
-    /// Adds a request. Of new ones, that with the lowest number goes first: what was begun first is done first.
+    /// Adds a request. Among new ones the lowest `id` goes first: work begun first completes first.
     pub fn submit(&mut self, id: u64, request: Request) {
         self.fresh.push_back(Ticket { id, request, failures: 0, cause: String::new() });
     }
 
-    /// Adds a request that is not made before `due`.
+    /// Adds a request to send at `due` or later.
     pub fn submit_later(&mut self, id: u64, request: Request, due: Instant) {
         self.later.push(due, Ticket { id, request, failures: 0, cause: String::new() });
     }
 
-    /// When something may be asked.
+    /// The earliest time at which a request may be sent.
     pub fn due(&self, now: Instant) -> Due {
         let held = |ticket: &Ticket| self.pacing.held_until(ticket.request.family(), now).unwrap_or(now);
         let fresh = self.fresh.iter().map(held);
@@ -118,7 +117,7 @@ impl Scheduler {
         }
     }
 
-    /// Takes what may be asked now; with the first of a round of retries, the round.
+    /// Takes a request that may be sent now; the first retry of a round comes with the round.
     pub fn take(&mut self, now: Instant) -> Option<(Ticket, Option<Round>)> {
         while let Some((ticket, _)) = self.later.pop(now, |_| true) {
             self.fresh.push_back(ticket);
@@ -132,17 +131,17 @@ impl Scheduler {
         self.is_fresh_turn = false;
         match self.take_fresh(now) {
             Some(ticket) => Some((ticket, None)),
-            // It was the turn of a new one, and there is none.
+            // A new request had the turn, and none is ready.
             None => self.take_retry(now),
         }
     }
 
-    /// Learns what an answer says about its group, whatever else it says.
+    /// Notes the `Remaining-Req` header of an answer, whatever its verdict.
     pub fn note(&mut self, ticket: &Ticket, remaining: &Remaining, now: Instant) {
         self.pacing.note(ticket.request.family(), remaining, now);
     }
 
-    /// Ends a request, or has it asked again later (`None`).
+    /// Completes a request, or schedules its retry (`None`).
     pub fn handle(&mut self, mut ticket: Ticket, verdict: Verdict, now: Instant, rng: &mut impl Rng) -> Option<Done> {
         let what = || ticket.request.describe();
         let denied = match verdict {
@@ -165,7 +164,7 @@ impl Scheduler {
         Some(Done { id: ticket.id, outcome: Err(denied) })
     }
 
-    /// Has a request asked again whose answer is none to its question, or gives it up.
+    /// Retries a request whose answer did not match, or gives it up.
     pub fn handle_mismatch(
         &mut self,
         ticket: Ticket,
@@ -241,7 +240,7 @@ mod tests {
             self.scheduler.handle(ticket, verdict, self.now, &mut self.rng)
         }
 
-        /// Moves on to when something is due.
+        /// Advances the time to the next due request.
         fn wait(&mut self) {
             match self.scheduler.due(self.now) {
                 Due::Now => {}

@@ -1,16 +1,16 @@
-//! What an answer means: the objects asked for, a wish to be asked later, or a no. Pure.
+//! Classifies an answer: a page, a pause, a transient failure, or a refusal. Pure.
 //!
 //! ```text
 //! 200 + a list ──▶ Page       {"error":…} by its name, whatever the status:
 //!                               the rate (or 429, 418) ─▶ Later: the group, or everything
 //!                               the exchange itself ────▶ Failed
-//!                               anything else ──────────▶ Refused: never asked again
-//! 5xx, 3xx, a page, cut off, no list, no answer ────────▶ Failed: asked again
+//!                               anything else ──────────▶ Refused: never retried
+//! 5xx, 3xx, a page, cut off, no list, no answer ────────▶ Failed: retried
 //! ```
 //!
-//! Only an error object is a no: what stands in front of the exchange (a cache, a firewall, a page of maintenance) says
-//! 403 or 404 for reasons of its own, and a refusal that is believed leaves what was asked for out for ever. An answer is
-//! about the credentials only where they were sent.
+//! Only an error object is a refusal: a proxy in front of the exchange (a cache, a firewall, a maintenance page)
+//! returns 403 or 404 for reasons of its own, and a refusal that is wrongly believed leaves out the requested data
+//! forever. An answer is about the credentials only if they were sent.
 
 use crate::upbit::error_object::{About, ErrorObject};
 use crate::upbit::excerpt::excerpt;
@@ -21,23 +21,23 @@ use std::time::Duration;
 /// The objects of an answer, each verbatim.
 pub type Page = Vec<Box<RawValue>>;
 
-/// How much of a body is repeated in an error: a sentence.
+/// Characters of a body repeated in an error: a sentence.
 const SHOWN: usize = 200;
 
-/// How a body begins that was compressed although nothing was said of understanding it.
+/// The magic bytes of a body compressed without our consent: the request has no `Accept-Encoding`.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// What the header `Remaining-Req` says: `group=candles; min=600; sec=9`.
+/// The header `Remaining-Req`: `group=candles; min=600; sec=9`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remaining {
-    /// The group that the request was counted in.
+    /// The group in which the request was counted.
     pub group: String,
-    /// Requests left in the exchange's current second. The minute's number means nothing any more.
+    /// Requests left in the exchange's current second. The field `min` is obsolete.
     pub left: u32,
 }
 
 impl Remaining {
-    /// Reads the header's value; `None` where it does not say both.
+    /// Parses the header's value; `None` if one of the two fields is missing.
     pub fn parse(value: &str) -> Option<Self> {
         let field = |name: &str| {
             let fields = value.split(';').filter_map(|field| field.trim().split_once('='));
@@ -47,25 +47,25 @@ impl Remaining {
     }
 }
 
-/// What to make of an answer.
+/// The class of an answer.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It holds what was asked for.
+    /// The requested objects.
     Page(Page),
-    /// The exchange wants to be left alone for so long.
+    /// The exchange demands a pause.
     Later {
-        /// How long.
+        /// The length of the pause.
         pause: Duration,
-        /// All of it, not only this group.
+        /// The pause applies to all groups.
         everything: bool,
         /// In the exchange's words.
         reason: String,
     },
-    /// It may work another time.
+    /// A transient failure: a retry may succeed.
     Failed(String),
-    /// It will not work another time.
+    /// A permanent failure: a retry would fail too.
     Refused {
-        /// The credentials are why.
+        /// The credentials are the reason.
         credentials: bool,
         /// In the exchange's words.
         reason: String,
@@ -73,7 +73,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Judges the answer to a request that was `signed`, or was not.
+    /// Classifies the answer to a request, which was `signed` or not.
     pub fn of(answer: &Answer, signed: bool) -> Self {
         if let Some(pause) = answer.pause() {
             return Self::Later { pause, everything: answer.status == 418, reason: reason(answer) };
@@ -95,7 +95,7 @@ impl Verdict {
             About::Rate { pause, blocked } => Self::Later { pause, everything: blocked, reason },
             About::Exchange | About::Nonce => Self::Failed(reason),
             _ if matches!(answer.status, 408 | 425 | 500..) => Self::Failed(reason),
-            // A request without keys cannot be refused for them.
+            // An unsigned request cannot be refused for its keys.
             About::Keys { .. } if !signed => Self::Failed(reason),
             About::Unknown if !signed && answer.status == 401 => Self::Failed(reason),
             about => {
@@ -106,7 +106,8 @@ impl Verdict {
     }
 }
 
-/// `404 Code not found`, `jwt_verification 인증에 실패했습니다.`, or the status and what came instead of an error object.
+/// `404 Code not found`, `jwt_verification 인증에 실패했습니다.`, or the status and the body received instead of an error
+/// object.
 fn reason(answer: &Answer) -> String {
     let status = answer.status;
     if let Some(ErrorObject { name, message }) = ErrorObject::find(&answer.body) {
@@ -138,7 +139,7 @@ mod tests {
         Verdict::of(&Answer { status, body: body.into(), ..Answer::default() }, true)
     }
 
-    /// What an answer is that may be another one next time.
+    /// The reason of a transient failure.
     fn failed(verdict: Verdict) -> String {
         match verdict {
             Verdict::Failed(reason) => reason,

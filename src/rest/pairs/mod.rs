@@ -1,5 +1,5 @@
-//! Which pairs the exchange has, followed while the recorder runs: asked for, weighed, kept, and handed to the supervisor,
-//! which makes requests of them.
+//! The exchange's list of pairs, followed while the recorder runs: requested, weighed as evidence, kept, and published
+//! to the supervisor, which derives subscription requests from it.
 //!
 //! ```text
 //! kept ──▶ evidence (pure) ──listed──▶ supervisor: patterns become codes on the living connection
@@ -7,8 +7,7 @@
 //!          Lister: the exchange and the directory
 //! ```
 //!
-//! It has a thread of its own: a list is kept with a sync, and a disk that hangs must not keep the connections from being
-//! read.
+//! It runs on its own thread: keeping a list includes a sync, and a stalled disk must not block the connections' reads.
 
 pub mod evidence;
 mod report;
@@ -30,20 +29,21 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How often a command that ends asks again before it says what is wrong with an answer, and the pause before it does.
+/// How often a one-shot command repeats the request before it reports a short list, and the pause before each
+/// repetition.
 const ONCE: u32 = 3;
 const ONCE_PAUSE: Duration = Duration::from_secs(2);
 
-/// The source of lists of pairs, and the store of what is known of them.
+/// The source of lists of pairs, and the store of the known list.
 pub trait Lister {
-    /// An answer, or why there is none.
+    /// Requests the list; an error holds the reason.
     fn ask(&mut self) -> impl Future<Output = Result<Markets, String>>;
 
-    /// Keeps what is known for a start without an answer.
+    /// Keeps the known list for a start without REST.
     fn keep(&mut self, known: &Markets);
 }
 
-/// The exchange that is configured, asked over REST, and its data directory.
+/// The configured exchange over REST, and its data directory.
 struct Exchange {
     config: Config,
     clock: Clock,
@@ -55,7 +55,8 @@ impl Lister for Exchange {
         let connect = || super::connect(&self.config, self.clock, Priority::History);
         let mut client = self.client.take().map_or_else(connect, Ok).map_err(|error| error.to_string())?;
         let answer = Markets::fetch(&mut client).await.map_err(|error| error.to_string())?;
-        // After a failure what is left of it may be in the middle of a conversation: it is made anew the next time.
+        // The client is dropped after a failure, because it may hold requests in flight: the next request makes a new
+        // one.
         self.client = Some(client);
         Ok(answer)
     }
@@ -65,24 +66,24 @@ impl Lister for Exchange {
     }
 }
 
-/// See the module.
+/// Drives the evidence with a lister's answers.
 pub struct Follower<L> {
     lister: L,
     clock: Clock,
     evidence: ListingEvidence,
     listed: watch::Sender<Listed>,
     report: ListingReport,
-    /// Nothing is asked any more once an answer left nothing open.
+    /// Ends once an answer leaves nothing open.
     is_once: bool,
 }
 
 impl<L: Lister> Follower<L> {
-    /// Follows what `lister` answers, from what `evidence` knows. `listed` holds what the evidence lists.
+    /// Follows `lister` with the state of `evidence`. `listed` publishes the listed pairs.
     pub fn new(lister: L, clock: Clock, evidence: ListingEvidence, listed: watch::Sender<Listed>) -> Self {
         Self { lister, clock, evidence, listed, report: ListingReport::default(), is_once: false }
     }
 
-    /// Goes on until no receiver of the list is left.
+    /// Runs until the list has no receiver, or, with `is_once`, until nothing is open.
     pub async fn run(mut self) {
         self.report.codes(self.evidence.known());
         while !self.listed.is_closed() {
@@ -132,11 +133,11 @@ impl<L: Lister> Follower<L> {
     }
 }
 
-/// Asks the exchange in the background, on a thread of its own that ends with the process. With `is_needed` patterns wait
-/// for the list; without, it is asked for until it is sure which of the codes are not listed.
+/// Follows the exchange's list on a background thread that ends with the process. If `is_needed`, patterns wait for the
+/// list; otherwise it is followed only until the unlisted codes are settled.
 ///
 /// # Errors
-/// The system has no thread.
+/// The thread cannot be spawned.
 pub fn spawn(
     config: &Config,
     clock: Clock,
@@ -152,20 +153,20 @@ pub fn spawn(
     std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
 }
 
-/// The answer that a command that ends goes by.
+/// The list of pairs used by a one-shot command.
 #[derive(Debug)]
 pub struct ListingAnswer {
-    /// The pairs: those of the answer, or what is known where it is not to be relied on.
+    /// The answer's pairs, or the known ones if the answer is unreliable.
     pub markets: Markets,
-    /// The answer lacked too much of what is known, and did so when it was asked again.
+    /// The answer lacked too many known pairs, also when it was repeated.
     pub is_short: bool,
 }
 
-/// Asks the exchange that is configured, once, and keeps what may be kept of the answer below its data directory;
-/// `kept` is what an earlier process did.
+/// Requests the configured exchange's list once, and keeps the result below its data directory if it is reliable;
+/// `kept` is the list of an earlier process.
 ///
 /// # Errors
-/// There is no answer, or it lists nothing and nothing is known.
+/// The request failed, or the list is empty and none is known.
 pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<ListingAnswer, FetchError> {
     let mut client = super::connect(config, clock, Priority::History)?;
     let mut evidence = ListingEvidence::new(kept, clock.now());
@@ -208,7 +209,7 @@ mod tests {
         Markets::of(serde_json::from_str(&format!("[{}]", entries.join(","))).unwrap())
     }
 
-    /// Answers with so many pairs, or not at all, and notes how many were kept.
+    /// Answers with a scripted number of pairs or a failure, and notes how many pairs were kept.
     struct Script {
         answers: VecDeque<Option<usize>>,
         kept: Arc<Mutex<Vec<usize>>>,
@@ -227,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Has the answers followed for an hour; returns how many pairs were kept each time, and are listed in the end.
+    /// Follows the answers for an hour; returns the number of pairs at each keep, and of those listed at the end.
     async fn follow(known: Option<usize>, answers: &[Option<usize>]) -> (Vec<usize>, Option<usize>) {
         let clock = Clock::anchored(Stamp::default());
         let kept = Arc::new(Mutex::new(Vec::new()));

@@ -1,4 +1,4 @@
-//! Log lines about the list of pairs, each once until it changes.
+//! Log lines about the list of pairs, each repeated only after a change.
 
 use super::evidence::Finding;
 use crate::clock::Instant;
@@ -10,10 +10,10 @@ use crate::upbit::codes::unlisted;
 use crate::upbit::subscription::Subscription;
 use std::collections::BTreeSet;
 
-/// How many names a line of the log holds; the rest is counted.
+/// Names in one log line; the rest is counted.
 const SHOWN: usize = 20;
 
-/// See the module.
+/// The last reported state.
 #[derive(Debug, Default)]
 pub(super) struct ListingReport {
     /// Patterns wait for the list.
@@ -36,7 +36,7 @@ impl ListingReport {
         }
     }
 
-    /// Reports what the configuration's codes and patterns come to, by what is known.
+    /// Reports how the configured codes and patterns resolve against the known pairs.
     pub(super) fn codes(&mut self, known: &Markets) {
         if known.pairs.is_empty() {
             return;
@@ -108,7 +108,7 @@ impl ListingReport {
     }
 }
 
-/// Replaces what was reported; returns whether there is something else to report.
+/// Replaces the reported set; returns whether there is a change to report.
 fn changed(reported: &mut BTreeSet<String>, now: BTreeSet<String>) -> bool {
     let is_news = *reported != now && !now.is_empty();
     *reported = now;

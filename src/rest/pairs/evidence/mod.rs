@@ -1,16 +1,16 @@
-//! Which pairs are known to be listed: one answer is not a fact. Pure.
+//! The pairs known to be listed: a state machine that does not believe a single answer. Pure.
 //!
 //! ```text
 //! answer ─┬ holds every known pair ──▶ confirmed; new pairs are known at once
-//!         ├ lacks a tenth or less  ──▶ new pairs are known at once ┐ what it lacks stays known, and the question is asked
-//!         ├ lacks more             ──▶ nothing is taken over       ├ again, spaced; three answers in a row over ten minutes
-//!         │                                                        ┘ that lack the same pairs are believed
-//!         └ lists nothing          ──▶ asked again, never believed: an exchange without a pair is one in maintenance
+//!         ├ lacks a tenth or less  ──▶ new pairs are known at once ┐ lacking pairs stay known, and the request is
+//!         ├ lacks more             ──▶ nothing is taken over       ├ repeated, spaced; three answers in a row over ten
+//!         │                                                        ┘ minutes that lack the same pairs are believed
+//!         └ lists nothing          ──▶ repeated, never believed: an exchange without a pair is one in maintenance
 //! ```
 //!
-//! The exchange takes pairs away a few at a time: its largest wave, 24 assets in one day of June 2021, was a twentieth of its
-//! pairs. An answer that lacks more than a tenth of what is known is therefore rather part of a list than a list. The
-//! first list of all contradicts nothing and is used at once; it counts as confirmed when three answers have agreed.
+//! The exchange delists a few pairs at a time: its largest wave, 24 assets in one day of June 2021, was a twentieth of
+//! its pairs. An answer that lacks more than a tenth of the known pairs is therefore treated as incomplete. The very
+//! first list contradicts nothing and is used at once; it counts as confirmed after three agreeing answers.
 
 use crate::clock::Instant;
 use crate::desired::Listed;
@@ -18,15 +18,15 @@ use crate::rest::markets::{MOST_PAIRS, Markets, Odd, Pair};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// An answer that lacks more than one known pair in this many is not taken for a list.
+/// An answer that lacks more than one known pair in this many is incomplete.
 const SHORT: usize = 10;
 
-/// How many answers in a row have to agree, and over what time at least.
+/// Agreeing answers required in a row, and the least time between the first and the last.
 const AGREE: u32 = 3;
 const AGREE_OVER: Duration = Duration::from_secs(600);
 
-/// The pause before the question is asked again. It doubles from the first up to one of the others: while there is no list
-/// at all, what the patterns mean is not recorded.
+/// The pause before the request is repeated. It doubles from the first value up to the longest; it starts short because
+/// without a list the pairs of patterns are not recorded.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(60);
@@ -34,74 +34,74 @@ const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(60);
 /// The pause after an answer that left nothing open.
 const CONFIRMED_PAUSE: Duration = Duration::from_secs(3600);
 
-/// How long the first answer may take before the wait is reported, and the pauses until it is again.
+/// The wait for the first answer before it is reported, and the interval of further reports.
 const PATIENCE: Duration = Duration::from_secs(5);
 const REMIND_AFTER: Duration = Duration::from_secs(600);
 const REMIND_EVERY: Duration = Duration::from_secs(3600);
 
-/// Pairs that are named in a finding; the others are counted.
+/// Pairs named in a finding; the others are counted.
 const NAMED: usize = 10;
 
-/// Something to report.
+/// An event to report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// There is no answer that could be used.
+    /// No usable answer so far.
     Waiting {
-        /// Since when.
+        /// The start of the wait.
         since: Instant,
-        /// How many pairs are known from an earlier process.
+        /// The number of pairs known from an earlier process.
         known: usize,
-        /// Why the last question was not answered, where it was asked to an end.
+        /// Why the last request failed, if one has failed.
         cause: Option<String>,
     },
     /// An answer had entries that name no pair.
     Odd(Odd),
-    /// An answer lacks what is known; reported once for each set of pairs.
+    /// An answer lacks known pairs; reported once for each set of pairs.
     Lacking {
-        /// Pairs in the answer.
+        /// The number of pairs in the answer.
         listed: usize,
-        /// Pairs known.
+        /// The number of known pairs.
         known: usize,
-        /// The first of those that it lacks.
+        /// The first of the lacking pairs.
         lacking: Vec<String>,
-        /// Nothing is taken over from it.
+        /// The answer is incomplete, and nothing is taken over from it.
         is_short: bool,
     },
     /// New pairs are known.
     New {
-        /// How many.
+        /// Their number.
         count: usize,
         /// The first of them.
         first: Vec<String>,
     },
-    /// Answers agreed that these pairs are not listed any more.
+    /// Agreeing answers no longer list these pairs.
     Delisted(Vec<String>),
 }
 
-/// What is open: answers that lack the same pairs.
+/// An open question: answers in a row that lack the same pairs.
 #[derive(Debug)]
 struct Doubt {
     lacking: BTreeSet<String>,
-    /// None of them listed anything.
+    /// The answers were empty.
     is_empty: bool,
     first: Instant,
     answers: u32,
 }
 
-/// See the module.
+/// The state machine.
 #[derive(Debug)]
 pub struct ListingEvidence {
     known: Markets,
-    /// What is known was confirmed, by this process or an earlier one.
+    /// The known list was confirmed, by this process or an earlier one.
     is_confirmed: bool,
     confirmed_at: Option<Instant>,
     doubt: Option<Doubt>,
-    /// Since when there was no answer.
+    /// The start of the time without an answer.
     unanswered_since: Instant,
-    /// When to ask; `None` while the question is asked.
+    /// The time of the next request; `None` while one is in flight.
     ask_at: Option<Instant>,
     pause: Duration,
-    /// When to report that there is no answer; `None` after there was one.
+    /// The time of the next report of a missing answer; `None` after an answer.
     report_at: Option<Instant>,
     has_reported: bool,
     cause: Option<String>,
@@ -110,7 +110,7 @@ pub struct ListingEvidence {
 }
 
 impl ListingEvidence {
-    /// Begins with the list that an earlier process kept.
+    /// Starts with the list kept by an earlier process.
     pub fn new(kept: Option<Markets>, now: Instant) -> Self {
         Self {
             is_confirmed: kept.is_some(),
@@ -128,12 +128,12 @@ impl ListingEvidence {
         }
     }
 
-    /// What is known now.
+    /// The known pairs.
     pub fn known(&self) -> &Markets {
         &self.known
     }
 
-    /// The same, as requests are made of it.
+    /// The known pairs in the form used for subscriptions.
     pub fn listed(&self) -> Listed {
         let codes = (!self.known.pairs.is_empty()).then(|| self.known.codes().into());
         Listed { codes, complete_at: self.confirmed_at }
@@ -144,12 +144,12 @@ impl ListingEvidence {
         self.is_confirmed && self.confirmed_at.is_some() && self.doubt.is_none()
     }
 
-    /// Takes the question that is due, if it is: it is to be asked now.
+    /// Takes the due request; `true`: the caller sends it now.
     pub fn take_question(&mut self, now: Instant) -> bool {
         self.ask_at.take_if(|ask_at| now >= *ask_at).is_some()
     }
 
-    /// The instant named by [`Self::poll_deadline`] has come.
+    /// Handles the instant of [`Self::poll_deadline`].
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.report_at.is_some_and(|report_at| now >= report_at) {
             let pause = if self.has_reported { REMIND_EVERY } else { REMIND_AFTER };
@@ -159,7 +159,7 @@ impl ListingEvidence {
         }
     }
 
-    /// There was no answer, and why not.
+    /// Handles a failed request.
     pub fn handle_failure(&mut self, now: Instant, cause: String) {
         self.cause = Some(cause);
         if self.report_at.is_none() {
@@ -168,7 +168,7 @@ impl ListingEvidence {
         self.ask_later(now);
     }
 
-    /// An answer came. Returns what is known, where it has changed in any way.
+    /// Handles an answer. Returns the known pairs if they have changed in any way.
     pub fn handle_answer(&mut self, now: Instant, mut answer: Markets) -> Option<&Markets> {
         let odd = std::mem::take(&mut answer.odd);
         if odd != self.odd && odd.count > 0 {
@@ -184,7 +184,7 @@ impl ListingEvidence {
             self.cause = Some("the answer lists no pair at all".to_owned());
         }
         if !is_empty || !self.known.pairs.is_empty() {
-            // From here on what is open is reported as such.
+            // From the first answer on, open questions are reported on their own.
             self.report_at = None;
         }
         if lacking.is_empty() && !is_empty && self.is_confirmed {
@@ -197,26 +197,26 @@ impl ListingEvidence {
         }
         let grew = !is_short && self.merge(answer);
         if let (true, false, Some(doubt)) = (grew, self.is_confirmed, &mut self.doubt) {
-            // The answers before it were part of a list.
+            // The answers before it were incomplete, so counting restarts.
             (doubt.first, doubt.answers) = (now, 1);
         }
         self.ask_later(now);
         (!is_short).then_some(&self.known)
     }
 
-    /// The next thing to report.
+    /// The next event to report.
     pub fn poll_finding(&mut self) -> Option<Finding> {
         self.findings.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`] and [`Self::take_question`].
+    /// The time of the next [`Self::handle_timeout`] and [`Self::take_question`].
     pub fn poll_deadline(&self) -> Option<Instant> {
         self.ask_at.into_iter().chain(self.report_at).min()
     }
 }
 
 impl ListingEvidence {
-    /// The answer holds everything that is known.
+    /// Handles an answer with every known pair.
     fn confirm(&mut self, now: Instant, answer: Markets) -> Option<&Markets> {
         self.merge(answer);
         (self.doubt, self.confirmed_at, self.is_confirmed) = (None, Some(now), true);
@@ -224,7 +224,7 @@ impl ListingEvidence {
         Some(&self.known)
     }
 
-    /// Answers have agreed for long enough: what they lack is not listed any more.
+    /// Drops the pairs that agreeing answers have lacked for long enough.
     fn believe(&mut self, now: Instant, answer: Markets) -> Option<&Markets> {
         if let Some(doubt) = self.doubt.take().filter(|doubt| !doubt.lacking.is_empty()) {
             self.known.pairs.retain(|pair| !doubt.lacking.contains(&pair.code));
@@ -233,7 +233,7 @@ impl ListingEvidence {
         self.confirm(now, answer)
     }
 
-    /// Compares an answer with those before it.
+    /// Compares an answer with the ones before it.
     fn weigh(&mut self, now: Instant, listed: usize, lacking: BTreeSet<String>, is_short: bool) {
         let is_empty = listed == 0;
         let same = |doubt: &&mut Doubt| doubt.lacking == lacking && doubt.is_empty == is_empty;
@@ -249,8 +249,8 @@ impl ListingEvidence {
         self.doubt = Some(Doubt { lacking, is_empty, first: now, answers: 1 });
     }
 
-    /// Takes new pairs, and what the answer says of those that are known; returns whether there are new ones. The order of
-    /// those that are known lasts, so that the same pairs make the same request.
+    /// Adds new pairs and updates the known ones from the answer; returns whether there are new ones. Known pairs keep
+    /// their order, so that the same pairs make the same subscription request.
     fn merge(&mut self, answer: Markets) -> bool {
         let mut newer: BTreeMap<String, Pair> =
             answer.pairs.iter().map(|pair| (pair.code.clone(), pair.clone())).collect();

@@ -1,4 +1,4 @@
-//! Answers as they come in maintenance, from caches, and from an exchange that takes pairs away.
+//! Answers during maintenance, from caches, and from an exchange that delists pairs.
 
 use super::*;
 use crate::clock::{Clock, Stamp};
@@ -12,7 +12,7 @@ fn markets(assets: &[&str]) -> Markets {
     Markets::of(serde_json::from_str(&format!("[{}]", objects.join(","))).unwrap())
 }
 
-/// A machine and its time: answers whenever it asks.
+/// A simulated exchange with its own time.
 struct Scene {
     evidence: ListingEvidence,
     start: Instant,
@@ -26,7 +26,7 @@ impl Scene {
         Self { evidence: ListingEvidence::new(kept, now), start: now, now }
     }
 
-    /// Lets the next question be answered; returns whether anything of what is known has changed.
+    /// Answers the next request; returns whether the known pairs have changed.
     fn answer(&mut self, assets: &[&str]) -> bool {
         while !self.evidence.take_question(self.now) {
             self.now = self.now.max(self.evidence.poll_deadline().unwrap());
@@ -35,7 +35,7 @@ impl Scene {
         self.evidence.handle_answer(self.now, markets(assets)).is_some()
     }
 
-    /// Has every question answered alike for so long.
+    /// Answers every request identically for this long.
     fn answer_for(&mut self, length: Duration, assets: &[&str]) {
         let end = self.now + length;
         while self.now < end {
@@ -135,7 +135,7 @@ fn the_first_list_is_used_at_once_and_asked_for_again() {
     let mut scene = Scene::new(&[]);
     assert!(scene.answer(&KNOWN[..1]) && !scene.evidence.is_settled());
     assert_eq!(scene.known(), "A");
-    // It was a part of the list.
+    // The earlier answers were incomplete.
     scene.answer(&KNOWN);
     assert_eq!(scene.known(), KNOWN.join(" "));
     let grown = scene.seconds();
@@ -191,7 +191,7 @@ fn who_has_no_list_says_why() {
 }
 
 proptest! {
-    /// Whatever is answered in less than ten minutes, nothing that is known is forgotten.
+    /// No known pair is dropped by any answers of less than ten minutes.
     #[test]
     fn wrong_answers_of_ten_minutes_take_nothing_away(answers in prop::collection::vec(0..=20usize, 1..40)) {
         let mut scene = Scene::new(&KNOWN);

@@ -1,11 +1,11 @@
-//! Puts the rooms together: from what earlier processes left on the disk to the first attempt to connect.
+//! Assembles a recorder: from the recovery of the data directory to the first connection attempt.
 //!
 //! ```text
-//! recover ──▶ router, gaps, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections
+//! recover ──▶ router, gap tracker, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections
 //! ```
 //!
-//! Disk, network, time and randomness are given, so that `record` and the simulated world of the tests run the same
-//! recorder. It holds no lock, and starts neither thread nor task: the caller does.
+//! Disk, network, time and randomness are injected, so that `record` and the simulated world of the tests run the same
+//! recorder. It holds no lock and starts neither thread nor task: the caller does.
 
 use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
@@ -37,40 +37,40 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// What a recorder works on: disk, time, randomness.
+/// The environment of a recorder: disk, time, randomness.
 #[derive(Debug)]
 pub struct Environment {
-    /// The data directory.
+    /// The files of the data directory.
     pub files: Arc<dyn Files>,
-    /// The time.
+    /// The clock that makes the stamps.
     pub clock: Clock,
-    /// What the clock is compared with while the recorder runs.
+    /// The wall clock that the clock is compared with while the recorder runs.
     pub wall: Wall,
-    /// Reads how long the machine was suspended.
+    /// Reads the total length of the machine's suspensions.
     pub boot: Boot,
-    /// The pairs that patterns are resolved by, as the exchange lists them.
+    /// The exchange's list of pairs, by which patterns are resolved.
     pub listed: watch::Receiver<Listed>,
-    /// The process id, for the record.
+    /// The process id, for the `started` event.
     pub pid: u32,
     /// Feeds jitter, tickets and nonces; must differ between processes.
     pub seed: u64,
-    /// Cancelled when the user wants it to end.
+    /// Cancelled to stop the recorder.
     pub shutdown: CancellationToken,
 }
 
-/// When a recorder ends by itself, and the channel of its status.
+/// When a recorder stops by itself, and the channel of its status.
 #[derive(Debug)]
 pub struct StopConditions {
-    /// When to stop without being asked to.
+    /// When to stop without a signal.
     pub run_until: Option<Instant>,
-    /// Where the status is published.
+    /// The channel of the status.
     pub status: watch::Sender<Status>,
 }
 
-/// Why there is no recorder.
+/// Why a recorder could not be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
-    /// What earlier processes left could not be read or mended.
+    /// The data directory could not be read or recovered.
     #[error("cannot put the data directory in order: {0}")]
     Recovery(#[from] IoError),
     /// The network cannot be used as configured.
@@ -81,12 +81,12 @@ pub enum AssemblyError {
     Key(#[from] KeyError),
 }
 
-/// Makes a recorder: its supervisor, with the connections in it, and the hosts of its disk, which the caller has to run.
-/// `network` is asked for one connection's way out at a time.
+/// Assembles a recorder: its supervisor, with the connections, and the hosts of its disk, which the caller has to run.
+/// `network` makes the route of one connection at a time.
 ///
 /// # Errors
 ///
-/// Nothing was recorded, and nothing begun that needs to be undone.
+/// Nothing was recorded, and nothing has to be undone.
 pub fn assemble<D: Dial>(
     config: &Config,
     environment: Environment,
@@ -94,14 +94,14 @@ pub fn assemble<D: Dial>(
     network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
 ) -> Result<(Supervisor, Hosts), AssemblyError> {
     let clock = environment.clock;
-    // First of all: what recovery finds is on record nowhere but in the events of this start, so nothing may fail behind it.
+    // First, since nothing may fail behind recovery: its findings are recorded only by the events of this start.
     let routes = routes(config, network)?;
     let rotation = Rotation { interval: config.storage.rotate_interval, bytes: config.storage.rotate_bytes };
     let recovered = recover(&*environment.files, rotation, clock.stamp())?;
     report(&recovered, &config.data_dir);
 
     let now = clock.stamp();
-    // Where stamps are ahead of the clock, they go on from the clock instead of running ahead of it for ever.
+    // Where stamps are ahead of the clock, they continue from the clock instead of staying ahead for ever.
     let before = if recovered.goes_back { now.previous() } else { recovered.last.unwrap_or_default() };
     let mut stamper = Stamper::after(before);
     let step = recovered.goes_back.then(|| stamper.raise(now));
@@ -138,7 +138,7 @@ pub fn assemble<D: Dial>(
         status,
     });
     if let (Some(after), Some(before)) = (step, recovered.last) {
-        // Should this process die before they are on record, the next one records them.
+        // If this process dies before they are on record, the next one records them.
         let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == before);
         let missing_since = untold.map(|gap| (gap.connection, gap.from)).collect();
         supervisor.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
@@ -156,13 +156,13 @@ pub fn assemble<D: Dial>(
     Ok((supervisor, hosts))
 }
 
-/// The connections that the configuration asks for.
+/// The enabled connections.
 fn enabled(config: &Config) -> Vec<(Feed, &ConnectionConfig)> {
     let all = [(Feed::Public, &config.public), (Feed::Private, &config.private)];
     all.into_iter().filter(|(_, connection)| connection.enabled).collect()
 }
 
-/// Why there is nothing between the process before this one and this one.
+/// The reason for the gap between the previous process and this one.
 fn reason(recovered: &Recovered) -> (GapKind, &'static str) {
     match recovered.history.end {
         End::Stopped(_) if recovered.is_clean => (GapKind::Stopped, "the recorder had been stopped"),
@@ -172,8 +172,8 @@ fn reason(recovered: &Recovered) -> (GapKind, &'static str) {
     }
 }
 
-/// The gaps between the process before this one and the first data. Returns where each begins as well, for the record:
-/// should this process die before it is closed, the next one opens it again.
+/// The gaps between the previous process and the first data, and where each begins, for the record: if this process
+/// dies before one is closed, the next one reopens it.
 fn open_gaps(
     connections: &[(Feed, &ConnectionConfig)],
     recovered: &Recovered,
@@ -194,8 +194,8 @@ fn open_gaps(
     (tracker, since)
 }
 
-/// The gaps that were open in the process before this one and ended with it: those of suspected streams, all of them where
-/// its epoch ended, too, and those of that epoch that are not on record yet.
+/// The gaps that were open in the previous process and ended with it: those of suspected streams, all of them where its
+/// epoch ended, too, and those of that epoch that are not on record yet.
 fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) -> Vec<Gap> {
     let (kind, cause) = reason(recovered);
     let mut ended = Vec::new();
@@ -212,8 +212,8 @@ fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) 
     ended
 }
 
-/// The segments that this start has ended, by their epoch. Should this process die before they are sealed, nothing else
-/// on disk has their epoch.
+/// The segments ended by this start, by epoch. If this process dies before they are sealed, nothing else on disk holds
+/// their epoch.
 fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
     let mut ended: BTreeMap<u64, Vec<String>> = BTreeMap::new();
     for (epoch, name) in &recovered.set_aside {
@@ -228,8 +228,8 @@ fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
     ended
 }
 
-/// What was there before an orderly stop, or is not there at all, is durable; otherwise the mark stays as it is until
-/// the gap is on record.
+/// After an orderly stop, or in an empty directory, everything is durable; otherwise the durable mark stays until the
+/// gap is on record.
 fn write_mark(files: &dyn Files, recovered: &Recovered, run: Stamp) {
     if recovered.is_clean || recovered.last.is_none() {
         let certain = DurableMark { durable: run.previous(), epoch: recovered.epoch };
@@ -265,7 +265,7 @@ fn connect<D: Dial>(
     routes: Vec<Route<'_, D>>,
 ) {
     let clock = environment.clock;
-    // One address makes all connects, so the lower of the two wishes holds for both.
+    // Both limits apply to the address, since it makes all connects: the lower one holds.
     let per_second = routes.iter().map(|route| route.connection.connects_per_second).min().unwrap_or(1);
     let connects = Arc::new(ConnectBudget::new(per_second, clock.now()));
     for Route { feed, connection, dial, credentials } in routes {
@@ -286,7 +286,7 @@ fn connect<D: Dial>(
     }
 }
 
-/// Says once what was found in the data directory.
+/// Logs the findings of recovery.
 fn report(recovered: &Recovered, data_dir: &Path) {
     let data_dir = data_dir.display();
     for torn in &recovered.torn {

@@ -1,4 +1,4 @@
-//! The recorder put together: both connections, the gap tracker, the writer, on any disk and any network.
+//! The assembled recorder: both connections, the gap tracker, the writer, on any disk and any network.
 
 pub mod assembly;
 pub mod gaps;

@@ -1,29 +1,29 @@
-//! The gaps: every interval in which a connection, or a stream of it, cannot be relied on, with both its ends. Pure.
+//! The gap tracker: every interval in which a connection, or some of its streams, is unreliable, with both ends. Pure.
 //!
 //! ```text
 //! whole connection   (none) ──open(from, kind)──▶ Open ──close(to)──▶ Gap, on record
-//!                                                   └─open again: the first cause and the first end stay
+//!                                                   └─open again: the first cause and beginning stay
 //! some streams       suspect(since) ──▶ suspected ──clear, or a gap of the whole connection──▶ Gap
 //! both ends known    record(from, to, kind) ──▶ Gap
 //! ```
 //!
-//! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover all
-//! time; of two reasons for one interval, the first stays. Stamps go back when the wall clock is set:
-//! [`GapTracker::step`] ends every gap in the old epoch and begins it again in the new one. A gap that is open when the
-//! process dies is opened again by the next start, from what is on disk.
+//! A gap begins at the last data before it and ends at the first data after it, so that data and gaps together cover
+//! all time; of two reasons for one interval, the first stays. Stamps go back when the wall clock is set:
+//! [`GapTracker::step`] ends every gap in the old epoch and reopens it in the new one. A gap that is open when the
+//! process dies is reopened by the next start, from the data on disk.
 
 use crate::clock::Stamp;
 use crate::tape::gap::{Gap, GapKind};
 use crate::upbit::feed::Feed;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The gaps that are open, and how far the closed ones reach.
+/// The open gaps, and the end of the closed ones.
 #[derive(Debug, Default)]
 pub struct GapTracker {
     connections: BTreeMap<Feed, Coverage>,
 }
 
-/// One connection's part. The streams in it are bounded by the connection's request.
+/// The state of one connection. Its streams are bounded by the connection's request.
 #[derive(Debug, Default)]
 struct Coverage {
     open: Option<Open>,
@@ -40,8 +40,7 @@ struct Open {
 }
 
 impl GapTracker {
-    /// From `from` on nothing is recorded. While a gap is open, another one does not begin. Returns the gaps of suspected
-    /// streams that end with it.
+    /// Opens a gap at `from`, unless one is open already. Returns the gaps of suspected streams that end with it.
     pub fn open(&mut self, connection: Feed, from: Stamp, kind: GapKind, cause: &str) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         if coverage.open.is_some() {
@@ -52,7 +51,7 @@ impl GapTracker {
         suspicions(connection, std::mem::take(&mut coverage.suspected), from)
     }
 
-    /// At `to` a line was recorded, or there is nothing more to come.
+    /// Closes the gap at `to`, where a line was recorded or recording ended.
     pub fn close(&mut self, connection: Feed, to: Stamp) -> Option<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let Open { from, kind, cause } = coverage.open.take()?;
@@ -60,8 +59,8 @@ impl GapTracker {
         (from < to).then_some(Gap { connection, from, to, kind, cause, only: None })
     }
 
-    /// Both ends of a gap are known at once. Nothing is returned where an open gap has the interval already; suspected
-    /// streams go on being suspected behind it.
+    /// Records a gap with both ends known. Returns nothing where an open gap covers the interval; suspicions of streams
+    /// continue behind it.
     pub fn record(&mut self, connection: Feed, ends: [Stamp; 2], kind: GapKind, cause: &str) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let [from, to] = ends;
@@ -76,7 +75,7 @@ impl GapTracker {
         gaps
     }
 
-    /// A stream is mute, and since when.
+    /// Suspects a mute stream, from `since` on.
     pub fn suspect(&mut self, connection: Feed, stream: String, since: Stamp) {
         let coverage = self.connections.entry(connection).or_default();
         if coverage.open.is_none() {
@@ -85,9 +84,9 @@ impl GapTracker {
         }
     }
 
-    /// Streams are subscribed that were missed since then, and are suspected until they are cleared. Gaps of the connection
-    /// since then did not name them, so that theirs goes through these. An open one will name them: then theirs ends where
-    /// it begins, and is returned.
+    /// Suspects newly subscribed streams from `since` on, until they are cleared. Closed gaps of the connection did not
+    /// name them, so their own gap extends through those. An open one will name them: then theirs ends where it begins,
+    /// and is returned.
     pub fn join(&mut self, connection: Feed, streams: Vec<String>, since: Stamp) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         if let Some(open) = &coverage.open {
@@ -100,15 +99,15 @@ impl GapTracker {
         Vec::new()
     }
 
-    /// Streams bring frames again.
+    /// Clears the suspicion of streams that deliver frames again.
     pub fn clear(&mut self, connection: Feed, streams: &[String], to: Stamp) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let ended = streams.iter().filter_map(|stream| coverage.suspected.remove_entry(stream)).collect();
         suspicions(connection, ended, to)
     }
 
-    /// Ends all that is open, because there is nothing more to come: a gap of the connection at `to`, suspicions at the
-    /// `last` line, from where the next start has the gap.
+    /// Ends all gaps with the process: a gap of the connection at `to`, suspicions at the `last` line, where the gap of
+    /// the next start begins.
     pub fn finish(&mut self, connection: Feed, last: Stamp, to: Stamp) -> Vec<Gap> {
         let suspected = self.connections.get_mut(&connection).map(|coverage| std::mem::take(&mut coverage.suspected));
         let mut gaps = suspicions(connection, suspected.unwrap_or_default(), last);
@@ -116,7 +115,7 @@ impl GapTracker {
         gaps
     }
 
-    /// The epoch ends at `before` and another one begins at `after`, which may be earlier.
+    /// Ends the epoch at `before` and begins another at `after`, which may be earlier.
     pub fn step(&mut self, before: Stamp, after: Stamp) -> Vec<Gap> {
         let mut gaps = Vec::new();
         for (&connection, coverage) in &mut self.connections {
@@ -133,7 +132,7 @@ impl GapTracker {
     }
 }
 
-/// The gaps of suspected streams, by when the suspicion began, that end at `to`: one for all that share their beginning.
+/// The gaps of suspected streams that end at `to`: one for all streams with the same beginning.
 pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stamp) -> Vec<Gap> {
     let mut by_beginning: BTreeMap<Stamp, BTreeSet<String>> = BTreeMap::new();
     for (stream, since) in suspected {

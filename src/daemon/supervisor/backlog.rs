@@ -1,36 +1,36 @@
-//! Segments that ended and wait for the sealer: how many there are, and whether it keeps up. Pure.
+//! The backlog of ended segments that wait for the sealer, and whether it keeps up. Pure.
 //!
-//! Where all streams rotate at once there are thousands for a while, and that number falls. Where it does not fall for
-//! minutes, the disk fills ten times as fast as it should, and a person should know.
+//! Where all streams rotate at once the backlog is thousands for a while, and falls. Where it does not fall for
+//! minutes, the disk fills ten times as fast as it should, which warrants a warning.
 
 use crate::clock::Instant;
 use std::time::Duration;
 
-/// How often the number is looked at.
+/// Interval of the checks.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// In how many looks in a row it must not have fallen: a segment takes seconds.
+/// Consecutive checks without a fall before the warning: sealing a segment takes seconds.
 const LOOKS: u32 = 5;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Backlog {
-    /// Segments that wait.
+    /// Number of waiting segments.
     pub(super) waiting: usize,
-    /// What the last look saw.
+    /// The number at the last check.
     seen: usize,
     next_look: Instant,
-    /// Looks since it fell, or since there was nothing to seal.
+    /// Checks since it fell or was zero.
     unfallen: u32,
 }
 
 impl Backlog {
-    /// `waiting` were left by earlier processes.
+    /// Begins with the `waiting` segments of earlier processes.
     pub(super) fn new(waiting: usize, now: Instant) -> Self {
         Self { waiting, seen: waiting, next_look: now + LOOK, unfallen: 0 }
     }
 
-    /// How many wait, where they have got no fewer for long enough to warn of: once, until they do.
+    /// The number of waiting segments when a warning is due: once per backlog that does not fall.
     pub(super) fn look(&mut self, now: Instant) -> Option<usize> {
         if now < self.next_look {
             return None;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, Stamp};
 
-    /// The minutes with a warning, when so many wait at the end of each.
+    /// The minutes with a warning, given the backlog at the end of each.
     fn warned(waiting: &[usize]) -> Vec<usize> {
         let begin = Clock::anchored(Stamp::default()).now();
         let mut backlog = Backlog::new(0, begin);

@@ -1,7 +1,8 @@
-//! The end: the last commands are handed over, and the threads write and sync them until a deadline.
+//! The end of the process: hands over the last commands, and waits until a deadline for the threads to write and sync
+//! them.
 //!
-//! A line that is in its file survives the process, so a sync that does not end in time is a warning; a line that is in no
-//! file is a failure.
+//! A line in its file survives the process, so a sync that misses the deadline is a warning; a line in no file is a
+//! failure.
 
 use super::lifecycle::Failure;
 use crate::clock::{self, Clock, Instant, Stamp};
@@ -11,13 +12,13 @@ use crate::recording::threads::Threads;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a sealer that gives up may take to remove its unfinished file; the next start would remove it, too.
+/// How long a sealer may take to give up and remove its unfinished file; otherwise the next start removes it.
 const SEALER_GRACE: Duration = Duration::from_millis(500);
 
-/// What the threads have brought to an end.
+/// The results of the threads.
 #[derive(Debug)]
 pub(super) struct Closing {
-    /// What has failed, before the end or in it.
+    /// The first failure before the end, or the last one in it.
     failure: Option<Failure>,
     written: bool,
     synced: bool,
@@ -26,7 +27,7 @@ pub(super) struct Closing {
 }
 
 impl Closing {
-    /// Of a recorder that ends, or has failed already.
+    /// For a recorder that stops, or has failed already.
     pub(super) fn new(failure: Option<Failure>) -> Self {
         Self { failure, written: false, synced: false, unwritten: 0 }
     }
@@ -69,7 +70,7 @@ impl Closing {
         self
     }
 
-    /// How the recorder ended; `durable` and `disk_full` are what was last reported.
+    /// The outcome of the recorder; `durable` and `disk_full` are the last reported ones.
     pub(super) fn verdict(self, durable: Option<Stamp>, disk_full: Option<String>) -> Result<(), Failure> {
         match self.failure {
             Some(failure) => Err(failure),
@@ -100,7 +101,7 @@ impl Closing {
         }
     }
 
-    /// Whether nothing more is to be waited for.
+    /// Whether all expected reports have come.
     fn is_over(&self) -> bool {
         self.written && (self.synced || self.failure.is_some())
     }

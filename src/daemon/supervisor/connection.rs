@@ -1,4 +1,4 @@
-//! What a connection is to the supervisor, and what its notices mean on record.
+//! The supervisor's state of a connection, and the events that its notices become.
 
 use crate::clock::{Clock, Instant, Stamp};
 use crate::connection::Notice;
@@ -19,28 +19,28 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(super) struct Connection {
     feed: Feed,
-    /// What it is to ask for, by the pairs that are known.
+    /// The configured subscription, resolved by the known pairs.
     wanted: Wanted,
-    /// What it asks for with its next request.
+    /// The request it should send next.
     requests: watch::Sender<Request>,
-    /// What it was asked for last, or is to be first.
+    /// The last sent request, or the first one to send.
     standing: Arc<Request>,
-    /// Streams that wait for the list of pairs, named by their patterns.
+    /// Streams that wait for the list of pairs, under the names of their patterns.
     pub(super) unresolved: Vec<String>,
-    /// Streams of the last request that the one before did not have, while nothing has come of any.
+    /// Streams added by the last request, until the first data of any of them.
     pub(super) joining: Option<Joining>,
-    /// Since when streams are missed that are in the next request and not in the last; within, `None` is the beginning.
+    /// Since when the streams added by the next request are missed; an inner `None` is the beginning of the process.
     missed_since: Option<Option<Instant>>,
-    /// The last request that was sent.
+    /// The frame of the last sent request.
     pub(super) sent: String,
-    /// How it is, for the status.
+    /// Its state, for the status.
     pub(super) link: Link,
-    /// The stamp of its last line from the exchange, whatever it was.
+    /// The stamp of its last line from the exchange, of any kind.
     pub(super) last_line: Option<Stamp>,
-    /// The stamp up to which it is proved to have brought what it should: that of its last data, of a subscribed stream.
-    /// The account may be quiet for days, so there any line proves it.
+    /// The stamp up to which it is proved to be delivering: that of its last data of a subscribed stream. The account
+    /// may be quiet for days, so on the private connection any line proves it.
     pub(super) last: Option<Stamp>,
-    /// Since when its last session is sure to have listened.
+    /// The stamp from which on its last session is known to be listening.
     pub(super) live_since: Option<Stamp>,
 }
 
@@ -64,7 +64,7 @@ impl Connection {
         }
     }
 
-    /// Lines came, up to this stamp, and data of subscribed streams up to that one.
+    /// Notes the stamps of the last line and of the last data of subscribed streams.
     pub(super) fn handle_lines(&mut self, last_line: Option<Stamp>, last_data: Option<Stamp>) {
         self.last_line = last_line.or(self.last_line);
         let proof = if self.feed == Feed::Private { last_line } else { last_data };
@@ -83,27 +83,27 @@ impl Connection {
         self.live_since = self.live_since.map(|_| first);
     }
 
-    /// What it is to have standing.
+    /// The request it should have standing.
     pub(super) fn requests(&self) -> watch::Receiver<Request> {
         self.requests.subscribe()
     }
 
-    /// What it was asked for, per stream.
+    /// The standing request, per stream.
     pub(super) fn origins(&self) -> Origins {
         Origins::of(&self.standing)
     }
 
-    /// The streams that it is asked for, and those that wait.
+    /// The streams of the standing request, and those that wait.
     pub(super) fn streams(&self) -> Vec<String> {
         let mut names = self.origins().names();
         names.extend(self.unresolved.iter().cloned());
         names
     }
 
-    /// The list of pairs is another: makes the request of it. Returns the streams that had waited and turn out to be none.
+    /// Rebuilds the request from a new list of pairs. Returns the waiting streams that turn out not to exist.
     pub(super) fn resolve(&mut self, listed: &Listed) -> Vec<String> {
         let request = self.wanted.request(listed);
-        // What is subscribed does no harm where nothing of it is listed any more, and a connection needs a request.
+        // An unlisted subscription does no harm, and a connection needs a request.
         let is_nothing = request.subscriptions.is_empty();
         let has_changed = !is_nothing && *self.requests.borrow() != request;
         if has_changed {
@@ -115,7 +115,7 @@ impl Connection {
         if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) }
     }
 
-    /// A request was handed to the socket; returns how it differs from the one before, where it does.
+    /// Notes a request handed to the socket; returns its change from the previous one, if any.
     pub(super) fn stand(&mut self, standing: &Arc<Request>) -> Option<Change> {
         if *standing == self.standing {
             return None;
@@ -132,7 +132,7 @@ impl Connection {
         Some(Change { added, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
     }
 
-    /// Takes a notice of the instant `at` in; returns the event that puts it on record.
+    /// Handles a notice of the instant `at`; returns its event.
     pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
         let (connection, shown) = (self.feed, self.feed.as_str());
         Some(match notice {
@@ -217,26 +217,26 @@ impl Connection {
     }
 }
 
-/// Streams of which the first data is awaited, since they came into the request of a connection.
+/// Streams added to a connection's request whose first data is awaited.
 #[derive(Debug)]
 pub(super) struct Joining {
     pub(super) streams: BTreeSet<String>,
-    /// When they count as joined, whatever came.
+    /// The deadline after which they count as joined.
     pub(super) until: Instant,
 }
 
-/// How a request differs from the one before.
+/// The change between two requests.
 #[derive(Debug)]
 pub(super) struct Change {
-    /// Streams that it adds, and the names under which some of them had waited.
+    /// Added streams, and the pattern names under which some of them had waited.
     pub(super) added: Vec<String>,
-    /// Streams that it leaves out.
+    /// Removed streams.
     pub(super) removed: Vec<String>,
     /// Since when the added ones were missed; `None`: since the process began.
     pub(super) since: Option<Instant>,
 }
 
-/// Shows a loss, with the wait until the next attempt; there is none after a stop or when the connection is given up.
+/// Logs a loss, with the wait until the next attempt; there is none after a stop or when the connection is given up.
 fn log_loss(connection: &str, stage: Stage, attempt: u32, cause: &str, retry_in: Option<String>) {
     match (stage, retry_in) {
         (_, None) => tracing::info!(connection, cause, "disconnected"),
@@ -249,8 +249,8 @@ fn log_loss(connection: &str, stage: Stage, attempt: u32, cause: &str, retry_in:
     }
 }
 
-/// Shows a refusal; a person is needed where the recording itself is refused. When it is tried again stands in the line
-/// of the loss that follows.
+/// Logs a refusal; a person is needed where the recording itself is refused. The time of the next attempt is in the
+/// line of the loss that follows.
 fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Option<&str>) {
     let refused = refused(objection).as_str();
     match objection {
@@ -269,7 +269,7 @@ fn log_refusal(connection: &str, objection: Objection, reason: &str, request: Op
     }
 }
 
-/// What is refused, in the event's vocabulary.
+/// The refused operation, in the event's vocabulary.
 fn refused(objection: Objection) -> Refused {
     match objection {
         Objection::Credentials | Objection::WorkingCredentials => Refused::Credentials,
@@ -342,7 +342,7 @@ mod tests {
         let [early, late] = [60, 3600].map(|seconds| now + Duration::from_secs(seconds));
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
         connection.resolve(&listed(&["KRW-ETH", "KRW-NEW"], Some(early)));
-        // Before it is sent there is yet another.
+        // The list changes once more before it is sent.
         connection.resolve(&listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late)));
         let change = stand(&mut connection);
         assert_eq!(change.since, Some(early));

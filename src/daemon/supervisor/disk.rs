@@ -1,4 +1,4 @@
-//! How the disk is, by the reports of writer, syncer and sealer, and what that means on record.
+//! Disk health, by the reports of writer, syncer and sealer, and the events and gaps that follow from it.
 
 use super::backlog::Backlog;
 use super::epoch::Step;
@@ -15,32 +15,32 @@ use crate::tape::gap::{Gap, GapKind};
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 
-/// Fewer files than this that can still be made are shown as a fault: a rotation of the whole exchange makes 2,565.
+/// Fewer free inodes than this are a fault: a rotation of the whole exchange makes 2,565 files.
 const MIN_FREE_INODES: u64 = 10_000;
 
-/// Why what was written on a full disk may be lost.
+/// Why lines written to a full disk may be lost.
 const UNSURE: &str = "the disk was full when what was written was to be made durable";
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct DiskHealth {
-    /// Why nothing is written, while that is so.
+    /// The cause while the disk is full.
     pub(super) full: Option<String>,
-    /// How much is left.
+    /// Free space.
     pub(super) space: Space,
-    /// Up to here everything survives a power cut.
+    /// The durable mark: everything up to it survives a power cut.
     pub(super) durable: Option<Stamp>,
-    /// Segments that ended and are not sealed yet.
+    /// Ended segments that are not sealed yet.
     backlog: Backlog,
     /// The names of all files were checked before the end.
     has_checked_names: bool,
-    /// Since when what was written may be lost, while a sync finds no room.
+    /// Since when written lines may be lost, while a sync finds no room.
     unsure_since: Option<Stamp>,
     min_free_bytes: u64,
 }
 
 impl DiskHealth {
-    /// `backlog` segments wait to be sealed; less than `min_free_bytes` is shown as a fault.
+    /// Begins with a `backlog` of segments; less than `min_free_bytes` is a fault.
     pub(super) fn new(backlog: usize, min_free_bytes: u64, now: Instant) -> Self {
         Self {
             full: None,
@@ -58,11 +58,11 @@ impl DiskHealth {
         self.backlog.waiting == 0 && self.has_checked_names
     }
 
-    /// Records what a thread reports.
+    /// Handles a thread's report.
     ///
     /// # Errors
     ///
-    /// Recording cannot go on.
+    /// Recording cannot continue.
     pub(super) fn handle_report(
         &mut self,
         sequence: &mut Sequence,
@@ -73,7 +73,7 @@ impl DiskHealth {
             ThreadReport::Rotated(ended) => {
                 for (reason, segments) in ended {
                     self.backlog.waiting += segments;
-                    // Those that a step has ended are on record with the step itself.
+                    // Segments ended by a clock step are recorded with the step.
                     if reason != RotationReason::Clock {
                         sequence.rotated(reason);
                     }
@@ -102,7 +102,7 @@ impl DiskHealth {
             }
             ThreadReport::Quarantined(moved) => sequence.event(&Event::from(moved)),
             ThreadReport::Synced(up_to) if up_to.epoch == sequence.time.epoch => self.durable = Some(up_to.stamp),
-            // A mark of an earlier epoch does not hold in this one.
+            // A durable mark of an earlier epoch does not hold in this one.
             ThreadReport::Synced(_) => {}
             ThreadReport::Space(free) => self.handle_space(free),
             ThreadReport::DiskFull(cause) => self.handle_full(sequence, cause),
@@ -114,7 +114,7 @@ impl DiskHealth {
             }
             ThreadReport::SyncOk => {
                 self.handle_room(sequence);
-                // The kernel may have dropped what it found no room for, and a later sync that succeeds does not show it.
+                // The kernel may have dropped pages it had no room for, and a later successful sync does not reveal it.
                 if let Some(since) = self.unsure_since.take() {
                     let to = sequence.time.stamp();
                     feeds.record_unsure(sequence, since, to, UNSURE);
@@ -140,14 +140,14 @@ impl DiskHealth {
         }
     }
 
-    /// Records that what a full disk did not take by the `end` is lost.
+    /// Records a gap for the lines that a full disk had not taken by `end`.
     pub(super) fn record_unwritten(&self, sequence: &mut Sequence, feeds: &mut Feeds, end: Stamp) {
         let progress = sequence.progress.clone();
         let Some(full) = self.full.as_ref().filter(|_| progress.unwritten() > 0) else { return };
         let cause = format!("not written at the end: {full}");
         let written = progress.written();
         match sequence.time.last_step {
-            // What is not written begins in the epoch before.
+            // The unwritten lines begin in the previous epoch.
             Some(Step { before, after }) if progress.steps() < sequence.time.steps => {
                 feeds.record_unsure(sequence, written, before, &cause);
                 feeds.record_unsure(sequence, after, end, &cause);
@@ -156,7 +156,7 @@ impl DiskHealth {
         }
     }
 
-    /// The epoch ends at `before`, and with it what is unsure in it.
+    /// Records the gap in doubt of the epoch that ends at `before`.
     pub(super) fn end_epoch(&self, sequence: &mut Sequence, feeds: &mut Feeds, before: Stamp) {
         if let Some(since) = self.unsure_since {
             feeds.record_unsure(sequence, since, before, UNSURE);
@@ -190,7 +190,7 @@ impl DiskHealth {
     }
 }
 
-/// Records a file that was displaced, and the gap of what is in doubt with it.
+/// Records a displaced file, and the gap of the lines in doubt.
 fn record_displaced(sequence: &mut Sequence, feeds: &mut Feeds, displaced: &Displaced) {
     sequence.event(&Event::from(displaced));
     let Some(((feed, stream), doubt)) = displaced.stream.as_ref().zip(displaced.doubt) else { return };
@@ -198,7 +198,7 @@ fn record_displaced(sequence: &mut Sequence, feeds: &mut Feeds, displaced: &Disp
     let file = displaced.file.display();
     let happened = shown(displaced.what);
     if *stream == StreamKey::recorder() {
-        // Gaps of any stream may have been on record there; nothing else is missing with it.
+        // The file may have held gap events of any stream; no other loss follows from it.
         if is_lost {
             feeds.record_unsure(sequence, from, to, &format!("{file} was {happened}, and what it told is lost"));
         }

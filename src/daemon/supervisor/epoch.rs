@@ -1,33 +1,33 @@
-//! The clock of the epoch that runs: it makes the stamps, follows a suspended machine, and compares itself with the wall
-//! clock.
+//! The clock of the current epoch: it makes the stamps, follows suspensions of the machine, and is compared with the
+//! wall clock.
 //!
 //! ```text
 //! old epoch … line, gaps that end with it │ clock_step, gaps that go on, line … new epoch
 //!                                         └ every stream is rotated before its next line
 //! ```
 //!
-//! A suspension ends no epoch: stamps behind it are later by its length, and in the right order.
+//! A suspension ends no epoch: later stamps are advanced by its length, and stay in order.
 
 use crate::clock::step::StepWatch;
 use crate::clock::{Boot, Clock, Instant, Moment, Stamp, Stamper, Wall};
 use std::time::Duration;
 
-/// Shorter suspensions are the noise of reading two clocks.
+/// Shorter suspensions are noise of reading two clocks.
 const SUSPENDED: Duration = Duration::from_millis(100);
 
-/// How often the agreement of the clocks is put on record.
+/// Interval between two `clock` events.
 const COMPARE: Duration = Duration::from_secs(3600);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct EpochClock {
-    /// What instants are in stamps, before any is raised.
+    /// Converts instants to stamps, before any is raised.
     pub(super) clock: Clock,
-    /// How often stamps have gone back in this directory.
+    /// Number of times that stamps went back in this directory.
     pub(super) epoch: u64,
     /// The last step of this process.
     pub(super) last_step: Option<Step>,
-    /// How many steps this process has made.
+    /// Number of steps in this process.
     pub(super) steps: u64,
     wall: Wall,
     boot: Boot,
@@ -38,7 +38,7 @@ pub(super) struct EpochClock {
     next_comparison: Instant,
 }
 
-/// Where an epoch ended, and where the next one began.
+/// The end of an epoch, and the beginning of the next one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     /// The last stamp of the epoch that ended.
@@ -47,22 +47,22 @@ pub(super) struct Step {
     pub(super) after: Stamp,
 }
 
-/// What a comparison with the wall clock found.
+/// The result of a comparison with the wall clock.
 #[derive(Debug)]
 pub(super) enum Comparison {
-    /// The wall clock was set: it shows this.
+    /// The wall clock was set to this time.
     Set(Stamp),
-    /// Its agreement is to be put on record, µs.
+    /// A `clock` event is due, in µs.
     Due {
-        /// How far the wall clock is ahead of this one.
+        /// Wall clock minus this clock.
         offset: i64,
-        /// How far the stamps are ahead of this one.
+        /// Last stamp minus this clock.
         ahead: u64,
     },
 }
 
 impl EpochClock {
-    /// Goes on behind the last stamp of `stamper`, the first of this process.
+    /// Continues from the last stamp of `stamper`, the first of this process.
     pub(super) fn new(clock: Clock, wall: Wall, boot: Boot, stamper: Stamper, epoch: u64) -> Self {
         Self {
             clock,
@@ -78,17 +78,17 @@ impl EpochClock {
         }
     }
 
-    /// The stamp of what happens now.
+    /// The stamp of now.
     pub(super) fn stamp(&mut self) -> Stamp {
         self.raise(self.clock.stamp())
     }
 
-    /// The stamp of what happened at an instant.
+    /// The stamp of an instant.
     pub(super) fn stamp_at(&mut self, instant: Instant) -> Stamp {
         self.raise(self.clock.stamp_at(instant))
     }
 
-    /// The stamp `wanted`, or the next one behind the last.
+    /// The stamp `wanted`, or the next one after the last.
     pub(super) fn raise(&mut self, wanted: Stamp) -> Stamp {
         self.stamper.raise(wanted)
     }
@@ -98,12 +98,12 @@ impl EpochClock {
         self.stamper.last()
     }
 
-    /// The instant, with what suspensions add to it.
+    /// The instant, with the total of suspensions.
     pub(super) fn moment(&self, at: Instant) -> Moment {
         Moment { at, suspended: self.clock.suspended() }
     }
 
-    /// Where this process began, or the epoch that it has begun since.
+    /// The first stamp of this process in the current epoch.
     pub(super) fn floor(&self) -> Stamp {
         self.last_step.map_or(self.begun, |step| step.after)
     }
@@ -113,8 +113,8 @@ impl EpochClock {
         self.begun
     }
 
-    /// Lets the stamps go on by the length of a suspension, and returns it. It comes before anything is stamped: what was
-    /// read behind the suspension must not get a stamp from before it.
+    /// Advances the stamps by the length of a suspension, and returns it. Call it before anything is stamped: data read
+    /// after the suspension must not get a stamp from before it.
     pub(super) fn follow_boot(&mut self) -> Option<Duration> {
         let suspended = self.boot.suspended();
         let length = suspended.saturating_sub(self.clock.suspended());

@@ -1,12 +1,12 @@
-//! Both connections and the gaps of their streams: what they deliver, and what it means on record.
+//! Both connections and the gaps of their streams: handles their deliveries and records the events and gaps.
 //!
 //! ```text
 //! listed ──▶ request of each connection ──▶ session: sends it ──▶ `subscribed`: origins to the journal, streams join
 //!                                                       joined by their first data ──▶ gap since they were wanted
 //! ```
 //!
-//! What a request adds was wanted before it was sent, and nothing of it was recorded until then: that is on record as a gap
-//! of these streams. Until the list of pairs is known, patterns stand for their streams.
+//! Streams that a request adds were wanted before it was sent, and nothing of them was recorded until then: a gap of
+//! these streams covers that time. Until the list of pairs is known, patterns stand for their streams.
 
 use super::connection::{Change, Connection, Joining};
 use super::sequence::Sequence;
@@ -28,23 +28,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Streams that were added and bring nothing for so long are quiet: the exchange sends the first snapshots 0.2 s after a
+/// Added streams without data for this long count as quiet: the exchange sends the first snapshots 0.2 s after a
 /// request.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Feeds {
-    /// Connections that end from here on end because of a stop.
+    /// Connections that end from here on end because of the stop.
     pub(super) is_stopping: bool,
-    /// The last gap that was put on record.
+    /// The last gap on record.
     pub(super) last_gap: Option<Gap>,
     connections: BTreeMap<Feed, Connection>,
     gaps: GapTracker,
 }
 
 impl Feeds {
-    /// Without connections; the gaps since the last process are open.
+    /// Begins without connections, and with the gaps since the previous process open.
     pub(super) fn new(gaps: GapTracker) -> Self {
         Self { is_stopping: false, last_gap: None, connections: BTreeMap::new(), gaps }
     }
@@ -55,7 +55,7 @@ impl Feeds {
         self.connections.insert(feed, connection);
     }
 
-    /// How each connection is.
+    /// The state of each connection.
     pub(super) fn links(&self) -> BTreeMap<Feed, Link> {
         self.connections.iter().map(|(feed, connection)| (*feed, connection.link.clone())).collect()
     }
@@ -65,7 +65,7 @@ impl Feeds {
         self.connections.iter().map(|(feed, connection)| (*feed, connection.sent.clone())).collect()
     }
 
-    /// Records a batch, and the gap that its first data closes.
+    /// Records a batch, and the gap closed by its first data.
     pub(super) fn handle_batch(&mut self, sequence: &mut Sequence, feed: Feed, batch: Batch) {
         let lines = sequence.route(feed, &batch);
         let stamp_of = |entry: usize| lines.get(entry).map(|(stamp, _)| *stamp);
@@ -83,14 +83,14 @@ impl Feeds {
         }
     }
 
-    /// Records a notice of the instant `at`, and the gaps that it ends.
+    /// Handles a notice of the instant `at`: records its event, and the gaps it ends.
     pub(super) fn handle_notice(&mut self, sequence: &mut Sequence, feed: Feed, at: Instant, notice: Notice) {
         let stamp = sequence.time.stamp_at(at);
         let clock = sequence.time.clock;
         let Some(connection) = self.connections.get_mut(&feed) else { return };
-        // Since when nothing is known of the connection.
+        // The stamp since which the connection is unproved.
         let reached = connection.reached().unwrap_or(stamp);
-        // Lines since then may have stamps that ran ahead of the clock.
+        // Stamps may run ahead of the clock, so that of the last line is the lower bound.
         let since = clock.stamp_at(at).max(connection.last.unwrap_or(sequence.time.begun()));
         let is_live = matches!(notice, Notice::Live { .. });
         if is_live {
@@ -121,13 +121,13 @@ impl Feeds {
             sequence.event_at(stamp, &event);
         }
         self.record_gaps(sequence, ended);
-        // The account may be quiet for days, so that being subscribed ends its gap.
+        // The account may be quiet for days, so its gap ends with the subscription.
         if is_live && feed == Feed::Private {
             self.close_gap(sequence, feed, since);
         }
     }
 
-    /// Makes the requests anew; streams that had waited for the list and are not in it are missed no more.
+    /// Rebuilds the requests from the list; the gaps of waiting streams that are not in it end.
     pub(super) fn handle_listed(&mut self, sequence: &mut Sequence, listed: &Listed) {
         let stamp = sequence.time.stamp();
         let mut ended = Vec::new();
@@ -138,7 +138,7 @@ impl Feeds {
         self.record_gaps(sequence, ended);
     }
 
-    /// Streams that were added and have brought nothing in time have joined as well.
+    /// Ends joining for added streams that have brought no data in time.
     pub(super) fn end_overdue_joining(&mut self, sequence: &mut Sequence, now: Instant) {
         let is_overdue =
             |connection: &Connection| connection.joining.as_ref().is_some_and(|joining| now >= joining.until);
@@ -150,7 +150,7 @@ impl Feeds {
         }
     }
 
-    /// Puts gaps on record that are closed.
+    /// Records closed gaps.
     pub(super) fn record_gaps(&mut self, sequence: &mut Sequence, gaps: impl IntoIterator<Item = Gap>) {
         for gap in gaps {
             let connection = self.connections.get(&gap.connection);
@@ -164,7 +164,7 @@ impl Feeds {
         }
     }
 
-    /// Puts on record that what any connection brought in an interval may not be on disk.
+    /// Records a gap in doubt on every connection: its data in the interval may not be on disk.
     pub(super) fn record_unsure(&mut self, sequence: &mut Sequence, from: Stamp, to: Stamp, cause: &str) {
         let gap =
             |&connection| Gap { connection, from, to, kind: GapKind::Unsure, cause: cause.to_owned(), only: None };
@@ -172,7 +172,7 @@ impl Feeds {
         self.record_gaps(sequence, gaps);
     }
 
-    /// Ends all gaps that are open, in the last epoch of the process.
+    /// Ends all open gaps, in the last epoch of the process.
     pub(super) fn finish(&mut self, sequence: &mut Sequence, end: Stamp) {
         let reached = |connection: &Connection| connection.reached().unwrap_or(end);
         let ends: Vec<_> = self.connections.iter().map(|(feed, connection)| (*feed, reached(connection))).collect();
@@ -182,7 +182,7 @@ impl Feeds {
         }
     }
 
-    /// Ends all gaps that are open with their epoch, at `before`; they go on in the next, from `after`.
+    /// Ends all open gaps with their epoch, at `before`; they are reopened in the next, from `after`.
     pub(super) fn end_epoch(&mut self, sequence: &mut Sequence, before: Stamp, after: Stamp) {
         let ended = self.gaps.step(before, after);
         self.record_gaps(sequence, ended);
@@ -193,7 +193,7 @@ impl Feeds {
         self.connections.values_mut().for_each(|connection| connection.begin_epoch(first));
     }
 
-    /// A request stands from here on; returns the gaps that end with it.
+    /// Handles a newly standing request; returns the gaps that end with it.
     fn handle_standing(
         &mut self,
         sequence: &mut Sequence,
@@ -210,7 +210,7 @@ impl Feeds {
             let joining = connection.joining.get_or_insert_with(|| Joining { streams: Default::default(), until });
             joining.streams.extend(added.iter().cloned());
             joining.until = until;
-            // What lies before a step is of another epoch, and on record there under the patterns' names.
+            // Time before a step is in another epoch, whose gap names the patterns.
             let floor = sequence.time.floor();
             let since = since.map_or(floor, |since| sequence.time.clock.stamp_at(since).max(floor));
             gaps.extend(self.gaps.join(feed, added, since));
@@ -218,7 +218,7 @@ impl Feeds {
         gaps
     }
 
-    /// The stamp of the first data of any stream that was added: by then the exchange has seen the request.
+    /// The stamp of the first data of any added stream: it proves that the exchange has processed the request.
     fn joined_at(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
         let joining = self.connections.get(&feed)?.joining.as_ref()?;
         let is_joining = |entry: &Entry<'_>| match entry {
@@ -236,8 +236,8 @@ impl Feeds {
         self.record_gaps(sequence, ended);
     }
 
-    /// Ends the gap of a connection. What its patterns stand for is still missed, which the `stale` event leaves to
-    /// the next start should this process die.
+    /// Closes the gap of a connection. Unresolved patterns are still missed: the `stale` event records that, so that
+    /// the next start knows it if this process dies.
     fn close_gap(&mut self, sequence: &mut Sequence, feed: Feed, to: Stamp) {
         let Some(gap) = self.gaps.close(feed, to) else { return };
         self.record_gaps(sequence, [gap]);

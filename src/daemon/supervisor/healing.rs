@@ -1,19 +1,19 @@
-//! What was missed in a gap and fetched later gets its stamps and its position here, like everything else.
+//! Stamps and queues objects that healing fetched, like everything else.
 //!
-//! It is taken when nothing else waits and the disk has room, and it never keeps the process from ending: what is not
-//! taken is fetched again by the next one.
+//! Deliveries are taken only when nothing else waits and the disk has room, and never delay the end of the process: the
+//! next one fetches again those that were not taken.
 
 use super::sequence::Sequence;
 use crate::history::healing::HealerOutput;
 use crate::tape::event::Event;
 use tokio::sync::mpsc;
 
-/// What the healer delivers, where there is one.
+/// The deliveries of the healer, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct HealingInbox(pub(super) Option<mpsc::Receiver<HealerOutput>>);
 
 impl HealingInbox {
-    /// The next delivery; `None`: there is no healer, or no longer.
+    /// The next delivery; `None`: there is no healer, or it has ended.
     pub(super) async fn recv(&mut self) -> Option<HealerOutput> {
         self.0.as_mut()?.recv().await
     }
@@ -23,7 +23,7 @@ impl HealingInbox {
 pub(super) fn record(sequence: &mut Sequence, output: HealerOutput) {
     match output {
         HealerOutput::Missing { stream, objects, stamped } => {
-            // Ignored: the healer is gone, and with it the use of the stamp.
+            // Ignored: the healer has ended, and no longer needs the stamp.
             let _ = stamped.send(sequence.missed(stream, objects));
         }
         HealerOutput::Healed { gap, report } => {

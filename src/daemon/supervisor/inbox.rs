@@ -1,14 +1,13 @@
-//! What the connections deliver, in a queue for each: a flood on one must not keep the other from reading.
+//! A delivery queue per connection: a flood on one must not block the other from reading.
 //!
-//! The queues are emptied in turn, a delivery at a time, so that neither waits for more than one of the other's.
+//! The queues are served round-robin, a delivery at a time, so that neither waits for more than one of the other's.
 
 use crate::connection::Delivery;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
-/// Deliveries of a connection that may wait for the supervisor. Their bytes are bounded by the connection's budget, not
-/// by this.
+/// Capacity of a connection's queue, in deliveries. Their bytes are bounded by the connection's budget instead.
 const WAITING: usize = 64;
 
 /// See the module.
@@ -19,16 +18,16 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Makes the queue of one more connection.
+    /// Opens the queue of one more connection.
     pub(super) fn open(&mut self) -> mpsc::Sender<Delivery> {
         let (sender, queue) = mpsc::channel(WAITING);
         self.queues.push(queue);
         sender
     }
 
-    /// The next delivery; `None`: every connection has ended, and all deliveries were taken.
+    /// The next delivery; `None`: every connection has ended, and its queue is empty.
     ///
-    /// Nothing is lost when the future is dropped.
+    /// Cancel safe: dropping the future loses nothing.
     pub(super) async fn recv(&mut self) -> Option<Delivery> {
         poll_fn(|context| self.poll_recv(context)).await
     }

@@ -1,4 +1,4 @@
-//! The way from the stop to the exit, with a deadline for each phase, ten seconds in all.
+//! The state machine from the stop to the exit, with a deadline for each phase, ten seconds in all.
 //!
 //! ```text
 //!          0 s                 3 s                         6 s                                   10 s
@@ -6,7 +6,7 @@
 //!             connections deliver  ended segments are sealed   `stopped`, last write, last sync
 //! ```
 //!
-//! Each phase ends early when there is nothing left to do. Pure.
+//! Each phase ends early when its work is done. Pure.
 
 use crate::clock::Instant;
 use crate::quantity::rounded_size;
@@ -19,19 +19,19 @@ const STOPPED: Duration = Duration::from_secs(3);
 /// When sealing is given up, counted from the stop.
 const SEALED: Duration = Duration::from_secs(6);
 
-/// When the process ends, counted from the stop, whatever the disk does.
+/// The exit, counted from the stop, even if the disk hangs.
 const ENDED: Duration = Duration::from_secs(10);
 
 /// Why the recorder failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Writing or syncing failed in a way that a retry cannot mend.
+    /// Writing or syncing failed in a way that a retry cannot fix.
     #[error("{0}")]
     Storage(String),
-    /// Every connection has given up.
+    /// Every connection was given up.
     #[error("every connection has given up: {0}")]
     Unavailable(String),
-    /// A part of the program failed in a way that is a mistake of ours.
+    /// A task panicked: a bug.
     #[error("a connection ended unexpectedly: {0}")]
     Crashed(String),
     /// The disk did not take the last lines in time.
@@ -39,12 +39,12 @@ pub enum Failure {
     Unwritten {
         /// Bytes of messages that are in no file.
         bytes: u64,
-        /// What is known of the disk.
+        /// The known state of the disk.
         cause: String,
     },
 }
 
-/// A part of the process's life.
+/// A phase of the process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Running,
@@ -56,7 +56,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Lifecycle {
     pub(super) phase: Phase,
-    /// Without a stop, the process can only end by a failure.
+    /// Without a stop, the process ends only by a failure.
     pub(super) reason: StopReason,
     /// The first failure.
     pub(super) failure: Option<Failure>,
@@ -85,12 +85,12 @@ impl Lifecycle {
         self.phase == Phase::Stopping && self.has_passed(now, STOPPED)
     }
 
-    /// Whether nothing is waited for but the last write and the last sync.
+    /// Whether only the last write and the last sync are left.
     pub(super) fn is_done(&self, now: Instant, is_sealed: bool) -> bool {
         self.phase == Phase::Sealing && (is_sealed || self.has_passed(now, SEALED) || self.failure.is_some())
     }
 
-    /// When the process ends.
+    /// The deadline of the exit.
     pub(super) fn deadline(&self, now: Instant) -> Instant {
         self.stopped_at.unwrap_or(now) + ENDED
     }

@@ -1,4 +1,4 @@
-//! The one place of order: data, events, ticks and the shutdown get one sequence here, and one stamp each.
+//! The single sequencer: data, events, ticks and the shutdown get one sequence here, and one stamp each.
 //!
 //! ```text
 //!  public ──┐ Delivery                                                    ThreadReport
@@ -7,19 +7,20 @@
 //!                                       └────────────────────────────────────────┘
 //! ```
 //!
-//! The supervisor owns the channels and the tasks, waits on them, and has these parts decide; they do no I/O but to read the
-//! clock.
+//! The supervisor owns the channels and the tasks, waits on them, and delegates decisions to these parts, whose only
+//! I/O is reading the clock.
 //!
 //! | part | owns |
 //! |---|---|
-//! | `sequence` | the order: stamps, streams, the commands to the journal; `epoch`: the clock that makes the stamps |
+//! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
 //! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them |
-//! | `disk` | what writer, syncer and sealer report; `backlog`: segments that wait for the sealer |
-//! | `certainty` | up to where nothing is missing that is not on record |
+//! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
+//! | `certainty` | the stamp up to which all data is recorded or in a gap on record |
 //! | `lifecycle` | the phases from the stop to the exit; `closing`: the last of them |
 //! | `inbox`, `listing`, `healing` | the queues of the connections, of the list of pairs, of the healer |
 //!
-//! Backpressure: while the writer's queue is full it takes no more deliveries, and so the connections stop reading.
+//! Backpressure: while the writer's queue is full the supervisor takes no deliveries, and so the connections stop
+//! reading.
 
 mod backlog;
 mod certainty;
@@ -68,10 +69,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often time passes for the journal, and the status is published.
+/// Interval of the journal's ticks and of the status.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The same behind a stop, so that the end does not wait for the next second.
+/// The interval after a stop, so that the exit does not wait for the next second.
 const CLOSING_TICK: Duration = Duration::from_millis(100);
 
 /// See the module.
@@ -118,8 +119,8 @@ impl Supervisor {
         }
     }
 
-    /// Takes a connection in: what is wanted of it, and the task that it is, which delivers into the queue that it is
-    /// given and sends the request that stands in the other channel.
+    /// Adds a connection and spawns its task, which delivers into the given queue and sends the request standing in the
+    /// other channel.
     pub fn own<T: Future<Output = ()> + Send + 'static>(
         &mut self,
         feed: Feed,
@@ -132,29 +133,29 @@ impl Supervisor {
         self.tasks.spawn(task(self.inbox.open(), requests));
     }
 
-    /// Takes a healer in; returns how far the writer is, which the healer waits for.
+    /// Adds a healer; returns the writer's progress, which the healer waits for.
     pub fn heal_with(&mut self, handle: HealerHandle) -> Progress {
         self.healing = HealingInbox(Some(handle.output));
         self.sequence.heal_with(handle.input);
         self.sequence.progress.clone()
     }
 
-    /// Records an event, now.
+    /// Records an event, stamped now.
     pub fn event(&mut self, event: &Event) {
         self.sequence.event(event);
     }
 
-    /// Records an event that happened at `stamp`.
+    /// Records an event stamped `stamp`.
     pub fn event_at(&mut self, stamp: Stamp, event: &Event) {
         self.sequence.event_at(stamp, event);
     }
 
-    /// Puts gaps on record that are closed.
+    /// Records closed gaps.
     pub fn record_gaps(&mut self, gaps: Vec<Gap>) {
         self.feeds.record_gaps(&mut self.sequence, gaps);
     }
 
-    /// Runs until `shutdown` is cancelled, the time is over or nothing works any more, and everything is on disk.
+    /// Runs until `shutdown` is cancelled, the time is over or recording fails, and everything is on disk.
     pub async fn run(
         mut self,
         shutdown: CancellationToken,
@@ -200,7 +201,7 @@ impl Supervisor {
         self.threads.commands.is_closed() || self.lifecycle.is_done(now, self.disk.is_sealed())
     }
 
-    /// Hands the writer as many commands as its queue takes.
+    /// Sends the writer as many commands as its queue has room for.
     fn send_commands(&mut self) {
         let commands = &mut self.sequence.commands;
         while !commands.is_empty() {
@@ -208,7 +209,7 @@ impl Supervisor {
             slot.send(commands.pop_front().expect("it is not empty"));
         }
         if self.threads.commands.is_closed() {
-            // What went wrong is in its last report, which `close` waits for.
+            // The cause is in its last report, which `close` waits for.
             commands.clear();
             let unexpected = || Failure::Storage("the writer ended unexpectedly".into());
             self.lifecycle.failure.get_or_insert_with(unexpected);
@@ -226,7 +227,7 @@ impl Supervisor {
         }
     }
 
-    /// Takes a delivery; `None`: every connection has ended.
+    /// Handles a delivery; `None`: every connection has ended.
     fn handle_delivery(&mut self, delivery: Option<Delivery>, shutdown: &CancellationToken) {
         self.sequence.follow_boot();
         let Some(Delivery { connection, at, payload }) = delivery else {
@@ -292,8 +293,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends the epoch of the stamps, and begins the next one at `wall`. Gaps are ended first: their stamps belong to the old
-    /// epoch, too.
+    /// Ends the epoch, and begins the next one at `wall`. Gaps are ended first: their stamps belong to the old epoch,
+    /// too.
     fn step(&mut self, now: Instant, wall: Stamp) {
         let before = self.sequence.time.stamp_at(now);
         self.disk.end_epoch(&mut self.sequence, &mut self.feeds, before);
@@ -319,8 +320,8 @@ impl Supervisor {
         }
     }
 
-    /// Ends the connections, and has everything sealed that has ended. What was displaced has to be on record before the
-    /// last event.
+    /// Ends the connections, and has every ended segment sealed. Displaced files have to be on record before the last
+    /// event.
     fn seal_the_rest(&mut self) {
         self.lifecycle.phase = Phase::Sealing;
         self.next_tick = self.sequence.time.clock.now();
@@ -346,7 +347,7 @@ impl Supervisor {
     }
 }
 
-/// Waits until the writer's queue takes a command, or is closed.
+/// Waits until the writer's queue has room, or is closed.
 async fn has_room(commands: &mpsc::Sender<JournalCommand>) {
     drop(commands.reserve().await);
 }

@@ -1,4 +1,4 @@
-//! The one order of everything: what is recorded gets its stamp and its stream here, and becomes commands to the journal.
+//! The single sequence: everything recorded gets its stamp and its stream here, and becomes a command to the journal.
 
 use super::epoch::{EpochClock, Step};
 use crate::batch::Batch;
@@ -15,7 +15,7 @@ use crate::upbit::feed::Feed;
 use std::collections::{BTreeMap, VecDeque};
 use tokio::sync::watch;
 
-/// Commands that may wait for the writer's queue before reports and ticks are left alone: a delivery and a report make a
+/// Commands waiting for the writer's queue before reports and ticks are left unhandled: a delivery and a report make a
 /// handful each.
 const WAITING: usize = 64;
 
@@ -24,53 +24,53 @@ const WAITING: usize = 64;
 pub(super) struct Sequence {
     /// Makes the stamps.
     pub(super) time: EpochClock,
-    /// Commands for which the writer's queue had no room yet.
+    /// Commands that wait for room in the writer's queue.
     pub(super) commands: VecDeque<JournalCommand>,
-    /// How far the writer is.
+    /// The writer's progress.
     pub(super) progress: Progress,
     /// Messages since the start.
     pub(super) messages: u64,
     /// Bytes of these messages.
     pub(super) bytes: u64,
     router: Router,
-    /// To the healer, where there is one.
+    /// To the healer, if there is one.
     healer: Option<watch::Sender<HealerInput>>,
 }
 
 impl Sequence {
-    /// Empty.
+    /// An empty sequence.
     pub(super) fn new(time: EpochClock, router: Router, progress: Progress) -> Self {
         Self { time, commands: VecDeque::new(), progress, messages: 0, bytes: 0, router, healer: None }
     }
 
-    /// Whether it takes more than what has been received: reports, ticks, lists.
+    /// Whether it takes more than deliveries: reports, ticks, lists.
     pub(super) fn has_room(&self) -> bool {
         self.commands.len() < WAITING
     }
 
-    /// Streams of the exchange seen so far.
+    /// Number of the exchange's streams so far.
     pub(super) fn streams(&self) -> usize {
         self.router.streams()
     }
 
-    /// Records an event, now.
+    /// Records an event, stamped now.
     pub(super) fn event(&mut self, event: &Event) {
         let stamp = self.time.stamp();
         self.event_at(stamp, event);
     }
 
-    /// Records an event that happened at `stamp`.
+    /// Records an event stamped `stamp`.
     pub(super) fn event_at(&mut self, stamp: Stamp, event: &Event) {
         self.object_at(stamp, event.to_json().into());
     }
 
-    /// Records that segments have ended; which ones is filled in by the journal.
+    /// Records that segments have ended; the journal fills in their names.
     pub(super) fn rotated(&mut self, reason: RotationReason) {
         let stamp = self.time.stamp();
         self.object_at(stamp, EventObject::Ended(reason, rotated));
     }
 
-    /// Stamps and routes what is in a batch, in its order.
+    /// Stamps and routes the entries of a batch, in order.
     pub(super) fn route(&mut self, feed: Feed, batch: &Batch) -> Vec<(Stamp, StreamId)> {
         let mut lines = Vec::with_capacity(batch.entries().len());
         for (received, entry) in batch.entries() {
@@ -84,7 +84,7 @@ impl Sequence {
         lines
     }
 
-    /// Records objects that were missed and fetched later; returns the last of their stamps.
+    /// Records missed objects that were fetched later; returns the last of their stamps.
     pub(super) fn missed(&mut self, stream: StreamKey, objects: Vec<String>) -> Stamp {
         let id = self.router.register(Feed::Public, stream);
         let now = self.time.clock.now();
@@ -94,7 +94,7 @@ impl Sequence {
         self.time.last()
     }
 
-    /// Lets the stamps go on by the length of a suspension.
+    /// Advances the stamps by the length of a suspension.
     pub(super) fn follow_boot(&mut self) {
         if let Some(length) = self.time.follow_boot() {
             tracing::warn!(length = rounded_duration(length), "the machine was suspended: stamps go on behind it");
@@ -129,13 +129,13 @@ impl Sequence {
         step
     }
 
-    /// Takes a healer in. Gaps that ended with the process before this one may be on record already.
+    /// Adds a healer. Gaps that ended with the previous process may be on record already.
     pub(super) fn heal_with(&mut self, healer: watch::Sender<HealerInput>) {
         self.healer = Some(healer);
         self.tell_healer_of_gap(self.time.last());
     }
 
-    /// A gap is on record at `stamp`.
+    /// Notifies the healer of a gap on record at `stamp`.
     pub(super) fn tell_healer_of_gap(&self, stamp: Stamp) {
         self.tell_healer(|input| input.last = stamp);
     }
@@ -151,7 +151,7 @@ impl Sequence {
         self.commands.push_back(JournalCommand::Event(self.router.recorder(), stamp, object));
     }
 
-    /// Streams that are new to the journal are opened before the first command that names them.
+    /// Opens streams that are new to the journal before the first command that names them.
     fn open_fresh(&mut self) {
         self.commands.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
     }

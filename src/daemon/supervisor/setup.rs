@@ -1,4 +1,4 @@
-//! What a supervisor is made of.
+//! The parts of a supervisor.
 
 use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
 use crate::daemon::gaps::GapTracker;
@@ -9,35 +9,35 @@ use crate::recording::threads::Threads;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What a supervisor needs to begin.
+/// The parts of a supervisor.
 #[derive(Debug)]
 pub struct Setup {
-    /// Reads time.
+    /// The clock that makes the stamps.
     pub clock: Clock,
-    /// What the anchor of the clock is compared with.
+    /// The wall clock that the clock is compared with.
     pub wall: Wall,
-    /// Reads how long the machine was suspended.
+    /// Reads the total length of the machine's suspensions.
     pub boot: Boot,
-    /// How often stamps have gone back in this directory.
+    /// Number of times that stamps went back in this directory.
     pub epoch: u64,
-    /// Makes the stamps; the first one is the `started` event's.
+    /// Makes the stamps; the first one is that of the `started` event.
     pub stamper: Stamper,
     /// Knows the streams that are continued.
     pub router: Router,
-    /// Holds the gap since the last process.
+    /// Holds the open gap since the previous process.
     pub gaps: GapTracker,
-    /// The pairs that patterns are resolved by.
+    /// The list of pairs, by which patterns are resolved.
     pub listed: watch::Receiver<Listed>,
     /// Writer, syncer and sealer.
     pub threads: Threads,
-    /// Segments that earlier processes left to be sealed.
+    /// Number of segments that earlier processes left to be sealed.
     pub backlog: usize,
-    /// How often files are synced.
+    /// The interval of syncs.
     pub sync_interval: Duration,
-    /// Less than this on the disk is shown as a fault.
+    /// Less free space than this is a fault.
     pub min_free_bytes: u64,
-    /// When to stop without being asked to.
+    /// When to stop without a signal.
     pub run_until: Option<Instant>,
-    /// Where the status is published.
+    /// The channel of the status.
     pub status: watch::Sender<Status>,
 }

@@ -1,10 +1,10 @@
-//! What an audit leaves beside the manifest: `archive/date=2026-11-22/audit.json`.
+//! The certificate of an audit, beside the manifest: `archive/date=2026-11-22/audit.json`.
 //!
 //! ```text
 //! audit.json.<pid>.tmp ──a stream at a time──▶ totals and verdict ──fsync──▶ rename ──▶ audit.json
 //! ```
 //!
-//! It is written as the streams are audited, so that it takes no memory, and it has its name when it is whole.
+//! It is streamed, one audited stream at a time, so memory stays constant; the rename makes it atomic.
 
 use super::day::Day;
 use crate::clock::Stamp;
@@ -21,32 +21,32 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// See the module. Dropped before it is finished it leaves nothing.
+/// See the module. Dropped before it is finished it removes its temporary file.
 #[derive(Debug)]
 pub struct Certificate {
     disk: Disk,
     path: PathBuf,
     unfinished: PathBuf,
     out: BufWriter<File>,
-    /// What was found so far.
+    /// Findings so far.
     pub totals: Totals,
     unaudited: Vec<Unaudited>,
 }
 
-/// Over all streams.
+/// Totals over all streams.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// Streams.
     pub streams: usize,
-    /// Minutes that are the same.
+    /// Equal minutes.
     pub exact: usize,
-    /// Minutes that are not.
+    /// Different minutes.
     pub differs: usize,
-    /// Minutes of which the tape has nothing.
+    /// Minutes without data on the tape.
     pub no_data: usize,
-    /// The largest of the residues.
+    /// The largest residue.
     pub residue: Residue,
-    /// The largest of what any minute could hide, each in its own asset.
+    /// The largest undetectable amount of any minute, each in its own asset.
     pub blind_below: BigDecimal,
     /// Streams with minutes that could hide a trade.
     pub blind_streams: usize,
@@ -55,12 +55,12 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Whether every minute of every stream is the same. An audit of nothing has found nothing to be right.
+    /// Whether every minute of every stream is equal. An audit of no minutes proves nothing.
     pub fn is_exact(&self) -> bool {
         self.exact > 0 && self.differs == 0 && self.no_data == 0 && self.unaudited == 0
     }
 
-    /// In a word. What was not looked at is neither.
+    /// The verdict in one word. Unaudited minutes are neither right nor wrong.
     pub fn verdict(&self) -> Verdict {
         match self {
             _ if self.is_exact() => Verdict::Exact,
@@ -71,7 +71,7 @@ impl Totals {
 }
 
 impl Certificate {
-    /// Begins the certificate of a day; `now` is the stamp of the audit. What is in its way goes to the quarantine.
+    /// Begins the certificate of a day; `now` is the stamp of the audit. A file in its place goes to the quarantine.
     ///
     /// # Errors
     /// The directory or the file cannot be made.
@@ -89,7 +89,7 @@ impl Certificate {
             }
             match disk.remove(&unfinished) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                // One of the same number left it behind.
+                // A dead process with the same pid left it.
                 _ => disk.file(&unfinished, Access::Create),
             }
         };
@@ -132,7 +132,7 @@ impl Certificate {
         self.unaudited.push(stream);
     }
 
-    /// Writes the verdict, makes it all durable, and gives it its name, in place of an earlier one. Returns the path.
+    /// Writes the verdict, syncs, and renames the file into place, replacing an earlier one. Returns the path.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -155,7 +155,7 @@ impl Certificate {
 
 impl Drop for Certificate {
     fn drop(&mut self) {
-        // Fails where it was finished, and then there is nothing to remove.
+        // Fails after `finish`, which leaves nothing to remove.
         let _ = self.disk.remove(&self.unfinished);
     }
 }

@@ -1,4 +1,4 @@
-//! The day that is audited, and how much of it is over. Pure.
+//! The audited day, and the part of it that is over. Pure.
 
 use crate::tape::day::{DAY, midnight};
 use jiff::Timestamp;
@@ -7,7 +7,7 @@ use jiff::civil::Date;
 /// A minute in milliseconds.
 pub(super) const MINUTE: i64 = 60_000;
 
-/// The trades of the last seconds may not all be in the exchange's candle, nor on disk.
+/// The exchange's candle, or the disk, may lack the trades of the last seconds.
 const SETTLE: i64 = 10_000;
 
 /// See the module.
@@ -15,14 +15,14 @@ const SETTLE: i64 = 10_000;
 pub struct Day {
     /// The date, UTC.
     pub date: Date,
-    /// When it begins: milliseconds since the epoch.
+    /// The beginning: milliseconds since the epoch.
     pub from: i64,
-    /// The end of the last minute that is over, at most that of the day.
+    /// The end of the last minute that is over, at most the end of the day.
     pub until: i64,
 }
 
 impl Day {
-    /// What can be audited of a date at `now` (milliseconds since the epoch); `None`: not a minute.
+    /// The auditable part of a date at `now` (milliseconds since the epoch); `None`: not a minute.
     pub fn settled(date: Date, now: i64) -> Option<Self> {
         let from = midnight(date)?.as_millisecond();
         let settled = (now - SETTLE).div_euclid(MINUTE) * MINUTE;
@@ -35,23 +35,23 @@ impl Day {
         self.until == self.from + DAY
     }
 
-    /// How many minutes are audited.
+    /// Number of audited minutes.
     pub fn minutes(&self) -> usize {
         usize::try_from((self.until - self.from) / MINUTE).unwrap_or_default()
     }
 
-    /// The number of the minute that a moment lies in; `None`: in none of them.
+    /// The index of the minute that holds a time; `None`: outside the audited part.
     pub fn minute_of(&self, millis: i64) -> Option<usize> {
         let is_inside = (self.from..self.until).contains(&millis);
         is_inside.then(|| usize::try_from((millis - self.from) / MINUTE).ok()).flatten()
     }
 
-    /// When a minute begins: milliseconds since the epoch.
+    /// The beginning of a minute: milliseconds since the epoch.
     pub fn start_of(&self, minute: usize) -> i64 {
         self.from + i64::try_from(minute).unwrap_or(i64::MAX).saturating_mul(MINUTE)
     }
 
-    /// A moment as it is shown.
+    /// A time for display.
     pub fn shown(millis: i64) -> String {
         Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
     }

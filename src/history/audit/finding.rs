@@ -1,4 +1,4 @@
-//! What a comparison finds. Pure.
+//! The finding of a comparison. Pure.
 
 use super::figures::candle::Candle;
 use super::figures::sum::{Edge, Sum};
@@ -10,22 +10,22 @@ use bigdecimal::{BigDecimal, Zero};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// What a comparison found.
+/// The finding of a comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Comparison {
-    /// How the tape stands to the exchange.
+    /// The relation of the tape to the exchange.
     pub(super) finding: Finding,
-    /// What is not the same.
+    /// The fields that differ.
     pub(super) differences: BTreeMap<Cow<'static, str>, Difference>,
-    /// By how much the sums of a minute that is exact are not what was printed; zero for the others.
+    /// The residue of the sums of an exact minute; zero for the others.
     pub(super) residue: Residue,
-    /// What a minute that is exact could hide, in the asset; zero for the others, which hide nothing.
+    /// The undetectable amount of an exact minute, in the asset; zero for the others, which hide nothing.
     pub(super) blind_below: BigDecimal,
 }
 
-/// Holds one against the other.
+/// Compares a minute's sum with its candle.
 pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> Comparison {
-    // Of nothing, there is nothing; but it has no price.
+    // A minute without trades equals a candle of volume zero; but it has no price.
     let (nothing, zero) = (Total::default(), BigDecimal::zero());
     let trades = sum.map_or(0, |sum| sum.trades);
     let volume = Figure {
@@ -59,13 +59,13 @@ pub(super) fn compare(sum: Option<&Sum>, candle: Option<&Candle>) -> Comparison 
     Comparison { finding, differences, residue, blind_below: hidden }
 }
 
-/// A number as the tape has it, and as the exchange does.
+/// A number on the tape, and at the exchange.
 struct Both<'a> {
     tape: Option<&'a BigDecimal>,
     exchange: Option<&'a BigDecimal>,
 }
 
-/// Prices are the same to the last digit: nothing is added up in them.
+/// Prices are equal to the last digit: they are never added up.
 fn compare_prices(found: &mut BTreeMap<Cow<'static, str>, Difference>, sum: Option<&Sum>, candle: Option<&Candle>) {
     let high = Both { tape: sum.map(|sum| &sum.high), exchange: candle.map(|candle| &candle.high) };
     let low = Both { tape: sum.map(|sum| &sum.low), exchange: candle.map(|candle| &candle.low) };
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn any_trade_of_a_millisecond_may_be_first_or_last() {
-        // Not in the order of time, with two first and two last trades.
+        // Out of time order, with two first and two last trades.
         let trades = sum(&[(7, "30", "1"), (3, "10", "1"), (7, "31", "1"), (3, "11", "1"), (5, "20", "1")]);
         for (open, close) in [("10", "30"), ("11", "31"), ("10", "31")] {
             assert_eq!(compared(&trades, &candle([open, "31", "10", close], "5", "102")).0, Finding::Exact);

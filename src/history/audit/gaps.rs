@@ -9,11 +9,11 @@ use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
 use std::collections::BTreeSet;
 
-/// A trade is received a moment after it happened, by clocks that are not the same: it may be missing because of a gap
-/// that began so much later than its minute ended, or ended so much earlier than it began.
+/// A trade is received after it happened, by unsynchronized clocks: it may be missing because of a gap that began this
+/// much after its minute ended, or ended this much before it began.
 const SLACK: i64 = 5_000;
 
-/// Gaps that are kept: one in nine seconds of a day. Beyond that they say no more than that the day is full of them.
+/// Most gaps kept: one in nine seconds of a day. More would only show that the day is full of gaps.
 const MOST_GAPS: usize = 10_000;
 
 /// See the module.
@@ -28,13 +28,13 @@ struct Gap {
     /// Milliseconds since the epoch.
     from: i64,
     to: i64,
-    /// Places in the list of the streams that are audited.
+    /// Indices into the list of audited streams.
     streams: BTreeSet<u16>,
 }
 
 impl Gaps {
-    /// Reads the gaps of the streams that are audited, from the recorder's own events. A gap is on record when it is
-    /// over, which may be long after the day. What cannot be read is skipped: gaps explain, they decide nothing.
+    /// Reads the gaps of the audited streams, from the recorder's own events. A gap is on record once it has closed,
+    /// which may be long after the day. Unreadable events are skipped: gaps explain a finding and never decide it.
     ///
     /// # Errors
     /// The archive cannot be listed.
@@ -57,20 +57,21 @@ impl Gaps {
         Ok(Self { gaps })
     }
 
-    /// The ids of the gaps of a stream, by its place in the list, that touch the minute beginning at `start`.
+    /// The ids of the gaps of a stream, by its index, that touch the minute beginning at `start`.
     pub(super) fn touching(&self, place: u16, start: i64) -> Vec<u64> {
         let touches = |gap: &&Gap| gap.from < start + MINUTE + SLACK && gap.to > start - SLACK;
         let of_stream = self.gaps.iter().filter(|gap| gap.streams.contains(&place));
         of_stream.filter(touches).map(|gap| gap.id).collect()
     }
 
-    /// Until when trades of the day may have come as the first line after a gap: milliseconds since the epoch.
+    /// The latest time at which trades of the day may arrive as the first line after a gap: milliseconds since the
+    /// epoch.
     pub(super) fn last_end(&self, place: u16) -> Option<i64> {
         self.gaps.iter().filter(|gap| gap.streams.contains(&place)).map(|gap| gap.to).max()
     }
 }
 
-/// The stamp of so many microseconds since the epoch, or the nearest there is.
+/// The stamp of this many microseconds since the epoch, or the nearest one.
 pub(super) fn stamp(micros: i64) -> Stamp {
     u64::try_from(micros).map_or(Stamp::default(), |micros| Stamp::from_micros(micros).unwrap_or(Stamp::MAX))
 }

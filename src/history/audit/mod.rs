@@ -1,14 +1,14 @@
-//! A day of the tape held against the exchange's own candles of a minute.
+//! Compares a day of the tape with the exchange's own one-minute candles.
 //!
 //! ```text
 //! <code>_trade ─┐                      ┌─ gaps of recorder.jsonl that touch the minute
 //! <code>_trade.healed ─▶ Trade ─▶ Sum ─┤
-//! rest/<code>_candle.1m ──────▶ Candle ┴─▶ Finding ─▶ StreamAudit ─▶ Certificate, and what the command prints
+//! rest/<code>_candle.1m ──────▶ Candle ┴─▶ Finding ─▶ StreamAudit ─▶ Certificate, and the command's output
 //! ```
 //!
-//! Numbers are exact decimals of the bytes as sent, and no float decides anything: prices are equal or not, and sums may
-//! differ by what the exchange rounds when it prints them. One stream is audited at a time: 1,440 sums, and the ids of its
-//! trades, for each of them counts once.
+//! Numbers are exact decimals of the bytes as sent, without floats: prices are equal or not, and sums may differ by the
+//! exchange's rounding when it prints them. One stream is audited at a time: 1,440 sums, and the ids of its trades,
+//! since each trade counts once.
 
 mod certificate;
 mod day;

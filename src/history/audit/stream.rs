@@ -1,4 +1,4 @@
-//! One stream's day: its trades summed up by minutes, and each minute held against its candle.
+//! One stream's day: its trades are summed by minutes, and each minute is compared with its candle.
 
 use super::day::Day;
 use super::figures::candle::Candle;
@@ -16,17 +16,18 @@ use bigdecimal::{BigDecimal, Zero};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-/// Trades are received a moment after they happened, and clocks go wrong by minutes: so much of the tape before and
-/// after the day is looked at as well, in milliseconds.
+/// Trades are received after they happened, and clocks may be wrong by minutes: this much of the tape before and after
+/// the day is scanned as well, in milliseconds.
 const EDGE: i64 = 600_000;
 
-/// The exchange gives trades of the last seven days, so those of a gap are fetched within a day more, in milliseconds.
+/// The exchange returns trades of the last seven days, so healing fetches those of a gap within a day more, in
+/// milliseconds.
 const HEALED_WITHIN: i64 = 8 * DAY;
 
-/// Trades of one pair in a day: the busiest one has a few million. Their ids take some 30 bytes each.
+/// Most trades of one pair in a day: the busiest one has a few million. Their ids take some 30 bytes each.
 const MOST_TRADES: usize = 10_000_000;
 
-/// Faults of the tape that are told one by one.
+/// Faults of the tape that are listed individually.
 const FAULTS_TOLD: usize = 8;
 
 /// Why there is no verdict.
@@ -35,7 +36,7 @@ pub enum AuditError {
     /// The archive cannot be listed.
     #[error(transparent)]
     Tape(#[from] TapeError),
-    /// There are more trades than one pair can have in a day.
+    /// More trades than one pair can have in a day.
     #[error("{stream} has more than {MOST_TRADES} trades in a day")]
     TooMany {
         /// The stream.
@@ -43,21 +44,21 @@ pub enum AuditError {
     },
 }
 
-/// What is audited, and against what.
+/// The inputs of an audit.
 #[derive(Debug)]
 pub struct Auditor {
     /// The tape of the recorder.
     pub tape: Tape,
-    /// The tape of what was fetched.
+    /// The tape of fetched data.
     pub fetched: Tape,
     /// The day.
     pub day: Day,
-    /// Its gaps, with the streams in the order in which they are audited.
+    /// Its gaps, with the streams in audit order.
     pub gaps: Gaps,
 }
 
 impl Auditor {
-    /// Audits the stream at `place` of the list. `candles` are the stamps between which the fetched candles lie.
+    /// Audits the stream at index `place`. `candles` are the stamps between which the fetched candles lie.
     ///
     /// # Errors
     /// See [`AuditError`].
@@ -71,7 +72,7 @@ impl Auditor {
         let mut sums = Sums::new(self.day);
         let micros = |millis: i64| millis.saturating_mul(1_000);
         let begin = stamp(micros(self.day.from - EDGE));
-        // The first line after a gap may be a trade of before it.
+        // The first line after a gap may be a trade from before it.
         let end = self.gaps.last_end(place).unwrap_or_default().max(self.day.until) + EDGE;
         sums.read(&self.tape, stream, begin..=stamp(micros(end)))?;
         let recorded = sums.trades;
@@ -103,7 +104,7 @@ impl Auditor {
         Ok(audit)
     }
 
-    /// The day's candles, by minutes.
+    /// The day's candles, by minute.
     fn candles(
         &self,
         stream: &StreamKey,
@@ -125,7 +126,7 @@ impl Auditor {
     }
 }
 
-/// Counts what was found of a minute.
+/// Counts a minute's finding.
 fn count(audit: &mut StreamAudit, found: Comparison, minute: impl FnOnce() -> Minute) {
     let Comparison { finding, differences, residue, blind_below } = found;
     match finding {
@@ -146,14 +147,14 @@ fn count(audit: &mut StreamAudit, found: Comparison, minute: impl FnOnce() -> Mi
     }
 }
 
-/// The row of a minute that is not simply exact.
+/// The row of a minute that is not exact.
 struct Minute {
     begin: String,
     trades: u64,
     gaps: Vec<u64>,
 }
 
-/// The trades of a day, summed up by minutes.
+/// The trades of a day, summed by minute.
 struct Sums {
     day: Day,
     minutes: Vec<Option<Sum>>,
@@ -183,8 +184,8 @@ impl Sums {
         Ok(())
     }
 
-    /// Counts a trade of the day that was not counted yet: a snapshot repeats one that was recorded before, and what
-    /// was fetched for a gap reaches over its ends.
+    /// Counts a trade of the day once: a snapshot repeats an already recorded one, and objects fetched for a gap extend
+    /// past its ends.
     fn add(&mut self, trade: Trade) {
         let Some(minute) = self.day.minute_of(trade.millis) else { return };
         if !self.seen.insert(trade.id) {
@@ -198,7 +199,7 @@ impl Sums {
     }
 }
 
-/// What of the tape cannot be read is a fault on record, and the rest is audited all the same.
+/// A part of the tape that cannot be read is listed as a fault, and the rest is audited nevertheless.
 fn readable(line: Result<Line, TapeError>, faults: &mut Vec<String>) -> Option<Line> {
     match line {
         Ok(line) => Some(line),
@@ -209,7 +210,7 @@ fn readable(line: Result<Line, TapeError>, faults: &mut Vec<String>) -> Option<L
     }
 }
 
-/// The first few say what is wrong; a tape that is all wrong must not fill the memory.
+/// The first few identify the problem; a tape that is all wrong must not fill the memory.
 fn tell(faults: &mut Vec<String>, fault: String) {
     if faults.len() < FAULTS_TOLD {
         faults.push(fault);
@@ -276,7 +277,7 @@ mod tests {
         let audit = audited(&trades, &[&first, &second]);
         assert_eq!((audit.exact, audit.trades, audit.rows), (2, 3, vec![]));
         assert_eq!((decimal::shown(&audit.residue.value), audit.blind_minutes), ("0".to_owned(), vec![]));
-        // Without its first trade the minute is not exact, and a candle that cannot be read is a fault.
+        // A minute without its first trade is not exact, and a candle that cannot be read is a fault.
         let audit = audited(&trades[2..], &[&first, &second.replace("8.40000000", "null")]);
         let found: Vec<Finding> = audit.rows.iter().map(|row| row.finding).collect();
         assert_eq!((audit.exact, found), (0, vec![Finding::Differs; 2]));

@@ -1,5 +1,5 @@
-//! Whatever the exchange does to the figures of a minute, what is whole is exact, and a trade of more than `blind_below`
-//! is found when it is missing, doubled or invented.
+//! However the exchange rounds the figures of a minute, a complete minute is exact, and a trade above `blind_below` is
+//! detected when it is missing, duplicated or invented.
 
 use super::figures::candle::Candle;
 use super::figures::sum::Sum;
@@ -18,12 +18,12 @@ struct Traded {
     volume: u64,
 }
 
-/// What an exchange may do with a sum before it prints it.
+/// The roundings an exchange may apply to a sum before it prints it.
 #[derive(Clone, Copy, Debug)]
 enum Arithmetic {
-    /// Exact decimals that become eight once, at the end.
+    /// Exact decimals, rounded to eight once, at the end.
     Once(RoundingMode),
-    /// Exact decimals that become eight trade by trade.
+    /// Exact decimals, rounded to eight trade by trade.
     EachTrade(RoundingMode),
     /// Doubles, printed with all their digits.
     Doubles,
@@ -91,7 +91,7 @@ fn candle(trades: &[Traded], arithmetic: Arithmetic) -> Candle {
     }
 }
 
-/// All trades in one millisecond, so that open and close tell as little as they can.
+/// All trades in one millisecond, so that open and close give the least information.
 fn sum(trades: &[Traded]) -> Option<Sum> {
     let trade = |trade: &Traded| Trade { id: 0, millis: 1, price: units(trade.price), volume: units(trade.volume) };
     let (first, others) = trades.split_first()?;
@@ -145,7 +145,7 @@ proptest! {
         let whole = compared(&trades, &candle);
         for tape in [without, doubled, invented] {
             let found = compared(&tape, &candle);
-            // What was said of the tape as it is, and what would have been said of the whole one.
+            // The finding for the tape as it is, and the one for the complete tape.
             for blind_below in [&found.blind_below, &whole.blind_below] {
                 prop_assert!(found.finding != Finding::Exact || volume <= *blind_below, "{} {}", volume, blind_below);
             }

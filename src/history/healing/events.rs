@@ -1,4 +1,4 @@
-//! What the recorder's own events say of gaps, of this process and of earlier ones.
+//! Gap events in the recorder's own stream, of this process and of earlier ones.
 
 use super::plan::{Plan, REACH};
 use super::recorder::Recorder;
@@ -12,20 +12,20 @@ use crate::upbit::codes::Meaning;
 use crate::upbit::subscription::Subscription;
 use std::collections::BTreeSet;
 
-/// Reads events as they are written.
+/// Reads the recorder's events incrementally.
 pub(super) struct EventReader {
     tape: Tape,
     samples: Samples,
-    /// Gaps that need nothing more.
+    /// Gaps that are done.
     done: BTreeSet<u64>,
-    /// When processes began, this one last.
+    /// Start stamps of the processes, this one last.
     starts: Vec<Stamp>,
-    /// Events up to here were read.
+    /// Events up to this stamp have been read.
     read_to: Stamp,
 }
 
 impl EventReader {
-    /// A reader of what the exchange may still remember at `now`.
+    /// A reader of the events that are within the exchange's reach at `now`.
     pub(super) fn new(config: &Config, tape: Tape, now: Stamp) -> Self {
         Self {
             tape,
@@ -36,12 +36,12 @@ impl EventReader {
         }
     }
 
-    /// When processes began, this one last.
+    /// Start stamps of the processes, this one last.
     pub(super) fn starts(&self) -> &[Stamp] {
         &self.starts
     }
 
-    /// Reads which gaps earlier processes have healed, and when processes began.
+    /// Reads the gaps healed by earlier processes, and the start stamps of processes.
     pub(super) fn read_past(&mut self, recorder: &Recorder) {
         for (stamp, event) in self.events(recorder) {
             match event {
@@ -56,7 +56,7 @@ impl EventReader {
     pub(super) fn read_gaps(&mut self, plan: &mut Plan, recorder: &Recorder) -> bool {
         let (now, latest) = (recorder.now(), recorder.latest());
         for (stamp, event) in self.events(recorder) {
-            // An event ahead of the clock is of an older epoch, and is read again the next time: reading is idempotent.
+            // An event ahead of the clock belongs to an older epoch and is read again next time: reading is idempotent.
             if stamp <= latest {
                 self.read_to = stamp;
             }
@@ -75,14 +75,14 @@ impl EventReader {
         true
     }
 
-    /// A gap needs nothing more.
+    /// Marks a gap as done.
     pub(super) fn note_done(&mut self, gap: u64, now: Stamp) {
         self.done.insert(gap);
-        // Older ones are not read again.
+        // Older events are not read again.
         self.done = self.done.split_off(&now.before(REACH * 2).as_micros());
     }
 
-    /// The events that were not read yet, with their stamps.
+    /// The unread events, with their stamps.
     fn events(&self, recorder: &Recorder) -> impl Iterator<Item = (Stamp, Told)> + use<> {
         let read_to = recorder.overlap_begin().map_or(self.read_to, |begin| begin.min(self.read_to));
         let lines = self.tape.lines(&StreamKey::recorder(), read_to.next()..=Stamp::MAX);
@@ -100,7 +100,7 @@ impl EventReader {
     }
 }
 
-/// The entries of which snapshots alone are recorded: their streams are not meant to hold everything.
+/// Configuration entries recorded as snapshots only: their streams are incomplete by design.
 #[derive(Debug)]
 struct Samples(Vec<Sampled>);
 
@@ -120,7 +120,7 @@ impl Samples {
         )
     }
 
-    /// Whether a stream is one of theirs, be it by a pattern.
+    /// Whether a stream matches one of the entries, by name or by pattern.
     fn contains(&self, stream: &StreamKey) -> bool {
         self.0.iter().any(|sampled| {
             sampled.stream_type == stream.kind() && stream.code().is_some_and(|code| sampled.codes.holds(code))

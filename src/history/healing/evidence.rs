@@ -1,4 +1,4 @@
-//! What the tape holds of one stream around a gap, or several that are healed together, and what follows from it. Pure.
+//! The records on the tape around one or several gaps of a stream, and the conclusions from them. Pure.
 //!
 //! ```text
 //!  … before │  gap  │ first after … │  gap  │ first after …
@@ -6,9 +6,9 @@
 //!     floor ├────────── may be missing ─────┼─┤ ceiling       times: the exchange's
 //! ```
 //!
-//! The records themselves say where the gap lies in the exchange's time: what is missing is not older than the last
-//! record before the gap and not newer than the first one after it, but for a little, since records do not come in
-//! order. Whether an object between the two is missing is decided by the set of identifiers that are on disk.
+//! The records themselves locate the gap in the exchange's time: missing objects are no older than the last record
+//! before the gap and no newer than the first one after it, within a margin, since records arrive out of order. Whether
+//! an object between the two is missing is decided by the set of identifiers on disk.
 
 use super::record::{Fetched, Record};
 use crate::clock::Stamp;
@@ -16,44 +16,43 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// Records kept of the time before a gap: more than come out of order, even in a crash of the market.
+/// Records kept from before a gap: more than arrive out of order, even in a market crash.
 const BEFORE: usize = 2_000;
 
-/// So much earlier than the last record before a gap there may be some that had not come yet.
+/// Margin before the last record ahead of the gap, in ms: records older than it may not have arrived yet.
 const EARLIER: i64 = 2_000;
 
-/// So much later than the first record after a gap there may be some that should have come before.
+/// Margin after the first record behind the gap, in ms: records newer than it may have been due earlier.
 const LATER: i64 = 1_000;
 
-/// Records are read so far behind the first one after a gap: all that have to do with `LATER`, on a slow day.
+/// Records are read this far past the first one after a gap, which covers `LATER` even on a slow day.
 const BEHIND: Duration = Duration::from_secs(10);
 
-/// Identifiers held: 20 MB of them. There are more only where a gap of hours holds records all the same, as after a full
-/// disk.
+/// Most identifiers held: 20 MB. More occur only where a gap of hours contains records, as after a full disk.
 pub const KNOWN: usize = 1_000_000;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Evidence {
     from: Stamp,
-    /// The ends of the gaps after which no record came yet, in order.
+    /// The ends of the gaps that no record follows yet, in order.
     open: VecDeque<Stamp>,
     before: VecDeque<(u64, i64)>,
     /// Identifiers on disk, with their times.
     known: HashMap<u64, i64>,
-    /// There is a record from within the gap or before it.
+    /// A record from within or before the gap exists.
     has_begun: bool,
     /// The first record after the last gap.
     first_after: Option<Record>,
-    /// A record after one of the gaps does not show that nothing was missed in it.
+    /// The first record after one of the gaps does not prove it empty.
     is_doubtful: bool,
     is_too_much: bool,
-    /// How many identifiers are held before it is looked which are not needed any more.
+    /// Number of identifiers held that triggers the next eviction.
     forgets_at: usize,
 }
 
 impl Evidence {
-    /// Of gaps, each from its beginning to its end; records come from before the first on.
+    /// Evidence for gaps given as ranges; records are added from before the first gap on.
     pub fn new(gaps: impl IntoIterator<Item = Range<Stamp>>) -> Self {
         let (mut open, mut from) = (Vec::new(), Stamp::MAX);
         for gap in gaps {
@@ -68,7 +67,7 @@ impl Evidence {
         Self { from, open, before, known, has_begun: false, first_after, is_doubtful, is_too_much, forgets_at }
     }
 
-    /// Takes the next record; `false`: no more is needed.
+    /// Adds the next record; `false`: no more are needed.
     pub fn add(&mut self, record: Record) -> bool {
         if self.first_after.is_some_and(|first| record.stamp.since(first.stamp) > BEHIND) {
             return false;
@@ -92,7 +91,7 @@ impl Evidence {
         self.know(record.id, record.time)
     }
 
-    /// An object that was written by an earlier try; `false`: no more is needed.
+    /// Adds an object that an earlier attempt wrote; `false`: no more are needed.
     pub fn add_fetched(&mut self, fetched: Fetched) -> bool {
         self.know(fetched.id, fetched.time)
     }
@@ -102,12 +101,12 @@ impl Evidence {
         !self.before.is_empty()
     }
 
-    /// Whether there is a record at all.
+    /// Whether there is any record.
     pub fn has_any(&self) -> bool {
         self.has_begun
     }
 
-    /// Whether more was recorded within the gap than can be held against answers.
+    /// Whether more identifiers were recorded than are held for comparison.
     pub fn is_too_much(&self) -> bool {
         self.is_too_much
     }
@@ -117,29 +116,29 @@ impl Evidence {
         self.first_after
     }
 
-    /// Whether the first record after each gap shows that nothing happened in it.
+    /// Whether the first record after each gap proves that nothing is missing in it.
     pub fn nothing_missed(&self) -> bool {
         self.first_after.is_some() && !self.is_doubtful
     }
 
-    /// The oldest time that something missing can have.
+    /// The oldest possible time of a missing object.
     pub fn floor(&self) -> i64 {
         let Some(last) = self.before.iter().map(|(_, time)| *time).max() else { return millis(self.from) };
         let oldest = self.before.iter().map(|(_, time)| *time).min().filter(|_| self.before.len() == BEFORE);
         (last - EARLIER).max(oldest.map_or(i64::MIN, |oldest| oldest + 1))
     }
 
-    /// The time of the last record before the gap, or of the gap itself where there is none.
+    /// The time of the last record before the gap; without one, the beginning of the gap.
     pub fn last_before(&self) -> i64 {
         self.before.iter().map(|(_, time)| *time).max().unwrap_or(millis(self.from))
     }
 
-    /// The newest time that something missing can have; `None`: nothing has come since.
+    /// The newest possible time of a missing object; `None`: no record has followed yet.
     pub fn ceiling(&self) -> Option<i64> {
         self.first_after.map(|first| first.time + LATER)
     }
 
-    /// How busy the stream was before the gap: records an hour.
+    /// How busy the stream was before the gap, in records per hour.
     pub fn rate(&self) -> u64 {
         const HOUR: i64 = 3_600_000;
         let times = || self.before.iter().map(|(_, time)| *time);
@@ -148,29 +147,29 @@ impl Evidence {
         u64::try_from(pauses.saturating_mul(HOUR) / (newest - oldest).max(1_000)).unwrap_or(0)
     }
 
-    /// Whether this is on disk.
+    /// Whether an identifier is on disk.
     pub fn knows(&self, id: u64) -> bool {
         self.known.contains_key(&id)
     }
 
-    /// Whether anything on disk is of this time: the exchange has it, too.
+    /// Whether an object of this time range is on disk, so that the exchange must have it, too.
     pub fn knows_within(&self, times: Range<i64>) -> bool {
         self.known.values().any(|time| times.contains(time))
     }
 
-    /// From now on this is on disk. What is newer than `newest` does not come up again, and is forgotten when there is
-    /// much of it.
+    /// Marks an object as on disk. Objects newer than `newest` do not come up again, and are evicted when there are
+    /// many.
     pub fn wrote(&mut self, id: u64, time: i64, newest: i64) {
         self.known.insert(id, time);
         if self.known.len() > self.forgets_at {
             self.known.retain(|_, time| *time <= newest);
-            // Where little could be forgotten, the next try is far away.
+            // The threshold doubles, so that an eviction that frees little is not repeated soon.
             self.forgets_at = self.forgets_at.max(self.known.len() * 2);
         }
     }
 
-    /// It shows what was before the subscription, and that was on disk already. A stream that begins here misses what came
-    /// after its beginning alone.
+    /// A snapshot shows the state before the subscription: nothing is missing if that was on disk already. A stream
+    /// without earlier records misses only objects from after the beginning of the gap.
     fn shows_that_nothing_was_missed(&self, first: Record) -> bool {
         first.is_snapshot && (self.knows(first.id) || (!self.has_begun && first.time < millis(self.from)))
     }
@@ -231,7 +230,7 @@ mod tests {
         assert!(!evidence(&[record(1, 80), record(2, 90), snapshot(3, 150, 200)]).nothing_missed());
         // Recorded within the gap, as after a kill.
         assert!(evidence(&[record(1, 80), record(2, 120), snapshot(2, 120, 200)]).nothing_missed());
-        // A realtime record says nothing about what was before it.
+        // A realtime record proves nothing about the time before it.
         assert!(!evidence(&[record(1, 80), record(2, 200)]).nothing_missed());
         let mut healed = Evidence::new([gap()]);
         healed.add_fetched(Fetched { id: 3, time: 150_000, gap: 1 });

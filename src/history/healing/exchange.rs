@@ -1,4 +1,4 @@
-//! The exchange as the healer asks it: one request at a time, out of healing's own budget.
+//! The healer's REST access: one request at a time, out of healing's own budget.
 
 use super::interrupted::Interrupted;
 use super::plan::Task;
@@ -13,7 +13,7 @@ use crate::rest::client::{Client, Denial, RestError};
 /// See the module.
 pub(super) struct Exchange {
     config: Config,
-    /// The client, and the clock that it goes by.
+    /// The client, and the clock it runs by.
     client: Option<(Client, Clock)>,
 }
 
@@ -22,7 +22,7 @@ impl Exchange {
         Self { config: config.clone(), client: None }
     }
 
-    /// Fetches a page for a task, which the requests are counted for; or the exchange refuses it.
+    /// Fetches a page and counts its requests on the task; an error where the exchange refuses.
     pub(super) async fn fetch(
         &mut self,
         request: Request,
@@ -42,7 +42,7 @@ impl Exchange {
         let answer = match answer {
             Ok(page) => Ok(page),
             Err(RestError::Refused(denial)) => Err(denial),
-            // The client may be left in the middle of a conversation: it is made anew for the next request.
+            // The client may have been left in mid-request: it is rebuilt for the next one.
             Err(error) => return Err(Interrupted::Rest(error.into())),
         };
         self.client = Some((client, clock));

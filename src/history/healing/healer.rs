@@ -1,4 +1,4 @@
-//! The thread of healing: scans the tape, asks the exchange, and hands on what was missing.
+//! The healing thread: scans the tape, queries the exchange and hands on missing objects.
 //!
 //! ```text
 //! events ─▶ plan ─▶ scan_tape ─▶ ask: search ⇄ exchange
@@ -30,10 +30,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Healing competes with nothing.
+/// Lowest priority: healing must not compete with recording.
 const NICENESS: i32 = 19;
 
-/// The pauses after the exchange gave no answer.
+/// Backoff after requests without an answer.
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
 
 /// See the module.
@@ -43,12 +43,12 @@ pub struct Healer {
     events: EventReader,
     exchange: Exchange,
     plan: Plan,
-    /// Times in a row that the exchange gave no answer.
+    /// Consecutive requests without an answer.
     failures: u32,
 }
 
 impl Healer {
-    /// A healer of the tape that is being written into `files`; `progress` says how far it is.
+    /// A healer for the tape being written into `files`; `progress` is the writer's position.
     pub fn new(config: &Config, files: Arc<dyn Files>, ports: HealerPorts, progress: Progress) -> Self {
         let recorder = Recorder::new(ports, progress);
         let tape = Tape::new(Some(files), &config.data_dir);
@@ -62,14 +62,14 @@ impl Healer {
         }
     }
 
-    /// Gives the healer a thread, which ends with the process, at any point.
+    /// Starts the healing thread; it ends with the process, at any point.
     ///
     /// # Errors
-    /// The system has no thread.
+    /// The system cannot create the thread.
     pub fn spawn(self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move || {
-            // Without the permission for it, healing competes a little more.
+            // Without the permission, healing runs at normal priority.
             let _ = rustix::process::setpriority_process(None, NICENESS);
             runtime.block_on(self.run());
         };
@@ -78,7 +78,7 @@ impl Healer {
 
     /// Heals until the supervisor is gone.
     pub async fn run(mut self) {
-        // Whatever was begun then is begun again by the next process.
+        // The next process repeats unfinished work.
         let _ = self.heal_all().await;
     }
 
@@ -109,7 +109,7 @@ impl Healer {
             Ok(view) => self.plan.scanned(task, &view.evidence, self.recorder.now()),
             Err(error) => self.handle_fault(task, &error),
         }
-        // Where there are thousands, whatever else is to be done on this thread comes in between.
+        // With thousands of scans, other tasks on this thread must run in between.
         tokio::task::yield_now().await;
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Healer {
         Ok(())
     }
 
-    /// One stream that gets no answer keeps no other waiting; a second one in a row is no answer to anything.
+    /// One stream without an answer does not block the others; a second in a row holds all requests.
     fn handle_silence(&mut self, task: Task, error: &FetchError) {
         let is_first = self.failures == 0 && matches!(error, FetchError::Rest(RestError::Unavailable { .. }));
         if !is_first {
@@ -150,7 +150,7 @@ impl Healer {
         self.plan.put_aside(task, self.recorder.now());
     }
 
-    /// The exchange says that there is nothing where the tape has something.
+    /// The exchange reports nothing where the tape has records.
     fn doubt(&mut self, task: Task, written: &Written) {
         self.failures = 0;
         let stream = task.stream.clone();
@@ -160,7 +160,7 @@ impl Healer {
         }
     }
 
-    /// The exchange cannot be asked now: nothing is lost by that but time.
+    /// The exchange is unavailable: healing is delayed, nothing is lost.
     fn hold(&mut self, task: Task, cause: &str, until: Option<Stamp>) {
         let now = self.recorder.now();
         let until = until.unwrap_or_else(|| {
@@ -189,7 +189,7 @@ impl Healer {
             };
             let page = match self.exchange.fetch(request, task, self.recorder.clock()).await? {
                 Ok(page) => page,
-                // A pair that the exchange does not list has nothing that could be missed.
+                // An unlisted pair has no missing objects.
                 Err(_) if !search.has_any() => return Ok(End::Complete),
                 Err(denial) => {
                     tracing::warn!(stream = %task.stream, %denial, "the exchange refuses what was missed");

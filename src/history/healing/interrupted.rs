@@ -1,4 +1,4 @@
-//! Why a task could not be ended.
+//! Why a task was interrupted.
 
 use crate::rest::FetchError;
 use crate::tape::reader::TapeError;
@@ -9,9 +9,9 @@ pub(super) enum Interrupted {
     Stopped,
     /// The tape cannot be read.
     Tape(TapeError),
-    /// The exchange cannot be asked now.
+    /// The exchange is unavailable.
     Rest(FetchError),
-    /// The exchange's day is not ours.
+    /// The exchange's date differs from ours.
     OtherDay,
     /// The tape contradicts the exchange's answers.
     Doubted,

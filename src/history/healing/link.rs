@@ -1,4 +1,4 @@
-//! What supervisor and healer hand each other. Pure.
+//! Messages between supervisor and healer. Pure.
 //!
 //! ```text
 //! supervisor ──HealerInput (the newest)──▶ healer ──HealerOutput (one at a time)──▶ supervisor
@@ -9,37 +9,37 @@ use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// Pages that may wait for the supervisor: each is acknowledged before the next is fetched.
+/// Pages queued for the supervisor: each is acknowledged before the next is fetched.
 const OUTPUT: usize = 1;
 
-/// To the healer: the clock, and that there are events to read.
+/// To the healer: the clock, and how far there are events to read.
 #[derive(Clone, Copy, Debug)]
 pub struct HealerInput {
     /// The clock that makes the stamps now.
     pub clock: Clock,
-    /// How often it was set.
+    /// Number of clock steps.
     pub steps: u64,
-    /// The stamp of the last gap's event, or of the last step's; what they are stands on the tape.
+    /// The stamp of the last gap event or of the last step; the events themselves are on the tape.
     pub last: Stamp,
 }
 
-/// To the supervisor, to be written in the one order of everything.
+/// To the supervisor, to be stamped and written in sequence.
 #[derive(Debug)]
 pub enum HealerOutput {
-    /// Objects of a stream, as they are to stand behind the stamp.
+    /// Objects of a stream, as they are written behind the stamp.
     Missing {
         /// The healed stream.
         stream: StreamKey,
-        /// `{"gap":…,` and the rest of each object.
+        /// The fields of each object, from `{"gap":…,` on.
         objects: Vec<String>,
-        /// Acknowledges them with the last of their stamps.
+        /// Acknowledges the objects with the last of their stamps.
         stamped: oneshot::Sender<Stamp>,
     },
     /// A gap is done.
     Healed {
         /// Its id.
         gap: u64,
-        /// What became of it.
+        /// The outcome of its healing.
         report: HealReport,
     },
 }

@@ -1,4 +1,4 @@
-//! Healing: what was missed in a gap is fetched over REST, in the background of a running recorder.
+//! Healing: objects missed in a gap are fetched over REST, in the background of a running recorder.
 //!
 //! ```text
 //!  recorder.jsonl ──gap──▶ plan ──scan──▶ tape: is anything missing?      the gap's streams, each on its own
@@ -8,18 +8,18 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | [`story`], `events` | what the recorder's own events say of gaps |
-//! | [`plan`] | which stream is scanned or asked for next, and what came of each gap |
-//! | [`record`], `scan` | what is read of the tape |
-//! | [`evidence`] | what the tape holds around a gap, and what follows from it |
-//! | `search` | pages of the exchange, back to what was recorded before the gap |
-//! | `resume` | how far earlier processes had come |
-//! | `link`, `recorder`, `exchange` | the supervisor, the writer and the exchange as the healer sees them |
+//! | [`story`], `events` | gap events on the recorder's own stream |
+//! | [`plan`] | which stream is scanned or requested next, and the outcome of each gap |
+//! | [`record`], `scan` | reading the tape |
+//! | [`evidence`] | the records around a gap, and the conclusions from them |
+//! | `search` | the walk over the exchange's pages, back to the records before the gap |
+//! | `resume` | progress of earlier processes |
+//! | `link`, `recorder`, `exchange` | the healer's view of the supervisor, the writer and the exchange |
 //! | `healer` | the thread around them |
 //!
-//! What is to be healed is what the tape says, so a gap of this process and one of an earlier process are the same, and a
-//! kill at any point costs nothing but requests. The tape is scanned and the exchange asked on a thread of its own, at the
-//! lowest priority; the supervisor takes what it hands on when nothing else waits.
+//! The tape is the only state of healing, so gaps of this process and of earlier ones are treated alike, and a kill at
+//! any point costs only requests. Scans and requests run on a thread of their own, at the lowest priority; the
+//! supervisor accepts its output only when nothing else waits.
 
 mod events;
 pub mod evidence;

@@ -1,4 +1,4 @@
-//! Which streams of which gaps are scanned and asked for next, and what came of it. Pure.
+//! The healing schedule: the next stream to scan or to request, and the outcome of each gap. Pure.
 //!
 //! ```text
 //!  gap ──▶ a task per stream ──scan──▶ nothing missed ────────────────────────────▶ done ──▶ report of the gap
@@ -6,8 +6,8 @@
 //!           close together)     └────▶ none for a minute ──────▶ asked last ──────────┘
 //! ```
 //!
-//! A scan of the tape costs no request, so all that can be scanned is, before anything is asked. A gap is done when all its
-//! streams are; then its report is due.
+//! A scan of the tape costs no request, so every due scan comes before the first request. A gap is done, and its report
+//! due, when all its streams are done.
 
 use super::evidence::Evidence;
 use super::story::Gap;
@@ -21,37 +21,37 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-/// Gaps in hand at a time; those that follow wait on disk. A disturbed hour brings as many, and each of the thousands of
-/// streams keeps a note for each gap.
+/// Most gaps in progress; further ones wait on disk. A disturbed hour brings as many, and each of thousands of streams
+/// keeps a note per gap.
 pub const MOST_GAPS: usize = 200;
 
-/// What the exchange's own interface may not show yet, and what may still be on its way to the disk, is there by then.
+/// Delay for data that the exchange's REST interface does not show yet, or that is still on its way to the disk.
 pub const SETTLE: Duration = Duration::from_secs(5);
 
-/// Without a record for this long a market counts as quiet. A subscription that brings snapshots brings them within
-/// seconds, and of a market that trades less than once a minute one request shows everything.
+/// A market without a record for this long counts as quiet. Subscriptions with snapshots deliver them within seconds,
+/// and one request covers a market that trades less than once a minute.
 pub const QUIET: Duration = Duration::from_secs(60);
 
-/// Trades can be asked for of the last seven days.
+/// Trades can be requested for the last seven days.
 pub const REACH: Duration = Duration::from_secs(7 * 86_400);
 
-/// Gaps of a stream that are no further apart are healed together: a connection that flaps is asked about once.
+/// Gaps of a stream no further apart are healed together: a flapping connection takes one walk.
 const JOIN: Duration = Duration::from_secs(600);
 
-/// What is joined does not get longer than this, so that a long gap is taken up where an earlier process stopped.
+/// Longest joined task, so that a long gap resumes where an earlier process stopped.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Scans of a tape that cannot be read.
+/// Attempts to scan a tape that cannot be read.
 const MOST_SCANS: u32 = 3;
 
-/// The pause after such a scan: the disk or the limit of descriptors may be the reason.
+/// The pause after a failed scan: the disk or the limit of descriptors may be the reason.
 const SCAN_AGAIN: Duration = Duration::from_secs(300);
 
-/// The pauses before an answer is asked for again that the tape contradicts: a fault of a moment is over after the first,
+/// The pauses before an answer that contradicts the tape is requested again: a momentary fault is over after the first,
 /// and at the end four answers over more than ten minutes agree.
 const DOUBTED: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(300), Duration::from_secs(300)];
 
-/// The pauses of a task that got no answer while others do.
+/// The pauses of a task without an answer while others get one.
 const UNANSWERED: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
 
 /// One gap of a task.
@@ -69,41 +69,41 @@ pub struct Task {
     number: u64,
     /// The stream.
     pub stream: StreamKey,
-    /// What is healed.
+    /// The series to be healed.
     pub series: Series,
     /// The gaps, at least one.
     pub gaps: Vec<TaskGap>,
     /// Requests made so far.
     pub requests: u64,
     failed_scans: u32,
-    /// Answers in a row that the tape contradicts.
+    /// Consecutive answers that contradict the tape.
     doubts: usize,
-    /// Times that the exchange gave no answer to it.
+    /// Requests without an answer.
     failures: u32,
 }
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Everything that was missing is on disk, perhaps nothing was.
+    /// Everything that was missing is on disk; possibly nothing was missing.
     Complete,
-    /// Some may still be missing.
+    /// Objects may still be missing.
     Partial,
 }
 
-/// Objects on disk, by the gap that they were written for.
+/// Number of objects on disk, by gap.
 pub type Written = BTreeMap<u64, u64>;
 
-/// What to do next.
+/// The next action.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Put on record what became of a gap.
+    /// Record the outcome of a gap.
     Report(u64, HealReport),
     /// Scan the tape for this task; then [`Plan::scanned`], or [`Plan::scan_failed`].
     Scan(Task),
-    /// Ask the exchange for this task; then [`Plan::done`], or [`Plan::put_back`].
+    /// Query the exchange for this task; then [`Plan::done`], or [`Plan::put_back`].
     Ask(Task),
-    /// Nothing, until then or until there is another gap.
+    /// Wait until then, or for another gap.
     Wait(Option<Stamp>),
 }
 
@@ -116,7 +116,7 @@ pub struct Plan {
     tasks_made: u64,
     reports: VecDeque<(u64, HealReport)>,
     held_until: Option<Stamp>,
-    /// What begins before is given up.
+    /// Tasks that begin before this stamp are given up.
     doubtful_until: Stamp,
 }
 
@@ -126,7 +126,7 @@ struct Pending {
     report: HealReport,
 }
 
-/// In this order: what may be scanned comes before what is asked.
+/// In order of priority: scans come before requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Scan(Stamp),
@@ -134,23 +134,23 @@ enum State {
 }
 
 impl Task {
-    /// From the beginning to the end of each gap.
+    /// The range of each gap.
     pub fn spans(&self) -> impl Iterator<Item = Range<Stamp>> {
         self.gaps.iter().map(|gap| gap.from..gap.to)
     }
 
-    /// Where the first gap begins.
+    /// The beginning of the first gap.
     pub fn from(&self) -> Stamp {
         self.gaps.iter().map(|gap| gap.from).min().unwrap_or_default()
     }
 
-    /// Where the last gap ends.
+    /// The end of the last gap.
     pub fn to(&self) -> Stamp {
         self.gaps.iter().map(|gap| gap.to).max().unwrap_or_default()
     }
 
-    /// The gap that something of this time (milliseconds since the epoch) was missing in: the last one that had begun by
-    /// then, or else the first, for the exchange's clock is not ours.
+    /// The gap that a missing object of this time (milliseconds since the epoch) belongs to: the last one that had
+    /// begun by then, or else the first, since the exchange's clock is not ours.
     pub fn gap_of(&self, time: i64) -> u64 {
         let micros = u64::try_from(time).unwrap_or_default().saturating_mul(1_000);
         let begun = self.gaps.iter().filter(|gap| gap.from.as_micros() <= micros);
@@ -163,12 +163,12 @@ impl Task {
 }
 
 impl Plan {
-    /// Whether another gap can be taken in hand.
+    /// Whether there is room for another gap.
     pub fn has_room(&self) -> bool {
         self.gaps.len() < MOST_GAPS
     }
 
-    /// Takes a gap in hand; one that the exchange remembers nothing of any more is left as it is.
+    /// Adds a gap, unless it is beyond the exchange's reach.
     pub fn add(&mut self, gap: &Gap, now: Stamp) {
         if self.gaps.contains_key(&gap.id) || now.since(gap.to) > REACH {
             return;
@@ -186,8 +186,8 @@ impl Plan {
         }
     }
 
-    /// Stamps went back. Until they are past `until` the tape has two time lines, and of what begins before it cannot be
-    /// told where among the records it lies.
+    /// Stamps went back: until they pass `until` the tape holds two epochs, and the position of a gap that begins
+    /// before it among the records is ambiguous.
     pub fn give_up(&mut self, until: Stamp) {
         self.doubtful_until = self.doubtful_until.max(until);
         self.order.clear();
@@ -196,17 +196,17 @@ impl Plan {
         }
     }
 
-    /// Nothing is asked before `until`.
+    /// Sends no requests before `until`.
     pub fn hold(&mut self, until: Stamp) {
         self.held_until = Some(until);
     }
 
-    /// What to do at `now`. A task that is given out is out of hand until it is given back.
+    /// The next action at `now`. The caller owns a returned task until it gives it back.
     pub fn next(&mut self, now: Stamp) -> Next {
         if let Some((gap, report)) = self.reports.pop_front() {
             return Next::Report(gap, report);
         }
-        // Behind every scan; no stream is that busy, so the name does not matter.
+        // The key behind every scan; no stream is that busy, so the name does not matter.
         let first_ask = (State::Ask { is_quiet: false, rate: Reverse(u64::MAX) }, (StreamKey::misc(), 0));
         let scan = self.order.first().cloned();
         let scan_at = match scan {
@@ -223,7 +223,7 @@ impl Plan {
         }
     }
 
-    /// What a scan of the tape showed at `now`.
+    /// Takes the result of a scan at `now`.
     pub fn scanned(&mut self, task: Task, evidence: &Evidence, now: Stamp) {
         let first = evidence.first_after().map(|first| first.stamp);
         if evidence.nothing_missed() {
@@ -242,7 +242,7 @@ impl Plan {
         self.put(task, state);
     }
 
-    /// The tape could not be read at `now`. What cannot be held against it is not asked for: it could be there twice.
+    /// The tape could not be read at `now`. Without it nothing is requested: objects could be written twice.
     pub fn scan_failed(&mut self, mut task: Task, now: Stamp) {
         task.failed_scans += 1;
         match task.failed_scans < MOST_SCANS {
@@ -251,21 +251,21 @@ impl Plan {
         }
     }
 
-    /// Takes a task back that could not be ended, to be scanned again when asking is possible again.
+    /// Takes an unfinished task back, to be scanned again when requests are possible again.
     pub fn put_back(&mut self, task: Task, now: Stamp) {
         let at = self.held_until.unwrap_or(now);
         self.put(task, State::Scan(at));
     }
 
-    /// The exchange gave no answer to this task: others come first.
+    /// The exchange did not answer this task: others go first.
     pub fn put_aside(&mut self, mut task: Task, now: Stamp) {
         task.failures += 1;
         let pause = UNANSWERED.ceiling(task.failures);
         self.put(task, State::Scan(now.after(pause)));
     }
 
-    /// The tape contradicts the answer: it is asked for again, `true`, or believed to be all that can be had, `false`. Then
-    /// some may still be missing.
+    /// The answer contradicts the tape: `true`, it is requested again; `false`, it is accepted as final, and the task
+    /// ends partial.
     pub fn doubt(&mut self, mut task: Task, written: &Written, now: Stamp) -> bool {
         let pause = DOUBTED.get(task.doubts);
         task.doubts += 1;
@@ -276,7 +276,7 @@ impl Plan {
         pause.is_some()
     }
 
-    /// A task has ended.
+    /// Ends a task.
     pub fn done(&mut self, task: &Task, end: End, written: &Written) {
         for (index, gap) in task.gaps.iter().enumerate() {
             let Some(pending) = self.gaps.get_mut(&gap.id) else { continue };
@@ -295,7 +295,7 @@ impl Plan {
         }
     }
 
-    /// Joins the gap to the stream's last task where they lie together, or makes a task of its own.
+    /// Joins the gap to the stream's last task where they are close together, or creates a new task.
     fn add_task(&mut self, stream: &StreamKey, series: Series, gap: TaskGap) {
         let scan = |task: &Task| State::Scan(task.to().after(SETTLE));
         let last = self.tasks.range((stream.clone(), 0)..=(stream.clone(), u64::MAX)).next_back();

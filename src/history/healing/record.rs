@@ -1,4 +1,4 @@
-//! What healing reads of the lines of the tape and of the exchange's answers. Pure.
+//! Fields that healing reads from lines of the tape and from the exchange's answers. Pure.
 //!
 //! ```text
 //! KRW-BTC_trade         {"ts_recv":…,"type":"trade",…,"trade_timestamp":…,"sequential_id":…,"stream_type":"SNAPSHOT"}
@@ -6,8 +6,8 @@
 //! KRW-BTC_trade.healed  {"ts_recv":…,"gap":…,"market":…,"timestamp":…,"sequential_id":…}
 //! ```
 //!
-//! Identifiers are compared and nothing else: they are neither ordered nor counted with. Times are the exchange's own,
-//! in milliseconds since the epoch, so that a clock of ours that is wrong does no harm.
+//! Identifiers are compared for equality only: they have neither order nor arithmetic. Times are the exchange's own, in
+//! milliseconds since the epoch, so that an error of our clock does no harm.
 
 use crate::clock::Stamp;
 use crate::tape::healed::{HealedCandle, HealedTrade};
@@ -22,22 +22,22 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub struct Record {
     /// When it was received.
     pub stamp: Stamp,
-    /// What tells it from every other record of its stream.
+    /// Unique within its stream.
     pub id: u64,
     /// The time of its trade, or of the last trade in its candle.
     pub time: i64,
-    /// It shows what was before the subscription.
+    /// Shows the state before the subscription.
     pub is_snapshot: bool,
 }
 
-/// An object that was fetched to heal a gap, or can be.
+/// An object fetched, or available, to heal a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// What tells it from others.
+    /// Unique within its stream.
     pub id: u64,
-    /// When it happened, or when its period began.
+    /// The time of the trade, or the beginning of the candle's period.
     pub time: i64,
-    /// The gap it was fetched for; 0 where it is not written yet.
+    /// The gap it was fetched for; 0 until it is written.
     pub gap: u64,
 }
 
@@ -64,7 +64,7 @@ struct Candle<'a> {
 }
 
 impl Record {
-    /// Reads a line of a stream, or its object; `None` where it is no record, such as a torn line.
+    /// Parses a line of a stream, or its object; `None` where it is no record, such as a torn line.
     pub fn parse(series: Series, stamp: Stamp, line: &[u8]) -> Option<Self> {
         let is_snapshot = |stream_type: Option<&str>| stream_type == Some("SNAPSHOT");
         match series {
@@ -86,7 +86,7 @@ impl Record {
 }
 
 impl Fetched {
-    /// Reads an object of the REST interface, or the line it stands in; `None` where it is not what was asked for.
+    /// Parses an object of the REST interface, or the line that holds it; `None` where it is of another kind.
     pub fn parse(series: Series, object: &[u8]) -> Option<Self> {
         match series {
             Series::Trades => {

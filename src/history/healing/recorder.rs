@@ -1,6 +1,6 @@
-//! The recorder as the healer sees it: its clock, how far it has written, and the two channels.
+//! The healer's view of the recorder: its clock, the writer's progress, and the two channels.
 //!
-//! The tape is scanned when the files hold everything that came: a record on its way to the disk would be taken for
+//! The tape is scanned only when all received lines are in their files: a record on its way to the disk would count as
 //! missing.
 
 use super::interrupted::Interrupted;
@@ -11,8 +11,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Everything is in its file so soon after it came: the writer says so once a second. It is well within what is left to
-/// records to settle.
+/// A received line is in its file within this time: the writer reports every second. It is well below the time that
+/// records are given to settle.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// The pause before the writer's progress is read again.
@@ -25,11 +25,11 @@ pub(super) struct Recorder {
     progress: Progress,
     clock: Clock,
     steps: u64,
-    /// Stamps that may be of two epochs, since they went back.
+    /// The ambiguous stamps since they went back: each may be of two epochs.
     overlap: RangeInclusive<Stamp>,
-    /// Everything up to here has to be in its file before the tape is scanned.
+    /// Everything up to this stamp has to be in its file before the tape is scanned.
     handed_on: Stamp,
-    /// Events are on the tape that were not read.
+    /// The tape has unread events.
     pub(super) has_unread: bool,
 }
 
@@ -54,17 +54,17 @@ impl Recorder {
         self.clock
     }
 
-    /// What it shows.
+    /// The stamp of now.
     pub(super) fn now(&self) -> Stamp {
         self.clock.stamp()
     }
 
-    /// No line of this epoch has a later stamp.
+    /// Upper bound of the stamps of this epoch.
     pub(super) fn latest(&self) -> Stamp {
         self.now().after(WRITTEN_WITHIN)
     }
 
-    /// From where on stamps may be of two epochs, while they may.
+    /// Where the ambiguous stamps begin, while `now` is among them.
     pub(super) fn overlap_begin(&self) -> Option<Stamp> {
         self.overlap.contains(&self.now()).then_some(*self.overlap.start())
     }
@@ -76,11 +76,11 @@ impl Recorder {
         }
         let HealerInput { clock, steps, last } = *self.input.borrow_and_update();
         if steps != self.steps {
-            // Stamps from before the step say nothing about what is written after it.
+            // Stamps from before the step do not bound lines written after it.
             self.overlap = last.previous()..=self.now().after(WRITTEN_WITHIN);
             (self.steps, self.handed_on) = (steps, last);
         }
-        // Another clock without a step is that of a machine that was suspended: its stamps are of the same epoch.
+        // A new clock without a step follows a suspension: its stamps are of the same epoch.
         self.clock = clock;
         self.handed_on = self.handed_on.max(last);
         self.has_unread = true;
@@ -107,13 +107,13 @@ impl Recorder {
         self.output.send(output).await.map_err(|_| Interrupted::Stopped)
     }
 
-    /// Something that was handed on has this stamp.
+    /// Notes the stamp of an object or event that was handed on.
     pub(super) fn note_handed_on(&mut self, stamp: Stamp) {
         self.handed_on = self.handed_on.max(stamp);
     }
 
-    /// Waits until the files hold everything that is to be scanned: what was handed on, and what had come when it began to
-    /// settle. On a full disk that takes its time.
+    /// Waits until the files hold everything to be scanned: all that was handed on, and all that had arrived when the
+    /// wait began. On a full disk this takes long.
     pub(super) async fn until_written(&mut self) -> Result<(), Interrupted> {
         let begin = self.now().before(WRITTEN_WITHIN);
         let steps = self.steps;

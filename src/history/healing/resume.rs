@@ -1,7 +1,7 @@
-//! From where on everything missing was written by earlier processes, by the times of what they wrote. Pure.
+//! The time from which on earlier processes have written everything missing, by the times of the written objects. Pure.
 //!
-//! Each began where everything newer was written, and wrote page after page, newer pages first. Of its last page the rest
-//! may be missing, and that is not more than a page's length of lines; what stands before those in its part is complete.
+//! Each process began where everything newer was on disk, and wrote page after page, newer pages first. Only its last
+//! page may be incomplete, which is at most a page's length of lines; the lines before those are complete.
 
 use crate::history::page_walk::DISORDER;
 use std::collections::VecDeque;
@@ -15,17 +15,17 @@ pub(super) struct ResumePoint {
 }
 
 impl ResumePoint {
-    /// Of pages of at most this length.
+    /// For pages of at most this length.
     pub(super) fn of_pages(page: usize) -> Self {
         Self { page, last: VecDeque::new(), oldest: None }
     }
 
-    /// What follows was written by another process.
+    /// The following objects are another process's.
     pub(super) fn next_process(&mut self) {
         self.last.clear();
     }
 
-    /// The time of the next object in the file.
+    /// Adds the time of the next object in the file.
     pub(super) fn add(&mut self, time: i64) {
         self.last.push_back(time);
         if self.last.len() > self.page
@@ -35,7 +35,7 @@ impl ResumePoint {
         }
     }
 
-    /// Nothing newer has to be looked for; `None`: everything has.
+    /// Everything newer is complete; `None`: nothing is.
     pub(super) fn until(&self) -> Option<i64> {
         self.oldest.map(|oldest| oldest + DISORDER)
     }
@@ -54,7 +54,7 @@ mod tests {
             point.add(10_000 - time);
         }
         assert_eq!(point.until(), Some(10_000 + DISORDER));
-        // What the next process writes says nothing about the page that the last one had begun.
+        // Objects of the next process do not complete the page that the previous one had begun.
         point.next_process();
         (0..TRADES_PER_PAGE as i64).for_each(|time| point.add(time));
         assert_eq!(point.until(), Some(10_000 + DISORDER));

@@ -1,4 +1,4 @@
-//! Scans of the tape. They block, which is why healing has a thread of its own.
+//! Scans of the tape. They block, so healing has a thread of its own.
 
 use super::evidence::Evidence;
 use super::plan::{REACH, Task, Written};
@@ -11,21 +11,21 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
 use std::time::Duration;
 
-/// How far back the last record before a gap is looked for. Most streams have one within minutes, and what is further
-/// back costs reading.
+/// How far back the last record before a gap is searched. Most streams have one within minutes, and reading further
+/// back is expensive.
 pub(super) const LOOK_BACK: [Duration; 4] =
     [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400), REACH];
 
-/// What the tape shows of a task.
+/// The result of a task's scan.
 pub(super) struct TapeView {
     pub(super) evidence: Evidence,
-    /// An earlier process has written everything missing that is newer.
+    /// Earlier processes have written everything missing that is newer.
     pub(super) resume: Option<i64>,
-    /// What an earlier process, or an earlier try, has written.
+    /// Objects written by earlier processes or attempts.
     pub(super) counts: Written,
 }
 
-/// Scans the tape for a task; `starts` are those of processes, in order.
+/// Scans the tape for a task; `starts` are the start stamps of processes, in order.
 ///
 /// # Errors
 /// The tape cannot be read.
@@ -57,7 +57,7 @@ fn view(tape: &Tape, task: &Task, look_back: Duration, resume: Option<i64>) -> R
     Ok(TapeView { evidence, resume, counts })
 }
 
-/// How far earlier processes had come with a gap that is healed on its own: what was written for several is not told
+/// The progress of earlier processes in a gap that is healed alone: objects written for joined gaps cannot be told
 /// apart.
 fn resume_point(tape: &Tape, starts: &[Stamp], task: &Task) -> Result<Option<i64>, TapeError> {
     let ([gap], Series::Trades) = (&task.gaps[..], task.series) else { return Ok(None) };
@@ -74,7 +74,7 @@ fn resume_point(tape: &Tape, starts: &[Stamp], task: &Task) -> Result<Option<i64
     Ok(point.until())
 }
 
-/// The lines of a stream from `begin` on, as long as `each` wants more.
+/// Reads the lines of a stream from `begin` on, until `each` stops.
 fn scan(
     tape: &Tape,
     stream: Option<StreamKey>,

@@ -1,13 +1,14 @@
-//! What of a stream was missed in gaps: the walk over its pages, and what they hold beside what is on the tape. Pure.
+//! The search for missing objects of a stream: the walk over its pages, and the objects on them that the tape lacks.
+//! Pure.
 //!
 //! ```text
-//! evidence ─▶ span ─▶ request ⇄ page ─▶ what is not on the tape ─▶ written
-//!                └──── claims of nothing more ─▶ the tape has something of that time: contradicted
+//! evidence ─▶ span ─▶ request ⇄ page ─▶ objects not on the tape ─▶ written
+//!                └──── claim of no more objects ─▶ the tape has one of that time: contradicted
 //! ```
 //!
-//! Candles are fetched from the period of the last record before the gap on. The period that runs when the first record
-//! after the gap comes is left to the stream: its records show the whole candle. So is one that is not over, where nothing
-//! has come since. What is missing is handed on page by page, so that a long gap is never in memory as a whole.
+//! Candles are fetched from the period of the last record before the gap on. The period running at the first record
+//! after the gap is left to the stream: its records show the whole candle. So is the running period where no record has
+//! followed. Missing objects are handed on page by page, so that a long gap is never in memory as a whole.
 
 use super::evidence::Evidence;
 use super::plan::End;
@@ -19,8 +20,8 @@ use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
 use crate::upbit::series::Series;
 
-/// Trades are asked for by whole seconds, from the next one after the last that can be missing; how far back may be
-/// missing, the evidence says with room to spare.
+/// Trades are requested by whole seconds, from the next one after the last possibly missing trade; the floor comes from
+/// the evidence, with a margin.
 const TRADES: Slack = Slack { older: 0, newer: 1_999 };
 
 /// See the module.
@@ -28,13 +29,12 @@ const TRADES: Slack = Slack { older: 0, newer: 1_999 };
 pub(super) struct Search {
     walk: PageWalk,
     evidence: Evidence,
-    /// The tape was read so late that nothing of the span was still on its way to it.
+    /// The tape was scanned late enough that no record of the span was still on its way to it.
     is_settled: bool,
 }
 
 impl Search {
-    /// A search of `market`, begun at `now` (milliseconds since the epoch). Trades that are newer than `resume` were written
-    /// before.
+    /// A search of `market`, begun at `now` (milliseconds since the epoch). Trades newer than `resume` are on disk.
     pub(super) fn new(market: &str, series: Series, evidence: Evidence, resume: Option<i64>, now: i64) -> Self {
         let span = match series {
             Series::Trades => {
@@ -47,7 +47,7 @@ impl Search {
             }
         };
         let slack = if series == Series::Trades { TRADES } else { Slack::default() };
-        // Candles are not held against the stream, whose last record of a period stands beside them.
+        // Candles are not compared with the stream: its last record of a period may stand beside a fetched one.
         let is_settled = series != Series::Trades || evidence.ceiling().is_some();
         Self { walk: PageWalk::new(market.to_owned(), series, span, slack, now), evidence, is_settled }
     }
@@ -55,7 +55,7 @@ impl Search {
     /// The next request, made at `now`.
     ///
     /// # Errors
-    /// There is nothing to be asked for.
+    /// Nothing is left to request.
     pub(super) fn request(&mut self, now: i64) -> Result<Request, End> {
         match self.walk.series() {
             Series::Trades if self.walk.is_gone(now) => Err(End::Partial),
@@ -64,7 +64,7 @@ impl Search {
         }
     }
 
-    /// Whether the tape has to be scanned again before this page is handled: the page holds what may have come over the
+    /// Whether the tape has to be scanned again before this page is handled: objects on it may have arrived over the
     /// stream since.
     pub(super) fn needs_scan(&self, page: &Page) -> bool {
         let is_missing = |key: answer::Key| self.walk.span().contains(key.time) && !self.evidence.knows(key.id);
@@ -72,7 +72,7 @@ impl Search {
         !self.is_settled && keys.any(is_missing)
     }
 
-    /// Goes on with what another scan showed.
+    /// Continues with the evidence of another scan.
     pub(super) fn settle(&mut self, evidence: Evidence) {
         if let Some(ceiling) = evidence.ceiling() {
             self.walk.end_at(ceiling.saturating_add(1));
@@ -80,7 +80,7 @@ impl Search {
         (self.evidence, self.is_settled) = (evidence, true);
     }
 
-    /// Takes the page that was asked for, at `now`. [`Step::Ends`] is a claim that the tape contradicts.
+    /// Handles the requested page, at `now`. [`Step::Ends`] is a claim that the tape contradicts.
     pub(super) fn handle(&mut self, page: Page, now: i64) -> Step {
         match self.walk.handle(page, now) {
             Step::Ends(claim) if !self.evidence.knows_within(claim.since..claim.before) => {
@@ -91,7 +91,7 @@ impl Search {
         }
     }
 
-    /// What was missing of the pages since the last call, oldest first. It counts as on disk from here on.
+    /// Takes the missing objects of the pages since the last call, oldest first; from here on they count as on disk.
     pub(super) fn take_missing(&mut self) -> Vec<Item> {
         let comes_again_before = self.walk.comes_again_before();
         let mut items = self.walk.take_items();
@@ -105,7 +105,7 @@ impl Search {
         items
     }
 
-    /// Whether the stream has a record at all.
+    /// Whether the stream has any record.
     pub(super) fn has_any(&self) -> bool {
         self.evidence.has_any()
     }

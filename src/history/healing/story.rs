@@ -1,4 +1,4 @@
-//! What the recorder's own events tell of gaps. Pure.
+//! Gap events of the recorder's own stream. Pure.
 
 use crate::clock::Stamp;
 use crate::tape::event::Event;
@@ -6,7 +6,7 @@ use crate::tape::gap::GapRecord;
 use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
 
-/// A gap as it is on record.
+/// A gap on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The stamp of its event.
@@ -19,23 +19,23 @@ pub struct Gap {
     pub streams: Vec<StreamKey>,
 }
 
-/// An event that matters here.
+/// An event relevant to healing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// A gap is on record.
     Gap(Gap),
-    /// The gap with this id was healed, as far as it can be.
+    /// Healing of the gap with this id has ended.
     Healed(u64),
     /// A process began.
     Started,
-    /// Stamps went back, and this was the last one before: up to it there are two time lines.
+    /// Stamps went back after this one: up to it, stamps may be of two epochs.
     WentBack(Stamp),
 }
 
-/// The events that tell of gaps.
+/// The types of the events read here.
 const OF_INTEREST: [&str; 4] = ["gap", "healed", "clock_step", "started"];
 
-/// Reads a line of `recorder.jsonl`; `None` where it tells nothing of gaps.
+/// Parses a line of `recorder.jsonl`; `None` for other events.
 pub fn parse(line: &[u8]) -> Option<Told> {
     match Record::parse_if(&OF_INTEREST, line)?.event? {
         Event::Gap(GapRecord { id, from, to, streams, .. }) => {

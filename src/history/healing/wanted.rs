@@ -1,10 +1,10 @@
-//! Whether gaps are to be healed.
+//! Whether gaps are healed.
 
 use crate::config::Config;
 use crate::upbit::venue::Agreement;
 
-/// Whether gaps are to be healed. What is recorded and what is asked must be one venue: the exchange has others, with the
-/// same codes.
+/// Whether gaps are healed. The recorded and the queried venue must be the same: the exchange has others, with the same
+/// codes.
 pub fn is_wanted(config: &Config) -> bool {
     let (recorded, asked) = (&config.public.url, &config.rest.url);
     if config.rest.heal_max == 0 || !config.public.enabled {

@@ -1,4 +1,4 @@
-//! Gaps in scripts, and against histories of anything that may happen.
+//! The gap tracker in scripts, and against arbitrary histories.
 
 mod script;
 
@@ -16,7 +16,7 @@ fn names(streams: &[&str]) -> Vec<String> {
     streams.iter().map(|&stream| stream.to_owned()).collect()
 }
 
-/// What may happen to a connection.
+/// An event in the life of a connection.
 #[derive(Clone, Debug)]
 enum Happening {
     Line,
@@ -26,7 +26,7 @@ enum Happening {
     Restart {
         cleanly: bool,
     },
-    /// The machine dies, and what came in the last moments was not durable.
+    /// The machine dies, and the last moments were not durable.
     Crash(u64),
 }
 
@@ -41,14 +41,14 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// A connection as it really was: which streams could be relied on, microsecond by microsecond.
+/// The true state of a connection: which streams were reliable, microsecond by microsecond.
 struct Truth {
     tracker: GapTracker,
     now: u64,
     last_line: u64,
     is_live: bool,
     mute: BTreeSet<usize>,
-    /// `relied[t][s]`: stream s was listened to from t to t + 1.
+    /// `relied[t][s]`: stream s was received from t to t + 1.
     relied: Vec<[bool; 3]>,
     gaps: Vec<Gap>,
 }
@@ -68,7 +68,7 @@ impl Truth {
         }
     }
 
-    /// Time passes; nothing is known about it but by the line at its end.
+    /// Lets time pass without a line.
     fn pass(&mut self, length: u64, is_listened: bool) {
         for _ in 0..length {
             self.relied.push([0, 1, 2].map(|stream| is_listened && !self.mute.contains(&stream)));
@@ -76,7 +76,7 @@ impl Truth {
         self.now += length;
     }
 
-    /// What came after the last line cannot be relied on after all.
+    /// Marks the time since the last line as unreliable.
     fn forget(&mut self) {
         self.relied[usize::try_from(self.last_line).unwrap()..].fill([false; 3]);
     }
@@ -99,7 +99,7 @@ impl Truth {
             }
             Happening::Pause(pause) => {
                 self.pass(length, self.is_live);
-                // Nothing came after it yet that would show the connection to have been alive when it began.
+                // No line before the pause proves that the connection was alive when it began.
                 let from = stamp(if self.is_live { self.last_line } else { self.now });
                 self.pass(*pause, false);
                 self.gaps.extend(self.tracker.record(PUBLIC, [from, stamp(self.now)], GapKind::Paused, ""));
@@ -117,7 +117,7 @@ impl Truth {
         }
     }
 
-    /// The process ends, in order where `unsynced` is `None`, and another one begins, as `recovery` decides it.
+    /// Ends the process, orderly where `unsynced` is `None`, and starts another one, by the rules of `recovery`.
     fn restart(&mut self, unsynced: Option<u64>, length: u64) {
         let durable = stamp(self.now.saturating_sub(unsynced.unwrap_or_default()));
         if unsynced.is_none() {
@@ -139,7 +139,7 @@ impl Truth {
 }
 
 proptest! {
-    /// Whatever happens: each moment of each stream was listened to, or lies in a gap.
+    /// Invariant: each moment of each stream was received, or lies in a gap.
     #[test]
     fn records_and_gaps_cover_all_time(history in prop::collection::vec((happening(), 1u64..40), 1..60)) {
         let mut truth = Truth::new();
@@ -157,7 +157,7 @@ proptest! {
                 });
                 let count = covering.count();
                 prop_assert!(relied[index] || count > 0, "{stream} at {at}: {:#?}", truth.gaps);
-                // A crash casts doubt on moments that may have had a gap already; nothing else does.
+                // Only a crash puts moments in doubt that may have a gap already.
                 let is_doubted = truth.gaps.iter().any(|gap| gap.kind == GapKind::Killed);
                 prop_assert!(count <= 1 || is_doubted, "twice: {at} {:#?}", truth.gaps);
             }

@@ -1,10 +1,9 @@
-//! The gap tracker in scripts: what happens to the connections, and the gaps that end with it.
+//! The gap tracker in scripts: commands to it, and the gaps that each of them ends.
 //!
-//! The scripts lie in `testscripts/`, each a list of commands (see [`Command`]) and behind `---` the gaps that each returns, as
-//! `[from, to)` in microseconds. `ok` is no gap.
+//! The scripts are in `testscripts/`, each a list of commands (see [`Command`]), followed after `---` by the gaps that
+//! each returns, as `[from, to)` in microseconds. `ok` is no gap.
 //!
-//! `UPDATE_GOLDENFILES=1 cargo test --lib gaps::tests::script` writes what stands behind `---`, and the difference is then to
-//! be read.
+//! `UPDATE_GOLDENFILES=1 cargo test --lib gaps::tests::script` rewrites the part after `---`; review the difference.
 
 use super::*;
 use std::error::Error;
@@ -39,15 +38,15 @@ scripts! {
     two_feeds,
 }
 
-/// What can happen. Moments are stamps in microseconds; a command is about the public feed, or about the private one with
-/// the tag `[private]`.
+/// A command. Times are stamps in microseconds; a command applies to the public feed, or with the tag `[private]` to
+/// the private one.
 #[derive(goldenscript::Command)]
 enum Command {
-    /// The connection is lost, or was never there.
+    /// The connection is lost, or was never up.
     Open { from: u64, kind: String, cause: Option<String> },
-    /// Data of a subscribed stream comes.
+    /// Data of a subscribed stream arrives.
     Close { to: u64 },
-    /// An interval is found to have a gap.
+    /// A gap is found with both ends known.
     Record { from: u64, to: u64, kind: String },
     /// Streams are mute.
     Suspect {
@@ -55,19 +54,19 @@ enum Command {
         #[arg(many)]
         streams: Vec<String>,
     },
-    /// Streams are subscribed that were wanted before.
+    /// Streams are subscribed some time after they were wanted.
     Join {
         since: u64,
         #[arg(many)]
         streams: Vec<String>,
     },
-    /// Streams bring data again.
+    /// Streams deliver data again.
     Clear {
         to: u64,
         #[arg(many)]
         streams: Vec<String>,
     },
-    /// The process ends in order.
+    /// The process stops orderly.
     Finish { last: u64, to: u64 },
     /// The wall clock was set: the epoch ends at a stamp, and the next one begins at another.
     Step { before: u64, after: u64 },

@@ -1,4 +1,4 @@
-//! A minute as the exchange says it was. Pure.
+//! The exchange's candle of a minute. Pure.
 
 use super::decimal;
 use crate::tape::line::Line;
@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 /// A candle of the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::history::audit) struct Candle {
-    /// When its minute begins: milliseconds since the epoch.
+    /// The beginning of its minute: milliseconds since the epoch.
     pub(in crate::history::audit) start: i64,
-    /// Volume, in the asset.
+    /// Volume, in the base asset.
     pub(in crate::history::audit) volume: BigDecimal,
-    /// Price times volume, in the money.
+    /// Value, price times volume, in the quote asset.
     pub(in crate::history::audit) value: BigDecimal,
     /// The first price.
     pub(in crate::history::audit) open: BigDecimal,
@@ -45,7 +45,7 @@ struct Fields<'a> {
 }
 
 impl Candle {
-    /// Reads a line of a fetched candle stream; `None` where it is none.
+    /// Parses a line of a fetched candle stream; `None` where it is none.
     pub(in crate::history::audit) fn parse(line: &Line) -> Option<Self> {
         let fields: Fields<'_> = serde_json::from_slice(line.text()).ok()?;
         Some(Self {

@@ -1,18 +1,18 @@
-//! Numbers as the exchange spells them, exactly. Pure.
+//! Exact decimals in the exchange's notation. Pure.
 //!
-//! `1.16539E8`, `116539000.0` and `116539000.00000000` are one number, which no float has to be right about.
+//! `1.16539E8`, `116539000.0` and `116539000.00000000` are one number; no float is involved in comparing them.
 
 use bigdecimal::{BigDecimal, ToPrimitive};
 use serde_json::value::RawValue;
 use std::str::FromStr;
 
-/// The longest number: four times what was ever seen on the wire.
+/// The longest number: four times the longest seen on the wire.
 const LONGEST: usize = 100;
 
-/// The greatest power of ten: a larger one would make a short text a number of gigabytes.
+/// The greatest exponent: a larger one would expand a short text to gigabytes.
 const GREATEST_POWER: i32 = 100;
 
-/// Reads a JSON number; `None` where it is none, or beyond what a market can mean.
+/// Parses a JSON number; `None` where it is none, or out of any market's range.
 pub(in crate::history::audit) fn parse(number: &RawValue) -> Option<BigDecimal> {
     let text = number.get();
     let begins = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
@@ -23,7 +23,7 @@ pub(in crate::history::audit) fn parse(number: &RawValue) -> Option<BigDecimal> 
     BigDecimal::from_str(text).ok()
 }
 
-/// Reads a JSON number without decimals; `None` where it is none, or has some.
+/// Parses a JSON integer; `None` where it is no number, or has decimals.
 pub(in crate::history::audit) fn integer(number: &RawValue) -> Option<i64> {
     let number = parse(number)?;
     number.is_integer().then(|| number.to_i64()).flatten()

@@ -1,4 +1,4 @@
-//! What lines say, as exact numbers: trades, candles, and what trades sum up to. Pure.
+//! Figures of lines as exact numbers: trades, candles, and the sums of trades. Pure.
 
 pub(super) mod candle;
 pub(super) mod decimal;

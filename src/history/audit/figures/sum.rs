@@ -1,18 +1,18 @@
-//! A minute as its trades sum up to. Pure.
+//! The sum of a minute's trades. Pure.
 
 use super::total::Total;
 use super::trade::Trade;
 use bigdecimal::BigDecimal;
 use std::collections::BTreeSet;
 
-/// What the trades of a minute sum up to.
+/// The sum of a minute's trades.
 #[derive(Clone, Debug)]
 pub(in crate::history::audit) struct Sum {
-    /// How many they are.
+    /// Number of trades.
     pub(in crate::history::audit) trades: u64,
-    /// Volume, in the asset.
+    /// Volume, in the base asset.
     pub(in crate::history::audit) volume: Total,
-    /// Price times volume, in the money.
+    /// Value, price times volume, in the quote asset.
     pub(in crate::history::audit) value: Total,
     /// The highest price.
     pub(in crate::history::audit) high: BigDecimal,
@@ -24,12 +24,12 @@ pub(in crate::history::audit) struct Sum {
     pub(in crate::history::audit) close: Edge,
 }
 
-/// The first or the last price of a minute. Which of the trades of one millisecond that is, nothing tells: ids have no
-/// order, and neither has the stream, so each of their prices may be meant.
+/// The first or the last price of a minute. Trades of one millisecond are ambiguous, since neither ids nor the stream
+/// have an order: any of their prices may be the one.
 #[derive(Clone, Debug)]
 pub(in crate::history::audit) struct Edge {
     millis: i64,
-    /// The one that came first, or last.
+    /// The price of the trade first, or last, on the tape.
     pub(in crate::history::audit) shown: BigDecimal,
     prices: BTreeSet<BigDecimal>,
 }
@@ -43,7 +43,7 @@ impl Sum {
         Self { trades: 1, volume, value, high: price.clone(), low: price, open: edge.clone(), close: edge }
     }
 
-    /// Counts a trade; trades come in the order of the tape.
+    /// Adds a trade; trades come in tape order.
     pub(in crate::history::audit) fn add(&mut self, trade: Trade) {
         self.trades += 1;
         self.volume.add(&trade.volume);
@@ -65,7 +65,7 @@ impl Sum {
 }
 
 impl Edge {
-    /// Whether a price may be the one.
+    /// Whether a price may be the first, or the last, one.
     pub(in crate::history::audit) fn may_be(&self, price: &BigDecimal) -> bool {
         self.prices.contains(price)
     }

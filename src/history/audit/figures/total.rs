@@ -1,4 +1,4 @@
-//! A sum of numbers, and how many of them have more decimals than the exchange prints. Pure.
+//! A sum of numbers, and the count of those with more decimals than the exchange prints. Pure.
 
 use bigdecimal::{BigDecimal, Zero};
 
@@ -10,8 +10,8 @@ pub(in crate::history::audit) const DECIMALS: i64 = 8;
 pub(in crate::history::audit) struct Total {
     /// The sum, to the last digit.
     pub(in crate::history::audit) sum: BigDecimal,
-    /// How many of its numbers have more than [`DECIMALS`] decimals. The others are on the grid of what the exchange
-    /// prints, where sums need no rounding.
+    /// Count of addends with more than [`DECIMALS`] decimals. The others are on the exchange's printing grid, where
+    /// sums need no rounding.
     pub(in crate::history::audit) off_grid: u64,
 }
 
@@ -23,14 +23,14 @@ impl Total {
         total
     }
 
-    /// Counts a number.
+    /// Adds a number.
     pub(in crate::history::audit) fn add(&mut self, number: &BigDecimal) {
         self.sum += number;
         self.off_grid += u64::from(!is_on_grid(number));
     }
 }
 
-/// Whether eight decimals say all of it. Trailing zeros are no decimals.
+/// Whether eight decimals represent it exactly. Trailing zeros do not count.
 fn is_on_grid(number: &BigDecimal) -> bool {
     number.fractional_digit_count() <= DECIMALS || (number - number.with_scale(DECIMALS)).is_zero()
 }

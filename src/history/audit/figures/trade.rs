@@ -1,4 +1,4 @@
-//! A trade as it stands on the tape. Pure.
+//! A trade on the tape. Pure.
 //!
 //! ```text
 //! DEFAULT  {"ts_recv":N,…,"trade_price":1.16539E8,"trade_volume":0.004,"trade_timestamp":…,"sequential_id":…}
@@ -6,7 +6,7 @@
 //! healed   {"ts_recv":N,"gap":G,…,"trade_price":116539000.00000000,"trade_volume":0.00400000,"timestamp":…,"sequential_id":…}
 //! ```
 //!
-//! On the stream `timestamp` is when the frame was made, in REST it is when the trade happened.
+//! `timestamp` is the time of the frame on the stream, and the time of the trade in REST.
 
 use super::decimal;
 use crate::tape::line::Line;
@@ -17,13 +17,13 @@ use serde_json::value::RawValue;
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::history::audit) struct Trade {
-    /// Unique within its pair. Nothing else: it has no order and means no number.
+    /// Unique within its pair, with neither order nor numeric meaning.
     pub(in crate::history::audit) id: u128,
-    /// When it happened: milliseconds since the epoch.
+    /// The time of the trade: milliseconds since the epoch.
     pub(in crate::history::audit) millis: i64,
-    /// The price of one.
+    /// The unit price.
     pub(in crate::history::audit) price: BigDecimal,
-    /// How many.
+    /// The volume.
     pub(in crate::history::audit) volume: BigDecimal,
 }
 
@@ -42,7 +42,7 @@ struct Fields<'a> {
 }
 
 impl Trade {
-    /// Reads a line of a trade stream, recorded or healed; `None` where it is none, such as one that a crash tore.
+    /// Parses a line of a trade stream, recorded or healed; `None` where it is none, such as a torn line.
     pub(in crate::history::audit) fn parse(line: &Line) -> Option<Self> {
         let fields: Fields<'_> = serde_json::from_slice(line.text()).ok()?;
         Some(Self {
@@ -84,7 +84,7 @@ mod tests {
             (r#""ttms":1.773240059095E12,"timestamp":{}"#, Some(1_773_240_059_095)),
             (r#""timestamp":7.0"#, Some(7)),
             (r#""ttms":null,"timestamp":8"#, Some(8)),
-            // When a frame was made is not when the trade happened.
+            // The time of the frame is not the time of the trade.
             (r#""ttms":"soon","timestamp":8"#, None),
             (r#""ttms":7.5"#, None),
             (r#""ttms":1E90"#, None),

@@ -1,4 +1,4 @@
-//! Gaps come in, scans and answers follow, and requests and reports are held against what they should be.
+//! Gaps, scans and answers come in; requests and reports are compared with the expected ones.
 
 use super::*;
 use crate::history::healing::record::Record;
@@ -21,7 +21,7 @@ fn plan(gaps: &[Gap]) -> Plan {
     plan
 }
 
-/// What a scan shows: `before` records in the three seconds before the gap, and one after it where `first` says when.
+/// A scan result: `before` records in the three seconds before the gap, and one after it at `first`.
 fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence {
     let mut evidence = Evidence::new(task.spans());
     let record = |id: u64, stamp: Stamp, is_snapshot| {
@@ -88,7 +88,7 @@ fn busy_streams_are_asked_about_first_and_quiet_ones_last() {
         plan.scanned(task, &shown, at(16));
     }
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[2]);
-    // The quiet one may still bring something.
+    // The quiet stream may still deliver.
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[1]);
     assert_eq!(plan.next(at(16)), Next::Wait(Some(at(70))));
     let quiet = scan(&mut plan, at(70));
@@ -168,7 +168,7 @@ fn stamps_that_went_back_leave_partial_gaps() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-BTC_candle.1m"])]);
     let asked = scan(&mut plan, at(15));
     plan.give_up(at(50));
-    // What was being done for the other one is not begun again.
+    // The task in progress is not restarted.
     plan.put_back(asked, at(16));
     assert_eq!(report(&mut plan, at(16)).1.partial.len(), 2);
     plan.add(&gap(45, 60, &["KRW-BTC_trade"]), at(60));

@@ -36,7 +36,7 @@ fn stamp(millis: i64) -> Stamp {
     Stamp::from_micros(u64::try_from(millis).unwrap() * 1_000).unwrap()
 }
 
-/// The exchange's side: newest first, in pages that may be shorter than what was asked for.
+/// The exchange's side: newest first, in pages that may be shorter than requested.
 struct Exchange {
     trades: Vec<Trade>,
     page: usize,
@@ -78,12 +78,12 @@ struct Healing {
     gap: [i64; 2],
     now: i64,
     written: Vec<Fetched>,
-    /// How much was written when each process began.
+    /// The number of objects written when each process began.
     begun: Vec<usize>,
 }
 
 impl Healing {
-    /// One process: scans the tape, walks, and is killed after `lines` lines. Returns whether it was done.
+    /// One process: scans the tape, walks, and is killed after `lines` lines. Returns whether it finished.
     fn live(&mut self, lines: usize) -> bool {
         let mut point = ResumePoint::of_pages(self.exchange.page);
         for (index, fetched) in self.written.iter().enumerate() {
@@ -113,7 +113,7 @@ impl Healing {
             match step {
                 Step::More | Step::Again(_) => {}
                 Step::Done => return true,
-                // Around midnight: later it is asked again.
+                // Around midnight the request is put off.
                 Step::OtherDay | Step::Strange(_) => self.now += 20_000,
                 _ => panic!("{step:?} at {search:?}"),
             }
@@ -160,7 +160,7 @@ proptest! {
         came.sort_by_key(|trade| trade.received());
         let records: Vec<Record> = came.iter().map(|trade| trade.record()).collect();
         let has_before = came.iter().any(|trade| trade.received() <= gap[0]);
-        // Of a stream that begins with the gap only what happened in it is missed.
+        // A stream that begins with the gap misses only trades from within it.
         let expected = missed.iter().filter(|trade| has_before || trade.time >= gap[0]);
         let expected: BTreeSet<u64> = expected.map(|trade| trade.id).collect();
         let exchange = Exchange { trades, page };
@@ -195,7 +195,7 @@ fn search(first_after: Option<i64>, now: i64) -> Search {
     Search::new("KRW-BTC", Series::Trades, evidence(first_after), None, now)
 }
 
-/// What was asked for, and what comes of an answer to it.
+/// The request, and the step that follows an answer to it.
 fn ask(search: &mut Search, page: Page, now: i64) -> (String, Step) {
     let asked = search.request(now).unwrap().query.plain();
     (asked, search.handle(page, now))
@@ -271,7 +271,7 @@ fn record(minute: i64, millis: i64) -> Record {
     Record { stamp: stamp(time), id: time.unsigned_abs() * 31, time, is_snapshot: false }
 }
 
-/// What the tape has around a gap between two minutes.
+/// The tape around a gap between two minutes.
 fn around(gap: [i64; 2], records: &[Record]) -> Evidence {
     let mut evidence = Evidence::new([record(gap[0], 0).stamp..record(gap[1], 0).stamp]);
     records.iter().for_each(|record| assert!(evidence.add(*record)));

@@ -1,4 +1,4 @@
-//! The command line: verbs and their options. What a verb does is in [`crate::commands`].
+//! The command line: verbs and their options. Their implementation is in [`crate::commands`].
 
 use crate::commands::{audit, backfill, check, completions, markets, record, replay};
 use crate::config::Sources;
@@ -61,7 +61,7 @@ pub enum Verb {
 }
 
 impl Cli {
-    /// Understands the command line.
+    /// Parses the command line.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Cli {
         })
     }
 
-    /// Does what the command line asks for.
+    /// Runs the verb.
     pub fn run(self) -> Exit {
         let sources = self.config.sources();
         match self.verb {
@@ -92,7 +92,7 @@ impl Cli {
         }
     }
 
-    /// The description of the whole command line, from which completions and the manual are made.
+    /// The definition of the whole command line, the source of completions and the manual.
     pub fn description() -> clap::Command {
         Self::command()
     }

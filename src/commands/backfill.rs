@@ -49,7 +49,7 @@ pub struct BackfillOptions {
     json: bool,
 }
 
-/// Fetches until everything is there, or until it is told to stop.
+/// Fetches until the range is complete or a signal arrives.
 pub fn run(sources: Sources, options: BackfillOptions) -> Exit {
     serve_and_ask(sources, StopTerms::ORDERLY, async move |host| backfill(&host, &options).await)
 }
@@ -77,7 +77,7 @@ async fn backfill(host: &Host, options: &BackfillOptions) -> Exit {
     }
 }
 
-/// `None`: it was stopped.
+/// `None`: stopped by a signal.
 async fn fetch(host: &Host, options: &BackfillOptions) -> Result<Option<Summary>, BackfillError> {
     let stop = &host.signals.shutdown.orderly;
     let Some(markets) = stop.run_until_cancelled(markets(host, options)).await.transpose()? else {
@@ -87,7 +87,7 @@ async fn fetch(host: &Host, options: &BackfillOptions) -> Result<Option<Summary>
     backfill::fetch(&host.config, &wanted, host.clock, stop, &mut progress::show(host)).await
 }
 
-/// The pairs meant; the exchange is asked only where patterns are among them.
+/// The selected pairs; the list is requested from the exchange only if there are patterns to resolve.
 async fn markets(host: &Host, options: &BackfillOptions) -> Result<Vec<String>, FetchError> {
     let listed = match options.markets.iter().any(|code| is_pattern(code)) {
         true => pairs::ask_once(&host.config, host.clock, known_pairs::kept(host)).await?.markets.codes(),
@@ -103,7 +103,7 @@ fn wanted(host: &Host, options: &BackfillOptions, markets: Vec<String>) -> Wante
     Wanted { markets, series, span: Span { from, to: options.to.unwrap_or(now) } }
 }
 
-/// Reads a date, a time without offset (UTC), or one with it.
+/// Parses a date, a time without offset (UTC), or one with an offset.
 fn moment(text: &str) -> Result<i64, String> {
     let civil = || text.parse::<DateTime>().ok().and_then(|civil| Offset::UTC.to_timestamp(civil).ok());
     let moment = text.parse::<Timestamp>().ok().or_else(civil).map(Timestamp::as_millisecond);

@@ -1,4 +1,4 @@
-//! How many files the recorder holds open at once, and the limit that this takes.
+//! File descriptors: the recorder's need, and the limit that covers it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -13,7 +13,7 @@ pub(super) fn needed(streams: usize) -> usize {
 /// Raises the soft limit to the hard one: the usual 1,024 is for programs that use `select`.
 pub(super) fn raise_limit(max_streams: usize) {
     let limit = getrlimit(Resource::Nofile);
-    // Ignored: it is refused only where the hard limit was lowered meanwhile, and the limit in force is read below.
+    // Ignored: it fails only if the hard limit was lowered meanwhile, and the limit in force is read below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let needed = needed(max_streams) as u64;
     if let Some(open_files) = getrlimit(Resource::Nofile).current.filter(|current| *current < needed) {

@@ -33,7 +33,7 @@ pub struct MarketsOptions {
     json: bool,
 }
 
-/// Asks the exchange and prints.
+/// Fetches the list and prints it.
 pub fn run(sources: Sources, options: MarketsOptions) -> Exit {
     let terms = StopTerms { unfinished: Exit::Success, ..StopTerms::PROMPT };
     serve_and_ask(sources, terms, async move |host| markets(&host, &options).await)
@@ -51,7 +51,7 @@ async fn markets(host: &Host, options: &MarketsOptions) -> Exit {
     }
 }
 
-/// Asks the exchange, and warns of what is waited for in the meantime.
+/// Fetches the list, with a warning while the request blocks.
 async fn ask(host: &Host) -> Result<ListingAnswer, FetchError> {
     let kept = known_pairs::kept(host);
     let begin = host.clock.now();
@@ -78,7 +78,7 @@ fn write(out: &mut dyn Write, asked: &ListingAnswer, options: &MarketsOptions) -
         found = true;
         let Pair { code, korean_name, english_name, object } = pair;
         match options.json {
-            // Line breaks stand between the parts of an object and mean nothing: within text they are escaped.
+            // Line breaks here are insignificant white space: within strings they are escaped.
             true => writeln!(out, "{}", object.get().replace(['\n', '\r'], " "))?,
             false => {
                 let [english, korean] = [english_name, korean_name].map(|name| printable::line(name, NAME_LENGTH));

@@ -1,8 +1,8 @@
-//! The verbs of the command line, a file each: what a verb prints, and which rooms it puts to work.
+//! The verbs of the command line, a file each: their output, and the rooms that they run.
 //!
 //! ```text
 //! cli ──options──▶ verb ──▶ process: signals, a thread for the verb, configuration, logging ──▶ the verb's own work
-//!                                                                        output: what it prints, what it complains of
+//!                                                                        output: standard output and faults
 //! ```
 
 pub mod audit;

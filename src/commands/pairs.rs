@@ -1,10 +1,10 @@
-//! The pairs that a command line means.
+//! The pairs selected by a command line.
 
 use super::process::{GRACE, Host};
 use crate::rest::markets::Markets;
 use crate::upbit::codes::select;
 
-/// The list of pairs that an earlier start kept.
+/// The list of pairs cached by an earlier start.
 pub(super) fn kept(host: &Host) -> Option<Markets> {
     let data_dir = &host.config.data_dir;
     let what = format!("the list of pairs kept in {}", data_dir.display());

@@ -16,10 +16,10 @@ use tokio::sync::oneshot;
 /// The stack of a verb's thread: that of the main thread by default.
 const STACK: usize = 8 << 20;
 
-/// How long a step of the start may go on once the process is told to stop: the time that connections have to end.
+/// Timeout of a start step after a signal: the same as for connections to close.
 pub(super) const GRACE: Duration = Duration::from_secs(3);
 
-/// What a verb has of the process around it.
+/// The process's services for a verb.
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) config: Config,
@@ -30,7 +30,7 @@ pub(super) struct Host {
     pub(super) waiting: Waiting,
 }
 
-/// Runs a verb that asks the exchange over REST, and warns of an address that is in the clear.
+/// Runs a verb that uses REST, and warns if its address is unencrypted.
 pub(super) fn serve_and_ask(
     sources: Sources,
     terms: StopTerms,
@@ -44,10 +44,10 @@ pub(super) fn serve_and_ask(
     })
 }
 
-/// Runs a verb that goes on until it is told to stop.
+/// Runs a verb on the async runtime until it returns or a signal stops it.
 ///
-/// One thread is enough for the network side: all the work there is done between two reads of a socket. What blocks,
-/// writing, syncing and compressing, has threads of its own.
+/// One thread is enough for the network: its work is short and runs between two reads of a socket. Blocking work
+/// (write, sync, compress) has its own threads.
 pub(super) fn serve(sources: Sources, terms: StopTerms, verb: impl AsyncFnOnce(Host) -> Exit + Send + 'static) -> Exit {
     attend(terms, move |signals, worker| {
         let Worker { waiting, logging, ended } = worker;
@@ -56,7 +56,7 @@ pub(super) fn serve(sources: Sources, terms: StopTerms, verb: impl AsyncFnOnce(H
             Ok(((screen, runtime), config)) => {
                 let host = Host { config, clock: Clock::start(), signals, screen, waiting };
                 let exit = runtime.block_on(verb(host));
-                // A look-up of a host name that hangs must not keep the process from ending.
+                // A DNS lookup that hangs must not delay the exit.
                 runtime.shutdown_background();
                 exit
             }
@@ -66,7 +66,7 @@ pub(super) fn serve(sources: Sources, terms: StopTerms, verb: impl AsyncFnOnce(H
     })
 }
 
-/// Does work on a thread of its own, and waits for it on the terms given.
+/// Runs `work` on its own thread, and waits for it within `terms`.
 pub(super) fn attend(terms: StopTerms, work: impl FnOnce(Signals, Worker) + Send + 'static) -> Exit {
     let (worker, mut monitor) = work::connect();
     let begun = signals::listen().and_then(|signals| {
@@ -78,7 +78,7 @@ pub(super) fn attend(terms: StopTerms, work: impl FnOnce(Signals, Worker) + Send
     match begun {
         Ok((runtime, shutdown, thread)) => {
             let outcome = runtime.block_on(monitor.wait(&shutdown, terms, Clock::start(), &mut report));
-            // Dropped last, which writes out what was logged.
+            // Dropped last: the drop flushes the log.
             let logging = monitor.take_logging();
             match outcome {
                 Outcome::Ended(exit) => exit,
@@ -90,7 +90,7 @@ pub(super) fn attend(terms: StopTerms, work: impl FnOnce(Signals, Worker) + Send
     }
 }
 
-/// Ends without the verb. One that is at work and did not stop in time has failed to read or write.
+/// Exits without the verb. A verb that misses its timeout outside of a step is blocked in I/O.
 fn abandon(step: Option<String>, unfinished: Exit, logging: Option<&Logging>) -> Exit {
     let text = match &step {
         Some(step) => format!("stopped while waiting for {step}: nothing was begun that needs to be ended"),
@@ -103,7 +103,7 @@ fn abandon(step: Option<String>, unfinished: Exit, logging: Option<&Logging>) ->
     if step.is_some() { unfinished } else { Exit::Io }
 }
 
-/// Warns by the log, or on standard error where there is no log yet.
+/// Warns through the log, or on standard error before logging is set up.
 fn report(text: &str) {
     match tracing::dispatcher::has_been_set() {
         true => tracing::warn!("{text}"),
@@ -111,7 +111,7 @@ fn report(text: &str) {
     }
 }
 
-/// Reads the configuration; what is wrong with it goes to standard error, a line each.
+/// Loads the configuration; its faults go to standard error, a line each.
 ///
 /// # Errors
 ///

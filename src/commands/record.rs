@@ -1,4 +1,4 @@
-//! `record`: the daemon. Runs the recorder on this machine's disk, network and signals, and maps its end to an exit code.
+//! `record`: the daemon. Runs the recorder on the real disk, network and signals, and maps its end to an exit code.
 
 use super::descriptors;
 use super::pairs as known_pairs;
@@ -70,7 +70,7 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
     }
 }
 
-/// Why recording did not begin, or ended.
+/// Why recording did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 enum RecordError {
     #[error(transparent)]
@@ -109,7 +109,7 @@ async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clo
     std::future::pending().await
 }
 
-/// Everything from the lock to the first attempt to connect.
+/// The start, from the lock to the first connection attempt.
 fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     let Host { config, clock, waiting, .. } = host;
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {

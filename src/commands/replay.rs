@@ -107,7 +107,7 @@ pub struct ReplayOptions {
     fault: Vec<Plan>,
 }
 
-/// Why `replay` cannot do its work.
+/// Why `replay` fails.
 #[derive(Debug, thiserror::Error)]
 enum ReplayError {
     /// The recorded frames cannot be used.
@@ -142,7 +142,7 @@ impl ReplayError {
     }
 }
 
-/// Serves until it is told to stop.
+/// Serves until a signal arrives.
 pub fn run(sources: Sources, options: ReplayOptions) -> Exit {
     serve(sources, StopTerms::ORDERLY, async move |host| {
         match replay(options, host.clock, host.signals.shutdown.orderly).await {

@@ -1,12 +1,12 @@
-//! A verb at work on a thread of its own, so that the main thread answers signals while the verb is blocked.
+//! Runs a verb on its own thread, so that the main thread handles signals while the verb is blocked.
 //!
 //! ```text
 //! work   configuration ─ logging ─ the verb ──────────exit──▶ main: its exit code
 //!           └─ Waiting: "the data directory /srv/tape"  ───▶ main: warns of it, and ends without it after a signal
 //! ```
 //!
-//! An open can hang for ever (a pipe, a network disk that has gone), and so may anything before the recorder runs. Nothing
-//! was received by then and each step of a start is idempotent, so ending in the middle of it loses nothing.
+//! An open can block for ever (a pipe, an unreachable network disk), and so can any step before the recorder runs.
+//! Nothing is received by then and each step of a start is idempotent, so an exit in the middle loses nothing.
 
 use crate::clock::{Clock, Instant, sleep_until};
 use crate::exit::Exit;
@@ -18,44 +18,44 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
-/// How long a step may take before the first warning that it is waited for, and how often the warning is repeated.
+/// How long a step may block before the first warning, and the interval of further warnings.
 pub(super) const WARN_AFTER: Duration = Duration::from_secs(3);
 pub(super) const WARN_EVERY: Duration = Duration::from_secs(30);
 
-/// How long a verb may take to stop, and what it means when it does not.
+/// How long a verb may take to stop, and the exit code if it does not.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StopTerms {
-    /// How long after the first signal it may still end by itself.
+    /// Timeout from the first signal to the verb's own end.
     pub(super) stop: Duration,
-    /// How the process ends where the verb had not begun.
+    /// The exit code if the verb is abandoned while blocked in a step.
     pub(super) unfinished: Exit,
 }
 
 impl StopTerms {
-    /// It has what was received or fetched to bring to disk: the ten seconds of an orderly stop, and its last log lines.
+    /// For verbs that must flush data to disk: the ten seconds of an orderly stop, and the last log lines.
     pub(super) const ORDERLY: Self = Self { stop: Duration::from_millis(10_500), unfinished: Exit::Success };
 
-    /// It only shows something.
+    /// For verbs that only print.
     pub(super) const PROMPT: Self = Self { stop: Duration::from_secs(1), unfinished: Exit::Wrong };
 }
 
-/// How long after the second.
+/// Timeout from the second signal.
 const STOP_AT_ONCE: Duration = Duration::from_millis(500);
 
-/// Something that is waited for, and may be for ever.
+/// A blocking step, which may never return.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Step {
     what: String,
-    /// How long it may go on once the process is told to stop.
+    /// Timeout of the step after the first signal.
     grace: Duration,
 }
 
-/// What the verb waits for, one step at a time.
+/// Publishes the step that blocks the verb, one at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting(watch::Sender<Option<Step>>);
 
 impl Waiting {
-    /// Does work that can block, and names what it waits for. After a signal the process ends `grace` later, done or not.
+    /// Runs `work`, which may block, as the named step. After a signal the process ends within `grace`, done or not.
     pub(super) fn during<T>(&self, what: impl Into<String>, grace: Duration, work: impl FnOnce() -> T) -> T {
         self.0.send_replace(Some(Step { what: what.into(), grace }));
         let done = work();
@@ -64,7 +64,7 @@ impl Waiting {
     }
 }
 
-/// The verb's end of the channels to the main thread; its parts go to different owners.
+/// The verb's end of the channels to the main thread; its fields go to different owners.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) waiting: Waiting,
@@ -72,18 +72,18 @@ pub(super) struct Worker {
     pub(super) ended: Ended,
 }
 
-/// Ends the verb, by which time it has handed logging over or never will.
+/// Reports the verb's exit code; logging is handed over before, or never.
 #[derive(Debug)]
 pub(super) struct Ended(oneshot::Sender<Exit>);
 
 impl Ended {
     pub(super) fn with(self, exit: Exit) {
-        // Ignored: it fails where the main thread has abandoned the verb and chosen the exit code.
+        // Ignored: the send fails only if the main thread has abandoned the verb and chosen the exit code.
         let _ = self.0.send(exit);
     }
 }
 
-/// The main thread's end.
+/// The main thread's end of the channels.
 pub(super) struct Monitor {
     step: watch::Receiver<Option<Step>>,
     logging: oneshot::Receiver<Logging>,
@@ -99,19 +99,19 @@ pub(super) fn connect() -> (Worker, Monitor) {
     (worker, Monitor { step, logging, ended })
 }
 
-/// What became of the verb.
+/// How the verb ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It ended by itself.
     Ended(Exit),
-    /// It did not stop in time; the step that it waited for, where there was one.
+    /// It did not stop in time; the step that blocked it, if any.
     Abandoned(Option<String>),
     /// It panicked.
     Panicked,
 }
 
 impl Monitor {
-    /// Waits for the verb, warns of what it waits for, and abandons it when it does not stop in time.
+    /// Waits for the verb, warns of steps that block it, and abandons it if it misses its stop timeout.
     pub(super) async fn wait(
         &mut self,
         shutdown: &Shutdown,
@@ -140,7 +140,7 @@ impl Monitor {
         }
     }
 
-    /// Logging, where the verb came to set it up. What waits is written out when it is dropped.
+    /// Logging, if the verb has set it up. Dropping it flushes the queued lines.
     pub(super) fn take_logging(&mut self) -> Option<Logging> {
         self.logging.try_recv().ok()
     }
@@ -156,7 +156,7 @@ fn next(step: &mut watch::Receiver<Option<Step>>) -> Pin<Box<dyn Future<Output =
     })
 }
 
-/// When to warn, and when to abandon the verb. Pure.
+/// The deadlines for warnings and for abandoning the verb. Pure.
 #[derive(Debug)]
 struct Patience {
     /// How long a stop may take outside of the steps.
@@ -190,7 +190,7 @@ impl Patience {
     }
 
     fn give_up_at(&self) -> Option<Instant> {
-        // A step has nothing to bring to an end, so the second signal ends it in that moment.
+        // A step has nothing to flush, so the second signal ends it immediately.
         let at_once = self.at_once.map(|at| if self.step.is_some() { at } else { at + STOP_AT_ONCE });
         let step = self.stop.zip(self.step.as_ref()).map(|(stop, (step, _))| stop + step.grace);
         let times = [self.stop.map(|stop| stop + self.longest_stop), step, at_once];
@@ -209,7 +209,7 @@ mod tests {
 
     const GRACE: Duration = Duration::from_secs(3);
 
-    /// Waits for `step` for ever; signals come after so many seconds. Returns how it ended, when, and the warnings.
+    /// Blocks in `step` for ever, with signals after so many seconds. Returns the outcome, its time, and the warnings.
     async fn wait(step: Option<&str>, signals: &[u64]) -> (Outcome, Duration, Vec<String>) {
         let (clock, shutdown) = (Clock::anchored(Stamp::default()), Shutdown::default());
         let begin = clock.now();

@@ -161,7 +161,7 @@ mod tests {
             assert!(text.contains("private.access_key_file: ") && text.contains("not shown"), "{text}");
             assert!(!text.contains("hunter2") && !text.contains("4711"), "{text}");
         }
-        // Nor where it is not even looked for.
+        // Nor while the source is not read at all.
         let sources = Sources { assignments: vec![typed("access")], ..Sources::default() };
         let settings = load(&sources).unwrap().settings;
         assert!(settings.iter().any(|setting| setting.key == ACCESS.setting && setting.origin.is_secret()));

@@ -55,7 +55,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The layer that it is in.
@@ -91,7 +91,7 @@ impl Fault {
     }
 }
 
-/// One line, whatever was written.
+/// One line, with line breaks of the input escaped.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = match self.key.as_str() {
@@ -102,7 +102,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Everything that is wrong, in the order of the layers and keys; never empty.
+/// All faults, ordered by layer and key; never empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Faults(pub Vec<Fault>);
 

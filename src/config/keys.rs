@@ -85,8 +85,8 @@ impl KeySource {
     }
 }
 
-/// Why a text is no key, without repeating any of it; white space around a key is allowed. The exchange would only
-/// refuse it without a reason.
+/// Why a text is no key, without quoting it; white space around a key is allowed. Checked here because the exchange
+/// would refuse it without a reason.
 pub(super) fn key_problem(text: &str) -> Option<&'static str> {
     let key = text.trim();
     let quotes = ['"', '\'', '`', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}'];

@@ -48,7 +48,7 @@ impl Sources {
     }
 }
 
-/// All layers over each other, every value with its origin.
+/// The merged layers, every value with its origin.
 #[derive(Debug)]
 pub(super) struct Layers {
     figment: Figment,

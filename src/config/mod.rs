@@ -1,4 +1,4 @@
-//! The configuration: read, checked, and in the types that the rest of the program uses.
+//! The configuration: read, validated, and typed for the rest of the program.
 //!
 //! ```text
 //!  layers ──one tree──▶ reader ──leaf by leaf──▶ sections, subscribe, credentials ──▶ Config
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The shipped `config/recorder.toml` is built in: it has the defaults and defines the set of keys. Values are parsed
-//! here once; no other room sees a raw one.
+//! once, here; other rooms get typed values only.
 
 mod credentials;
 mod faults;

@@ -38,9 +38,9 @@ pub struct ConnectionConfig {
     pub enabled: bool,
     /// `ws://` or `wss://`, host, optional port, path.
     pub url: Url,
-    /// How frames are spelt.
+    /// The format of frames.
     pub format: Format,
-    /// A ping is sent this often, whatever arrives.
+    /// The interval of pings, independent of traffic.
     pub ping_interval: Duration,
     /// The connection counts as dead this long after an unanswered ping.
     pub pong_timeout: Duration,
@@ -64,7 +64,7 @@ pub struct ConnectionConfig {
     pub max_message_bytes: usize,
     /// PEM certificates trusted in addition to the built-in roots.
     pub tls_ca_file: Option<PathBuf>,
-    /// What to subscribe.
+    /// The subscriptions.
     pub subscribe: Vec<Subscription>,
 }
 
@@ -114,16 +114,16 @@ pub struct HttpConfig {
 pub struct LogConfig {
     /// A tracing filter: `info`, `upbit_recorder=debug`.
     pub level: String,
-    /// How lines look.
+    /// The format of log lines.
     pub format: LogFormat,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
     Auto,
-    /// For people.
+    /// Human-readable text.
     Text,
     /// One object a line.
     Json,

@@ -36,7 +36,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader that has looked for unknown keys and misplaced tables already; `faults` are those of the layers.
+    /// A reader with unknown keys and misplaced tables already refused; `faults` are those of the layers.
     pub(super) fn new(layers: &'a Layers, faults: Vec<Fault>) -> Self {
         let mut reader = Self { layers, settings: Vec::new(), faults };
         if let (Some(merged), Some(known)) = (layers.merged.as_dict(), layers.defaults.as_dict()) {
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// The settings in the order they were read, or everything that is wrong.
+    /// The settings in reading order, or all faults.
     pub(super) fn finish(self) -> Result<Vec<Setting>, Faults> {
         if self.faults.is_empty() { Ok(self.settings) } else { Err(Faults(self.faults)) }
     }
@@ -231,7 +231,7 @@ fn show_number(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// A number without a fraction, however figment holds it.
+/// A number without a fraction, in any of figment's representations.
 fn whole_number(value: &Value) -> Option<i128> {
     value.to_i128().or_else(|| i128::try_from(value.to_u128()?).ok())
 }

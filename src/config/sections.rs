@@ -131,7 +131,7 @@ fn refuse_plain_text(reader: &mut Reader<'_>, private: &ConnectionConfig) {
     }
 }
 
-/// Values that are each right and together are not.
+/// Values that are each valid but contradict each other.
 fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     if !config.public.enabled && !config.private.enabled {
         let problem = "nothing would be recorded: enable the public or the private connection";
@@ -155,8 +155,8 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
     }
 }
 
-/// A read reserves room for the most that it can bring; the rest of the buffer, 1 MiB at least, is the backlog that can
-/// wait for the disk.
+/// A read reserves room for its largest result; the rest of the buffer, 1 MiB at least, bounds the backlog that waits
+/// for the disk.
 fn refuse_small_buffer(reader: &mut Reader<'_>, config: &Config, connection: Feed, settings: &ConnectionConfig) {
     let needed = u64::from(room_needed(settings.max_message_bytes)) + MIB;
     let buffer = config.storage.buffer_bytes as u64;

@@ -1,6 +1,6 @@
 //! The request that a connection should have standing. Pure.
 //!
-//! Entries with the same type and options become one, and a code stands in it once.
+//! Entries with the same type and options are merged, with their codes deduplicated.
 
 use super::resolve::{Listed, resolve};
 use crate::config::ConnectionConfig;
@@ -31,8 +31,8 @@ impl Wanted {
     }
 }
 
-/// The request for everything that is configured: entries with the same type and options become one, and a code stands
-/// in it once.
+/// The request for the whole configuration: entries with the same type and options are merged, with their codes
+/// deduplicated.
 pub fn request(connection: &ConnectionConfig) -> Request {
     merge(&connection.subscribe, connection.format)
 }
@@ -57,8 +57,8 @@ fn merge(wanted: &[Subscription], format: Format) -> Request {
     Request { subscriptions, format }
 }
 
-/// How many streams a request asks for. A type that was asked for without codes counts as one: how many codes it will
-/// bring is not known beforehand.
+/// The number of streams a request subscribes. A type without codes counts as one: its number of codes is unknown
+/// beforehand.
 pub fn streams(request: &Request) -> usize {
     request.subscriptions.iter().map(|subscription| subscription.codes.len().max(1)).sum()
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The pairs that the exchange is known to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listed {
-    /// Their codes, in an order that lasts; `None`: nothing is known yet.
+    /// Their codes, in a stable order; `None`: no list yet.
     pub codes: Option<Arc<[String]>>,
     /// When this process last knew the list to be complete, apart from pairs listed since; `None`: never.
     pub complete_at: Option<Instant>,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the exchange lists, a configuration that passed the checks gives a request that passes them.
+        /// For any list of pairs, a configuration that passed the checks yields a request that passes them.
         #[test]
         fn no_list_makes_a_sound_configuration_wrong(
             listed in prop::collection::btree_set("(KRW|BTC|USDT)-[ABC]{1,2}", 0..12),

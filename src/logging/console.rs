@@ -14,13 +14,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// Lines that may wait for a slow terminal: at some 250 bytes a line, a megabyte.
+/// Capacity of the queue, in lines: at some 250 bytes a line, a megabyte.
 const WAITING_LINES: usize = 4096;
 
-/// The time that the last lines may take at the end. A terminal that needs more for a full queue is stuck.
+/// Timeout of the final flush. A terminal that needs more for a full queue is stuck.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The near end of the queue.
+/// The producer's end of the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Console {
     queue: SyncSender<Entry>,
@@ -36,7 +36,7 @@ struct Counts {
 enum Entry {
     Log(Vec<u8>),
     Status(String),
-    /// Everything before this was written when it is answered.
+    /// A barrier: answered once everything queued before it is written.
     Finish(SyncSender<()>),
 }
 
@@ -58,7 +58,7 @@ impl Console {
         self.enqueue(Entry::Status(text));
     }
 
-    /// Lines that did not get through.
+    /// Lines dropped: the queue was full, or their write failed.
     pub(super) fn dropped(&self) -> usize {
         self.counts.dropped.load(Relaxed)
     }
@@ -93,7 +93,7 @@ impl Write for Console {
     }
 }
 
-/// The far end.
+/// The consumer's end.
 struct Printer<W> {
     entries: Receiver<Entry>,
     counts: Arc<Counts>,

@@ -1,3 +1,3 @@
-//! What operators see.
+//! The operator's view of a running recorder.
 
 pub mod status;

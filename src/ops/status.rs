@@ -1,4 +1,4 @@
-//! What the recorder is doing, one line a second on a terminal. Pure.
+//! The recorder's status, one line a second on a terminal. Pure.
 //!
 //! ```text
 //! public live · 9 streams · 42 msg/s · 1.2 MiB written · last gap 3.1 s, 12 min ago
@@ -25,17 +25,17 @@ pub struct Status {
     pub bytes: u64,
     /// The last gap that closed.
     pub last_gap: Option<Gap>,
-    /// Why nothing is written, while that is so.
+    /// Why recording is suspended; `None`: it is not.
     pub disk_full: Option<String>,
-    /// How much of the disk is left, against `min_free_bytes`.
+    /// The free space compared with `min_free_bytes`.
     pub space: Space,
-    /// The moment this is about, by the clock that makes the stamps.
+    /// The time of the snapshot, by the clock of the stamps.
     pub at: Stamp,
-    /// The process is coming to its end.
+    /// The process is shutting down.
     pub is_stopping: bool,
 }
 
-/// How much of the disk is left.
+/// The state of the disk's free space.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Space {
     /// Not measured yet.
@@ -43,19 +43,19 @@ pub enum Space {
     Unknown,
     /// Enough.
     Enough,
-    /// Less than `min_free_bytes`, or too few files can still be made: a person should make room.
+    /// Less than `min_free_bytes`, or too few free inodes: an operator should make room.
     Low {
         /// Bytes left.
         bytes: u64,
-        /// Files that can still be made.
+        /// Files that can still be created.
         inodes: u64,
     },
 }
 
-/// How a connection is.
+/// The state of a connection.
 #[derive(Clone, Debug)]
 pub enum Link {
-    /// The next attempt begins at `until`; `None`: there will be none.
+    /// Backing off until `until`; `None`: no further attempt.
     Waiting {
         /// Why the last one failed.
         cause: String,
@@ -64,16 +64,16 @@ pub enum Link {
         /// When it begins.
         until: Option<Instant>,
     },
-    /// There is nothing to subscribe to until the list of pairs is known.
+    /// Blocked: no subscription resolves until the list of pairs is known.
     Unresolved,
-    /// An attempt is being made.
+    /// Connecting.
     Dialing {
         /// Its number.
         attempt: u32,
     },
     /// Connected; no data yet.
     Subscribing,
-    /// Data comes.
+    /// Data is arriving.
     Live,
 }
 
@@ -87,7 +87,7 @@ impl Link {
     }
 }
 
-/// Turns snapshots into lines; remembers the last one for the rates.
+/// Formats snapshots as lines; keeps the last one to compute rates.
 #[derive(Debug, Default)]
 pub struct Display {
     last: Option<(Instant, u64)>,

@@ -1,15 +1,15 @@
-//! What the exchange can do wrong, planned ahead or on demand.
+//! Fault injection, planned ahead or on demand.
 //!
 //! ```text
 //!  refuse              connections are closed without an answer  │ drop        cut without a close frame   ┐
 //!  hang=STAGE          nothing more after connect, upgrade,      │ close=CODE  a close frame               │ once, to
 //!                      subscribe (no answer) or live (no pong)   │ half        half a frame, then cut      │ every
-//!  silence[=STREAM]    no data, or none of KRW-BTC_trade         │ garbage     what no client can read     │ client
+//!  silence[=STREAM]    no data, or none of KRW-BTC_trade         │ garbage     malformed or misleading     │ client
 //!  hold=CODE           its trades are in REST and tickers only   │ huge=BYTES  one frame of this size      ┘
 //!  flood=N             N frames a second on top                  │ slow=N      N bytes a second
 //!  deny                the private stream answers 401            │ 429, 418=SECONDS   upgrades and REST are refused
-//!  empty[=CODE]        candles and trades (of CODE) are `[]`     │ shuffle     lists of REST are in no order
-//!  other[=CODE]        asked for candles or trades of any pair (of CODE), REST gives those of another
+//!  empty[=CODE]        candles and trades (of CODE) are `[]`     │ shuffle     lists of REST are shuffled
+//!  other[=CODE]        REST answers for candles or trades of any pair (of CODE) with those of another
 //! ```
 //!
 //! Written `NAME[=VALUE][@AFTER][+FOR]`, for example `silence=KRW-BTC_trade@5s+30s`. Without `@` it begins at once,
@@ -23,7 +23,7 @@ use std::time::Duration;
 /// The most faults that are planned at a time: more than a test script would ever list.
 pub const MAX_FAULTS: usize = 64;
 
-/// Something that goes wrong.
+/// The kind of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// TCP connections are closed without an answer, but for those that ask for the faults.
@@ -58,11 +58,11 @@ pub enum Fault {
     Empty(Option<String>),
     /// REST shows the past of another pair, as a cache does that ignores the query.
     Other(Option<String>),
-    /// REST lists what it shows in no order.
+    /// REST lists are shuffled.
     Shuffle,
 }
 
-/// How far a client gets before the exchange hangs.
+/// The stage of a connection at which the exchange hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// TCP is open, TLS or HTTP are not answered.
@@ -78,7 +78,7 @@ pub enum Stage {
 /// A fault with its time, counted from when it is planned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What goes wrong.
+    /// The kind.
     pub fault: Fault,
     /// When it begins.
     pub after: Duration,
@@ -132,7 +132,7 @@ impl Faults {
         sudden.map(|(fault, ..)| fault)
     }
 
-    /// The next moment after `now` at which something begins or ends.
+    /// The next time after `now` at which a fault begins or ends.
     pub fn next_change(&self, now: Stamp) -> Option<Stamp> {
         let moments = self.0.iter().flat_map(|(_, from, until)| [*from, *until]);
         moments.filter(|moment| *moment > now && *moment < Stamp::MAX).min()
@@ -180,7 +180,7 @@ pub(crate) struct Corruption {
     pub(crate) is_empty: bool,
     /// It is of another pair.
     pub(crate) is_another: bool,
-    /// It is in no order.
+    /// It is shuffled.
     pub(crate) is_shuffled: bool,
 }
 

@@ -4,12 +4,12 @@
 //!  server ─ TCP, TLS ─▶ http ─ REST ────────────────▶ rest (pure) ────────┐
 //!                        └─ upgrade ─▶ socket ──────▶ session (pure) ─────┼─▶ market (pure)
 //!                                        └▶ sent log    └▶ recorded frames
-//!  faults (pure): asked at every step
+//!  faults (pure): consulted at every step
 //! ```
 //!
-//! It is written from what is known of the exchange and shares no code with the recorder's own client, so that one
-//! misunderstanding cannot hide the other. The rooms marked pure take times as arguments and do no I/O: a simulated world
-//! can host a [`Session`] and its [`Faults`] as the server does.
+//! It is written from the exchange's documentation and captures and shares no code with the recorder's own client, so
+//! that one misunderstanding cannot hide the other. The rooms marked pure take times as arguments and do no I/O: a
+//! simulated world can host a [`Session`] and its [`Faults`] as the server does.
 
 mod faults;
 mod market;

@@ -25,7 +25,7 @@ pub enum RecordedError {
         #[source]
         source: std::io::Error,
     },
-    /// A line is not what it should be.
+    /// A line is malformed.
     #[error("{path}, line {line}: expected an object with the text `frame`")]
     Line {
         /// The file.

@@ -1,4 +1,4 @@
-//! `audit`: holds a day of recorded and healed trades against the exchange's own candles.
+//! `audit`: compares a day of recorded and healed trades with the exchange's own candles.
 
 mod text;
 
@@ -53,13 +53,13 @@ pub enum Failure {
     /// The day has not begun.
     #[error("not a minute of {0} is over yet")]
     TooEarly(Date),
-    /// No recorded pair is meant.
+    /// No recorded pair is selected.
     #[error("there are no trades of these pairs to audit")]
     Nothing,
-    /// There is no pair of which the exchange gives all candles.
+    /// The exchange returns complete candles for none of the pairs.
     #[error("none of these pairs can be audited; of the first: {reason}")]
     NoCandles {
-        /// Why not, of the first.
+        /// The reason for the first pair.
         reason: String,
         /// How the fetch ended.
         exit: Exit,
@@ -73,7 +73,7 @@ pub enum Failure {
     /// The certificate cannot be written.
     #[error(transparent)]
     Certificate(#[from] IoError),
-    /// It was told to stop.
+    /// Stopped by a signal.
     #[error("stopped before there was a verdict")]
     Stopped,
 }
@@ -91,7 +91,7 @@ impl Failure {
             Self::Candles(error) => error.exit(),
             Self::NoCandles { exit, .. } => *exit,
             Self::Audit(_) | Self::Certificate(_) => Exit::Io,
-            // No verdict must not be taken for a good one.
+            // No verdict must not pass as success.
             Self::Nothing | Self::Stopped => Exit::Wrong,
         }
     }
@@ -101,13 +101,13 @@ impl Failure {
 #[derive(Debug)]
 pub struct Audited {
     report: AuditReport,
-    /// What was found, over all streams.
+    /// The findings, summed over all streams.
     pub totals: Totals,
-    /// Where the certificate is, with the data directory in front.
+    /// The path of the certificate, including the data directory.
     pub certificate: PathBuf,
 }
 
-/// Audits, and prints what was found.
+/// Audits, and prints the result.
 pub fn run(sources: Sources, options: AuditOptions) -> Exit {
     let terms = StopTerms { unfinished: Exit::Wrong, ..StopTerms::ORDERLY };
     serve_and_ask(sources, terms, async move |host| audit_and_print(&host, &options).await)
@@ -134,7 +134,7 @@ async fn audit_and_print(host: &Host, options: &AuditOptions) -> Exit {
     }
 }
 
-/// Audits by `clock`, until `shutdown`. Candles that are not there are fetched; `show` is called with the progress of that.
+/// Audits by `clock`, until `shutdown`. Missing candles are fetched; `show` receives the progress.
 ///
 /// # Errors
 ///
@@ -177,13 +177,13 @@ pub async fn audit(
     Ok(Audited { report, totals, certificate: certificate.finish()? })
 }
 
-/// Opens what was just written, below the data directory.
+/// Opens the certificate just written, below the data directory.
 fn open(config: &Config, certificate: &Path) -> io::Result<File> {
     let path = certificate.strip_prefix(&config.data_dir).map_err(io::Error::other)?;
     Disk::existing(&config.data_dir)?.file(path, Access::Read)
 }
 
-/// The trade streams of the pairs that are meant; the places of so many fit the exchange seventy times.
+/// The trade streams of the selected pairs; the places of so many fit the exchange seventy times.
 fn streams(tape: &Tape, options: &AuditOptions) -> Result<Vec<StreamKey>, Failure> {
     let recorded = tape.streams()?;
     let traded = recorded.iter().filter(|stream| ["trade", "trade.healed"].contains(&stream.kind()));
@@ -197,15 +197,15 @@ fn streams(tape: &Tape, options: &AuditOptions) -> Result<Vec<StreamKey>, Failur
     Ok(markets.iter().map(stream).collect::<Result<Vec<_>, _>>()?)
 }
 
-/// What the trades are held against.
+/// The candles that the trades are compared with.
 struct Candles {
-    /// The stream of candles of each stream of trades, and where they lie.
+    /// The candle stream of each trade stream, and the location of its records.
     found: Vec<(StreamKey, Fetched)>,
-    /// Pairs of which they are not all there, and why.
+    /// Pairs with incomplete candles, and the reason.
     unaudited: BTreeMap<String, String>,
 }
 
-/// The candles of each stream and where they lie. Those that were not fetched before are fetched now.
+/// The candles of each stream and their location; missing ones are fetched first.
 async fn candles(
     data_dir: &Path,
     streams: &[StreamKey],
@@ -233,7 +233,7 @@ async fn candles(
         let exit = summary.exit();
         unaudited.extend(summary.incomplete.into_iter().map(|(market, incomplete)| (market, incomplete.reason)));
         unaudited.extend(summary.refused);
-        // What was certified before is not replaced by nothing.
+        // An empty certificate must not replace an earlier one.
         if let (true, Some(reason)) = (unaudited.len() == streams.len(), unaudited.values().next()) {
             return Err(Failure::NoCandles { reason: reason.clone(), exit });
         }

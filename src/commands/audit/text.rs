@@ -1,4 +1,4 @@
-//! An audit for people: totals, then the minutes that are not exact, as many as a screen holds, and how sharp it was.
+//! An audit as text: totals, then the minutes that are not exact, as many as a screen holds, and how sharp it was.
 
 use crate::history::audit::{Day, Totals};
 use crate::tape::certificate::{Difference, Finding, Row, StreamAudit, Unaudited};
@@ -18,7 +18,7 @@ pub(super) struct AuditReport {
     others: usize,
     unaudited: usize,
     lines: Vec<String>,
-    /// What was not sharp enough to find every trade, a line for each stream.
+    /// Streams whose candles are too coarse to reveal every missing trade, a line each.
     blind: Vec<String>,
 }
 
@@ -101,7 +101,7 @@ fn line(row: &Row) -> String {
         Finding::Differs => "differs",
         Finding::NoData => "no data",
     };
-    // Where there is nothing, it goes without saying that prices are missing, too.
+    // With no trade recorded, missing prices are implied.
     let told = row.differences.iter().filter(|(_, found)| found.difference.is_some());
     let told: Vec<String> = told.map(|(name, found)| format!("{name} {}", numbers(found))).collect();
     let gaps: String = row.gaps.iter().map(|gap| format!(" · gap {gap}")).collect();

@@ -2,8 +2,8 @@
 //!
 //! The figures behind it were measured on the live service in September 2026: 855 pairs of `orderbook` in DEFAULT made
 //! 790 frames a second of 2.7 kB each, so 0.9 a second for the average pair; a busy pair is sent on a grid of
-//! 100 ms, so at most 10 a second. Nobody has published rates of trades and tickers: they are taken to be as many as
-//! the book's frames, since it is trades and orders that move both.
+//! 100 ms, so at most 10 a second. Rates of trades and tickers are unpublished: they are assumed equal to the
+//! book's, since trades and orders move both.
 
 use crate::upbit::subscription::{Format, Request, Subscription};
 
@@ -29,8 +29,8 @@ const STAMP_BYTES: f64 = 28.0;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// What sealed files take of what arrived: the longer streams of a real capture shrank to between a thirteenth and a
-/// twenty-fourth at level 3, short ones less.
+/// The compressed share of the received bytes: the longer streams of a real capture shrank to between a thirteenth
+/// and a twenty-fourth at level 3, short ones less.
 pub(super) const SEALED_SHARE: f64 = 0.1;
 
 /// Bytes a day, before compression.
@@ -42,7 +42,7 @@ pub(super) struct PerDay {
     pub(super) high: f64,
 }
 
-/// What one connection's request brings in a day. Account events and snapshots are too few to count.
+/// Bytes a day of one connection's request. Account events and snapshots are negligible.
 pub(super) fn per_day(request: &Request) -> PerDay {
     let sum = |index: usize| {
         let bytes = |subscription| bytes_per_second(subscription, request.format, index);

@@ -1,4 +1,4 @@
-//! What this machine offers to the recorder: open files, and the disk below the data directory. Reads, changes nothing.
+//! The resources of this machine: open files, and the disk below the data directory. Read-only.
 
 use crate::ownership;
 use rustix::fs::{Access, access, statvfs};
@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 /// The machine as `check` finds it.
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
-    /// Files that a process may open now; nothing: any number.
+    /// The soft limit of open files; `None`: unlimited.
     pub(super) soft_open_files: Option<u64>,
-    /// What a process may raise that to by itself.
+    /// The hard limit of open files.
     pub(super) hard_open_files: Option<u64>,
-    /// Bytes free below the data directory for a user other than root; nothing: unknown.
+    /// Bytes free below the data directory for a user other than root; `None`: unknown.
     pub(super) free_bytes: Option<u64>,
-    /// Why nothing can be written there; nothing: it can.
+    /// Why the data directory is not writable; `None`: it is.
     pub(super) unwritable: Option<String>,
 }
 
 impl Machine {
-    /// Reads the limits of this process, and the directory, or the one that it would be made in.
+    /// Reads the limits of this process and probes the directory, or the ancestor it would be created in.
     pub(super) fn inspect(data_dir: &Path) -> Self {
         let limits = getrlimit(Resource::Nofile);
         let existing = nearest_existing(data_dir);
@@ -34,7 +34,7 @@ impl Machine {
     }
 }
 
-/// The directory itself, or the first one above it that is there.
+/// The directory itself, or its nearest existing ancestor.
 fn nearest_existing(path: &Path) -> PathBuf {
     let named = |path: &&Path| !path.as_os_str().is_empty();
     let found = path.ancestors().filter(named).find(|path| path.symlink_metadata().is_ok());

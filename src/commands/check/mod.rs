@@ -1,4 +1,4 @@
-//! `check`: whether the configuration is sound, what is in force and why, and what it amounts to.
+//! `check`: validates the configuration, and reports the settings in force, their origins and the resources needed.
 //!
 //! ```text
 //! configuration ──▶ report ◀── estimate (disk a day), machine (limits, free space)
@@ -32,7 +32,7 @@ pub struct CheckOptions {
     json: bool,
 }
 
-/// Checks and reports, on a thread of its own: what is looked at may hang, such as a data directory on a network disk.
+/// Checks and reports on its own thread: file access may hang, for example on a network disk.
 pub fn run(sources: Sources, options: CheckOptions) -> Exit {
     attend(StopTerms::PROMPT, move |_, worker| {
         let check = || print(Form::of(options.json), |out| check(&sources, &options, out));
@@ -44,7 +44,7 @@ pub fn run(sources: Sources, options: CheckOptions) -> Exit {
 fn check(sources: &Sources, options: &CheckOptions, out: &mut dyn Write) -> io::Result<Exit> {
     match config::load(sources) {
         Ok(mut loaded) => {
-            // Offline, so by the list of pairs that the last start kept.
+            // Offline, hence the list of pairs cached by the last start.
             if let Err(error) = codes::check_venues(&loaded.config) {
                 complain(&error.to_string());
                 return Ok(Exit::Config);

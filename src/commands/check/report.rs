@@ -1,4 +1,4 @@
-//! What `check` found, in the shape of its JSON output. Pure.
+//! The result of `check`, in the shape of its JSON output. Pure.
 
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
@@ -13,10 +13,10 @@ use crate::upbit::url::Url;
 use figment::value::Value;
 use serde::Serialize;
 
-/// Stands where each connect puts a new UUID.
+/// Placeholder for the UUID that each connect generates.
 const TICKET: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Everything that follows from a configuration, in the shape of the JSON output.
+/// Everything derived from a configuration, in the shape of the JSON output.
 #[derive(Serialize)]
 pub(super) struct CheckReport {
     pub(super) valid: bool,
@@ -35,7 +35,7 @@ pub(super) struct CheckReport {
 #[derive(Serialize)]
 pub(super) struct ShownSetting {
     key: String,
-    /// Nothing where it is secret.
+    /// `None` if secret.
     value: Option<Value>,
     origin: String,
 }
@@ -44,11 +44,11 @@ pub(super) struct ShownSetting {
 #[derive(Serialize)]
 pub(super) struct ShownConnection {
     pub(super) connection: String,
-    /// Nothing where it is secret.
+    /// `None` if secret.
     pub(super) url: Option<String>,
     #[serde(flatten)]
     pub(super) route: Route,
-    /// Nothing where what to subscribe is secret.
+    /// `None` if the subscriptions are secret.
     pub(super) frame: Option<String>,
     /// Where the keys are, and how the token is signed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub(super) struct ShownConnection {
 /// The REST interface.
 #[derive(Serialize)]
 pub(super) struct ShownRest {
-    /// Nothing where it is secret.
+    /// `None` if secret.
     pub(super) url: Option<String>,
     #[serde(flatten)]
     pub(super) route: Route,
@@ -67,17 +67,17 @@ pub(super) struct ShownRest {
     pub(super) warning: Option<&'static str>,
 }
 
-/// How a connection gets to its address.
+/// The route of a connection to its address.
 #[derive(Serialize)]
 pub(super) struct Route {
-    /// The proxy, and which variable names it; nothing: there is none.
+    /// The proxy and the variable that names it; `None`: a direct connection.
     pub(super) proxy: Option<String>,
     /// Why the proxy that is named cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<String>,
 }
 
-/// Everything that is wrong with a configuration.
+/// All faults of a configuration.
 #[derive(Serialize)]
 pub(super) struct FaultReport {
     pub(super) valid: bool,

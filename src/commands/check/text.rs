@@ -1,4 +1,4 @@
-//! The report for people. It is a configuration file itself: everything but the settings stands in comments.
+//! The report as text. It is a valid configuration file: everything but the settings is a comment.
 
 use super::estimate::SEALED_SHARE;
 use super::machine::Machine;
@@ -11,7 +11,7 @@ use std::io::{self, Write};
 /// Where the origins begin: behind the longest default.
 const ORIGIN_COLUMN: usize = 48;
 
-/// Writes everything.
+/// Writes the whole report.
 pub(super) fn write(out: &mut dyn Write, loaded: &Loaded, report: &CheckReport) -> io::Result<()> {
     writeln!(out, "# The configuration is sound. Behind each value stands where it was written.")?;
     writeln!(out)?;
@@ -55,7 +55,7 @@ fn write_entries(out: &mut dyn Write, setting: &Setting, entries: &[Value]) -> i
     Ok(())
 }
 
-/// A value as a TOML file spells it.
+/// A value in TOML syntax.
 fn toml(value: &Value) -> String {
     let dict = |dict: &Dict| {
         let fields: Vec<String> = dict.iter().map(|(name, value)| format!("{} = {}", key(name), toml(value))).collect();
@@ -69,7 +69,7 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A key as a TOML file spells it.
+/// A key in TOML syntax.
 fn key(name: &str) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     match !name.is_empty() && name.bytes().all(is_bare) {
@@ -105,7 +105,7 @@ fn write_connections(out: &mut dyn Write, report: &CheckReport, config: &Config)
     Ok(())
 }
 
-/// How a connection gets to its address.
+/// The route of a connection to its address.
 fn route(route: &Route) -> String {
     match (&route.proxy, &route.problem) {
         (_, Some(problem)) => format!("WARNING: and cannot get there: {problem}"),
@@ -180,7 +180,7 @@ fn days(free: u64, low: f64, high: f64) -> String {
     format!(", enough for {} to {} days", show(high), show(low))
 }
 
-/// A size for people, two digits and more.
+/// A human-readable size, at least two digits.
 fn readable(bytes: f64) -> String {
     let units = [("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("bytes", 1.0)];
     let (name, unit) = units.into_iter().find(|(_, unit)| bytes >= *unit).unwrap_or(("bytes", 1.0));

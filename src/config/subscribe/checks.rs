@@ -1,7 +1,7 @@
-//! What an entry of a list can ask for, as far as its text shows. Pure.
+//! Static validation of subscription entries. Pure.
 //!
 //! The exchange acknowledges nothing and answers an unknown code, or a level that a pair does not have, with silence: a
-//! certain mistake is refused before it is sent. Patterns are checked by their syntax alone, since the list of pairs is
+//! provable mistake is refused before it is sent. Patterns are checked by syntax alone, since the list of pairs is only
 //! known at run time.
 
 use super::{candles, codes};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 /// compared with each other, which grows with the square.
 const MAX_ENTRIES: usize = 1_000;
 
-/// Why something cannot be asked for.
+/// Why an entry is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The entry, counted from 0; `None`: the list as a whole.
@@ -27,7 +27,7 @@ pub struct Refusal {
     pub problem: String,
 }
 
-/// Everything that cannot be asked for on this connection.
+/// All refusals of a list on this connection.
 pub fn refusals(connection: Feed, subscriptions: &[Subscription]) -> Vec<Refusal> {
     let mut refused = Refused::default();
     if subscriptions.is_empty() {

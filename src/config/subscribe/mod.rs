@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 /// Every key that an entry can have.
 const KEYS: [&str; 7] = ["type", "codes", "count", "level", "only_snapshot", "only_realtime", "options"];
 
-/// Reads a whole list and has it checked against the exchange's rules.
+/// Reads a whole list and validates it against the exchange's rules.
 pub(super) fn read(reader: &mut Reader<'_>, connection: Feed, enabled: bool) -> Vec<Subscription> {
     let list = format!("{connection}.subscribe");
     let entries = reader.leaf(&list, |value| match value.as_array() {

@@ -10,10 +10,10 @@ use super::chance::{SLOT_MILLIS, Seed};
 use super::instrument::Instrument;
 use super::trade::Trade;
 
-/// From one order to the next, in milliseconds.
+/// The interval of orders, in milliseconds.
 const ORDER_EVERY: u64 = 2_000;
 
-/// From one announcement to the next, in milliseconds.
+/// The interval of announcements, in milliseconds.
 const ANNOUNCE_EVERY: u64 = 60_000;
 
 /// The account; it trades on the instruments that it is given.
@@ -22,7 +22,7 @@ pub(super) struct Account {
     seed: Seed,
 }
 
-/// How far an order is.
+/// The state of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OrderState {
     /// It stands in the book.
@@ -33,7 +33,7 @@ pub(crate) enum OrderState {
     Done,
 }
 
-/// An order, all of which is filled by one trade.
+/// An order, filled completely by one trade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Order {
     /// 128 random bits.
@@ -44,11 +44,11 @@ pub(crate) struct Order {
     pub(crate) trade: Trade,
     /// When it was placed, in milliseconds since the epoch.
     pub(crate) placed: u64,
-    /// How far it is.
+    /// Its state.
     pub(crate) state: OrderState,
 }
 
-/// What the account owns of a currency after an order.
+/// The account's balance of a currency after an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holding {
     /// 128 random bits.
@@ -68,7 +68,7 @@ pub(crate) enum AccountEvent {
     Order(Order),
     /// The assets changed.
     Asset(Holding),
-    /// The exchange announces something; this is its number.
+    /// An announcement of the exchange, by its number.
     Announcement(u64),
 }
 
@@ -77,7 +77,7 @@ impl Account {
         Self { seed }
     }
 
-    /// What happens in a slot, in order.
+    /// The events of a slot, in order.
     pub(super) fn events(&self, instruments: &[Instrument], slot: u64) -> Vec<AccountEvent> {
         let now = slot * SLOT_MILLIS;
         let mut events = Vec::new();

@@ -7,10 +7,10 @@ use super::trade::Side;
 /// How many price levels a side of the exchange's books has.
 pub(crate) const DEPTH: usize = 30;
 
-/// How many prices are looked at for the 30 that have offers: with a third of them empty, 30 are found long before.
+/// How many prices are searched for the 30 that have offers: with a third of them empty, 30 are found long before.
 const REACH: usize = 200;
 
-/// A price and what is offered there, in units of 10^-8; all zero where a thin side ends.
+/// A price and the volume offered there, in units of 10^-8; all zero where a thin side ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Level {
     /// The price.
@@ -48,8 +48,8 @@ impl Book {
         }
     }
 
-    /// The book with prices that are multiples of `step` only: asks rounded up, bids down, what meets is added up. Nothing
-    /// is grouped where `step` is 0.
+    /// The book with prices that are multiples of `step` only: asks rounded up, bids down, equal prices merged. A
+    /// `step` of 0 groups nothing.
     pub(crate) fn grouped(self, step: u64) -> Self {
         if step == 0 {
             return self;
@@ -60,7 +60,7 @@ impl Book {
         }
     }
 
-    /// What the asks and the bids offer in all.
+    /// The total volumes of the asks and the bids.
     pub(crate) fn totals(&self) -> (u128, u128) {
         let total = |side: &[Level]| side.iter().map(|level| u128::from(level.size)).sum();
         (total(&self.asks), total(&self.bids))

@@ -7,17 +7,17 @@ use super::sums::{Candle, HOUR_MILLIS, Hours};
 use super::ticks::{UNIT, above, round_down};
 use super::trade::{Side, Trade, identifier};
 
-/// How long after it happened something is sent, in milliseconds; the frame's own time lies between the two.
+/// The delay from an event to its frame, in milliseconds; the frame's timestamp lies between the two.
 pub(crate) const LAG_MILLIS: u64 = 60;
 
 /// One pair.
 #[derive(Debug)]
 pub(crate) struct Instrument {
-    /// What it is called and about what it costs.
+    /// Its names and approximate price.
     pub(crate) listing: Listing,
     /// When it trades.
     pub(crate) tape: Tape,
-    /// What was summed up before.
+    /// Cached sums of whole hours.
     hours: Hours,
     seed: Seed,
     path: Path,
@@ -50,7 +50,7 @@ impl Instrument {
         beats.flat_map(move |beat| self.trades(beat))
     }
 
-    /// The candle of `from..to`; `None` where nothing was traded. Whole hours are worked out once.
+    /// The candle of `from..to`; `None` where nothing was traded. Whole hours are computed once.
     pub(crate) fn candle(&self, from: u64, to: u64) -> Option<Candle> {
         let (first, last) = (from.div_ceil(HOUR_MILLIS), to / HOUR_MILLIS);
         if first >= last {
@@ -78,7 +78,7 @@ impl Instrument {
         (self.level(slot, ask, Side::Ask), self.level(slot, bid, Side::Bid))
     }
 
-    /// The slot whose book stands at `slot`: that of the last beat before its end.
+    /// The slot whose book is current at `slot`: that of the last beat before its end.
     pub(crate) fn book_slot(&self, slot: u64) -> u64 {
         self.tape.beats_before(slot + 1).next().map_or(0, |beat| beat.slot)
     }
@@ -90,7 +90,7 @@ impl Instrument {
         beats.filter(|beat| beat.trades > 0).find_map(|beat| self.trades(beat).next_back())
     }
 
-    /// What the price can never exceed, and never fall below, in units of 10^-8.
+    /// The lower and upper bound of the price, in units of 10^-8.
     pub(crate) fn bounds(&self) -> (u64, u64) {
         let (low, high) = self.path.bounds();
         let quote = self.listing.quote;
@@ -106,7 +106,7 @@ impl Instrument {
         round_down(self.listing.quote, self.path.at(slot * SLOT_MILLIS))
     }
 
-    /// What is offered at a price: it changes every 1.6 s, for each price at its own moment.
+    /// The volume offered at a price: it changes every 1.6 s, with a phase of its own for each price.
     fn level(&self, slot: u64, price: u64, side: Side) -> Level {
         let seed = self.seed.part(2).part(price).part(side as u64);
         let era = (slot + seed.below(0, 16)) / 16;

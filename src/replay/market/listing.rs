@@ -1,4 +1,4 @@
-//! The pairs of the sample market: which there are, what they are called and roughly what they cost.
+//! The pairs of the sample market: their codes, names and approximate prices.
 //!
 //! The 855 pairs have the split of the exchange in September 2026: 289 against KRW, 328 against BTC, 238 against USDT.
 //! A base currency has the same worth in every quote currency, so the three prices of one currency agree.
@@ -34,7 +34,7 @@ impl Quote {
 pub(crate) struct Listing {
     /// The code on the wire: quote, hyphen, base.
     pub(crate) code: String,
-    /// What is paid with.
+    /// The quote currency.
     pub(crate) quote: Quote,
     /// The middle of the price's curve, in the quote currency.
     pub(crate) price: f64,

@@ -1,4 +1,4 @@
-//! The sample market: up to 855 pairs that trade, all of it computed from a seed when it is asked for.
+//! The sample market: up to 855 pairs that trade, all of it computed from a seed on demand.
 //!
 //! ```text
 //!  seed ─▶ path ─▶ best bid of a slot ─▶ book (30 levels a side)
@@ -6,7 +6,7 @@
 //!                            └──────▶ the account: it takes part in some of them
 //! ```
 //!
-//! Nothing is stored, so a slow client, a second client and a question about last month all see one and the same tape.
+//! Nothing is stored, so a slow client, a second client and a query of last month all see the same tape.
 
 mod account;
 mod book;
@@ -77,7 +77,7 @@ impl Market {
         &self.instruments
     }
 
-    /// What happens to the one account in a slot, in order.
+    /// The account's events in a slot, in order.
     pub(crate) fn account_events(&self, slot: u64) -> Vec<AccountEvent> {
         self.account.events(&self.instruments, slot)
     }

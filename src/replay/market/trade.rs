@@ -26,11 +26,11 @@ impl Side {
 pub(crate) struct Trade {
     /// When it happened, in milliseconds since the epoch.
     pub(crate) millis: u64,
-    /// What was paid.
+    /// The price.
     pub(crate) price: u64,
-    /// How much changed hands.
+    /// The volume.
     pub(crate) volume: u64,
-    /// Who took it.
+    /// The taker's side.
     pub(crate) side: Side,
     /// Unique per pair, above 2^53, and now and then not in order.
     pub(crate) id: u64,

@@ -33,10 +33,10 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Why a request is not the owner's; the names are the exchange's.
+/// Why authentication fails; the names are the exchange's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AuthError {
-    /// No token, or one that is no JWT of ours.
+    /// No token, or an invalid JWT.
     JwtVerification,
     /// The access key is not the account's.
     InvalidAccessKey,
@@ -63,7 +63,7 @@ impl AuthError {
     }
 }
 
-/// What a token claims.
+/// The claims of a token.
 #[derive(Deserialize)]
 struct Claims {
     access_key: String,
@@ -84,7 +84,7 @@ impl Auth {
         Self { keys, nonces: VecDeque::new() }
     }
 
-    /// Checks the value of the `Authorization` header of a request with this query, URL-decoded and in the order sent.
+    /// Verifies the `Authorization` header of a request with this query, URL-decoded and in the order sent.
     pub(crate) fn check(&mut self, authorization: Option<&str>, query: &str) -> Result<(), AuthError> {
         let claims = self.claims(authorization).ok_or(AuthError::JwtVerification)?;
         if self.keys.as_ref().is_none_or(|keys| keys.access != claims.access_key) {

@@ -25,7 +25,7 @@ use crate::clock::Stamp;
 use std::net::IpAddr;
 use visitors::remaining;
 
-/// A request, as far as it matters.
+/// The relevant parts of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct RestRequest<'a> {
     /// The client's address.
@@ -76,7 +76,7 @@ impl Api {
     }
 
     fn admitted(&mut self, now: Stamp, source: AnswerSource<'_>, request: &RestRequest<'_>, path: &str) -> Answer {
-        // Quotations may be asked unsigned, but a signature that is there has to be right.
+        // Quotations need no signature, but one that is present must be valid.
         let is_signed = request.authorization.is_some() || path == "accounts";
         if is_signed && let Err(error) = self.auth.check(request.authorization, &request.query.decoded()) {
             return error.answer();
@@ -85,7 +85,7 @@ impl Api {
         match market {
             _ if path == "accounts" => Answer::json(200, "[]".into()),
             Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query, corruption),
-            // Recorded frames have no market to ask about.
+            // Recorded frames have no market to query.
             None => Answer::not_found(),
         }
     }

@@ -8,14 +8,14 @@ use crate::replay::market::{
 use crate::replay::wire::frames::{book_units, prices};
 use crate::replay::wire::{Object, Signed, Spelling, Time, eight_decimals, kept_by_a_double, spell};
 
-/// A price or a volume as REST spells it.
+/// The REST format of prices and volumes.
 const PADDED: Spelling = Spelling::Padded;
 
 /// A candle that began at `start`; those of minutes have their number as `unit`.
 pub(super) fn candle(instrument: &Instrument, period: Period, start: u64, candle: &Candle) -> String {
     let mut out = String::with_capacity(640);
     let mut object = Object::open(&mut out, false);
-    // Minutes show every digit of their sums; from a day on, large ones have what a double keeps.
+    // Candles below a day have exact sums; from a day on, large sums are rounded to a double's precision.
     let is_short = matches!(period, Period::Seconds(seconds) if seconds < 86_400);
     let sum = |units: u128| if is_short { units } else { kept_by_a_double(units) };
     object
@@ -64,7 +64,7 @@ pub(super) fn tick_object(instrument: &Instrument, trade: &Trade) -> String {
     out
 }
 
-/// A book, grouped already, as it stood in a slot.
+/// A grouped book in the state of a slot.
 pub(super) fn orderbook(instrument: &Instrument, book: &Book, slot: u64, view: BookView) -> String {
     let mut out = String::with_capacity(4_000);
     let (asks, bids) = book.totals();
@@ -83,7 +83,7 @@ pub(super) fn orderbook(instrument: &Instrument, book: &Book, slot: u64, view: B
     out
 }
 
-/// What a pair's book can be grouped by.
+/// The groupings that a pair's book supports.
 pub(super) fn orderbook_instrument(instrument: &Instrument, price: u64) -> String {
     let mut out = String::with_capacity(200);
     let quote = instrument.listing.quote;
@@ -141,7 +141,7 @@ pub(super) fn ticker(instrument: &Instrument, rolling: &Rolling, last: &Trade) -
     out
 }
 
-/// A pair and its names; with details also that nothing is wrong with it.
+/// A pair and its names; with details also its warnings, all off.
 pub(super) fn market(instrument: &Instrument, has_details: bool) -> String {
     let mut out = String::with_capacity(200);
     let mut object = Object::open(&mut out, false);

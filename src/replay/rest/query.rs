@@ -5,7 +5,7 @@
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads what stands behind the `?`.
+    /// Parses the part after the `?`.
     pub(crate) fn parse(text: &str) -> Self {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         Self(
@@ -19,14 +19,14 @@ impl Query {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The query before it was encoded: what a client hashes and signs.
+    /// The query before URL encoding: the input of the client's hash.
     pub(crate) fn decoded(&self) -> String {
         let pairs: Vec<String> = self.0.iter().map(|(key, value)| format!("{key}={value}")).collect();
         pairs.join("&")
     }
 }
 
-/// `%3A` is a colon and `+` a space; what is no escape stays as it is.
+/// `%3A` is a colon and `+` a space; an invalid escape is kept verbatim.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! The quotation endpoints: what may be asked about the market, and the answers.
+//! The quotation endpoints: requests for market data, and their answers.
 
 use super::answer::Answer;
 use super::objects;
@@ -93,7 +93,7 @@ fn ticks(market: &Market, now: u64, query: &Query, corruption: Corruption) -> Ou
     }
     let cursor = query.get("cursor").map(str::parse::<u64>).transpose();
     let cursor = cursor.map_err(|_| Answer::numbered(400, "Invalid parameter: cursor"))?;
-    // The cursor's own millisecond is searched too; what follows it there is what comes after the cursor.
+    // Includes the cursor's own millisecond: trades after the cursor may share it.
     to = cursor.map_or(to, |id| to.min(millis_of(id) + 1));
     let trades = trades_before(instrument, day.max(market.listed()), to);
     let mut is_passed = cursor.is_none_or(|id| millis_of(id) + 1 > to);
@@ -156,14 +156,14 @@ fn one<'a>(market: &'a Market, query: &Query) -> Result<&'a Instrument, Answer> 
     known(market, code)
 }
 
-/// The pair that is shown: the one that was asked for, or the next.
+/// The pair that is shown: the requested one, or another one if the fault `other` is planned.
 fn meant<'a>(market: &'a Market, query: &Query, corruption: Corruption) -> Result<&'a Instrument, Answer> {
     let asked = one(market, query)?;
     let others = market.instruments().iter().filter(|other| other.listing.code != asked.listing.code);
     Ok(others.into_iter().next().filter(|_| corruption.is_another).unwrap_or(asked))
 }
 
-/// A list of the past, with what is wrong with it.
+/// A list of history, with the planned corruption applied.
 fn past(objects: impl Iterator<Item = String>, corruption: Corruption) -> Answer {
     let mut objects: Vec<String> = objects.filter(|_| !corruption.is_empty).collect();
     if corruption.is_shuffled {
@@ -173,7 +173,7 @@ fn past(objects: impl Iterator<Item = String>, corruption: Corruption) -> Answer
     list(objects.into_iter())
 }
 
-/// The pairs that `markets` lists; one that is unknown fails them all.
+/// The pairs that `markets` lists; one unknown pair fails the request.
 fn named<'a>(market: &'a Market, query: &Query) -> Result<Vec<&'a Instrument>, Answer> {
     let codes = query.get("markets").ok_or_else(|| Answer::numbered(400, "Missing request parameter: markets"))?;
     codes.split(',').map(|code| known(market, code.trim())).collect()
@@ -184,7 +184,7 @@ fn known<'a>(market: &'a Market, code: &str) -> Result<&'a Instrument, Answer> {
     found.ok_or_else(|| Answer::numbered(404, "Code not found"))
 }
 
-/// One where nothing is said, and never more than `most`.
+/// The parameter `count`: 1 by default, at most `most`.
 fn count(query: &Query, most: usize) -> Result<usize, Answer> {
     match query.get("count").map(str::parse::<usize>) {
         None => Ok(1),

@@ -1,4 +1,4 @@
-//! How often an address may come: connects, requests of each group, and anything that carries an `Origin`.
+//! Rate limits by address: connects, requests of each group, and anything that carries an `Origin`.
 //!
 //! ```text
 //!  within the limit ─▶ served     over it ─▶ 429     over it again and again ─▶ 418 for 5 s, 10 s, 20 s, …
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Addresses remembered; the one that has been away longest is forgotten first.
+/// Addresses remembered; the least recently seen is evicted first.
 const MAX_VISITORS: usize = 1_024;
 
 /// Connects of one address, to each of the two streams.
@@ -45,14 +45,14 @@ struct Visitor {
     private: Windows,
     with_origin: Windows,
     refusals: Windows,
-    /// The second, and what was used of it, for each group.
+    /// The current second and its request count, for each group.
     groups: BTreeMap<&'static str, (u64, u32)>,
     blocked_until: Stamp,
     blocks: u32,
 }
 
 impl Visitors {
-    /// A WebSocket upgrade of an address. The exchange counts private ones by account, of which there is one here.
+    /// A WebSocket upgrade of an address. The exchange counts private ones by account; here there is one account.
     pub(crate) fn connect(
         &mut self,
         now: Stamp,
@@ -70,7 +70,7 @@ impl Visitors {
         if fits { Ok(()) } else { Err(visitor.refuse(now)) }
     }
 
-    /// A request of an address; what is left of the group's second is for the `Remaining-Req` header.
+    /// A request of an address; returns the group's remaining quota of this second for the `Remaining-Req` header.
     pub(crate) fn request(
         &mut self,
         now: Stamp,
@@ -136,7 +136,7 @@ impl Visitor {
     }
 }
 
-/// The value of the `Remaining-Req` header; `min` means nothing any more.
+/// The value of the `Remaining-Req` header; `min` is obsolete.
 pub(crate) fn remaining(group: &str, left: u32) -> String {
     format!("group={group}; min=600; sec={left}")
 }

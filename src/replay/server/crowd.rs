@@ -23,7 +23,7 @@ impl Crowd {
         self.total < MOST
     }
 
-    /// Takes a client in, unless there are too many from where it comes.
+    /// Admits a client, unless its address has too many.
     pub(super) fn enter(&mut self, address: IpAddr) -> bool {
         let count = self.clients.entry(address).or_default();
         let is_in = *count < MOST_FROM_ONE;
@@ -32,7 +32,7 @@ impl Crowd {
         is_in
     }
 
-    /// A client that was taken in has left.
+    /// An admitted client has left.
     pub(super) fn leave(&mut self, address: IpAddr) {
         self.total = self.total.saturating_sub(1);
         if let Some(count) = self.clients.get_mut(&address) {

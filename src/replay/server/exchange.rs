@@ -1,4 +1,4 @@
-//! What all connections share: the source, the log, the state of the REST API, the faults.
+//! The state shared by all connections: the source, the log, the REST API's state, the faults.
 
 use super::sent::SentLog;
 use crate::clock::{Clock, Stamp};

@@ -35,23 +35,23 @@ pub const PRIVATE_PATH: &str = "/websocket/v1/private";
 /// The longest body read: a page of faults.
 const MAX_BODY: usize = 64 * 1_024;
 
-/// How long a client may take for the head of a request, also of the next one: then it is let go.
+/// How long a client may take for the head of a request, also of the next one: then it is disconnected.
 const HEAD: Duration = Duration::from_secs(15);
 
 /// How long it may take for a body.
 const BODY: Duration = Duration::from_secs(10);
 
-/// How often a hanging stage looks whether it still hangs.
+/// How often a hanging stage polls whether the fault has ended.
 const HANG_CHECK: Duration = Duration::from_millis(50);
 
-/// A stream that has become a WebSocket, with what was read ahead and the endpoint asked for.
+/// A stream upgraded to a WebSocket, with the bytes read ahead and the requested endpoint.
 pub(super) struct Upgraded {
     pub(super) stream: ClientStream,
     pub(super) read_ahead: Bytes,
     pub(super) endpoint: Endpoint,
 }
 
-/// A client, as HTTP meets it.
+/// A client of the HTTP server.
 #[derive(Clone, Copy)]
 pub(super) struct Peer {
     pub(super) address: IpAddr,
@@ -71,7 +71,7 @@ pub(super) async fn serve(stream: ClientStream, peer: Peer, exchange: &Exchange)
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD);
     let mut connection = http.serve_connection(TokioIo::new(stream), service);
-    // It returns the stream open, which a WebSocket goes on with; without an upgrade, dropping it closes it.
+    // The stream is returned open for the WebSocket; without an upgrade, dropping it closes it.
     std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)).await.ok()?;
     let parts = connection.into_parts();
     let endpoint = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()?;
@@ -190,7 +190,7 @@ mod tests {
     use std::sync::Arc;
     use tokio::io::{AsyncWriteExt, DuplexStream};
 
-    /// How long a client is served that does what it does, in seconds.
+    /// How long a client with this behaviour is served, in seconds.
     async fn served(client: impl AsyncFnOnce(DuplexStream)) -> u64 {
         let clock = Clock::anchored(Stamp::default());
         let market = Market::new(100, 1.0, 1, 1_795_324_324_113);
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// Gives up waiting for the client, which would wait for ever.
+    /// Runs the client with a timeout: by itself it would block for ever.
     async fn within(length: Duration, client: impl AsyncFnOnce(DuplexStream), stream: DuplexStream) {
         let clock = Clock::anchored(Stamp::default());
         select! {

@@ -1,5 +1,5 @@
 //! The listening side: TCP, TLS, HTTP, WebSocket, and a task for each client. Clients are bounded, by address and in
-//! total, and one that sends nothing is let go.
+//! total, and an idle one is disconnected.
 //!
 //! ```text
 //!  accept ─▶ TLS ─▶ http (REST answers, faults) ─▶ upgrade ─▶ socket
@@ -49,7 +49,7 @@ pub enum ServerError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
-        /// The address asked for.
+        /// The requested address.
         address: SocketAddr,
         /// The system's error.
         #[source]
@@ -60,7 +60,7 @@ pub enum ServerError {
     Pem {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         #[source]
         source: pem::Error,
     },
@@ -107,7 +107,7 @@ impl Server {
                 () = shutdown.cancelled() => break,
                 Some(ended) = clients.join_next() => crowd.leave(served(ended)?),
                 accepted = self.listener.accept(), if crowd.has_room() => {
-                    // What fails here is the client's connection, not the listener.
+                    // The client's connection failed, not the listener.
                     let Ok((tcp, peer)) = accepted else { continue };
                     let address = peer.ip().to_canonical();
                     if !crowd.enter(address) {
@@ -128,13 +128,14 @@ impl Server {
     }
 }
 
-/// What became of a client.
+/// The result of serving a client.
 struct Served {
     address: IpAddr,
     result: io::Result<()>,
 }
 
-/// A client's task ends well or because its log cannot be written; a panic in it is a bug and goes on. Returns the address of the client.
+/// The address of a client whose task has ended. The task fails only if its log cannot be written; a panic in it is a
+/// bug and propagates.
 fn served(ended: Result<Served, tokio::task::JoinError>) -> Result<IpAddr, ServerError> {
     match ended {
         Ok(served) => served.result.map(|()| served.address).map_err(ServerError::Log),

@@ -1,4 +1,4 @@
-//! The log of what was handed to sockets: the truth that a recording is held against.
+//! The log of frames handed to sockets: the ground truth that a recording is compared with.
 //!
 //! ```text
 //! {"sent":1795317064154123,"connection":1,"frame":"{\"type\":\"trade\",…}"}

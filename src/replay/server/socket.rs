@@ -53,7 +53,7 @@ pub(super) struct Socket {
     connection: u64,
     is_text: bool,
     faults: watch::Receiver<Arc<Faults>>,
-    /// Something was handed to the socket that it may still hold.
+    /// The socket may still buffer unsent bytes.
     unflushed: bool,
     end: Option<End>,
 }
@@ -66,7 +66,7 @@ enum End {
     Drop,
 }
 
-/// What a turn at the socket brought.
+/// The result of one poll of the socket.
 enum Turn {
     Heard(Message),
     Emptied,
@@ -123,7 +123,7 @@ impl Socket {
         }
     }
 
-    /// Takes what is due from the session.
+    /// Moves due frames from the session to the outbox.
     fn fill(&mut self) {
         let now = self.clock.stamp();
         if self.session.is_cut(now) {
@@ -148,7 +148,7 @@ impl Socket {
         }
     }
 
-    /// When to look again: at the next frame, or at the next fault while frames wait for the client.
+    /// When to poll again: at the next frame, or at the next fault while frames wait for the client.
     fn deadline(&self) -> Option<Instant> {
         let now = self.clock.stamp();
         let wait = |at: Stamp| Duration::from_micros(at.as_micros().saturating_sub(now.as_micros()));
@@ -226,7 +226,7 @@ impl Socket {
         Ok(Poll::Ready(Ok(())))
     }
 
-    /// What is no UTF-8 cannot go as text.
+    /// A frame that is no UTF-8 is sent as binary: a text frame must be UTF-8.
     fn message(&self, frame: Bytes) -> Message {
         if !self.is_text {
             return Message::Binary(frame);
@@ -234,7 +234,7 @@ impl Socket {
         frame.clone().try_into().map_or(Message::Binary(frame), Message::Text)
     }
 
-    /// Sends what is due still, then ends the connection as it is to end, all within [`FAREWELL`].
+    /// Flushes the outbox, then ends the connection as `end` says, all within [`FAREWELL`].
     async fn say_goodbye(mut self, end: End) -> io::Result<()> {
         let deadline = self.clock.now() + FAREWELL;
         select! {
@@ -259,7 +259,7 @@ impl Socket {
             End::Drop => {}
             End::Half => {
                 let stream = self.socket.get_mut();
-                // The client may be gone already, which is where this leads anyway.
+                // Ignored: the client may be gone already, and the connection ends anyway.
                 let _ = stream.write_all(HALF_FRAME).await;
                 let _ = stream.flush().await;
             }

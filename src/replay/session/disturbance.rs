@@ -10,7 +10,7 @@ use std::time::Duration;
 /// A flood comes in portions, one every 10 ms.
 const FLOOD_EVERY: Duration = Duration::from_millis(10);
 
-/// What no client can read, or should not take for data: each a frame of its own.
+/// Malformed or misleading frames, which a client must not take for data.
 const GARBAGE: [&[u8]; 9] = [
     b"",
     b"\xff\xfe{\"type\":\"trade\"}",
@@ -26,7 +26,7 @@ const GARBAGE: [&[u8]; 9] = [
 /// One connection's share of the faults.
 pub(super) struct Disturbance {
     pub(super) faults: Arc<Faults>,
-    /// Up to here, what happens once has happened.
+    /// One-time faults up to this stamp have been emitted.
     done: Stamp,
     /// When the next portion of a flood is due, while there is one.
     flood_due: Stamp,
@@ -46,7 +46,7 @@ impl Disturbance {
         self.last = frame.clone();
     }
 
-    /// What the faults add at `now`.
+    /// The outputs that the faults add at `now`.
     pub(super) fn poll(&mut self, now: Stamp) -> Vec<Output> {
         if self.faults.is_empty() {
             return Vec::new();
@@ -62,12 +62,12 @@ impl Disturbance {
         outputs
     }
 
-    /// Whether the connection is to be cut, whatever waits to be sent.
+    /// Whether the connection is to be cut, regardless of pending frames.
     pub(super) fn cuts(&self, now: Stamp) -> bool {
         self.faults.sudden(self.done, now).any(|fault| *fault == Fault::Drop)
     }
 
-    /// When the faults change or add something next.
+    /// The next time at which the faults change or add an output.
     pub(super) fn deadline(&self, now: Stamp) -> Option<Stamp> {
         let flood = (self.flood(now) > 0).then_some(self.flood_due);
         flood.into_iter().chain(self.faults.next_change(now)).min()

@@ -1,10 +1,10 @@
-//! What a slot brings, and the objects that a client is sent for it.
+//! The events of a slot, and the objects sent for them.
 
 use super::topic::Topic;
 use crate::replay::market::{AccountEvent, Trade};
 use crate::replay::wire::frames::StreamType;
 
-/// Something that happens in a slot.
+/// An event of a slot.
 #[derive(Clone, Debug)]
 pub(super) enum SlotEvent {
     /// A code's book changed.
@@ -13,7 +13,7 @@ pub(super) enum SlotEvent {
     Trade { code: usize, trade: Trade },
     /// A second is full.
     Second,
-    /// Something happened to the account.
+    /// An event of the account.
     Account(AccountEvent),
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Item {
 }
 
 impl Item {
-    /// What just happened to a code.
+    /// A realtime object of a code.
     pub(super) fn realtime(topic: Topic, code: usize, text: String) -> Self {
         Self { kind: topic.kind(), code: Some(code), stream: StreamType::Realtime, text }
     }

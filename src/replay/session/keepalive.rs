@@ -3,7 +3,7 @@
 use crate::clock::Stamp;
 use std::time::Duration;
 
-/// From one `{"status":"UP"}` to the next.
+/// The interval of `{"status":"UP"}` frames.
 const UP_EVERY: Duration = Duration::from_secs(10);
 
 /// One connection's two timers.
@@ -21,7 +21,7 @@ impl Keepalive {
         Self { opened: now, idle_limit, last_traffic: now, next_up: None }
     }
 
-    /// Something was sent or received.
+    /// Restarts the idle timer after traffic in either direction.
     pub(super) fn traffic(&mut self, now: Stamp) {
         self.last_traffic = self.last_traffic.max(now);
     }
@@ -36,7 +36,7 @@ impl Keepalive {
         }
     }
 
-    /// Whether a status is due; asked once, the next is due 10 s later.
+    /// Whether a status is due; if so, the next is due 10 s later.
     pub(super) fn status_is_due(&mut self, now: Stamp) -> bool {
         match self.next_up {
             Some(due) if due <= now => {

@@ -1,4 +1,4 @@
-//! One client's session on the WebSocket: what it asked for, and what it gets next.
+//! One client's session on the WebSocket: its standing request, and its next output.
 //!
 //! ```text
 //!  Idle ──valid request──▶ Playing ──valid request──▶ Playing (the new one replaces the old one)
@@ -35,7 +35,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long after an error the connection is closed.
+/// The delay from an error frame to the close.
 const CLOSE_AFTER_ERROR: Duration = Duration::from_millis(150);
 
 /// Messages a client may send on one connection: in any second, in any minute.
@@ -55,7 +55,7 @@ pub enum Source {
     Market(Arc<Market>),
 }
 
-/// The exchange's habits that its documentation leaves open, or that a test wants otherwise.
+/// Behaviour of the exchange that its documentation leaves open, or that a test varies.
 #[derive(Clone, Debug)]
 pub struct Habits {
     /// A connection without traffic is dropped after this long.
@@ -92,7 +92,7 @@ pub struct Session {
     messages: Windows,
     keepalive: Keepalive,
     disturbance: Disturbance,
-    /// What is due at once.
+    /// Outputs that are due immediately.
     ready: VecDeque<Output>,
     /// An object that did not fit into the last list.
     spare: Option<Item>,
@@ -177,7 +177,7 @@ impl Session {
         self.disturbance.faults.next_change(now)
     }
 
-    /// What is to be done at `now`; `None` until [`Session::poll_deadline`] or the next message.
+    /// The next output at `now`; `None` until [`Session::poll_deadline`] or the next message.
     pub fn poll_output(&mut self, now: Stamp) -> Option<Output> {
         if self.is_stuck(now) || matches!(self.state, State::Ended) {
             return None;
@@ -239,7 +239,7 @@ impl Session {
         }
     }
 
-    /// One object, or in the list formats what is due of objects that may share a list.
+    /// One object, or in the list formats all due objects that may share a list.
     fn next_frame(&mut self, now: Stamp) -> Option<Bytes> {
         let first = self.next_item(now)?;
         let is_bare = self.habits.bare_snapshots && first.stream == StreamType::Snapshot;
@@ -296,7 +296,7 @@ impl Session {
         }
     }
 
-    /// Answers what is subscribed; the format of this request is from now on that of the running streams.
+    /// Lists the subscriptions; from now on the running streams use the format of this request.
     fn list(&mut self, ticket: &str) {
         if let State::Market(playback) = &mut self.state {
             playback.spell(self.format.short);

@@ -1,8 +1,8 @@
-//! What a session has the server do.
+//! The outputs of a session, executed by the server.
 
 use bytes::Bytes;
 
-/// What the server has to do.
+/// An action for the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// Send this.

@@ -1,4 +1,4 @@
-//! What is kept for one code while it is subscribed: its topics, and the sums that tickers and candles show.
+//! The state of one subscribed code: its topics, and the sums that tickers and candles show.
 
 use super::item::{Item, SlotEvent};
 use super::topic::Topic;
@@ -35,7 +35,7 @@ impl Pair {
         Self { topics: Vec::new(), close, rolling: None, candles: Vec::new() }
     }
 
-    /// Adds a topic; asked for twice, it comes once.
+    /// Adds a topic; idempotent.
     pub(super) fn subscribe(&mut self, topic: Topic, instrument: &Instrument, slot: u64) {
         if self.topics.contains(&topic) {
             return;
@@ -49,14 +49,14 @@ impl Pair {
         }
     }
 
-    /// The sums that were worked out for the snapshot, as they stood before the first trade.
+    /// Reuses the sums computed for the snapshot, as of before the first trade.
     pub(super) fn begin_with(&mut self, rolling: Rolling) {
         if self.topics.contains(&Topic::Ticker) && self.rolling.is_none() {
             self.rolling = Some(rolling);
         }
     }
 
-    /// What a beat brings for these topics, each with the time it is sent.
+    /// The events of a beat for these topics, each with the time it is sent.
     pub(super) fn events(
         &self,
         instrument: &Instrument,
@@ -103,7 +103,7 @@ impl Pair {
         self.candles.iter_mut().for_each(|growing| growing.add(trade));
     }
 
-    /// The candles that trades have changed since they were last asked for.
+    /// The candles changed by trades since the last call.
     pub(super) fn changed_candles(&mut self, head: Head<'_>, ready: &mut VecDeque<Item>, code: usize) {
         for growing in &mut self.candles {
             if let (Some(candle), true) = (growing.candle, std::mem::take(&mut growing.changed)) {
@@ -114,7 +114,7 @@ impl Pair {
     }
 }
 
-/// The first frame of a topic: what was so before a slot. A ticker's sums are given back, for the frames after it.
+/// The snapshot of a topic: the state before a slot. A ticker's sums are returned too, for the frames after it.
 pub(super) fn snapshot(
     instrument: &Instrument,
     topic: Topic,

@@ -1,11 +1,11 @@
-//! What one subscription brings: the snapshots first, then what the market does, in the order it happens.
+//! The frames of one subscription: the snapshots first, then the market's events in order.
 //!
 //! ```text
 //!  request ─▶ snapshots of every code ─▶ slot ─▶ its books, trades, tickers; at full seconds the candles ─▶ next slot
 //! ```
 //!
 //! A playback has its own place on the market's tape. A client that reads slowly falls behind and misses nothing, and no
-//! frame waits in memory for it: only what one slot of 100 ms holds is ever worked out ahead.
+//! frame waits in memory for it: only one slot of 100 ms is ever computed ahead.
 
 use super::item::{Item, SlotEvent};
 use super::pair::{self, Pair};
@@ -24,9 +24,9 @@ pub(super) struct Playback {
     short: bool,
     snapshots: VecDeque<(Topic, usize)>,
     pairs: BTreeMap<usize, Pair>,
-    /// All snapshots show what was before this slot.
+    /// All snapshots show the state before this slot.
     first_slot: u64,
-    /// The first slot that is not worked out yet.
+    /// The first slot not computed yet.
     next_slot: u64,
     events: VecDeque<(u64, SlotEvent)>,
     ready: VecDeque<Item>,
@@ -34,7 +34,7 @@ pub(super) struct Playback {
 
 impl Playback {
     /// The answer to a request that comes at `now`, in milliseconds since the epoch. Codes that the market does not
-    /// have are passed over in silence, as the exchange does.
+    /// have are ignored silently, as the exchange does.
     pub(super) fn new(market: Arc<Market>, subscriptions: Arc<[Subscription]>, short: bool, now: u64) -> Self {
         let slot = now / SLOT_MILLIS;
         let (snapshots, pairs) = wanted(&market, &subscriptions, slot);
@@ -51,7 +51,7 @@ impl Playback {
         }
     }
 
-    /// Spells all later objects with short keys, or with long ones.
+    /// Selects short or long keys for all later objects.
     pub(super) fn spell(&mut self, short: bool) {
         self.short = short;
     }
@@ -108,7 +108,7 @@ impl Playback {
         self.ready.push_back(Item { kind: topic.kind(), code: Some(code), stream: StreamType::Snapshot, text });
     }
 
-    /// Puts everything that happens in the next slot into the order in which it is sent.
+    /// Sorts the events of the next slot by the time they are sent.
     fn compute_slot(&mut self) {
         let slot = self.next_slot;
         self.next_slot += 1;
@@ -126,7 +126,7 @@ impl Playback {
             let events = self.market.account_events(slot).into_iter();
             self.events.extend(events.map(|event| (due, SlotEvent::Account(event))));
         }
-        // The sort is stable, so that the full second stays before what happens after it.
+        // The sort is stable, so that a full second stays before the events after it.
         self.events.make_contiguous().sort_by_key(|(due, _)| *due);
     }
 
@@ -174,7 +174,7 @@ impl Playback {
     }
 }
 
-/// The snapshots in the order they were asked for, and the topics of each code that go on after them.
+/// The snapshots in the order requested, and the realtime topics of each code.
 fn wanted(
     market: &Market,
     subscriptions: &[Subscription],

@@ -11,15 +11,15 @@ pub(super) enum Topic {
     Trade,
     /// Tickers.
     Ticker,
-    /// Order books, as far as they are wanted.
+    /// Order books of this depth and grouping.
     Book(BookView),
     /// Candles of this period.
     Candle(CandleUnit),
 }
 
 impl Topic {
-    /// The topic of an subscription for one of its codes; `None` for what the exchange stays silent about: a level that the
-    /// pair does not support, and any level on a pair that is not quoted in KRW.
+    /// The topic of a subscription for one of its codes; `None` where the exchange stays silent: a level that the pair
+    /// does not support, and any level on a pair that is not quoted in KRW.
     pub(super) fn of(
         subscription: &Subscription,
         suffix: Option<&str>,

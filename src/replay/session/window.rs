@@ -1,10 +1,10 @@
-//! How much was done lately: counts what lies in windows of time that slide.
+//! Rate limits: counts events in sliding windows.
 
 use crate::clock::Stamp;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// At most so many in any window of this length, for each of some lengths.
+/// Limits on the count in any window, one limit for each window length.
 #[derive(Clone, Debug)]
 pub(crate) struct Windows {
     limits: &'static [(Duration, usize)],
@@ -18,7 +18,7 @@ impl Windows {
         Self { limits, times: VecDeque::new() }
     }
 
-    /// Counts one more at `now`; false, and not counted, where it is too much.
+    /// Counts one more at `now`; false, and not counted, if it exceeds a limit.
     pub(crate) fn admit(&mut self, now: Stamp) -> bool {
         let (longest, most) = self.limits.last().copied().unwrap_or_default();
         while self.times.front().is_some_and(|time| !is_within(*time, now, longest)) {

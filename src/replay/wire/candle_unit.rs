@@ -1,6 +1,6 @@
 //! The periods of the candles on the stream.
 
-/// A period, and the type's name that stands for it.
+/// A period, and the name of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CandleUnit {
     /// The type's name.
@@ -22,7 +22,7 @@ impl CandleUnit {
         ("candle.240m", 14_400),
     ];
 
-    /// The period a type's name stands for.
+    /// The period of a type's name.
     pub(crate) fn of(kind: &str) -> Option<Self> {
         let (name, seconds) = Self::ALL.into_iter().find(|(name, _)| *name == kind)?;
         Some(Self { name, millis: seconds * 1_000 })

@@ -1,7 +1,7 @@
-//! The data frames: one object each, keys and spellings as on the wire.
+//! The data frames: one object each, keys and number formats as on the wire.
 //!
 //! Source: docs.upbit.com, the pages "Ticker", "Trade", "Orderbook" and "Candle" of the WebSocket reference, and frames
-//! captured from the live service. Which of its spellings a number gets depends on the pair or on the number itself.
+//! captured from the live service. The format of a number depends on the pair or on the number itself.
 
 use super::candle_unit::CandleUnit;
 use super::number::Spelling;
@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 /// SNAPSHOT or REALTIME.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StreamType {
-    /// The state when it was asked for.
+    /// The state at the time of the request.
     Snapshot,
     /// A change after that.
     Realtime,
@@ -29,7 +29,7 @@ impl StreamType {
     }
 }
 
-/// What every frame has: its pair, and how it is spelt.
+/// The fields common to every frame: its pair, and its format.
 #[derive(Clone, Copy)]
 pub(crate) struct Head<'a> {
     /// The pair.
@@ -118,7 +118,7 @@ pub(crate) fn ticker(head: Head<'_>, rolling: &Rolling, last: &Trade) -> String 
     out
 }
 
-/// A book, grouped already, as it stood in a slot.
+/// A grouped book in the state of a slot.
 pub(crate) fn orderbook(head: Head<'_>, book: &Book, slot: u64, view: BookView) -> String {
     let mut out = String::with_capacity(200 + view.depth * 110);
     let (asks, bids) = book.totals();
@@ -150,7 +150,7 @@ pub(crate) fn candle(head: Head<'_>, unit: CandleUnit, start: u64, candle: &Cand
     out
 }
 
-/// The answer to LIST_SUBSCRIPTIONS: an object for each type asked for, with the codes that exist, without suffixes.
+/// The answer to LIST_SUBSCRIPTIONS: an object for each subscribed type, with the codes that exist, without suffixes.
 pub(crate) fn subscription_list(
     ticket: &str,
     subscriptions: &[Subscription],

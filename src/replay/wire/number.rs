@@ -1,4 +1,4 @@
-//! How the exchange spells numbers: not in one way.
+//! The exchange's number formats.
 //!
 //! ```text
 //!  Plain       116606000          0.0009955
@@ -8,8 +8,8 @@
 //!  Decimal     127                6E-8         as Java prints a BigDecimal without trailing zeros
 //! ```
 //!
-//! Every number is an integer count of 10^-scale, so spelling never rounds. What is rounded before it is spelt, is
-//! rounded here, too: to eight decimals, or to what a double keeps.
+//! Every number is an integer count of 10^-scale, so formatting never rounds. Rounding before
+//! formatting is here, too: to eight decimals, or to a double's precision.
 
 /// A way to print a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,7 @@ fn grown(out: &mut String, digits: &str, scale: isize) {
     }
 }
 
-/// One digit, the rest behind a point, and the power of ten.
+/// Scientific notation: one digit, the fraction, and the power of ten.
 fn exponent(out: &mut String, digits: &str, magnitude: isize, point: bool) {
     out.push_str(&digits[..1]);
     if digits.len() > 1 || point {

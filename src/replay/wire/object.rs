@@ -42,7 +42,7 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// A string made of parts, none of which needs escapes.
+    /// A string of several parts that need no escapes.
     pub(crate) fn formatted(&mut self, key: Key, value: std::fmt::Arguments<'_>) -> &mut Self {
         self.key(key);
         write!(self.out, "\"{value}\"").expect("writing to a String cannot fail");
@@ -68,7 +68,7 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// As [`Object::decimal`], with a minus in front of what is below zero.
+    /// As [`Object::decimal`], with a sign for negative values.
     pub(crate) fn signed(&mut self, key: Key, number: Signed, spelling: Spelling) {
         self.key(key);
         if number.negative && number.units > 0 {
@@ -77,7 +77,7 @@ impl<'a> Object<'a> {
         number::spell(self.out, number.units, number.scale, spelling);
     }
 
-    /// The value of a key is what `write` appends.
+    /// A key whose value is appended by `write`.
     pub(crate) fn raw(&mut self, key: Key, write: impl FnOnce(&mut String)) -> &mut Self {
         self.key(key);
         write(self.out);

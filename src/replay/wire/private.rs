@@ -7,7 +7,7 @@ use super::object::Object;
 use super::time::Time;
 use crate::replay::market::{Holding, Order, OrderState};
 
-/// What every frame of the account needs.
+/// The fields common to every frame of the account.
 #[derive(Clone, Copy)]
 pub(crate) struct AccountHead {
     /// When it is sent, in milliseconds since the epoch.

@@ -1,12 +1,12 @@
-//! What a client asks for, read as leniently as the exchange reads it.
+//! A client's request, parsed as leniently as the exchange does.
 //!
 //! ```text
 //! [{"ticket":"…"}, {"type":"trade","codes":["KRW-BTC"]}, …, {"format":"SIMPLE"}]      Ask::Subscribe
 //! [{"ticket":"…"}, {"method":"LIST_SUBSCRIPTIONS"}, {"format":"SIMPLE"}]              Ask::List
 //! ```
 //!
-//! The parts may stand in any order, flags may be written in camel case, unknown keys are passed over. What cannot be
-//! accepted is a [`Refusal`] with the exchange's own names.
+//! The parts may stand in any order, flags may be written in camel case, unknown keys are ignored. An invalid
+//! request is a [`Refusal`] with the exchange's own names.
 
 use super::candle_unit::CandleUnit;
 use serde_json::{Map, Value};
@@ -20,7 +20,7 @@ pub enum Endpoint {
     Private,
 }
 
-/// How frames are spelt and packed.
+/// The encoding of frames: keys and lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Format {
     /// Short keys.
@@ -42,14 +42,14 @@ impl Format {
     }
 }
 
-/// One type that is asked for.
+/// One subscribed type.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subscription {
     /// The type's name.
     pub(crate) kind: String,
     /// The codes as sent, with suffixes.
     pub(crate) codes: Vec<String>,
-    /// The grouping of an order book's prices, where one was asked for.
+    /// The grouping of an order book's prices, if requested.
     pub(crate) level: Option<f64>,
     /// The first frame of each code.
     pub(crate) snapshot: bool,
@@ -60,20 +60,20 @@ pub(crate) struct Subscription {
 /// A request that can be answered.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
-    /// The client's mark; it comes back in the answer to a method.
+    /// The client's ticket, echoed in the answer to a method.
     pub(crate) ticket: String,
-    /// How the answers are spelt, from now on.
+    /// The format of all later answers.
     pub(crate) format: Format,
-    /// What is wanted.
+    /// The operation.
     pub(crate) ask: Ask,
 }
 
-/// What a request wants.
+/// The operation of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Ask {
     /// These types, instead of all earlier ones.
     Subscribe(Vec<Subscription>),
-    /// A list of what is subscribed.
+    /// A list of the subscriptions.
     List,
 }
 
@@ -82,7 +82,7 @@ pub(crate) enum Ask {
 pub(crate) struct Refusal {
     /// The error's name, one of the exchange's.
     pub(crate) name: &'static str,
-    /// Its text, for people.
+    /// Its human-readable text.
     pub(crate) message: String,
 }
 

@@ -1,4 +1,4 @@
-//! The exchange's ways to write a time.
+//! The exchange's time formats.
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;

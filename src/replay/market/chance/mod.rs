@@ -1,4 +1,4 @@
-//! What is left to chance, and can be looked up at any time: numbers, prices, the moments of trades.
+//! Randomness with random access in time: numbers, prices, the times of trades.
 
 mod path;
 mod seed;

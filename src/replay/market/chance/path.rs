@@ -1,11 +1,11 @@
-//! Where a price stands at any moment: a curve over all time, made of seven waves of random height.
+//! The price at any time: a curve over all time, made of seven waves of random height.
 //!
 //! ```text
 //!  ln(price / base) = Σ  height × noise(time / length)      60 days … 2 seconds
 //! ```
 //!
 //! The noise is a random number at each multiple of the length, joined smoothly, so a price has slow trends and fast
-//! trembling and can still be asked for at one moment without walking there.
+//! jitter and can be computed for any time without the steps before it.
 
 use super::seed::Seed;
 
@@ -40,7 +40,7 @@ impl Path {
         self.base * swing.exp()
     }
 
-    /// What the price can never exceed, and never fall below.
+    /// The lower and upper bound of the price.
     pub(crate) fn bounds(&self) -> (f64, f64) {
         let swing: f64 = WAVES.iter().map(|(_, height)| height).sum();
         (self.base * (-swing).exp(), self.base * swing.exp())

@@ -1,7 +1,7 @@
-//! Randomness that can be looked up: the same seed, place and index always give the same number.
+//! Random numbers by index: the same seed, place and index always give the same number.
 //!
 //! The sample market keeps no history in memory. Every trade of every second, past and future, is computed from where
-//! it stands, so the numbers behind it must be reachable in any order, which a running generator cannot do.
+//! it stands, so its random numbers need random access, which a sequential generator lacks.
 
 /// The seed of a market, and of any part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

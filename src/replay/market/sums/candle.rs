@@ -13,7 +13,7 @@ pub(crate) struct Candle {
     pub(crate) low: u64,
     /// The last trade.
     pub(crate) last: Trade,
-    /// What sellers took, and what buyers took.
+    /// The volume and value taken by each side.
     pub(crate) volumes: Volumes,
 }
 

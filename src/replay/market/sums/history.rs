@@ -1,4 +1,4 @@
-//! Asking backwards: candles and trades before a moment, newest first.
+//! Queries of history: candles and trades before a time, newest first.
 
 use super::candle::Candle;
 use crate::replay::market::chance::SLOT_MILLIS;
@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 /// How far back the market's history reaches from its opening: more than a year, so that 200 days and a yearly candle
-/// can be asked for, and little enough to be summed within a second.
+/// can be queried, and little enough to be summed within a second.
 pub(crate) const HISTORY_MILLIS: u64 = 400 * 86_400_000;
 
 /// The length of a candle over REST.
@@ -58,7 +58,7 @@ pub(crate) fn trades_before(instrument: &Instrument, from: u64, to: u64) -> impl
     trades.skip_while(move |trade| trade.millis >= to).take_while(move |trade| trade.millis >= from)
 }
 
-/// Which candles are asked for; moments are in milliseconds since the epoch.
+/// A query for candles; times are in milliseconds since the epoch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CandleQuery {
     /// The length of each.

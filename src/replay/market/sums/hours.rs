@@ -1,7 +1,7 @@
-//! Sums of whole hours, kept once they were asked for.
+//! Sums of whole hours, computed on demand and cached.
 //!
 //! A day of a busy pair has millions of trades. Summing them for every client that connects would stop the server for
-//! seconds, so the hours of about a day are remembered; what they are follows from the seed and never changes.
+//! seconds, so the hours of about a day are cached; they follow from the seed and never change.
 
 use super::candle::Candle;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ const MAX_HOURS: usize = 48;
 pub(crate) struct Hours(Mutex<BTreeMap<u64, Option<Candle>>>);
 
 impl Hours {
-    /// The sum of the hour with this number, counted from the epoch; `sum` works it out the first time.
+    /// The sum of the hour with this number, counted from the epoch; `sum` computes it on a cache miss.
     pub(crate) fn get(&self, hour: u64, sum: impl FnOnce() -> Option<Candle>) -> Option<Candle> {
         let mut hours = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = hours.get(&hour) {

@@ -1,4 +1,4 @@
-//! What trades add up to: candles, days, the last 24 hours.
+//! Aggregates of trades: candles, days, the last 24 hours.
 
 mod candle;
 mod history;

@@ -11,7 +11,7 @@ pub(crate) const DAY_MILLIS: u64 = 86_400_000;
 /// The sums behind one pair's ticker.
 #[derive(Clone, Debug)]
 pub(crate) struct Rolling {
-    /// The last trade before midnight UTC: what changes are measured against.
+    /// The last trade before midnight UTC: the base of all changes.
     pub(crate) previous_close: u64,
     /// The trades since midnight UTC.
     pub(crate) today: Option<Candle>,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// The command succeeded.
     Success = 0,
-    /// The command found faults (`verify`, `audit`), or could not finish.
+    /// The command found faults, or could not finish.
     Wrong = 1,
     /// The command line cannot be understood.
     Usage = 64,

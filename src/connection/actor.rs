@@ -6,14 +6,14 @@
 //! deadline ──▶│  Session (pure)                        │──▶ inbox: notices and batches in one order
 //! requests ──▶│     │ dial, send, close, disconnect    │
 //! room     ──▶│     ▼                                  │
-//!             │  Line: Down ─ Dialing ─ Up(Transport)  │◀──▶ the exchange
+//!             │  SocketState: Down ─ Dialing ─ Up(Transport)  │◀──▶ the exchange
 //!             └────────────────────────────────────────┘
 //! ```
 //!
 //! Room for the largest read is reserved before the read. While there is none, or while the inbox is full, nothing is
 //! read: backpressure reaches the exchange through the kernel's buffers, and nothing is dropped here.
 
-use super::session::{Command, ConnectBudget, Inbound, Session, Settings};
+use super::session::{ConnectBudget, Inbound, Session, SessionCommand, Settings};
 use super::transport::{Terms, Transport};
 use super::{Delivery, Notice, Payload};
 use crate::batch::{Batch, room_needed};
@@ -76,12 +76,12 @@ pub struct Actor<D: Dial> {
     dial: Arc<D>,
     /// An attempt that begins once everything before it is delivered.
     next_attempt: Option<Option<Secret>>,
-    line: Line<D::Stream>,
+    line: SocketState<D::Stream>,
 }
 
 type Attempt<S> = Pin<Box<dyn Future<Output = Result<(Box<Transport<S>>, String), DialError>> + Send>>;
 
-enum Line<S> {
+enum SocketState<S> {
     Down,
     Dialing(Attempt<S>),
     Up(Box<Transport<S>>),
@@ -120,7 +120,7 @@ impl<D: Dial> Actor<D> {
             boot: wiring.boot,
             dial: Arc::new(wiring.dial),
             next_attempt: None,
-            line: Line::Down,
+            line: SocketState::Down,
         }
     }
 
@@ -166,26 +166,26 @@ impl<D: Dial> Actor<D> {
         if self.outbox.is_empty()
             && let Some(authorization) = self.next_attempt.take()
         {
-            self.line = Line::Dialing(self.attempt(authorization));
+            self.line = SocketState::Dialing(self.attempt(authorization));
         }
     }
 
-    fn execute(&mut self, command: Command) {
+    fn execute(&mut self, command: SessionCommand) {
         match command {
-            Command::Dial { authorization } => self.next_attempt = Some(authorization),
-            Command::Send(frame) => {
-                if let Line::Up(transport) = &mut self.line {
+            SessionCommand::Dial { authorization } => self.next_attempt = Some(authorization),
+            SessionCommand::Send(frame) => {
+                if let SocketState::Up(transport) = &mut self.line {
                     transport.send(frame);
                 }
             }
-            Command::Close => {
-                if let Line::Up(transport) = &mut self.line {
+            SessionCommand::Close => {
+                if let SocketState::Up(transport) = &mut self.line {
                     transport.close();
                 }
             }
-            Command::Disconnect => {
+            SessionCommand::Disconnect => {
                 self.next_attempt = None;
-                self.line = Line::Down;
+                self.line = SocketState::Down;
             }
         }
     }
@@ -206,7 +206,7 @@ impl<D: Dial> Actor<D> {
 
     /// Reserves room, and reports to the session whether reading goes on.
     fn prepare_to_read(&mut self) -> bool {
-        if !matches!(self.line, Line::Up(_)) {
+        if !matches!(self.line, SocketState::Up(_)) {
             return false;
         }
         if self.reserved.is_none() {
@@ -220,7 +220,7 @@ impl<D: Dial> Actor<D> {
 
     async fn wake(&mut self, reading: bool) -> Wake<D::Stream> {
         let deadline = [self.session.poll_deadline(), self.session.poll_beat()].into_iter().flatten().min();
-        let waits_for_room = matches!(self.line, Line::Up(_)) && self.reserved.is_none();
+        let waits_for_room = matches!(self.line, SocketState::Up(_)) && self.reserved.is_none();
         let takes_requests = self.outbox.len() < OUTBOX;
         let Self { inbox, outbox, room, config, requests, shutdown, line, .. } = self;
         tokio::select! {
@@ -237,7 +237,7 @@ impl<D: Dial> Actor<D> {
     fn handle_wake(&mut self, wake: Wake<D::Stream>) {
         let now = self.clock.now();
         let is_settled = self.session.handle_awake(Moment { at: now, suspended: self.boot.suspended() });
-        if let Line::Up(transport) = &mut self.line
+        if let SocketState::Up(transport) = &mut self.line
             && is_settled
         {
             transport.report_drained();
@@ -253,11 +253,11 @@ impl<D: Dial> Actor<D> {
             Wake::Request(None) => self.requests = None,
             Wake::Room(room) => self.reserved = Some(room),
             Wake::Dialed(Ok((transport, address))) => {
-                self.line = Line::Up(transport);
+                self.line = SocketState::Up(transport);
                 self.session.handle_opened(now, address);
             }
             Wake::Dialed(Err(error)) => {
-                self.line = Line::Down;
+                self.line = SocketState::Down;
                 self.session.handle_dial_failed(now, &error);
             }
             Wake::Inbound(inbound) => self.handle_inbound(now, inbound),
@@ -298,7 +298,7 @@ impl<D: Dial> Actor<D> {
     }
 }
 
-impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Line<S> {
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> SocketState<S> {
     async fn next(&mut self, reading: bool) -> Wake<S> {
         match self {
             Self::Down => pending().await,

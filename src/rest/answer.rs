@@ -101,7 +101,7 @@ pub enum Mismatch {
 }
 
 #[derive(Deserialize)]
-struct Candle {
+struct CandleRow {
     candle_date_time_utc: DateTime,
     #[serde(default)]
     market: Value,
@@ -112,7 +112,7 @@ struct Candle {
 }
 
 #[derive(Deserialize)]
-struct Trade {
+struct TradeRow {
     timestamp: i64,
     sequential_id: u64,
     #[serde(default)]
@@ -171,7 +171,7 @@ impl Question {
         let is_line = text.starts_with('{') && !text.contains(['\n', '\r']);
         let (key, market) = match self.scope {
             Scope::Candles { unit, .. } => {
-                let candle = serde_json::from_str::<Candle>(text).ok().filter(|_| is_line);
+                let candle = serde_json::from_str::<CandleRow>(text).ok().filter(|_| is_line);
                 let candle = candle.ok_or(Mismatch::Object("candles"))?;
                 if unit.is_denied_by(&candle.unit, &candle.first_day_of_period) {
                     return Err(Mismatch::Unit);
@@ -179,7 +179,7 @@ impl Question {
                 (candle.key().ok_or(Mismatch::Time)?, candle.market)
             }
             Scope::Trades { .. } => {
-                let trade = serde_json::from_str::<Trade>(text).ok().filter(|_| is_line);
+                let trade = serde_json::from_str::<TradeRow>(text).ok().filter(|_| is_line);
                 let trade = trade.ok_or(Mismatch::Object("trades"))?;
                 (trade.key(), trade.market)
             }
@@ -191,14 +191,14 @@ impl Question {
     }
 }
 
-impl Candle {
+impl CandleRow {
     fn key(&self) -> Option<Key> {
         let time = Offset::UTC.to_timestamp(self.candle_date_time_utc).ok()?.as_millisecond();
         Some(Key { time, id: u64::try_from(time).ok()? })
     }
 }
 
-impl Trade {
+impl TradeRow {
     fn key(&self) -> Key {
         Key { time: self.timestamp, id: self.sequential_id }
     }
@@ -207,8 +207,8 @@ impl Trade {
 /// The key of an object, or of the line that stores it; `None` if the text is neither.
 pub fn key(series: Series, text: &str) -> Option<Key> {
     match series {
-        Series::Candles(_) => serde_json::from_str::<Candle>(text).ok()?.key(),
-        Series::Trades => serde_json::from_str::<Trade>(text).ok().map(|trade| trade.key()),
+        Series::Candles(_) => serde_json::from_str::<CandleRow>(text).ok()?.key(),
+        Series::Trades => serde_json::from_str::<TradeRow>(text).ok().map(|trade| trade.key()),
     }
 }
 

@@ -261,7 +261,7 @@ pub enum Event {
 impl Event {
     /// The object without its stamp.
     pub fn to_json(&self) -> String {
-        let line = Line { kind: "recorder", event: self };
+        let line = EventLine { kind: "recorder", event: self };
         serde_json::to_string(&line).expect("strings and numbers always serialise")
     }
 
@@ -285,7 +285,7 @@ impl From<ManifestEntry> for Event {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct EventLine<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(flatten)]

@@ -21,7 +21,7 @@ pub struct Settings {
 
 /// A command for the shell.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum SessionCommand {
     /// Begin an attempt.
     Dial {
         /// The `Authorization` header to send.
@@ -65,14 +65,14 @@ pub struct Inbound {
 #[derive(Debug, Default)]
 pub(super) struct Output {
     /// Commands for the shell.
-    pub(super) commands: VecDeque<Command>,
+    pub(super) commands: VecDeque<SessionCommand>,
     /// Notices, each with its instant.
     pub(super) events: VecDeque<(Instant, Notice)>,
 }
 
 impl Output {
     /// Adds a command.
-    pub(super) fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: SessionCommand) {
         self.commands.push_back(command);
     }
 

@@ -45,7 +45,7 @@ mod unreadable;
 mod watchdog;
 
 pub use budget::ConnectBudget;
-pub use interface::{Command, Inbound, Outgoing, Settings};
+pub use interface::{Inbound, Outgoing, SessionCommand, Settings};
 
 use super::Notice;
 use crate::clock::heartbeat::Heartbeat;
@@ -233,10 +233,10 @@ impl Session {
                 socket.handle_lost(now, &mut self.shared.output);
                 self.enter(State::Closing { stage, pause });
                 self.shared.timers.set(Timer::Close, now + CLOSE_TIMEOUT);
-                self.shared.output.command(Command::Close);
+                self.shared.output.command(SessionCommand::Close);
             }
             State::Dialing => {
-                self.shared.output.command(Command::Disconnect);
+                self.shared.output.command(SessionCommand::Disconnect);
                 self.enter(State::Finished);
             }
             State::Waiting { .. } => self.enter(State::Finished),
@@ -245,7 +245,7 @@ impl Session {
     }
 
     /// The next thing to do.
-    pub fn poll_command(&mut self) -> Option<Command> {
+    pub fn poll_command(&mut self) -> Option<SessionCommand> {
         self.shared.output.commands.pop_front()
     }
 
@@ -312,7 +312,7 @@ impl Session {
         self.enter(State::Dialing);
         let credentials = self.settings.credentials.as_ref();
         match self.shared.dialogue.authorization(credentials) {
-            Ok(authorization) => self.shared.output.command(Command::Dial { authorization }),
+            Ok(authorization) => self.shared.output.command(SessionCommand::Dial { authorization }),
             Err(reason) => {
                 let refused = self.shared.dialogue.refusals.handle_unusable_keys(now, reason.clone());
                 self.report(now, refused);
@@ -355,7 +355,7 @@ impl Session {
         let stage = socket.stage();
         let is_refused = socket.is_refused(now);
         self.watchdog = socket.handle_lost(now, &mut self.shared.output);
-        self.shared.output.command(Command::Disconnect);
+        self.shared.output.command(SessionCommand::Disconnect);
         let cause = self.shared.dialogue.refusals.handle_lost(cause, is_refused);
         self.fail(now, stage, &cause);
     }
@@ -380,7 +380,7 @@ impl Session {
         self.end_pause(now, true);
         let cause = "closed by the recorder".to_owned();
         self.report(now, Notice::Lost { stage, cause, attempt: self.retry.attempt(), retry_at: None });
-        self.shared.output.command(Command::Disconnect);
+        self.shared.output.command(SessionCommand::Disconnect);
         self.enter(State::Finished);
     }
 }

@@ -16,7 +16,7 @@
 
 use super::dialogue::Dialogue;
 use super::escalation::EscalationStep;
-use super::interface::{Command, Output};
+use super::interface::{Output, SessionCommand};
 use super::outbox::Message;
 use super::pause::Pause;
 use super::quiet::Quiet;
@@ -166,7 +166,7 @@ impl OpenSocket {
                 shared.timers.set_once(Timer::Pong, now + self.pong_timeout);
             }
             let frame = shared.dialogue.frame(now, message, &mut shared.output);
-            shared.output.command(Command::Send(frame));
+            shared.output.command(SessionCommand::Send(frame));
         }
         shared.timers.set(Timer::Streams, self.watchdog.deadline());
         shared.dialogue.arm(&mut shared.timers);

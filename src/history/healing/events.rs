@@ -3,7 +3,7 @@
 use super::plan::{Plan, REACH};
 use super::recorder::Recorder;
 use super::scan::LOOK_BACK;
-use super::story::{self, Told};
+use super::story::{self, GapEvent};
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::tape::reader::Tape;
@@ -45,9 +45,9 @@ impl EventReader {
     pub(super) fn read_past(&mut self, recorder: &Recorder) {
         for (stamp, event) in self.events(recorder) {
             match event {
-                Told::Healed(gap) => _ = self.done.insert(gap),
-                Told::Started => self.starts.push(stamp),
-                Told::Gap(_) | Told::WentBack(_) => {}
+                GapEvent::Healed(gap) => _ = self.done.insert(gap),
+                GapEvent::Started => self.starts.push(stamp),
+                GapEvent::Gap(_) | GapEvent::WentBack(_) => {}
             }
         }
     }
@@ -61,12 +61,12 @@ impl EventReader {
                 self.read_to = stamp;
             }
             match event {
-                Told::Gap(mut gap) if !self.done.contains(&gap.id) => {
+                GapEvent::Gap(mut gap) if !self.done.contains(&gap.id) => {
                     gap.streams.retain(|stream| !self.samples.contains(stream));
                     plan.add(&gap, now);
                 }
-                Told::WentBack(last) => plan.give_up(last.after(LOOK_BACK[0])),
-                Told::Gap(_) | Told::Healed(_) | Told::Started => {}
+                GapEvent::WentBack(last) => plan.give_up(last.after(LOOK_BACK[0])),
+                GapEvent::Gap(_) | GapEvent::Healed(_) | GapEvent::Started => {}
             }
             if !plan.has_room() {
                 return false;
@@ -83,7 +83,7 @@ impl EventReader {
     }
 
     /// The unread events, with their stamps.
-    fn events(&self, recorder: &Recorder) -> impl Iterator<Item = (Stamp, Told)> + use<> {
+    fn events(&self, recorder: &Recorder) -> impl Iterator<Item = (Stamp, GapEvent)> + use<> {
         let read_to = recorder.overlap_begin().map_or(self.read_to, |begin| begin.min(self.read_to));
         let lines = self.tape.lines(&StreamKey::recorder(), read_to.next()..=Stamp::MAX);
         if let Err(error) = &lines {

@@ -30,21 +30,26 @@ impl From<Torn> for Event {
     }
 }
 
+/// The end of a file that may be torn.
+#[derive(Clone, Copy)]
+pub(super) struct Tail<'a> {
+    /// The length of the file.
+    pub(super) bytes: u64,
+    /// Its last bytes behind the last line break.
+    pub(super) torn: &'a [u8],
+}
+
 pub(super) struct Mender<'a> {
     pub(super) files: &'a dyn Files,
 }
 
 impl Mender<'_> {
-    /// Archives an active segment of `bytes` for sealing, its torn line ended. Returns its archive name.
-    pub(super) fn close(
-        &self,
-        name: SegmentName,
-        (bytes, torn): (u64, &[u8]),
-    ) -> Result<(SegmentName, Option<Torn>), IoError> {
+    /// Archives an active segment for sealing, its torn line ended. Returns its archive name.
+    pub(super) fn close(&self, name: SegmentName, tail: Tail<'_>) -> Result<(SegmentName, Option<Torn>), IoError> {
         let active = paths::active(name.feed, &name.stream);
         // The copy of a torn line bears the name that the segment will have.
         let name = free_name(self.files, name)?;
-        let ended = if torn.is_empty() { None } else { self.end_line(&active, &name, (bytes, torn))? };
+        let ended = if tail.torn.is_empty() { None } else { self.end_line(&active, &name, tail)? };
         let (directory, archived) = (name.directory(), name.plain());
         self.files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
         self.files.rename(&active, &archived).map_err(IoError::at("move to the archive", &active))?;
@@ -54,13 +59,13 @@ impl Mender<'_> {
         Ok((name, ended))
     }
 
-    /// Copies a torn line, the end of a file of `bytes`, to the quarantine, and ends it. `None`: it lacks only its line
+    /// Copies a torn line to the quarantine, and ends it. `None`: it lacks only its line
     /// break, so it is whole and stays in.
     pub(super) fn end_line(
         &self,
         path: &Path,
         name: &SegmentName,
-        (bytes, torn): (u64, &[u8]),
+        Tail { bytes, torn }: Tail<'_>,
     ) -> Result<Option<Torn>, IoError> {
         if line::stamp(torn).is_some() && serde_json::from_slice::<IgnoredAny>(torn).is_ok() {
             self.append_durably(path, b"\n")?;

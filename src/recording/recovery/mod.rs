@@ -33,13 +33,14 @@ mod obstacles;
 mod order;
 mod past;
 mod recovered;
+mod torn_copies;
 mod unlisted;
 
 use super::archive;
 use super::mark;
 use super::rotation::Rotation;
 use super::seal::compare::{Comparison, compare};
-use super::seal::torn::{self, Source};
+use super::seal::torn::Source;
 use super::segment::{Finished, Segment};
 use crate::clock::Stamp;
 use crate::files::{EntryKind, Files, IoError, Listed};
@@ -52,16 +53,17 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::{Feed, PerFeed};
 use decide::{Decision, Evidence};
 use inspect::{Inspected, inspect};
-use mend::Mender;
 pub use mend::Torn;
+use mend::{Mender, Tail};
 use obstacles::{NO_DIRECTORY, NO_FILE, clear_the_way};
 use order::RecorderSegment;
-use past::Past;
+use past::{NewestEpoch, Past};
 pub use recovered::Recovered;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use torn_copies::TornCopies;
 
 /// The reason for moving away a foreign file at one of our names.
 const NOT_OURS: &str = "its first line is none that the recorder writes";
@@ -71,11 +73,11 @@ const DAMAGED: &str = "what it ends in is longer than any line of its stream";
 
 /// Recovers a data directory. `now` decides whether a period still runs, and whether the clock was set back.
 pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Recovered, IoError> {
-    let (past, found, copies) = (Past::default(), Recovered::default(), BTreeMap::new());
+    let (past, found, copies) = (Past::default(), Recovered::default(), TornCopies::default());
     let mut recovery = Recovery { files, rotation, now, mark: None, past, found, copies, has_unreadable: false };
     recovery.found.quarantined = clear_the_way(files)?;
     recovery.mark = mark::read(files);
-    recovery.copies = copies_of_torn(files)?;
+    recovery.copies = TornCopies::list(files)?;
     recovery.put_archives_in_order()?;
     let active = recovery.look_at_active()?;
     recovery.decide();
@@ -101,8 +103,7 @@ struct Recovery<'a> {
     mark: Option<DurableMark>,
     past: Past,
     found: Recovered,
-    /// The offsets of torn lines with a copy, by tree and plain name.
-    copies: BTreeMap<(Feed, String), Vec<u64>>,
+    copies: TornCopies,
     /// An unreadable file exists.
     has_unreadable: bool,
 }
@@ -113,6 +114,15 @@ struct Plain {
     last: Stamp,
     bytes: u64,
     torn: Vec<u8>,
+}
+
+/// The segments of all archives that recovery reads.
+#[derive(Default)]
+struct ArchivedSegments {
+    /// Those that wait to be sealed.
+    plain: Vec<Plain>,
+    /// Those of the recorder's own stream.
+    recorder: Vec<RecorderSegment>,
 }
 
 impl Recovery<'_> {
@@ -130,7 +140,8 @@ impl Recovery<'_> {
     }
 
     fn put_archives_in_order(&mut self) -> Result<(), IoError> {
-        let (mut plain, mut own, mut dates) = (Vec::new(), Vec::new(), PerFeed::<Vec<_>>::default());
+        let mut listed = ArchivedSegments::default();
+        let mut dates = PerFeed::<Vec<_>>::default();
         for feed in Feed::ALL {
             let archive = paths::archive(feed);
             for date in self.list(&archive)? {
@@ -138,7 +149,7 @@ impl Recovery<'_> {
                 match date.name.to_str().is_some_and(paths::is_date_directory) {
                     true if date.kind != EntryKind::Directory => self.move_away(feed, &directory, NO_DIRECTORY)?,
                     true => {
-                        self.put_date_in_order(feed, &directory, (&mut plain, &mut own))?;
+                        self.put_date_in_order(feed, &directory, &mut listed)?;
                         dates[feed].push(directory);
                     }
                     false => self.found.foreign.push(directory),
@@ -147,17 +158,18 @@ impl Recovery<'_> {
         }
         // The stamp that the last process had reached in its epoch; segments of older epochs may have later names.
         let reached = self.mark.map_or(self.now, |mark| mark.durable);
-        self.found.history = past::read_history(self.files, own, reached)?;
+        self.found.history = past::read_history(self.files, listed.recorder, reached)?;
         self.past.asked = PerFeed::from_fn(|feed| self.found.history.asked(feed));
         let today = SegmentName { feed: Feed::Public, stream: StreamKey::misc(), first: self.now }.directory();
         for feed in Feed::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =
                 dates[feed].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
-            let newest = (self.found.history.epoch, self.found.history.epoch_start);
+            let history = &self.found.history;
+            let newest = NewestEpoch { number: history.epoch, began: history.epoch_start };
             self.past.read_manifests(self.files, feed, past.into_iter(), newest)?;
             self.past.read_manifests(self.files, feed, ahead.into_iter(), newest)?;
         }
-        for segment in plain {
+        for segment in listed.plain {
             self.put_archived_in_order(segment)?;
         }
         for feed in Feed::ALL {
@@ -175,7 +187,7 @@ impl Recovery<'_> {
         &mut self,
         feed: Feed,
         directory: &Path,
-        (plain, own): (&mut Vec<Plain>, &mut Vec<RecorderSegment>),
+        segments: &mut ArchivedSegments,
     ) -> Result<(), IoError> {
         let date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let listed = self.readable(self.list(directory))?.unwrap_or_default();
@@ -197,12 +209,14 @@ impl Recovery<'_> {
                 }
                 Some(Archived::Plain(name)) => {
                     if is_own(&name) {
-                        own.push(RecorderSegment { name: name.clone(), is_sealed: false });
+                        segments.recorder.push(RecorderSegment { name: name.clone(), is_sealed: false });
                     }
                     let is_sealed = is_there(&name.sealed());
-                    plain.extend(self.look_at_archived(name, is_sealed)?);
+                    segments.plain.extend(self.look_at_archived(name, is_sealed)?);
                 }
-                Some(Archived::Sealed(name)) if is_own(&name) => own.push(RecorderSegment { name, is_sealed: true }),
+                Some(Archived::Sealed(name)) if is_own(&name) => {
+                    segments.recorder.push(RecorderSegment { name, is_sealed: true })
+                }
                 Some(Archived::Sealed(_)) => {}
                 None if is_beside => {}
                 None => self.found.foreign.push(path),
@@ -250,9 +264,14 @@ impl Recovery<'_> {
         self.past.note(epoch, segment.name.feed, &segment.name.stream, segment.last);
         // An earlier start ended them, and may have died before it wrote their events.
         let begin = segment.bytes - segment.torn.len() as u64;
-        let mut torn = self.torn_before(&segment.name, if segment.torn.is_empty() { u64::MAX } else { begin })?;
+        let mut torn =
+            self.copies.before(self.files, &segment.name, if segment.torn.is_empty() { u64::MAX } else { begin })?;
         if !segment.torn.is_empty() && !self.is_whole_in_sealed(&segment.name)? {
-            torn.extend(self.mender().end_line(&path, &segment.name, (segment.bytes, &segment.torn))?);
+            torn.extend(self.mender().end_line(
+                &path,
+                &segment.name,
+                Tail { bytes: segment.bytes, torn: &segment.torn },
+            )?);
         }
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
@@ -261,22 +280,10 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The torn lines of a segment that begin before `end` and have a copy.
-    fn torn_before(&self, name: &SegmentName, end: u64) -> Result<Vec<Torn>, IoError> {
-        let file = name.plain();
-        let offsets = self.copies.get(&(name.feed, name.plain_name())).into_iter().flatten();
-        let mut lines = Vec::new();
-        for offset in offsets.filter(|offset| **offset < end) {
-            let kept = torn::kept(self.files, name, *offset).map_err(IoError::at("read", &file))?;
-            lines.extend(kept.map(|line| Torn { file: file.clone(), line }));
-        }
-        Ok(lines)
-    }
-
     /// Whether a segment's sealed file continues where the plain one is torn: then a crash only undid the removal of
     /// the plain one.
     fn is_whole_in_sealed(&self, name: &SegmentName) -> Result<bool, IoError> {
-        let torn: Vec<_> = self.torn_before(name, u64::MAX)?.into_iter().map(|torn| torn.line).collect();
+        let torn: Vec<_> = self.copies.before(self.files, name, u64::MAX)?.into_iter().map(|torn| torn.line).collect();
         Ok(matches!(
             compare(self.files, Source { name, torn: &torn }, &AtomicBool::new(false)),
             Ok(Comparison::Holds(_))
@@ -340,9 +347,9 @@ impl Recovery<'_> {
         }
         let epoch = self.evidence().newest_epoch();
         let begin = if torn.is_empty() { u64::MAX } else { bytes - torn.len() as u64 };
-        let (name, ended) = self.mender().close(name, (bytes, &torn))?;
+        let (name, ended) = self.mender().close(name, Tail { bytes, torn: &torn })?;
         // An earlier start may have ended a line and died before it moved the file.
-        let mut torn = self.torn_before(&name, begin)?;
+        let mut torn = self.copies.before(self.files, &name, begin)?;
         torn.extend(ended);
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
@@ -381,20 +388,6 @@ impl Recovery<'_> {
     fn list(&self, path: &Path) -> Result<Vec<Listed>, IoError> {
         self.files.list(path).map_err(IoError::at("list", path))
     }
-}
-
-/// The ordered offsets of torn lines with a copy.
-fn copies_of_torn(files: &dyn Files) -> Result<BTreeMap<(Feed, String), Vec<u64>>, IoError> {
-    let mut copies: BTreeMap<_, Vec<u64>> = BTreeMap::new();
-    for feed in Feed::ALL {
-        let quarantine = paths::quarantine(feed);
-        let listed = files.list(&quarantine).map_err(IoError::at("list", &quarantine))?;
-        for (segment, offset) in listed.iter().filter_map(|entry| torn::parse_copy(entry.name.to_str()?)) {
-            copies.entry((feed, segment.to_owned())).or_default().push(offset);
-        }
-    }
-    copies.values_mut().for_each(|offsets| offsets.sort_unstable());
-    Ok(copies)
 }
 
 /// Whether an entry of a tree's root, other than a stream, is the recorder's.

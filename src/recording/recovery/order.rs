@@ -78,7 +78,7 @@ pub(super) fn in_order(
 
 /// The recorded epochs of segments.
 fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<SegmentName, u64>, IoError> {
-    let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), Told::default());
+    let (mut epochs, mut manifests, mut told) = (BTreeMap::new(), BTreeMap::new(), EndedSegments::default());
     // Unreadable files are skipped here; the reader of their events reports them.
     if let Ok(active) = files.read(&paths::active(Feed::Public, &StreamKey::recorder())) {
         told.read("recorder.jsonl", active);
@@ -107,13 +107,13 @@ fn epochs(files: &dyn Files, segments: &[RecorderSegment]) -> Result<BTreeMap<Se
 
 /// The epochs that segments record of themselves and of each other, by their plain names.
 #[derive(Debug, Default)]
-struct Told {
+struct EndedSegments {
     epochs: BTreeMap<String, u64>,
     /// The segment that records the end of another, and whether a backward step had ended that one.
     ended: BTreeMap<String, (String, bool)>,
 }
 
-impl Told {
+impl EndedSegments {
     fn read(&mut self, name: &str, content: impl Read) {
         let (mut is_first, mut went_back) = (true, false);
         let mut lines = Lines::new(content, LONGEST_OWN);

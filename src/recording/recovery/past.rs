@@ -38,6 +38,14 @@ pub(super) struct Last {
     pub(super) data: PerFeed<Option<Stamp>>,
 }
 
+/// The newest epoch that the events name.
+#[derive(Clone, Copy)]
+pub(super) struct NewestEpoch {
+    pub(super) number: u64,
+    /// Its first stamp, where it is known.
+    pub(super) began: Option<Stamp>,
+}
+
 impl Past {
     /// Adds a line stamped `last`.
     pub(super) fn note(&mut self, epoch: u64, feed: Feed, stream: &StreamKey, last: Stamp) {
@@ -66,19 +74,19 @@ impl Past {
     }
 
     /// Reads manifests, those of `directories` in their order, until one lists a line from the exchange: of the newest
-    /// epoch, whose number and first stamp are `epoch`, or of any where only older ones remain.
+    /// epoch, or of any where only older ones remain.
     pub(super) fn read_manifests(
         &mut self,
         files: &dyn Files,
         feed: Feed,
         directories: impl Iterator<Item = PathBuf>,
-        (epoch, since): (u64, Option<Stamp>),
+        newest: NewestEpoch,
     ) -> Result<(), IoError> {
-        let first = since.map(|first| SegmentName { feed, stream: StreamKey::misc(), first }.directory());
+        let first = newest.began.map(|first| SegmentName { feed, stream: StreamKey::misc(), first }.directory());
         let mut found = None;
         for directory in directories {
             let is_older = first.as_ref().is_none_or(|first| directory < *first);
-            if found >= Some(epoch) || (found.is_some() && is_older) {
+            if found >= Some(newest.number) || (found.is_some() && is_older) {
                 break;
             }
             for entry in manifest(files, &directory)? {

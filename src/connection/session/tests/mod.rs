@@ -34,7 +34,7 @@ fn awake(at: Instant) -> Moment {
 struct Rig {
     session: Session,
     now: Instant,
-    commands: Vec<Command>,
+    commands: Vec<SessionCommand>,
     events: Vec<Notice>,
 }
 
@@ -93,7 +93,7 @@ impl Rig {
         self.act(|session, now| session.handle_inbound(now, &mut inbound));
     }
 
-    fn take_commands(&mut self) -> Vec<Command> {
+    fn take_commands(&mut self) -> Vec<SessionCommand> {
         std::mem::take(&mut self.commands)
     }
 }
@@ -122,7 +122,7 @@ fn the_private_connection_has_a_fresh_token_for_each_attempt() {
         tokens.push(rig.take_commands());
         rig.act(|session, now| session.handle_dial_failed(now, &DialError::new(Stage::Tcp, "no")));
     }
-    assert!(tokens.iter().all(|token| matches!(token[..], [Command::Dial { authorization: Some(_) }])));
+    assert!(tokens.iter().all(|token| matches!(token[..], [SessionCommand::Dial { authorization: Some(_) }])));
     assert!(tokens[0] != tokens[1] && tokens[1] != tokens[2]);
     let shown = format!("{:?} {tokens:?}", rig.session);
     assert!(!shown.contains("canary") && !shown.contains("Bearer"), "{shown}");
@@ -270,7 +270,7 @@ fn lost_at(pongs: &[u64], end: u64) -> Option<u64> {
             Inbound { heard: pongs.contains(&second), whole: true, drained: true, sent: true, ..Inbound::default() };
         rig.act(|session, now| session.handle_inbound(now, &mut inbound));
         rig.act(Session::handle_timeout);
-        if rig.take_commands().contains(&Command::Disconnect) {
+        if rig.take_commands().contains(&SessionCommand::Disconnect) {
             return Some(second);
         }
     }
@@ -306,17 +306,17 @@ proptest! {
             };
             for command in rig.take_commands() {
                 match command {
-                    Command::Dial { .. } => {
+                    SessionCommand::Dial { .. } => {
                         prop_assert!(line != Line::Up && !stopping, "dials only while the line is down");
                         dials.push(rig.now);
                         line = Line::Dialing;
                     }
-                    Command::Send(_) => {
+                    SessionCommand::Send(_) => {
                         prop_assert_eq!(&line, &Line::Up);
                         sends.push(rig.now);
                     }
-                    Command::Close => prop_assert_eq!(&line, &Line::Up),
-                    Command::Disconnect => line = Line::Down,
+                    SessionCommand::Close => prop_assert_eq!(&line, &Line::Up),
+                    SessionCommand::Disconnect => line = Line::Down,
                 }
             }
             for event in std::mem::take(&mut rig.events) {

@@ -223,19 +223,19 @@ impl Script {
         }
         while let Some(command) = self.session.poll_command() {
             match command {
-                Command::Dial { authorization } => {
+                SessionCommand::Dial { authorization } => {
                     let keys = authorization.map_or("", |_| " with a token");
                     self.write(self.clock.now, &format!("dial{keys}"));
                 }
-                Command::Send(frame) => {
+                SessionCommand::Send(frame) => {
                     self.write(self.clock.now, &format!("send {}", sent(&frame)));
                     // Of several frames the other side answers the ping.
                     if self.unanswered != Some(Outgoing::Ping) {
                         self.unanswered = Some(frame);
                     }
                 }
-                Command::Close => self.write(self.clock.now, "close"),
-                Command::Disconnect => {
+                SessionCommand::Close => self.write(self.clock.now, "close"),
+                SessionCommand::Disconnect => {
                     self.is_up = false;
                     self.write(self.clock.now, "disconnect");
                 }

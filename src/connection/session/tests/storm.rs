@@ -55,7 +55,8 @@ impl Client {
                 self.session.handle_inbound(now, &mut inbound);
             }
         }
-        let dials = std::iter::from_fn(|| self.session.poll_command()).filter(|it| matches!(it, Command::Dial { .. }));
+        let dials =
+            std::iter::from_fn(|| self.session.poll_command()).filter(|it| matches!(it, SessionCommand::Dial { .. }));
         if dials.count() > 0 {
             let (takes, fate) = fate();
             self.attempts.push(now);

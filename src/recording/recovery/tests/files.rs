@@ -1,6 +1,7 @@
 //! Files that are torn, foreign, unreadable, or obstacles.
 
 use super::*;
+use crate::recording::seal::torn;
 use crate::tape::paths;
 
 #[test]

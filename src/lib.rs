@@ -25,3 +25,6 @@ pub mod signals;
 pub mod tape;
 pub mod upbit;
 pub mod window;
+
+#[cfg(test)]
+mod tests;

@@ -138,11 +138,12 @@ pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stam
     for (stream, since) in suspected {
         by_beginning.entry(since).or_default().insert(stream);
     }
-    let gap = |(from, streams): (Stamp, BTreeSet<String>)| {
+    let ended = by_beginning.into_iter().filter(|(from, _)| *from < to);
+    let gaps = ended.map(|(from, streams)| {
         let cause = "no data on a living connection".to_owned();
         Gap { connection, from, to, kind: GapKind::Suspected, cause, only: Some(streams.into_iter().collect()) }
-    };
-    by_beginning.into_iter().filter(|(from, _)| *from < to).map(gap).collect()
+    });
+    gaps.collect()
 }
 
 #[cfg(test)]

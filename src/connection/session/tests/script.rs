@@ -10,31 +10,16 @@ mod step;
 mod text;
 
 use super::*;
+use crate::tests::scripts;
 use std::error::Error;
 use std::fmt::Write;
-use std::path::Path;
 use step::{Span, Step};
 use text::{Timeline, request_of, sent};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/connection/session/testscripts");
 
-macro_rules! scripts {
-    ($($name:ident),* $(,)?) => {
-        $(#[test]
-        fn $name() {
-            goldenscript::run(&mut Script::begin(Setup::default()), Path::new(SCRIPTS).join(stringify!($name))).unwrap();
-        })*
-
-        #[test]
-        fn every_script_is_run() {
-            let mut names: Vec<_> = std::fs::read_dir(SCRIPTS).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            names.sort();
-            assert_eq!(names, [$(stringify!($name)),*]);
-        }
-    };
-}
-
 scripts! {
+    SCRIPTS, Script::begin(Setup::default());
     account,
     auxiliary_messages,
     backoff,

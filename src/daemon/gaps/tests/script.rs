@@ -6,29 +6,14 @@
 //! `UPDATE_GOLDENFILES=1 cargo test --lib gaps::tests::script` rewrites the part after `---`; review the difference.
 
 use super::*;
+use crate::tests::scripts;
 use std::error::Error;
 use std::fmt::Write;
-use std::path::Path;
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/daemon/gaps/testscripts");
 
-macro_rules! scripts {
-    ($($name:ident),* $(,)?) => {
-        $(#[test]
-        fn $name() {
-            goldenscript::run(&mut Script::default(), Path::new(SCRIPTS).join(stringify!($name))).unwrap();
-        })*
-
-        #[test]
-        fn every_script_is_run() {
-            let mut names: Vec<_> = std::fs::read_dir(SCRIPTS).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-            names.sort();
-            assert_eq!(names, [$(stringify!($name)),*]);
-        }
-    };
-}
-
 scripts! {
+    SCRIPTS, Script::default();
     clock_step,
     end_of_the_process,
     joining_streams,

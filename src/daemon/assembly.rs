@@ -7,7 +7,7 @@
 //! Disk, network, time and randomness are injected, so that `record` and the simulated world of the tests run the same
 //! recorder. It holds no lock and starts neither thread nor task: the caller does.
 
-use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
+use crate::clock::{Boot, Clock, Instant, Position, Stamp, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::session::{ConnectBudget, Settings};
@@ -179,7 +179,7 @@ fn open_gaps(
     recovered: &Recovered,
     run: Stamp,
 ) -> (GapTracker, BTreeMap<Feed, Stamp>) {
-    let (mut tracker, mut since) = (GapTracker::default(), BTreeMap::new());
+    let (mut tracker, mut since) = (GapTracker::new(recovered.epoch), BTreeMap::new());
     let (kind, cause) = reason(recovered);
     for (id, _) in connections {
         let (from, kind, cause) = match recovered.reached[*id] {
@@ -198,16 +198,20 @@ fn open_gaps(
 /// epoch ended, too, and those of that epoch that are not on record yet.
 fn ended_gaps(connections: &[(Feed, &ConnectionConfig)], recovered: &Recovered) -> Vec<Gap> {
     let (kind, cause) = reason(recovered);
+    let epoch = recovered.epoch - u64::from(recovered.goes_back);
     let mut ended = Vec::new();
     for (id, _) in connections {
         let Some(reached) = recovered.reached[*id] else { continue };
-        ended.extend(gaps::suspicions(*id, recovered.history.suspected[*id].clone(), reached));
+        ended.extend(gaps::suspicions(*id, recovered.history.suspected[*id].clone(), Position { epoch, stamp: reached }));
         let rest = recovered.last.filter(|last| recovered.goes_back && reached < *last);
-        let gap =
-            |from, to, kind, cause: &str| Gap { connection: *id, from, to, kind, cause: cause.to_owned(), only: None };
-        let untold = recovered.history.untold.iter().filter(|untold| untold.feed == *id);
-        ended.extend(untold.map(|untold| gap(untold.from, untold.to, GapKind::Killed, "the recorder had died")));
-        ended.extend(rest.map(|to| gap(reached, to, kind, cause)));
+        let gap = |epoch, from, to, kind, cause: &str| {
+            Gap { connection: *id, epoch, from, to, kind, cause: cause.to_owned(), only: None }
+        };
+        let (untold, older) =
+            (recovered.history.untold.iter().filter(|untold| untold.feed == *id), epoch.saturating_sub(1));
+        let died = |from, to| gap(older, from, to, GapKind::Killed, "the recorder had died");
+        ended.extend(untold.map(|untold| died(untold.from, untold.to)));
+        ended.extend(rest.map(|to| gap(epoch, reached, to, kind, cause)));
     }
     ended
 }
@@ -222,7 +226,7 @@ fn ended_segments(recovered: &Recovered) -> BTreeMap<u64, Vec<String>> {
     for segment in &recovered.backlog {
         let name = segment.name.plain_name();
         if recovered.history.ended_in(&name).is_none() {
-            ended.entry(segment.epoch).or_default().push(name);
+            ended.entry(segment.name.epoch).or_default().push(name);
         }
     }
     ended

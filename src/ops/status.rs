@@ -159,6 +159,7 @@ mod tests {
         let now = Clock::anchored(stamp(0)).now();
         let gap = Gap {
             connection: Feed::Public,
+            epoch: 0,
             from: stamp(100),
             to: stamp(103),
             kind: GapKind::Disconnected,

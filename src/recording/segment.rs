@@ -52,8 +52,6 @@ pub struct Finished {
     pub name: SegmentName,
     /// The request of its lines; `None`: not known.
     pub origin: Option<Origin>,
-    /// The epoch of its lines: how often stamps had gone back in the directory.
-    pub epoch: u64,
     /// The stamp of its last line.
     pub last: Stamp,
     /// Its length; `None`: it is not known, as that of one that an earlier process left.

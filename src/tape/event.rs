@@ -155,6 +155,9 @@ pub enum Event {
     Healed {
         /// The id of the gap.
         gap: u64,
+        /// Its epoch, where that is not the one of the file's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gap_epoch: Option<u64>,
         /// The outcome for its streams.
         #[serde(flatten)]
         report: HealReport,

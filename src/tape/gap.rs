@@ -29,6 +29,8 @@ vocabulary! {
 pub struct Gap {
     /// Whose streams are affected.
     pub connection: Feed,
+    /// The epoch of both its ends.
+    pub epoch: u64,
     /// The stamp of the last data before it.
     pub from: Stamp,
     /// The stamp of the first data after it.
@@ -49,19 +51,21 @@ impl Gap {
 
     /// Its record; `id` is the stamp of the event, `all` are the streams of the connection.
     pub fn record(self, id: Stamp, all: Vec<String>) -> GapRecord {
-        let Self { connection, from, to, kind, cause, only } = self;
-        let streams = only.unwrap_or(all);
-        GapRecord { id: id.as_micros(), connection, from, to, kind: kind.into(), cause, streams }
+        let Self { connection, epoch, from, to, kind, cause, only } = self;
+        let (epoch, streams) = (Some(epoch), only.unwrap_or(all));
+        GapRecord { id: id.as_micros(), connection, epoch, from, to, kind: kind.into(), cause, streams }
     }
 }
 
 /// A gap as it is on record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GapRecord {
-    /// The stamp of its event, µs; `healed` names it.
+    /// The stamp that it was decided at, µs; `healed` names it. Unique within its epoch: what is told twice is one.
     pub id: u64,
     /// Whose streams are affected.
     pub connection: Feed,
+    /// The epoch of its ends and its id; `None`: a version without this field, and the epoch is that of its segment.
+    pub epoch: Option<u64>,
     /// The stamp of the last data before it.
     pub from: Stamp,
     /// The stamp of the first data after it.

@@ -36,6 +36,9 @@ pub struct HealedTrade {
     /// The gap that it was fetched for; 0 where it is not written yet.
     #[serde(default)]
     pub gap: u64,
+    /// The epoch of that gap, where it is not the one of the file's name.
+    #[serde(default)]
+    pub gap_epoch: Option<u64>,
     /// When it happened, in milliseconds since the epoch.
     pub timestamp: i64,
     /// Its id, unique within its pair.
@@ -48,6 +51,9 @@ pub struct HealedCandle {
     /// The gap that it was fetched for; 0 where it is not written yet.
     #[serde(default)]
     pub gap: u64,
+    /// The epoch of that gap, where it is not the one of the file's name.
+    #[serde(default)]
+    pub gap_epoch: Option<u64>,
     /// When its period begins, UTC.
     pub candle_date_time_utc: DateTime,
 }

@@ -55,7 +55,7 @@ mod tests {
     use crate::upbit::feed::Feed;
     use std::collections::BTreeMap;
 
-    const GAP: &str = r#"{"ts_recv":9,"type":"recorder","event":"gap","id":9,"connection":"public","from":5,"to":8,"kind":"disconnected","cause":"x","streams":["KRW-BTC_trade"]}"#;
+    const GAP: &str = r#"{"ts_recv":9,"type":"recorder","event":"gap","id":9,"connection":"public","epoch":1,"from":5,"to":8,"kind":"disconnected","cause":"x","streams":["KRW-BTC_trade"]}"#;
 
     fn stamp(micros: u64) -> Stamp {
         Stamp::from_micros(micros).unwrap()
@@ -103,6 +103,8 @@ mod tests {
         assert!(matches!(stale, Some(Event::Stale { last_data, .. }) if last_data.is_empty()));
         let paused = event(r#"{"ts_recv":9,"event":"paused","connection":"public","from":7,"to":8}"#);
         assert!(matches!(paused, Some(Event::Paused { cause: None, .. })));
+        let gap = event(&GAP.replace("\"epoch\":1,", ""));
+        assert!(matches!(gap, Some(Event::Gap(GapRecord { epoch: None, .. }))));
     }
 
     #[test]

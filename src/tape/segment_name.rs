@@ -1,8 +1,9 @@
-//! The name of a segment: its stream, and the stamp of its first line. Pure.
+//! The name of a segment: its stream, the stamp of its first line, and its epoch, which is left out while it is 0. Pure.
 //!
 //! ```text
-//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl     waiting for its compression
-//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst sealed
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl        waiting for its compression
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst    sealed
+//! archive/date=2026-11-22/KRW-BTC_trade.20261122T051204.113204Z.e1.jsonl.zst written after stamps had gone back once
 //! ```
 
 use super::paths::{self, PLAIN};
@@ -16,13 +17,19 @@ use std::path::PathBuf;
 const SEALED: &str = ".jsonl.zst";
 const UNFINISHED: &str = ".jsonl.zst.tmp";
 
-/// Where one segment of a stream belongs: its tree, its stream, the stamp of its first line.
+/// The most digits of an epoch in a name: more steps of a clock than a directory can see.
+const EPOCH_DIGITS: usize = 10;
+
+/// Where one segment of a stream belongs: its tree, its stream, its epoch, the stamp of its first line. Segments of a
+/// stream are ordered as they were written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SegmentName {
     /// The tree it lies in.
     pub feed: Feed,
     /// The stream it is a part of.
     pub stream: StreamKey,
+    /// The epoch of its lines: how often stamps had gone back in the directory.
+    pub epoch: u64,
     /// The stamp of its first line.
     pub first: Stamp,
 }
@@ -67,7 +74,8 @@ impl SegmentName {
 
     fn with_ending(&self, ending: &str) -> PathBuf {
         let time = utc(self.first).strftime("%Y%m%dT%H%M%S%.6fZ");
-        self.directory().join(format!("{}.{time}{ending}", self.stream))
+        let epoch = if self.epoch == 0 { String::new() } else { format!(".e{}", self.epoch) };
+        self.directory().join(format!("{}.{time}{epoch}{ending}", self.stream))
     }
 }
 
@@ -96,14 +104,21 @@ pub fn parse_archived(feed: Feed, directory: &str, name: &str) -> Option<Archive
     (segment.directory().file_name() == Some(directory.as_ref())).then_some(archived)
 }
 
-/// `KRW-BTC_trade.20261122T051204.113204Z`: time, then code and type, from the right.
+/// `KRW-BTC_trade.20261122T051204.113204Z.e1`: epoch, time, then code and type, from the right.
 fn parse_segment(feed: Feed, stem: &str) -> Option<SegmentName> {
-    let (rest, micros) = stem.strip_suffix('Z')?.rsplit_once('.')?;
+    let (named, epoch) = match stem.strip_suffix('Z') {
+        Some(named) => (named, 0),
+        None => {
+            let (named, digits) = stem.rsplit_once("Z.e")?;
+            (named, digits.parse().ok().filter(|_| digits.len() <= EPOCH_DIGITS)?)
+        }
+    };
+    let (rest, micros) = named.rsplit_once('.')?;
     let (stream, seconds) = rest.rsplit_once('.')?;
     let time = DateTime::strptime("%Y%m%dT%H%M%S.%f", format!("{seconds}.{micros}")).ok()?;
     let micros = time.to_zoned(TimeZone::UTC).ok()?.timestamp().as_microsecond();
     let first = Stamp::from_micros(u64::try_from(micros).ok()?)?;
-    let segment = SegmentName { feed, stream: StreamKey::from_stem(stream)?, first };
+    let segment = SegmentName { feed, stream: StreamKey::from_stem(stream)?, epoch, first };
     // Only the one spelling that `with_ending` makes is ours.
     let spelt = segment.with_ending("");
     (spelt.file_name() == Some(stem.as_ref())).then_some(segment)
@@ -123,7 +138,7 @@ mod tests {
 
     fn segment(stream: &str, micros: u64) -> SegmentName {
         let stream = StreamKey::from_stem(stream).unwrap();
-        SegmentName { feed: Feed::Public, stream, first: Stamp::from_micros(micros).unwrap() }
+        SegmentName { feed: Feed::Public, stream, epoch: 0, first: Stamp::from_micros(micros).unwrap() }
     }
 
     #[test]
@@ -135,12 +150,17 @@ mod tests {
         );
         assert_eq!(active(Feed::Private, &trade.stream), std::path::Path::new("private/KRW-BTC_trade.jsonl"));
         assert_eq!(trade.manifest(), std::path::Path::new("archive/date=2026-11-22/manifest.jsonl"));
+        let later = SegmentName { epoch: 2, ..trade.clone() };
+        assert_eq!(later.plain_name(), "KRW-BTC_trade.20261122T051204.113204Z.e2.jsonl");
+        assert!(trade < later && later < SegmentName { epoch: 10, first: Stamp::default(), ..trade });
     }
 
     #[test]
     fn what_is_not_ours_is_not_ours() {
         let parse = |name: &str| parse_archived(Feed::Public, "date=2026-11-22", name);
-        assert!(parse("KRW-BTC_trade.20261122T051204.113204Z.jsonl").is_some());
+        for epoch in ["", ".e1", ".e10", ".e9999999999"] {
+            assert!(parse(&format!("KRW-BTC_trade.20261122T051204.113204Z{epoch}.jsonl")).is_some(), "{epoch}");
+        }
         for name in [
             "notes.jsonl",
             "KRW-BTC_trade.jsonl.zst",
@@ -148,6 +168,13 @@ mod tests {
             "KRW-BTC_trade.20261122T051204.1132Z.jsonl",
             "KRW-BTC_trade.20261122T251204.113204Z.jsonl",
             "KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst.bak",
+            "KRW-BTC_trade.20261122T051204.113204Z.e.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.e0.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.e01.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.e+1.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.e1.e1.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204Z.e12345678901.jsonl",
+            "KRW-BTC_trade.20261122T051204.113204.e1Z.jsonl",
             "manifest.jsonl",
         ] {
             assert_eq!(parse(name), None, "{name}");
@@ -159,8 +186,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_are_read_back(micros in 0..=Stamp::MAX.as_micros(), stream in "[A-Z0-9-]{1,9}_[a-z][a-z0-9.]{0,9}") {
-            let segment = segment(&stream, micros);
+        fn names_are_read_back(micros in 0..=Stamp::MAX.as_micros(), epoch in 0..10_000_000_000u64, stream in "[A-Z0-9-]{1,9}_[a-z][a-z0-9.]{0,9}") {
+            let segment = SegmentName { epoch, ..segment(&stream, micros) };
             let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
             let directory = name(segment.directory());
             let parse = |path| parse_archived(Feed::Public, &directory, &name(path));

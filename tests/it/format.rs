@@ -40,7 +40,7 @@ fn all_events() -> Vec<Event> {
     let text = || "x".to_owned();
     let connection = Feed::Public;
     let at = Stamp::default();
-    let gap = Gap { connection, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
+    let gap = Gap { connection, epoch: 0, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
     let events = vec![
         Event::started(1, vec![], 0, BTreeMap::new()),
         Event::Stopped { reason: StopReason::Signal.into(), requests: BTreeMap::new() },
@@ -56,7 +56,8 @@ fn all_events() -> Vec<Event> {
         Event::Paused { connection, from: at, to: at, cause: Some(PauseCause::Disk.into()) },
         Event::GivenUp { connection, attempts: 1 },
         Event::gap(gap, at, vec![]),
-        Event::Healed { gap: 1, report: HealReport::default() },
+        Event::Healed { gap: 1, gap_epoch: None, report: HealReport::default() },
+        Event::Healed { gap: 1, gap_epoch: Some(0), report: HealReport::default() },
         Event::Rotated { reason: RotationReason::Size.into(), segments: vec![], epoch: None },
         Event::Rotated { reason: RotationReason::Recovered.into(), segments: vec![], epoch: Some(0) },
         Event::from(entry()),
@@ -162,8 +163,9 @@ fn every_key_of_the_manifest_is_shown_and_explained() {
 fn the_names_shown_are_the_names_made() {
     let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
     let first = Stamp::from_micros(1_795_324_324_113_204).unwrap();
-    let name = SegmentName { feed: Feed::Public, stream, first };
-    for path in [name.sealed(), name.manifest(), paths::active(Feed::Public, &name.stream)] {
+    let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first };
+    let later = SegmentName { epoch: 1, ..name.clone() };
+    for path in [name.sealed(), later.sealed(), name.manifest(), paths::active(Feed::Public, &name.stream)] {
         for part in path.components().map(|part| part.as_os_str().to_str().unwrap()) {
             assert!(PAGE.contains(part), "{part}");
         }

@@ -12,7 +12,7 @@
 //! [`GapTracker::step`] ends every gap in the old epoch and reopens it in the new one. A gap that is open when the
 //! process dies is reopened by the next start, from the data on disk.
 
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::tape::gap::{Gap, GapKind};
 use crate::upbit::feed::Feed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The open gaps, and the end of the closed ones.
 #[derive(Debug, Default)]
 pub struct GapTracker {
+    /// The epoch of all stamps.
+    epoch: u64,
     connections: BTreeMap<Feed, Coverage>,
 }
 
@@ -40,6 +42,11 @@ struct Open {
 }
 
 impl GapTracker {
+    /// A tracker without gaps, in an epoch.
+    pub fn new(epoch: u64) -> Self {
+        Self { epoch, ..Self::default() }
+    }
+
     /// Opens a gap at `from`, unless one is open already. Returns the gaps of suspected streams that end with it.
     pub fn open(&mut self, connection: Feed, from: Stamp, kind: GapKind, cause: &str) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
@@ -48,7 +55,7 @@ impl GapTracker {
         }
         let from = from.max(coverage.until);
         coverage.open = Some(Open { from, kind, cause: cause.to_owned() });
-        suspicions(connection, std::mem::take(&mut coverage.suspected), from)
+        suspicions(connection, std::mem::take(&mut coverage.suspected), Position { epoch: self.epoch, stamp: from })
     }
 
     /// Closes the gap at `to`, where a line was recorded or recording ended.
@@ -56,7 +63,7 @@ impl GapTracker {
         let coverage = self.connections.entry(connection).or_default();
         let Open { from, kind, cause } = coverage.open.take()?;
         coverage.until = coverage.until.max(to);
-        (from < to).then_some(Gap { connection, from, to, kind, cause, only: None })
+        (from < to).then_some(Gap { connection, epoch: self.epoch, from, to, kind, cause, only: None })
     }
 
     /// Records a gap with both ends known. Returns nothing where an open gap covers the interval; suspicions of streams
@@ -69,9 +76,10 @@ impl GapTracker {
             return Vec::new();
         }
         coverage.until = to;
-        let mut gaps = suspicions(connection, coverage.suspected.clone(), from);
+        let epoch = self.epoch;
+        let mut gaps = suspicions(connection, coverage.suspected.clone(), Position { epoch, stamp: from });
         coverage.suspected.values_mut().for_each(|since| *since = (*since).max(to));
-        gaps.push(Gap { connection, from, to, kind, cause: cause.to_owned(), only: None });
+        gaps.push(Gap { connection, epoch, from, to, kind, cause: cause.to_owned(), only: None });
         gaps
     }
 
@@ -90,7 +98,8 @@ impl GapTracker {
     pub fn join(&mut self, connection: Feed, streams: Vec<String>, since: Stamp) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         if let Some(open) = &coverage.open {
-            return suspicions(connection, streams.into_iter().map(|stream| (stream, since)).collect(), open.from);
+            let begun = Position { epoch: self.epoch, stamp: open.from };
+            return suspicions(connection, streams.into_iter().map(|stream| (stream, since)).collect(), begun);
         }
         for stream in streams {
             let suspected = coverage.suspected.entry(stream).or_insert(since);
@@ -103,29 +112,33 @@ impl GapTracker {
     pub fn clear(&mut self, connection: Feed, streams: &[String], to: Stamp) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let ended = streams.iter().filter_map(|stream| coverage.suspected.remove_entry(stream)).collect();
-        suspicions(connection, ended, to)
+        suspicions(connection, ended, Position { epoch: self.epoch, stamp: to })
     }
 
     /// Ends all gaps with the process: a gap of the connection at `to`, suspicions at the `last` line, where the gap of
     /// the next start begins.
     pub fn finish(&mut self, connection: Feed, last: Stamp, to: Stamp) -> Vec<Gap> {
         let suspected = self.connections.get_mut(&connection).map(|coverage| std::mem::take(&mut coverage.suspected));
+        let last = Position { epoch: self.epoch, stamp: last };
         let mut gaps = suspicions(connection, suspected.unwrap_or_default(), last);
         gaps.extend(self.close(connection, to));
         gaps
     }
 
     /// Ends the epoch at `before` and begins another at `after`, which may be earlier.
-    pub fn step(&mut self, before: Stamp, after: Stamp) -> Vec<Gap> {
+    pub fn step(&mut self, before: Stamp, after: Position) -> Vec<Gap> {
         let mut gaps = Vec::new();
+        let Position { epoch: next, stamp: after } = after;
+        let epoch = std::mem::replace(&mut self.epoch, next);
         for (&connection, coverage) in &mut self.connections {
-            gaps.extend(suspicions(connection, coverage.suspected.clone(), before));
+            gaps.extend(suspicions(connection, coverage.suspected.clone(), Position { epoch, stamp: before }));
             coverage.suspected.values_mut().for_each(|since| *since = after);
             coverage.until = after;
             if let Some(open) = &mut coverage.open {
                 let from = std::mem::replace(&mut open.from, after);
                 let (kind, cause) = (open.kind, open.cause.clone());
-                gaps.extend((from < before).then_some(Gap { connection, from, to: before, kind, cause, only: None }));
+                let gap = Gap { connection, epoch, from, to: before, kind, cause, only: None };
+                gaps.extend((from < before).then_some(gap));
             }
         }
         gaps
@@ -133,7 +146,8 @@ impl GapTracker {
 }
 
 /// The gaps of suspected streams that end at `to`: one for all streams with the same beginning.
-pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stamp) -> Vec<Gap> {
+pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Position) -> Vec<Gap> {
+    let Position { epoch, stamp: to } = to;
     let mut by_beginning: BTreeMap<Stamp, BTreeSet<String>> = BTreeMap::new();
     for (stream, since) in suspected {
         by_beginning.entry(since).or_default().insert(stream);
@@ -141,7 +155,8 @@ pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Stam
     let ended = by_beginning.into_iter().filter(|(from, _)| *from < to);
     let gaps = ended.map(|(from, streams)| {
         let cause = "no data on a living connection".to_owned();
-        Gap { connection, from, to, kind: GapKind::Suspected, cause, only: Some(streams.into_iter().collect()) }
+        let only = Some(streams.into_iter().collect());
+        Gap { connection, epoch, from, to, kind: GapKind::Suspected, cause, only }
     });
     gaps.collect()
 }

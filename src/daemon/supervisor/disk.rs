@@ -117,7 +117,7 @@ impl DiskHealth {
                 // The kernel may have dropped pages it had no room for, and a later successful sync does not reveal it.
                 if let Some(since) = self.unsure_since.take() {
                     let to = sequence.time.stamp();
-                    feeds.record_unsure(sequence, since, to, UNSURE);
+                    feeds.record_unsure(sequence, since, sequence.time.position(to), UNSURE);
                 }
             }
             ThreadReport::SyncFailed(error) => {
@@ -144,13 +144,14 @@ impl DiskHealth {
     pub(super) fn record_unwritten(&self, sequence: &mut Sequence, feeds: &mut Feeds, end: Stamp) {
         let progress = sequence.progress.clone();
         let Some(full) = self.full.as_ref().filter(|_| progress.unwritten() > 0) else { return };
+        let end = sequence.time.position(end);
         let cause = format!("not written at the end: {full}");
         let written = progress.written();
         match sequence.time.last_step {
             // The unwritten lines begin in the previous epoch.
             Some(Step { before, after }) if progress.steps() < sequence.time.steps => {
                 feeds.record_unsure(sequence, written, before, &cause);
-                feeds.record_unsure(sequence, after, end, &cause);
+                feeds.record_unsure(sequence, after.stamp, end, &cause);
             }
             _ => feeds.record_unsure(sequence, written, end, &cause),
         }
@@ -159,7 +160,7 @@ impl DiskHealth {
     /// Records the gap in doubt of the epoch that ends at `before`.
     pub(super) fn end_epoch(&self, sequence: &mut Sequence, feeds: &mut Feeds, before: Stamp) {
         if let Some(since) = self.unsure_since {
-            feeds.record_unsure(sequence, since, before, UNSURE);
+            feeds.record_unsure(sequence, since, sequence.time.position(before), UNSURE);
         }
     }
 
@@ -200,7 +201,8 @@ fn record_displaced(sequence: &mut Sequence, feeds: &mut Feeds, displaced: &Disp
     if *stream == StreamKey::recorder() {
         // The file may have held gap events of any stream; no other loss follows from it.
         if is_lost {
-            feeds.record_unsure(sequence, from, to, &format!("{file} was {happened}, and what it told is lost"));
+            let cause = format!("{file} was {happened}, and what it told is lost");
+            feeds.record_unsure(sequence, from, sequence.time.position(to), &cause);
         }
         return;
     }
@@ -210,5 +212,6 @@ fn record_displaced(sequence: &mut Sequence, feeds: &mut Feeds, displaced: &Disp
         format!("{file} was {happened}; it is saved, and others had it in hand")
     };
     let only = Some(vec![stream.to_string()]);
-    feeds.record_gaps(sequence, [Gap { connection: *feed, from, to, kind: GapKind::Unsure, cause, only }]);
+    let (epoch, kind) = (sequence.time.epoch, GapKind::Unsure);
+    feeds.record_gaps(sequence, [Gap { connection: *feed, epoch, from, to, kind, cause, only }]);
 }

@@ -9,7 +9,7 @@
 //! A suspension ends no epoch: later stamps are advanced by its length, and stay in order.
 
 use crate::clock::step::StepWatch;
-use crate::clock::{Boot, Clock, Instant, Moment, Stamp, Stamper, Wall};
+use crate::clock::{Boot, Clock, Instant, Moment, Position, Stamp, Stamper, Wall};
 use std::time::Duration;
 
 /// Shorter suspensions are noise of reading two clocks.
@@ -41,10 +41,10 @@ pub(super) struct EpochClock {
 /// The end of an epoch, and the beginning of the next one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// The last stamp of the epoch that ended.
-    pub(super) before: Stamp,
+    /// The end of the epoch that ended.
+    pub(super) before: Position,
     /// The first stamp of the epoch that began.
-    pub(super) after: Stamp,
+    pub(super) after: Position,
 }
 
 /// The result of a comparison with the wall clock.
@@ -93,6 +93,16 @@ impl EpochClock {
         self.stamper.raise(wanted)
     }
 
+    /// A stamp, with the epoch that it is of.
+    pub(super) fn position(&self, stamp: Stamp) -> Position {
+        Position { epoch: self.epoch, stamp }
+    }
+
+    /// The position of what is stamped next if the wall clock is set to `wall` now.
+    pub(super) fn beyond(&self, wall: Stamp) -> Position {
+        Position { epoch: self.epoch + u64::from(wall <= self.last()), stamp: wall }
+    }
+
     /// The last stamp made.
     pub(super) fn last(&self) -> Stamp {
         self.stamper.last()
@@ -105,7 +115,7 @@ impl EpochClock {
 
     /// The first stamp of this process in the current epoch.
     pub(super) fn floor(&self) -> Stamp {
-        self.last_step.map_or(self.begun, |step| step.after)
+        self.last_step.map_or(self.begun, |step| step.after.stamp)
     }
 
     /// The first stamp of this process.
@@ -144,16 +154,16 @@ impl EpochClock {
 
     /// Ends the epoch at the last stamp, and begins the next one at `wall`.
     pub(super) fn step(&mut self, now: Instant, wall: Stamp) -> Step {
-        let before = self.last();
-        self.epoch += u64::from(wall <= before);
+        let (before, after) = (self.position(self.last()), self.beyond(wall));
+        self.epoch = after.epoch;
         self.clock = self.clock.moved(now, wall);
         self.stamper = Stamper::after(wall.previous());
-        let step = Step { before, after: self.stamper.raise(wall) };
+        let step = Step { before, after: Position { stamp: self.stamper.raise(wall), ..after } };
         self.last_step = Some(step);
         self.steps += 1;
         tracing::warn!(
-            before = %step.before,
-            after = %step.after,
+            before = %step.before.stamp,
+            after = %step.after.stamp,
             self.epoch,
             "the wall clock was set: stamps follow it, and every stream is rotated"
         );

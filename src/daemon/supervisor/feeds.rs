@@ -11,7 +11,7 @@
 use super::connection::{Change, Connection, Joining};
 use super::sequence::Sequence;
 use crate::batch::{Batch, Entry};
-use crate::clock::{Instant, Stamp};
+use crate::clock::{Position, Instant, Stamp};
 use crate::connection::Notice;
 use crate::daemon::gaps::GapTracker;
 use crate::desired::Listed;
@@ -165,9 +165,12 @@ impl Feeds {
     }
 
     /// Records a gap in doubt on every connection: its data in the interval may not be on disk.
-    pub(super) fn record_unsure(&mut self, sequence: &mut Sequence, from: Stamp, to: Stamp, cause: &str) {
-        let gap =
-            |&connection| Gap { connection, from, to, kind: GapKind::Unsure, cause: cause.to_owned(), only: None };
+    pub(super) fn record_unsure(&mut self, sequence: &mut Sequence, from: Stamp, to: Position, cause: &str) {
+        let Position { epoch, stamp: to } = to;
+        let gap = |&connection| {
+            let (kind, cause) = (GapKind::Unsure, cause.to_owned());
+            Gap { connection, epoch, from, to, kind, cause, only: None }
+        };
         let gaps: Vec<Gap> = self.connections.keys().map(gap).collect();
         self.record_gaps(sequence, gaps);
     }
@@ -183,7 +186,7 @@ impl Feeds {
     }
 
     /// Ends all open gaps with their epoch, at `before`; they are reopened in the next, from `after`.
-    pub(super) fn end_epoch(&mut self, sequence: &mut Sequence, before: Stamp, after: Stamp) {
+    pub(super) fn end_epoch(&mut self, sequence: &mut Sequence, before: Stamp, after: Position) {
         let ended = self.gaps.step(before, after);
         self.record_gaps(sequence, ended);
     }

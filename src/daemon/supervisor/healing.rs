@@ -37,7 +37,7 @@ pub(super) fn record(sequence: &mut Sequence, output: HealerOutput) {
             } else {
                 tracing::debug!(gap, requests, unaffected, "nothing that can be fetched was missed in a gap");
             }
-            sequence.event(&Event::Healed { gap, report });
+            sequence.event(&Event::Healed { gap, gap_epoch: None, report });
         }
     }
 }

@@ -298,8 +298,9 @@ impl Supervisor {
     fn step(&mut self, now: Instant, wall: Stamp) {
         let before = self.sequence.time.stamp_at(now);
         self.disk.end_epoch(&mut self.sequence, &mut self.feeds, before);
-        self.feeds.end_epoch(&mut self.sequence, before, wall);
-        let first = self.sequence.step(now, wall).after;
+        let after = self.sequence.time.beyond(wall);
+        self.feeds.end_epoch(&mut self.sequence, before, after);
+        let first = self.sequence.step(now, wall).after.stamp;
         self.feeds.begin_epoch(first);
         self.certainty.begin_epoch(first);
         self.disk.begin_epoch(first);

@@ -2,7 +2,7 @@
 
 use super::epoch::{EpochClock, Step};
 use crate::batch::Batch;
-use crate::clock::{Instant, Stamp};
+use crate::clock::{Instant, Position, Stamp};
 use crate::history::healing::HealerInput;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
@@ -106,8 +106,7 @@ impl Sequence {
     /// Ends the epoch, and begins the next one at `wall`.
     pub(super) fn step(&mut self, now: Instant, wall: Stamp) -> Step {
         let step = self.time.step(now, wall);
-        let Step { before, after } = step;
-        let epoch = self.time.epoch;
+        let (before, Position { epoch, stamp: after }) = (step.before.stamp, step.after);
         let event = Event::ClockStep { before, after, epoch, missing_since: BTreeMap::new() }.to_json();
         self.open_fresh();
         let second = self.time.raise(wall);

@@ -90,7 +90,7 @@ impl Fetched {
     pub fn parse(series: Series, object: &[u8]) -> Option<Self> {
         match series {
             Series::Trades => {
-                let HealedTrade { gap, timestamp, sequential_id } = serde_json::from_slice(object).ok()?;
+                let HealedTrade { gap, timestamp, sequential_id, .. } = serde_json::from_slice(object).ok()?;
                 Some(Self { id: sequential_id, time: timestamp, gap })
             }
             Series::Candles(_) => {

@@ -216,8 +216,8 @@ impl ActiveFiles {
         let stream = &self.streams[id.index()];
         let (feed, key) = (stream.feed, stream.key.clone());
         let origin = self.origins[feed].get(&key).cloned();
-        let name = SegmentName { feed, stream: key, first };
-        let about = Finished { name, origin, epoch: self.epoch, last: first, bytes: None, torn: Vec::new() };
+        let name = SegmentName { feed, stream: key, epoch: self.epoch, first };
+        let about = Finished { name, origin, last: first, bytes: None, torn: Vec::new() };
         self.make_directory(paths::root(feed))?;
         self.handover.sync.add_directory(paths::root(feed).to_owned());
         self.with_descriptor(|active| Segment::create(&*active.handover.files, about.clone()))

@@ -30,12 +30,6 @@ pub(super) struct Decision {
 }
 
 impl Evidence<'_> {
-    /// The epoch of an archived segment that no event names: almost always the last one.
-    pub(super) fn epoch_of(&self, ends: [Stamp; 2]) -> u64 {
-        let reached = self.mark.filter(|mark| mark.epoch == self.history.epoch).map(|mark| mark.durable);
-        self.newest_epoch().saturating_sub(u64::from(self.history.is_before_step(ends, reached)))
-    }
-
     /// The epoch of active segments: a clock step ends all of them before its event is written.
     pub(super) fn newest_epoch(&self) -> u64 {
         let marked = self.mark.filter(|_| self.history.is_incomplete).map_or(0, |mark| mark.epoch);

@@ -90,7 +90,7 @@ pub fn recover(files: &dyn Files, rotation: Rotation, now: Stamp) -> Result<Reco
     }
     // Oldest first: an unsealed segment gets its epoch from later ones.
     let order = |a: &Finished, b: &Finished| {
-        (a.epoch, a.name.first, &a.name.stream).cmp(&(b.epoch, b.name.first, &b.name.stream))
+        (a.name.epoch, a.name.first, &a.name.stream).cmp(&(b.name.epoch, b.name.first, &b.name.stream))
     };
     recovery.found.backlog.sort_by(order);
     Ok(recovery.found)
@@ -160,7 +160,8 @@ impl Recovery<'_> {
         let reached = self.mark.map_or(self.now, |mark| mark.durable);
         self.found.history = past::read_history(self.files, listed.recorder, reached)?;
         self.past.asked = PerFeed::from_fn(|feed| self.found.history.asked(feed));
-        let today = SegmentName { feed: Feed::Public, stream: StreamKey::misc(), first: self.now }.directory();
+        let misc = StreamKey::misc();
+        let today = SegmentName { feed: Feed::Public, stream: misc, epoch: 0, first: self.now }.directory();
         for feed in Feed::ALL {
             let (past, ahead): (Vec<_>, Vec<_>) =
                 dates[feed].iter().rev().cloned().partition(|date| date.file_name() <= today.file_name());
@@ -174,10 +175,8 @@ impl Recovery<'_> {
         }
         for feed in Feed::ALL {
             for name in unlisted::unlisted(self.files, feed, &dates[feed])? {
-                let told = self.found.history.ended_in(&name.plain_name());
-                let epoch = told.unwrap_or_else(|| self.evidence().epoch_of([name.first; 2]));
                 let last = name.first;
-                self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: Vec::new() });
+                self.push_to_backlog(Finished { name, origin: None, last, bytes: None, torn: Vec::new() });
             }
         }
         Ok(())
@@ -259,9 +258,7 @@ impl Recovery<'_> {
 
     fn put_archived_in_order(&mut self, segment: Plain) -> Result<(), IoError> {
         let path = segment.name.plain();
-        let told = self.found.history.ended_in(&segment.name.plain_name());
-        let epoch = told.unwrap_or_else(|| self.evidence().epoch_of([segment.name.first, segment.last]));
-        self.past.note(epoch, segment.name.feed, &segment.name.stream, segment.last);
+        self.past.note(segment.name.epoch, segment.name.feed, &segment.name.stream, segment.last);
         // An earlier start ended them, and may have died before it wrote their events.
         let begin = segment.bytes - segment.torn.len() as u64;
         let mut torn =
@@ -276,7 +273,7 @@ impl Recovery<'_> {
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
         let Plain { name, last, .. } = segment;
-        self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: lines });
+        self.push_to_backlog(Finished { name, origin: None, last, bytes: None, torn: lines });
         Ok(())
     }
 
@@ -309,7 +306,7 @@ impl Recovery<'_> {
     fn look_at_stream(&mut self, feed: Feed, stream: StreamKey, path: &Path) -> Result<Option<Plain>, IoError> {
         let inspected = inspect(self.files, path, line::longest(&stream)).map_err(IoError::at("read", path));
         let Some(inspected) = self.readable(inspected)? else {
-            let name = SegmentName { feed, stream, first: self.now };
+            let name = SegmentName { feed, stream, epoch: self.evidence().newest_epoch(), first: self.now };
             let moved = archive::set_aside(self.files, name)?;
             let kept = moved.kept.file_name().unwrap_or_default().to_string_lossy().into_owned();
             self.found.set_aside.push((self.evidence().newest_epoch(), kept));
@@ -324,10 +321,11 @@ impl Recovery<'_> {
             Inspected::Foreign => self.found.foreign.push(path.to_owned()),
             Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
             Inspected::Segment { first, last, bytes, torn } => {
-                self.past.note(self.evidence().newest_epoch(), feed, &stream, last);
+                let epoch = self.evidence().newest_epoch();
+                self.past.note(epoch, feed, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
-                return Ok(Some(Plain { name: SegmentName { feed, stream, first }, last, bytes, torn }));
+                return Ok(Some(Plain { name: SegmentName { feed, stream, epoch, first }, last, bytes, torn }));
             }
         }
         Ok(None)
@@ -340,12 +338,11 @@ impl Recovery<'_> {
             let origins = self.found.history.last_origins(name.feed);
             let origin = origins.and_then(|origins| origins.get(&name.stream).cloned());
             self.found.resumable.push(Segment::resume(
-                Finished { name, origin, epoch: self.found.epoch, last, bytes: None, torn: Vec::new() },
+                Finished { name, origin, last, bytes: None, torn: Vec::new() },
                 bytes,
             ));
             return Ok(());
         }
-        let epoch = self.evidence().newest_epoch();
         let begin = if torn.is_empty() { u64::MAX } else { bytes - torn.len() as u64 };
         let (name, ended) = self.mender().close(name, Tail { bytes, torn: &torn })?;
         // An earlier start may have ended a line and died before it moved the file.
@@ -353,7 +350,7 @@ impl Recovery<'_> {
         torn.extend(ended);
         let lines = torn.iter().map(|torn| torn.line.clone()).collect();
         self.found.torn.extend(torn);
-        self.push_to_backlog(Finished { name, origin: None, epoch, last, bytes: None, torn: lines });
+        self.push_to_backlog(Finished { name, origin: None, last, bytes: None, torn: lines });
         Ok(())
     }
 

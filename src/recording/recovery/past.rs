@@ -82,7 +82,7 @@ impl Past {
         directories: impl Iterator<Item = PathBuf>,
         newest: NewestEpoch,
     ) -> Result<(), IoError> {
-        let first = newest.began.map(|first| SegmentName { feed, stream: StreamKey::misc(), first }.directory());
+        let first = newest.began.map(|first| SegmentName { feed, stream: StreamKey::misc(), epoch: 0, first }.directory());
         let mut found = None;
         for directory in directories {
             let is_older = first.as_ref().is_none_or(|first| directory < *first);

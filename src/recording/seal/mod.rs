@@ -229,7 +229,7 @@ impl Sealer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             format: origin.map(|origin| origin.format.to_string()),
             subscription: origin.map(|origin| (*origin.subscription).to_owned()),
-            epoch: finished.epoch,
+            epoch: name.epoch,
             torn: Vec::new(),
             first: content.first.unwrap_or(name.first),
             last: content.last.unwrap_or(name.first),

@@ -20,6 +20,7 @@ impl Scene {
         let name = SegmentName {
             feed: Feed::Public,
             stream: StreamKey::from_stem("KRW-BTC_trade").unwrap(),
+            epoch: 0,
             first: Stamp::from_micros(1_795_324_324_000_000).unwrap(),
         };
         disk.make_directory(&name.directory()).unwrap();
@@ -31,7 +32,7 @@ impl Scene {
         Self {
             _directory: directory,
             disk,
-            finished: Finished { last: name.first, name, origin: None, epoch: 0, bytes: None, torn: Vec::new() },
+            finished: Finished { last: name.first, name, origin: None, bytes: None, torn: Vec::new() },
         }
     }
 

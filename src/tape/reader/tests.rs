@@ -35,7 +35,7 @@ impl Scene {
 
     /// A waiting segment with lines at `stamps`.
     fn waiting(&self, stamps: &[u64]) -> SegmentName {
-        let name = SegmentName { feed: Feed::Public, stream: stream(), first: stamp(stamps[0]) };
+        let name = SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: stamp(stamps[0]) };
         fs::create_dir_all(self.path(&name.directory())).unwrap();
         fs::write(self.path(&name.plain()), text(stamps)).unwrap();
         name
@@ -54,7 +54,6 @@ impl Scene {
             .step(&Finished {
                 name: name.clone(),
                 origin: None,
-                epoch: 0,
                 last: name.first,
                 bytes: None,
                 torn: Vec::new(),

@@ -59,7 +59,7 @@ fn recorded(trades: &[Value]) -> Vec<String> {
 /// Writes a segment that waits for its compression.
 fn write(data_dir: &Path, stream: &str, lines: &[String]) {
     let first = Stamp::from_micros(stamp_of(&lines[0])).unwrap();
-    let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), first };
+    let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), epoch: 0, first };
     fs::create_dir_all(data_dir.join(name.directory())).unwrap();
     fs::write(data_dir.join(name.plain()), lines.join("\n") + "\n").unwrap();
 }

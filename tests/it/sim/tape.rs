@@ -2,6 +2,7 @@
 
 use super::disk::SimDisk;
 use crate::support::json::Stamped;
+use crate::support::tape::stream_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +41,7 @@ type Listing = BTreeMap<PathBuf, serde_json::Value>;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) lines: Vec<Line>,
-    /// How often stamps had gone back, where a manifest says so.
+    /// How often stamps had gone back; `None`: it is active.
     pub(crate) epoch: Option<u64>,
 }
 
@@ -55,6 +56,8 @@ pub(crate) struct Line {
 struct FileName<'a> {
     feed: Feed,
     stream: &'a str,
+    /// `None`: it is active.
+    epoch: Option<u64>,
     is_sealed: bool,
     /// The file's name without the ending of a sealed one.
     plain: String,
@@ -78,8 +81,8 @@ impl Tape {
         let mut tape = Self::default();
         let torn = quarantined(&files);
         let listed = tape.read_manifests(&files);
-        let epoch_of = |path: &Path| listed.get(path).and_then(|entry| entry["epoch"].as_u64());
-        // Archived names sort by their time, as long as no clock was set back; within a stream the active file comes last.
+        let epoch_of = |path: &Path| parse_name(path).and_then(|name| name.epoch);
+        // Archived names sort by epoch and time; within a stream the active file comes last.
         let (mut archived, active): (Vec<_>, Vec<_>) = files.keys().partition(|path| path.components().count() > 2);
         archived.sort_by_key(|path| (epoch_of(path).unwrap_or(u64::MAX), *path));
         for path in archived.into_iter().chain(active) {
@@ -107,14 +110,14 @@ impl Tape {
                 tape.leftovers.push(format!("{}, and its sealed file", path.display()));
                 continue;
             }
-            tape.add(&name, &content, epoch_of(path), &torn);
+            tape.add(&name, &content, &torn);
         }
         tape.check_manifests(&files, &listed);
         tape
     }
 
     /// Takes the lines of a file; `torn`: those that are kept in quarantine.
-    fn add(&mut self, name: &FileName<'_>, content: &[u8], epoch: Option<u64>, torn: &BTreeSet<Torn>) {
+    fn add(&mut self, name: &FileName<'_>, content: &[u8], torn: &BTreeSet<Torn>) {
         let broken = |fault: String| Broken { file: name.plain.clone(), fault };
         let mut offset = 0;
         let mut lines = Vec::new();
@@ -141,7 +144,7 @@ impl Tape {
             }
         }
         if name.stream != "recorder" {
-            self.streams[name.feed].entry(name.stream.to_owned()).or_default().push(Segment { lines, epoch });
+            self.streams[name.feed].entry(name.stream.to_owned()).or_default().push(Segment { lines, epoch: name.epoch });
         }
     }
 
@@ -165,6 +168,9 @@ impl Tape {
                 None => self.unlisted.push(format!("{} is not listed", path.display())),
                 Some(entry) if entry["zst_bytes"] != content.len() => {
                     self.unlisted.push(format!("{} is not what its manifest says", path.display()));
+                }
+                Some(entry) if entry["epoch"].as_u64() != parse_name(path).and_then(|name| name.epoch) => {
+                    self.unlisted.push(format!("{} is listed with another epoch than it names", path.display()));
                 }
                 Some(_) => {}
             }
@@ -241,6 +247,7 @@ fn parse_name(path: &Path) -> Option<FileName<'_>> {
     let is_archived = below.starts_with("archive");
     let plain = name.strip_suffix(".zst").unwrap_or(name).to_owned();
     let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
-    let stream = if is_archived { stem.rsplitn(3, '.').last()? } else { stem };
-    Some(FileName { feed, stream, is_sealed: name.ends_with(".zst"), plain })
+    let stream = if is_archived { stream_of(stem) } else { stem };
+    let epoch = is_archived.then(|| stem.rsplit_once("Z.e").map_or(0, |(_, epoch)| epoch.parse().unwrap()));
+    Some(FileName { feed, stream, epoch, is_sealed: name.ends_with(".zst"), plain })
 }

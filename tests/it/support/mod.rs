@@ -3,7 +3,7 @@
 mod exchange;
 pub(crate) mod json;
 mod program;
-mod tape;
+pub(crate) mod tape;
 
 pub(crate) use exchange::{Exchange, sent};
 pub(crate) use program::Program;

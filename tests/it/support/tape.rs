@@ -26,8 +26,7 @@ impl Tape {
         for path in self.segments() {
             let name = path.file_name().unwrap().to_str().unwrap();
             let stem = name.trim_end_matches(".zst").trim_end_matches(".jsonl");
-            // An archived name has its time behind the stream's: `KRW-BTC_candle.1m.20261122T051204.113204Z`.
-            let stream = if is_active(&path) { stem } else { stem.rsplitn(3, '.').last().unwrap() };
+            let stream = if is_active(&path) { stem } else { stream_of(stem) };
             let bytes = std::fs::read(&path).unwrap();
             let bytes = if name.ends_with(".zst") { zstd::stream::decode_all(&*bytes).unwrap() } else { bytes };
             let text = String::from_utf8(bytes).unwrap();
@@ -139,6 +138,12 @@ impl Tape {
         segments.retain(|path| !path.ends_with("manifest.jsonl"));
         segments
     }
+}
+
+/// The stream of an archived segment: `KRW-BTC_candle.1m.20261122T051204.113204Z`, with `.e1` behind it in epoch 1.
+pub(crate) fn stream_of(stem: &str) -> &str {
+    let named = if stem.ends_with('Z') { stem } else { stem.rsplit_once('.').unwrap().0 };
+    named.rsplitn(3, '.').last().unwrap()
 }
 
 fn is_active(path: &Path) -> bool {

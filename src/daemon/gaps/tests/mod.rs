@@ -128,7 +128,7 @@ impl Truth {
         let reached = stamp(self.last_line).max(whole.map(|gap| gap.to).max().unwrap_or_default());
         let from = reached.min(durable).min(missing_since.unwrap_or(reached));
         let suspected = std::mem::take(&mut self.tracker.connections.get_mut(&PUBLIC).unwrap().suspected);
-        self.gaps.extend(suspicions(PUBLIC, suspected, from));
+        self.gaps.extend(suspicions(PUBLIC, suspected, Position { epoch: 0, stamp: from }));
         self.relied[usize::try_from(durable.as_micros()).unwrap()..].fill([false; 3]);
         self.pass(length, false);
         self.relied[usize::try_from(self.last_line.min(durable.as_micros())).unwrap()..].fill([false; 3]);

@@ -81,11 +81,13 @@ impl goldenscript::Runner for Script {
             Command::Join { since, streams } => tracker.join(feed, streams.clone(), stamp(*since)),
             Command::Clear { to, streams } => tracker.clear(feed, streams, stamp(*to)),
             Command::Finish { last, to } => tracker.finish(feed, stamp(*last), stamp(*to)),
-            Command::Step { before, after } => tracker.step(stamp(*before), stamp(*after)),
+            Command::Step { before, after } => {
+                tracker.step(stamp(*before), Position { epoch: 0, stamp: stamp(*after) })
+            }
         };
         let mut output = String::new();
         for gap in gaps {
-            let Gap { connection, from, to, kind, cause, only } = gap;
+            let Gap { connection, from, to, kind, cause, only, .. } = gap;
             let streams = only.map_or("all streams".to_owned(), |only| only.join(" "));
             let kind = serde_json::to_value(kind)?;
             writeln!(

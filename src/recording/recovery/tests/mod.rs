@@ -61,10 +61,10 @@ impl Scene {
 
     /// A sealed segment of lines, as an earlier process left it.
     fn seal(&self, stream: &str, first: u64, lines: &str, epoch: u64) {
-        let name = segment(stream, first);
+        let name = SegmentName { epoch, ..segment(stream, first) };
         self.write(name.plain(), lines);
         let sealer = Sealer::new(self.disk.clone(), 1, Stamp::default(), Arc::default());
-        sealer.step(&Finished { last: name.first, name, origin: None, epoch, bytes: None, torn: Vec::new() }).unwrap();
+        sealer.step(&Finished { last: name.first, name, origin: None, bytes: None, torn: Vec::new() }).unwrap();
     }
 }
 
@@ -73,7 +73,7 @@ fn stamp(micros: u64) -> Stamp {
 }
 
 fn segment(stream: &str, first: u64) -> SegmentName {
-    SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), first: stamp(first) }
+    SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), epoch: 0, first: stamp(first) }
 }
 
 fn line(micros: u64) -> String {

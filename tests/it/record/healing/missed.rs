@@ -200,7 +200,7 @@ fn a_day_is_exact_once_an_earlier_process_gap_is_healed() {
     let recorded = (0..trades.len()).filter(|index| !missed.contains(index));
     let first = Stamp::from_micros(stamp(0)).unwrap();
     let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
-    let name = SegmentName { feed: Feed::Public, stream, first };
+    let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first };
     std::fs::create_dir_all(scene.tape.path.join(name.directory())).unwrap();
     std::fs::write(scene.tape.path.join(name.plain()), recorded.map(line).collect::<String>()).unwrap();
     let from = stamp(missed.start - 1);

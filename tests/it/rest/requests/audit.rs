@@ -42,7 +42,7 @@ fn record_sealed(replay: &Replay, data_dir: &Path) {
     let lines = of_stream(&came);
     for name in write(data_dir, "KRW-BTC_trade", &lines) {
         let last = name.first;
-        sealer.step(&Finished { name, origin: None, epoch: 0, last, bytes: None, torn: Vec::new() }).unwrap();
+        sealer.step(&Finished { name, origin: None, last, bytes: None, torn: Vec::new() }).unwrap();
     }
     let healed = missed.iter().filter(|trade| trade["timestamp"].as_i64().unwrap() >= millis(HEALED));
     let healed = healed.zip(GAP.id() + 1..).map(|(trade, stamp)| {

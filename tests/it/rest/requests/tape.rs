@@ -100,7 +100,7 @@ pub(super) fn write(data_dir: &Path, stream: &str, lines: &[String]) -> Vec<Segm
     }
     let write = |lines: Vec<&String>| {
         let first = Stamp::from_micros(stamp(lines[0])).unwrap();
-        let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), first };
+        let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), epoch: 0, first };
         fs::create_dir_all(data_dir.join(name.directory())).unwrap();
         let text: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
         fs::write(data_dir.join(name.plain()), text).unwrap();

@@ -12,7 +12,7 @@ use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::session::{ConnectBudget, Settings};
 use crate::daemon::gaps::{self, GapTracker};
-use crate::daemon::supervisor::{Setup, Supervisor};
+use crate::daemon::supervisor::{Clocks, SequencerSetup, Setup, Supervisor};
 use crate::desired::{Listed, Wanted};
 use crate::files::{Files, IoError};
 use crate::net::Dial;
@@ -122,37 +122,37 @@ pub fn assemble<D: Dial>(
     let (threads, hosts) = threads::prepare(&settings, ground);
     let StopConditions { run_until, status } = stop;
     let mut supervisor = Supervisor::new(Setup {
-        clock,
-        wall: environment.wall.clone(),
-        boot: environment.boot.clone(),
-        epoch,
-        stamper,
-        router,
-        gaps: tracker,
+        clocks: Clocks { clock, wall: environment.wall.clone(), boot: environment.boot.clone() },
         listed: environment.listed.clone(),
         threads,
-        backlog,
-        sync_interval: config.storage.sync_interval,
-        min_free_bytes: config.storage.min_free_bytes,
-        run_until,
         status,
+        sequencer: SequencerSetup {
+            epoch,
+            stamper,
+            router,
+            gaps: tracker,
+            backlog,
+            sync_interval: config.storage.sync_interval,
+            min_free_bytes: config.storage.min_free_bytes,
+            run_until,
+        },
     });
     if let (Some(after), Some(before)) = (step, recovered.last) {
         // If this process dies before they are on record, the next one records them.
         let untold = ended.iter().filter(|gap| gap.only.is_none() && gap.to == before);
         let missing_since = untold.map(|gap| (gap.connection, gap.from)).collect();
-        supervisor.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
+        supervisor.sequencer.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
     }
     let names = connections.iter().map(|(id, _)| *id).collect();
-    supervisor.event_at(run, &Event::started(environment.pid, names, epoch, missing_since));
+    supervisor.sequencer.event_at(run, &Event::started(environment.pid, names, epoch, missing_since));
     for (epoch, segments) in ended_segments {
         let reason = RotationReason::Recovered.into();
-        supervisor.event(&Event::Rotated { reason, segments, epoch: Some(epoch) });
+        supervisor.sequencer.event(&Event::Rotated { reason, segments, epoch: Some(epoch) });
     }
-    recovered.torn.into_iter().for_each(|torn| supervisor.event(&Event::from(torn)));
-    recovered.quarantined.into_iter().for_each(|moved| supervisor.event(&Event::from(moved)));
+    recovered.torn.into_iter().for_each(|torn| supervisor.sequencer.event(&Event::from(torn)));
+    recovered.quarantined.into_iter().for_each(|moved| supervisor.sequencer.event(&Event::from(moved)));
     connect(&mut supervisor, config, &environment, routes);
-    supervisor.record_gaps(ended);
+    supervisor.sequencer.record_gaps(ended);
     Ok((supervisor, hosts))
 }
 

@@ -95,6 +95,20 @@ impl Absence {
     }
 }
 
+/// The sequencer is handed readings and deliveries; its driver reads the clocks, and holds channels and tasks.
+#[test]
+fn the_sequencer_is_pure() {
+    let words = &["tokio", "clock.now()", "clock.stamp()", "Wall", "Boot", "Progress", "async "];
+    let impurity = Absence { rule: "the sequencer is pure", words, except: &[] };
+    let texts = texts();
+    let room = "src/daemon/supervisor/sequencer/";
+    let sources = texts.iter().filter(|(file, _)| file.starts_with(room) && !file.ends_with("/tests.rs"));
+    for (file, text) in sources {
+        assert_eq!(impurity.word(text), None, "{file}: {}", impurity.rule);
+    }
+    assert!(impurity.word(&texts["src/daemon/supervisor/mod.rs"]).is_some(), "it is the driver that has them");
+}
+
 #[test]
 fn what_is_absent_stays_absent() {
     let texts = texts();

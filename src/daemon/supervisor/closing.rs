@@ -4,12 +4,10 @@
 //! A line in its file survives the process, so a sync that misses the deadline is a warning; a line in no file is a
 //! failure.
 
-use super::lifecycle::Failure;
-use crate::clock::{self, Clock, Instant, Stamp};
-use crate::recording::journal::JournalCommand;
+use super::sequencer::{Ended, Failure};
+use crate::clock::{self, Clock, Stamp};
 use crate::recording::report::ThreadReport;
 use crate::recording::threads::Threads;
-use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long a sealer may take to give up and remove its unfinished file; otherwise the next start removes it.
@@ -18,8 +16,8 @@ const SEALER_GRACE: Duration = Duration::from_millis(500);
 /// The results of the threads.
 #[derive(Debug)]
 pub(super) struct Closing {
-    /// The first failure before the end, or the last one in it.
-    failure: Option<Failure>,
+    /// Its failure becomes the last one in the end.
+    ended: Ended,
     written: bool,
     synced: bool,
     /// Bytes of messages that are in no file.
@@ -28,18 +26,13 @@ pub(super) struct Closing {
 
 impl Closing {
     /// For a recorder that stops, or has failed already.
-    pub(super) fn new(failure: Option<Failure>) -> Self {
-        Self { failure, written: false, synced: false, unwritten: 0 }
+    pub(super) fn new(ended: Ended) -> Self {
+        Self { ended, written: false, synced: false, unwritten: 0 }
     }
 
-    /// Hands over the last commands, and waits for the threads until `deadline`.
-    pub(super) async fn run(
-        mut self,
-        threads: Threads,
-        rest: VecDeque<JournalCommand>,
-        clock: Clock,
-        deadline: Instant,
-    ) -> Self {
+    /// Hands over the last commands, and waits for the threads until the deadline.
+    pub(super) async fn run(mut self, threads: Threads, clock: Clock) -> Self {
+        let (rest, deadline) = (std::mem::take(&mut self.ended.commands), self.ended.deadline);
         let Threads { commands, mut reports, stop_waiting, progress, .. } = threads;
         let hand_over = async move {
             for command in rest {
@@ -70,13 +63,13 @@ impl Closing {
         self
     }
 
-    /// The outcome of the recorder; `durable` and `disk_full` are the last reported ones.
-    pub(super) fn verdict(self, durable: Option<Stamp>, disk_full: Option<String>) -> Result<(), Failure> {
-        match self.failure {
+    /// The outcome of the recorder.
+    pub(super) fn verdict(self) -> Result<(), Failure> {
+        match self.ended.failure {
             Some(failure) => Err(failure),
             None if self.synced => Ok(()),
             None if self.written || self.unwritten == 0 => {
-                let durable = durable.map_or(0, Stamp::as_micros);
+                let durable = self.ended.durable.map_or(0, Stamp::as_micros);
                 tracing::warn!(
                     durable,
                     "written; the last sync did not end in time: a power cut now could lose what came after"
@@ -84,7 +77,7 @@ impl Closing {
                 Ok(())
             }
             None => {
-                let cause = disk_full.unwrap_or_else(|| "a write or a sync does not return".to_owned());
+                let cause = self.ended.disk_full.unwrap_or_else(|| "a write or a sync does not return".to_owned());
                 Err(Failure::Unwritten { bytes: self.unwritten, cause })
             }
         }
@@ -95,7 +88,7 @@ impl Closing {
             ThreadReport::AllWritten => self.written = true,
             ThreadReport::AllSynced => self.synced = true,
             ThreadReport::WriteFailed(error) | ThreadReport::SyncFailed(error) => {
-                self.failure = Some(Failure::Storage(error.to_string()));
+                self.ended.failure = Some(Failure::Storage(error.to_string()));
             }
             _ => {}
         }
@@ -103,6 +96,6 @@ impl Closing {
 
     /// Whether all expected reports have come.
     fn is_over(&self) -> bool {
-        self.written && (self.synced || self.failure.is_some())
+        self.written && (self.synced || self.ended.failure.is_some())
     }
 }

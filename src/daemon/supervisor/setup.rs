@@ -1,5 +1,6 @@
 //! The parts of a supervisor.
 
+use super::interface::Reading;
 use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
 use crate::daemon::gaps::GapTracker;
 use crate::desired::Listed;
@@ -12,12 +13,21 @@ use tokio::sync::watch;
 /// The parts of a supervisor.
 #[derive(Debug)]
 pub struct Setup {
-    /// The clock that makes the stamps.
-    pub clock: Clock,
-    /// The wall clock that the clock is compared with.
-    pub wall: Wall,
-    /// Reads the total length of the machine's suspensions.
-    pub boot: Boot,
+    /// Read once for each input.
+    pub clocks: Clocks,
+    /// The list of pairs, by which patterns are resolved.
+    pub listed: watch::Receiver<Listed>,
+    /// Writer, syncer and sealer.
+    pub threads: Threads,
+    /// The channel of the status.
+    pub status: watch::Sender<Status>,
+    /// The parts of its sequencer.
+    pub sequencer: SequencerSetup,
+}
+
+/// The parts of a sequencer.
+#[derive(Debug)]
+pub struct SequencerSetup {
     /// Number of times that stamps went back in this directory.
     pub epoch: u64,
     /// Makes the stamps; the first one is that of the `started` event.
@@ -26,10 +36,6 @@ pub struct Setup {
     pub router: Router,
     /// Holds the open gap since the previous process.
     pub gaps: GapTracker,
-    /// The list of pairs, by which patterns are resolved.
-    pub listed: watch::Receiver<Listed>,
-    /// Writer, syncer and sealer.
-    pub threads: Threads,
     /// Number of segments that earlier processes left to be sealed.
     pub backlog: usize,
     /// The interval of syncs.
@@ -38,6 +44,23 @@ pub struct Setup {
     pub min_free_bytes: u64,
     /// When to stop without a signal.
     pub run_until: Option<Instant>,
-    /// The channel of the status.
-    pub status: watch::Sender<Status>,
+}
+
+/// The clocks of the machine.
+#[derive(Debug)]
+pub struct Clocks {
+    /// The clock that makes the first stamps.
+    pub clock: Clock,
+    /// The wall clock that the clock is compared with.
+    pub wall: Wall,
+    /// Reads the total length of the machine's suspensions.
+    pub boot: Boot,
+}
+
+impl Clocks {
+    /// Reads them. Boot time comes first, so that no instant of a reading lies behind a suspension that it does not know.
+    pub(super) fn read(&self) -> Reading {
+        let suspended = self.boot.suspended();
+        Reading { suspended, now: self.clock.now(), wall: self.wall.read() }
+    }
 }

@@ -1,19 +1,18 @@
-//! The single sequence: everything recorded gets its stamp and its stream here, and becomes a command to the journal.
+//! The single sequence: everything recorded gets its stamp and its stream here, and becomes a command to the journal. Pure.
 
 use super::epoch::{EpochClock, Step};
 use crate::batch::Batch;
-use crate::clock::{Instant, Position, Stamp};
+use crate::clock::{Position, Stamp};
+use crate::daemon::supervisor::interface::{Action, Reading};
 use crate::history::healing::HealerInput;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
-use crate::recording::progress::Progress;
 use crate::recording::router::{Router, StreamId};
 use crate::tape::event::Event;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
 use std::collections::{BTreeMap, VecDeque};
-use tokio::sync::watch;
 
 /// Commands waiting for the writer's queue before reports and ticks are left unhandled: a delivery and a report make a
 /// handful each.
@@ -26,21 +25,23 @@ pub(super) struct Sequence {
     pub(super) time: EpochClock,
     /// Commands that wait for room in the writer's queue.
     pub(super) commands: VecDeque<JournalCommand>,
-    /// The writer's progress.
-    pub(super) progress: Progress,
+    /// What the driver has to do.
+    pub(super) actions: VecDeque<Action>,
     /// Messages since the start.
     pub(super) messages: u64,
     /// Bytes of these messages.
     pub(super) bytes: u64,
     router: Router,
-    /// To the healer, if there is one.
-    healer: Option<watch::Sender<HealerInput>>,
+    /// What a healer was told last.
+    healer: HealerInput,
 }
 
 impl Sequence {
     /// An empty sequence.
-    pub(super) fn new(time: EpochClock, router: Router, progress: Progress) -> Self {
-        Self { time, commands: VecDeque::new(), progress, messages: 0, bytes: 0, router, healer: None }
+    pub(super) fn new(time: EpochClock, router: Router) -> Self {
+        let healer = HealerInput { clock: time.clock, steps: 0, last: Stamp::default() };
+        let (commands, actions) = (VecDeque::new(), VecDeque::new());
+        Self { time, commands, actions, messages: 0, bytes: 0, router, healer }
     }
 
     /// Whether it takes more than deliveries: reports, ticks, lists.
@@ -77,7 +78,6 @@ impl Sequence {
             let stamp = self.time.stamp_at(received);
             lines.push((stamp, self.router.route(feed, &entry)));
         }
-        self.progress.hand_over(batch.len() as u64);
         self.messages += lines.len() as u64;
         self.bytes += batch.len() as u64;
         self.open_fresh();
@@ -87,16 +87,15 @@ impl Sequence {
     /// Records missed objects that were fetched later; returns the last of their stamps.
     pub(super) fn missed(&mut self, stream: StreamKey, objects: Vec<String>) -> Stamp {
         let id = self.router.register(Feed::Public, stream);
-        let now = self.time.clock.now();
-        let objects = objects.into_iter().map(|object| (self.time.stamp_at(now), object)).collect();
+        let objects = objects.into_iter().map(|object| (self.time.stamp(), object)).collect();
         self.open_fresh();
         self.commands.push_back(JournalCommand::Missed(id, objects));
         self.time.last()
     }
 
-    /// Advances the stamps by the length of a suspension.
-    pub(super) fn follow_boot(&mut self) {
-        if let Some(length) = self.time.follow_boot() {
+    /// Goes on to the reading of the next input; advances the stamps by the length of a suspension.
+    pub(super) fn follow(&mut self, reading: Reading) {
+        if let Some(length) = self.time.follow(reading) {
             tracing::warn!(length = rounded_duration(length), "the machine was suspended: stamps go on behind it");
             let clock = self.time.clock;
             self.tell_healer(|input| input.clock = clock);
@@ -104,8 +103,8 @@ impl Sequence {
     }
 
     /// Ends the epoch, and begins the next one at `wall`.
-    pub(super) fn step(&mut self, now: Instant, wall: Stamp) -> Step {
-        let step = self.time.step(now, wall);
+    pub(super) fn step(&mut self, wall: Stamp) -> Step {
+        let step = self.time.step(wall);
         let (before, Position { epoch, stamp: after }) = (step.before.stamp, step.after);
         let event = Event::ClockStep { before, after, epoch, missing_since: BTreeMap::new() }.to_json();
         self.open_fresh();
@@ -128,21 +127,14 @@ impl Sequence {
         step
     }
 
-    /// Adds a healer. Gaps that ended with the previous process may be on record already.
-    pub(super) fn heal_with(&mut self, healer: watch::Sender<HealerInput>) {
-        self.healer = Some(healer);
-        self.tell_healer_of_gap(self.time.last());
-    }
-
-    /// Notifies the healer of a gap on record at `stamp`.
-    pub(super) fn tell_healer_of_gap(&self, stamp: Stamp) {
+    /// Tells the healer of a gap on record at `stamp`.
+    pub(super) fn tell_healer_of_gap(&mut self, stamp: Stamp) {
         self.tell_healer(|input| input.last = stamp);
     }
 
-    fn tell_healer(&self, change: impl FnOnce(&mut HealerInput)) {
-        if let Some(healer) = &self.healer {
-            healer.send_modify(change);
-        }
+    fn tell_healer(&mut self, change: impl FnOnce(&mut HealerInput)) {
+        change(&mut self.healer);
+        self.actions.push_back(Action::TellHealer(self.healer));
     }
 
     fn object_at(&mut self, stamp: Stamp, object: EventObject) {

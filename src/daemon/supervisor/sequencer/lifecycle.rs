@@ -69,10 +69,6 @@ impl Lifecycle {
         Self { phase: Phase::Running, reason: StopReason::Failure, failure: None, stopped_at: None }
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        self.phase == Phase::Running
-    }
-
     pub(super) fn stop(&mut self, now: Instant, reason: StopReason) {
         tracing::info!(reason = reason.as_str(), "stopping");
         self.reason = reason;

@@ -1,4 +1,4 @@
-//! Disk health, by the reports of writer, syncer and sealer, and the events and gaps that follow from it.
+//! Disk health, by the reports of writer, syncer and sealer, and the events and gaps that follow from it. Pure.
 
 use super::backlog::Backlog;
 use super::epoch::Step;
@@ -6,6 +6,7 @@ use super::feeds::Feeds;
 use super::lifecycle::Failure;
 use super::sequence::Sequence;
 use crate::clock::{Instant, Stamp};
+use crate::daemon::supervisor::interface::Unwritten;
 use crate::files::Free;
 use crate::ops::status::Space;
 use crate::recording::journal::displaced::{Displaced, Doubt, shown};
@@ -141,15 +142,20 @@ impl DiskHealth {
     }
 
     /// Records a gap for the lines that a full disk had not taken by `end`.
-    pub(super) fn record_unwritten(&self, sequence: &mut Sequence, feeds: &mut Feeds, end: Stamp) {
-        let progress = sequence.progress.clone();
-        let Some(full) = self.full.as_ref().filter(|_| progress.unwritten() > 0) else { return };
+    pub(super) fn record_unwritten(
+        &self,
+        sequence: &mut Sequence,
+        feeds: &mut Feeds,
+        unwritten: Unwritten,
+        end: Stamp,
+    ) {
+        let Some(full) = &self.full else { return };
+        let Unwritten { written, steps } = unwritten;
         let end = sequence.time.position(end);
         let cause = format!("not written at the end: {full}");
-        let written = progress.written();
         match sequence.time.last_step {
             // The unwritten lines begin in the previous epoch.
-            Some(Step { before, after }) if progress.steps() < sequence.time.steps => {
+            Some(Step { before, after }) if steps < sequence.time.steps => {
                 feeds.record_unsure(sequence, written, before, &cause);
                 feeds.record_unsure(sequence, after.stamp, end, &cause);
             }

@@ -1,5 +1,5 @@
 //! The clock of the current epoch: it makes the stamps, follows suspensions of the machine, and is compared with the
-//! wall clock.
+//! wall clock. Pure.
 //!
 //! ```text
 //! old epoch … line, gaps that end with it │ clock_step, gaps that go on, line … new epoch
@@ -9,7 +9,8 @@
 //! A suspension ends no epoch: later stamps are advanced by its length, and stay in order.
 
 use crate::clock::step::StepWatch;
-use crate::clock::{Boot, Clock, Instant, Moment, Position, Stamp, Stamper, Wall};
+use crate::clock::{Clock, Instant, Moment, Position, Stamp, Stamper};
+use crate::daemon::supervisor::interface::Reading;
 use std::time::Duration;
 
 /// Shorter suspensions are noise of reading two clocks.
@@ -29,8 +30,8 @@ pub(super) struct EpochClock {
     pub(super) last_step: Option<Step>,
     /// Number of steps in this process.
     pub(super) steps: u64,
-    wall: Wall,
-    boot: Boot,
+    /// The clocks at the input in hand.
+    reading: Reading,
     watch: StepWatch,
     stamper: Stamper,
     /// The first stamp of this process, which may be ahead of the clock.
@@ -63,24 +64,28 @@ pub(super) enum Comparison {
 
 impl EpochClock {
     /// Continues from the last stamp of `stamper`, the first of this process.
-    pub(super) fn new(clock: Clock, wall: Wall, boot: Boot, stamper: Stamper, epoch: u64) -> Self {
+    pub(super) fn new(clock: Clock, reading: Reading, stamper: Stamper, epoch: u64) -> Self {
         Self {
             clock,
             epoch,
             last_step: None,
             steps: 0,
-            wall,
-            boot,
+            reading,
             watch: StepWatch::default(),
             begun: stamper.last(),
             stamper,
-            next_comparison: clock.now() + COMPARE,
+            next_comparison: reading.now + COMPARE,
         }
+    }
+
+    /// The instant of the input in hand.
+    pub(super) fn now(&self) -> Instant {
+        self.reading.now
     }
 
     /// The stamp of now.
     pub(super) fn stamp(&mut self) -> Stamp {
-        self.raise(self.clock.stamp())
+        self.stamp_at(self.reading.now)
     }
 
     /// The stamp of an instant.
@@ -108,9 +113,9 @@ impl EpochClock {
         self.stamper.last()
     }
 
-    /// The instant, with the total of suspensions.
-    pub(super) fn moment(&self, at: Instant) -> Moment {
-        Moment { at, suspended: self.clock.suspended() }
+    /// Now, with the total of suspensions.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { at: self.reading.now, suspended: self.clock.suspended() }
     }
 
     /// The first stamp of this process in the current epoch.
@@ -123,23 +128,23 @@ impl EpochClock {
         self.begun
     }
 
-    /// Advances the stamps by the length of a suspension, and returns it. Call it before anything is stamped: data read
-    /// after the suspension must not get a stamp from before it.
-    pub(super) fn follow_boot(&mut self) -> Option<Duration> {
-        let suspended = self.boot.suspended();
-        let length = suspended.saturating_sub(self.clock.suspended());
+    /// Goes on to the reading of the next input, and advances the stamps by the length of a suspension, which it returns.
+    /// Call it before anything is stamped: data read after the suspension must not get a stamp from before it.
+    pub(super) fn follow(&mut self, reading: Reading) -> Option<Duration> {
+        self.reading = reading;
+        let length = reading.suspended.saturating_sub(self.clock.suspended());
         if length >= SUSPENDED {
-            self.clock = self.clock.resumed(suspended);
+            self.clock = self.clock.resumed(reading.suspended);
             self.watch = StepWatch::default();
             return Some(length);
         }
         None
     }
 
-    /// Compares the clocks at `now`.
-    pub(super) fn compare(&mut self, now: Instant) -> Option<Comparison> {
+    /// Compares the clocks.
+    pub(super) fn compare(&mut self) -> Option<Comparison> {
+        let Reading { now, wall, .. } = self.reading;
         let ours = self.clock.stamp_at(now);
-        let wall = self.wall.read();
         if self.watch.handle(now, ours, wall) {
             return Some(Comparison::Set(wall));
         }
@@ -153,10 +158,10 @@ impl EpochClock {
     }
 
     /// Ends the epoch at the last stamp, and begins the next one at `wall`.
-    pub(super) fn step(&mut self, now: Instant, wall: Stamp) -> Step {
+    pub(super) fn step(&mut self, wall: Stamp) -> Step {
         let (before, after) = (self.position(self.last()), self.beyond(wall));
         self.epoch = after.epoch;
-        self.clock = self.clock.moved(now, wall);
+        self.clock = self.clock.moved(self.reading.now, wall);
         self.stamper = Stamper::after(wall.previous());
         let step = Step { before, after: Position { stamp: self.stamper.raise(wall), ..after } };
         self.last_step = Some(step);

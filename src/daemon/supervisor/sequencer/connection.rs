@@ -1,4 +1,4 @@
-//! The supervisor's state of a connection, and the events that its notices become.
+//! The supervisor's state of a connection, and the events that its notices become. Pure.
 
 use crate::clock::{Clock, Instant, Stamp};
 use crate::connection::Notice;
@@ -13,7 +13,6 @@ use crate::upbit::refusal::Objection;
 use crate::upbit::subscription::Request;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// One connection.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(super) struct Connection {
     /// The configured subscription, resolved by the known pairs.
     wanted: Wanted,
     /// The request it should send next.
-    requests: watch::Sender<Request>,
+    next: Request,
     /// The last sent request, or the first one to send.
     standing: Arc<Request>,
     /// Streams that wait for the list of pairs, under the names of their patterns.
@@ -52,7 +51,7 @@ impl Connection {
             feed,
             sent: request.to_frame("not sent"),
             standing: Arc::new(request.clone()),
-            requests: watch::Sender::new(request),
+            next: request,
             wanted,
             unresolved,
             joining: None,
@@ -84,8 +83,8 @@ impl Connection {
     }
 
     /// The request it should have standing.
-    pub(super) fn requests(&self) -> watch::Receiver<Request> {
-        self.requests.subscribe()
+    pub(super) fn next(&self) -> &Request {
+        &self.next
     }
 
     /// The standing request, per stream.
@@ -100,17 +99,21 @@ impl Connection {
         names
     }
 
-    /// Rebuilds the request from a new list of pairs. Returns the waiting streams that turn out not to exist.
-    pub(super) fn resolve(&mut self, listed: &Listed) -> Vec<String> {
+    /// Rebuilds the request from a new list of pairs; returns it if it has changed.
+    pub(super) fn resolve(&mut self, listed: &Listed) -> Option<Request> {
         let request = self.wanted.request(listed);
         // An unlisted subscription does no harm, and a connection needs a request.
-        let is_nothing = request.subscriptions.is_empty();
-        let has_changed = !is_nothing && *self.requests.borrow() != request;
-        if has_changed {
-            let since = self.missed_since.map_or(listed.complete_at, |earlier| earlier.min(listed.complete_at));
-            self.missed_since = Some(since);
-            self.requests.send_replace(request);
+        if request.subscriptions.is_empty() || request == self.next {
+            return None;
         }
+        self.missed_since =
+            Some(self.missed_since.map_or(listed.complete_at, |earlier| earlier.min(listed.complete_at)));
+        self.next.clone_from(&request);
+        Some(request)
+    }
+
+    /// Takes out the waiting streams that turn out not to exist.
+    pub(super) fn take_unlisted(&mut self, listed: &Listed) -> Vec<String> {
         let waits = !self.wanted.unresolved(listed).is_empty() || self.missed_since.is_some();
         if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) }
     }
@@ -125,7 +128,7 @@ impl Connection {
         let after: BTreeSet<String> = self.origins().names().into_iter().collect();
         let mut added: Vec<String> = after.difference(&before).cloned().collect();
         added.append(&mut self.unresolved);
-        let since = match *self.requests.borrow() == **standing {
+        let since = match self.next == **standing {
             true => self.missed_since.take(),
             false => self.missed_since,
         };
@@ -310,7 +313,7 @@ mod tests {
     }
 
     fn stand(connection: &mut Connection) -> Change {
-        let standing = Arc::new(connection.requests().borrow().clone());
+        let standing = Arc::new(connection.next().clone());
         connection.stand(&standing).unwrap()
     }
 
@@ -318,7 +321,9 @@ mod tests {
     fn patterns_join_under_their_streams_names() {
         let mut connection = connection(&["KRW-BTC"], &Listed::default());
         assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"]);
-        assert_eq!(connection.resolve(&listed(&["KRW-ETH", "BTC-ETH"], None)), [""; 0]);
+        let known = listed(&["KRW-ETH", "BTC-ETH"], None);
+        assert!(connection.resolve(&known).is_some());
+        assert_eq!(connection.take_unlisted(&known), [""; 0]);
         assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"], "the request is not sent yet");
         let change = stand(&mut connection);
         assert_eq!((change.added, change.since), (vec!["KRW-ETH_ticker".into(), "KRW-*_ticker".into()], None));
@@ -328,11 +333,11 @@ mod tests {
     #[test]
     fn a_request_is_never_emptied_by_a_list() {
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
-        let standing = connection.requests().borrow().clone();
-        connection.resolve(&listed(&["BTC-ETH"], None));
-        assert_eq!(*connection.requests().borrow(), standing);
+        let other = listed(&["BTC-ETH"], None);
+        assert_eq!(connection.resolve(&other), None);
         let mut waiting = self::connection(&["KRW-BTC"], &Listed::default());
-        assert_eq!(waiting.resolve(&listed(&["BTC-ETH"], None)), ["KRW-*_ticker"]);
+        assert_eq!(waiting.resolve(&other), None);
+        assert_eq!(waiting.take_unlisted(&other), ["KRW-*_ticker"]);
         assert_eq!(waiting.streams(), ["KRW-BTC_trade"]);
     }
 

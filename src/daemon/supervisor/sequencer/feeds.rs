@@ -1,4 +1,4 @@
-//! Both connections and the gaps of their streams: handles their deliveries and records the events and gaps.
+//! Both connections and the gaps of their streams: handles their deliveries and records the events and gaps. Pure.
 //!
 //! ```text
 //! listed ──▶ request of each connection ──▶ session: sends it ──▶ `subscribed`: origins to the journal, streams join
@@ -14,6 +14,7 @@ use crate::batch::{Batch, Entry};
 use crate::clock::{Position, Instant, Stamp};
 use crate::connection::Notice;
 use crate::daemon::gaps::GapTracker;
+use crate::daemon::supervisor::interface::Action;
 use crate::desired::Listed;
 use crate::ops::status::Link;
 use crate::quantity::rounded_duration;
@@ -132,20 +133,22 @@ impl Feeds {
         let stamp = sequence.time.stamp();
         let mut ended = Vec::new();
         for (feed, connection) in &mut self.connections {
-            let unlisted = connection.resolve(listed);
-            ended.extend(self.gaps.clear(*feed, &unlisted, stamp));
+            let request = connection.resolve(listed);
+            sequence.actions.extend(request.map(|request| Action::Request(*feed, request)));
+            ended.extend(self.gaps.clear(*feed, &connection.take_unlisted(listed), stamp));
         }
         self.record_gaps(sequence, ended);
     }
 
     /// Ends joining for added streams that have brought no data in time.
-    pub(super) fn end_overdue_joining(&mut self, sequence: &mut Sequence, now: Instant) {
+    pub(super) fn end_overdue_joining(&mut self, sequence: &mut Sequence) {
+        let now = sequence.time.now();
         let is_overdue =
             |connection: &Connection| connection.joining.as_ref().is_some_and(|joining| now >= joining.until);
         let overdue = self.connections.iter().filter(|(_, connection)| is_overdue(connection));
         let overdue: Vec<Feed> = overdue.map(|(feed, _)| *feed).collect();
         for feed in overdue {
-            let stamp = sequence.time.stamp_at(now);
+            let stamp = sequence.time.stamp();
             self.end_joining(sequence, feed, stamp);
         }
     }
@@ -209,7 +212,7 @@ impl Feeds {
         sequence.commands.push_back(JournalCommand::Describe(feed, Arc::new(connection.origins())));
         let mut gaps = self.gaps.clear(feed, &removed, stamp);
         if !added.is_empty() {
-            let until = sequence.time.clock.now() + JOIN_TIMEOUT;
+            let until = sequence.time.now() + JOIN_TIMEOUT;
             let joining = connection.joining.get_or_insert_with(|| Joining { streams: Default::default(), until });
             joining.streams.extend(added.iter().cloned());
             joining.until = until;

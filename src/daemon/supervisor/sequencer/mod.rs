@@ -1,0 +1,382 @@
+//! The sequencer: data, events, ticks and the shutdown get one sequence here, and one stamp each. Pure.
+//!
+//! ```text
+//! Reading + delivery, report, list of pairs, …  ──handle_*──▶ Sequencer ──poll_command──▶ JournalCommand
+//!                                                                  └─────poll_action───▶ Action
+//! ```
+//!
+//! | part | owns |
+//! |---|---|
+//! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
+//! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them |
+//! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
+//! | `certainty` | the stamp up to which all data is recorded or in a gap on record |
+//! | `lifecycle` | the phases from the stop to the exit |
+
+mod backlog;
+mod certainty;
+mod connection;
+mod disk;
+mod epoch;
+mod feeds;
+mod lifecycle;
+mod sequence;
+
+pub use lifecycle::Failure;
+
+use super::interface::{Action, Reading, Unwritten};
+use super::setup::SequencerSetup;
+use crate::clock::{Clock, Instant, Stamp};
+use crate::connection::{Delivery, Payload};
+use crate::desired::{Listed, Wanted};
+use crate::ops::status::{Link, Status};
+use crate::recording::journal::JournalCommand;
+use crate::recording::report::ThreadReport;
+use crate::signals;
+use crate::tape::event::Event;
+use crate::tape::gap::Gap;
+use crate::tape::healed::HealReport;
+use crate::tape::stream_key::StreamKey;
+use crate::tape::words::StopReason;
+use crate::upbit::feed::Feed;
+use crate::upbit::subscription::Request;
+use certainty::Certainty;
+use connection::Connection;
+use disk::DiskHealth;
+use epoch::{Comparison, EpochClock};
+use feeds::Feeds;
+use lifecycle::{Lifecycle, Phase};
+use sequence::Sequence;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Interval of the journal's ticks and of the status.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The interval after a stop, so that the exit does not wait for the next second.
+const CLOSING_TICK: Duration = Duration::from_millis(100);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Sequencer {
+    sequence: Sequence,
+    feeds: Feeds,
+    disk: DiskHealth,
+    certainty: Certainty,
+    lifecycle: Lifecycle,
+    run_until: Option<Instant>,
+    sync_interval: Duration,
+    next_tick: Instant,
+    next_sync: Instant,
+}
+
+/// The end of a sequencer.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// The last commands.
+    pub(super) commands: VecDeque<JournalCommand>,
+    /// By when they have to be written and synced.
+    pub(super) deadline: Instant,
+    /// The first failure.
+    pub(super) failure: Option<Failure>,
+    /// The durable mark.
+    pub(super) durable: Option<Stamp>,
+    /// The cause while the disk is full.
+    pub(super) disk_full: Option<String>,
+}
+
+impl Sequencer {
+    /// A sequencer without connections, at the first reading; `clock` makes the first stamps.
+    pub(super) fn new(setup: SequencerSetup, clock: Clock, reading: Reading) -> Self {
+        let time = EpochClock::new(clock, reading, setup.stamper, setup.epoch);
+        Self {
+            certainty: Certainty::new(time.moment(), time.last()),
+            sequence: Sequence::new(time, setup.router),
+            feeds: Feeds::new(setup.gaps),
+            disk: DiskHealth::new(setup.backlog, setup.min_free_bytes, reading.now),
+            lifecycle: Lifecycle::new(),
+            run_until: setup.run_until,
+            sync_interval: setup.sync_interval,
+            next_tick: reading.now,
+            next_sync: reading.now,
+        }
+    }
+
+    /// Adds a connection; returns its first request.
+    pub(super) fn add(&mut self, feed: Feed, wanted: Wanted, listed: &Listed) -> Request {
+        let connection = Connection::new(feed, wanted, listed);
+        let request = connection.next().clone();
+        self.feeds.add(&mut self.sequence, feed, connection);
+        request
+    }
+
+    /// Tells the healer of all gaps so far: those that ended with the previous process may be on record already.
+    pub(super) fn tell_healer(&mut self) {
+        self.sequence.tell_healer_of_gap(self.sequence.time.last());
+    }
+
+    /// Records an event, stamped now.
+    pub fn event(&mut self, event: &Event) {
+        self.sequence.event(event);
+    }
+
+    /// Records an event stamped `stamp`.
+    pub fn event_at(&mut self, stamp: Stamp, event: &Event) {
+        self.sequence.event_at(stamp, event);
+    }
+
+    /// Records closed gaps.
+    pub fn record_gaps(&mut self, gaps: Vec<Gap>) {
+        self.feeds.record_gaps(&mut self.sequence, gaps);
+    }
+
+    /// The next command to the journal.
+    pub(super) fn poll_command(&mut self) -> Option<JournalCommand> {
+        self.sequence.commands.pop_front()
+    }
+
+    /// What the driver has to do next.
+    pub(super) fn poll_action(&mut self) -> Option<Action> {
+        self.sequence.actions.pop_front()
+    }
+
+    /// When [`Self::handle_tick`] is due.
+    pub(super) fn next_tick(&self) -> Instant {
+        let elapsed = self.run_until.filter(|_| self.is_running());
+        elapsed.map_or(self.next_tick, |elapsed| elapsed.min(self.next_tick))
+    }
+
+    /// Whether nothing has stopped it.
+    pub(super) fn is_running(&self) -> bool {
+        self.lifecycle.phase == Phase::Running
+    }
+
+    /// Whether commands wait for the writer.
+    pub(super) fn has_commands(&self) -> bool {
+        !self.sequence.commands.is_empty()
+    }
+
+    /// Whether it takes reports, lists and requests.
+    pub(super) fn takes_reports(&self) -> bool {
+        self.sequence.has_room()
+    }
+
+    /// Whether it takes deliveries of the connections.
+    pub(super) fn takes_deliveries(&self) -> bool {
+        !self.has_commands() && self.lifecycle.phase != Phase::Sealing
+    }
+
+    /// Whether it takes what healing fetched: only when nothing else waits and the disk has room. It never delays the
+    /// end of the process: the next one fetches again what was not taken.
+    pub(super) fn takes_healing(&self) -> bool {
+        self.takes_deliveries() && self.is_running() && self.disk.full.is_none()
+    }
+
+    /// Whether only the last commands are left.
+    pub(super) fn is_done(&self) -> bool {
+        self.lifecycle.is_done(self.sequence.time.now(), self.disk.is_sealed())
+    }
+
+    /// The state for operators.
+    pub(super) fn status(&self) -> Status {
+        let sequence = &self.sequence;
+        Status {
+            connections: self.feeds.links(),
+            streams: sequence.streams(),
+            messages: sequence.messages,
+            bytes: sequence.bytes,
+            last_gap: self.feeds.last_gap.clone(),
+            disk_full: self.disk.full.clone(),
+            space: self.disk.space,
+            at: sequence.time.clock.stamp_at(sequence.time.now()),
+            is_stopping: !self.is_running(),
+        }
+    }
+
+    /// Handles a delivery; `None`: every connection has ended.
+    pub(super) fn handle_delivery(&mut self, reading: Reading, delivery: Option<Delivery>) {
+        self.sequence.follow(reading);
+        let Some(Delivery { connection, at, payload }) = delivery else {
+            if self.is_running() {
+                let links = self.feeds.links();
+                let causes: Vec<&str> = links.values().filter_map(Link::cause).collect();
+                self.fail(Failure::Unavailable(causes.join("; ")));
+            }
+            return self.seal_the_rest();
+        };
+        match payload {
+            Payload::Batch(batch) => self.feeds.handle_batch(&mut self.sequence, connection, batch),
+            Payload::Notice(notice) => self.feeds.handle_notice(&mut self.sequence, connection, at, notice),
+        }
+    }
+
+    /// Handles a connection's panic.
+    pub(super) fn handle_panic(&mut self, reading: Reading, cause: String) {
+        self.sequence.follow(reading);
+        if self.is_running() {
+            self.fail(Failure::Crashed(cause));
+        }
+    }
+
+    /// Handles a report of writer, syncer or sealer.
+    pub(super) fn handle_report(&mut self, reading: Reading, report: ThreadReport) {
+        self.sequence.follow(reading);
+        let handled = self.disk.handle_report(&mut self.sequence, &mut self.feeds, report);
+        handled.unwrap_or_else(|failure| self.fail(failure));
+    }
+
+    /// Handles that the writer takes no more commands. The cause is in its last report.
+    pub(super) fn handle_writer_ended(&mut self) {
+        self.sequence.commands.clear();
+        let unexpected = || Failure::Storage("the writer ended unexpectedly".into());
+        self.lifecycle.failure.get_or_insert_with(unexpected);
+    }
+
+    /// Handles a list of pairs.
+    pub(super) fn handle_listed(&mut self, reading: Reading, listed: &Listed) {
+        self.sequence.follow(reading);
+        self.feeds.handle_listed(&mut self.sequence, listed);
+    }
+
+    /// Handles a request of the operator.
+    pub(super) fn handle_request(&mut self, request: signals::Request) {
+        match request {
+            signals::Request::Rotate => self.sequence.commands.push_back(JournalCommand::Rotate),
+            signals::Request::Reload => {
+                tracing::warn!(
+                    "this version does not reload its configuration: restart it, and the gap is put on record"
+                );
+            }
+        }
+    }
+
+    /// Records missed objects that were fetched later; returns the last of their stamps.
+    pub(super) fn handle_missing(&mut self, reading: Reading, stream: StreamKey, objects: Vec<String>) -> Stamp {
+        self.sequence.follow(reading);
+        self.sequence.missed(stream, objects)
+    }
+
+    /// Records that a gap is healed.
+    pub(super) fn handle_healed(&mut self, reading: Reading, gap: u64, report: HealReport) {
+        self.sequence.follow(reading);
+        log_healed(gap, &report);
+        self.sequence.event(&Event::Healed { gap, gap_epoch: None, report });
+    }
+
+    /// Handles the wish of the operator to stop.
+    pub(super) fn handle_stop(&mut self, reading: Reading) {
+        self.sequence.follow(reading);
+        self.stop(StopReason::Signal);
+    }
+
+    /// Handles that time has passed, see [`Self::next_tick`].
+    pub(super) fn handle_tick(&mut self, reading: Reading) {
+        self.sequence.follow(reading);
+        let now = reading.now;
+        if self.is_running() && self.run_until.is_some_and(|elapsed| now >= elapsed) {
+            self.stop(StopReason::Elapsed);
+        }
+        let is_running = self.is_running();
+        self.certainty.handle_awake(self.sequence.time.moment());
+        self.next_tick = now + if is_running { TICK.min(self.sync_interval) } else { CLOSING_TICK };
+        if is_running {
+            self.compare_clocks();
+        }
+        if self.sequence.has_room() {
+            let is_sync_due = now >= self.next_sync || !is_running;
+            if is_sync_due {
+                self.next_sync = now + self.sync_interval;
+            }
+            let stamp = self.sequence.time.stamp();
+            let certain = self.certainty.advance(now, stamp);
+            self.sequence.commands.push_back(JournalCommand::Tick { stamp, sync: is_sync_due.then_some(certain) });
+        }
+        self.feeds.end_overdue_joining(&mut self.sequence);
+        self.disk.check_backlog(now);
+        if self.lifecycle.is_overdue(now) {
+            tracing::warn!("the connections did not end in time");
+            self.seal_the_rest();
+        }
+    }
+
+    /// Records the end.
+    pub(super) fn end(mut self, reading: Reading, unwritten: Option<Unwritten>) -> Ended {
+        self.sequence.follow(reading);
+        let end = self.sequence.time.stamp();
+        self.feeds.finish(&mut self.sequence, end);
+        if let Some(unwritten) = unwritten {
+            self.disk.record_unwritten(&mut self.sequence, &mut self.feeds, unwritten, end);
+        }
+        let reason = self.lifecycle.reason.into();
+        self.sequence.event(&Event::Stopped { reason, requests: self.feeds.requests() });
+        Ended {
+            commands: self.sequence.commands,
+            deadline: self.lifecycle.deadline(reading.now),
+            failure: self.lifecycle.failure,
+            durable: self.disk.durable,
+            disk_full: self.disk.full,
+        }
+    }
+
+    fn compare_clocks(&mut self) {
+        match self.sequence.time.compare() {
+            None => {}
+            Some(Comparison::Set(wall)) => self.step(wall),
+            Some(Comparison::Due { offset, ahead }) => self.sequence.event(&Event::Clock { offset, ahead }),
+        }
+    }
+
+    /// Ends the epoch, and begins the next one at `wall`. Gaps are ended first: their stamps belong to the old epoch,
+    /// too.
+    fn step(&mut self, wall: Stamp) {
+        let before = self.sequence.time.stamp();
+        self.disk.end_epoch(&mut self.sequence, &mut self.feeds, before);
+        let after = self.sequence.time.beyond(wall);
+        self.feeds.end_epoch(&mut self.sequence, before, after);
+        let first = self.sequence.step(wall).after.stamp;
+        self.feeds.begin_epoch(first);
+        self.certainty.begin_epoch(first);
+        self.disk.begin_epoch(first);
+    }
+
+    fn stop(&mut self, reason: StopReason) {
+        self.next_tick = self.sequence.time.now();
+        self.lifecycle.stop(self.next_tick, reason);
+        self.feeds.is_stopping = true;
+        self.sequence.actions.push_back(Action::CloseConnections);
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        tracing::error!(error = %failure, "cannot go on");
+        self.lifecycle.failure.get_or_insert(failure);
+        if self.is_running() {
+            self.stop(StopReason::Failure);
+        }
+    }
+
+    /// Ends the connections, and has every ended segment sealed. Displaced files have to be on record before the last
+    /// event.
+    fn seal_the_rest(&mut self) {
+        self.lifecycle.phase = Phase::Sealing;
+        self.next_tick = self.sequence.time.now();
+        self.sequence.commands.push_back(JournalCommand::CheckNames);
+        self.sequence.actions.push_back(Action::SealTheRest);
+    }
+}
+
+/// Logs what healing a gap came to.
+fn log_healed(gap: u64, report: &HealReport) {
+    let (requests, unaffected) = (report.requests, report.unaffected);
+    let written: u64 = report.complete.values().chain(report.partial.values()).sum();
+    if !report.partial.is_empty() {
+        let partial: Vec<_> = report.partial.keys().collect();
+        tracing::warn!(gap, written, requests, ?partial, "a gap could not be healed whole");
+    } else if written > 0 {
+        tracing::info!(gap, written, requests, "what was missed in a gap is on disk");
+    } else {
+        tracing::debug!(gap, requests, unaffected, "nothing that can be fetched was missed in a gap");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@
 use super::connection::{Change, Connection, Joining};
 use super::sequence::Sequence;
 use crate::batch::{Batch, Entry};
-use crate::clock::{Position, Instant, Stamp};
+use crate::clock::{Instant, Position, Stamp};
 use crate::connection::Notice;
 use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::interface::Action;

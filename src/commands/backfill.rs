@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::history::backfill::{self, BackfillError, Summary, Wanted};
 use crate::history::span::Span;
 use crate::rest::FetchError;
+use crate::rest::codes::RestUse;
 use crate::rest::pairs;
 use crate::upbit::codes::{is_pattern, select};
 use crate::upbit::series::{Series, Unit};
@@ -51,7 +52,7 @@ pub struct BackfillOptions {
 
 /// Fetches until the range is complete or a signal arrives.
 pub fn run(sources: Sources, options: BackfillOptions) -> Exit {
-    serve_and_ask(sources, StopTerms::ORDERLY, async move |host| backfill(&host, &options).await)
+    serve_and_ask(sources, StopTerms::ORDERLY, RestUse::Always, async move |host| backfill(&host, &options).await)
 }
 
 async fn backfill(host: &Host, options: &BackfillOptions) -> Exit {

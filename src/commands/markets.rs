@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::printable;
 use crate::quantity::rounded_duration;
 use crate::rest::FetchError;
+use crate::rest::codes::RestUse;
 use crate::rest::markets::Pair;
 use crate::rest::pairs::{self, ListingAnswer};
 use clap::Args;
@@ -36,7 +37,7 @@ pub struct MarketsOptions {
 /// Fetches the list and prints it.
 pub fn run(sources: Sources, options: MarketsOptions) -> Exit {
     let terms = StopTerms { unfinished: Exit::Success, ..StopTerms::PROMPT };
-    serve_and_ask(sources, terms, async move |host| markets(&host, &options).await)
+    serve_and_ask(sources, terms, RestUse::Always, async move |host| markets(&host, &options).await)
 }
 
 async fn markets(host: &Host, options: &MarketsOptions) -> Exit {

@@ -7,6 +7,7 @@ use crate::config::{self, Config, Sources};
 use crate::exit::Exit;
 use crate::logging::{self, Logging, Screen};
 use crate::rest;
+use crate::rest::codes::{RestUse, check_venues};
 use crate::signals::{self, Signals};
 use std::io;
 use std::time::Duration;
@@ -30,15 +31,21 @@ pub(super) struct Host {
     pub(super) waiting: Waiting,
 }
 
-/// Runs a verb that uses REST, and warns if its address is unencrypted.
+/// Runs a verb that uses REST, once everything that it uses is of one venue, and warns if the address is unencrypted.
 pub(super) fn serve_and_ask(
     sources: Sources,
     terms: StopTerms,
+    rest_use: RestUse,
     verb: impl AsyncFnOnce(Host) -> Exit + Send + 'static,
 ) -> Exit {
     serve(sources, terms, async move |host| {
         if let Some(exposure) = rest::exposure(&host.config.rest.url) {
             tracing::warn!("{exposure}");
+        }
+        let what = format!("the venue of what was fetched into {}", host.config.data_dir.display());
+        if let Err(error) = host.waiting.during(what, GRACE, || check_venues(&host.config, rest_use)) {
+            tracing::error!("{error}");
+            return error.exit();
         }
         verb(host).await
     })

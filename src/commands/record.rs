@@ -19,7 +19,7 @@ use crate::ops::status::{Display, Status};
 use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
-use crate::rest::codes::{self, VenueError};
+use crate::rest::codes::{self, RestUse};
 use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -39,7 +39,7 @@ pub struct RecordOptions {
 
 /// Records until a signal, the end of `--for`, or a failure.
 pub fn run(sources: Sources, options: RecordOptions) -> Exit {
-    serve_and_ask(sources, StopTerms::ORDERLY, async move |host| record(host, &options).await)
+    serve_and_ask(sources, StopTerms::ORDERLY, RestUse::AsConfigured, async move |host| record(host, &options).await)
 }
 
 async fn record(host: Host, options: &RecordOptions) -> Exit {
@@ -47,7 +47,6 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
     let stop = StopConditions { run_until: options.run_for.map(|length| host.clock.now() + length), status };
     let (clock, screen, now) = (host.clock, host.screen.clone(), host.signals.shutdown.now.clone());
     let recording = async move {
-        codes::check_venues(&host.config)?;
         let (supervisor, _lock) = set_up(&host, stop)?;
         Ok(supervisor.run(host.signals.shutdown.orderly, host.signals.requests).await?)
     };
@@ -77,8 +76,6 @@ enum RecordError {
     Directory(IoError),
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error(transparent)]
-    Venue(#[from] VenueError),
     #[error("cannot start the writing threads: {0}")]
     Threads(io::Error),
     #[error(transparent)]
@@ -91,7 +88,7 @@ impl RecordError {
     fn exit(&self) -> Exit {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
-            Self::Venue(_) | Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
+            Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
             Self::Assembly(AssemblyError::Recovery(_)) => Exit::Io,
             Self::Directory(_) | Self::Lock(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,

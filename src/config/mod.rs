@@ -179,6 +179,7 @@ mod tests {
             ("public.backoff_max=1ms", "backoff_min, 500ms, is longer"),
             ("public.enabled=false", "nothing would be recorded"),
             ("data_dir=", "is empty"),
+            ("venue=Upbit-KR", "a-z 0-9 . - _ :"),
             ("data_dir=~/tape", "write the whole path"),
         ] {
             let text = fault(assignment);

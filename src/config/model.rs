@@ -2,8 +2,10 @@
 
 use super::keys::KeySources;
 use super::proxy::ProxyConfig;
+use crate::upbit::feed::Feed;
 use crate::upbit::subscription::{Format, Subscription};
 use crate::upbit::url::Url;
+use crate::upbit::venue::Venue;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use std::time::Duration;
 pub struct Config {
     /// The root of all files; relative paths count from the working directory.
     pub data_dir: PathBuf,
+    /// The venue of hosts that are not known; `None`: they have the name of the first of them.
+    pub venue: Option<Venue>,
     /// The market data connection.
     pub public: ConnectionConfig,
     /// The account connection.
@@ -29,6 +33,39 @@ pub struct Config {
     pub log: LogConfig,
     /// The proxies that the environment names.
     pub proxies: ProxyConfig,
+}
+
+impl Config {
+    /// The enabled connections; one at least.
+    pub fn enabled(&self) -> impl Iterator<Item = (Feed, &ConnectionConfig)> {
+        let all = [(Feed::Public, &self.public), (Feed::Private, &self.private)];
+        all.into_iter().filter(|(_, connection)| connection.enabled)
+    }
+
+    /// The recorded venue: that of the first enabled connection.
+    pub fn venue(&self) -> Venue {
+        self.venue_of(self.enabled().next().map_or(&self.public.url, |(_, connection)| &connection.url))
+    }
+
+    /// The venue of `rest.url`.
+    pub fn rest_venue(&self) -> Venue {
+        self.venue_of(&self.rest.url)
+    }
+
+    /// Whether `rest.url` is of the recorded venue, as far as it is known.
+    pub fn is_one_venue(&self) -> bool {
+        self.venue() == self.rest_venue()
+    }
+
+    /// Hosts that are not known count as one venue, such as a local exchange on two ports.
+    fn venue_of(&self, url: &Url) -> Venue {
+        let named = || {
+            let urls = self.enabled().map(|(_, connection)| &connection.url).chain([&self.rest.url]);
+            let first = urls.map(Url::host).find(|host| Venue::of_host(host).is_none());
+            Venue::named_after(first.unwrap_or(url.host()))
+        };
+        Venue::of_host(url.host()).or_else(|| self.venue.clone()).unwrap_or_else(named)
+    }
 }
 
 /// One connection.

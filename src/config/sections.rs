@@ -14,6 +14,7 @@ use crate::quantity::{format_duration, format_size};
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Format;
 use crate::upbit::url::Url;
+use crate::upbit::venue::Venue;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,7 @@ const fn up_to(longest: Duration) -> RangeInclusive<Duration> {
 /// Reads everything; `reader` collects the faults.
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let data_dir = reader.path("data_dir");
+    let venue = reader.optional("venue", str::parse::<Venue>);
     let (public, _) = read_connection(reader, sources, Feed::Public);
     let (private, credentials) = read_connection(reader, sources, Feed::Private);
     let rest = read_rest(reader);
@@ -40,7 +42,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let http = read_http(reader);
     let log = read_log(reader);
     let proxies = ProxyConfig::read(|name| sources.variable(name));
-    let config = Config { data_dir, public, private, credentials, rest, storage, http, log, proxies };
+    let config = Config { data_dir, venue, public, private, credentials, rest, storage, http, log, proxies };
     refuse_contradictions(reader, &config);
     config
 }

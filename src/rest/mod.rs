@@ -8,7 +8,8 @@
 //! pairs/    how far a list is believed; the list followed in the background of the recorder
 //! backfill/ candles and trades of the past
 //! healing/  data missed in a gap, in the background of the recorder
-//! codes     checks the configured codes and patterns against the list
+//! codes     checks the configured codes and patterns against the list, and that all is of one venue
+//! venue     the venue of the addresses in use, and of the directory
 //! ```
 //!
 //! Fetched data is kept verbatim: numbers are never parsed and printed again. It is stored in `rest/` below the data
@@ -20,6 +21,7 @@ pub mod codes;
 pub mod markets;
 pub mod pairs;
 pub mod quotation;
+pub mod venue;
 
 use crate::clock::{Clock, Stamp};
 use crate::config::Config;
@@ -35,6 +37,7 @@ use client::budget::{Budget, BudgetError, Priority};
 use client::http::Http;
 use client::{Client, RestError};
 use std::path::{Path, PathBuf};
+use venue::VenueError;
 
 /// The directory of fetched data, relative to the data directory.
 pub const DIRECTORY: &str = "rest";
@@ -53,6 +56,9 @@ pub enum SetupError {
     /// The certificate authorities cannot be read.
     #[error(transparent)]
     Tls(#[from] TlsSetupError),
+    /// The addresses or the fetched data are of another venue.
+    #[error(transparent)]
+    Venue(#[from] VenueError),
 }
 
 /// Why a fetch failed.
@@ -82,6 +88,7 @@ impl FetchError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Setup(SetupError::Tls(_)) => Exit::Config,
+            Self::Setup(SetupError::Venue(error)) => error.exit(),
             Self::Setup(SetupError::Storage(_)) | Self::Rest(RestError::Budget(_)) => Exit::Io,
             Self::Rest(RestError::Credentials(_) | RestError::Signing(_)) => Exit::Refused,
             Self::Rest(RestError::Refused(_) | RestError::Unavailable { .. }) | Self::Empty => Exit::Unavailable,
@@ -113,12 +120,14 @@ pub fn exposure(url: &Url) -> Option<&'static str> {
     is_exposed.then_some("rest.url is http:// to another machine: what is fetched can be read and changed on the way")
 }
 
-/// A client of the configured exchange. It trusts the same authorities as the market data connection.
+/// A client of the configured exchange. It trusts the same authorities as the market data connection. The directory is
+/// from then on one of this venue.
 ///
 /// # Errors
-/// The directory cannot be created, or the authorities cannot be read.
+/// The directory cannot be created, or has another venue's data; or the authorities cannot be read.
 pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
     let disk = open(&config.data_dir)?;
+    venue::claim(&disk, config)?;
     let tls = tls::client_config(config.public.tls_ca_file.as_deref())?;
     let network = Network::new(clock, tls, &config.proxies);
     let http = Http::new(&config.rest.url, network, clock);

@@ -5,6 +5,7 @@
 //! tls   host          path                query, fragment and user are refused: no endpoint has one
 //! ```
 
+use super::venue;
 use std::fmt;
 use url::{Host, ParseError};
 
@@ -86,6 +87,7 @@ impl Url {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
         match (url.host(), url.port()) {
             (Some(Host::Domain(name)), _) if !name.bytes().all(fits) => Err(error(HOST)),
+            (Some(Host::Domain(name)), _) if name.len() > venue::LONGEST => Err(error(LONG_HOST)),
             (_, Some(0)) => Err(error(PORT)),
             _ => Ok(Self(url)),
         }
@@ -99,6 +101,7 @@ impl fmt::Display for Url {
 }
 
 const HOST: &str = "the host may hold letters, digits, dots and hyphens";
+const LONG_HOST: &str = "the host is longer than 253 characters";
 const PORT: &str = "the port must be a number from 1 to 65535, and an IPv6 address stands in brackets";
 
 /// The mistake behind the scheme that the parser would accept.

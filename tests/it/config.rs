@@ -262,6 +262,26 @@ fn check_shows_the_proxy_on_each_way_and_not_what_lets_us_in() {
 }
 
 #[test]
+fn check_shows_the_venue_that_stands_on_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = ["--set", "public.url=ws://127.0.0.1:1/", "--set", "rest.url=http://localhost:2/"];
+    let check = |arguments: &[&str]| {
+        let (code, out, err) = finish(program(directory.path(), &[&["check"], arguments].concat()).output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""));
+        out
+    };
+    let shown = |arguments: &[&str]| {
+        let report: serde_json::Value = serde_json::from_str(&check(&[&["--json"], arguments].concat())).unwrap();
+        report["venue"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((shown(&[]), shown(&local)), ("upbit-kr".to_owned(), "127.0.0.1".to_owned()));
+    let text = check(&[&local[..], &["--set", "venue=paper"]].concat());
+    let setting = text.lines().find(|line| line.starts_with("venue = ")).unwrap();
+    assert!(setting.starts_with("venue = \"paper\" ") && setting.ends_with("# --set"), "{setting}");
+    assert!(text.contains("# The venue that stands on record is paper."), "{text}");
+}
+
+#[test]
 fn where_rights_are_missing_it_says_whose_it_is_and_who_we_are() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;

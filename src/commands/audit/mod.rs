@@ -17,6 +17,7 @@ use crate::history::audit::{AuditError, Auditor, Certificate, Day, Gaps, Totals}
 use crate::history::backfill::{self, BackfillError, Fetched, Progress, Summary, Wanted};
 use crate::history::span::Span;
 use crate::rest;
+use crate::rest::codes::RestUse;
 use crate::tape::certificate::Unaudited;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
@@ -110,7 +111,7 @@ pub struct Audited {
 /// Audits, and prints the result.
 pub fn run(sources: Sources, options: AuditOptions) -> Exit {
     let terms = StopTerms { unfinished: Exit::Wrong, ..StopTerms::ORDERLY };
-    serve_and_ask(sources, terms, async move |host| audit_and_print(&host, &options).await)
+    serve_and_ask(sources, terms, RestUse::Always, async move |host| audit_and_print(&host, &options).await)
 }
 
 async fn audit_and_print(host: &Host, options: &AuditOptions) -> Exit {

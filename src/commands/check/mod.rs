@@ -15,7 +15,7 @@ use super::process::attend;
 use super::work::StopTerms;
 use crate::config::{self, Sources};
 use crate::exit::Exit;
-use crate::rest::codes;
+use crate::rest::codes::{self, RestUse};
 use clap::Args;
 use machine::Machine;
 use report::{CheckReport, FaultReport};
@@ -45,9 +45,9 @@ fn check(sources: &Sources, options: &CheckOptions, out: &mut dyn Write) -> io::
     match config::load(sources) {
         Ok(mut loaded) => {
             // Offline, hence the list of pairs cached by the last start.
-            if let Err(error) = codes::check_venues(&loaded.config) {
+            if let Err(error) = codes::check_venues(&loaded.config, RestUse::AsConfigured) {
                 complain(&error.to_string());
-                return Ok(Exit::Config);
+                return Ok(error.exit());
             }
             loaded.config = codes::resolve_kept(&loaded.config);
             let report = CheckReport::of(&loaded, Machine::inspect(&loaded.config.data_dir));

@@ -21,6 +21,8 @@ const TICKET: &str = "00000000-0000-4000-8000-000000000000";
 pub(super) struct CheckReport {
     pub(super) valid: bool,
     pub(super) settings: Vec<ShownSetting>,
+    /// The venue that is recorded; `None` if an address is secret that it could be the host of.
+    pub(super) venue: Option<String>,
     pub(super) connections: Vec<ShownConnection>,
     pub(super) rest: ShownRest,
     pub(super) streams: usize,
@@ -94,9 +96,12 @@ pub(super) struct ShownFault {
 impl CheckReport {
     pub(super) fn of(loaded: &Loaded, machine: Machine) -> Self {
         let config = &loaded.config;
+        let addresses = ["venue", "public.url", "private.url", "rest.url"];
+        let has_secret_address = addresses.into_iter().any(|key| is_secret(&loaded.settings, key));
         let mut report = Self {
             valid: true,
             settings: loaded.settings.iter().map(ShownSetting::of).collect(),
+            venue: (!has_secret_address).then(|| config.venue().to_string()),
             connections: Vec::new(),
             rest: ShownRest {
                 url: (!is_secret(&loaded.settings, "rest.url")).then(|| config.rest.url.to_string()),

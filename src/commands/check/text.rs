@@ -79,6 +79,8 @@ fn key(name: &str) -> String {
 }
 
 fn write_connections(out: &mut dyn Write, report: &CheckReport, config: &Config) -> io::Result<()> {
+    let venue = report.venue.as_deref().unwrap_or("one that is not shown");
+    writeln!(out, "# The venue that stands on record is {venue}.")?;
     for shown in &report.connections {
         let url = shown.url.as_deref().unwrap_or("an address that is not shown");
         let name = &shown.connection;

@@ -23,6 +23,7 @@ use crate::recording::recovery::history::End;
 use crate::recording::recovery::{Recovered, recover};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
+use crate::recording::seal::Provenance;
 use crate::recording::threads::{self, Hosts, Storage};
 use crate::tape::durable::DurableMark;
 use crate::tape::event::Event;
@@ -115,7 +116,8 @@ pub fn assemble<D: Dial>(
     let ended = ended_gaps(&connections, &recovered);
     write_mark(&*environment.files, &recovered, run);
     let epoch = recovered.epoch;
-    let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, run, epoch, clock };
+    let provenance = Provenance { run, venue: config.venue() };
+    let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, provenance, epoch, clock };
     let (backlog, ended_segments) = (recovered.backlog.len(), ended_segments(&recovered));
     let ground =
         Storage { files: environment.files.clone(), resumable: recovered.resumable, backlog: recovered.backlog };
@@ -144,7 +146,8 @@ pub fn assemble<D: Dial>(
         supervisor.sequencer.event_at(after, &Event::ClockStep { before, after, epoch, missing_since });
     }
     let names = connections.iter().map(|(id, _)| *id).collect();
-    supervisor.sequencer.event_at(run, &Event::started(environment.pid, names, epoch, missing_since));
+    let started = Event::started(environment.pid, config.venue(), names, epoch, missing_since);
+    supervisor.sequencer.event_at(run, &started);
     for (epoch, segments) in ended_segments {
         let reason = RotationReason::Recovered.into();
         supervisor.sequencer.event(&Event::Rotated { reason, segments, epoch: Some(epoch) });

@@ -14,6 +14,7 @@ use super::manifest::ManifestEntry;
 use super::words::{Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason, Word};
 use crate::clock::Stamp;
 use crate::upbit::feed::Feed;
+use crate::upbit::venue::Venue;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub enum Event {
         version: Cow<'static, str>,
         /// The process id.
         pid: u32,
+        /// The venue that is recorded; `None`: a version without this field.
+        venue: Option<Venue>,
         /// The connections that are enabled.
         #[serde(deserialize_with = "known_feeds")]
         connections: Vec<Feed>,
@@ -269,9 +272,15 @@ impl Event {
     }
 
     /// The event that begins a process's life.
-    pub fn started(pid: u32, connections: Vec<Feed>, epoch: u64, missing_since: BTreeMap<Feed, Stamp>) -> Self {
+    pub fn started(
+        pid: u32,
+        venue: Venue,
+        connections: Vec<Feed>,
+        epoch: u64,
+        missing_since: BTreeMap<Feed, Stamp>,
+    ) -> Self {
         let version = env!("CARGO_PKG_VERSION").into();
-        Self::Started { version, pid, connections, epoch: Some(epoch), missing_since }
+        Self::Started { version, pid, venue: Some(venue), connections, epoch: Some(epoch), missing_since }
     }
 
     /// The event of a closed gap; `id` is the stamp it will be written with, `all` the streams of the connection.

@@ -9,6 +9,7 @@
 use super::stream_key::{StreamKey, WireName};
 use crate::clock::Stamp;
 use crate::upbit::subscription::{Format, Request};
+use crate::upbit::venue::Venue;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -89,6 +90,9 @@ pub struct ManifestEntry {
     pub stream: String,
     /// The process that sealed it: the stamp of its `started` event.
     pub run: Stamp,
+    /// The venue whose lines it has; `None`: sealed by a version without this field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub venue: Option<Venue>,
     /// The version of the program that sealed it.
     pub version: String,
     /// How its frames are spelt; `null` for the recorder's own streams and where it is not known.

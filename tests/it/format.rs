@@ -21,6 +21,7 @@ use upbit_recorder::tape::words::{
     Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason,
 };
 use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::upbit::venue::Venue;
 
 const PAGE: &str = include_str!("../../docs/FORMAT.md");
 
@@ -42,7 +43,7 @@ fn all_events() -> Vec<Event> {
     let at = Stamp::default();
     let gap = Gap { connection, epoch: 0, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
     let events = vec![
-        Event::started(1, vec![], 0, BTreeMap::new()),
+        Event::started(1, venue(), vec![], 0, BTreeMap::new()),
         Event::Stopped { reason: StopReason::Signal.into(), requests: BTreeMap::new() },
         Event::Connected { connection, attempt: 1, address: text() },
         Event::Subscribed { connection, reason: SubscribeReason::Connected.into(), request: text() },
@@ -110,11 +111,16 @@ fn all_events() -> Vec<Event> {
     events
 }
 
+fn venue() -> Venue {
+    Venue::named_after("local")
+}
+
 fn entry() -> ManifestEntry {
     ManifestEntry {
         name: String::new(),
         stream: String::new(),
         run: Stamp::default(),
+        venue: Some(venue()),
         version: String::new(),
         format: None,
         subscription: None,

@@ -45,7 +45,7 @@ pub async fn fetch(
     if let (true, Some(market)) = (streams.is_empty(), wanted.markets.first()) {
         return Err(BackfillError::Market(market.clone()));
     }
-    let store = Store::open(Arc::new(disk), &config.storage, clock, streams)?;
+    let store = Store::open(Arc::new(disk), config, clock, streams)?;
     let recorded = Disk::readable(&config.data_dir).map_err(SealError::from)?;
     let mut holdings = Holdings { store, tape: Tape::new(recorded, &config.data_dir) };
     let mut show = |progress: &Progress| {

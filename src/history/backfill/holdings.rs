@@ -109,10 +109,10 @@ mod tests {
                 (traded + 90) * 1_000
             );
             std::fs::write(tape.join("KRW-BTC_trade.jsonl"), trade).unwrap();
-            let storage = crate::config::load(&Default::default()).unwrap().config.storage;
+            let config = crate::config::load(&Default::default()).unwrap().config;
             let files = Arc::new(Disk::open(&rest).unwrap());
             let streams = vec![(StreamKey::of("KRW-BTC", series).unwrap())];
-            let store = Store::open(files, &storage, Clock::start(), streams).unwrap();
+            let store = Store::open(files, &config, Clock::start(), streams).unwrap();
             Self {
                 _directory: directory,
                 holdings: Holdings { store, tape: Tape::new(Some(Arc::new(Disk::open(&tape).unwrap())), &tape) },

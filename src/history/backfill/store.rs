@@ -9,7 +9,7 @@
 
 use super::checkpoint::{Checkpoint, Piece};
 use crate::clock::{Clock, Stamp, Stamper};
-use crate::config::StorageConfig;
+use crate::config::Config;
 use crate::files::lines::Lines;
 use crate::files::{EntryKind, Files, IoError};
 use crate::history::claim::Claim;
@@ -18,7 +18,7 @@ use crate::recording::journal::{Journal, JournalCommand};
 use crate::recording::recovery::recover;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
-use crate::recording::seal::{SealError, Sealer};
+use crate::recording::seal::{Provenance, SealError, Sealer};
 use crate::recording::segment::{Finished, Segment};
 use crate::recording::sync::{SyncError, Syncer};
 use crate::rest::answer::{self, Item};
@@ -55,10 +55,11 @@ impl Store {
     /// A file operation failed.
     pub(super) fn open(
         files: Arc<dyn Files>,
-        storage: &StorageConfig,
+        config: &Config,
         clock: Clock,
         streams: Vec<StreamKey>,
     ) -> Result<Self, SealError> {
+        let storage = &config.storage;
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
         // Recovery only moves files: lines are counted before anything is sealed.
         let recovered = recover(&*files, rotation, clock.stamp())?;
@@ -72,7 +73,8 @@ impl Store {
         let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
         let mut stamper = Stamper::after(recovered.last.max(accounted).unwrap_or_default());
         let run = stamper.raise(clock.stamp());
-        let sealer = Sealer::new(files.clone(), storage.zstd_level, run, Arc::default());
+        let provenance = Provenance { run, venue: config.rest_venue() };
+        let sealer = Sealer::new(files.clone(), storage.zstd_level, provenance, Arc::default());
         let mut journal = Journal::new(files.clone(), rotation, recovered.resumable, recovered.epoch);
         let mut by_id: Vec<_> = checkpoints.iter().map(|(key, (id, _))| (*id, key.clone())).collect();
         by_id.sort();

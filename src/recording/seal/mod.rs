@@ -19,6 +19,7 @@ use crate::clock::Stamp;
 use crate::files::{AppendFile, CHUNK, EntryKind, Files, IoError};
 use crate::tape::manifest::{ManifestEntry, TornLine};
 use crate::tape::quarantine::{Quarantined, clear, quarantine};
+use crate::upbit::venue::Venue;
 use compare::{Comparison, Figures, compare};
 pub use error::SealError;
 use std::io::{self, Read, Write};
@@ -37,8 +38,17 @@ const FRAME_BYTES: u32 = 1024 * 1024;
 pub struct Sealer {
     files: Arc<dyn Files>,
     level: i32,
-    run: Stamp,
+    provenance: Provenance,
     stop: Arc<AtomicBool>,
+}
+
+/// The process that seals, for its lines of the manifest.
+#[derive(Clone, Debug)]
+pub struct Provenance {
+    /// The stamp of its `started` event.
+    pub run: Stamp,
+    /// The venue of the directory.
+    pub venue: Venue,
 }
 
 /// A segment that was sealed.
@@ -53,10 +63,9 @@ pub struct Sealed {
 }
 
 impl Sealer {
-    /// A sealer for one data directory. `run` is the stamp of this process's `started` event. When `stop` is set, the
-    /// current segment is given up and only its source is kept.
-    pub fn new(files: Arc<dyn Files>, level: i32, run: Stamp, stop: Arc<AtomicBool>) -> Self {
-        Self { files, level, run, stop }
+    /// A sealer for one data directory. When `stop` is set, the current segment is given up and only its source is kept.
+    pub fn new(files: Arc<dyn Files>, level: i32, provenance: Provenance, stop: Arc<AtomicBool>) -> Self {
+        Self { files, level, provenance, stop }
     }
 
     /// Seals one segment.
@@ -225,7 +234,8 @@ impl Sealer {
         ManifestEntry {
             name: name.sealed().file_name().unwrap_or_default().to_string_lossy().into_owned(),
             stream: name.stream.to_string(),
-            run: self.run,
+            run: self.provenance.run,
+            venue: Some(self.provenance.venue.clone()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             format: origin.map(|origin| origin.format.to_string()),
             subscription: origin.map(|origin| (*origin.subscription).to_owned()),

@@ -37,7 +37,12 @@ impl Scene {
     }
 
     fn sealer(&self) -> Sealer {
-        Sealer::new(self.disk.clone(), 3, Stamp::default(), Arc::default())
+        self.stopped_by(Arc::default())
+    }
+
+    fn stopped_by(&self, stop: Arc<AtomicBool>) -> Sealer {
+        let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };
+        Sealer::new(self.disk.clone(), 3, provenance, stop)
     }
 
     fn bytes(&self, path: &Path) -> Vec<u8> {
@@ -168,7 +173,7 @@ fn a_rotten_listed_file_is_made_again_and_listed_once() {
 fn stopping_leaves_the_source_alone() {
     let scene = Scene::new();
     let stop = Arc::new(AtomicBool::new(true));
-    let sealer = Sealer::new(scene.disk.clone(), 3, Stamp::default(), stop);
+    let sealer = scene.stopped_by(stop);
     assert!(matches!(sealer.step(&scene.finished), Err(SealError::Stopped)));
     let left = scene.disk.list(&scene.finished.name.directory()).unwrap();
     assert_eq!(left.len(), 1);

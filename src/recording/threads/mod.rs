@@ -18,11 +18,11 @@ use super::journal::{Journal, JournalCommand};
 use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
 use super::rotation::Rotation;
-use super::seal::Sealer;
+use super::seal::{Provenance, Sealer};
 use super::segment::{Finished, Segment};
 use super::sync::Syncer;
 use super::writer::{self, Writer, WriterSignals};
-use crate::clock::{Clock, Stamp};
+use crate::clock::Clock;
 use crate::files::Files;
 use std::collections::VecDeque;
 use std::io;
@@ -50,8 +50,8 @@ pub struct Settings {
     pub rotation: Rotation,
     /// The zstd level of sealed files.
     pub zstd_level: i32,
-    /// The stamp of this process's `started` event.
-    pub run: Stamp,
+    /// This process, for the manifest.
+    pub provenance: Provenance,
     /// The epoch: how often stamps have gone back in this directory.
     pub epoch: u64,
     /// For waiting and pacing.
@@ -109,7 +109,7 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let (hurry, stop_sealing) = (Stop::default(), Stop::default());
     let signals = WriterSignals::default();
     let sealer = SealerHost {
-        sealer: Sealer::new(files.clone(), settings.zstd_level, settings.run, stop_sealing.0.clone()),
+        sealer: Sealer::new(files.clone(), settings.zstd_level, settings.provenance.clone(), stop_sealing.0.clone()),
         waiting: backlog.into(),
         finished: finished_queue,
         reports: reports.clone(),

@@ -3,11 +3,12 @@
 use super::*;
 use crate::files::IoError;
 use crate::files::disk::Disk;
-use crate::recording::seal::Sealer;
+use crate::recording::seal::{Provenance, Sealer};
 use crate::recording::segment::Finished;
 use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
+use crate::upbit::venue::Venue;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,15 +50,14 @@ impl Scene {
 
     fn seal(&self, name: &SegmentName) {
         let files: Arc<dyn Files> = Arc::new(Disk::open(self.directory.path()).unwrap());
-        let sealer = Sealer::new(files, 3, Stamp::default(), Arc::default());
+        let sealer = Sealer::new(
+            files,
+            3,
+            Provenance { run: Stamp::default(), venue: Venue::named_after("local") },
+            Arc::default(),
+        );
         sealer
-            .step(&Finished {
-                name: name.clone(),
-                origin: None,
-                last: name.first,
-                bytes: None,
-                torn: Vec::new(),
-            })
+            .step(&Finished { name: name.clone(), origin: None, last: name.first, bytes: None, torn: Vec::new() })
             .unwrap();
     }
 

@@ -186,6 +186,7 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
         sealed.iter().map(|entry| entry["epoch"].as_u64().unwrap()).collect::<std::collections::BTreeSet<_>>(),
         [0, 1].into()
     );
+    assert!(sealed.iter().all(|entry| entry["venue"] == "127.0.0.1"), "{manifest}");
     let gaps: Vec<_> = events(&scene).into_iter().filter(|event| event["event"] == "gap").collect();
     assert!(gaps.iter().all(|gap| gap["from"].as_u64() < gap["to"].as_u64()), "{gaps:?}");
 }

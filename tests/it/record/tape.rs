@@ -40,6 +40,7 @@ fn every_frame_is_in_its_file_verbatim_once_and_in_order() {
     assert_eq!(sent.values().map(Vec::len).sum::<usize>(), frames.len());
     assert_eq!(recorded, sent);
     scene.tape.assert_stamps_increase();
+    assert_eq!(scene.tape.events("started")[0]["venue"], "127.0.0.1");
 }
 
 #[test]

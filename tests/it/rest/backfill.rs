@@ -102,6 +102,50 @@ fn killed_at_random_it_ends_equal_to_an_uninterrupted_run() {
 }
 
 #[test]
+fn what_is_of_another_venue_is_neither_continued_nor_used() {
+    let exchange = Exchange::start(0, &["--codes", "3"]);
+    let directory = tempfile::tempdir().unwrap();
+    let (from, to) = (time(3, 0), time(3, 10));
+    let options = ["--markets", "KRW-BTC", "--from", &from, "--to", &to];
+    summary(&exchange, directory.path(), &options);
+    let rest = directory.path().join("rest");
+    let venue = || parse(&std::fs::read_to_string(rest.join(".venue")).unwrap());
+    assert_eq!(venue(), json!({ "venue": "127.0.0.1" }));
+    let archive = rest.join("archive").read_dir().unwrap().next().unwrap().unwrap().path();
+    let manifest = std::fs::read_to_string(archive.join("manifest.jsonl")).unwrap();
+    assert!(manifest.lines().all(|line| parse(line)["venue"] == "127.0.0.1"), "{manifest}");
+    let all = || Tape { path: rest.clone() }.lines();
+    let before = all();
+    let url = format!("rest.url=http://127.0.0.1:{}/v1", exchange.port());
+    let public = format!("public.url=ws://127.0.0.1:{}/websocket/v1", exchange.port());
+    let data_dir = format!("data_dir={}", directory.path().display());
+    let day = &from[..10];
+    for verb in [
+        &["backfill", "--markets", "KRW-ETH", "--from", &from, "--to", &to][..],
+        &["backfill", "--markets", "KRW-*", "--from", &from, "--to", &to],
+        &["audit", "--date", day],
+        &["markets"],
+        &["check"],
+        &["record", "--for", "1s"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+        command.args(verb).env_clear().args(["--set", "venue=paper", "--set", &public, "--set", &url]);
+        let output = command.args(["--set", &data_dir]).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{verb:?}: {told}");
+        for part in ["127.0.0.1", "paper", rest.to_str().unwrap()] {
+            assert!(told.contains(part), "{verb:?}: {part}: {told}");
+        }
+    }
+    assert_eq!((all(), venue()), (before, json!({ "venue": "127.0.0.1" })));
+    assert!(!directory.path().join("recorder.jsonl").exists());
+    // Fetched before there were venues.
+    std::fs::remove_file(rest.join(".venue")).unwrap();
+    summary(&exchange, directory.path(), &[&options[..], &["--set", &public, "--set", "venue=paper"]].concat());
+    assert_eq!(venue(), json!({ "venue": "paper" }));
+}
+
+#[test]
 #[ignore = "takes five minutes: cargo test --test it rest::backfill -- --ignored --nocapture"]
 fn thirty_days_killed_twenty_times_equal_one_run() {
     let exchange = Exchange::start(0, &["--codes", "5", "--rate", "500"]);

@@ -158,7 +158,12 @@ fn a_torn_line_is_left_out_also_by_a_start_that_did_not_end_it() {
     // A foreign file at the name of a copy is ignored.
     scene.write(torn::copy_path(&name, 3), "something else");
     assert_eq!(scene.recover(TODAY + 70).torn.len(), 1);
-    let sealer = Sealer::new(scene.disk.clone(), 1, Stamp::default(), Arc::default());
+    let sealer = Sealer::new(
+        scene.disk.clone(),
+        1,
+        Provenance { run: Stamp::default(), venue: Venue::named_after("local") },
+        Arc::default(),
+    );
     sealer.step(&scene.recover(TODAY + 80).backlog[0]).unwrap();
     assert_eq!(scene.recover(TODAY + 90).torn.len(), 0);
 }

@@ -8,7 +8,8 @@ use super::history::{End, Untold};
 use super::*;
 use crate::files::disk::Disk;
 use crate::files::faulty::{Call, Faulty};
-use crate::recording::seal::Sealer;
+use crate::recording::seal::{Provenance, Sealer};
+use crate::upbit::venue::Venue;
 use rustix::io::Errno;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ impl Scene {
     fn seal(&self, stream: &str, first: u64, lines: &str, epoch: u64) {
         let name = SegmentName { epoch, ..segment(stream, first) };
         self.write(name.plain(), lines);
-        let sealer = Sealer::new(self.disk.clone(), 1, Stamp::default(), Arc::default());
+        let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };
+        let sealer = Sealer::new(self.disk.clone(), 1, provenance, Arc::default());
         sealer.step(&Finished { last: name.first, name, origin: None, bytes: None, torn: Vec::new() }).unwrap();
     }
 }

@@ -15,8 +15,9 @@ use upbit_recorder::clock::Clock;
 use upbit_recorder::commands::audit::audit;
 use upbit_recorder::config::Config;
 use upbit_recorder::files::disk::Disk;
-use upbit_recorder::recording::seal::Sealer;
+use upbit_recorder::recording::seal::{Provenance, Sealer};
 use upbit_recorder::recording::segment::Finished;
+use upbit_recorder::upbit::venue::Venue;
 
 const GAP: Gap<'_> =
     Gap { from: "2026-11-21T05:00:00Z", to: "2026-11-21T05:10:00Z", streams: &["KRW-BTC_trade", "KRW-BTC_ticker"] };
@@ -38,7 +39,8 @@ fn record_sealed(replay: &Replay, data_dir: &Path) {
         .into_iter()
         .partition(|trade| span(GAP.from, GAP.to).contains(&trade["timestamp"].as_i64().unwrap()));
     came.remove(came.len() / 2);
-    let sealer = Sealer::new(Arc::new(Disk::open(data_dir).unwrap()), 3, stamp(NOW), Arc::default());
+    let provenance = Provenance { run: stamp(NOW), venue: Venue::named_after("local") };
+    let sealer = Sealer::new(Arc::new(Disk::open(data_dir).unwrap()), 3, provenance, Arc::default());
     let lines = of_stream(&came);
     for name in write(data_dir, "KRW-BTC_trade", &lines) {
         let last = name.first;

@@ -147,8 +147,8 @@ impl<D: Dial> Actor<D> {
     /// Executes the session's commands and delivers its events, as far as the inbox has room; then begins an attempt.
     fn drain_session(&mut self) {
         loop {
-            while let Some((at, notice)) = self.session.poll_event() {
-                self.report(at, notice);
+            while let Some(delivery) = self.poll_notice() {
+                self.report(delivery);
             }
             let Some(command) = self.session.poll_command() else { break };
             self.execute(command);
@@ -267,34 +267,45 @@ impl<D: Dial> Actor<D> {
     /// Delivers the notice that the session is live before its first data, and the other notices behind it.
     fn handle_inbound(&mut self, now: Instant, mut inbound: Inbound) {
         self.session.handle_inbound(now, &mut inbound);
-        let mut after = VecDeque::new();
-        while let Some((at, notice)) = self.session.poll_event() {
-            match notice {
-                Notice::Live { .. } => self.report(at, notice),
-                _ => after.push_back((at, notice)),
+        let unsettled = self.session.unsettled();
+        let mut after = Vec::new();
+        while let Some(delivery) = self.poll_notice() {
+            match delivery.payload {
+                Payload::Notice(Notice::Live { .. }) => self.report(Delivery { unsettled, ..delivery }),
+                _ => after.push(delivery),
             }
         }
         if !inbound.batch.is_empty() {
-            self.deliver(now, inbound.batch);
+            let payload = Payload::Batch(self.with_room(inbound.batch));
+            self.report(Delivery { connection: self.feed, at: now, unsettled, payload });
         }
-        for (at, notice) in after {
-            self.report(at, notice);
-        }
+        after.into_iter().for_each(|delivery| self.report(delivery));
     }
 
     /// The batch keeps the room that it takes; the rest of the reservation goes back.
-    fn deliver(&mut self, at: Instant, mut batch: Batch) {
+    fn with_room(&mut self, mut batch: Batch) -> Batch {
         if let Some(mut reserved) = self.reserved.take() {
             let cost = batch.cost().min(reserved.num_permits());
             if let Some(kept) = reserved.split(cost) {
                 batch.hold(kept);
             }
         }
-        self.outbox.push_back(Delivery { connection: self.feed, at, payload: Payload::Batch(batch) });
+        batch
     }
 
-    fn report(&mut self, at: Instant, notice: Notice) {
-        self.outbox.push_back(Delivery { connection: self.feed, at, payload: Payload::Notice(notice) });
+    fn poll_notice(&mut self) -> Option<Delivery> {
+        let (at, notice) = self.session.poll_event()?;
+        let payload = Payload::Notice(notice);
+        Some(Delivery { connection: self.feed, at, unsettled: self.session.unsettled(), payload })
+    }
+
+    /// A proof of life is left out where it would have to wait: what waits proves as much or the next ping does, and a
+    /// queue full of proofs would stop the reading.
+    fn report(&mut self, delivery: Delivery) {
+        let waits = !self.outbox.is_empty() || self.inbox.capacity() < self.inbox.max_capacity();
+        if !(waits && matches!(delivery.payload, Payload::Notice(Notice::Alive))) {
+            self.outbox.push_back(delivery);
+        }
     }
 }
 

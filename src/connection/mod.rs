@@ -43,6 +43,9 @@ pub struct Delivery {
     pub connection: Feed,
     /// When it happened.
     pub at: Instant,
+    /// When a pause of reading began that is not told yet: its [`Notice::Paused`] comes later in this stream, unless it
+    /// turns out too short to be told. What is delivered meanwhile proves nothing of the time behind this moment.
+    pub unsettled: Option<Moment>,
     /// The frames, or the change.
     pub payload: Payload,
 }
@@ -86,6 +89,9 @@ pub enum Notice {
         /// The number of the attempt that succeeded.
         attempt: u32,
     },
+    /// A ping was answered while the request stands: what the exchange had sent by then was received. On the private
+    /// connection alone, which may be quiet for days; once for each ping at most, and left out where lines prove as much.
+    Alive,
     /// The exchange refuses the keys or the request; the next attempt comes slowly, unless it had accepted them before.
     /// Shown once until something changes.
     /// Or it refuses an auxiliary message, which is then disabled.

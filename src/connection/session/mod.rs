@@ -185,6 +185,9 @@ impl Session {
         }
         if let State::Open(socket) = &mut self.state {
             socket.handle_batch(now, &mut inbound.batch, &mut self.shared);
+            if inbound.whole {
+                socket.handle_whole(now, &mut self.shared.output);
+            }
         }
         self.check_streams(now);
         if self.shared.timers.take_expired(Timer::Standing, now) {
@@ -252,6 +255,20 @@ impl Session {
     /// The next thing to report, and when it happened.
     pub fn poll_event(&mut self) -> Option<(Instant, Notice)> {
         self.shared.output.events.pop_front()
+    }
+
+    /// When the pause began that is not told yet: it goes on, or its notice is among those to poll.
+    pub fn unsettled(&self) -> Option<Moment> {
+        let told_next = self.shared.output.events.iter().find_map(|(_, notice)| match notice {
+            Notice::Paused { from, .. } => Some(*from),
+            _ => None,
+        });
+        let current = match &self.state {
+            State::Open(socket) => socket.pause(),
+            State::Closing { pause, .. } => pause.as_ref(),
+            State::Waiting { .. } | State::Dialing | State::Finished => None,
+        };
+        told_next.or_else(|| current.map(|pause| pause.from))
     }
 
     /// When to call [`Self::handle_timeout`], unless something happens before.

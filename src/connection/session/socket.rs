@@ -125,6 +125,15 @@ impl OpenSocket {
         }
     }
 
+    /// A whole message came, behind the frames that came with it. Reports an answer to a ping as proof of life, on a
+    /// connection that may be quiet for days, whose request was not objected to, and outside a pause.
+    pub(super) fn handle_whole(&mut self, now: Instant, output: &mut Output) {
+        let is_proof = self.quiet.as_mut().is_some_and(|quiet| quiet.take_proof(now));
+        if is_proof && self.is_live && self.refused_at.is_none() && self.pause.is_none() {
+            output.report(now, Notice::Alive);
+        }
+    }
+
     /// Reports streams that are not as subscribed, and escalates those that are mute; returns why the socket has to be left.
     pub(super) fn check_streams(&mut self, now: Instant, shared: &mut Shared) -> Option<&'static str> {
         while let Some(notice) = self.watchdog.poll_notice(now) {
@@ -156,6 +165,11 @@ impl OpenSocket {
                     // Its answer comes behind that to the request, where the request brings nothing.
                     shared.dialogue.push(Message::Ping);
                 }
+            }
+            if message == Message::Ping
+                && let Some(quiet) = &mut self.quiet
+            {
+                quiet.handle_pinged();
             }
             self.has_unsent = true;
             if self.is_reading() {
@@ -224,6 +238,11 @@ impl OpenSocket {
         self.watchdog.handle_resumed(now.at, is_noted);
         self.arm_verdict(timers);
         is_noted.then_some(pause)
+    }
+
+    /// The current pause.
+    pub(super) fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref()
     }
 
     /// The pause that goes on while the connection is closed in order.

@@ -57,7 +57,7 @@ mod tests {
 
     fn delivery(connection: Feed) -> Delivery {
         let payload = Payload::Notice(Notice::Dialing { attempt: 1 });
-        Delivery { connection, at: Clock::anchored(Stamp::MAX).now(), payload }
+        Delivery { connection, at: Clock::anchored(Stamp::MAX).now(), unsettled: None, payload }
     }
 
     #[tokio::test]

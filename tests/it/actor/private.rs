@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::{self, protocol::CloseFrame, protocol::frame::coding::CloseCode};
 use tokio_util::sync::CancellationToken;
+use upbit_recorder::clock::{Instant, sleep_until};
 use upbit_recorder::connection::session::Settings;
 use upbit_recorder::connection::{Notice, Payload};
 use upbit_recorder::tape::words::Stage;
@@ -42,6 +43,23 @@ fn claims(head: &str) -> BTreeMap<String, String> {
     let mut validation = Validation::new(Algorithm::HS512);
     validation.required_spec_claims.clear();
     jsonwebtoken::decode(token, &DecodingKey::from_secret(b"canary-secret"), &validation).unwrap().claims
+}
+
+/// The instants of the proofs of life that are delivered in this time; nothing else may be.
+async fn proofs(rig: &mut Rig, length: Duration) -> Vec<Instant> {
+    let until = rig.clock.now() + length;
+    let mut proofs = Vec::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = sleep_until(Some(until)) => return proofs,
+            delivery = rig.delivery() => {
+                assert!(matches!(delivery.payload, Payload::Notice(Notice::Alive)), "{delivery:?}");
+                assert_eq!(delivery.unsettled, None);
+                proofs.push(delivery.at);
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,8 +179,9 @@ async fn an_account_without_orders_is_live_for_days() {
         assert!(matches!(live.payload, Payload::Notice(Notice::Live { attempt: 1 })), "{live:?}");
         assert!(live.at - begin < Duration::from_secs(1), "since the answer to the ping behind the request");
         assert_eq!((rig.clock.now() - begin).as_secs(), 10, "once no error has come in time");
-        rig.sleep(Duration::from_secs(3 * 24 * 3600)).await;
-        assert!(rig.inbox.try_recv().is_err(), "nothing happens for days");
+        let proofs = proofs(&mut rig, Duration::from_secs(3 * 24 * 3600)).await;
+        assert_eq!(proofs.len(), 3 * 24 * 3600 / 15, "nothing but an answer to each ping for days");
+        assert!(proofs.is_sorted() && proofs[0] > live.at);
         goodbye.cancel();
         let (stage, _, attempt, pause) = rig.lost().await;
         assert_eq!((stage, attempt), (Stage::Live, 1));
@@ -186,6 +205,40 @@ async fn orders_are_recorded_before_the_request_is_sure_to_stand() {
     assert!(matches!(rig.notice().await, Notice::Live { attempt: 1 }));
     assert_eq!(rig.objects().await, [ORDER]);
     rig.tasks.spawn(idle(server));
-    rig.sleep(Duration::from_secs(3600)).await;
-    assert!(rig.inbox.try_recv().is_err(), "live once");
+    assert!(!proofs(&mut rig, Duration::from_secs(3600)).await.is_empty(), "live once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn proofs_of_life_fill_no_queue_that_nothing_takes_from() {
+    let mut rig = rig();
+    let mut server = rig.subscribed().await;
+    send(&mut server, ORDER).await;
+    assert!(matches!(rig.notice().await, Notice::Live { .. }));
+    rig.delivery().await;
+    rig.tasks.spawn(idle(server));
+    for _ in 0..3 {
+        rig.sleep(Duration::from_secs(3600)).await;
+        assert_eq!(rig.notice().await, Notice::Alive);
+        assert!(rig.inbox.try_recv().is_err(), "one waits at the most, and no pause is told");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_waited_leaves_its_pause_to_be_told() {
+    let mut rig = rig();
+    let mut server = rig.subscribed().await;
+    send(&mut server, ORDER).await;
+    assert!(matches!(rig.notice().await, Notice::Live { .. }));
+    rig.delivery().await;
+    send(&mut server, ORDER).await;
+    let begin = rig.clock.now();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    rig.tasks.spawn(idle(server));
+    let order = rig.delivery().await;
+    assert!(matches!(order.payload, Payload::Batch(_)), "{order:?}");
+    let told = rig.delivery().await;
+    let Payload::Notice(Notice::Paused { from, .. }) = told.payload else { panic!("not told: {told:?}") };
+    assert!(from.at <= begin);
+    assert_eq!((order.unsettled, told.unsettled), (Some(from), None));
+    assert!(!proofs(&mut rig, Duration::from_secs(60)).await.is_empty());
 }

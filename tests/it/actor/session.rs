@@ -109,6 +109,34 @@ async fn without_room_nothing_is_read_while_pings_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_that_waited_without_room_leaves_the_pause_to_be_told() {
+    let mut rig = Rig::start();
+    let mut server = rig.live().await;
+    let rest = rig.room.available_permits();
+    let taken = rig.room.clone().try_acquire_many_owned(rest.try_into().unwrap()).unwrap();
+    server.send(Message::binary(TRADE)).await.unwrap();
+    let unwritten = rig.delivery().await;
+    assert_eq!(unwritten.unsettled, None);
+    // One frame, and several batches.
+    server.send(Message::binary(format!("[{}{{}}]", "{},".repeat(20_000)))).await.unwrap();
+    rig.sleep(Duration::from_secs(10)).await;
+    drop((unwritten, taken));
+    let mut batches = Vec::new();
+    let (from, unsettled) = loop {
+        let delivery = rig.delivery().await;
+        match delivery.payload {
+            Payload::Batch(_) => batches.push(delivery.unsettled),
+            Payload::Notice(Notice::Paused { from, .. }) => break (from, delivery.unsettled),
+            Payload::Notice(other) => panic!("{other:?}"),
+        }
+    };
+    assert!(batches.len() > 1 && batches.iter().all(|unsettled| *unsettled == Some(from)), "{batches:?}");
+    assert_eq!(unsettled, None);
+    server.send(Message::binary(TRADE)).await.unwrap();
+    assert_eq!(rig.delivery().await.unsettled, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_sent_before_the_end_is_read() {
     let mut rig = Rig::start();
     let mut server = rig.live().await;

@@ -32,12 +32,14 @@ scripts! {
     list_of_subscriptions,
     mute_streams,
     no_room,
+    proofs_of_life,
     refused_keys,
     refused_request,
     shutdown,
     silence,
     stuck,
     unreadable,
+    unsettled,
 }
 
 /// The behaviour of the other side.
@@ -126,7 +128,16 @@ impl Script {
     }
 
     fn receive(&mut self, mut inbound: Inbound) {
-        self.wake(|session, now| session.handle_inbound(now, &mut inbound));
+        let (written, mut unsettled) = (self.output.len(), None);
+        self.wake(|session, now| {
+            session.handle_inbound(now, &mut inbound);
+            unsettled = session.unsettled();
+        });
+        // As the shell does, before the notices.
+        if let Some(from) = unsettled.filter(|_| !inbound.batch.is_empty()) {
+            let text = format!("{} deliver frames{}\n", self.clock.time(self.clock.now), self.clock.unsettled(from));
+            self.output.insert_str(written, &text);
+        }
     }
 
     fn frame(&mut self, frame: &[u8]) {
@@ -203,8 +214,9 @@ impl Script {
 
     fn drain(&mut self) {
         while let Some((at, notice)) = self.session.poll_event() {
+            let unsettled = self.session.unsettled().map_or(String::new(), |from| self.clock.unsettled(from));
             let text = self.clock.notice(&notice);
-            self.write(at, &format!("report {text}"));
+            self.write(at, &format!("report {text}{unsettled}"));
         }
         while let Some(command) = self.session.poll_command() {
             match command {

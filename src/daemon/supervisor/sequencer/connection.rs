@@ -139,6 +139,7 @@ impl Connection {
     pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
         let (connection, shown) = (self.feed, self.feed.as_str());
         Some(match notice {
+            Notice::Alive => return None,
             Notice::Dialing { attempt } => {
                 self.link = Link::Dialing { attempt };
                 return None;

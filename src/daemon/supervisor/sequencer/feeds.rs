@@ -86,6 +86,10 @@ impl Feeds {
 
     /// Handles a notice of the instant `at`: records its event, and the gaps it ends.
     pub(super) fn handle_notice(&mut self, sequence: &mut Sequence, feed: Feed, at: Instant, notice: Notice) {
+        // It becomes no line, so it takes no stamp.
+        if notice == Notice::Alive {
+            return;
+        }
         let stamp = sequence.time.stamp_at(at);
         let clock = sequence.time.clock;
         let Some(connection) = self.connections.get_mut(&feed) else { return };

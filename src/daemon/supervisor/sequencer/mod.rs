@@ -196,7 +196,7 @@ impl Sequencer {
     /// Handles a delivery; `None`: every connection has ended.
     pub(super) fn handle_delivery(&mut self, reading: Reading, delivery: Option<Delivery>) {
         self.sequence.follow(reading);
-        let Some(Delivery { connection, at, payload }) = delivery else {
+        let Some(Delivery { connection, at, payload, .. }) = delivery else {
             if self.is_running() {
                 let links = self.feeds.links();
                 let causes: Vec<&str> = links.values().filter_map(Link::cause).collect();

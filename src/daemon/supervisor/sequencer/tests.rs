@@ -164,7 +164,10 @@ impl Script {
 
     fn deliver(&mut self, payload: Payload) -> Result<(), Box<dyn Error>> {
         let (sequencer, reading) = self.sequencer()?;
-        sequencer.handle_delivery(reading, Some(Delivery { connection: Feed::Public, at: reading.now, payload }));
+        sequencer.handle_delivery(
+            reading,
+            Some(Delivery { connection: Feed::Public, at: reading.now, unsettled: None, payload }),
+        );
         Ok(())
     }
 

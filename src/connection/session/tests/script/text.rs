@@ -1,6 +1,6 @@
 //! A session's commands and notices as text in a script: without tickets and jitter.
 
-use crate::clock::Instant;
+use crate::clock::{Instant, Moment};
 use crate::connection::session::Outgoing;
 use crate::connection::{Notice, Suspect};
 use crate::upbit::subscription::{Format, Request, Subscription};
@@ -35,6 +35,11 @@ impl Timeline {
         }
     }
 
+    /// What is delivered in a pause that is not told yet.
+    pub(super) fn unsettled(self, from: Moment) -> String {
+        format!(", unsettled since {}", self.time(from.at))
+    }
+
     /// A notice in one line.
     pub(super) fn notice(self, notice: &Notice) -> String {
         match notice {
@@ -42,6 +47,7 @@ impl Timeline {
             Notice::Connected { attempt, address } => format!("connected to {address}, attempt {attempt}"),
             Notice::Subscribed { standing, reason, .. } => format!("subscribed to {}, {reason}", asked(standing)),
             Notice::Live { attempt } => format!("live, attempt {attempt}"),
+            Notice::Alive => "alive".to_owned(),
             Notice::Refused { objection, reason, .. } => format!("refused: {objection:?}, {reason}"),
             Notice::Silent { streams } => format!("silent: {}", streams.join(" ")),
             Notice::Mismatch { missing, unexpected } => {

@@ -96,9 +96,12 @@ fn the_gaps_of_a_quiet_account_end_without_an_order() {
     let quiet = [&KEYS[..], &["--codes", "3", "--fault", "silence=myOrder"]].concat();
     let exchange = scene.exchange(&quiet);
     let port = exchange.port();
-    let settings = ["private.first_frame_timeout=1s", "private.backoff_min=50ms", "public.backoff_min=50ms"];
+    let quick = ["private.first_frame_timeout=1s", "private.ping_interval=300ms"];
+    let settings = [&quick[..], &["private.backoff_min=50ms", "public.backoff_min=50ms"]].concat();
     let recorder = record(&scene, &exchange, RIGHT, &settings);
     eventually("the first gap of the account ends", || scene.count("gap", "private") == 1);
+    let listened = scene.recorded();
+    eventually("pings are answered for a while", || scene.recorded() > listened + 150);
     exchange.kill();
     eventually("it is lost", || scene.count("lost", "private") == 1);
     let exchange = Exchange::start(port, &quiet);
@@ -112,6 +115,7 @@ fn the_gaps_of_a_quiet_account_end_without_an_order() {
     let micros = |value: &serde_json::Value| value.as_u64().unwrap();
     assert_eq!((&lost[0]["stage"], &gap["kind"]), (&"live".into(), &"disconnected".into()));
     assert!(micros(&gap["from"]) < micros(&lost[0]["ts_recv"]), "it was listened to until something proves it");
+    assert!(micros(&gap["from"]) > micros(&live[0]["ts_recv"]) + 100_000, "which answered pings do");
     assert!(micros(&gap["to"]) <= micros(&live[1]["ts_recv"]), "it is listened to since before that is sure");
     assert!(micros(&gap["from"]) < micros(&gap["to"]));
 }

@@ -39,8 +39,10 @@ pub(super) struct Connection {
     /// The stamp up to which it is proved to be delivering: that of its last data of a subscribed stream. The account
     /// may be quiet for days, so on the private connection any line proves it.
     pub(super) last: Option<Stamp>,
-    /// The stamp from which on its last session is known to be listening.
-    pub(super) live_since: Option<Stamp>,
+    /// The stamp at which its last session was last known to be listening: since it is live, or of its last proof of life.
+    pub(super) alive_at: Option<Stamp>,
+    /// The stamp at which a pause of reading began that is not told yet.
+    pub(super) unsettled: Option<Stamp>,
 }
 
 impl Connection {
@@ -59,7 +61,8 @@ impl Connection {
             link: if waits { Link::Unresolved } else { Link::Dialing { attempt: 1 } },
             last_line: None,
             last: None,
-            live_since: None,
+            alive_at: None,
+            unsettled: None,
         }
     }
 
@@ -70,16 +73,19 @@ impl Connection {
         self.last = proof.or(self.last);
     }
 
-    /// The stamp up to which it is proved to have listened.
-    pub(super) fn reached(&self) -> Option<Stamp> {
-        self.last.max(self.live_since)
+    /// The stamp up to which it is proved to have listened. It does not pass the beginning of a pause that is not told yet:
+    /// what was lost in that one is in no gap.
+    pub(super) fn heard(&self) -> Option<Stamp> {
+        let proved = self.last.max(self.alive_at);
+        self.unsettled.map_or(proved, |from| proved.min(Some(from)))
     }
 
     /// An epoch begins with this stamp.
     pub(super) fn begin_epoch(&mut self, first: Stamp) {
         self.last_line = Some(first);
         self.last = Some(first);
-        self.live_since = self.live_since.map(|_| first);
+        self.alive_at = self.alive_at.map(|_| first);
+        self.unsettled = self.unsettled.map(|_| first);
     }
 
     /// The request it should have standing.
@@ -139,7 +145,10 @@ impl Connection {
     pub(super) fn handle(&mut self, notice: Notice, at: Instant, clock: &Clock) -> Option<Event> {
         let (connection, shown) = (self.feed, self.feed.as_str());
         Some(match notice {
-            Notice::Alive => return None,
+            Notice::Alive => {
+                self.alive_at = Some(clock.stamp_at(at));
+                return None;
+            }
             Notice::Dialing { attempt } => {
                 self.link = Link::Dialing { attempt };
                 return None;
@@ -316,6 +325,42 @@ mod tests {
     fn stand(connection: &mut Connection) -> Change {
         let standing = Arc::new(connection.next().clone());
         connection.stand(&standing).unwrap()
+    }
+
+    #[test]
+    fn a_feed_is_heard_up_to_its_last_proof_of_life() {
+        let clock = Clock::anchored(Stamp::default());
+        let start = clock.now();
+        let stamp = |seconds| clock.stamp_at(start + Duration::from_secs(seconds));
+        let mut public = connection(&["KRW-BTC"], &Listed::default());
+        let mut private = Connection { feed: Feed::Private, ..connection(&["KRW-BTC"], &Listed::default()) };
+        for connection in [&mut public, &mut private] {
+            assert_eq!(connection.heard(), None);
+            connection.handle_lines(Some(stamp(12)), Some(stamp(10)));
+        }
+        assert_eq!([public.heard(), private.heard()], [Some(stamp(10)), Some(stamp(12))]);
+        assert!(private.handle(Notice::Alive, start + Duration::from_secs(27), &clock).is_none());
+        assert_eq!(private.heard(), Some(stamp(27)));
+        private.handle_lines(Some(stamp(28)), None);
+        assert_eq!(private.heard(), Some(stamp(28)));
+        private.begin_epoch(stamp(5));
+        assert_eq!(private.heard(), Some(stamp(5)));
+    }
+
+    #[test]
+    fn a_feed_is_not_heard_over_a_pause_that_is_not_told() {
+        let [before, from, first, read] = [10, 11, 5, 60].map(|s| Stamp::default().after(Duration::from_secs(s)));
+        let mut connection = connection(&["KRW-BTC"], &Listed::default());
+        connection.handle_lines(Some(before), Some(before));
+        connection.unsettled = Some(from);
+        assert_eq!(connection.heard(), Some(before));
+        connection.handle_lines(Some(read), Some(read));
+        assert_eq!(connection.heard(), Some(from));
+        connection.begin_epoch(first);
+        connection.handle_lines(Some(read), Some(read));
+        assert_eq!(connection.heard(), Some(first), "it is not told in the next epoch either");
+        connection.unsettled = None;
+        assert_eq!(connection.heard(), Some(read));
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl Feeds {
         self.connections.iter().map(|(feed, connection)| (*feed, connection.sent.clone())).collect()
     }
 
+    /// The pause that the next delivery leaves untold began at this stamp.
+    pub(super) fn handle_unsettled(&mut self, feed: Feed, from: Option<Stamp>) {
+        if let Some(connection) = self.connections.get_mut(&feed) {
+            connection.unsettled = from;
+        }
+    }
+
     /// Records a batch, and the gap closed by its first data.
     pub(super) fn handle_batch(&mut self, sequence: &mut Sequence, feed: Feed, batch: Batch) {
         let lines = sequence.route(feed, &batch);
@@ -86,28 +93,28 @@ impl Feeds {
 
     /// Handles a notice of the instant `at`: records its event, and the gaps it ends.
     pub(super) fn handle_notice(&mut self, sequence: &mut Sequence, feed: Feed, at: Instant, notice: Notice) {
-        // It becomes no line, so it takes no stamp.
+        let clock = sequence.time.clock;
+        let Some(connection) = self.connections.get_mut(&feed) else { return };
         if notice == Notice::Alive {
+            // It becomes no line, so it takes no stamp.
+            connection.handle(notice, at, &clock);
             return;
         }
         let stamp = sequence.time.stamp_at(at);
-        let clock = sequence.time.clock;
-        let Some(connection) = self.connections.get_mut(&feed) else { return };
-        // The stamp since which the connection is unproved.
-        let reached = connection.reached().unwrap_or(stamp);
+        let heard = connection.heard().unwrap_or(stamp);
         // Stamps may run ahead of the clock, so that of the last line is the lower bound.
         let since = clock.stamp_at(at).max(connection.last.unwrap_or(sequence.time.begun()));
         let is_live = matches!(notice, Notice::Live { .. });
         if is_live {
-            connection.live_since = Some(since);
+            connection.alive_at = Some(since);
         }
         let ended = match &notice {
             // A connection that ends because of a stop has recorded up to its end; the next start opens the gap.
             Notice::Lost { .. } if self.is_stopping => Vec::new(),
-            Notice::Lost { cause, .. } => self.gaps.open(feed, reached, GapKind::Disconnected, cause),
+            Notice::Lost { cause, .. } => self.gaps.open(feed, heard, GapKind::Disconnected, cause),
             Notice::Paused { from, to, cause } => {
                 // A connection that is lost in the pause may have been dead when the pause began.
-                let last = connection.last_line.max(connection.live_since).unwrap_or(stamp);
+                let last = connection.last_line.max(connection.alive_at).unwrap_or(stamp);
                 let ends = [clock.stamp_of(*from).min(last), clock.stamp_of(*to)];
                 self.gaps.record(feed, ends, GapKind::Paused, cause.as_str())
             }
@@ -184,8 +191,8 @@ impl Feeds {
 
     /// Ends all open gaps, in the last epoch of the process.
     pub(super) fn finish(&mut self, sequence: &mut Sequence, end: Stamp) {
-        let reached = |connection: &Connection| connection.reached().unwrap_or(end);
-        let ends: Vec<_> = self.connections.iter().map(|(feed, connection)| (*feed, reached(connection))).collect();
+        let heard = |connection: &Connection| connection.heard().unwrap_or(end);
+        let ends: Vec<_> = self.connections.iter().map(|(feed, connection)| (*feed, heard(connection))).collect();
         for (feed, last) in ends {
             let open = self.gaps.finish(feed, last, end);
             self.record_gaps(sequence, open);

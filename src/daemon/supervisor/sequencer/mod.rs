@@ -196,7 +196,7 @@ impl Sequencer {
     /// Handles a delivery; `None`: every connection has ended.
     pub(super) fn handle_delivery(&mut self, reading: Reading, delivery: Option<Delivery>) {
         self.sequence.follow(reading);
-        let Some(Delivery { connection, at, payload, .. }) = delivery else {
+        let Some(Delivery { connection, at, unsettled, payload }) = delivery else {
             if self.is_running() {
                 let links = self.feeds.links();
                 let causes: Vec<&str> = links.values().filter_map(Link::cause).collect();
@@ -204,6 +204,7 @@ impl Sequencer {
             }
             return self.seal_the_rest();
         };
+        self.feeds.handle_unsettled(connection, unsettled.map(|from| self.sequence.time.clock.stamp_of(from)));
         match payload {
             Payload::Batch(batch) => self.feeds.handle_batch(&mut self.sequence, connection, batch),
             Payload::Notice(notice) => self.feeds.handle_notice(&mut self.sequence, connection, at, notice),

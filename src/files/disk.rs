@@ -309,6 +309,12 @@ impl Files for Disk {
         file.write_all_at(bytes, 0)
     }
 
+    fn overwrite_durably(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file(path, Access::Update)?;
+        file.write_all_at(bytes, offset)?;
+        file.sync_data()
+    }
+
     fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
         let file = self.file(path, Access::Create)?;
         let allocated = match fs::fallocate(&file, FallocateFlags::empty(), 0, bytes as u64) {

@@ -90,6 +90,9 @@ impl Files for Faulty {
     fn sync_all(&self) -> io::Result<()> {
         self.disk.sync_all()
     }
+    fn overwrite_durably(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.overwrite_durably(path, offset, bytes)
+    }
 }
 
 impl AppendFile for FaultyFile {

@@ -82,6 +82,10 @@ pub trait Files: Debug + Send + Sync {
         append_all(&*self.create(path)?, bytes)
     }
 
+    /// Replaces bytes of an existing file in place, and makes them durable. A crash meanwhile may leave any mixture of old
+    /// and new sectors.
+    fn overwrite_durably(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
     /// Creates a file with `bytes` of the disk allocated to it.
     fn reserve(&self, path: &Path, bytes: usize) -> io::Result<()> {
         append_all(&*self.create(path)?, &vec![0; bytes])

@@ -1,16 +1,18 @@
 //! Writing: from a batch of frames to sealed, checksummed files.
 
 pub mod archive;
+pub mod checkpoint;
 pub mod journal;
 pub mod lock;
-pub mod mark;
+pub mod mend;
 pub mod progress;
-pub mod recovery;
 pub mod report;
+pub mod resume;
 pub mod rotation;
 pub mod router;
 pub mod seal;
 pub mod segment;
+pub mod start;
 pub mod sync;
 pub mod threads;
 pub mod writer;

@@ -6,7 +6,9 @@ use crate::clock::Position;
 use crate::files::{Free, IoError};
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::quarantine::Quarantined;
+use crate::tape::state::Unsure;
 use crate::tape::words::RotationReason;
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A report of a thread to the supervisor.
 #[derive(Debug)]
 pub enum ThreadReport {
-    /// Segments ended: how many, by reason.
-    Rotated(BTreeMap<RotationReason, usize>),
+    /// Segments ended: how many, by reason and date.
+    Rotated(BTreeMap<(RotationReason, Date), usize>),
     /// A segment is sealed.
     Sealed(Box<ManifestEntry>),
     /// A segment could not be sealed; `retried`: this process tries again.
@@ -41,8 +43,8 @@ pub enum ThreadReport {
     Space(Free),
     /// The disk is full for data it had accepted; the sync is retried.
     SyncFull(String),
-    /// The retried sync succeeded; data written before it may still be lost.
-    SyncOk,
+    /// The retried sync succeeded; data of this interval may still be lost.
+    SyncOk(Unsure),
     /// Writing waits for a full disk.
     DiskFull(String),
     /// Writing resumes.

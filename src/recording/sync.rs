@@ -8,12 +8,15 @@
 //! second. A segment is handed to the sealer only after this.
 
 use super::segment::{Finished, Unsynced};
-use crate::clock::Position;
+use crate::clock::{Position, Stamp};
 use crate::files::{Files, IoError};
+use crate::tape::state::State;
+use crate::upbit::feed::PerFeed;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// Up to this many files are synced one by one. Bounded, since the job keeps them open.
 const FEW_FILES: usize = 32;
@@ -26,13 +29,42 @@ pub struct SyncJob {
     directories: BTreeSet<PathBuf>,
     /// Segments that wait for their compression.
     pub finished: Vec<Finished>,
-    /// Everything stamped up to here was written before the job.
-    pub up_to: Position,
+    /// What is certain once the job is done.
+    pub point: SyncPoint,
     /// No other follows: the process ends in order.
     pub is_last: bool,
+    /// Told once the job is done, its state and mark included.
+    pub done: Option<oneshot::Sender<()>>,
+}
+
+/// What is certain once everything written before it is durable.
+#[derive(Clone, Debug, Default)]
+pub struct SyncPoint {
+    /// Everything stamped up to here is recorded, or in a gap that is on record or in the state.
+    pub up_to: Position,
+    /// What was heard last of each feed by then, as in the durable mark.
+    pub heard: PerFeed<Option<Stamp>>,
+    /// Gaps of syncs without room that are decided, counted by their [`SyncOk`](super::report::ThreadReport::SyncOk).
+    pub decided: u64,
+    /// The state by then, where it has changed.
+    pub state: Option<Box<State>>,
+}
+
+impl SyncPoint {
+    /// This point, with the state of the one before where it has none of its own.
+    #[must_use]
+    pub fn after(self, earlier: Option<Self>) -> Self {
+        Self { state: self.state.or(earlier.and_then(|earlier| earlier.state)), ..self }
+    }
 }
 
 impl SyncJob {
+    /// The job, with what is certain once it is done.
+    #[must_use]
+    pub fn up_to(self, point: SyncPoint) -> Self {
+        Self { point, ..self }
+    }
+
     /// Adds a file with new content.
     pub fn add_file(&mut self, file: Unsynced) {
         if self.everything || file.file.is_none() || self.files.len() == FEW_FILES {
@@ -46,11 +78,6 @@ impl SyncJob {
     /// Adds a directory with new names.
     pub fn add_directory(&mut self, path: PathBuf) {
         self.directories.insert(path);
-    }
-
-    /// Whether there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && !self.everything && self.directories.is_empty() && self.finished.is_empty()
     }
 }
 

@@ -11,7 +11,9 @@
 use super::gap::{Gap, GapRecord};
 use super::healed::HealReport;
 use super::manifest::ManifestEntry;
-use super::words::{Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason, Word};
+use super::words::{
+    Displacement, EpochReason, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason, Word,
+};
 use crate::clock::Stamp;
 use crate::upbit::feed::Feed;
 use crate::upbit::venue::Venue;
@@ -36,9 +38,9 @@ pub enum Event {
         connections: Vec<Feed>,
         /// The epoch: how often stamps had gone back in this directory; `None`: a version without this field.
         epoch: Option<u64>,
-        /// Where each connection's gap begins that is open at the start.
-        #[serde(default, with = "by_feed")]
-        missing_since: BTreeMap<Feed, Stamp>,
+        /// Why another epoch began; `None`: none did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Word<EpochReason>>,
     },
     /// The process ends in order; always the last line.
     Stopped {
@@ -171,9 +173,6 @@ pub enum Event {
         reason: Word<RotationReason>,
         /// Their names before compression.
         segments: Vec<String>,
-        /// With [`RotationReason::Recovered`]: the epoch in which they were written.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        epoch: Option<u64>,
     },
     /// A segment is compressed, verified and listed in its manifest.
     Sealed {
@@ -237,9 +236,6 @@ pub enum Event {
         after: Stamp,
         /// The epoch: how often stamps have gone back in this directory.
         epoch: u64,
-        /// At a start: since when each connection was missing before the step, if a gap records it.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_feed")]
-        missing_since: BTreeMap<Feed, Stamp>,
     },
     /// How the clocks agree, hourly.
     Clock {
@@ -272,15 +268,9 @@ impl Event {
     }
 
     /// The event that begins a process's life.
-    pub fn started(
-        pid: u32,
-        venue: Venue,
-        connections: Vec<Feed>,
-        epoch: u64,
-        missing_since: BTreeMap<Feed, Stamp>,
-    ) -> Self {
-        let version = env!("CARGO_PKG_VERSION").into();
-        Self::Started { version, pid, venue: Some(venue), connections, epoch: Some(epoch), missing_since }
+    pub fn started(pid: u32, venue: Venue, connections: Vec<Feed>, epoch: u64, reason: Option<EpochReason>) -> Self {
+        let (version, venue) = (env!("CARGO_PKG_VERSION").into(), Some(venue));
+        Self::Started { version, pid, venue, connections, epoch: Some(epoch), reason: reason.map(Word::from) }
     }
 
     /// The event of a closed gap; `id` is the stamp it will be written with, `all` the streams of the connection.

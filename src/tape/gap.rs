@@ -1,9 +1,10 @@
 //! Gaps: intervals without reliable records, in the form of the event `gap`. Pure.
 
 use super::words::{Word, vocabulary};
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::upbit::feed::Feed;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 vocabulary! {
@@ -25,7 +26,7 @@ vocabulary! {
 }
 
 /// An interval without reliable records.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Whose streams are affected.
     pub connection: Feed,
@@ -76,4 +77,28 @@ pub struct GapRecord {
     pub cause: String,
     /// The streams affected; a name with `*` or `?` stands for all that it matches.
     pub streams: Vec<String>,
+}
+
+/// The most beginnings of gaps that are decided together: where there are more, neighbours have the earliest of them.
+const BEGINNINGS: usize = 64;
+
+/// The gaps of suspected streams that end at `to`: one for all streams with the same beginning.
+pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Position) -> Vec<Gap> {
+    grouped(connection, suspected, to, GapKind::Suspected, "no data on a living connection")
+}
+
+/// Gaps of single streams that end at `to`: one for all with the same beginning, or a near one where they are many.
+pub fn grouped(connection: Feed, since: BTreeMap<String, Stamp>, to: Position, kind: GapKind, cause: &str) -> Vec<Gap> {
+    let Position { epoch, stamp: to } = to;
+    let mut by_beginning: BTreeMap<Stamp, BTreeSet<String>> = BTreeMap::new();
+    for (stream, from) in since.into_iter().filter(|(_, from)| *from < to) {
+        by_beginning.entry(from).or_default().insert(stream);
+    }
+    let groups: Vec<_> = by_beginning.into_iter().collect();
+    let gaps = groups.chunks(groups.len().div_ceil(BEGINNINGS).max(1)).map(|group| {
+        let streams: BTreeSet<String> = group.iter().flat_map(|(_, streams)| streams).cloned().collect();
+        let only = Some(streams.into_iter().collect());
+        Gap { connection, epoch, from: group[0].0, to, kind, cause: cause.to_owned(), only }
+    });
+    gaps.collect()
 }

@@ -17,5 +17,6 @@ pub mod quarantine;
 pub mod reader;
 pub mod record;
 pub mod segment_name;
+pub mod state;
 pub mod stream_key;
 pub mod words;

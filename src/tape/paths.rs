@@ -20,6 +20,9 @@ pub const LOCK: &str = ".lock";
 /// The file that says up to which stamp everything is durable.
 pub const MARK: &str = ".durable";
 
+/// The checkpoint: what a start has to know.
+pub const STATE: &str = ".state";
+
 /// The file that holds room for the last events on a full disk.
 pub const RESERVE: &str = ".reserve";
 
@@ -96,7 +99,7 @@ pub fn own_directories(feed: Feed) -> &'static [&'static str] {
 /// The files in a tree's root that are no streams.
 pub fn own_files(feed: Feed) -> &'static [&'static str] {
     match feed {
-        Feed::Public => &[LOCK, MARK, RESERVE],
+        Feed::Public => &[LOCK, STATE, MARK, RESERVE],
         Feed::Private => &[],
     }
 }

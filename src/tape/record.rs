@@ -3,8 +3,11 @@
 use super::event::Event;
 use super::line;
 use crate::clock::Stamp;
+use crate::files::Files;
+use crate::files::lines::{LONGEST_OWN, Lines};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use std::path::Path;
 
 /// A line of `recorder.jsonl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +43,17 @@ impl Record {
     }
 }
 
+/// The epoch that the first line of a file of events names, `started` or `clock_step`; `None`: another event, or none that
+/// can be read.
+pub fn first_epoch(files: &dyn Files, path: &Path) -> Option<u64> {
+    let mut lines = Lines::new(files.read(path).ok()?, LONGEST_OWN);
+    match Record::parse(lines.next_line().ok()??)?.event? {
+        Event::Started { epoch, .. } => epoch,
+        Event::ClockStep { epoch, .. } => Some(epoch),
+        _ => None,
+    }
+}
+
 /// The name of the event in a line. Its key stands in front of every text that may hold another.
 fn name(line: &[u8]) -> Option<&str> {
     const KEY: &[u8] = b"\"event\":\"";
@@ -53,7 +67,6 @@ mod tests {
     use crate::tape::gap::GapRecord;
     use crate::tape::words::{RotationReason, Stage, Word};
     use crate::upbit::feed::Feed;
-    use std::collections::BTreeMap;
 
     const GAP: &str = r#"{"ts_recv":9,"type":"recorder","event":"gap","id":9,"connection":"public","epoch":1,"from":5,"to":8,"kind":"disconnected","cause":"x","streams":["KRW-BTC_trade"]}"#;
 
@@ -83,16 +96,17 @@ mod tests {
         assert!(matches!(event(lost), Some(Event::Lost { last, .. }) if last == Some(stamp(7))));
         let known = event(&lost.replace("quic", "tls"));
         assert!(matches!(known, Some(Event::Lost { stage: Word::Known(Stage::Tls), .. })));
-        let rotated = r#"{"ts_recv":9,"event":"rotated","reason":"size","segments":["a"],"epoch":1,"because":[1]}"#;
+        let rotated = r#"{"ts_recv":9,"event":"rotated","reason":"size","segments":["a"],"because":[1]}"#;
         let reason = RotationReason::Size.into();
-        assert_eq!(event(rotated), Some(Event::Rotated { reason, segments: vec!["a".into()], epoch: Some(1) }));
+        assert_eq!(event(rotated), Some(Event::Rotated { reason, segments: vec!["a".into()] }));
     }
 
     #[test]
     fn an_unknown_feed_is_left_out_of_lists() {
-        let line = r#"{"ts_recv":9,"event":"started","version":"1","pid":1,"connections":["third","public"],"epoch":0,"missing_since":{"public":5,"third":6}}"#;
-        let Some(Event::Started { connections, missing_since, .. }) = event(line) else { panic!("no start") };
-        assert_eq!((connections, missing_since), (vec![Feed::Public], BTreeMap::from([(Feed::Public, stamp(5))])));
+        let line =
+            r#"{"ts_recv":9,"event":"started","version":"1","pid":1,"connections":["third","public"],"epoch":0}"#;
+        let Some(Event::Started { connections, .. }) = event(line) else { panic!("no start") };
+        assert_eq!(connections, [Feed::Public]);
     }
 
     #[test]

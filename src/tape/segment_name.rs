@@ -10,7 +10,7 @@ use super::paths::{self, PLAIN};
 use super::stream_key::StreamKey;
 use crate::clock::Stamp;
 use crate::upbit::feed::Feed;
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use std::path::PathBuf;
 
@@ -122,6 +122,11 @@ fn parse_segment(feed: Feed, stem: &str) -> Option<SegmentName> {
     // Only the one spelling that `with_ending` makes is ours.
     let spelt = segment.with_ending("");
     (spelt.file_name() == Some(stem.as_ref())).then_some(segment)
+}
+
+/// The date of a stamp, UTC.
+pub fn date(stamp: Stamp) -> Date {
+    utc(stamp).date()
 }
 
 fn utc(stamp: Stamp) -> DateTime {

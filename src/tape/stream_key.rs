@@ -93,6 +93,11 @@ impl StreamKey {
         self.0.ends_with(HEALED)
     }
 
+    /// Whether its lines came over a connection and name a stream of the exchange.
+    pub fn is_recorded(&self) -> bool {
+        !self.is_healed() && *self != Self::recorder() && *self != Self::misc()
+    }
+
     /// `KRW-BTC_trade`.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -146,6 +146,20 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Why a start began another epoch.
+    EpochReason {
+        /// Stamps were ahead of the clock.
+        Clock = "clock",
+        /// A step of the clock had been decided, and the process died before its first line.
+        Step = "step",
+        /// There was no usable state: a backup, or a version without one.
+        State = "state",
+        /// An active file could not be read.
+        Unreadable = "unreadable",
+    }
+}
+
+vocabulary! {
     /// A change by another program to a file that is being written.
     Displacement {
         /// Nothing has its name, and the file none.

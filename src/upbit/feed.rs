@@ -34,7 +34,7 @@ impl fmt::Display for Feed {
 }
 
 /// A value for each feed, indexed by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerFeed<T> {
     /// The value for [`Feed::Public`].
     pub public: T,

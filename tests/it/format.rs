@@ -18,7 +18,7 @@ use upbit_recorder::tape::record::Record;
 use upbit_recorder::tape::segment_name::SegmentName;
 use upbit_recorder::tape::stream_key::StreamKey;
 use upbit_recorder::tape::words::{
-    Displacement, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason,
+    Displacement, EpochReason, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason,
 };
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::venue::Venue;
@@ -43,7 +43,8 @@ fn all_events() -> Vec<Event> {
     let at = Stamp::default();
     let gap = Gap { connection, epoch: 0, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
     let events = vec![
-        Event::started(1, venue(), vec![], 0, BTreeMap::new()),
+        Event::started(1, venue(), vec![], 0, None),
+        Event::started(1, venue(), vec![], 1, Some(EpochReason::Clock)),
         Event::Stopped { reason: StopReason::Signal.into(), requests: BTreeMap::new() },
         Event::Connected { connection, attempt: 1, address: text() },
         Event::Subscribed { connection, reason: SubscribeReason::Connected.into(), request: text() },
@@ -59,8 +60,7 @@ fn all_events() -> Vec<Event> {
         Event::gap(gap, at, vec![]),
         Event::Healed { gap: 1, gap_epoch: None, report: HealReport::default() },
         Event::Healed { gap: 1, gap_epoch: Some(0), report: HealReport::default() },
-        Event::Rotated { reason: RotationReason::Size.into(), segments: vec![], epoch: None },
-        Event::Rotated { reason: RotationReason::Recovered.into(), segments: vec![], epoch: Some(0) },
+        Event::Rotated { reason: RotationReason::Size.into(), segments: vec![] },
         Event::from(entry()),
         Event::Quarantined { file: text(), kept: text(), reason: "x".into() },
         Event::Displaced {
@@ -71,8 +71,7 @@ fn all_events() -> Vec<Event> {
             from: None,
             to: None,
         },
-        Event::ClockStep { before: at, after: at, epoch: 1, missing_since: BTreeMap::new() },
-        Event::ClockStep { before: at, after: at, epoch: 1, missing_since: BTreeMap::from([(connection, at)]) },
+        Event::ClockStep { before: at, after: at, epoch: 1 },
         Event::Clock { offset: -1, ahead: 0 },
         Event::Recovered { file: text(), offset: 1, length: 1, sha256: text() },
         Event::DiskFull { cause: text() },

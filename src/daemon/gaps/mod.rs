@@ -13,9 +13,10 @@
 //! process dies is reopened by the next start, from the data on disk.
 
 use crate::clock::{Position, Stamp};
-use crate::tape::gap::{Gap, GapKind};
+use crate::tape::gap::{Gap, GapKind, suspicions};
+use crate::tape::state::OpenGap;
 use crate::upbit::feed::Feed;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The open gaps, and the end of the closed ones.
 #[derive(Debug, Default)]
@@ -28,17 +29,10 @@ pub struct GapTracker {
 /// The state of one connection. Its streams are bounded by the connection's request.
 #[derive(Debug, Default)]
 struct Coverage {
-    open: Option<Open>,
+    open: Option<OpenGap>,
     suspected: BTreeMap<String, Stamp>,
     /// The end of the latest gap of the whole connection: no other gap begins before it.
     until: Stamp,
-}
-
-#[derive(Debug)]
-struct Open {
-    from: Stamp,
-    kind: GapKind,
-    cause: String,
 }
 
 impl GapTracker {
@@ -54,14 +48,29 @@ impl GapTracker {
             return Vec::new();
         }
         let from = from.max(coverage.until);
-        coverage.open = Some(Open { from, kind, cause: cause.to_owned() });
+        coverage.open = Some(OpenGap { from, kind, cause: cause.to_owned() });
         suspicions(connection, std::mem::take(&mut coverage.suspected), Position { epoch: self.epoch, stamp: from })
+    }
+
+    /// The open gap of a connection.
+    pub fn open_gap(&self, connection: Feed) -> Option<&OpenGap> {
+        self.connections.get(&connection)?.open.as_ref()
+    }
+
+    /// The suspected streams of a connection, and since when.
+    pub fn suspected(&self, connection: Feed) -> BTreeMap<String, Stamp> {
+        self.connections.get(&connection).map(|coverage| coverage.suspected.clone()).unwrap_or_default()
+    }
+
+    /// The end of the latest gap of a connection: up to there everything is on record.
+    pub fn until(&self, connection: Feed) -> Stamp {
+        self.connections.get(&connection).map_or(Stamp::default(), |coverage| coverage.until)
     }
 
     /// Closes the gap at `to`, where a line was recorded or recording ended.
     pub fn close(&mut self, connection: Feed, to: Stamp) -> Option<Gap> {
         let coverage = self.connections.entry(connection).or_default();
-        let Open { from, kind, cause } = coverage.open.take()?;
+        let OpenGap { from, kind, cause } = coverage.open.take()?;
         coverage.until = coverage.until.max(to);
         (from < to).then_some(Gap { connection, epoch: self.epoch, from, to, kind, cause, only: None })
     }
@@ -143,22 +152,6 @@ impl GapTracker {
         }
         gaps
     }
-}
-
-/// The gaps of suspected streams that end at `to`: one for all streams with the same beginning.
-pub fn suspicions(connection: Feed, suspected: BTreeMap<String, Stamp>, to: Position) -> Vec<Gap> {
-    let Position { epoch, stamp: to } = to;
-    let mut by_beginning: BTreeMap<Stamp, BTreeSet<String>> = BTreeMap::new();
-    for (stream, since) in suspected {
-        by_beginning.entry(since).or_default().insert(stream);
-    }
-    let ended = by_beginning.into_iter().filter(|(from, _)| *from < to);
-    let gaps = ended.map(|(from, streams)| {
-        let cause = "no data on a living connection".to_owned();
-        let only = Some(streams.into_iter().collect());
-        Gap { connection, epoch, from, to, kind: GapKind::Suspected, cause, only }
-    });
-    gaps.collect()
 }
 
 #[cfg(test)]

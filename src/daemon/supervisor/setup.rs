@@ -7,6 +7,8 @@ use crate::desired::Listed;
 use crate::ops::status::Status;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
+use crate::tape::state::State;
+use jiff::civil::Date;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -28,16 +30,16 @@ pub struct Setup {
 /// The parts of a sequencer.
 #[derive(Debug)]
 pub struct SequencerSetup {
-    /// Number of times that stamps went back in this directory.
-    pub epoch: u64,
+    /// The state that is durable.
+    pub state: State,
+    /// The dates of the segments that earlier processes left to be sealed.
+    pub waiting: Vec<Date>,
     /// Makes the stamps; the first one is that of the `started` event.
     pub stamper: Stamper,
     /// Knows the streams that are continued.
     pub router: Router,
     /// Holds the open gap since the previous process.
     pub gaps: GapTracker,
-    /// Number of segments that earlier processes left to be sealed.
-    pub backlog: usize,
     /// The interval of syncs.
     pub sync_interval: Duration,
     /// Less free space than this is a fault.

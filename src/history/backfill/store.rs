@@ -15,11 +15,11 @@ use crate::files::{EntryKind, Files, IoError};
 use crate::history::claim::Claim;
 use crate::history::span::Span;
 use crate::recording::journal::{Journal, JournalCommand};
-use crate::recording::recovery::recover;
+use crate::recording::mend::{Mended, Mending, Scope, Survey};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::seal::{Provenance, SealError, Sealer};
-use crate::recording::segment::{Finished, Segment};
+use crate::recording::segment::Finished;
 use crate::recording::sync::{SyncError, Syncer};
 use crate::rest::answer::{self, Item};
 use crate::tape::checkpoint;
@@ -28,11 +28,14 @@ use crate::tape::paths;
 use crate::tape::quarantine::{clear, quarantine};
 use crate::tape::segment_name::{self, Archived};
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::series::Series;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// There are no epochs here: stamps go on behind those on disk, whatever the clock shows.
+const EPOCH: u64 = 0;
 
 /// The journal, the sealer and the checkpoints of the fetched streams.
 #[derive(Debug)]
@@ -61,21 +64,25 @@ impl Store {
     ) -> Result<Self, SealError> {
         let storage = &config.storage;
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
-        // Recovery only moves files: lines are counted before anything is sealed.
-        let recovered = recover(&*files, rotation, clock.stamp())?;
+        // Mending only moves files: lines are counted before anything is sealed.
+        let survey = Survey::take(&*files, &Scope::All, clock.stamp())?;
+        let found = survey.tails.last(EPOCH);
+        let requests = PerFeed::from_fn(|_| &[][..]);
+        let mending = Mending { epoch: EPOCH, now: clock.stamp(), continued: None, requests };
+        let Mended { backlog, .. } = survey.mend(&*files, &mending)?;
         let mut checkpoints = BTreeMap::new();
         for (index, stream) in streams.into_iter().enumerate() {
-            make_way(&*files, &stream, &recovered.resumable)?;
+            make_way(&*files, &stream)?;
             let mut checkpoint = Checkpoint::read(&*files, &stream)?;
             count_what_was_left(&*files, &stream, &mut checkpoint)?;
             checkpoints.insert(stream, (StreamId::at(index), checkpoint));
         }
         let accounted = checkpoints.values().map(|(_, checkpoint)| checkpoint.last).max();
-        let mut stamper = Stamper::after(recovered.last.max(accounted).unwrap_or_default());
+        let mut stamper = Stamper::after(found.max(accounted).unwrap_or_default());
         let run = stamper.raise(clock.stamp());
         let provenance = Provenance { run, venue: config.rest_venue() };
         let sealer = Sealer::new(files.clone(), storage.zstd_level, provenance, Arc::default());
-        let mut journal = Journal::new(files.clone(), rotation, recovered.resumable, recovered.epoch);
+        let mut journal = Journal::new(files.clone(), rotation, Vec::new(), EPOCH);
         let mut by_id: Vec<_> = checkpoints.iter().map(|(key, (id, _))| (*id, key.clone())).collect();
         by_id.sort();
         for (id, key) in by_id {
@@ -83,8 +90,7 @@ impl Store {
             journal.work()?;
         }
         let syncer = Syncer::new(files.clone());
-        let mut store =
-            Self { files, clock, journal, syncer, sealer, stamper, streams: checkpoints, ended: recovered.backlog };
+        let mut store = Self { files, clock, journal, syncer, sealer, stamper, streams: checkpoints, ended: backlog };
         store.seal()?;
         Ok(store)
     }
@@ -181,19 +187,18 @@ impl Store {
 }
 
 fn sync(journal: &mut Journal, syncer: &Syncer, ended: &mut Vec<Finished>) -> Result<(), IoError> {
-    if let Some(job) = journal.take_sync_job() {
-        syncer.step(&job).map_err(SyncError::into_storage)?;
-        ended.extend(job.finished);
-    }
+    let job = journal.take_sync_job();
+    syncer.step(&job).map_err(SyncError::into_storage)?;
+    ended.extend(job.finished);
     Ok(())
 }
 
 /// Quarantines foreign entries under a stream's two names: its lines cannot go to another stream.
-fn make_way(files: &dyn Files, stream: &StreamKey, resumable: &[Segment]) -> Result<(), IoError> {
+fn make_way(files: &dyn Files, stream: &StreamKey) -> Result<(), IoError> {
     clear(files, Feed::Public, &checkpoint::path(stream), EntryKind::File)?;
     let active = paths::active(Feed::Public, stream);
-    let is_ours = resumable.iter().any(|segment| segment.name().stream == *stream);
-    if !is_ours && files.look(&active).map_err(IoError::at("look at", &active))?.is_some() {
+    // Every segment of ours was moved to the archive.
+    if files.look(&active).map_err(IoError::at("look at", &active))?.is_some() {
         quarantine(files, Feed::Public, &active, "it is none that this program has written")?;
     }
     Ok(())

@@ -3,7 +3,9 @@
 use crate::batch::Batch;
 use crate::clock::Stamp;
 use crate::recording::router::{NewStream, StreamId};
+use crate::recording::sync::SyncPoint;
 use crate::tape::manifest::Origins;
+use crate::tape::state::State;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
 use std::sync::Arc;
@@ -25,16 +27,31 @@ pub enum JournalCommand {
     Tick {
         /// The time.
         stamp: Stamp,
-        /// A sync is due: everything stamped up to here is written before it.
-        sync: Option<Stamp>,
+        /// A sync is due: what is certain once it is done.
+        sync: Option<Box<SyncPoint>>,
     },
     /// Rotates every stream.
     Rotate,
     /// Compares every active name with its open file, before the stop.
     CheckNames,
-    /// Rotates every stream before the `clock_step` event is written, so that after a crash every active file belongs
-    /// to the epoch that this event begins.
+    /// Stamps go on from another time of the same epoch: rotates every stream before the `clock_step` event is written.
     Step(ClockStep),
+    /// Stamps go back: as [`JournalCommand::Step`], but the states around it are durable in between, so that after a
+    /// crash every active file belongs to the epoch in the state.
+    BeginEpoch(Box<BeginEpoch>),
+    /// The last command of a process that stops in order: the state that holds once everything is durable.
+    Stop(Box<State>),
+}
+
+/// A new epoch.
+#[derive(Debug)]
+pub struct BeginEpoch {
+    /// Durable before a segment is ended: the step, and in the redo list what is in doubt if the process dies in it.
+    pub stepping: SyncPoint,
+    /// Durable once all segments are ended, and before the first line.
+    pub begun: SyncPoint,
+    /// The first lines.
+    pub step: ClockStep,
 }
 
 /// The object of an event, without its stamp.
@@ -56,14 +73,14 @@ impl From<String> for EventObject {
     }
 }
 
-/// A new epoch: stamps restart from the stepped clock.
+/// Stamps go on from the stepped clock.
 #[derive(Debug)]
 pub struct ClockStep {
-    /// The epoch that begins.
+    /// The epoch from here on.
     pub epoch: u64,
     /// The recorder's own stream.
     pub recorder: StreamId,
-    /// The first stamp of the epoch, that of the `clock_step` event.
+    /// The first stamp behind the step, that of the `clock_step` event.
     pub first: Stamp,
     /// The object of the `clock_step` event.
     pub event: String,

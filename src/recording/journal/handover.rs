@@ -5,7 +5,9 @@ use crate::files::{Files, IoError};
 use crate::recording::segment::Finished;
 use crate::recording::sync::SyncJob;
 use crate::tape::quarantine::clear_directories;
+use crate::tape::segment_name::date;
 use crate::tape::words::RotationReason;
+use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +24,7 @@ pub(super) struct Handover {
     /// The names of ended segments that are not on record yet.
     pub(super) ended: BTreeMap<RotationReason, Vec<String>>,
     /// Segments ended since the last report.
-    pub(super) ended_since: BTreeMap<RotationReason, usize>,
+    pub(super) ended_since: BTreeMap<(RotationReason, Date), usize>,
     directories: BTreeSet<PathBuf>,
 }
 
@@ -40,7 +42,7 @@ impl Handover {
     /// An archived segment waits for the sync, then for the sealer.
     pub(super) fn end(&mut self, reason: RotationReason, finished: Finished) {
         self.ended.entry(reason).or_default().push(finished.name.plain_name());
-        *self.ended_since.entry(reason).or_default() += 1;
+        *self.ended_since.entry((reason, date(finished.name.first))).or_default() += 1;
         self.sync.finished.push(finished);
     }
 

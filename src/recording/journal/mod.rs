@@ -14,7 +14,7 @@ pub mod displaced;
 mod handover;
 mod salvage;
 
-pub use command::{ClockStep, EventObject, JournalCommand, MakeEvent, Routed};
+pub use command::{BeginEpoch, ClockStep, EventObject, JournalCommand, MakeEvent, Routed};
 
 use super::rotation::Rotation;
 use super::router::StreamId;
@@ -27,6 +27,7 @@ use crate::tape::line;
 use crate::tape::words::RotationReason;
 use active::ActiveFiles;
 use displaced::Displaced;
+use jiff::civil::Date;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -95,11 +96,6 @@ impl Journal {
         self.active.write_out_stream(id)
     }
 
-    /// The epoch after the commands so far.
-    pub fn epoch(&self) -> u64 {
-        self.active.epoch
-    }
-
     /// Bytes of lines that are only in memory.
     pub fn pending_bytes(&self) -> usize {
         self.active.pending_bytes()
@@ -108,6 +104,11 @@ impl Journal {
     /// Writes all lines to their files. After an error the rest stays, and a later call resumes it.
     pub fn write_out(&mut self) -> Result<(), IoError> {
         self.active.write_out()
+    }
+
+    /// Makes every segment due, because the clock was set.
+    pub fn end_all(&mut self) {
+        self.active.make_due(RotationReason::Clock, |_| true);
     }
 
     /// Rotates one of the streams that are due; `false`: there is none.
@@ -131,16 +132,15 @@ impl Journal {
         self.active.take_displaced()
     }
 
-    /// The changes since the last call that need a sync; `None`: none.
-    pub fn take_sync_job(&mut self) -> Option<SyncJob> {
+    /// The changes since the last call that need a sync.
+    pub fn take_sync_job(&mut self) -> SyncJob {
         self.active.collect_unsynced();
-        let job = std::mem::take(&mut self.active.handover.sync);
-        (!job.is_empty()).then_some(job)
+        std::mem::take(&mut self.active.handover.sync)
     }
 
-    /// The number of segments ended since the last call, by reason. [`EventObject::Ended`] puts their names on record;
+    /// The number of segments ended since the last call, by reason and date. [`EventObject::Ended`] puts their names on record;
     /// a clock step does so for those it has ended.
-    pub fn take_ended(&mut self) -> BTreeMap<RotationReason, usize> {
+    pub fn take_ended(&mut self) -> BTreeMap<(RotationReason, Date), usize> {
         std::mem::take(&mut self.active.handover.ended_since)
     }
 
@@ -154,7 +154,9 @@ impl Journal {
             JournalCommand::Tick { stamp, .. } => self.active.tick(*stamp),
             JournalCommand::Rotate => self.active.make_due(RotationReason::Requested, |_| true),
             JournalCommand::CheckNames => return self.check_all(),
-            JournalCommand::Step(step) => return self.begin_epoch(step, &mut done.lines),
+            JournalCommand::Step(step) => return self.step(step, &mut done.lines),
+            // The writer executes them, since they wait for syncs.
+            JournalCommand::BeginEpoch(_) | JournalCommand::Stop(_) => {}
         }
         Ok(())
     }
@@ -199,12 +201,11 @@ impl Journal {
         self.active.append(id, stamp, &|line, stamp| line::object(line, stamp, object))
     }
 
-    fn begin_epoch(&mut self, step: &ClockStep, done: &mut usize) -> Result<(), IoError> {
+    fn step(&mut self, step: &ClockStep, done: &mut usize) -> Result<(), IoError> {
         if *done == 0 {
-            self.active.epoch = step.epoch;
-            self.active.make_due(RotationReason::Clock, |_| true);
+            self.end_all();
             while self.rotate_one()? {}
-            // All ended segments not yet on record: a later event would name them in the wrong epoch.
+            self.active.epoch = step.epoch;
             let ended = self.active.handover.ended.values().flatten().cloned().collect();
             let rotated = (step.rotated)(RotationReason::Clock, ended);
             self.active.append(step.recorder, step.first, &|line, stamp| {

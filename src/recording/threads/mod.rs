@@ -14,6 +14,7 @@ mod syncer;
 pub use sealer::SealerHost;
 pub use syncer::SyncerHost;
 
+use super::checkpoint::Checkpoint;
 use super::journal::{Journal, JournalCommand};
 use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
@@ -95,11 +96,13 @@ pub struct Storage {
     pub resumable: Vec<Segment>,
     /// Segments to be sealed first.
     pub backlog: Vec<Finished>,
+    /// The state on it.
+    pub checkpoint: Checkpoint,
 }
 
 /// Connects the hosts with each other and with the supervisor; nothing runs yet.
 pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
-    let Storage { files, resumable, backlog } = storage;
+    let Storage { files, resumable, backlog, checkpoint } = storage;
     // A torn line is left out of the sealed file only if an event names it, and that event must be durable first.
     let (torn, backlog): (Vec<_>, Vec<_>) = backlog.into_iter().partition(|finished| !finished.torn.is_empty());
     let (commands, command_queue) = mpsc::channel(COMMANDS);
@@ -126,6 +129,7 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
         clock: settings.clock,
         stop: signals.stop.clone(),
         lock: None,
+        checkpoint,
     };
     let mut journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
     journal.seal_after_sync(torn);

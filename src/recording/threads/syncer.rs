@@ -1,13 +1,12 @@
-//! Hosts the syncer: one job at a time, the durable mark after each, then durable segments to the sealer.
+//! Hosts the syncer: one job at a time, the state and the durable mark after each, then durable segments to the sealer.
 
 use crate::clock::{self, Clock};
 use crate::files::IoError;
+use crate::recording::checkpoint::Checkpoint;
 use crate::recording::lock::Lock;
-use crate::recording::mark;
 use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::segment::Finished;
 use crate::recording::sync::{SyncError, SyncJob, Syncer};
-use crate::tape::durable::DurableMark;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +30,7 @@ pub struct SyncerHost {
     pub(super) stop: Stop,
     /// The lock of the directory, checked on this thread because a check can block.
     pub(super) lock: Option<Arc<Lock>>,
+    pub(super) checkpoint: Checkpoint,
 }
 
 impl SyncerHost {
@@ -42,27 +42,45 @@ impl SyncerHost {
     /// Syncs until the queue is closed and empty, or a sync has failed.
     pub async fn run(mut self) {
         while let Some(mut job) = self.jobs.recv().await {
-            if let Err(error) = self.sync(&job).await {
+            if let Err(error) = self.carry_out(&mut job).await {
+                self.checkpoint.fail();
                 let _ = self.reports.send(ThreadReport::SyncFailed(error)).await;
                 return;
             }
-            self.mark(&job);
-            // A dropped progress report is superseded by the next one.
-            let _ = self.reports.try_send(ThreadReport::Synced(job.up_to));
             if let Ok(free) = self.syncer.files().free() {
                 let _ = self.reports.try_send(ThreadReport::Space(free));
             }
             self.lock.iter().for_each(|lock| lock.check());
             self.waiting.extend(job.finished.drain(..));
             self.hand_over();
+            // Not awaited where the writer is gone.
+            job.done.take().into_iter().for_each(|done| _ = done.send(()));
         }
         // The supervisor's end is closed only while the process stops.
         let _ = self.reports.send(ThreadReport::AllSynced).await;
     }
 
+    /// Makes everything durable that was written before the job: content, then names, then what is certain thereby.
+    async fn carry_out(&mut self, job: &mut SyncJob) -> Result<(), IoError> {
+        let was_full = self.sync(job).await?;
+        if let Some(unsure) = self.checkpoint.take(&mut job.point, was_full) {
+            let _ = self.reports.send(ThreadReport::SyncOk(unsure)).await;
+        }
+        while !self.checkpoint.advance(job)? {
+            if job.done.is_none() || self.stop.is_set() {
+                // The mark stays, and the next job tries again.
+                return if job.done.is_none() { Ok(()) } else { Err(self.checkpoint.refused()) };
+            }
+            clock::sleep_until(Some(self.clock.now() + RETRY)).await;
+        }
+        // A dropped progress report is superseded by the next one.
+        let _ = self.reports.try_send(ThreadReport::Synced(job.point.up_to));
+        Ok(())
+    }
+
     /// A full disk may have dropped data it had accepted. The sync is retried until it succeeds, but success proves
-    /// nothing about earlier data: the supervisor puts that in doubt.
-    async fn sync(&self, job: &SyncJob) -> Result<(), IoError> {
+    /// nothing about earlier data, which is in doubt from then on: returns whether that is so.
+    async fn sync(&self, job: &SyncJob) -> Result<bool, IoError> {
         let (mut was_full, mut was_unopened) = (false, false);
         loop {
             match self.syncer.step(job) {
@@ -77,25 +95,9 @@ impl SyncerHost {
                     }
                 }
                 Err(error) => return Err(error.into_storage()),
-                Ok(()) => {
-                    if was_full {
-                        let _ = self.reports.send(ThreadReport::SyncOk).await;
-                    }
-                    return Ok(());
-                }
+                Ok(()) => return Ok(was_full),
             }
             clock::sleep_until(Some(self.clock.now() + RETRY)).await;
-        }
-    }
-
-    /// An older durable mark is valid as well, so a failed write of it is no error.
-    fn mark(&self, job: &SyncJob) {
-        let files = self.syncer.files();
-        let certain = DurableMark { durable: job.up_to.stamp, epoch: job.up_to.epoch };
-        let written = mark::write(files, certain);
-        let marked = if job.is_last { written.and_then(|()| mark::sync(files)) } else { written };
-        if let Err(error) = marked {
-            tracing::warn!(%error, "the gap after a crash would begin earlier than it has to");
         }
     }
 

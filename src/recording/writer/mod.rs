@@ -12,24 +12,30 @@
 //! Before each sync the names of written files are compared with the open files: see
 //! [`displaced`](super::journal::displaced).
 //!
+//! Stamps that go back begin an epoch, in [`begin_epoch`](Writer::begin_epoch): nothing passes it.
+//!
 //! A full disk is waited out, with backpressure: batches wait in the backlog and keep their share of the connections'
 //! budgets, so that the connections stop reading when `buffer_bytes` are used up, and resume once the lines are
 //! written.
 
 mod reserve;
 
-use super::journal::{Journal, JournalCommand};
+use super::journal::{BeginEpoch, Journal, JournalCommand};
 use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
-use super::sync::SyncJob;
+use super::sync::{SyncJob, SyncPoint};
 use crate::clock::{self, Clock, Instant, Position, Stamp};
 use crate::files::{Files, IoError};
+use crate::tape::state::State;
 use reserve::Reserve;
 use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::oneshot;
 
 /// Commands taken from the queue at a time.
 const COMMANDS: usize = 64;
@@ -85,8 +91,12 @@ pub struct Writer {
     reached: Stamp,
     steps: u64,
     taken: u64,
-    /// Everything up to here is in its file.
-    written: Option<Position>,
+    /// What the last tick said to be certain: without a newer state nothing beyond it is.
+    certain: Option<SyncPoint>,
+    /// The state that holds once everything is durable, where the process stops in order.
+    stopped: Option<Box<State>>,
+    /// An epoch begins.
+    is_stepping: bool,
     /// All names were compared, as commanded, and the report is still due.
     names_checked: bool,
     clock: Clock,
@@ -112,7 +122,9 @@ impl Writer {
             reached: Stamp::default(),
             steps: 0,
             taken: 0,
-            written: None,
+            certain: None,
+            stopped: None,
+            is_stepping: false,
             names_checked: false,
             clock,
         }
@@ -129,7 +141,7 @@ impl Writer {
 
     async fn write(mut self) -> Result<(), IoError> {
         self.reserve.renew();
-        let (mut due, mut look) = (None, None);
+        let (mut due, mut look) = (None::<SyncPoint>, None);
         loop {
             let is_rotating = self.persist(Journal::rotate_one).await?;
             if !self.take(is_rotating).await {
@@ -137,13 +149,19 @@ impl Writer {
             }
             for _ in 0..self.backlog.len().min(COMMANDS) {
                 let Some(command) = self.backlog.pop_front() else { break };
-                if let JournalCommand::Tick { stamp, sync: Some(certain) } = command {
-                    due = Some(Position { epoch: self.journal.epoch(), stamp: certain });
-                    look = Some(stamp);
+                match command {
+                    JournalCommand::Tick { stamp, sync: Some(point) } => {
+                        self.certain = Some(SyncPoint { state: None, ..(*point).clone() });
+                        due = Some(point.after(due));
+                        look = Some(stamp);
+                        self.execute(JournalCommand::Tick { stamp, sync: None }).await?;
+                    }
+                    JournalCommand::BeginEpoch(begin) => {
+                        self.begin_epoch(*begin, due.take()).await?;
+                    }
+                    JournalCommand::Stop(state) => self.stopped = Some(state),
+                    command => self.execute(command).await?,
                 }
-                self.note(&command);
-                self.journal.accept(command);
-                self.persist(Journal::work).await?;
                 if self.journal.pending_bytes() >= FLUSH_BYTES {
                     self.persist(Journal::write_out).await?;
                 }
@@ -157,8 +175,8 @@ impl Writer {
             if !is_rotating {
                 self.report_rotated();
             }
-            if due.is_some_and(|up_to| self.offer_sync_job(up_to)) {
-                due = None;
+            if let Some(point) = due.take() {
+                due = self.offer_sync_job(point);
             }
         }
         self.finish().await
@@ -185,6 +203,39 @@ impl Writer {
         taken > 0
     }
 
+    async fn execute(&mut self, command: JournalCommand) -> Result<(), IoError> {
+        self.note(&command);
+        self.journal.accept(command);
+        self.persist(Journal::work).await
+    }
+
+    /// Begins an epoch: the step is in the state before a segment is ended, everything of the old epoch is durable before
+    /// the state has the new one, and that is durable before its first line.
+    async fn begin_epoch(&mut self, begin: BeginEpoch, due: Option<SyncPoint>) -> Result<(), IoError> {
+        let BeginEpoch { stepping, begun, step } = begin;
+        self.is_stepping = true;
+        self.write_out().await?;
+        self.sync_up_to(stepping.after(due)).await?;
+        self.journal.end_all();
+        while self.persist(Journal::rotate_one).await? {}
+        self.sync_up_to(begun).await?;
+        self.execute(JournalCommand::Step(step)).await?;
+        self.is_stepping = false;
+        Ok(())
+    }
+
+    /// Has everything synced that was written, and waits for it.
+    async fn sync_up_to(&mut self, point: SyncPoint) -> Result<(), IoError> {
+        let (done, synced) = oneshot::channel();
+        self.certain = Some(SyncPoint { state: None, ..point.clone() });
+        let mut job = self.journal.take_sync_job().up_to(point);
+        job.done = Some(done);
+        let is_handed_over = self.channels.sync_jobs.send(job).await.is_ok();
+        // The syncer ends early only after an error, which it has reported.
+        let ended = IoError::at("begin an epoch in", Path::new("."));
+        if is_handed_over && synced.await.is_ok() { Ok(()) } else { Err(ended(io::ErrorKind::BrokenPipe.into())) }
+    }
+
     fn note(&mut self, command: &JournalCommand) {
         match command {
             JournalCommand::Lines(routed) => {
@@ -201,26 +252,21 @@ impl Writer {
             }
             JournalCommand::CheckNames => self.names_checked = true,
             JournalCommand::Open(_) | JournalCommand::Describe(..) | JournalCommand::Rotate => {}
+            JournalCommand::BeginEpoch(_) | JournalCommand::Stop(_) => {}
         }
     }
 
     async fn write_out(&mut self) -> Result<(), IoError> {
         self.persist(Journal::write_out).await?;
         self.progress.advance(std::mem::take(&mut self.taken), self.reached, self.steps);
-        let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
-        self.written = (self.reached > Stamp::default()).then_some(reached);
         Ok(())
     }
 
-    /// Sends the syncer its next job, with the position up to which all was written before it; its epoch may be older
-    /// than the newest one. `false`: a job still waits.
-    fn offer_sync_job(&mut self, up_to: Position) -> bool {
-        let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return false };
-        if let Some(mut job) = self.journal.take_sync_job() {
-            job.up_to = up_to;
-            slot.send(job);
-        }
-        true
+    /// Sends the syncer its next job, with what is certain once it is done; returns that where a job still waits.
+    fn offer_sync_job(&mut self, point: SyncPoint) -> Option<SyncPoint> {
+        let Ok(slot) = self.channels.sync_jobs.try_reserve() else { return Some(point) };
+        slot.send(self.journal.take_sync_job().up_to(point));
+        None
     }
 
     fn report_rotated(&mut self) {
@@ -255,12 +301,22 @@ impl Writer {
         self.persist(Journal::check_all).await?;
         // No event can be written any more, but the old durable mark makes the next start record the doubt.
         let displaced = std::iter::from_fn(|| self.journal.take_displaced()).filter_map(|displaced| displaced.doubt);
-        let certain = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
-        let stamp = certain.map_or(self.reached, |certain| certain.min(self.reached));
+        let lost_since = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
         // Written lines survive the end of the process, even if the syncer's last job is not done.
         let _ = self.channels.reports.send(ThreadReport::AllWritten).await;
-        let mut job = self.journal.take_sync_job().unwrap_or_default();
-        job.up_to = Position { epoch: self.journal.epoch(), stamp };
+        let certain = self.certain.take().unwrap_or_default();
+        let point = match (self.stopped.take(), lost_since) {
+            (Some(state), None) => {
+                let up_to = Position { epoch: state.epoch, stamp: self.reached };
+                SyncPoint { up_to, state: Some(state), ..certain }
+            }
+            (_, Some(from)) => {
+                let up_to = Position { stamp: from.min(certain.up_to.stamp), ..certain.up_to };
+                SyncPoint { up_to, ..certain }
+            }
+            (None, None) => certain,
+        };
+        let mut job = self.journal.take_sync_job().up_to(point);
         job.is_last = true;
         // The syncer ends early only after an error, which it has reported.
         let _ = self.channels.sync_jobs.send(job).await;
@@ -311,8 +367,8 @@ impl Writer {
         let try_at = self.clock.now() + FULL_TRY;
         loop {
             self.let_events_pass();
-            if let Some(written) = self.written {
-                self.offer_sync_job(written);
+            if let Some(certain) = self.certain.clone() {
+                self.offer_sync_job(certain);
             }
             self.collect_until(self.clock.now() + FULL_RETRY).await;
             if self.stop.is_set() {
@@ -345,7 +401,10 @@ impl Writer {
             // Only the latest time is kept.
             (JournalCommand::Tick { stamp: later, sync: syncs }, Some(JournalCommand::Tick { stamp, sync })) => {
                 *stamp = later;
-                *sync = syncs.or(*sync);
+                *sync = match (syncs, sync.take()) {
+                    (Some(point), earlier) => Some(Box::new(point.after(earlier.map(|earlier| *earlier)))),
+                    (None, earlier) => earlier,
+                };
             }
             (command, _) => {
                 let is_event = matches!(command, JournalCommand::Event(..));
@@ -362,7 +421,7 @@ impl Writer {
         let mut rest = VecDeque::with_capacity(self.backlog.len());
         let mut written_to = None;
         // Commands behind a clock step belong to the next epoch, which begins with the step's event.
-        let mut is_stuck = self.journal.is_stepping();
+        let mut is_stuck = self.is_stepping || self.journal.is_stepping();
         while let Some(command) = self.backlog.pop_front() {
             match command {
                 JournalCommand::Event(id, stamp, object) if !is_stuck => {
@@ -375,7 +434,7 @@ impl Writer {
                     }
                 }
                 other => {
-                    is_stuck |= matches!(other, JournalCommand::Step(_));
+                    is_stuck |= matches!(other, JournalCommand::Step(_) | JournalCommand::BeginEpoch(_));
                     rest.push_back(other);
                 }
             }

@@ -8,8 +8,16 @@ use crate::recording::router::Router;
 use crate::tape::event::Event;
 use crate::tape::words::RotationReason;
 
+fn stamp(micros: u64) -> Stamp {
+    Stamp::from_micros(micros).unwrap()
+}
+
+fn point(epoch: u64, micros: u64) -> SyncPoint {
+    SyncPoint { up_to: Position { epoch, stamp: stamp(micros) }, ..SyncPoint::default() }
+}
+
 #[tokio::test]
-async fn what_a_step_ended_is_not_told_as_of_the_next_epoch() {
+async fn an_epoch_begins_between_two_syncs() {
     let directory = tempfile::tempdir().unwrap();
     let disk: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
     let rotation = Rotation { interval: Duration::from_secs(3600), bytes: 1 << 20 };
@@ -17,52 +25,34 @@ async fn what_a_step_ended_is_not_told_as_of_the_next_epoch() {
     let (commands, queue) = mpsc::channel(100);
     let (sync_jobs, mut jobs) = mpsc::channel(1);
     let (reports, _reports) = mpsc::channel(100);
-    let clock = Clock::anchored(Stamp::default());
-    let signals = WriterSignals::default();
     let channels = Channels { commands: queue, sync_jobs, reports };
-    let writer = Writer::new(journal, disk, channels, signals.clone(), clock);
+    let writer = Writer::new(journal, disk, channels, WriterSignals::default(), Clock::anchored(Stamp::default()));
 
-    let stamp = |micros| Stamp::from_micros(micros).unwrap();
     let mut router = Router::new(10);
     let recorder = router.recorder();
-    let opened = router.take_fresh().into_iter().map(JournalCommand::Open);
     let event = |micros| JournalCommand::Event(recorder, stamp(micros), Event::DiskOk.to_json().into());
-    let tick = |micros| JournalCommand::Tick { stamp: stamp(micros), sync: Some(stamp(micros)) };
-    let rotated =
-        |reason: RotationReason, segments| Event::Rotated { reason: reason.into(), segments, epoch: None }.to_json();
-    let event_of_step = Event::ClockStep {
-        before: stamp(103),
-        after: stamp(50),
-        epoch: 1,
-        missing_since: std::collections::BTreeMap::new(),
-    };
-    let step =
-        ClockStep { epoch: 1, recorder, first: stamp(50), event: event_of_step.to_json(), second: stamp(51), rotated };
-    let phases: [Vec<JournalCommand>; 3] = [
-        opened.chain([event(100), tick(101)]).collect(),
-        // The syncer has not taken its first job when the second one is due.
-        vec![event(102), tick(103), JournalCommand::Step(step)],
-        vec![event(52)],
-    ];
-    let supervisor = async {
-        let mut told = Vec::new();
-        for (phase, written) in phases.into_iter().zip([101, 51, 52]) {
-            for command in phase {
-                commands.send(command).await.unwrap();
-            }
-            while signals.progress.written() != stamp(written) {
-                tokio::task::yield_now().await;
-            }
-            if written == 51 {
-                told.extend(jobs.recv().await);
-            }
+    let tick = |micros| JournalCommand::Tick { stamp: stamp(micros), sync: Some(Box::new(point(0, micros))) };
+    let rotated = |reason: RotationReason, segments| Event::Rotated { reason: reason.into(), segments }.to_json();
+    let of_step = Event::ClockStep { before: stamp(103), after: stamp(50), epoch: 1 }.to_json();
+    let step = ClockStep { epoch: 1, recorder, first: stamp(50), event: of_step, second: stamp(51), rotated };
+    let begin = BeginEpoch { stepping: point(0, 103), begun: point(0, 104), step };
+    let opened = router.take_fresh().into_iter().map(JournalCommand::Open);
+    let begin = JournalCommand::BeginEpoch(Box::new(begin));
+    for command in opened.chain([event(100), tick(101), event(102), tick(103), begin, event(52)]) {
+        commands.send(command).await.unwrap();
+    }
+    drop(commands);
+    let active = || std::fs::read_to_string(directory.path().join("recorder.jsonl")).unwrap_or_default();
+    let syncer = async {
+        let mut seen = Vec::new();
+        while let Some(mut job) = jobs.recv().await {
+            let up_to = job.point.up_to;
+            seen.push((up_to.epoch, up_to.stamp.as_micros(), job.done.is_some(), active().lines().count()));
+            job.done.take().into_iter().for_each(|done| done.send(()).unwrap());
         }
-        drop(commands);
-        while let Some(job) = jobs.recv().await {
-            told.push(job);
-        }
-        told.iter().map(|job| (job.up_to.stamp.as_micros(), job.up_to.epoch)).collect::<Vec<_>>()
+        seen
     };
-    let ((), told) = tokio::join!(writer.run(), supervisor);
-    assert_eq!(told, [(101, 0), (103, 0), (52, 1)]);
+    let ((), seen) = tokio::join!(writer.run(), syncer);
+    // The step is durable while the old file is active, and the epoch before the new one has a line.
+    assert_eq!(seen[seen.len() - 3..], [(0, 103, true, 2), (0, 104, true, 0), (0, 104, false, 3)]);
 }

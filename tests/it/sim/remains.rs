@@ -10,51 +10,53 @@ use std::collections::HashSet;
 use upbit_recorder::clock::Instant;
 use upbit_recorder::upbit::feed::Feed;
 
-/// A life that is over, and its disk.
+/// A life that is over, and what a crash has left of it.
 pub(crate) struct Remains<'a> {
     pub(crate) books: &'a Books,
     pub(crate) pid: u32,
     /// When it began.
     pub(crate) from: Instant,
-    /// The disk at its end.
-    pub(crate) ended: Tape,
-    /// What a power cut has left of it.
+    /// The disk behind it.
     pub(crate) left: Tape,
 }
 
 impl Remains<'_> {
     /// The stamp of its start.
     pub(crate) fn started(&self) -> Option<u64> {
-        start_of(&self.left, self.pid).and_then(|index| self.left.events[index]["ts_recv"].as_u64())
+        let is_own = |event: &&serde_json::Value| event["event"] == "started" && event["pid"] == self.pid;
+        self.left.events.iter().find(is_own).and_then(|event| event["ts_recv"].as_u64())
     }
 
-    /// The last stamp that its start found ahead of its clock.
-    pub(crate) fn ahead(&self) -> Option<u64> {
-        let is_known = self.started().is_some() || self.has_lines_since(self.from, &self.left);
-        last_found(if is_known { &self.ended } else { &self.left }, self.pid)
-    }
-
-    /// The spans of its clocks of which there is anything, out of all.
-    pub(crate) fn spans(&self, mut spans: Vec<Span>, frozen: &[Frozen]) -> Vec<Span> {
-        // The event of a step is written before anything else with its stamps.
-        spans.retain(|span| span.from == self.from || is_on_record(span, &self.ended));
-        spans.iter_mut().for_each(|span| span.is_on_record = is_on_record(span, &self.left));
-        let is_left =
-            |span: &Span| span.from == self.from || span.is_on_record || self.has_lines_since(span.from, &self.left);
-        spans.retain(is_left);
-        resume(&mut spans, frozen);
-        spans
+    /// The spans of its clocks of which there is anything, out of all; each that goes back begins an epoch.
+    pub(crate) fn spans(&self, spans: Vec<Span>, frozen: &[Frozen]) -> Vec<Span> {
+        let mut left: Vec<Span> = Vec::new();
+        for span in spans {
+            let epoch = left.last().map_or(span.epoch, |last| last.epoch + u64::from(span.is_back));
+            let is_left = span.from == self.from
+                || self.is_on_record(&span)
+                || (span.is_back && epoch <= self.left.epoch())
+                || (!span.is_back && self.has_lines_since(span.from));
+            left.extend(is_left.then_some(Span { epoch, ..span }));
+        }
+        resume(&mut left, frozen);
+        left
     }
 
     /// Whether anything that was sent since then is on the tape.
-    fn has_lines_since(&self, since: Instant, tape: &Tape) -> bool {
+    fn has_lines_since(&self, since: Instant) -> bool {
         Feed::ALL.into_iter().any(|feed| {
             let side = self.books.side(feed);
             let later = side.sent.iter().filter(|sent| sent.at >= since);
             let contents: HashSet<&[u8]> = later.map(|sent| &*sent.content).collect();
-            let mut segments = tape.streams[feed].values().flatten();
+            let mut segments = self.left.streams[feed].values().flatten();
             segments.any(|segment| segment.lines.iter().any(|line| contents.contains(&*line.content)))
         })
+    }
+
+    /// Whether a step is on disk.
+    fn is_on_record(&self, span: &Span) -> bool {
+        let begins = span.clock.stamp_at(span.from).as_micros();
+        self.left.events.iter().any(|event| event["event"] == "clock_step" && event["after"] == begins)
     }
 }
 
@@ -65,28 +67,9 @@ fn resume(spans: &mut Vec<Span>, frozen: &[Frozen]) {
         let is_before = |span: &Span| span.from <= frozen.from && span.clock.suspended() < suspended;
         let index = spans.partition_point(is_before);
         let Some(before) = index.checked_sub(1).map(|index| spans[index]) else { continue };
-        let clock = before.clock.resumed(suspended);
-        spans.insert(index, Span { from: frozen.from, clock, is_resumed: true, ..before });
+        spans.insert(
+            index,
+            Span { from: frozen.from, clock: before.clock.resumed(suspended), is_back: false, ..before },
+        );
     }
-}
-
-/// Whether a step is on disk.
-fn is_on_record(span: &Span, tape: &Tape) -> bool {
-    let begins = span.clock.stamp_at(span.from).as_micros();
-    let is_it = |event: &serde_json::Value| event["event"] == "clock_step" && event["after"] == begins;
-    tape.events.iter().any(is_it)
-}
-
-/// Where the start of a process stands among the events.
-fn start_of(tape: &Tape, pid: u32) -> Option<usize> {
-    tape.events.iter().position(|event| event["event"] == "started" && event["pid"] == pid)
-}
-
-/// The last stamp that the start of a process found ahead of its clock: then a step of the same moment stands before it.
-fn last_found(tape: &Tape, pid: u32) -> Option<u64> {
-    let started = start_of(tape, pid)?;
-    let [step, started] = tape.events.get(started.checked_sub(1)?..=started)? else { return None };
-    let is_step = step["event"] == "clock_step";
-    let is_of_start = step["after"].as_u64().map(|after| after + 1) == started["ts_recv"].as_u64();
-    step["before"].as_u64().filter(|_| is_step && is_of_start)
 }

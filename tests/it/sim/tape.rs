@@ -2,11 +2,12 @@
 
 use super::disk::SimDisk;
 use crate::support::json::Stamped;
-use crate::support::tape::stream_of;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use upbit_recorder::tape::durable::DurableMark;
+use upbit_recorder::tape::state::{SLOT, State};
 use upbit_recorder::upbit::feed::{Feed, PerFeed};
 
 /// The lines of a data directory.
@@ -24,6 +25,12 @@ pub(crate) struct Tape {
     pub(crate) unlisted: Vec<String>,
     /// Files that should not be there after an orderly end.
     pub(crate) leftovers: Vec<String>,
+    /// The state, where there is a whole one.
+    pub(crate) state: Option<State>,
+    /// The epoch of the active files.
+    active: u64,
+    /// The last stamp of each epoch, of any line, or up to which all is certain.
+    pub(crate) last: BTreeMap<u64, u64>,
 }
 
 /// A line that is none.
@@ -41,8 +48,8 @@ type Listing = BTreeMap<PathBuf, serde_json::Value>;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) lines: Vec<Line>,
-    /// How often stamps had gone back; `None`: it is active.
-    pub(crate) epoch: Option<u64>,
+    /// How often stamps had gone back.
+    pub(crate) epoch: u64,
 }
 
 /// A line from the exchange.
@@ -56,9 +63,9 @@ pub(crate) struct Line {
 struct FileName<'a> {
     feed: Feed,
     stream: &'a str,
+    is_sealed: bool,
     /// `None`: it is active.
     epoch: Option<u64>,
-    is_sealed: bool,
     /// The file's name without the ending of a sealed one.
     plain: String,
 }
@@ -81,10 +88,11 @@ impl Tape {
         let mut tape = Self::default();
         let torn = quarantined(&files);
         let listed = tape.read_manifests(&files);
+        tape.read_checkpoint(&files);
         let epoch_of = |path: &Path| parse_name(path).and_then(|name| name.epoch);
         // Archived names sort by epoch and time; within a stream the active file comes last.
         let (mut archived, active): (Vec<_>, Vec<_>) = files.keys().partition(|path| path.components().count() > 2);
-        archived.sort_by_key(|path| (epoch_of(path).unwrap_or(u64::MAX), *path));
+        archived.sort_by_key(|path| (epoch_of(path), *path));
         for path in archived.into_iter().chain(active) {
             let Some(name) = parse_name(path) else {
                 if path.extension().is_some_and(|ending| ending == "tmp") {
@@ -118,6 +126,7 @@ impl Tape {
 
     /// Takes the lines of a file; `torn`: those that are kept in quarantine.
     fn add(&mut self, name: &FileName<'_>, content: &[u8], torn: &BTreeSet<Torn>) {
+        let epoch = name.epoch.unwrap_or(self.active);
         let broken = |fault: String| Broken { file: name.plain.clone(), fault };
         let mut offset = 0;
         let mut lines = Vec::new();
@@ -134,8 +143,14 @@ impl Tape {
             let is_kept =
                 || !name.is_sealed && torn.iter().any(|torn| torn.offset == begin && name.was_named(&torn.file));
             match Line::parse(line) {
-                Some(line) if name.stream == "recorder" => self.events.push(line.event()),
-                Some(line) => lines.push(line),
+                Some(line) => {
+                    let last = self.last.entry(epoch).or_default();
+                    *last = line.stamp.max(*last);
+                    match name.stream {
+                        "recorder" => self.events.push(line.event(epoch)),
+                        _ => lines.push(line),
+                    }
+                }
                 None if is_kept() => {}
                 None => {
                     let text = String::from_utf8_lossy(&line[..line.len().min(80)]);
@@ -144,8 +159,23 @@ impl Tape {
             }
         }
         if name.stream != "recorder" {
-            self.streams[name.feed].entry(name.stream.to_owned()).or_default().push(Segment { lines, epoch: name.epoch });
+            self.streams[name.feed].entry(name.stream.to_owned()).or_default().push(Segment { lines, epoch });
         }
+    }
+
+    /// The epoch of the next line; that which begins, where one does.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.state.as_ref().and_then(|state| state.stepping).map_or(self.active, |stepping| stepping.epoch)
+    }
+
+    fn read_checkpoint(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {
+        let slots = files.get(Path::new(".state")).into_iter().flat_map(|content| content.chunks(SLOT));
+        self.state = slots.filter_map(State::of_slot).max_by_key(|(generation, _)| *generation).map(|(_, state)| state);
+        if let Some(mark) = files.get(Path::new(".durable")).and_then(|content| DurableMark::parse(content)) {
+            self.last.insert(mark.epoch, mark.durable.as_micros());
+        }
+        let named = files.keys().filter_map(|path| parse_name(path)?.epoch).chain(self.last.keys().copied()).max();
+        self.active = self.state.as_ref().map_or(named.unwrap_or_default(), |state| state.epoch);
     }
 
     fn read_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) -> Listing {
@@ -170,7 +200,7 @@ impl Tape {
                     self.unlisted.push(format!("{} is not what its manifest says", path.display()));
                 }
                 Some(entry) if entry["epoch"].as_u64() != parse_name(path).and_then(|name| name.epoch) => {
-                    self.unlisted.push(format!("{} is listed with another epoch than it names", path.display()));
+                    self.unlisted.push(format!("{} is of another epoch in its manifest", path.display()));
                 }
                 Some(_) => {}
             }
@@ -191,8 +221,10 @@ impl Line {
         Some(Self { stamp, content })
     }
 
-    fn event(&self) -> serde_json::Value {
+    /// With the epoch of its file.
+    fn event(&self, epoch: u64) -> serde_json::Value {
         let mut event: serde_json::Value = serde_json::from_slice(&self.content).unwrap();
+        event["of_epoch"] = epoch.into();
         event["ts_recv"] = self.stamp.into();
         event
     }
@@ -247,7 +279,10 @@ fn parse_name(path: &Path) -> Option<FileName<'_>> {
     let is_archived = below.starts_with("archive");
     let plain = name.strip_suffix(".zst").unwrap_or(name).to_owned();
     let stem = name.strip_suffix(".zst").unwrap_or(name).strip_suffix(".jsonl")?;
-    let stream = if is_archived { stream_of(stem) } else { stem };
-    let epoch = is_archived.then(|| stem.rsplit_once("Z.e").map_or(0, |(_, epoch)| epoch.parse().unwrap()));
-    Some(FileName { feed, stream, epoch, is_sealed: name.ends_with(".zst"), plain })
+    let (stem, epoch) = match stem.rsplit_once(".e").filter(|_| is_archived) {
+        Some((stem, epoch)) if epoch.parse::<u64>().is_ok() => (stem, epoch.parse().ok()),
+        _ => (stem, is_archived.then_some(0)),
+    };
+    let stream = if is_archived { stem.rsplitn(3, '.').last()? } else { stem };
+    Some(FileName { feed, stream, is_sealed: name.ends_with(".zst"), epoch, plain })
 }

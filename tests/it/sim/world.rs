@@ -18,7 +18,7 @@ use super::oracle::{Count, Oracle};
 use super::plan::{Life, Plan};
 use super::remains::Remains;
 use super::tape::Tape;
-use super::timeline::{FIRST_PID, Span};
+use super::timeline::{FIRST_PID, Moment, Span};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -79,8 +79,8 @@ pub(crate) struct Lived {
     pub(crate) life: Life,
     /// The clocks that made its stamps, one after the other.
     pub(crate) spans: Vec<Span>,
-    /// Its start found stamps ahead of its clock, this one as the last.
-    pub(crate) ahead: Option<u64>,
+    /// Its start ended the epoch before, with this as the last moment on the disk.
+    pub(crate) found: Option<Moment>,
     pub(crate) from: Instant,
     pub(crate) to: Instant,
     pub(crate) ended: Ended,
@@ -89,8 +89,6 @@ pub(crate) struct Lived {
     /// The stamp of its start, where it is on disk.
     pub(crate) started: Option<u64>,
     pub(crate) sync_failed: bool,
-    /// Its start could not read all of the recorder's events.
-    pub(crate) hid_events: bool,
     /// When it was not let run.
     pub(crate) frozen: Vec<Frozen>,
 }
@@ -181,8 +179,11 @@ impl World {
         let follower = follow(self.listing.clone(), self.clock, listing);
         let (status, shown) = watch::channel(Status::default());
         let stop = StopConditions { run_until: None, status };
+        let before = Tape::read(&self.disk);
         let assembled = assembly::assemble(&self.config, environment, stop, &|_| Ok(self.pipe.clone()));
-        let spans = Mutex::new(vec![Span { from, clock, is_on_record: true, is_resumed: false }]);
+        let after = Tape::read(&self.disk);
+        let (found, epoch) = (ended_epoch(&before, &after), after.epoch());
+        let spans = Mutex::new(vec![Span { from, clock, epoch, is_back: false }]);
         let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
             Ok((supervisor, hosts)) => {
@@ -204,21 +205,18 @@ impl World {
         };
         let ended = crashed.map_or(ended, Ended::Crashed);
         let sync_failed = self.disk.sync_failed();
-        let hid_events = self.disk.hid_events();
-        let tape = Tape::read(&self.disk);
         self.disk.end_life(if let Ended::Crashed(crash) = ended { Some(crash) } else { None });
         let frozen = self.machine.end_life();
         // What was aborted is dropped, and the exchange notices that the socket is gone.
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        let remains = Remains { books: &self.books, pid, from, ended: tape, left: Tape::read(&self.disk) };
+        let remains = Remains { books: &self.books, pid, from, left: Tape::read(&self.disk) };
         let spans = remains.spans(spans.into_inner().unwrap(), &frozen);
-        let ahead = remains.ahead();
         let started = remains.started();
         let to = self.clock.now();
         let life = life.clone();
-        Lived { life, spans, ahead, from, to, ended, recovered, started, sync_failed, hid_events, frozen }
+        Lived { life, spans, found, from, to, ended, recovered, started, sync_failed, frozen }
     }
 
     /// The world as the next life finds it.
@@ -290,15 +288,23 @@ fn follow(listing: Option<Listing>, clock: Clock, listed: watch::Sender<Listed>)
     }
 }
 
+/// The last moment of the epoch that a start has ended, if it has.
+fn ended_epoch(before: &Tape, after: &Tape) -> Option<Moment> {
+    let epoch = before.last.keys().next_back().copied()?;
+    (after.epoch() > epoch.max(before.epoch())).then(|| Moment { epoch, stamp: before.last[&epoch] })
+}
+
 /// Notes when the recorder's clock moves.
 async fn watch_clock(mut shown: watch::Receiver<Status>, machine: &Machine, spans: &Mutex<Vec<Span>>) {
     while shown.changed().await.is_ok() {
         let at = shown.borrow_and_update().at;
         let mut spans = spans.lock().unwrap();
-        let clock = spans.last().unwrap().clock.resumed(machine.suspended());
+        let last = *spans.last().unwrap();
+        let clock = last.clock.resumed(machine.suspended());
         let now = clock.now();
         if clock.stamp_at(now) != at {
-            spans.push(Span { from: now, clock: clock.moved(now, at), is_on_record: true, is_resumed: false });
+            let is_back = at < clock.stamp_at(now);
+            spans.push(Span { from: now, clock: clock.moved(now, at), is_back, ..last });
         }
     }
     std::future::pending().await

@@ -4,6 +4,7 @@ mod script;
 
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const PUBLIC: Feed = Feed::Public;
 const STREAMS: [&str; 3] = ["A-B_trade", "C-D_trade", "E-F_trade"];

@@ -1,12 +1,13 @@
 //! The supervisor's state of a connection, and the events that its notices become. Pure.
 
-use crate::clock::{Clock, Instant, Stamp};
+use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::Notice;
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::Link;
 use crate::quantity::rounded_duration;
 use crate::tape::event::Event;
 use crate::tape::manifest::Origins;
+use crate::tape::state::Standing;
 use crate::tape::words::{Refused, Stage};
 use crate::upbit::feed::Feed;
 use crate::upbit::refusal::Objection;
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     pub(super) alive_at: Option<Stamp>,
     /// The stamp at which a pause of reading began that is not told yet.
     pub(super) unsettled: Option<Stamp>,
+    /// Its requests so far, those of earlier processes first.
+    pub(super) requests: Vec<Standing>,
 }
 
 impl Connection {
@@ -63,6 +66,7 @@ impl Connection {
             last: None,
             alive_at: None,
             unsettled: None,
+            requests: Vec::new(),
         }
     }
 
@@ -71,6 +75,14 @@ impl Connection {
         self.last_line = last_line.or(self.last_line);
         let proof = if self.feed == Feed::Private { last_line } else { last_data };
         self.last = proof.or(self.last);
+    }
+
+    /// Notes a request that is handed to the socket.
+    pub(super) fn note_request(&mut self, standing: &Request, since: Position) {
+        let request = standing.to_frame("sent");
+        if self.requests.last().is_none_or(|last| last.request != request) {
+            self.requests.push(Standing { epoch: since.epoch, since: since.stamp, request });
+        }
     }
 
     /// The stamp up to which it is proved to have listened. It does not pass the beginning of a pause that is not told yet:

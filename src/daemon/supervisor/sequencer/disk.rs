@@ -5,7 +5,8 @@ use super::epoch::Step;
 use super::feeds::Feeds;
 use super::lifecycle::Failure;
 use super::sequence::Sequence;
-use crate::clock::{Instant, Stamp};
+use super::snapshot::Snapshots;
+use crate::clock::{Instant, Position, Stamp};
 use crate::daemon::supervisor::interface::Unwritten;
 use crate::files::Free;
 use crate::ops::status::Space;
@@ -13,8 +14,11 @@ use crate::recording::journal::displaced::{Displaced, Doubt, shown};
 use crate::recording::report::ThreadReport;
 use crate::tape::event::Event;
 use crate::tape::gap::{Gap, GapKind};
+use crate::tape::segment_name::date;
+use crate::tape::state::Unsure;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
+use std::collections::BTreeSet;
 
 /// Fewer free inodes than this are a fault: a rotation of the whole exchange makes 2,565 files.
 const MIN_FREE_INODES: u64 = 10_000;
@@ -35,8 +39,6 @@ pub(super) struct DiskHealth {
     backlog: Backlog,
     /// The names of all files were checked before the end.
     has_checked_names: bool,
-    /// Since when written lines may be lost, while a sync finds no room.
-    unsure_since: Option<Stamp>,
     min_free_bytes: u64,
 }
 
@@ -49,7 +51,6 @@ impl DiskHealth {
             durable: None,
             backlog: Backlog::new(backlog, now),
             has_checked_names: false,
-            unsure_since: None,
             min_free_bytes,
         }
     }
@@ -68,20 +69,24 @@ impl DiskHealth {
         &mut self,
         sequence: &mut Sequence,
         feeds: &mut Feeds,
+        snapshots: &mut Snapshots,
         report: ThreadReport,
     ) -> Result<(), Failure> {
         match report {
             ThreadReport::Rotated(ended) => {
-                for (reason, segments) in ended {
+                let mut reasons = BTreeSet::new();
+                for ((reason, date), segments) in ended {
                     self.backlog.waiting += segments;
-                    // Segments ended by a clock step are recorded with the step.
-                    if reason != RotationReason::Clock {
-                        sequence.rotated(reason);
-                    }
+                    snapshots.handle_ended(date, segments);
+                    reasons.insert(reason);
                 }
+                // Segments ended by a clock step are recorded with the step.
+                reasons.remove(&RotationReason::Clock);
+                reasons.into_iter().for_each(|reason| sequence.rotated(reason));
             }
             ThreadReport::Sealed(entry) => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
+                snapshots.handle_sealed(date(entry.first));
                 sequence.event(&Event::from(*entry));
             }
             ThreadReport::NotSealed { name, cause, retried } => {
@@ -97,29 +102,33 @@ impl DiskHealth {
             ThreadReport::NamesChecked => self.has_checked_names = true,
             ThreadReport::Gone(finished) => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
+                snapshots.handle_sealed(date(finished.name.first));
                 let displaced = Displaced::of_unsealed(&finished);
                 tracing::warn!(file = %displaced.file.display(), "a segment was taken away before it was sealed");
                 record_displaced(sequence, feeds, &displaced);
             }
             ThreadReport::Quarantined(moved) => sequence.event(&Event::from(moved)),
-            ThreadReport::Synced(up_to) if up_to.epoch == sequence.time.epoch => self.durable = Some(up_to.stamp),
-            // A durable mark of an earlier epoch does not hold in this one.
-            ThreadReport::Synced(_) => {}
+            ThreadReport::Synced(up_to) => {
+                snapshots.handle_synced(up_to);
+                // A durable mark of an earlier epoch does not hold in this one.
+                if up_to.epoch == sequence.time.epoch {
+                    self.durable = Some(up_to.stamp);
+                }
+            }
             ThreadReport::Space(free) => self.handle_space(free),
             ThreadReport::DiskFull(cause) => self.handle_full(sequence, cause),
             ThreadReport::DiskOk => self.handle_room(sequence),
             ThreadReport::SyncFull(cause) => {
                 tracing::error!(cause, "the disk has no room for what it took: the sync is tried again");
-                self.unsure_since = Some(self.durable.unwrap_or_default());
                 self.handle_full(sequence, cause);
             }
-            ThreadReport::SyncOk => {
+            ThreadReport::SyncOk(Unsure { epoch, from, .. }) => {
                 self.handle_room(sequence);
                 // The kernel may have dropped pages it had no room for, and a later successful sync does not reveal it.
-                if let Some(since) = self.unsure_since.take() {
-                    let to = sequence.time.stamp();
-                    feeds.record_unsure(sequence, since, sequence.time.position(to), UNSURE);
-                }
+                let end = sequence.time.end_of(epoch).map(|end| end.before);
+                let to = end.unwrap_or_else(|| sequence.time.stamp());
+                feeds.record_unsure(sequence, from, Position { epoch, stamp: to }, UNSURE);
+                snapshots.handle_decided();
             }
             ThreadReport::SyncFailed(error) => {
                 let cause = error.to_string();
@@ -163,17 +172,9 @@ impl DiskHealth {
         }
     }
 
-    /// Records the gap in doubt of the epoch that ends at `before`.
-    pub(super) fn end_epoch(&self, sequence: &mut Sequence, feeds: &mut Feeds, before: Stamp) {
-        if let Some(since) = self.unsure_since {
-            feeds.record_unsure(sequence, since, sequence.time.position(before), UNSURE);
-        }
-    }
-
     /// An epoch begins with this stamp.
     pub(super) fn begin_epoch(&mut self, first: Stamp) {
         self.durable = self.durable.map(|_| first);
-        self.unsure_since = self.unsure_since.map(|_| first);
     }
 
     fn handle_full(&mut self, sequence: &mut Sequence, cause: String) {

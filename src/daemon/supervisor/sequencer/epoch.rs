@@ -11,6 +11,9 @@
 use crate::clock::step::StepWatch;
 use crate::clock::{Clock, Instant, Moment, Position, Stamp, Stamper};
 use crate::daemon::supervisor::interface::Reading;
+use crate::tape::segment_name::date;
+use jiff::civil::Date;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Shorter suspensions are noise of reading two clocks.
@@ -18,6 +21,12 @@ const SUSPENDED: Duration = Duration::from_millis(100);
 
 /// Interval between two `clock` events.
 const COMPARE: Duration = Duration::from_secs(3600);
+
+/// Steps that a notice may lie behind: it comes some minutes late at the most.
+const REMEMBERED: usize = 8;
+
+/// The longest period of a segment.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// See the module.
 #[derive(Debug)]
@@ -28,6 +37,10 @@ pub(super) struct EpochClock {
     pub(super) epoch: u64,
     /// The last step of this process.
     pub(super) last_step: Option<Step>,
+    /// The epochs that ended in this process, with stamps that no line of them has.
+    past: BTreeMap<u64, Past>,
+    /// The clocks of this epoch before steps forward, each with the instant of its end.
+    earlier: VecDeque<(Instant, Clock)>,
     /// Number of steps in this process.
     pub(super) steps: u64,
     /// The clocks at the input in hand.
@@ -39,12 +52,34 @@ pub(super) struct EpochClock {
     next_comparison: Instant,
 }
 
-/// The end of an epoch, and the beginning of the next one.
+/// An epoch of this process that has ended.
+#[derive(Debug)]
+struct Past {
+    before: Stamp,
+    clock: Clock,
+    until: Instant,
+    ids: Stamper,
+}
+
+/// See [`EpochClock::end_of`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EpochEnd {
+    /// The last stamp.
+    pub(super) before: Stamp,
+    /// The clock that made the stamps.
+    pub(super) clock: Clock,
+    /// When it ended.
+    pub(super) until: Instant,
+    /// Of a gap.
+    pub(super) id: Stamp,
+}
+
+/// The time before a step, and that behind it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
-    /// The end of the epoch that ended.
+    /// The last stamp before it.
     pub(super) before: Position,
-    /// The first stamp of the epoch that began.
+    /// The first stamp behind it.
     pub(super) after: Position,
 }
 
@@ -69,6 +104,8 @@ impl EpochClock {
             clock,
             epoch,
             last_step: None,
+            past: BTreeMap::new(),
+            earlier: VecDeque::new(),
             steps: 0,
             reading,
             watch: StepWatch::default(),
@@ -113,9 +150,30 @@ impl EpochClock {
         self.stamper.last()
     }
 
-    /// Now, with the total of suspensions.
-    pub(super) fn moment(&self) -> Moment {
-        Moment { at: self.reading.now, suspended: self.clock.suspended() }
+    /// The stamp that an instant had: by the clock that ran then.
+    pub(super) fn past_stamp(&self, at: Instant) -> Stamp {
+        self.clock_at(at).stamp_at(at)
+    }
+
+    /// The same of a moment.
+    pub(super) fn past_stamp_of(&self, moment: Moment) -> Stamp {
+        self.clock_at(moment.at).stamp_of(moment)
+    }
+
+    fn clock_at(&self, at: Instant) -> Clock {
+        self.earlier.iter().find(|(until, _)| at < *until).map_or(self.clock, |(_, clock)| *clock)
+    }
+
+    /// The end of an epoch of this process, and an id for a gap in it, which no line of it has as its stamp; `None`: it
+    /// has not ended, or long ago.
+    pub(super) fn end_of(&mut self, epoch: u64) -> Option<EpochEnd> {
+        let Past { before, clock, until, ids } = self.past.get_mut(&epoch)?;
+        Some(EpochEnd { before: *before, clock: *clock, until: *until, id: ids.raise(*before) })
+    }
+
+    /// The dates, UTC, of which segments may be active.
+    pub(super) fn dates(&self) -> [Date; 2] {
+        [self.last(), self.last().before(DAY)].map(date)
     }
 
     /// The first stamp of this process in the current epoch.
@@ -157,9 +215,23 @@ impl EpochClock {
         Some(Comparison::Due { offset: micros(wall) - micros(ours), ahead })
     }
 
-    /// Ends the epoch at the last stamp, and begins the next one at `wall`.
+    /// Goes on at `wall`, in another epoch if that is not behind the last stamp.
     pub(super) fn step(&mut self, wall: Stamp) -> Step {
         let (before, after) = (self.position(self.last()), self.beyond(wall));
+        let until = self.reading.now;
+        if after.epoch == before.epoch {
+            self.earlier.push_back((until, self.clock));
+        } else {
+            let (before, clock, ids) = (before.stamp, self.clock, Stamper::after(before.stamp));
+            self.past.insert(self.epoch, Past { before, clock, until, ids });
+            self.earlier.clear();
+        }
+        while self.earlier.len() > REMEMBERED {
+            self.earlier.pop_front();
+        }
+        while self.past.len() > REMEMBERED {
+            self.past.pop_first();
+        }
         self.epoch = after.epoch;
         self.clock = self.clock.moved(self.reading.now, wall);
         self.stamper = Stamper::after(wall.previous());

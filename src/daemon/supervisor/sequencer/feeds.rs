@@ -9,10 +9,11 @@
 //! these streams covers that time. Until the list of pairs is known, patterns stand for their streams.
 
 use super::connection::{Change, Connection, Joining};
+use super::epoch::{EpochClock, EpochEnd};
 use super::sequence::Sequence;
 use crate::batch::{Batch, Entry};
 use crate::clock::{Instant, Position, Stamp};
-use crate::connection::Notice;
+use crate::connection::{Notice, Suspect};
 use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::interface::Action;
 use crate::desired::Listed;
@@ -21,8 +22,9 @@ use crate::quantity::rounded_duration;
 use crate::recording::journal::{JournalCommand, Routed};
 use crate::recording::router::StreamId;
 use crate::tape::event::Event;
-use crate::tape::gap::{Gap, GapKind};
-use crate::upbit::feed::Feed;
+use crate::tape::gap::{Gap, GapKind, suspicions};
+use crate::tape::state::{FeedState, Redo};
+use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use std::collections::BTreeMap;
@@ -42,12 +44,15 @@ pub(super) struct Feeds {
     pub(super) last_gap: Option<Gap>,
     connections: BTreeMap<Feed, Connection>,
     gaps: GapTracker,
+    /// The time from the last data to the end of an epoch, until a feed is proved to live in the next one: a loss is
+    /// noticed late.
+    unproved: Vec<Redo>,
 }
 
 impl Feeds {
     /// Begins without connections, and with the gaps since the previous process open.
     pub(super) fn new(gaps: GapTracker) -> Self {
-        Self { is_stopping: false, last_gap: None, connections: BTreeMap::new(), gaps }
+        Self { is_stopping: false, last_gap: None, connections: BTreeMap::new(), gaps, unproved: Vec::new() }
     }
 
     /// Adds a connection, and describes its first request to the journal.
@@ -66,6 +71,26 @@ impl Feeds {
         self.connections.iter().map(|(feed, connection)| (*feed, connection.sent.clone())).collect()
     }
 
+    /// The state of a feed; `kept`, where it is not recorded.
+    pub(super) fn state(&self, feed: Feed, kept: &FeedState) -> FeedState {
+        let Some(connection) = self.connections.get(&feed) else { return kept.clone() };
+        let (open, suspected) = (self.gaps.open_gap(feed).cloned(), self.gaps.suspected(feed));
+        FeedState { wanted: true, open, suspected, requests: connection.requests.clone() }
+    }
+
+    /// What was heard last of each feed: up to there it was listened to, or a gap is on record.
+    pub(super) fn heard(&self) -> PerFeed<Option<Stamp>> {
+        PerFeed::from_fn(|feed| {
+            let heard = self.connections.get(&feed)?.heard();
+            heard.max(Some(self.gaps.until(feed)).filter(|until| *until > Stamp::default()))
+        })
+    }
+
+    /// Gaps that are to be told if the process dies before their feed is proved to live.
+    pub(super) fn unproved(&self) -> impl Iterator<Item = &Redo> {
+        self.unproved.iter()
+    }
+
     /// The pause that the next delivery leaves untold began at this stamp.
     pub(super) fn handle_unsettled(&mut self, feed: Feed, from: Option<Stamp>) {
         if let Some(connection) = self.connections.get_mut(&feed) {
@@ -79,8 +104,13 @@ impl Feeds {
         let stamp_of = |entry: usize| lines.get(entry).map(|(stamp, _)| *stamp);
         let first_data = batch.data().and_then(|data| stamp_of(data.first));
         let last_data = batch.data().and_then(|data| stamp_of(data.last));
+        let last_data = if self.is_stopping { last_data.max(self.last_asked(feed, &batch, &lines)) } else { last_data };
         if let Some(connection) = self.connections.get_mut(&feed) {
+            let before = connection.heard();
             connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
+            if connection.heard() > before {
+                self.unproved.retain(|redo| redo.gap.connection != feed);
+            }
         }
         if let Some(stamp) = self.joined_at(feed, &batch, &lines) {
             self.end_joining(sequence, feed, stamp);
@@ -98,6 +128,7 @@ impl Feeds {
         if notice == Notice::Alive {
             // It becomes no line, so it takes no stamp.
             connection.handle(notice, at, &clock);
+            self.unproved.retain(|redo| redo.gap.connection != feed);
             return;
         }
         let stamp = sequence.time.stamp_at(at);
@@ -111,21 +142,30 @@ impl Feeds {
         let ended = match &notice {
             // A connection that ends because of a stop has recorded up to its end; the next start opens the gap.
             Notice::Lost { .. } if self.is_stopping => Vec::new(),
-            Notice::Lost { cause, .. } => self.gaps.open(feed, heard, GapKind::Disconnected, cause),
+            Notice::Lost { cause, .. } => {
+                let ended = self.gaps.open(feed, heard, GapKind::Disconnected, cause);
+                self.tell_unproved(sequence, feed, GapKind::Disconnected, cause);
+                ended
+            }
             Notice::Paused { from, to, cause } => {
                 // A connection that is lost in the pause may have been dead when the pause began.
                 let last = connection.last_line.max(connection.alive_at).unwrap_or(stamp);
-                let ends = [clock.stamp_of(*from).min(last), clock.stamp_of(*to)];
-                self.gaps.record(feed, ends, GapKind::Paused, cause.as_str())
+                let ends = [sequence.time.past_stamp_of(*from).min(last), clock.stamp_of(*to)];
+                let ended = self.gaps.record(feed, ends, GapKind::Paused, cause.as_str());
+                self.tell_unproved(sequence, feed, GapKind::Paused, cause.as_str());
+                ended
             }
             Notice::Stale { streams } => {
                 for suspect in streams {
-                    self.gaps.suspect(feed, suspect.stream.clone(), clock.stamp_at(suspect.since));
+                    self.gaps.suspect(feed, suspect.stream.clone(), sequence.time.past_stamp(suspect.since));
                 }
-                Vec::new()
+                suspected_before(&mut sequence.time, feed, streams)
             }
             Notice::Fresh { streams } => self.gaps.clear(feed, streams, stamp),
-            Notice::Subscribed { standing, .. } => self.handle_standing(sequence, feed, standing, stamp),
+            Notice::Subscribed { standing, .. } => {
+                connection.note_request(standing, sequence.time.position(stamp));
+                self.handle_standing(sequence, feed, standing, stamp)
+            }
             _ => Vec::new(),
         };
         let connection = self.connections.get_mut(&feed);
@@ -170,11 +210,37 @@ impl Feeds {
             let connection = self.connections.get(&gap.connection);
             let all = connection.map(Connection::streams).unwrap_or_default();
             let stamp = sequence.time.stamp();
-            let (connection, length) = (gap.connection, rounded_duration(gap.length()));
-            tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
-            self.last_gap = Some(gap.clone());
-            sequence.event_at(stamp, &Event::gap(gap, stamp, all));
-            sequence.tell_healer_of_gap(stamp);
+            // A stamp of another epoch would be no id in the gap's.
+            let end = if gap.epoch == sequence.time.epoch { None } else { sequence.time.end_of(gap.epoch) };
+            self.record(sequence, stamp, Redo { id: end.map_or(stamp, |end| end.id), gap }, all);
+        }
+    }
+
+    /// Records a gap that was decided earlier.
+    pub(super) fn tell(&mut self, sequence: &mut Sequence, redo: Redo) {
+        let connection = self.connections.get(&redo.gap.connection);
+        let all = connection.map(Connection::streams).unwrap_or_default();
+        let stamp = sequence.time.stamp();
+        self.record(sequence, stamp, redo, all);
+    }
+
+    fn record(&mut self, sequence: &mut Sequence, stamp: Stamp, redo: Redo, all: Vec<String>) {
+        let Redo { id, gap } = redo;
+        let (connection, length) = (gap.connection, rounded_duration(gap.length()));
+        tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
+        self.last_gap = Some(gap.clone());
+        sequence.event_at(stamp, &Event::gap(gap, id, all));
+        sequence.tell_healer_of_gap(stamp);
+    }
+
+    /// What a feed was not proved to have brought at the end of an epoch was missed.
+    fn tell_unproved(&mut self, sequence: &mut Sequence, feed: Feed, kind: GapKind, cause: &str) {
+        let (own, others) =
+            std::mem::take(&mut self.unproved).into_iter().partition(|redo| redo.gap.connection == feed);
+        self.unproved = others;
+        let own: Vec<Redo> = own;
+        for Redo { id, gap } in own {
+            self.tell(sequence, Redo { id, gap: Gap { kind, cause: cause.to_owned(), ..gap } });
         }
     }
 
@@ -201,6 +267,15 @@ impl Feeds {
 
     /// Ends all open gaps with their epoch, at `before`; they are reopened in the next, from `after`.
     pub(super) fn end_epoch(&mut self, sequence: &mut Sequence, before: Stamp, after: Position) {
+        let epoch = sequence.time.epoch;
+        for connection in self.connections.keys().copied().filter(|feed| self.gaps.open_gap(*feed).is_none()) {
+            let from = self.heard()[connection].unwrap_or(before);
+            let (kind, cause) = (GapKind::Killed, "the recorder had died".to_owned());
+            let gap = Gap { connection, epoch, from, to: before, kind, cause, only: None };
+            if from < before {
+                self.unproved.push(Redo { id: sequence.time.stamp(), gap });
+            }
+        }
         let ended = self.gaps.step(before, after);
         self.record_gaps(sequence, ended);
     }
@@ -235,6 +310,17 @@ impl Feeds {
         gaps
     }
 
+    /// The stamp of the last line of a requested stream: a connection that closes does not mark its data any more.
+    fn last_asked(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
+        let asked = self.connections.get(&feed)?.origins().names();
+        let is_asked = |entry: &Entry<'_>| match entry {
+            Entry::Data { kind, code, .. } => asked.contains(&stream_name(kind, *code)),
+            _ => false,
+        };
+        let own = batch.entries().zip(lines).filter(|((_, entry), _)| is_asked(entry));
+        own.map(|(_, (stamp, _))| *stamp).last()
+    }
+
     /// The stamp of the first data of any added stream: it proves that the exchange has processed the request.
     fn joined_at(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
         let joining = self.connections.get(&feed)?.joining.as_ref()?;
@@ -267,4 +353,13 @@ impl Feeds {
             sequence.event(&Event::Stale { connection: feed, streams, since: to, last_data });
         }
     }
+}
+
+/// The part of new suspicions that lies in the epoch before.
+fn suspected_before(time: &mut EpochClock, feed: Feed, streams: &[Suspect]) -> Vec<Gap> {
+    let Some(epoch) = time.epoch.checked_sub(1) else { return Vec::new() };
+    let Some(EpochEnd { before, clock, until, .. }) = time.end_of(epoch) else { return Vec::new() };
+    let earlier = streams.iter().filter(|suspect| suspect.since < until);
+    let earlier = earlier.map(|suspect| (suspect.stream.clone(), clock.stamp_at(suspect.since))).collect();
+    suspicions(feed, earlier, Position { epoch, stamp: before })
 }

@@ -10,17 +10,17 @@
 //! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
 //! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them |
 //! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
-//! | `certainty` | the stamp up to which all data is recorded or in a gap on record |
+//! | `snapshot` | the state for the next start |
 //! | `lifecycle` | the phases from the stop to the exit |
 
 mod backlog;
-mod certainty;
 mod connection;
 mod disk;
 mod epoch;
 mod feeds;
 mod lifecycle;
 mod sequence;
+mod snapshot;
 
 pub use lifecycle::Failure;
 
@@ -30,23 +30,22 @@ use crate::clock::{Clock, Instant, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::{Link, Status};
-use crate::recording::journal::JournalCommand;
+use crate::recording::journal::{BeginEpoch, JournalCommand};
 use crate::recording::report::ThreadReport;
 use crate::signals;
 use crate::tape::event::Event;
-use crate::tape::gap::Gap;
 use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::StopReason;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
-use certainty::Certainty;
 use connection::Connection;
 use disk::DiskHealth;
 use epoch::{Comparison, EpochClock};
 use feeds::Feeds;
 use lifecycle::{Lifecycle, Phase};
 use sequence::Sequence;
+use snapshot::Snapshots;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -62,7 +61,7 @@ pub struct Sequencer {
     sequence: Sequence,
     feeds: Feeds,
     disk: DiskHealth,
-    certainty: Certainty,
+    snapshots: Snapshots,
     lifecycle: Lifecycle,
     run_until: Option<Instant>,
     sync_interval: Duration,
@@ -88,12 +87,12 @@ pub(super) struct Ended {
 impl Sequencer {
     /// A sequencer without connections, at the first reading; `clock` makes the first stamps.
     pub(super) fn new(setup: SequencerSetup, clock: Clock, reading: Reading) -> Self {
-        let time = EpochClock::new(clock, reading, setup.stamper, setup.epoch);
+        let time = EpochClock::new(clock, reading, setup.stamper, setup.state.epoch);
         Self {
-            certainty: Certainty::new(time.moment(), time.last()),
             sequence: Sequence::new(time, setup.router),
             feeds: Feeds::new(setup.gaps),
-            disk: DiskHealth::new(setup.backlog, setup.min_free_bytes, reading.now),
+            disk: DiskHealth::new(setup.waiting.len(), setup.min_free_bytes, reading.now),
+            snapshots: Snapshots::new(setup.state, &setup.waiting),
             lifecycle: Lifecycle::new(),
             run_until: setup.run_until,
             sync_interval: setup.sync_interval,
@@ -104,7 +103,8 @@ impl Sequencer {
 
     /// Adds a connection; returns its first request.
     pub(super) fn add(&mut self, feed: Feed, wanted: Wanted, listed: &Listed) -> Request {
-        let connection = Connection::new(feed, wanted, listed);
+        let mut connection = Connection::new(feed, wanted, listed);
+        connection.requests = self.snapshots.requests(feed);
         let request = connection.next().clone();
         self.feeds.add(&mut self.sequence, feed, connection);
         request
@@ -125,9 +125,13 @@ impl Sequencer {
         self.sequence.event_at(stamp, event);
     }
 
-    /// Records closed gaps.
-    pub fn record_gaps(&mut self, gaps: Vec<Gap>) {
-        self.feeds.record_gaps(&mut self.sequence, gaps);
+    /// Records the gaps that the start has decided.
+    pub fn tell_decided(&mut self) {
+        for redo in self.snapshots.to_tell() {
+            self.feeds.tell(&mut self.sequence, redo.clone());
+            let told = self.sequence.time.position(self.sequence.time.last());
+            self.snapshots.handle_told(redo, told);
+        }
     }
 
     /// The next command to the journal.
@@ -222,7 +226,7 @@ impl Sequencer {
     /// Handles a report of writer, syncer or sealer.
     pub(super) fn handle_report(&mut self, reading: Reading, report: ThreadReport) {
         self.sequence.follow(reading);
-        let handled = self.disk.handle_report(&mut self.sequence, &mut self.feeds, report);
+        let handled = self.disk.handle_report(&mut self.sequence, &mut self.feeds, &mut self.snapshots, report);
         handled.unwrap_or_else(|failure| self.fail(failure));
     }
 
@@ -278,7 +282,6 @@ impl Sequencer {
             self.stop(StopReason::Elapsed);
         }
         let is_running = self.is_running();
-        self.certainty.handle_awake(self.sequence.time.moment());
         self.next_tick = now + if is_running { TICK.min(self.sync_interval) } else { CLOSING_TICK };
         if is_running {
             self.compare_clocks();
@@ -289,8 +292,8 @@ impl Sequencer {
                 self.next_sync = now + self.sync_interval;
             }
             let stamp = self.sequence.time.stamp();
-            let certain = self.certainty.advance(now, stamp);
-            self.sequence.commands.push_back(JournalCommand::Tick { stamp, sync: is_sync_due.then_some(certain) });
+            let point = is_sync_due.then(|| self.snapshots.point(&self.sequence.time, &self.feeds, stamp));
+            self.sequence.commands.push_back(JournalCommand::Tick { stamp, sync: point.map(Box::new) });
         }
         self.feeds.end_overdue_joining(&mut self.sequence);
         self.disk.check_backlog(now);
@@ -310,6 +313,9 @@ impl Sequencer {
         }
         let reason = self.lifecycle.reason.into();
         self.sequence.event(&Event::Stopped { reason, requests: self.feeds.requests() });
+        let last = self.sequence.time.last();
+        let stopped = self.snapshots.stopped(&self.sequence.time, &self.feeds, last);
+        self.sequence.commands.push_back(JournalCommand::Stop(Box::new(stopped)));
         Ended {
             commands: self.sequence.commands,
             deadline: self.lifecycle.deadline(reading.now),
@@ -327,17 +333,32 @@ impl Sequencer {
         }
     }
 
-    /// Ends the epoch, and begins the next one at `wall`. Gaps are ended first: their stamps belong to the old epoch,
-    /// too.
+    /// Goes on at `wall`: in another epoch where stamps go back with it.
     fn step(&mut self, wall: Stamp) {
         let before = self.sequence.time.stamp();
-        self.disk.end_epoch(&mut self.sequence, &mut self.feeds, before);
-        let after = self.sequence.time.beyond(wall);
-        self.feeds.end_epoch(&mut self.sequence, before, after);
-        let first = self.sequence.step(wall).after.stamp;
-        self.feeds.begin_epoch(first);
-        self.certainty.begin_epoch(first);
-        self.disk.begin_epoch(first);
+        if self.sequence.time.beyond(wall).epoch > self.sequence.time.epoch {
+            return self.begin_epoch(before, wall);
+        }
+        let step = self.sequence.step(wall);
+        self.sequence.commands.push_back(JournalCommand::Step(step));
+    }
+
+    /// Ends the epoch, and begins the next one at `wall`. Gaps are ended first: their stamps belong to the old epoch,
+    /// too.
+    fn begin_epoch(&mut self, before: Stamp, wall: Stamp) {
+        let (sequence, feeds) = (&mut self.sequence, &mut self.feeds);
+        let before = sequence.time.position(before);
+        let after = sequence.time.beyond(wall);
+        let dormant = self.snapshots.end_epoch(before, after.stamp);
+        feeds.record_gaps(sequence, dormant);
+        feeds.end_epoch(sequence, before.stamp, after);
+        let stepping = self.snapshots.stepping(&sequence.time, feeds, after);
+        let step = sequence.step(wall);
+        feeds.begin_epoch(step.first);
+        let begun = self.snapshots.begun(&sequence.time, feeds, step.first, &stepping);
+        self.disk.begin_epoch(step.first);
+        let begin = BeginEpoch { stepping, begun, step };
+        sequence.commands.push_back(JournalCommand::BeginEpoch(Box::new(begin)));
     }
 
     fn stop(&mut self, reason: StopReason) {

@@ -12,7 +12,7 @@ use crate::tape::event::Event;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Commands waiting for the writer's queue before reports and ticks are left unhandled: a delivery and a report make a
 /// handful each.
@@ -102,29 +102,20 @@ impl Sequence {
         }
     }
 
-    /// Ends the epoch, and begins the next one at `wall`.
-    pub(super) fn step(&mut self, wall: Stamp) -> Step {
-        let step = self.time.step(wall);
-        let (before, Position { epoch, stamp: after }) = (step.before.stamp, step.after);
-        let event = Event::ClockStep { before, after, epoch, missing_since: BTreeMap::new() }.to_json();
+    /// Goes on at `wall`; returns the first lines from there on.
+    pub(super) fn step(&mut self, wall: Stamp) -> ClockStep {
+        let Step { before, after } = self.time.step(wall);
+        let (before, Position { epoch, stamp: after }) = (before.stamp, after);
+        let event = Event::ClockStep { before, after, epoch }.to_json();
         self.open_fresh();
         let second = self.time.raise(wall);
-        let recorder = self.router.recorder();
-        self.commands.push_back(JournalCommand::Step(ClockStep {
-            epoch,
-            recorder,
-            first: after,
-            event,
-            second,
-            rotated,
-        }));
         let clock = self.time.clock;
         self.tell_healer(|input| {
             input.clock = clock;
             input.last = after;
             input.steps += 1;
         });
-        step
+        ClockStep { epoch, recorder: self.router.recorder(), first: after, event, second, rotated }
     }
 
     /// Tells the healer of a gap on record at `stamp`.
@@ -150,5 +141,5 @@ impl Sequence {
 
 /// The event of segments that ended while the recorder ran.
 fn rotated(reason: RotationReason, segments: Vec<String>) -> String {
-    Event::Rotated { reason: reason.into(), segments, epoch: None }.to_json()
+    Event::Rotated { reason: reason.into(), segments }.to_json()
 }

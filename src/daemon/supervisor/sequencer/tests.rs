@@ -17,6 +17,8 @@ use crate::quantity::parse_duration;
 use crate::recording::journal::EventObject;
 use crate::recording::router::Router;
 use crate::tape::gap::GapKind;
+use crate::tape::segment_name::date;
+use crate::tape::state::{State, Unsure};
 use crate::tape::words::{PauseCause, RotationReason, Stage, SubscribeReason};
 use crate::tests::scripts;
 use crate::upbit::subscription::Subscription;
@@ -118,11 +120,11 @@ impl Script {
         let mut gaps = GapTracker::default();
         gaps.open(Feed::Public, Stamp::default(), GapKind::Disconnected, "the first start");
         let setup = SequencerSetup {
-            epoch: 0,
+            state: State::new("test", Stamp::default()),
+            waiting: Vec::new(),
             stamper: Stamper::after(Stamp::default()),
             router: Router::new(100),
             gaps,
-            backlog: 0,
             sync_interval: Duration::from_secs(10),
             min_free_bytes: 0,
             run_until: None,
@@ -235,7 +237,9 @@ impl Script {
     fn show(&mut self, command: JournalCommand) {
         let text = match command {
             JournalCommand::Tick { sync: None, .. } | JournalCommand::Open(_) => return,
-            JournalCommand::Tick { stamp, sync: Some(certain) } => format!("{stamp} sync, certain up to {certain}"),
+            JournalCommand::Tick { stamp, sync: Some(point) } => {
+                format!("{stamp} sync, certain up to {}", point.up_to.stamp)
+            }
             JournalCommand::Lines(routed) => format!("{} data", routed.lines[0].0),
             JournalCommand::Event(_, stamp, EventObject::Text(text)) => format!("{stamp} {text}"),
             JournalCommand::Event(_, stamp, EventObject::Ended(reason, _)) => format!("{stamp} rotated: {reason:?}"),
@@ -244,6 +248,12 @@ impl Script {
             JournalCommand::Rotate => "rotate".to_owned(),
             JournalCommand::CheckNames => "check names".to_owned(),
             JournalCommand::Step(step) => format!("{} {}, then {}", step.first, step.event, step.second),
+            JournalCommand::BeginEpoch(begin) => {
+                let BeginEpoch { begun, step, .. } = *begin;
+                let epoch = begun.state.map_or(0, |state| state.epoch);
+                format!("epoch {epoch}: {} {}, then {}", step.first, step.event, step.second)
+            }
+            JournalCommand::Stop(state) => format!("{:?}", state.ended),
         };
         writeln!(self.output, "{text}").unwrap();
     }
@@ -314,14 +324,19 @@ impl goldenscript::Runner for Script {
 /// A report by its name.
 fn report_of(name: &str, count: usize) -> Option<ThreadReport> {
     Some(match name {
-        "rotated" => ThreadReport::Rotated(BTreeMap::from([(RotationReason::Interval, count)])),
+        "rotated" => {
+            ThreadReport::Rotated(BTreeMap::from([((RotationReason::Interval, date(Stamp::default())), count)]))
+        }
         "names_checked" => ThreadReport::NamesChecked,
         "not_sealed" => ThreadReport::NotSealed { name: "a".into(), cause: "damaged".into(), retried: false },
         "synced" => ThreadReport::Synced(crate::clock::Position { epoch: 0, stamp: Stamp::from_micros(count as u64)? }),
         "disk_full" => ThreadReport::DiskFull("no space left".into()),
         "disk_ok" => ThreadReport::DiskOk,
         "sync_full" => ThreadReport::SyncFull("no space left".into()),
-        "sync_ok" => ThreadReport::SyncOk,
+        "sync_ok" => {
+            let to = Stamp::from_micros(count as u64)?;
+            ThreadReport::SyncOk(Unsure { epoch: 0, from: Stamp::default(), to })
+        }
         "sync_failed" => ThreadReport::SyncFailed(IoError::at("sync", "a".as_ref())(io::Error::other("EIO"))),
         _ => return None,
     })

@@ -4,7 +4,7 @@
 //! of its life fails.
 
 use super::SimDisk;
-use super::state::{Call, Change, EIO, EMFILE, ENOSPC, Fault, Inode, State, WRITE_BACK};
+use super::state::{Call, Change, EIO, EMFILE, ENOSPC, Fault, Inode, SECTOR, State, WRITE_BACK};
 use rand::RngExt;
 use sha2::Digest;
 use std::ffi::OsString;
@@ -75,9 +75,7 @@ fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Resul
             Verdict::Go
         }
         Some(Fault::Fail(errno)) => {
-            state.sync_failed |= matches!(call, Call::Sync | Call::SyncDirectory) && errno != EMFILE;
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            state.hid_events |= call == Call::Read && name.starts_with("recorder.");
+            state.sync_failed |= matches!(call, Call::Sync | Call::SyncDirectory | Call::Replace) && errno != EMFILE;
             return Err(io::Error::from_raw_os_error(errno));
         }
         Some(Fault::Crash(crash)) => {
@@ -248,6 +246,25 @@ impl Files for SimFiles {
             }
             inode.synced = bytes.len();
         }
+        Ok(())
+    }
+
+    fn overwrite_durably(&self, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.disk.lock().refuse_in_the_way_of(Some(path))?;
+        let (mut state, verdict) = self.enter(Call::Replace, path)?;
+        let offset = usize::try_from(offset).unwrap();
+        let inode = state.unshare(path);
+        let end = state.inodes[inode].data.len().max(offset + bytes.len());
+        state.inodes[inode].data.resize(end, 0);
+        for (index, sector) in bytes.chunks(SECTOR).enumerate() {
+            // The last call writes some sectors, in no order.
+            if !matches!(verdict, Verdict::Last) || state.rng.random() {
+                let begin = offset + index * SECTOR;
+                state.inodes[inode].data[begin..begin + sector.len()].copy_from_slice(sector);
+            }
+        }
+        state.inodes[inode].synced = end;
+        state.trace.update(bytes);
         Ok(())
     }
 

@@ -46,7 +46,7 @@ impl SimDisk {
         let mut state = self.lock();
         state.life += 1;
         (state.calls, state.faults, state.crash) = (0, faults, None);
-        (state.sync_failed, state.hid_events) = (false, false);
+        state.sync_failed = false;
         state.debt = Duration::ZERO;
         Arc::new(SimFiles { disk: self.clone(), life: state.life })
     }
@@ -89,11 +89,6 @@ impl SimDisk {
     /// The time that calls have taken since this was last asked.
     pub(crate) fn take_debt(&self) -> Duration {
         std::mem::take(&mut self.lock().debt)
-    }
-
-    /// Whether a file of the recorder's events could not be read in this life.
-    pub(crate) fn hid_events(&self) -> bool {
-        self.lock().hid_events
     }
 
     /// Whether a sync has failed in this life.

@@ -63,8 +63,13 @@ pub(super) enum Call {
     MakeDirectory,
     Sync,
     SyncDirectory,
+    /// In place, and durably.
+    Replace,
     Read,
 }
+
+/// What a crash in the middle of a write leaves whole.
+pub(super) const SECTOR: usize = 512;
 
 pub(crate) const EINTR: i32 = 4;
 pub(crate) const EIO: i32 = 5;
@@ -99,7 +104,6 @@ pub(super) struct State {
     pub(super) crash: Option<Crash>,
     /// A sync has failed in this life.
     pub(super) sync_failed: bool,
-    pub(super) hid_events: bool,
     pub(super) rng: StdRng,
     pub(super) trace: Sha256,
     pub(super) violations: Vec<String>,
@@ -146,7 +150,6 @@ impl State {
             debt: Duration::ZERO,
             crash: None,
             sync_failed: false,
-            hid_events: false,
             rng: StdRng::seed_from_u64(seed),
             trace: Sha256::new(),
             violations: Vec::new(),

@@ -11,12 +11,15 @@ use upbit_recorder::upbit::feed::Feed;
 /// How long nothing counts as certain behind a freeze, the next tick and sync included.
 const HELD: Duration = Duration::from_secs(3);
 
+/// How long a line may have waited to be stamped while the clock was set.
+const WAITED: Duration = Duration::from_secs(30);
+
 /// A line may have waited until it was read, and is never stamped before.
 pub(super) fn early_stamps(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, matched, .. } = evidence;
     let is_early = |(index, moment): &(&usize, &Moment)| {
         let read = matched.side.read_on(&matched.side.sent[**index]).map(|read| history.time.on(read));
-        read.is_some_and(|read| read.line == moment.line && moment.stamp < read.stamp)
+        read.is_some_and(|read| read.epoch == moment.epoch && moment.stamp < read.stamp)
     };
     let early = matched.moments.iter().filter(is_early);
     early.map(|(index, moment)| format!("object {index} at {moment:?}")).collect()
@@ -26,12 +29,12 @@ pub(super) fn early_stamps(evidence: &Evidence) -> Vec<String> {
 pub(super) fn filled_gaps(evidence: &Evidence) -> Vec<String> {
     let moments: BTreeSet<Moment> = evidence.matched.data().map(|(_, moment)| *moment).collect();
     let empty = evidence.gap_events().filter(|found| found.is_of(&["stopped", "disconnected"]));
-    let is_filled = |gap: &Gap| {
-        let moment = |stamp| Moment { line: gap.line, stamp };
-        gap.from < gap.to && moments.range(moment(gap.from + 1)..moment(gap.to)).next().is_some()
+    let line_in = |gap: Gap| {
+        let moment = |stamp| Moment { epoch: gap.epoch, stamp };
+        let line = (gap.from < gap.to).then(|| moments.range(moment(gap.from + 1)..moment(gap.to)).next()).flatten();
+        line.map(|line| format!("{} in {gap:?}", line.stamp))
     };
-    let filled = empty.map(|found| found.gap()).filter(is_filled);
-    filled.map(|gap| format!("the one from {} to {} of line {}", gap.from, gap.to, gap.line)).collect()
+    empty.filter_map(|found| line_in(found.gap())).collect()
 }
 
 /// No gap of market data begins at a line that proves nothing: what came before it may be missing as well. That of a kill
@@ -45,10 +48,10 @@ pub(super) fn wrong_beginnings(evidence: &Evidence) -> Vec<String> {
     let data: BTreeSet<Moment> = matched.data().map(|(_, moment)| *moment).collect();
     // Data of the same moment may have a stamp a little later.
     let has_data = |gap: &Gap| {
-        let at = |stamp| Moment { line: gap.line, stamp };
+        let at = |stamp| Moment { epoch: gap.epoch, stamp };
         data.range(at(gap.from)..=at(gap.from + RAISED)).next().is_some()
     };
-    let is_wrong = |gap: &Gap| misc.contains(&Moment { line: gap.line, stamp: gap.from }) && !has_data(gap);
+    let is_wrong = |gap: &Gap| misc.contains(&Moment { epoch: gap.epoch, stamp: gap.from }) && !has_data(gap);
     let by_data = evidence.gap_events().filter(|found| found.is_of(&["disconnected", "stopped", "suspected"]));
     let wrong = by_data.map(|found| found.gap()).filter(is_wrong);
     wrong.map(|gap| format!("the one from {} to {}", gap.from, gap.to)).collect()
@@ -70,22 +73,21 @@ pub(super) fn durable_doubts(evidence: &Evidence) -> Vec<String> {
         // Behind a freeze nothing counts as certain until what it may have cost is on record.
         let held = if own.life.freezes.is_empty() { Duration::ZERO } else { HELD };
         let is_old = age.is_some_and(|age| age > 2 * history.sync_interval + FLUSH + held);
-        let is_inside = |gap: &Gap| gap.line == moment.line && gap.from < moment.stamp && moment.stamp < gap.to;
+        let is_inside = |gap: &Gap| gap.epoch == moment.epoch && gap.from < moment.stamp && moment.stamp < gap.to;
         is_kill && is_read && is_old && killed.iter().any(is_inside)
     };
     let doubted = matched.data().filter(is_doubted);
     doubted.map(|(index, moment)| format!("object {index} of {moment:?}")).collect()
 }
 
-/// The manifest says how often stamps had gone back.
+/// A line is of the epoch in which it was read, or of the next one where the clock was set back then.
 pub(super) fn wrong_epochs(evidence: &Evidence) -> Vec<String> {
-    let mut faults = Vec::new();
-    for sealed in &evidence.matched.sealed {
-        let moment = evidence.matched.moments.get(&sealed.first);
-        let expected = moment.and_then(|moment| evidence.history.time.epoch(*moment));
-        if expected.is_some_and(|expected| expected != sealed.epoch) {
-            faults.push(format!("{}, with object {} of {moment:?}", sealed.epoch, sealed.first));
-        }
-    }
-    faults
+    let Evidence { history, matched, .. } = evidence;
+    let is_wrong = |(index, moment): &(&usize, &Moment)| {
+        let read = matched.side.read_at(&matched.side.sent[**index]);
+        let epochs = read.map(|read| [read, read + WAITED].map(|at| history.time.at(at).epoch));
+        epochs.is_some_and(|epochs| moment.epoch < epochs[0] || epochs[1] < moment.epoch)
+    };
+    let wrong = matched.moments.iter().filter(is_wrong);
+    wrong.map(|(index, moment)| format!("object {index} at {moment:?}")).collect()
 }

@@ -17,9 +17,8 @@ pub(super) struct History {
     pub(super) sync_interval: Duration,
 }
 
-/// A `gap` event, and the line of time that it speaks of.
+/// A `gap` event.
 pub(super) struct GapEvent<'a> {
-    line: usize,
     pub(super) event: &'a serde_json::Value,
 }
 
@@ -30,7 +29,11 @@ impl History {
 
     /// A life is over.
     pub(super) fn push(&mut self, lived: Lived) {
-        self.time.add_life(&lived.spans, lived.ahead, lived.started.is_some());
+        lived.found.into_iter().for_each(|found| self.time.end_at_start(found));
+        // A start that was not complete has begun nothing.
+        if lived.recovered {
+            self.time.add_life(&lived.spans);
+        }
         self.lives.push(lived);
     }
 
@@ -53,21 +56,20 @@ impl History {
     pub(super) fn as_recorded(&self, moment: Moment, at: Instant) -> Moment {
         let life = self.lives.iter().rposition(|lived| lived.from <= at).unwrap_or_default();
         let next = self.lives[life + 1..].iter().find_map(|next| Some((next.from, next.started?)));
-        self.time.missed(moment, self.lives[life].to, next)
+        self.time.missed(moment, next.map(|(from, stamp)| Moment { stamp, ..self.time.at(from) }))
     }
 
     /// The first sign of life: time begins with it.
     pub(super) fn beginning(&self, tape: &Tape) -> Moment {
-        let line = self.time.lines_of(tape).first().copied().unwrap_or_default();
-        Moment { line, stamp: tape.events.first().map_or(0, |event| event["ts_recv"].as_u64().unwrap()) }
+        let number = |key: &str| tape.events.first().map_or(0, |event| event[key].as_u64().unwrap());
+        Moment { epoch: number("of_epoch"), stamp: number("ts_recv") }
     }
 
     /// The `gap` events of a connection, in the order of the tape.
     pub(super) fn gap_events<'a>(&self, tape: &'a Tape, feed: Feed) -> impl Iterator<Item = GapEvent<'a>> {
-        let lines = self.time.lines_of(tape);
         let is_own =
-            move |found: &GapEvent| found.event["event"] == "gap" && found.event["connection"] == feed.to_string();
-        lines.into_iter().zip(&tape.events).map(|(line, event)| GapEvent { line, event }).filter(is_own)
+            move |event: &&serde_json::Value| event["event"] == "gap" && event["connection"] == feed.to_string();
+        tape.events.iter().filter(is_own).map(|event| GapEvent { event })
     }
 
     /// The gaps of a connection, or of a stream of it, in order; those that touch or overlap are one.
@@ -78,7 +80,7 @@ impl History {
         let mut gaps: Vec<Gap> = Vec::new();
         for gap in own {
             match gaps.last_mut() {
-                Some(last) if last.line == gap.line && gap.from <= last.to => last.to = last.to.max(gap.to),
+                Some(last) if last.epoch == gap.epoch && gap.from <= last.to => last.to = last.to.max(gap.to),
                 _ => gaps.push(gap),
             }
         }
@@ -89,8 +91,8 @@ impl History {
 impl GapEvent<'_> {
     /// The time it covers.
     pub(super) fn gap(&self) -> Gap {
-        let [from, to] = ["from", "to"].map(|key| self.event[key].as_u64().unwrap());
-        Gap { line: self.line, from, to }
+        let [epoch, from, to] = ["epoch", "from", "to"].map(|key| self.event[key].as_u64().unwrap());
+        Gap { epoch, from, to }
     }
 
     /// Whether it is of one of these kinds.

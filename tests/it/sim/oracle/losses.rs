@@ -78,10 +78,6 @@ pub(super) fn unheard(evidence: &Evidence) -> Vec<String> {
             continue;
         }
         let opened = history.recorded_moment(session.opened);
-        // Where a connection never had a line, events alone tell since when it is missing.
-        if reached == beginning && history.lives.iter().any(|lived| lived.hid_events && lived.from <= session.opened) {
-            reached = opened;
-        }
         if reached < opened && !history.time.is_covered(gaps, reached, opened) {
             faults.push(format!("nobody listened from {reached:?} to {opened:?}"));
         }

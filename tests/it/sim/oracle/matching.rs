@@ -1,6 +1,5 @@
 //! Every line on disk is an object that was sent, is there once, and stands in the order of sending.
 
-use super::history::History;
 use crate::sim::exchange::books::{Sent, Side};
 use crate::sim::tape::{Segment, Tape};
 use crate::sim::timeline::Moment;
@@ -15,18 +14,8 @@ pub(super) struct Matched {
     pub(super) moments: BTreeMap<usize, Moment>,
     /// Objects that prove nothing: in `misc`, which comes without a subscription, or of a stream that was not asked for.
     pub(super) misc: BTreeSet<usize>,
-    /// The segments that are sealed.
-    pub(super) sealed: Vec<Sealed>,
     /// Lines that are not what was sent.
     pub(super) faults: Vec<String>,
-}
-
-/// A sealed segment.
-pub(super) struct Sealed {
-    /// The first of its objects.
-    pub(super) first: usize,
-    /// How often stamps had gone back, by its manifest.
-    pub(super) epoch: u64,
 }
 
 /// An object, with its number.
@@ -38,26 +27,22 @@ pub(super) struct Object<'a> {
 
 impl Matched {
     /// Finds the object of every line of a connection.
-    pub(super) fn new(history: &History, tape: &Tape, feed: Feed, side: Side) -> Self {
+    pub(super) fn new(tape: &Tape, feed: Feed, side: Side) -> Self {
         let mut lines = Lines::default();
         let by_content: HashMap<&[u8], usize> =
             side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
         for (stream, segments) in &tape.streams[feed] {
             lines.add_stream(stream, segments, &by_content);
         }
-        let Lines { stamps, misc, sealed, mut faults } = lines;
-        let mut moments = BTreeMap::new();
+        let Lines { moments, misc, mut faults } = lines;
         let mut last = Moment::default();
-        for (index, stamp) in stamps {
-            let sent = &side.sent[index];
-            let read = history.time.at(side.read_at(sent).unwrap_or(sent.at));
-            match history.time.place(stamp, read, last) {
-                Some(moment) => last = moment,
-                None => faults.push(format!("the stamp of object {index} does not follow that of the one before")),
+        for (index, moment) in &moments {
+            if *moment <= last {
+                faults.push(format!("object {index} at {moment:?} does not follow the one before, at {last:?}"));
             }
-            moments.insert(index, Moment { stamp, ..last });
+            last = *moment;
         }
-        Self { side, moments, misc, sealed, faults }
+        Self { side, moments, misc, faults }
     }
 
     /// Every object, in the order in which they were handed over.
@@ -79,9 +64,8 @@ impl Matched {
 /// The lines of one connection, by the objects that they are.
 #[derive(Default)]
 struct Lines {
-    stamps: BTreeMap<usize, u64>,
+    moments: BTreeMap<usize, Moment>,
     misc: BTreeSet<usize>,
-    sealed: Vec<Sealed>,
     faults: Vec<String>,
 }
 
@@ -93,10 +77,7 @@ impl Lines {
             if stream == "misc" || stream.ends_with("_ticker") {
                 self.misc.extend(&indexes);
             }
-            let first = indexes.first().copied();
-            let sealed = first.zip(segment.epoch).map(|(first, epoch)| Sealed { first, epoch });
-            self.sealed.extend(sealed);
-            order.push((first, indexes));
+            order.push((indexes.first().copied(), indexes));
         }
         // After a clock was set back, names do not tell in which order the segments were written.
         order.sort();
@@ -113,7 +94,7 @@ impl Lines {
                 self.faults.push(format!("{stream}: never sent: {}", String::from_utf8_lossy(&line.content)));
                 continue;
             };
-            if self.stamps.insert(index, line.stamp).is_some() {
+            if self.moments.insert(index, Moment { epoch: segment.epoch, stamp: line.stamp }).is_some() {
                 self.faults.push(format!("{stream}: object {index} is there twice"));
             }
             indexes.push(index);

@@ -78,7 +78,7 @@ const CHECKS: [(&str, Check); 9] = [
     ("a gap in which there are lines", excesses::filled_gaps),
     ("a gap begins at a line that is no data", excesses::wrong_beginnings),
     ("what was durable is in the gap of a kill", excesses::durable_doubts),
-    ("a manifest has the wrong epoch", excesses::wrong_epochs),
+    ("a line is of another epoch", excesses::wrong_epochs),
 ];
 
 /// How many objects were sent, and how many of them are on disk.
@@ -102,7 +102,7 @@ impl Oracle {
         let ended = format!("{:?}", lived.ended);
         self.history.push(lived);
         for feed in Feed::ALL {
-            let matched = Matched::new(&self.history, &tape, feed, books.side(feed));
+            let matched = Matched::new(&tape, feed, books.side(feed));
             self.report(&format!("{feed}, after life {number}: a line is wrong"), &matched.faults);
             let lost = losses::beyond_bound(&self.history, &matched, &self.seen[feed]);
             self.report(&format!("{feed}, after life {number} ({ended}): more is lost than promised"), &lost);
@@ -118,7 +118,7 @@ impl Oracle {
         let last = self.history.lives.len().saturating_sub(1);
         let mut count = Count::default();
         for feed in Feed::ALL {
-            let matched = &Matched::new(&self.history, &tape, feed, books.side(feed));
+            let matched = &Matched::new(&tape, feed, books.side(feed));
             self.report(&format!("{feed}, after life {last}: a line is wrong"), &matched.faults);
             let gaps = self.history.gaps(&tape, feed, None);
             let evidence = Evidence { history: &self.history, tape: &tape, feed, matched, gaps };

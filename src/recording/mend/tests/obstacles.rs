@@ -38,12 +38,12 @@ fn what_is_in_the_way_goes_to_quarantine() {
             let scene = Scene::new();
             scene.write("theirs", "theirs");
             obstruct(&scene, kind, &path);
-            let moved = scene.recover(TODAY + 50).quarantined;
+            let moved = scene.mend(TODAY + 50).quarantined;
             let files: Vec<_> = moved.iter().map(|moved| &moved.file).collect();
             assert_eq!(files, [&path], "{kind} at {}", path.display());
             assert!(std::fs::symlink_metadata(scene.disk.path().join(&moved[0].kept)).is_ok());
             assert_eq!(scene.read("theirs"), "theirs");
-            assert!(scene.recover(TODAY + 60).quarantined.is_empty());
+            assert!(scene.mend(TODAY + 60).quarantined.is_empty());
         }
     }
 }
@@ -53,7 +53,7 @@ fn what_is_in_the_way_of_the_quarantine_stays_beside_it() {
     let scene = Scene::new();
     obstruct(&scene, "a pipe", Path::new("quarantine"));
     obstruct(&scene, "a pipe", Path::new("archive"));
-    let moved: Vec<_> = scene.recover(TODAY + 50).quarantined.into_iter().map(|moved| moved.kept).collect();
+    let moved: Vec<_> = scene.mend(TODAY + 50).quarantined.into_iter().map(|moved| moved.kept).collect();
     assert_eq!(moved, ["quarantine.1", "quarantine/archive"].map(PathBuf::from));
 }
 
@@ -63,7 +63,7 @@ fn a_segment_with_other_names_is_ended_and_they_keep_it() {
     let torn = line(TODAY + 5) + "{\"ts_re";
     scene.write("A-B_trade.jsonl", &torn);
     std::fs::hard_link(scene.disk.path().join("A-B_trade.jsonl"), scene.disk.path().join("backup")).unwrap();
-    let backlog = scene.recover(TODAY + 50).backlog;
+    let backlog = scene.mend(TODAY + 50).backlog;
     assert_eq!(scene.read(backlog[0].name.plain()), format!("{torn}\n"));
     assert_eq!(scene.read("backup"), torn);
 }
@@ -83,25 +83,24 @@ fn modes_of_the_accounts_tree_are_put_right() {
         paths.map(|path| (path.clone(), mode(&path))).collect()
     };
     assert!(modes().iter().all(|(_, mode)| mode & 0o077 != 0), "{:?}", modes());
-    scene.recover(TODAY + 50);
+    scene.mend(TODAY + 50);
     for (path, mode) in modes() {
         let is_file = scene.disk.path().join(&path).is_file();
         assert_eq!(mode, if is_file { 0o600 } else { 0o700 }, "{}", path.display());
     }
     // The public tree keeps its modes.
     scene.write("A-B_trade.jsonl", line(TODAY + 60));
-    scene.recover(TODAY + 70);
+    scene.mend(TODAY + 70);
     let public = std::fs::metadata(scene.disk.path().join("archive")).unwrap().permissions().mode();
     assert_ne!(public & 0o044, 0);
 }
 
 #[test]
 fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
-    let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
     let scene = Scene::new();
     std::fs::create_dir(scene.disk.path().join("away")).unwrap();
     symlink("away", scene.disk.path().join("private")).unwrap();
-    let error = recover(&*scene.disk, rotation, stamp(TODAY)).unwrap_err();
+    let error = mend(&*scene.disk, stamp(TODAY), None).unwrap_err();
     assert_eq!(Obstacle::of(&error.source), Some(Obstacle::Link), "{error}");
     assert!(std::fs::symlink_metadata(scene.disk.path().join("private")).unwrap().is_symlink());
 
@@ -111,7 +110,7 @@ fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
         Call::Restrict if path == Path::new("private") => Err(Obstacle::Owner { owner: 12, us: 34 }.into()),
         _ => Ok(()),
     });
-    let error = recover(&strangers, rotation, stamp(TODAY)).unwrap_err().to_string();
+    let error = mend(&strangers, stamp(TODAY), None).unwrap_err().to_string();
     assert!(error.contains("private") && error.contains("user 12") && error.contains("user 34"), "{error}");
 }
 
@@ -119,15 +118,8 @@ fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
 fn a_line_of_no_stream_is_damage_and_does_not_end_the_start() {
     let scene = Scene::new();
     let long = "x".repeat(crate::files::lines::LONGEST_OWN + 1);
-    let text = started(TODAY + 5) + &event(TODAY + 6, "gap", &format!(",\"cause\":\"{long}\"")) + &stopped(TODAY + 7);
-    scene.seal("recorder", TODAY + 5, &text, 0);
-    let recovered = scene.recover(TODAY + 50);
-    assert!(recovered.history.is_incomplete);
-    assert_eq!(recovered.history.end, End::Stopped(stamp(TODAY + 7)), "what follows it is read");
-
-    let scene = Scene::new();
-    scene.write("recorder.jsonl", started(TODAY + 5) + &long);
-    let recovered = scene.recover(TODAY + 50);
-    assert_eq!(recovered.quarantined[0].file, Path::new("recorder.jsonl"));
-    assert_eq!(scene.read("quarantine/recorder.jsonl").len(), started(TODAY + 5).len() + long.len());
+    scene.write("recorder.jsonl", line(TODAY + 5) + &long);
+    let mended = scene.mend(TODAY + 50);
+    assert_eq!(mended.quarantined[0].file, Path::new("recorder.jsonl"));
+    assert_eq!(scene.read("quarantine/recorder.jsonl").len(), line(TODAY + 5).len() + long.len());
 }

@@ -2,9 +2,7 @@
 
 mod files;
 mod obstacles;
-mod past;
 
-use super::history::{End, Untold};
 use super::*;
 use crate::files::disk::Disk;
 use crate::files::faulty::{Call, Faulty};
@@ -41,23 +39,22 @@ impl Scene {
         std::fs::read_to_string(self.disk.path().join(path)).unwrap()
     }
 
-    fn mark(&self, durable: u64, epoch: u64) {
-        mark::write(&*self.disk, DurableMark { durable: stamp(durable), epoch }).unwrap();
-    }
-
-    fn recover_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Recovered, IoError> {
-        let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
+    fn mend_without(&self, path: impl AsRef<Path>, errno: Errno) -> Result<Mended, IoError> {
         let unreadable = path.as_ref().to_owned();
         let files = Faulty::new(self.disk.clone(), move |call, path| match call {
             Call::Read if path == unreadable => Err(errno.into()),
             _ => Ok(()),
         });
-        recover(&files, rotation, stamp(TODAY + 50))
+        mend(&files, stamp(TODAY + 50), None)
     }
 
-    fn recover(&self, now: u64) -> Recovered {
-        let rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 };
-        recover(&*self.disk, rotation, stamp(now)).unwrap()
+    fn mend(&self, now: u64) -> Mended {
+        mend(&*self.disk, stamp(now), None).unwrap()
+    }
+
+    /// As after an orderly stop.
+    fn resume(&self, now: u64) -> Mended {
+        mend(&*self.disk, stamp(now), Some(Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 })).unwrap()
     }
 
     /// A sealed segment of lines, as an earlier process left it.
@@ -82,21 +79,7 @@ fn line(micros: u64) -> String {
     format!("{{\"ts_recv\":{micros},\"type\":\"trade\"}}\n")
 }
 
-/// An event with the keys in `rest`, and those that do not matter here.
-fn event(micros: u64, event: &str, rest: &str) -> String {
-    let others = match event {
-        "gap" => ",\"id\":1,\"cause\":\"x\",\"streams\":[]",
-        "lost" => ",\"stage\":\"live\",\"cause\":\"x\",\"attempt\":1",
-        "sync_failed" => ",\"cause\":\"x\"",
-        _ => "",
-    };
-    format!("{{\"ts_recv\":{micros},\"type\":\"recorder\",\"event\":\"{event}\"{others}{rest}}}\n")
-}
-
-fn started(micros: u64) -> String {
-    event(micros, "started", ",\"version\":\"0\",\"pid\":1,\"connections\":[\"public\"]")
-}
-
-fn stopped(micros: u64) -> String {
-    event(micros, "stopped", ",\"reason\":\"signal\",\"requests\":{\"public\":\"[]\"}")
+fn mend(files: &dyn Files, now: Stamp, continued: Option<Rotation>) -> Result<Mended, IoError> {
+    let requests = PerFeed::from_fn(|_| &[][..]);
+    Survey::take(files, &Scope::All, now)?.mend(files, &Mending { epoch: 0, now, continued, requests })
 }

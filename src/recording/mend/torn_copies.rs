@@ -1,6 +1,6 @@
 //! The copies of torn lines in the quarantine: an earlier start that died may have ended lines without an event.
 
-use super::mend::Torn;
+use super::torn_lines::Torn;
 use crate::files::{Files, IoError};
 use crate::recording::seal::torn;
 use crate::tape::paths;

@@ -10,9 +10,9 @@ fn the_copy_of_a_torn_line_bears_the_name_of_its_segment() {
     let (taken, torn) = (segment("A-B_trade", TODAY + 5), line(TODAY + 5) + "{\"ts_");
     scene.write(taken.sealed(), "taken");
     scene.write("A-B_trade.jsonl", &torn);
-    let recovered = scene.recover(TODAY + 50);
+    let mended = scene.mend(TODAY + 50);
     let name = segment("A-B_trade", TODAY + 6);
-    assert_eq!((&recovered.backlog[1].name, &recovered.torn[0].file), (&name, &name.plain()));
+    assert_eq!((&mended.backlog[1].name, &mended.torn[0].file), (&name, &name.plain()));
     let offset = line(TODAY + 5).len();
     let copy =
         paths::quarantine(name.feed).join(format!("{}.torn-{offset}", name.plain().file_name().unwrap().display()));
@@ -27,8 +27,8 @@ fn a_shorter_source_that_came_back_is_left_to_the_sealer() {
         scene.seal("A-B_trade", TODAY + 5, &whole, 0);
         let name = segment("A-B_trade", TODAY + 5);
         scene.write(name.plain(), &whole[..kept]);
-        let recovered = scene.recover(TODAY + 50);
-        assert_eq!((recovered.torn.len(), &recovered.backlog[0].name), (0, &name), "{kept}");
+        let mended = scene.mend(TODAY + 50);
+        assert_eq!((mended.torn.len(), &mended.backlog[0].name), (0, &name), "{kept}");
         assert_eq!(scene.read(name.plain()), whole[..kept]);
     }
 }
@@ -37,9 +37,9 @@ fn a_shorter_source_that_came_back_is_left_to_the_sealer() {
 fn an_unlisted_sealed_file_goes_to_the_sealer_again() {
     let scene = Scene::new();
     scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
-    assert_eq!(scene.recover(TODAY + 50).backlog.len(), 0);
+    assert_eq!(scene.mend(TODAY + 50).backlog.len(), 0);
     scene.disk.remove(&segment("A-B_trade", TODAY + 5).manifest()).unwrap();
-    assert_eq!(scene.recover(TODAY + 50).backlog[0].name, segment("A-B_trade", TODAY + 5));
+    assert_eq!(scene.mend(TODAY + 50).backlog[0].name, segment("A-B_trade", TODAY + 5));
 }
 
 #[test]
@@ -49,12 +49,10 @@ fn an_unreadable_file_waits_and_stops_no_recording() {
         let waiting = segment("C-D_trade", TODAY + 1);
         scene.write(waiting.plain(), line(TODAY + 1));
         scene.write("A-B_trade.jsonl", line(TODAY + 5));
-        scene.write("recorder.jsonl", started(TODAY) + &stopped(TODAY + 9));
-        scene.mark(TODAY + 9, 0);
-        let recovered = scene.recover_without(waiting.plain(), errno).unwrap();
-        assert_eq!((recovered.backlog.len(), recovered.is_clean), (2, false), "the others are put in order");
+        let mended = scene.mend_without(waiting.plain(), errno).unwrap();
+        assert_eq!(mended.backlog.len(), 1, "the others are put in order");
         assert_eq!(scene.read(waiting.plain()), line(TODAY + 1));
-        assert_eq!(scene.recover(TODAY + 60).backlog.len(), 3);
+        assert_eq!(scene.mend(TODAY + 60).backlog.len(), 2);
     }
 }
 
@@ -64,13 +62,11 @@ fn an_active_file_that_cannot_be_read_makes_way() {
         let scene = Scene::new();
         let content = line(TODAY + 5);
         scene.write(format!("{name}.jsonl"), &content);
-        scene.mark(TODAY + 9, 0);
-        let recovered = scene.recover_without(format!("{name}.jsonl"), Errno::IO).unwrap();
+        let mended = scene.mend_without(format!("{name}.jsonl"), Errno::IO).unwrap();
         let kept = segment(name, TODAY + 50).plain();
-        assert_eq!((&recovered.quarantined[0].kept, scene.read(&kept)), (&kept, content));
-        assert_eq!(recovered.set_aside, [(0, segment(name, TODAY + 50).plain_name())]);
-        assert_eq!(recovered.backlog.len(), 0);
-        assert_eq!(scene.recover(TODAY + 60).backlog.len(), 1);
+        assert_eq!((&mended.quarantined[0].kept, scene.read(&kept)), (&kept, content));
+        assert_eq!(mended.backlog.len(), 0);
+        assert_eq!(scene.mend(TODAY + 60).backlog.len(), 1);
     }
 }
 
@@ -79,7 +75,7 @@ fn what_says_nothing_of_the_file_ends_the_start() {
     let scene = Scene::new();
     scene.write("A-B_trade.jsonl", line(TODAY + 5));
     for errno in [Errno::MFILE, Errno::NOMEM] {
-        scene.recover_without("A-B_trade.jsonl", errno).unwrap_err();
+        scene.mend_without("A-B_trade.jsonl", errno).unwrap_err();
     }
     assert_eq!(scene.read("A-B_trade.jsonl"), line(TODAY + 5));
 }
@@ -90,14 +86,14 @@ fn names_that_recording_needs_are_freed() {
     let notes = ["misc.jsonl", "recorder.jsonl", "private/misc.jsonl"];
     notes.iter().for_each(|name| scene.write(name, "my notes\n"));
     scene.write("A-B_trade.jsonl", "my notes\n");
-    let recovered = scene.recover(TODAY + 50);
-    let moved: Vec<_> = recovered.quarantined.iter().map(|moved| moved.file.to_str().unwrap()).collect();
-    assert_eq!((moved, recovered.foreign), (notes.to_vec(), vec![PathBuf::from("A-B_trade.jsonl")]));
+    let mended = scene.mend(TODAY + 50);
+    let moved: Vec<_> = mended.quarantined.iter().map(|moved| moved.file.to_str().unwrap()).collect();
+    assert_eq!((moved, mended.foreign), (notes.to_vec(), vec![PathBuf::from("A-B_trade.jsonl")]));
     for kept in ["quarantine/misc.jsonl", "quarantine/recorder.jsonl", "private/quarantine/misc.jsonl"] {
         assert_eq!(scene.read(kept), "my notes\n");
     }
     std::fs::create_dir(scene.disk.path().join("misc.jsonl")).unwrap();
-    assert_eq!(scene.recover(TODAY + 60).quarantined[0].reason, "it is no file");
+    assert_eq!(scene.mend(TODAY + 60).quarantined[0].reason, "it is no file");
 }
 
 #[test]
@@ -106,7 +102,7 @@ fn a_name_that_is_taken_is_not_used_again() {
     scene.seal("A-B_trade", TODAY + 5, &line(TODAY + 5), 0);
     scene.write(segment("A-B_trade", TODAY + 6).plain(), line(TODAY + 6));
     scene.write("A-B_trade.jsonl", line(TODAY + 5));
-    let backlog = scene.recover(TODAY + DAY).backlog;
+    let backlog = scene.mend(TODAY + DAY).backlog;
     assert_eq!(backlog.iter().map(|left| left.name.first).collect::<Vec<_>>(), [stamp(TODAY + 6), stamp(TODAY + 7)]);
 }
 
@@ -123,23 +119,23 @@ fn torn_empty_foreign_and_unfinished_files_each_go_their_way() {
     scene.write("K-L_trade.jsonl", "my notes\n");
     std::fs::create_dir(scene.disk.path().join("M-N_trade.jsonl")).unwrap();
     std::fs::create_dir(scene.disk.path().join(name("O-P_trade").plain())).unwrap();
-    let recovered = scene.recover(TODAY + 100);
-    assert_eq!(recovered.backlog.len(), 1);
+    let mended = scene.mend(TODAY + 100);
+    assert_eq!(mended.backlog.len(), 1);
     assert_eq!(scene.read(name("A-B_trade").plain()), line(TODAY + 5) + "{\"ts_re\n");
-    assert_eq!((recovered.torn.len(), recovered.torn[0].line.length), (1, 7));
-    let mut moved: Vec<_> = recovered.quarantined.iter().map(|moved| moved.file.clone()).collect();
+    assert_eq!((mended.torn.len(), mended.torn[0].line.length), (1, 7));
+    let mut moved: Vec<_> = mended.quarantined.iter().map(|moved| moved.file.clone()).collect();
     moved.sort();
     assert_eq!(moved, [name("E-F_trade").plain(), name("G-H_trade").unfinished(), name("O-P_trade").plain()]);
     let foreign = ["K-L_trade.jsonl", "M-N_trade.jsonl"].map(PathBuf::from);
-    assert_eq!(recovered.foreign.iter().filter(|path| foreign.contains(path)).count(), 2);
+    assert_eq!(mended.foreign.iter().filter(|path| foreign.contains(path)).count(), 2);
     for gone in [name("C-D_trade").plain(), name("A-B_trade").unfinished(), PathBuf::from("I-J_trade.jsonl")] {
         assert!(!scene.disk.path().join(gone).exists());
     }
     // Another start finds nothing more to do.
-    let again = scene.recover(TODAY + 200);
+    let again = scene.mend(TODAY + 200);
     assert_eq!((again.quarantined.len(), again.backlog.len()), (0, 1));
     // The torn line is reported until its segment is sealed.
-    assert_eq!((&again.torn[0].line, &again.backlog[0].torn[0]), (&recovered.torn[0].line, &recovered.torn[0].line));
+    assert_eq!((&again.torn[0].line, &again.backlog[0].torn[0]), (&mended.torn[0].line, &mended.torn[0].line));
 }
 
 #[test]
@@ -149,23 +145,19 @@ fn a_torn_line_is_left_out_also_by_a_start_that_did_not_end_it() {
     scene.write("A-B_trade.jsonl", line(TODAY + 5) + torn);
     // The first start dies before anything is sealed or recorded; a later one writes nothing to it.
     for now in [50, 60] {
-        let recovered = scene.recover(TODAY + now);
-        let [told] = &recovered.torn[..] else { panic!("{:?}", recovered.torn) };
+        let mended = scene.mend(TODAY + now);
+        let [told] = &mended.torn[..] else { panic!("{:?}", mended.torn) };
         let offset = line(TODAY + 5).len() as u64;
         assert_eq!((&told.file, told.line.offset, told.line.length), (&name.plain(), offset, torn.len() as u64));
-        assert_eq!(recovered.backlog[0].torn, std::slice::from_ref(&told.line));
+        assert_eq!(mended.backlog[0].torn, std::slice::from_ref(&told.line));
     }
     // A foreign file at the name of a copy is ignored.
     scene.write(torn::copy_path(&name, 3), "something else");
-    assert_eq!(scene.recover(TODAY + 70).torn.len(), 1);
-    let sealer = Sealer::new(
-        scene.disk.clone(),
-        1,
-        Provenance { run: Stamp::default(), venue: Venue::named_after("local") },
-        Arc::default(),
-    );
-    sealer.step(&scene.recover(TODAY + 80).backlog[0]).unwrap();
-    assert_eq!(scene.recover(TODAY + 90).torn.len(), 0);
+    assert_eq!(scene.mend(TODAY + 70).torn.len(), 1);
+    let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };
+    let sealer = Sealer::new(scene.disk.clone(), 1, provenance, Arc::default());
+    sealer.step(&scene.mend(TODAY + 80).backlog[0]).unwrap();
+    assert_eq!(scene.mend(TODAY + 90).torn.len(), 0);
 }
 
 #[test]
@@ -175,10 +167,10 @@ fn a_line_ended_by_a_start_that_moved_no_file_is_left_out() {
     scene.write("A-B_trade.jsonl", line(TODAY + 5) + torn + "\n");
     let offset = line(TODAY + 5).len() as u64;
     scene.write(torn::copy_path(&name, offset), torn);
-    let recovered = scene.recover(TODAY + 50);
-    assert_eq!((recovered.torn.len(), recovered.backlog[0].torn.len()), (1, 1));
-    assert_eq!(recovered.backlog[0].torn[0], recovered.torn[0].line);
-    assert_eq!((recovered.torn[0].line.offset, recovered.torn[0].line.length), (offset, torn.len() as u64));
+    let mended = scene.mend(TODAY + 50);
+    assert_eq!((mended.torn.len(), mended.backlog[0].torn.len()), (1, 1));
+    assert_eq!(mended.backlog[0].torn[0], mended.torn[0].line);
+    assert_eq!((mended.torn[0].line.offset, mended.torn[0].line.length), (offset, torn.len() as u64));
 }
 
 #[test]
@@ -186,8 +178,20 @@ fn a_line_that_lacks_only_its_line_break_is_whole() {
     let scene = Scene::new();
     let last = line(TODAY + 6);
     scene.write("A-B_trade.jsonl", line(TODAY + 5) + last.trim_end());
-    let recovered = scene.recover(TODAY + 50);
-    assert_eq!((recovered.torn.len(), recovered.backlog[0].torn.len()), (0, 0));
+    let mended = scene.mend(TODAY + 50);
+    assert_eq!((mended.torn.len(), mended.backlog[0].torn.len()), (0, 0));
     assert_eq!(scene.read(segment("A-B_trade", TODAY + 5).plain()), line(TODAY + 5) + &last);
     assert!(!scene.disk.path().join("quarantine").exists());
+}
+
+#[test]
+fn a_whole_segment_goes_on_while_its_period_runs() {
+    let scene = Scene::new();
+    scene.write("A-B_trade.jsonl", line(TODAY + 5));
+    scene.write("C-D_trade.jsonl", line(TODAY + 5) + "{\"ts_re");
+    let mended = scene.resume(TODAY + 50);
+    let names: Vec<_> = mended.resumable.iter().map(|segment| segment.name().clone()).collect();
+    assert_eq!((names, mended.backlog.len()), (vec![segment("A-B_trade", TODAY + 5)], 1));
+    let mended = scene.resume(TODAY + DAY);
+    assert_eq!((mended.resumable.len(), mended.backlog.len()), (0, 2));
 }

@@ -39,29 +39,35 @@ pub(super) struct Tail<'a> {
     pub(super) torn: &'a [u8],
 }
 
-pub(super) struct Mender<'a> {
+/// An active segment that was moved to the archive.
+pub(super) struct Closed {
+    pub(super) name: SegmentName,
+    pub(super) torn: Option<Torn>,
+}
+
+pub(super) struct TornLines<'a> {
     pub(super) files: &'a dyn Files,
 }
 
-impl Mender<'_> {
-    /// Archives an active segment for sealing, its torn line ended. Returns its archive name.
-    pub(super) fn close(&self, name: SegmentName, tail: Tail<'_>) -> Result<(SegmentName, Option<Torn>), IoError> {
+impl TornLines<'_> {
+    /// Archives an active segment for sealing, its torn line ended.
+    pub(super) fn close(&self, name: SegmentName, tail: Tail<'_>) -> Result<Closed, IoError> {
         let active = paths::active(name.feed, &name.stream);
         // The copy of a torn line bears the name that the segment will have.
         let name = free_name(self.files, name)?;
-        let ended = if tail.torn.is_empty() { None } else { self.end_line(&active, &name, tail)? };
+        let torn = if tail.torn.is_empty() { None } else { self.end(&active, &name, tail)? };
         let (directory, archived) = (name.directory(), name.plain());
         self.files.make_directory(&directory).map_err(IoError::at("make the directory", &directory))?;
         self.files.rename(&active, &archived).map_err(IoError::at("move to the archive", &active))?;
         for changed in [directory, paths::root(name.feed).to_owned()] {
             self.files.sync_directory(&changed).map_err(IoError::at("sync the directory", &changed))?;
         }
-        Ok((name, ended))
+        Ok(Closed { name, torn })
     }
 
     /// Copies a torn line to the quarantine, and ends it. `None`: it lacks only its line
     /// break, so it is whole and stays in.
-    pub(super) fn end_line(
+    pub(super) fn end(
         &self,
         path: &Path,
         name: &SegmentName,

@@ -70,7 +70,7 @@ fn keep_others_out(files: &dyn Files) -> Result<(), IoError> {
         Err(error) if matches!(Obstacle::of(&error), Some(Obstacle::Owner { .. })) => return Err(refused(error)),
         _ => restrict(root.to_owned(), &entry),
     }
-    for directory in directories(files) {
+    for directory in directories(files, entry.is_exposed()) {
         let entries = files.list(&directory).unwrap_or_default();
         let is_ours = |entry: &&Listed| matches!(entry.kind, EntryKind::File | EntryKind::Directory);
         for entry in entries.iter().filter(is_ours).filter(|entry| entry.is_exposed()) {
@@ -89,11 +89,12 @@ fn keep_others_out(files: &dyn Files) -> Result<(), IoError> {
     Ok(())
 }
 
-/// The directories of the account's tree, parents first. A later step reports one that cannot be listed.
-fn directories(files: &dyn Files) -> Vec<PathBuf> {
+/// The directories of the account's tree, parents first; those of dates only where the tree `is_exposed`, since nothing
+/// below a closed one can be reached. A later step reports one that cannot be listed.
+fn directories(files: &dyn Files, is_exposed: bool) -> Vec<PathBuf> {
     let feed = Feed::Private;
     let archive = paths::archive(feed);
-    let listed = files.list(&archive).unwrap_or_default();
+    let listed = if is_exposed { files.list(&archive).unwrap_or_default() } else { Vec::new() };
     let dates = listed.into_iter().filter(|entry| entry.kind == EntryKind::Directory);
     let dates = dates.map(|date| archive.join(date.name));
     [paths::root(feed).to_owned(), archive.clone(), paths::quarantine(feed)].into_iter().chain(dates).collect()

@@ -1,0 +1,141 @@
+//! The start on a data directory, in its order: each step is durable before the next one relies on it.
+//!
+//! ```text
+//! .state, .durable ──▶ version, venue ──▶ survey ──▶ resume ──▶ .state: running ──▶ mend, sync
+//!                                                      └─ another epoch: .state: stepping ──▶ mend, sync ──▶ .state: epoch
+//! ```
+
+use super::checkpoint::{self, Checkpoint, StateFile};
+use super::mend::{Mended, Mending, Scope, Survey};
+use super::resume::{Evidence, Resumed, is_usable};
+use super::rotation::Rotation;
+use crate::clock::{Position, Stamp};
+use crate::files::{Files, IoError};
+use crate::tape::durable::DurableMark;
+use crate::tape::segment_name::date;
+use crate::tape::state::{State, VERSION};
+use crate::tape::words::EpochReason;
+use crate::upbit::feed::PerFeed;
+use crate::upbit::venue::{OtherVenue, Venue};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a start is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The exchange that is recorded.
+    pub venue: &'a Venue,
+    /// The directory, for people.
+    pub directory: &'a Path,
+    /// The feeds that are recorded.
+    pub wanted: PerFeed<bool>,
+    /// When segments end.
+    pub rotation: Rotation,
+    /// The time.
+    pub now: Stamp,
+}
+
+/// A directory that is ready for the first line.
+#[derive(Debug)]
+pub struct Started {
+    /// The state that is durable now.
+    pub state: State,
+    /// Why another epoch began, if one did.
+    pub reason: Option<EpochReason>,
+    /// Stamps follow this one.
+    pub last: Stamp,
+    /// The files.
+    pub mended: Mended,
+    /// Replaces the state from now on.
+    pub checkpoint: Checkpoint,
+}
+
+/// Why a directory is not recorded into.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It was written by a later version.
+    #[error(
+        "this directory has format version {found}, and this program writes {VERSION}: use the program that wrote it, or another data_dir"
+    )]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// It is of another exchange.
+    #[error(transparent)]
+    Venue(#[from] OtherVenue),
+    /// A file operation failed.
+    #[error("cannot put the data directory in order: {0}")]
+    Io(#[from] IoError),
+}
+
+/// Starts.
+///
+/// # Errors
+/// Nothing was recorded, and the next start repeats everything.
+pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartError> {
+    let mut file = StateFile::read(files.clone());
+    let mark = checkpoint::read_mark(&*files);
+    refuse(&file, terms)?;
+    let (survey, is_known) = survey(&*files, &file, mark, terms.now)?;
+    let evidence = Evidence {
+        state: file.state().filter(|_| is_known),
+        mark,
+        tails: &survey.tails,
+        venue: terms.venue.as_str(),
+        wanted: terms.wanted,
+        now: terms.now,
+    };
+    let is_first = file.state().is_none() && survey.tails.is_empty();
+    let Resumed { mut state, step, epoch, last, is_clean } = evidence.resume();
+    if !is_known && step.is_some() {
+        tracing::warn!(
+            epoch = state.epoch,
+            ".state is missing or older than the files: stamps go on in another epoch, and each stream is in doubt from its last line on"
+        );
+    }
+    state.dates.clone_from(&survey.dates);
+    file.skip_to(mark.map_or(0, |mark| mark.generation));
+    let (ending, reason) = step.unzip();
+    file.replace(&ending.map_or(state.clone(), |ending| State { dates: state.dates.clone(), ..ending }))?;
+    if mark.is_none() && is_first {
+        let heard = PerFeed::default();
+        let first = DurableMark { durable: last, epoch: state.epoch, heard, generation: file.generation() };
+        checkpoint::write_mark(&*files, first)?;
+    }
+    let requests = PerFeed::from_fn(|feed| &*state.feeds[feed].requests);
+    let continued = is_clean.then_some(terms.rotation);
+    let mended = survey.mend(&*files, &Mending { epoch, now: terms.now, continued, requests })?;
+    file.replace(&state)?;
+    let durable = mark.map_or(Position { epoch: state.epoch, stamp: state.began }, DurableMark::position);
+    let checkpoint = Checkpoint::new(file, state.clone(), durable);
+    Ok(Started { state, reason, last, mended, checkpoint })
+}
+
+fn refuse(file: &StateFile, terms: &Terms<'_>) -> Result<(), StartError> {
+    match file.state() {
+        Some(state) if state.version > VERSION => Err(StartError::Version { found: state.version }),
+        Some(state) => Ok(Venue::check(&state.venue, terms.venue, terms.directory)?),
+        None => Ok(()),
+    }
+}
+
+/// Looks at the dates that the state names, or at all where it does not know of everything; returns whether it does.
+fn survey(
+    files: &dyn Files,
+    file: &StateFile,
+    mark: Option<DurableMark>,
+    now: Stamp,
+) -> Result<(Survey, bool), IoError> {
+    if let Some(state) = file.state() {
+        let tomorrow = now.after(Duration::from_secs(86_400));
+        let since = mark.map_or(tomorrow, |mark| mark.durable.min(tomorrow));
+        let scope = Scope::Some { named: state.dates.clone(), since: date(since) };
+        let survey = Survey::take(files, &scope, now)?;
+        if is_usable(state, file.generation(), mark, &survey.tails) {
+            return Ok((survey, true));
+        }
+    }
+    Ok((Survey::take(files, &Scope::All, now)?, false))
+}

@@ -4,7 +4,7 @@ use super::descriptors;
 use super::pairs as known_pairs;
 use super::process::{GRACE, Host, serve_and_ask};
 use super::work::StopTerms;
-use crate::clock::{Boot, Clock, Wall};
+use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{ConnectionConfig, Sources};
 use crate::daemon::assembly::{self, AssemblyError, Environment, StopConditions};
 use crate::daemon::supervisor::{Failure, Supervisor};
@@ -29,6 +29,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// The interval in which a start is tried again that finds no room.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  upbit-recorder record --config recorder.toml --for 8h")]
@@ -48,7 +51,13 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
     let stop = StopConditions { run_until: options.run_for.map(|length| host.clock.now() + length), status };
     let (clock, screen, now) = (host.clock, host.screen.clone(), host.signals.shutdown.now.clone());
     let recording = async move {
-        let (supervisor, _lock) = set_up(&host, stop)?;
+        let orderly = host.signals.shutdown.orderly.clone();
+        let (supervisor, _lock) = tokio::select! {
+            biased;
+            set_up = set_up(&host, stop) => set_up?,
+            // It yields only where it waits for room.
+            () = orderly.cancelled() => return Ok(()),
+        };
         Ok(supervisor.run(host.signals.shutdown.orderly, host.signals.requests).await?)
     };
     let ended: Result<(), RecordError> = tokio::select! {
@@ -109,7 +118,7 @@ async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clo
 }
 
 /// The start, from the lock to the first connection attempt.
-fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), RecordError> {
+async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     let Host { config, clock, waiting, .. } = host;
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
         tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
@@ -139,8 +148,19 @@ fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), 
         let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
         Ok(Network::new(*clock, tls, &config.proxies))
     };
-    let assemble = || assembly::assemble(config, environment, stop, &network);
-    let (mut supervisor, mut hosts) = waiting.during(step("what the last process left in"), GRACE, assemble)?;
+    let mut is_full = false;
+    let (mut supervisor, mut hosts) = loop {
+        let assemble = || assembly::assemble(config, environment.clone(), stop.clone(), &network);
+        match waiting.during(step("what the last process left in"), GRACE, assemble) {
+            Err(error) if error.is_passing() => {
+                if !std::mem::replace(&mut is_full, true) {
+                    tracing::error!(%error, "nothing can be recorded: tried again every second until it can");
+                }
+                clock::sleep_until(Some(clock.now() + NO_ROOM)).await;
+            }
+            assembled => break assembled?,
+        }
+    };
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
     let is_needed = codes::has_patterns(config);

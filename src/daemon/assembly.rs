@@ -36,7 +36,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// The environment of a recorder: disk, time, randomness.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     /// The files of the data directory.
     pub files: Arc<dyn Files>,
@@ -57,7 +57,7 @@ pub struct Environment {
 }
 
 /// When a recorder stops by itself, and the channel of its status.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StopConditions {
     /// When to stop without a signal.
     pub run_until: Option<Instant>,
@@ -77,6 +77,13 @@ pub enum AssemblyError {
     /// The account's keys cannot be read.
     #[error(transparent)]
     Key(#[from] KeyError),
+}
+
+impl AssemblyError {
+    /// Whether waiting can help, without maintenance of the disk.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Start(StartError::Io(error)) if error.is_passing())
+    }
 }
 
 /// Assembles a recorder: its supervisor, with the connections, and the hosts of its disk, which the caller has to run.

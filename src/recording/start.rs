@@ -6,7 +6,7 @@
 //! ```
 
 use super::checkpoint::{self, Checkpoint, StateFile};
-use super::mend::{Mended, Mending, Scope, Survey};
+use super::mend::{Mended, Mending, Scope, Survey, mend};
 use super::resume::{Evidence, Resumed, is_usable};
 use super::rotation::Rotation;
 use crate::clock::{Position, Stamp};
@@ -106,7 +106,7 @@ pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartE
     }
     let requests = PerFeed::from_fn(|feed| &*state.feeds[feed].requests);
     let continued = is_clean.then_some(terms.rotation);
-    let mended = survey.mend(&*files, &Mending { epoch, now: terms.now, continued, requests })?;
+    let mended = mend(survey, &*files, &Mending { epoch, now: terms.now, continued, requests })?;
     file.replace(&state)?;
     let durable = mark.map_or(Position { epoch: state.epoch, stamp: state.began }, DurableMark::position);
     let checkpoint = Checkpoint::new(file, state.clone(), durable);

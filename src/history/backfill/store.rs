@@ -15,7 +15,7 @@ use crate::files::{EntryKind, Files, IoError};
 use crate::history::claim::Claim;
 use crate::history::span::Span;
 use crate::recording::journal::{Journal, JournalCommand};
-use crate::recording::mend::{Mended, Mending, Scope, Survey};
+use crate::recording::mend::{Mended, Mending, Scope, Survey, mend};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::seal::{Provenance, SealError, Sealer};
@@ -69,7 +69,7 @@ impl Store {
         let found = survey.tails.last(EPOCH);
         let requests = PerFeed::from_fn(|_| &[][..]);
         let mending = Mending { epoch: EPOCH, now: clock.stamp(), continued: None, requests };
-        let Mended { backlog, .. } = survey.mend(&*files, &mending)?;
+        let Mended { backlog, .. } = mend(survey, &*files, &mending)?;
         let mut checkpoints = BTreeMap::new();
         for (index, stream) in streams.into_iter().enumerate() {
             make_way(&*files, &stream)?;

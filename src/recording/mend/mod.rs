@@ -13,7 +13,7 @@
 //! anything else           ──▶ never touched, logged once
 //! ```
 //!
-//! [`Survey`] looks and clears the names; [`Survey::mend`] ends lines and moves segments, once the state is durable by
+//! [`Survey`] looks and clears the names; [`mend`] ends lines and moves segments, once the state is durable by
 //! which they belong to an epoch.
 //!
 //! | part | owns |
@@ -48,17 +48,10 @@ use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::subscription::Request;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
+use survey::Plain;
 pub use survey::{Scope, Survey};
 pub use torn_lines::Torn;
 use torn_lines::{Tail, TornLines};
-
-/// A plain segment and the result of its inspection; the epoch of an active one is not in its name yet.
-struct Plain {
-    name: SegmentName,
-    last: Stamp,
-    bytes: u64,
-    torn: Vec<u8>,
-}
 
 /// How active files go on.
 #[derive(Clone, Copy, Debug)]
@@ -88,43 +81,41 @@ pub struct Mended {
     pub foreign: Vec<PathBuf>,
 }
 
-impl Survey {
-    /// Ends torn lines, and moves what is not continued into the archive.
-    ///
-    /// # Errors
-    /// A file operation failed; the next start repeats it.
-    pub fn mend(mut self, files: &dyn Files, mending: &Mending<'_>) -> Result<Mended, IoError> {
-        let mended = Mended {
-            quarantined: std::mem::take(&mut self.quarantined),
-            foreign: std::mem::take(&mut self.foreign),
-            ..Mended::default()
-        };
-        let (waiting, active) = (std::mem::take(&mut self.waiting), std::mem::take(&mut self.active));
-        let unlisted = std::mem::take(&mut self.unlisted);
-        let mut work = Work { files, mending, survey: &self, mended };
-        for segment in waiting {
-            work.mend_archived(segment)?;
-        }
-        for name in unlisted {
-            let last = name.first;
-            work.push_to_backlog(Finished { name, origin: None, last, bytes: None, torn: Vec::new() });
-        }
-        for (feed, stream) in &self.unreadable_active {
-            work.set_aside(*feed, stream)?;
-        }
-        for segment in active {
-            work.mend_active(segment)?;
-        }
-        if mending.continued.is_none() {
-            // The last writes of a killed process are only in the kernel's cache.
-            files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
-        }
-        let mut mended = work.mended;
-        mended.backlog.sort_by(|a, b| {
-            (a.name.epoch, a.name.first, &a.name.stream).cmp(&(b.name.epoch, b.name.first, &b.name.stream))
-        });
-        Ok(mended)
+/// Ends torn lines, and moves what is not continued into the archive.
+///
+/// # Errors
+/// A file operation failed; the next start repeats it.
+pub fn mend(mut survey: Survey, files: &dyn Files, mending: &Mending<'_>) -> Result<Mended, IoError> {
+    let mended = Mended {
+        quarantined: std::mem::take(&mut survey.quarantined),
+        foreign: std::mem::take(&mut survey.foreign),
+        ..Mended::default()
+    };
+    let (waiting, active) = (std::mem::take(&mut survey.waiting), std::mem::take(&mut survey.active));
+    let unlisted = std::mem::take(&mut survey.unlisted);
+    let mut work = Work { files, mending, survey: &survey, mended };
+    for segment in waiting {
+        work.mend_archived(segment)?;
     }
+    for name in unlisted {
+        let last = name.first;
+        work.push_to_backlog(Finished { name, origin: None, last, bytes: None, torn: Vec::new() });
+    }
+    for (feed, stream) in &survey.unreadable_active {
+        work.set_aside(*feed, stream)?;
+    }
+    for segment in active {
+        work.mend_active(segment)?;
+    }
+    if mending.continued.is_none() {
+        // The last writes of a killed process are only in the kernel's cache.
+        files.sync_all().map_err(IoError::at("sync the file system of", Path::new(".")))?;
+    }
+    let mut mended = work.mended;
+    mended.backlog.sort_by(|a, b| {
+        (a.name.epoch, a.name.first, &a.name.stream).cmp(&(b.name.epoch, b.name.first, &b.name.stream))
+    });
+    Ok(mended)
 }
 
 struct Work<'a> {

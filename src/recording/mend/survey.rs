@@ -1,7 +1,6 @@
 //! The walk over a data directory at a start: what is there, and whether it can be read. It clears the recorder's names of
 //! everything that cannot be its own, and changes no line.
 
-use super::Plain;
 use super::inspect::{Inspected, inspect};
 use super::obstacles::{NO_DIRECTORY, NO_FILE, clear_the_way};
 use super::tails::Tails;
@@ -73,6 +72,14 @@ impl Survey {
         }
         Ok(walk.survey)
     }
+}
+
+/// A plain segment and the result of its inspection; the epoch of an active one is not in its name yet.
+pub(super) struct Plain {
+    pub(super) name: SegmentName,
+    pub(super) last: Stamp,
+    pub(super) bytes: u64,
+    pub(super) torn: Vec<u8>,
 }
 
 struct Walk<'a> {

@@ -45,16 +45,17 @@ impl Scene {
             Call::Read if path == unreadable => Err(errno.into()),
             _ => Ok(()),
         });
-        mend(&files, stamp(TODAY + 50), None)
+        start(&files, stamp(TODAY + 50), None)
     }
 
     fn mend(&self, now: u64) -> Mended {
-        mend(&*self.disk, stamp(now), None).unwrap()
+        start(&*self.disk, stamp(now), None).unwrap()
     }
 
     /// As after an orderly stop.
     fn resume(&self, now: u64) -> Mended {
-        mend(&*self.disk, stamp(now), Some(Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 })).unwrap()
+        start(&*self.disk, stamp(now), Some(Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 30 }))
+            .unwrap()
     }
 
     /// A sealed segment of lines, as an earlier process left it.
@@ -79,7 +80,7 @@ fn line(micros: u64) -> String {
     format!("{{\"ts_recv\":{micros},\"type\":\"trade\"}}\n")
 }
 
-fn mend(files: &dyn Files, now: Stamp, continued: Option<Rotation>) -> Result<Mended, IoError> {
+fn start(files: &dyn Files, now: Stamp, continued: Option<Rotation>) -> Result<Mended, IoError> {
     let requests = PerFeed::from_fn(|_| &[][..]);
-    Survey::take(files, &Scope::All, now)?.mend(files, &Mending { epoch: 0, now, continued, requests })
+    mend(Survey::take(files, &Scope::All, now)?, files, &Mending { epoch: 0, now, continued, requests })
 }

@@ -100,7 +100,7 @@ fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
     let scene = Scene::new();
     std::fs::create_dir(scene.disk.path().join("away")).unwrap();
     symlink("away", scene.disk.path().join("private")).unwrap();
-    let error = mend(&*scene.disk, stamp(TODAY), None).unwrap_err();
+    let error = start(&*scene.disk, stamp(TODAY), None).unwrap_err();
     assert_eq!(Obstacle::of(&error.source), Some(Obstacle::Link), "{error}");
     assert!(std::fs::symlink_metadata(scene.disk.path().join("private")).unwrap().is_symlink());
 
@@ -110,7 +110,7 @@ fn an_accounts_tree_that_is_a_link_or_anothers_is_refused() {
         Call::Restrict if path == Path::new("private") => Err(Obstacle::Owner { owner: 12, us: 34 }.into()),
         _ => Ok(()),
     });
-    let error = mend(&strangers, stamp(TODAY), None).unwrap_err().to_string();
+    let error = start(&strangers, stamp(TODAY), None).unwrap_err().to_string();
     assert!(error.contains("private") && error.contains("user 12") && error.contains("user 34"), "{error}");
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Stamp};
+use upbit_recorder::tape::state::State;
 use upbit_recorder::tape::stream_key::StreamKey;
 
 const DAY: i64 = 86_400_000;
@@ -127,6 +128,8 @@ fn record(replay: &Replay, data_dir: &Path) {
     events.extend([started(stamp(OLD.from).as_micros()), started(began)]);
     events.sort_by_key(|event| crate::support::json::stamp_of(event));
     write(data_dir, "recorder", &events);
+    let state = State::new("127.0.0.1", stamp(OLD.from));
+    std::fs::write(data_dir.join(".state"), state.to_slot(1)).unwrap();
 }
 
 /// The `healed` events, by gap, while the recorder writes on.

@@ -7,7 +7,7 @@
 //!                                             └─ Line::stamp ──┘ └─ Line::object
 //! ```
 
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::files::lines::LONGEST_OWN;
 use crate::tape::stream_key::StreamKey;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -29,19 +29,24 @@ const AROUND: usize = 64;
 /// A line of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    stamp: Stamp,
+    position: Position,
     text: Vec<u8>,
 }
 
 impl Line {
-    /// Reads a line, without its line break; `None` where the recorder cannot have written it.
-    pub fn parse(text: &[u8]) -> Option<Self> {
-        Some(Self { stamp: stamp(text)?, text: text.to_owned() })
+    /// Reads a line of an epoch, without its line break; `None` where the recorder cannot have written it.
+    pub fn parse(epoch: u64, text: &[u8]) -> Option<Self> {
+        Some(Self { position: Position { epoch, stamp: stamp(text)? }, text: text.to_owned() })
     }
 
     /// When it was received, or written.
     pub fn stamp(&self) -> Stamp {
-        self.stamp
+        self.position.stamp
+    }
+
+    /// The same with its epoch: the order in which lines were written.
+    pub fn position(&self) -> Position {
+        self.position
     }
 
     /// All of it, without the line break: an object with `ts_recv` in front, or the rest of one that a crash tore.
@@ -148,10 +153,10 @@ mod tests {
 
     #[test]
     fn a_line_gives_the_received_object_back() {
-        let line = Line::parse(br#"{"ts_recv":17, "type":"trade","tp":1.16539E8}"#).unwrap();
+        let line = Line::parse(0, br#"{"ts_recv":17, "type":"trade","tp":1.16539E8}"#).unwrap();
         assert_eq!(line.stamp().as_micros(), 17);
         assert_eq!(line.object(), br#"{ "type":"trade","tp":1.16539E8}"#);
-        assert_eq!(Line::parse(b"{\"type\":\"trade\"}"), None);
+        assert_eq!(Line::parse(0, b"{\"type\":\"trade\"}"), None);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `docs/FORMAT.md` is held against the code: every event, key, verb, exit code and reason, both ways.
 
+mod directories;
+
 use bigdecimal::BigDecimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

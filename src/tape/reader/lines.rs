@@ -2,6 +2,7 @@
 
 use super::error::TapeError;
 use super::segments::Segment;
+use super::selection::Selection;
 use super::source::Source;
 use crate::clock::Stamp;
 use crate::tape::line::Line;
@@ -10,17 +11,18 @@ use std::ops::RangeInclusive;
 /// See [`Tape::lines`](super::Tape::lines). After an error the iterator goes on with the next readable line.
 #[derive(Debug)]
 pub struct Lines {
-    stamps: RangeInclusive<Stamp>,
+    selected: Selection,
     /// Newest first, so that the next one is the last.
     segments: Vec<Segment>,
-    source: Option<Source>,
+    /// The open one, and the stamps selected of it.
+    open: Option<(Source, RangeInclusive<Stamp>)>,
 }
 
 impl Lines {
     /// The lines of `segments`, which come oldest first.
-    pub(super) fn new(mut segments: Vec<Segment>, stamps: RangeInclusive<Stamp>) -> Self {
+    pub(super) fn new(mut segments: Vec<Segment>, selected: Selection) -> Self {
         segments.reverse();
-        Self { stamps, segments, source: None }
+        Self { selected, segments, open: None }
     }
 }
 
@@ -29,19 +31,21 @@ impl Iterator for Lines {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Some(source) = &mut self.source else {
-                match self.segments.pop()?.open(*self.stamps.start()) {
-                    Ok(source) => self.source = source,
+            let Some((source, stamps)) = &mut self.open else {
+                let segment = self.segments.pop()?;
+                let stamps = self.selected.of_epoch(segment.epoch());
+                match segment.open(*stamps.start()) {
+                    Ok(source) => self.open = source.map(|source| (source, stamps)),
                     Err(error) => return Some(Err(error)),
                 }
                 continue;
             };
             match source.next() {
-                Some(Ok(line)) if line.stamp() < *self.stamps.start() => {}
+                Some(Ok(line)) if line.stamp() < *stamps.start() => {}
                 // Stamps increase within a segment, so there is nothing more in this one.
-                Some(Ok(line)) if line.stamp() > *self.stamps.end() => self.source = None,
+                Some(Ok(line)) if line.stamp() > *stamps.end() => self.open = None,
                 Some(item) => return Some(item),
-                None => self.source = None,
+                None => self.open = None,
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Reading the tape: the lines of a stream, from sealed, waiting and active segments, while a recorder writes on.
 //!
 //! ```text
-//! Tape ──segments::list──▶ names, oldest first ──open──▶ Source ──▶ Line, Line, … (Lines)
-//!                          and the active file            └ frames: a sealed one's, each verified before it is yielded
+//! Tape ──segments::list──▶ names, by epoch and stamp ──open──▶ Source ──▶ Line, Line, … (Lines)
+//!                          and the active file last             └ frames: a sealed one's, each verified before it is yielded
 //! ```
 //!
 //! Nothing here writes. It is synchronous: a caller that must not block reads on a thread of its own.
@@ -13,18 +13,17 @@ mod lines;
 pub mod manifest;
 mod seek;
 mod segments;
+mod selection;
 mod source;
 mod tree;
 
 pub use error::TapeError;
 pub use lines::Lines;
+pub use selection::Selection;
 
-use crate::clock::Stamp;
 use crate::files::Files;
-use crate::tape::line::Line;
 use crate::tape::stream_key::StreamKey;
-use std::collections::{BTreeSet, VecDeque};
-use std::ops::RangeInclusive;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
@@ -34,15 +33,6 @@ use tree::Tree;
 pub struct Tape {
     /// `None`: there is no such directory.
     tree: Option<Tree>,
-}
-
-/// The last lines of a stream.
-#[derive(Debug, Default)]
-pub struct LastLines {
-    /// The lines, oldest first.
-    pub lines: Vec<Line>,
-    /// Errors of parts that were skipped.
-    pub faults: Vec<TapeError>,
 }
 
 impl Tape {
@@ -65,64 +55,16 @@ impl Tape {
         self.tree.as_ref().map_or_else(|| Ok(BTreeSet::new()), segments::streams)
     }
 
-    /// The lines of `stream` whose stamps lie in `stamps`, oldest segment first; in the order of their stamps, but where
-    /// the clock was set back. Every line is there once that was whole on disk at the time of the call. A line that a
-    /// crash tore comes too, if its stamp is whole: it is no JSON.
+    /// The selected lines of `stream`, in the order of their positions. Every line is there once that was whole on disk at
+    /// the time of the call. A line that a crash tore comes too, if its stamp is whole: it is no JSON.
     ///
     /// # Errors
     /// The archive cannot be listed. A later error is an item, and the next segment follows.
-    pub fn lines(&self, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<Lines, TapeError> {
-        let Some(tree) = &self.tree else { return Ok(Lines::new(Vec::new(), stamps)) };
-        Ok(Lines::new(segments::list(tree, stream, &stamps)?, stamps))
+    pub fn lines(&self, stream: &StreamKey, selected: impl Into<Selection>) -> Result<Lines, TapeError> {
+        let selected = selected.into();
+        let segments = self.tree.as_ref().map(|tree| segments::list(tree, stream, &selected)).transpose()?;
+        Ok(Lines::new(segments.unwrap_or_default(), selected))
     }
-
-    /// The last `count` lines of `stream` with stamps before `before`. Reads the newest segments first and no more of
-    /// them than it needs.
-    ///
-    /// # Errors
-    /// The archive cannot be listed.
-    pub fn last_lines(&self, stream: &StreamKey, before: Stamp, count: usize) -> Result<LastLines, TapeError> {
-        let mut last = LastLines::default();
-        let mut newer = VecDeque::new();
-        let mut end = before;
-        let Some(tree) = &self.tree else { return Ok(last) };
-        // Date by date, since an archive can have thousands. The time before the oldest comes last.
-        for begin in segments::dates_back(tree)?.into_iter().chain([Stamp::default()]) {
-            let Some(until) = end.as_micros().checked_sub(1).and_then(Stamp::from_micros) else { break };
-            if begin > until || newer.len() == count {
-                continue;
-            }
-            let mut segments = segments::list(tree, stream, &(begin..=until))?;
-            while let Some(segment) = segments.pop()
-                && newer.len() < count
-            {
-                let lines = Lines::new(vec![segment], begin..=until);
-                let mut tail = tail_of(lines, count - newer.len(), &mut last.faults);
-                tail.append(&mut newer);
-                newer = tail;
-            }
-            end = begin;
-        }
-        last.lines = newer.into();
-        Ok(last)
-    }
-}
-
-/// The last `count` of `lines`.
-fn tail_of(lines: Lines, count: usize, faults: &mut Vec<TapeError>) -> VecDeque<Line> {
-    let mut tail = VecDeque::new();
-    for line in lines {
-        match line {
-            Ok(line) => {
-                if tail.len() == count {
-                    tail.pop_front();
-                }
-                tail.push_back(line);
-            }
-            Err(fault) => faults.push(fault),
-        }
-    }
-    tail
 }
 
 #[cfg(test)]

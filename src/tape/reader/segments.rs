@@ -1,4 +1,4 @@
-//! Which segments a stream has, and which of them can hold a range of stamps.
+//! Which segments a stream has, and which of them can hold what is selected.
 //!
 //! A recorder moves them while they are listed, in one direction:
 //!
@@ -8,12 +8,14 @@
 //!
 //! So the active file is opened first, each directory is listed twice, and then the active file has to be the same
 //! still. A segment that a listing misses because it was being sealed has its sealed file before the second one begins;
-//! one that was rotated meanwhile makes the active file another one, and the listing is repeated.
+//! one that was rotated meanwhile makes the active file another one, and the listing is repeated. An active file is of the
+//! epoch that the recorder's own files name, since a new one begins after all segments ended.
 
 use super::error::TapeError;
-use super::source::Source;
+use super::selection::Selection;
+use super::source::{About, Source};
 use super::tree::Tree;
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::files::ReadFile;
 use crate::tape::day::midnight;
 use crate::tape::line;
@@ -25,74 +27,105 @@ use crate::upbit::feed::Feed;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Listings before a stream counts as rotated too fast to be read: at the smallest segments and the greatest rates a
 /// recorder rotates a stream some times a second, and a listing takes milliseconds.
 const LOOKS: usize = 100;
 
-/// A name is this much later than the first line at the most, where a clock set back has brought the stamp before.
+/// A name is this much later than the first line at the most, in a directory whose names hold no epochs: where a clock set
+/// back had brought the stamp before.
 const NAMED_LATER: Duration = Duration::from_millis(1);
 
 /// A segment to be read.
 #[derive(Debug)]
 pub(super) enum Segment {
-    /// One in the archive, by its name below the root; the length of its content, if the manifest lists it.
-    Archived { tree: Tree, name: SegmentName, listed: Option<u64> },
+    /// One in the archive.
+    Archived(Archive),
     /// The one that was active, held open.
-    Active { stream: StreamKey, path: PathBuf, file: Box<dyn ReadFile> },
+    Active(About, Box<dyn ReadFile>),
+}
+
+/// A segment in the archive, and what its manifest says of it.
+#[derive(Debug)]
+pub(super) struct Archive {
+    tree: Tree,
+    name: SegmentName,
+    /// Its epoch, and the stamp in its name.
+    position: Position,
+    /// The stamp of its last line, and the length of its content, where the manifest lists it.
+    listed: Option<(Stamp, u64)>,
 }
 
 impl Segment {
+    /// The epoch of its lines.
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Self::Archived(archived) => archived.position.epoch,
+            Self::Active(about, _) => about.epoch,
+        }
+    }
+
     /// Opens it where its lines from `begin` on are, or before; `None` where it is gone since it was listed: pruned.
     pub(super) fn open(self, begin: Stamp) -> Result<Option<Source>, TapeError> {
-        let (tree, name, listed) = match self {
-            Self::Active { stream, path, file } => {
-                return Source::plain(path, file, line::longest(&stream), begin).map(Some);
-            }
-            Self::Archived { tree, name, listed } => (tree, name, listed),
-        };
-        let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));
-        // A sealed segment is verified. A plain file beside it may be the rest of its source after a power cut.
-        if let Some(file) = tree.open(&sealed)? {
-            return Ok(Some(Source::sealed(tree.shown(&sealed), file, longest, listed)));
+        match self {
+            Self::Active(about, file) => Source::plain(about, file, begin).map(Some),
+            Self::Archived(archived) => archived.open(begin),
         }
-        if let Some(file) = tree.open(&plain)? {
-            return Source::plain(tree.shown(&plain), file, longest, begin).map(Some);
-        }
-        // The plain file goes when the sealed one is there.
-        Ok(tree.open(&sealed)?.map(|file| Source::sealed(tree.shown(&sealed), file, longest, listed)))
     }
 }
 
-/// The segments of `stream` that can have lines in `stamps`, oldest first.
-pub(super) fn list(tree: &Tree, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<Vec<Segment>, TapeError> {
+impl Archive {
+    fn open(self, begin: Stamp) -> Result<Option<Source>, TapeError> {
+        let Self { tree, name, position, listed } = self;
+        let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));
+        let about = |path: &Path| About { path: tree.shown(path), longest, epoch: position.epoch };
+        let bytes = listed.map(|(_, bytes)| bytes);
+        // A sealed segment is verified. A plain file beside it may be the rest of its source after a power cut.
+        if let Some(file) = tree.open(&sealed)? {
+            return Ok(Some(Source::sealed(about(&sealed), file, bytes)));
+        }
+        if let Some(file) = tree.open(&plain)? {
+            return Source::plain(about(&plain), file, begin).map(Some);
+        }
+        // The plain file goes when the sealed one is there.
+        Ok(tree.open(&sealed)?.map(|file| Source::sealed(about(&sealed), file, bytes)))
+    }
+
+    /// Whether it can have a line in `stamps`.
+    fn can_hold(&self, stamps: &RangeInclusive<Stamp>) -> bool {
+        self.name.first.before(NAMED_LATER) <= *stamps.end()
+            && stamps.start() <= stamps.end()
+            && self.listed.is_none_or(|(last, _)| last >= *stamps.start())
+    }
+}
+
+/// The segments of `stream` that can have lines that are selected, in the order in which they were written.
+pub(super) fn list(tree: &Tree, stream: &StreamKey, selected: &Selection) -> Result<Vec<Segment>, TapeError> {
     let path = paths::active(Feed::Public, stream);
     for _ in 0..LOOKS {
         // A stream whose name an obstacle has taken is recorded in `misc`.
         let active = tree.open_unless_in_the_way(&path)?;
-        let mut segments = Vec::new();
-        for date in dates(tree, stamps)? {
-            segments.append(&mut archived(tree, &date, stream, stamps)?);
+        let mut archives = Vec::new();
+        for date in dates(tree, selected.stamps())? {
+            archives.append(&mut archived(tree, &date, stream)?);
         }
+        archives.sort_by_key(|archive| archive.position);
+        let epoch = archives.last().map_or(0, |archive| archive.position.epoch).max(tree.epoch());
+        archives.retain(|archive| archive.can_hold(&selected.of_epoch(archive.position.epoch)));
         let is_still = match &active {
             Some(active) => tree.is_still(&path, &**active)?,
             None => tree.open_unless_in_the_way(&path)?.is_none(),
         };
         if is_still {
-            let (stream, path) = (stream.clone(), tree.shown(&path));
-            segments.extend(active.map(|file| Segment::Active { stream, path, file }));
-            return Ok(segments);
+            let about = About { path: tree.shown(&path), longest: line::longest(stream), epoch };
+            let active = active.filter(|_| !selected.of_epoch(epoch).is_empty());
+            let archived = archives.into_iter().map(Segment::Archived);
+            return Ok(archived.chain(active.map(|file| Segment::Active(about, file))).collect());
         }
     }
     Err(TapeError::Restless { path: tree.shown(&path) })
-}
-
-/// When the dates begin that have a directory, newest first.
-pub(super) fn dates_back(tree: &Tree) -> Result<Vec<Stamp>, TapeError> {
-    let dates = dates(tree, &(Stamp::default()..=Stamp::MAX))?;
-    Ok(dates.iter().rev().filter_map(|date| span_of(date)).map(|(begin, _)| begin).collect())
 }
 
 /// The streams that have a segment.
@@ -116,14 +149,9 @@ fn dates(tree: &Tree, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>
     Ok(tree.names(&paths::archive(Feed::Public))?.into_iter().filter(touches).collect())
 }
 
-/// A stream's segments in the directory of a date, as far as they can have lines in `stamps`; with their entries in the
-/// manifest.
-fn archived(
-    tree: &Tree,
-    date: &str,
-    stream: &StreamKey,
-    stamps: &RangeInclusive<Stamp>,
-) -> Result<Vec<Segment>, TapeError> {
+/// A stream's segments in the directory of a date. Where a name holds no epoch, that of the manifest counts: a version
+/// before this one had it there alone.
+fn archived(tree: &Tree, date: &str, stream: &StreamKey) -> Result<Vec<Archive>, TapeError> {
     let directory = paths::archive(Feed::Public).join(date);
     let begin = format!("{stream}.");
     let mut found = BTreeSet::new();
@@ -131,16 +159,15 @@ fn archived(
         let own = tree.names(&directory)?.into_iter().filter(|name| name.starts_with(&begin));
         found.extend(own.filter_map(|name| segment(date, &name)).filter(|segment| segment.stream == *stream));
     }
-    found.retain(|name: &SegmentName| name.first.before(NAMED_LATER) <= *stamps.end());
     let Some(manifest) = found.first().map(SegmentName::manifest) else { return Ok(Vec::new()) };
     let entries = tree.entries(&manifest, stream)?.into_iter().map(|entry| (entry.name.clone(), entry));
     let entries: BTreeMap<String, ManifestEntry> = entries.collect();
-    let segments = found.into_iter().filter_map(|name| {
-        let file = name.sealed().file_name()?.to_str()?.to_owned();
-        let entry = entries.get(&file);
-        let ends_too_early = entry.is_some_and(|entry| entry.last < *stamps.start());
-        let listed = entry.map(|entry| entry.bytes);
-        (!ends_too_early).then(|| Segment::Archived { tree: tree.clone(), name, listed })
+    let segments = found.into_iter().map(|name| {
+        let file = name.sealed();
+        let entry = file.file_name().and_then(|file| entries.get(file.to_str()?));
+        let epoch = entry.filter(|_| name.epoch == 0).map_or(name.epoch, |entry| entry.epoch);
+        let listed = entry.map(|entry| (entry.last, entry.bytes));
+        Archive { tree: tree.clone(), position: Position { epoch, stamp: name.first }, name, listed }
     });
     Ok(segments.collect())
 }

@@ -14,9 +14,8 @@ use std::path::PathBuf;
 
 /// See the module.
 pub(super) struct Source {
-    path: PathBuf,
+    about: About,
     reader: BufReader<Box<dyn Read + Send>>,
-    longest: usize,
     /// Bytes of content so far, and how many the manifest lists, if it does.
     found: u64,
     listed: Option<u64>,
@@ -25,22 +24,27 @@ pub(super) struct Source {
     is_over: bool,
 }
 
+/// What is known of a segment before it is read.
+#[derive(Debug)]
+pub(super) struct About {
+    /// Its path, as errors show it.
+    pub(super) path: PathBuf,
+    /// The longest that a line of it can be, in bytes.
+    pub(super) longest: usize,
+    /// The epoch of its lines.
+    pub(super) epoch: u64,
+}
+
 impl Source {
-    /// A plain file of lines up to `longest` bytes; those before `begin` are passed over as far as that costs less than
-    /// reading them.
-    pub(super) fn plain(
-        path: PathBuf,
-        mut file: Box<dyn ReadFile>,
-        longest: usize,
-        begin: Stamp,
-    ) -> Result<Self, TapeError> {
-        seek::before(&mut file, begin).map_err(IoError::at("read", &path))?;
-        Ok(Self::new(path, file, longest, None))
+    /// A plain file; lines before `begin` are passed over as far as that costs less than reading them.
+    pub(super) fn plain(about: About, mut file: Box<dyn ReadFile>, begin: Stamp) -> Result<Self, TapeError> {
+        seek::before(&mut file, begin).map_err(IoError::at("read", &about.path))?;
+        Ok(Self::new(about, file, None))
     }
 
     /// A sealed file; `listed` is the length of its content by the manifest.
-    pub(super) fn sealed(path: PathBuf, file: Box<dyn ReadFile>, longest: usize, listed: Option<u64>) -> Self {
-        Self::new(path, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), longest, listed)
+    pub(super) fn sealed(about: About, file: Box<dyn ReadFile>, listed: Option<u64>) -> Self {
+        Self::new(about, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), listed)
     }
 
     /// The next line that has a stamp; after an error perhaps another.
@@ -48,7 +52,7 @@ impl Source {
         while !self.is_over {
             match self.read_line() {
                 Ok(Some(text)) => {
-                    if let Some(line) = Line::parse(&text) {
+                    if let Some(line) = Line::parse(self.about.epoch, &text) {
                         return Some(Ok(line));
                     }
                 }
@@ -59,9 +63,9 @@ impl Source {
         None
     }
 
-    fn new(path: PathBuf, content: Box<dyn Read + Send>, longest: usize, listed: Option<u64>) -> Self {
+    fn new(about: About, content: Box<dyn Read + Send>, listed: Option<u64>) -> Self {
         let reader = BufReader::with_capacity(CHUNK, content);
-        Self { path, reader, longest, found: 0, listed, is_within_line: false, is_over: false }
+        Self { about, reader, found: 0, listed, is_within_line: false, is_over: false }
     }
 
     /// The next line without its line break; `None` at the end.
@@ -70,7 +74,7 @@ impl Source {
             self.skip_line()?;
         }
         let mut text = Vec::new();
-        let most = self.longest as u64 + 1;
+        let most = self.about.longest as u64 + 1;
         let read = (&mut self.reader).take(most).read_until(b'\n', &mut text);
         self.found += text.len() as u64;
         if let Err(source) = read {
@@ -79,9 +83,9 @@ impl Source {
         if text.pop_if(|last| *last == b'\n').is_some() {
             return Ok(Some(text));
         }
-        if text.len() > self.longest {
+        if text.len() > self.about.longest {
             self.is_within_line = true;
-            return Err(TapeError::TooLong { path: self.path.clone(), most: self.longest });
+            return Err(TapeError::TooLong { path: self.about.path.clone(), most: self.about.longest });
         }
         self.end()
     }
@@ -98,7 +102,7 @@ impl Source {
         self.is_over = true;
         match self.listed {
             Some(listed) if listed != self.found => {
-                Err(TapeError::Short { path: self.path.clone(), found: self.found, listed })
+                Err(TapeError::Short { path: self.about.path.clone(), found: self.found, listed })
             }
             _ => Ok(None),
         }
@@ -106,27 +110,30 @@ impl Source {
 
     fn failed(&mut self, source: io::Error) -> TapeError {
         self.is_over = true;
-        IoError::at("read", &self.path)(source).into()
+        IoError::at("read", &self.about.path)(source).into()
     }
 }
 
 impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("path", &self.path).field("found", &self.found).finish_non_exhaustive()
+        f.debug_struct("Source").field("about", &self.about).field("found", &self.found).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Position;
 
     #[test]
     fn a_line_that_is_too_long_is_an_error_before_the_next() {
         let text =
             [b"{\"ts_recv\":1,".to_vec(), vec![b'x'; 300], b"\n{\"ts_recv\":2,}\n{\"ts_recv\":3,".to_vec()].concat();
-        let mut source = Source::new("x".into(), Box::new(io::Cursor::new(text)), 100, None);
+        let about = About { path: "x".into(), longest: 100, epoch: 3 };
+        let mut source = Source::new(about, Box::new(io::Cursor::new(text)), None);
         assert!(matches!(source.next(), Some(Err(TapeError::TooLong { most: 100, .. }))));
-        assert_eq!(source.next().unwrap().unwrap().stamp().as_micros(), 2);
+        let second = Position { epoch: 3, stamp: Stamp::from_micros(2).unwrap() };
+        assert_eq!(source.next().unwrap().unwrap().position(), second);
         assert!(source.next().is_none());
     }
 }

@@ -1,10 +1,12 @@
 //! Tapes of real files, as recorders leave them.
 
 use super::*;
+use crate::clock::{Position, Stamp};
 use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::recording::seal::{Provenance, Sealer};
 use crate::recording::segment::Finished;
+use crate::tape::durable::DurableMark;
 use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
 use crate::upbit::feed::Feed;
@@ -36,7 +38,11 @@ impl Scene {
 
     /// A waiting segment with lines at `stamps`.
     fn waiting(&self, stamps: &[u64]) -> SegmentName {
-        let name = SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: stamp(stamps[0]) };
+        self.write_in(0, stamps)
+    }
+
+    fn write_in(&self, epoch: u64, stamps: &[u64]) -> SegmentName {
+        let name = SegmentName { feed: Feed::Public, stream: stream(), epoch, first: stamp(stamps[0]) };
         fs::create_dir_all(self.path(&name.directory())).unwrap();
         fs::write(self.path(&name.plain()), text(stamps)).unwrap();
         name
@@ -59,6 +65,11 @@ impl Scene {
         sealer
             .step(&Finished { name: name.clone(), origin: None, last: name.first, bytes: None, torn: Vec::new() })
             .unwrap();
+    }
+
+    fn mark(&self, epoch: u64) {
+        let mark = DurableMark { durable: Stamp::default(), epoch };
+        fs::write(self.path(Path::new(paths::MARK)), mark.to_text()).unwrap();
     }
 
     fn active(&self, text: &[u8]) {
@@ -122,21 +133,40 @@ fn all_forms_of_a_segment_are_read_and_each_line_once() {
 }
 
 #[test]
-fn the_last_lines_come_from_as_few_segments_as_they_need() {
+fn lines_are_read_epoch_by_epoch() {
     let scene = Scene::new();
-    let damaged = scene.sealed(&[MIDNIGHT - 9, MIDNIGHT - 8]);
-    fs::write(scene.path(&damaged.sealed()), b"no archive").unwrap();
-    scene.sealed(&[MIDNIGHT + 1, MIDNIGHT + 2]);
-    scene.active(&text(&[MIDNIGHT + 3, MIDNIGHT + 4]));
-    let last = |before: u64, count| {
-        let last = scene.tape().last_lines(&stream(), stamp(before), count).unwrap();
-        let stamps: Vec<u64> = last.lines.iter().map(|line| line.stamp().as_micros() - MIDNIGHT).collect();
-        (stamps, last.faults.len())
+    let at = |offset: u64| MIDNIGHT + offset;
+    // The clock was set back by a day and then, over stamps that are there already, by some microseconds.
+    scene.sealed(&[at(DAY + 1), at(DAY + 2)]);
+    scene.write_in(1, &[at(5), at(6)]);
+    scene.seal(&scene.write_in(1, &[at(7), at(8)]));
+    scene.mark(2);
+    scene.active(&text(&[at(6), at(7)]));
+    let position = |epoch, offset| Position { epoch, stamp: stamp(at(offset)) };
+    let read = |selected: Selection| -> Vec<Position> {
+        scene.tape().lines(&stream(), selected).unwrap().map(|line| line.unwrap().position()).collect()
     };
-    assert_eq!(last(MIDNIGHT + 4, 2), (vec![2, 3], 0));
-    assert_eq!(last(MIDNIGHT + 3, 1), (vec![2], 0));
-    assert_eq!(last(MIDNIGHT + 9, 9), (vec![1, 2, 3, 4], 1));
-    assert_eq!(last(0, 9), (vec![], 0));
+    let all = [(0, DAY + 1), (0, DAY + 2), (1, 5), (1, 6), (1, 7), (1, 8), (2, 6), (2, 7)];
+    let all = all.map(|(epoch, offset)| position(epoch, offset));
+    assert_eq!(read((Position::default()..).into()), all);
+    assert_eq!(read((position(0, DAY + 2)..).into()), all[1..]);
+    assert_eq!(read((position(1, 8)..).into()), all[5..]);
+    assert_eq!(read((position(2, 7)..).into()), all[7..]);
+    assert_eq!(read(Selection::from(position(0, 0)..).not_before(stamp(at(8)))), [all[0], all[1], all[5]]);
+    assert_eq!(scene.stamps(at(6), at(7)), [6, 7, 6, 7].map(at), "of every epoch");
+}
+
+#[test]
+fn a_manifest_tells_the_epoch_that_a_name_does_not() {
+    let scene = Scene::new();
+    let stamps = [MIDNIGHT + 9, MIDNIGHT + 5].map(|first| scene.sealed(&[first]).first);
+    let manifest = scene.directory.path().join("archive/date=2026-11-22/manifest.jsonl");
+    let listed = fs::read_to_string(&manifest).unwrap().replacen("\"epoch\":0", "\"epoch\":1", 2);
+    let listed = listed.replacen("\"epoch\":1", "\"epoch\":0", 1);
+    fs::write(&manifest, listed).unwrap();
+    let lines = scene.tape().lines(&stream(), Position::default()..).unwrap();
+    let read: Vec<Position> = lines.map(|line| line.unwrap().position()).collect();
+    assert_eq!(read, [Position { epoch: 0, stamp: stamps[0] }, Position { epoch: 1, stamp: stamps[1] }]);
 }
 
 #[test]

@@ -4,9 +4,12 @@ use super::error::TapeError;
 use super::manifest::Manifest;
 use crate::files::open::Obstacle;
 use crate::files::{Files, Identity, IoError, ReadFile};
+use crate::tape::durable::DurableMark;
 use crate::tape::manifest::ManifestEntry;
+use crate::tape::paths;
 use crate::tape::stream_key::StreamKey;
-use std::io;
+use crate::upbit::feed::Feed;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,6 +44,15 @@ impl Tree {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             file => file.map(Some).map_err(self.failed("open", path)),
         }
+    }
+
+    /// The epoch that the recorder's own files name; 0 where there are none, as in `rest/`.
+    pub(super) fn epoch(&self) -> u64 {
+        let private = paths::root(Feed::Private);
+        let home = if self.below == private { Path::new("") } else { &self.below };
+        let mut text = Vec::new();
+        let read = self.files.read(&home.join(paths::MARK)).and_then(|mut mark| mark.read_to_end(&mut text));
+        read.ok().and_then(|_| DurableMark::parse(&text)).map_or(0, |mark| mark.epoch)
     }
 
     /// The same where another thing may have its name.

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Option<Trade> {
-        Trade::parse(&Line::parse(line.as_bytes()).unwrap())
+        Trade::parse(&Line::parse(0, line.as_bytes()).unwrap())
     }
 
     #[test]

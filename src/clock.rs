@@ -39,6 +39,18 @@ pub struct Position {
     pub stamp: Stamp,
 }
 
+impl Position {
+    /// The position `length` after this one, in its epoch.
+    pub fn after(self, length: Duration) -> Self {
+        Self { stamp: self.stamp.after(length), ..self }
+    }
+
+    /// The position `length` before this one, in its epoch.
+    pub fn before(self, length: Duration) -> Self {
+        Self { stamp: self.stamp.before(length), ..self }
+    }
+}
+
 impl Stamp {
     /// The greatest stamp: the last whole microsecond that a double represents exactly, in the year 2255.
     pub const MAX: Self = Self((1 << 53) - 1);

@@ -1,6 +1,6 @@
 //! The writer's position, readable at any time without waiting for it.
 
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +12,7 @@ pub struct Progress(Arc<Figures>);
 struct Figures {
     unwritten: AtomicU64,
     written: AtomicU64,
+    epoch: AtomicU64,
     steps: AtomicU64,
 }
 
@@ -26,9 +27,11 @@ impl Progress {
         self.0.unwritten.load(Ordering::Relaxed)
     }
 
-    /// Everything stamped up to here is in its file.
-    pub fn written(&self) -> Stamp {
-        Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default()
+    /// Everything up to here is in its file.
+    pub fn written(&self) -> Position {
+        // In this order, so that it is never ahead: a stamp of the next epoch says that all of this one is written.
+        let epoch = self.0.epoch.load(Ordering::Acquire);
+        Position { epoch, stamp: Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default() }
     }
 
     /// The number of clock steps up to [`written`](Self::written): each begins an epoch.
@@ -36,10 +39,11 @@ impl Progress {
         self.0.steps.load(Ordering::Relaxed)
     }
 
-    /// Messages of `bytes` are in their files, and so is everything stamped up to `up_to`, `steps` clock steps later.
-    pub(super) fn advance(&self, bytes: u64, up_to: Stamp, steps: u64) {
+    /// Messages of `bytes` are in their files, and so is everything up to `up_to`, `steps` clock steps later.
+    pub(super) fn advance(&self, bytes: u64, up_to: Position, steps: u64) {
         self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
-        self.0.written.store(up_to.as_micros(), Ordering::Relaxed);
+        self.0.written.store(up_to.stamp.as_micros(), Ordering::Relaxed);
+        self.0.epoch.store(up_to.epoch, Ordering::Release);
         self.0.steps.store(steps, Ordering::Relaxed);
     }
 }

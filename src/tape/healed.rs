@@ -2,12 +2,38 @@
 //!
 //! ```text
 //! {"ts_recv":1795324512113204,"gap":1795324503000002,"market":"KRW-BTC",…}
-//!                              └ object: the gap in front of the REST interface's object
+//!                              └ MissedObject: the gap in front of the REST interface's object
 //! ```
 
+use crate::clock::Position;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// An object that was missed in a gap and fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissedObject {
+    /// The gap: its epoch and its id.
+    pub gap: Position,
+    /// The object as the REST interface gave it, with at least one key.
+    pub object: String,
+}
+
+impl MissedObject {
+    /// What stands behind the stamp in a file of `epoch`: `{"gap":G,` and the rest of the object.
+    pub fn to_json(&self, epoch: u64) -> String {
+        let (rest, (gap, gap_epoch)) = (&self.object[1..], name(self.gap, epoch));
+        match gap_epoch {
+            None => format!("{{\"gap\":{gap},{rest}"),
+            Some(gap_epoch) => format!("{{\"gap\":{gap},\"gap_epoch\":{gap_epoch},{rest}"),
+        }
+    }
+}
+
+/// `gap` and `gap_epoch` of a line in a file of `epoch`.
+pub fn name(gap: Position, epoch: u64) -> (u64, Option<u64>) {
+    (gap.stamp.as_micros(), Some(gap.epoch).filter(|gap_epoch| *gap_epoch != epoch))
+}
 
 /// The outcome of a healed gap. Names are those of streams; types where they are impossible.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,11 +49,6 @@ pub struct HealReport {
     pub partial: BTreeMap<String, u64>,
     /// Types without history at the exchange.
     pub impossible: BTreeSet<String>,
-}
-
-/// The object of a line: `{"gap":G,` and the rest of an object with at least one key.
-pub fn object(gap: u64, object: &str) -> String {
-    format!("{{\"gap\":{gap},{}", &object[1..])
 }
 
 /// A trade, as it was fetched or as its line has it.

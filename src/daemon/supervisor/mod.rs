@@ -194,7 +194,7 @@ impl Supervisor {
     async fn close(self) -> Result<(), Failure> {
         self.threads.stop_sealing.set();
         let progress = &self.threads.progress;
-        let unwritten = Unwritten { written: progress.written(), steps: progress.steps() };
+        let unwritten = Unwritten { written: progress.written().stamp, steps: progress.steps() };
         let ended = self.sequencer.end(self.clocks.read(), (progress.unwritten() > 0).then_some(unwritten));
         Closing::new(ended).run(self.threads, self.clocks.clock).await.verdict()
     }

@@ -39,15 +39,16 @@ impl Gaps {
     /// # Errors
     /// The archive cannot be listed.
     pub fn read(tape: &Tape, day: &Day, streams: &[StreamKey]) -> Result<Self, TapeError> {
-        let mut gaps = Vec::new();
+        let (mut gaps, mut told) = (Vec::new(), BTreeSet::new());
         let begin = stamp((day.from - SLACK).saturating_mul(1_000));
         for line in tape.lines(&StreamKey::recorder(), begin..=Stamp::MAX)? {
             let Ok(line) = line else { continue };
             let event = Record::parse_if(&["gap"], line.text()).and_then(|record| record.event);
-            let Some(Event::Gap(GapRecord { id, from, to, streams: affected, .. })) = event else { continue };
+            let Some(Event::Gap(GapRecord { id, epoch, from, to, streams: affected, .. })) = event else { continue };
             let [from, to] = [from, to].map(Stamp::as_millis);
             let touches = from < day.until + SLACK && to > day.from - SLACK;
-            if !touches || gaps.len() == MOST_GAPS {
+            // One that was told again by a later start is the same.
+            if !touches || gaps.len() == MOST_GAPS || !told.insert((epoch.unwrap_or(line.position().epoch), id)) {
                 continue;
             }
             let affected: BTreeSet<&str> = affected.iter().map(String::as_str).collect();
@@ -96,6 +97,7 @@ mod tests {
             gap(1_795_400_000_000_002, begin + 5 * MINUTE + SLACK - 1, begin + 6 * MINUTE, "B_trade"),
             gap(1_795_400_000_000_003, begin - 9 * MINUTE, begin - MINUTE, "A_trade"),
             "{\"ts_recv\":1795400000000004,\"event\":\"live\"}\n".to_owned(),
+            gap(1_795_400_000_000_001, begin + MINUTE, begin + 2 * MINUTE - 1, "A_trade"),
         ];
         std::fs::write(directory.path().join("recorder.jsonl"), events.concat()).unwrap();
         let streams = ["A_trade", "B_trade"].map(|stream| StreamKey::from_stem(stream).unwrap());
@@ -106,6 +108,7 @@ mod tests {
             (0..9).filter(|minute| !gaps.touching(place, begin + minute * MINUTE).is_empty()).collect()
         };
         assert_eq!(touched(0), [0, 1, 2]);
+        assert_eq!(gaps.touching(0, begin + MINUTE), [1_795_400_000_000_001], "told twice");
         assert_eq!(touched(1), [4, 5, 6]);
         assert_eq!(gaps.last_end(1), Some(begin + 6 * MINUTE));
     }

@@ -74,7 +74,7 @@ impl Holdings {
         let stamps = stamp(span.from)..=stamp(span.to).after(RECEIVED_WITHIN);
         // Unreadable lines are no evidence.
         let lines = self.tape.lines(&stream, stamps).into_iter().flatten().take(MOST_LINES).flatten();
-        let mut trades = lines.filter_map(|line| Record::parse(Series::Trades, line.stamp(), line.text()));
+        let mut trades = lines.filter_map(|line| Record::parse(Series::Trades, line.position(), line.text()));
         trades.any(|trade| span.contains(trade.time))
     }
 }

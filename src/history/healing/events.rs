@@ -2,11 +2,10 @@
 
 use super::plan::{Plan, REACH};
 use super::recorder::Recorder;
-use super::scan::LOOK_BACK;
 use super::story::{self, GapEvent};
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::config::Config;
-use crate::tape::reader::Tape;
+use crate::tape::reader::{Selection, Tape};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::codes::Meaning;
 use crate::upbit::subscription::Subscription;
@@ -17,56 +16,50 @@ pub(super) struct EventReader {
     tape: Tape,
     samples: Samples,
     /// Gaps that are done.
-    done: BTreeSet<u64>,
-    /// Start stamps of the processes, this one last.
-    starts: Vec<Stamp>,
-    /// Events up to this stamp have been read.
-    read_to: Stamp,
+    done: BTreeSet<Position>,
+    /// Where the processes began, this one last.
+    starts: Vec<Position>,
+    /// Events up to here have been read.
+    read_to: Position,
 }
 
 impl EventReader {
-    /// A reader of the events that are within the exchange's reach at `now`.
-    pub(super) fn new(config: &Config, tape: Tape, now: Stamp) -> Self {
+    /// A reader of the events that are within the exchange's reach.
+    pub(super) fn new(config: &Config, tape: Tape) -> Self {
         Self {
             tape,
             samples: Samples::of(&config.public.subscribe),
             done: BTreeSet::new(),
             starts: Vec::new(),
-            read_to: now.before(REACH),
+            read_to: Position::default(),
         }
     }
 
-    /// Start stamps of the processes, this one last.
-    pub(super) fn starts(&self) -> &[Stamp] {
+    /// Where the processes began, this one last.
+    pub(super) fn starts(&self) -> &[Position] {
         &self.starts
     }
 
-    /// Reads the gaps healed by earlier processes, and the start stamps of processes.
+    /// Reads the gaps healed by earlier processes, and where processes began.
     pub(super) fn read_past(&mut self, recorder: &Recorder) {
-        for (stamp, event) in self.events(recorder) {
+        for (position, event) in self.events(recorder) {
             match event {
                 GapEvent::Healed(gap) => _ = self.done.insert(gap),
-                GapEvent::Started => self.starts.push(stamp),
-                GapEvent::Gap(_) | GapEvent::WentBack(_) => {}
+                GapEvent::Started => self.starts.push(position),
+                GapEvent::Gap(_) => {}
             }
         }
     }
 
     /// Reads gaps into the plan while it has room; returns whether all were read.
     pub(super) fn read_gaps(&mut self, plan: &mut Plan, recorder: &Recorder) -> bool {
-        let (now, latest) = (recorder.now(), recorder.latest());
-        for (stamp, event) in self.events(recorder) {
-            // An event ahead of the clock belongs to an older epoch and is read again next time: reading is idempotent.
-            if stamp <= latest {
-                self.read_to = stamp;
-            }
-            match event {
-                GapEvent::Gap(mut gap) if !self.done.contains(&gap.id) => {
-                    gap.streams.retain(|stream| !self.samples.contains(stream));
-                    plan.add(&gap, now);
-                }
-                GapEvent::WentBack(last) => plan.give_up(last.after(LOOK_BACK[0])),
-                GapEvent::Gap(_) | GapEvent::Healed(_) | GapEvent::Started => {}
+        for (position, event) in self.events(recorder) {
+            self.read_to = position;
+            if let GapEvent::Gap(mut gap) = event
+                && !self.done.contains(&gap.id)
+            {
+                gap.streams.retain(|stream| !self.samples.contains(stream));
+                plan.add(&gap, recorder.position());
             }
             if !plan.has_room() {
                 return false;
@@ -76,16 +69,20 @@ impl EventReader {
     }
 
     /// Marks a gap as done.
-    pub(super) fn note_done(&mut self, gap: u64, now: Stamp) {
+    pub(super) fn note_done(&mut self, gap: Position, now: Stamp) {
         self.done.insert(gap);
         // Older events are not read again.
-        self.done = self.done.split_off(&now.before(REACH * 2).as_micros());
+        self.done.retain(|gap| gap.stamp >= now.before(REACH * 2));
     }
 
-    /// The unread events, with their stamps.
-    fn events(&self, recorder: &Recorder) -> impl Iterator<Item = (Stamp, GapEvent)> + use<> {
-        let read_to = recorder.overlap_begin().map_or(self.read_to, |begin| begin.min(self.read_to));
-        let lines = self.tape.lines(&StreamKey::recorder(), read_to.next()..=Stamp::MAX);
+    /// The unread events, with their positions.
+    fn events(&self, recorder: &Recorder) -> impl Iterator<Item = (Position, GapEvent)> + use<> {
+        let (now, read_to) = (recorder.position(), self.read_to);
+        // In a new epoch stamps may be older than those that were read.
+        let reach = now.stamp.before(REACH);
+        let floor = if now.epoch == read_to.epoch { reach.max(read_to.stamp) } else { reach };
+        let unread = Selection::from(Position { stamp: read_to.stamp.next(), ..read_to }..).not_before(floor);
+        let lines = self.tape.lines(&StreamKey::recorder(), unread);
         if let Err(error) = &lines {
             tracing::warn!(%error, "the recorder's events cannot be read, and gaps in them are not healed");
         }
@@ -96,7 +93,7 @@ impl EventReader {
                 None
             }
         });
-        readable.filter_map(|line| Some((line.stamp(), story::parse(line.text())?)))
+        readable.filter_map(|line| Some((line.position(), story::parse(&line)?)))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  … before │  gap  │ first after … │  gap  │ first after …
-//! ──────────┼───────┼───────────────┼───────┼──────────────▶ stamps: ours
+//! ──────────┼───────┼───────────────┼───────┼──────────────▶ positions: ours, over all epochs
 //!     floor ├────────── may be missing ─────┼─┤ ceiling       times: the exchange's
 //! ```
 //!
@@ -11,7 +11,7 @@
 //! an object between the two is missing is decided by the set of identifiers on disk.
 
 use super::record::{Fetched, Record};
-use crate::clock::Stamp;
+use crate::clock::Position;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
@@ -34,9 +34,9 @@ pub const KNOWN: usize = 1_000_000;
 /// See the module.
 #[derive(Debug)]
 pub struct Evidence {
-    from: Stamp,
+    from: Position,
     /// The ends of the gaps that no record follows yet, in order.
-    open: VecDeque<Stamp>,
+    open: VecDeque<Position>,
     before: VecDeque<(u64, i64)>,
     /// Identifiers on disk, with their times.
     known: HashMap<u64, i64>,
@@ -44,6 +44,8 @@ pub struct Evidence {
     has_begun: bool,
     /// The first record after the last gap.
     first_after: Option<Record>,
+    /// Records behind this position are not needed.
+    until: Position,
     /// The first record after one of the gaps does not prove it empty.
     is_doubtful: bool,
     is_too_much: bool,
@@ -53,34 +55,41 @@ pub struct Evidence {
 
 impl Evidence {
     /// Evidence for gaps given as ranges; records are added from before the first gap on.
-    pub fn new(gaps: impl IntoIterator<Item = Range<Stamp>>) -> Self {
-        let (mut open, mut from) = (Vec::new(), Stamp::MAX);
-        for gap in gaps {
-            from = from.min(gap.start);
-            open.push(gap.end);
-        }
+    pub fn new(gaps: impl IntoIterator<Item = Range<Position>>) -> Self {
+        let (mut begins, mut open): (Vec<_>, Vec<_>) = gaps.into_iter().map(|gap| (gap.start, gap.end)).unzip();
+        begins.sort();
         open.sort();
-        let (before, known) = Default::default();
-        let (first_after, is_doubtful, is_too_much) = Default::default();
-        let open = open.into();
-        let forgets_at = KNOWN / 10;
-        Self { from, open, before, known, has_begun: false, first_after, is_doubtful, is_too_much, forgets_at }
+        Self {
+            from: begins.first().copied().unwrap_or_default(),
+            open: open.into(),
+            before: VecDeque::new(),
+            known: HashMap::new(),
+            has_begun: false,
+            first_after: None,
+            until: Position { epoch: u64::MAX, ..Position::default() },
+            is_doubtful: false,
+            is_too_much: false,
+            forgets_at: KNOWN / 10,
+        }
     }
 
     /// Adds the next record; `false`: no more are needed.
     pub fn add(&mut self, record: Record) -> bool {
-        if self.first_after.is_some_and(|first| record.stamp.since(first.stamp) > BEHIND) {
+        if record.position.epoch > self.until.epoch {
+            // How long the clock step took is not known.
+            self.until = record.position.after(BEHIND);
+        } else if record.position > self.until {
             return false;
         }
-        while self.open.front().is_some_and(|end| record.stamp >= *end) {
+        while self.open.front().is_some_and(|end| record.position >= *end) {
             self.open.pop_front();
             self.is_doubtful |= !self.shows_that_nothing_was_missed(record);
             if self.open.is_empty() {
-                self.first_after = Some(record);
+                (self.first_after, self.until) = (Some(record), record.position.after(BEHIND));
             }
         }
         self.has_begun = true;
-        if record.stamp <= self.from {
+        if record.position <= self.from {
             if self.before.len() == BEFORE
                 && let Some((id, _)) = self.before.pop_front()
             {
@@ -123,14 +132,14 @@ impl Evidence {
 
     /// The oldest possible time of a missing object.
     pub fn floor(&self) -> i64 {
-        let Some(last) = self.before.iter().map(|(_, time)| *time).max() else { return millis(self.from) };
+        let Some(last) = self.before.iter().map(|(_, time)| *time).max() else { return self.from.stamp.as_millis() };
         let oldest = self.before.iter().map(|(_, time)| *time).min().filter(|_| self.before.len() == BEFORE);
         (last - EARLIER).max(oldest.map_or(i64::MIN, |oldest| oldest + 1))
     }
 
     /// The time of the last record before the gap; without one, the beginning of the gap.
     pub fn last_before(&self) -> i64 {
-        self.before.iter().map(|(_, time)| *time).max().unwrap_or(millis(self.from))
+        self.before.iter().map(|(_, time)| *time).max().unwrap_or(self.from.stamp.as_millis())
     }
 
     /// The newest possible time of a missing object; `None`: no record has followed yet.
@@ -171,7 +180,7 @@ impl Evidence {
     /// A snapshot shows the state before the subscription: nothing is missing if that was on disk already. A stream
     /// without earlier records misses only objects from after the beginning of the gap.
     fn shows_that_nothing_was_missed(&self, first: Record) -> bool {
-        first.is_snapshot && (self.knows(first.id) || (!self.has_begun && first.time < millis(self.from)))
+        first.is_snapshot && (self.knows(first.id) || (!self.has_begun && first.time < self.from.stamp.as_millis()))
     }
 
     fn know(&mut self, id: u64, time: i64) -> bool {
@@ -181,32 +190,29 @@ impl Evidence {
     }
 }
 
-fn millis(stamp: Stamp) -> i64 {
-    i64::try_from(stamp.as_micros() / 1_000).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Stamp;
 
     const SECOND: u64 = 1_000_000;
 
-    fn stamp(micros: u64) -> Stamp {
-        Stamp::from_micros(micros).unwrap()
+    fn at(micros: u64) -> Position {
+        Position { epoch: 0, stamp: Stamp::from_micros(micros).unwrap() }
     }
 
     /// A record received a tenth of a second after it happened.
     fn record(id: u64, second: u64) -> Record {
         let time = i64::try_from(second * 1_000).unwrap();
-        Record { stamp: stamp(second * SECOND + 100_000), id, time, is_snapshot: false }
+        Record { position: at(second * SECOND + 100_000), id, time, is_snapshot: false }
     }
 
     fn snapshot(id: u64, second: u64, received: u64) -> Record {
-        Record { stamp: stamp(received * SECOND), is_snapshot: true, ..record(id, second) }
+        Record { position: at(received * SECOND), is_snapshot: true, ..record(id, second) }
     }
 
-    fn gap() -> Range<Stamp> {
-        stamp(100 * SECOND)..stamp(200 * SECOND)
+    fn gap() -> Range<Position> {
+        at(100 * SECOND)..at(200 * SECOND)
     }
 
     /// Of a gap from second 100 to second 200.
@@ -233,7 +239,7 @@ mod tests {
         // A realtime record proves nothing about the time before it.
         assert!(!evidence(&[record(1, 80), record(2, 200)]).nothing_missed());
         let mut healed = Evidence::new([gap()]);
-        healed.add_fetched(Fetched { id: 3, time: 150_000, gap: 1 });
+        healed.add_fetched(Fetched { id: 3, time: 150_000, gap: at(1) });
         healed.add(record(1, 80));
         healed.add(snapshot(3, 150, 200));
         assert!(healed.nothing_missed());
@@ -241,7 +247,7 @@ mod tests {
 
     #[test]
     fn of_several_gaps_each_has_to_show_that_nothing_was_missed() {
-        let later = stamp(300 * SECOND)..stamp(400 * SECOND);
+        let later = at(300 * SECOND)..at(400 * SECOND);
         let missed_nothing = |records: &[Record]| {
             let mut evidence = Evidence::new([later.clone(), gap()]);
             records.iter().for_each(|record| assert!(evidence.add(*record)));
@@ -262,6 +268,17 @@ mod tests {
         assert!(!traded.nothing_missed());
         assert_eq!(traded.floor(), 100_000);
         assert_eq!(evidence(&[]).ceiling(), None);
+    }
+
+    #[test]
+    fn a_gap_that_a_clock_step_ended_is_followed_by_the_next_epoch() {
+        let mut evidence = evidence(&[record(1, 90)]);
+        let in_epoch = |epoch, record: Record| Record { position: Position { epoch, ..record.position }, ..record };
+        // The clock was set back behind the gap, so that the stamps are those of before it.
+        assert!(evidence.add(in_epoch(1, Record { time: 201_000, ..record(3, 50) })));
+        assert_eq!((evidence.floor(), evidence.ceiling()), (90_000 - EARLIER, Some(201_000 + LATER)));
+        assert!(evidence.add(in_epoch(1, record(4, 59))) && evidence.add(in_epoch(2, record(5, 300))));
+        assert!(evidence.knows(5) && !evidence.add(in_epoch(2, record(6, 311))));
     }
 
     #[test]

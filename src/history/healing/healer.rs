@@ -23,7 +23,7 @@ use crate::recording::progress::Progress;
 use crate::rest::FetchError;
 use crate::rest::answer::Item;
 use crate::rest::client::RestError;
-use crate::tape::healed;
+use crate::tape::healed::MissedObject;
 use crate::tape::reader::{Tape, TapeError};
 use std::io;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Healer {
         let recorder = Recorder::new(ports, progress);
         let tape = Tape::new(Some(files), &config.data_dir);
         Self {
-            events: EventReader::new(config, tape.clone(), recorder.now()),
+            events: EventReader::new(config, tape.clone()),
             tape,
             recorder,
             exchange: Exchange::new(config),
@@ -91,7 +91,7 @@ impl Healer {
                 self.recorder.until_written().await?;
                 self.recorder.has_unread = !self.events.read_gaps(&mut self.plan, &self.recorder);
             }
-            match self.plan.next(self.recorder.now()) {
+            match self.plan.next(self.recorder.position()) {
                 Next::Report(gap, report) => {
                     self.events.note_done(gap, self.recorder.now());
                     self.recorder.hand_on(HealerOutput::Healed { gap, report }).await?;
@@ -106,7 +106,7 @@ impl Healer {
     async fn scan(&mut self, task: Task) -> Result<(), Interrupted> {
         self.recorder.until_written().await?;
         match self.scan_tape(&task) {
-            Ok(view) => self.plan.scanned(task, &view.evidence, self.recorder.now()),
+            Ok(view) => self.plan.scanned(task, &view.evidence, self.recorder.position()),
             Err(error) => self.handle_fault(task, &error),
         }
         // With thousands of scans, other tasks on this thread must run in between.
@@ -115,7 +115,7 @@ impl Healer {
     }
 
     fn scan_tape(&self, task: &Task) -> Result<TapeView, TapeError> {
-        scan_tape(&self.tape, self.events.starts(), task)
+        scan_tape(&self.tape, self.events.starts(), task, self.recorder.position())
     }
 
     fn handle_fault(&mut self, task: Task, error: &TapeError) {
@@ -220,7 +220,7 @@ impl Healer {
         for Item { time, object, .. } in missing {
             let gap = task.gap_of(time);
             *written.entry(gap).or_default() += 1;
-            objects.push(healed::object(gap, object.get()));
+            objects.push(MissedObject { gap, object: object.get().to_owned() });
         }
         let (stamped, last) = oneshot::channel();
         self.recorder.hand_on(HealerOutput::Missing { stream, objects, stamped }).await?;

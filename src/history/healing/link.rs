@@ -4,8 +4,8 @@
 //! supervisor ──HealerInput (the newest)──▶ healer ──HealerOutput (one at a time)──▶ supervisor
 //! ```
 
-use crate::clock::{Clock, Stamp};
-use crate::tape::healed::HealReport;
+use crate::clock::{Clock, Position};
+use crate::tape::healed::{HealReport, MissedObject};
 use crate::tape::stream_key::StreamKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,10 +17,8 @@ const OUTPUT: usize = 1;
 pub struct HealerInput {
     /// The clock that makes the stamps now.
     pub clock: Clock,
-    /// Number of clock steps.
-    pub steps: u64,
-    /// The stamp of the last gap event or of the last step; the events themselves are on the tape.
-    pub last: Stamp,
+    /// The position of the last gap event or of the last step; the events themselves are on the tape.
+    pub last: Position,
 }
 
 /// To the supervisor, to be stamped and written in sequence.
@@ -30,15 +28,15 @@ pub enum HealerOutput {
     Missing {
         /// The healed stream.
         stream: StreamKey,
-        /// The fields of each object, from `{"gap":…,` on.
-        objects: Vec<String>,
-        /// Acknowledges the objects with the last of their stamps.
-        stamped: oneshot::Sender<Stamp>,
+        /// The objects.
+        objects: Vec<MissedObject>,
+        /// Acknowledges the objects with the position of the last of them.
+        stamped: oneshot::Sender<Position>,
     },
     /// A gap is done.
     Healed {
-        /// Its id.
-        gap: u64,
+        /// Its epoch and its id.
+        gap: Position,
         /// The outcome of its healing.
         report: HealReport,
     },
@@ -62,7 +60,7 @@ pub struct HealerPorts {
 
 /// Both ends.
 pub fn connect(clock: Clock) -> (HealerHandle, HealerPorts) {
-    let (input_sender, input) = watch::channel(HealerInput { clock, steps: 0, last: Stamp::default() });
+    let (input_sender, input) = watch::channel(HealerInput { clock, last: Position::default() });
     let (output_sender, output) = mpsc::channel(OUTPUT);
     (HealerHandle { input: input_sender, output }, HealerPorts { input, output: output_sender })
 }

@@ -12,7 +12,7 @@
 use super::evidence::Evidence;
 use super::story::Gap;
 use crate::backoff::Backoff;
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::tape::healed::HealReport;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
@@ -57,10 +57,10 @@ const UNANSWERED: Backoff = Backoff { first: Duration::from_secs(60), longest: D
 /// One gap of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskGap {
-    /// The gap's id.
-    pub id: u64,
-    from: Stamp,
-    to: Stamp,
+    /// The gap's epoch and its id.
+    pub id: Position,
+    from: Position,
+    to: Position,
 }
 
 /// A stream to be healed, over one gap or several.
@@ -92,13 +92,13 @@ pub enum End {
 }
 
 /// Number of objects on disk, by gap.
-pub type Written = BTreeMap<u64, u64>;
+pub type Written = BTreeMap<Position, u64>;
 
 /// The next action.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     /// Record the outcome of a gap.
-    Report(u64, HealReport),
+    Report(Position, HealReport),
     /// Scan the tape for this task; then [`Plan::scanned`], or [`Plan::scan_failed`].
     Scan(Task),
     /// Query the exchange for this task; then [`Plan::done`], or [`Plan::put_back`].
@@ -110,14 +110,14 @@ pub enum Next {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Plan {
-    gaps: BTreeMap<u64, Pending>,
+    gaps: BTreeMap<Position, Pending>,
     tasks: BTreeMap<(StreamKey, u64), (State, Task)>,
     order: BTreeSet<(State, (StreamKey, u64))>,
     tasks_made: u64,
-    reports: VecDeque<(u64, HealReport)>,
+    reports: VecDeque<(Position, HealReport)>,
     held_until: Option<Stamp>,
-    /// Tasks that begin before this stamp are given up.
-    doubtful_until: Stamp,
+    /// The epoch of what is waited for.
+    epoch: u64,
 }
 
 #[derive(Debug)]
@@ -135,26 +135,25 @@ enum State {
 
 impl Task {
     /// The range of each gap.
-    pub fn spans(&self) -> impl Iterator<Item = Range<Stamp>> {
+    pub fn spans(&self) -> impl Iterator<Item = Range<Position>> {
         self.gaps.iter().map(|gap| gap.from..gap.to)
     }
 
     /// The beginning of the first gap.
-    pub fn from(&self) -> Stamp {
+    pub fn from(&self) -> Position {
         self.gaps.iter().map(|gap| gap.from).min().unwrap_or_default()
     }
 
     /// The end of the last gap.
-    pub fn to(&self) -> Stamp {
+    pub fn to(&self) -> Position {
         self.gaps.iter().map(|gap| gap.to).max().unwrap_or_default()
     }
 
     /// The gap that a missing object of this time (milliseconds since the epoch) belongs to: the last one that had
     /// begun by then, or else the first, since the exchange's clock is not ours.
-    pub fn gap_of(&self, time: i64) -> u64 {
-        let micros = u64::try_from(time).unwrap_or_default().saturating_mul(1_000);
-        let begun = self.gaps.iter().filter(|gap| gap.from.as_micros() <= micros);
-        begun.max_by_key(|gap| gap.from).or(self.gaps.first()).map_or(0, |gap| gap.id)
+    pub fn gap_of(&self, time: i64) -> Position {
+        let begun = self.gaps.iter().filter(|gap| gap.from.stamp.as_millis() <= time);
+        begun.max_by_key(|gap| gap.from).or(self.gaps.first()).map_or(Position::default(), |gap| gap.id)
     }
 
     fn key(&self) -> (StreamKey, u64) {
@@ -169,11 +168,12 @@ impl Plan {
     }
 
     /// Adds a gap, unless it is beyond the exchange's reach.
-    pub fn add(&mut self, gap: &Gap, now: Stamp) {
-        if self.gaps.contains_key(&gap.id) || now.since(gap.to) > REACH {
+    pub fn add(&mut self, gap: &Gap, now: Position) {
+        if self.gaps.contains_key(&gap.id) || now.stamp.since(gap.to) > REACH {
             return;
         }
-        let task_gap = TaskGap { id: gap.id, from: gap.from, to: gap.to };
+        let [from, to] = [gap.from, gap.to].map(|stamp| Position { stamp, ..gap.id });
+        let task_gap = TaskGap { id: gap.id, from, to };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
         let series = |stream: &StreamKey| Series::of_type(stream.kind()).filter(|_| stream.code().is_some());
         let (possible, impossible): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| series(stream).is_some());
@@ -182,17 +182,7 @@ impl Plan {
         self.gaps.insert(gap.id, Pending { tasks: possible.len(), report });
         self.report_if_done(gap.id);
         for stream in possible {
-            self.add_task(stream, series(stream).expect("it is possible"), task_gap);
-        }
-    }
-
-    /// Stamps went back: until they pass `until` the tape holds two epochs, and the position of a gap that begins
-    /// before it among the records is ambiguous.
-    pub fn give_up(&mut self, until: Stamp) {
-        self.doubtful_until = self.doubtful_until.max(until);
-        self.order.clear();
-        for (state, task) in std::mem::take(&mut self.tasks).into_values() {
-            self.put(task, state);
+            self.add_task(stream, series(stream).expect("it is possible"), task_gap, now);
         }
     }
 
@@ -202,7 +192,9 @@ impl Plan {
     }
 
     /// The next action at `now`. The caller owns a returned task until it gives it back.
-    pub fn next(&mut self, now: Stamp) -> Next {
+    pub fn next(&mut self, now: Position) -> Next {
+        self.follow(now);
+        let now = now.stamp;
         if let Some((gap, report)) = self.reports.pop_front() {
             return Next::Report(gap, report);
         }
@@ -224,19 +216,19 @@ impl Plan {
     }
 
     /// Takes the result of a scan at `now`.
-    pub fn scanned(&mut self, task: Task, evidence: &Evidence, now: Stamp) {
-        let first = evidence.first_after().map(|first| first.stamp);
+    pub fn scanned(&mut self, task: Task, evidence: &Evidence, now: Position) {
+        let first = evidence.first_after().map(|first| first.position);
         if evidence.nothing_missed() {
             return self.done(&task, End::Complete, &Written::new());
         }
-        if evidence.is_too_much() || now.since(task.to()) > REACH {
+        if evidence.is_too_much() || now.stamp.since(task.to().stamp) > REACH {
             return self.done(&task, End::Partial, &Written::new());
         }
         let settled = first.map(|first| first.after(SETTLE));
         let quiet = task.to().after(QUIET);
         let state = match settled {
-            Some(settled) if settled > now => State::Scan(settled),
-            None if quiet > now => State::Scan(quiet),
+            Some(settled) if settled > now => State::Scan(settled.stamp),
+            None if quiet > now => State::Scan(quiet.stamp),
             _ => State::Ask { is_quiet: first.is_none(), rate: Reverse(evidence.rate()) },
         };
         self.put(task, state);
@@ -295,14 +287,32 @@ impl Plan {
         }
     }
 
+    /// In a new epoch nothing of the one before is waited for: its stamps may be far ahead.
+    fn follow(&mut self, now: Position) {
+        if now.epoch == self.epoch {
+            return;
+        }
+        self.epoch = now.epoch;
+        self.held_until = self.held_until.map(|until| until.min(now.stamp));
+        self.order.clear();
+        for (state, task) in std::mem::take(&mut self.tasks).into_values() {
+            let due = if let State::Scan(at) = state { State::Scan(at.min(now.stamp)) } else { state };
+            self.put(task, due);
+        }
+    }
+
     /// Joins the gap to the stream's last task where they are close together, or creates a new task.
-    fn add_task(&mut self, stream: &StreamKey, series: Series, gap: TaskGap) {
-        let scan = |task: &Task| State::Scan(task.to().after(SETTLE));
+    fn add_task(&mut self, stream: &StreamKey, series: Series, gap: TaskGap, now: Position) {
+        let scan = |task: &Task| match task.to().after(SETTLE) {
+            settled if settled.epoch == now.epoch => State::Scan(settled.stamp),
+            _ => State::Scan(now.stamp),
+        };
         let last = self.tasks.range((stream.clone(), 0)..=(stream.clone(), u64::MAX)).next_back();
         let joined = last.map(|(key, _)| key.clone()).filter(|key| {
             let task = &self.tasks[key].1;
-            let length = task.to().max(gap.to).since(task.from().min(gap.from));
-            gap.from.since(task.to()) <= JOIN && length <= LONGEST
+            let length = task.to().max(gap.to).stamp.since(task.from().min(gap.from).stamp);
+            let is_near = gap.from.stamp.since(task.to().stamp) <= JOIN && length <= LONGEST;
+            is_near && gap.id.epoch == task.to().epoch
         });
         let task = match joined {
             Some(key) => {
@@ -330,9 +340,6 @@ impl Plan {
     }
 
     fn put(&mut self, task: Task, state: State) {
-        if task.from() < self.doubtful_until {
-            return self.done(&task, End::Partial, &Written::new());
-        }
         self.order.insert((state, task.key()));
         self.tasks.insert(task.key(), (state, task));
     }
@@ -343,7 +350,7 @@ impl Plan {
         task
     }
 
-    fn report_if_done(&mut self, gap: u64) {
+    fn report_if_done(&mut self, gap: Position) {
         if self.gaps.get(&gap).is_some_and(|pending| pending.tasks == 0)
             && let Some(pending) = self.gaps.remove(&gap)
         {

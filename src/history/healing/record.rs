@@ -9,7 +9,7 @@
 //! Identifiers are compared for equality only: they have neither order nor arithmetic. Times are the exchange's own, in
 //! milliseconds since the epoch, so that an error of our clock does no harm.
 
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::tape::healed::{HealedCandle, HealedTrade};
 use crate::upbit::series::Series;
 use jiff::tz::Offset;
@@ -21,7 +21,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
     /// When it was received.
-    pub stamp: Stamp,
+    pub position: Position,
     /// Unique within its stream.
     pub id: u64,
     /// The time of its trade, or of the last trade in its candle.
@@ -37,8 +37,8 @@ pub struct Fetched {
     pub id: u64,
     /// The time of the trade, or the beginning of the candle's period.
     pub time: i64,
-    /// The gap it was fetched for; 0 until it is written.
-    pub gap: u64,
+    /// The gap it was fetched for: its epoch and its id, which is 0 until it is written.
+    pub gap: Position,
 }
 
 #[derive(Deserialize)]
@@ -65,13 +65,13 @@ struct Candle<'a> {
 
 impl Record {
     /// Parses a line of a stream, or its object; `None` where it is no record, such as a torn line.
-    pub fn parse(series: Series, stamp: Stamp, line: &[u8]) -> Option<Self> {
+    pub fn parse(series: Series, position: Position, line: &[u8]) -> Option<Self> {
         let is_snapshot = |stream_type: Option<&str>| stream_type == Some("SNAPSHOT");
         match series {
             Series::Trades => {
                 let trade: Trade<'_> = serde_json::from_slice(line).ok()?;
                 let (id, time) = (trade.sequential_id, trade.trade_timestamp);
-                Some(Self { stamp, id, time, is_snapshot: is_snapshot(trade.stream_type) })
+                Some(Self { position, id, time, is_snapshot: is_snapshot(trade.stream_type) })
             }
             Series::Candles(_) => {
                 let candle: Candle<'_> = serde_json::from_slice(line).ok()?;
@@ -79,24 +79,28 @@ impl Record {
                 let volume = candle.candle_acc_trade_volume.get();
                 (candle.candle_date_time_utc.get(), candle.timestamp, volume).hash(&mut hasher);
                 let is_snapshot = is_snapshot(candle.stream_type);
-                Some(Self { stamp, id: hasher.finish(), time: candle.timestamp, is_snapshot })
+                Some(Self { position, id: hasher.finish(), time: candle.timestamp, is_snapshot })
             }
         }
     }
 }
 
 impl Fetched {
-    /// Parses an object of the REST interface, or the line that holds it; `None` where it is of another kind.
-    pub fn parse(series: Series, object: &[u8]) -> Option<Self> {
+    /// Parses an object of the REST interface, or the line of `epoch` that holds it; `None` where it is of another kind.
+    pub fn parse(series: Series, epoch: u64, object: &[u8]) -> Option<Self> {
+        let named = |gap, gap_epoch: Option<u64>| {
+            Some(Position { epoch: gap_epoch.unwrap_or(epoch), stamp: Stamp::from_micros(gap)? })
+        };
         match series {
             Series::Trades => {
-                let HealedTrade { gap, timestamp, sequential_id, .. } = serde_json::from_slice(object).ok()?;
-                Some(Self { id: sequential_id, time: timestamp, gap })
+                let HealedTrade { gap, gap_epoch, timestamp, sequential_id } = serde_json::from_slice(object).ok()?;
+                Some(Self { id: sequential_id, time: timestamp, gap: named(gap, gap_epoch)? })
             }
             Series::Candles(_) => {
                 let candle: HealedCandle = serde_json::from_slice(object).ok()?;
                 let time = Offset::UTC.to_timestamp(candle.candle_date_time_utc).ok()?.as_millisecond();
-                Some(Self { id: u64::try_from(time).ok()?, time, gap: candle.gap })
+                let gap = named(candle.gap, candle.gap_epoch)?;
+                Some(Self { id: u64::try_from(time).ok()?, time, gap })
             }
         }
     }
@@ -114,11 +118,11 @@ mod tests {
     fn trades_are_read_in_both_spellings() {
         let long = br#"{"ts_recv":7,"type":"trade","trade_timestamp":5,"sequential_id":17732400590950000,"stream_type":"SNAPSHOT"}"#;
         let short = br#"{"ty":"trade","sid":17732400590950000,"tms":9,"ttms":5,"st":"SNAPSHOT"}"#;
-        let stamp = Stamp::default();
-        let record = Record { stamp, id: 17_732_400_590_950_000, time: 5, is_snapshot: true };
-        assert_eq!(Record::parse(Series::Trades, stamp, long), Some(record));
-        assert_eq!(Record::parse(Series::Trades, stamp, short), Some(record));
-        assert_eq!(Record::parse(Series::Trades, stamp, br#"{"ts_recv":7,"type":"tra"#), None);
+        let position = Position::default();
+        let record = Record { position, id: 17_732_400_590_950_000, time: 5, is_snapshot: true };
+        assert_eq!(Record::parse(Series::Trades, position, long), Some(record));
+        assert_eq!(Record::parse(Series::Trades, position, short), Some(record));
+        assert_eq!(Record::parse(Series::Trades, position, br#"{"ts_recv":7,"type":"tra"#), None);
     }
 
     #[test]
@@ -128,7 +132,7 @@ mod tests {
                 r#"{{"candle_date_time_utc":"2026-11-22T05:12:00","timestamp":{time},"candle_acc_trade_volume":{volume}}}"#
             )
         };
-        let id = |line: String| Record::parse(candles(), Stamp::default(), line.as_bytes()).unwrap().id;
+        let id = |line: String| Record::parse(candles(), Position::default(), line.as_bytes()).unwrap().id;
         assert_eq!(id(line(1, "2.0")), id(line(1, "2.0")));
         assert_ne!(id(line(1, "2.0")), id(line(1, "3.0")));
         assert_ne!(id(line(1, "2.0")), id(line(2, "2.0")));
@@ -137,9 +141,12 @@ mod tests {
     #[test]
     fn fetched_objects_are_read_from_answers_and_from_lines() {
         let line = br#"{"ts_recv":7,"gap":3,"market":"KRW-BTC","timestamp":5,"sequential_id":9}"#;
-        assert_eq!(Fetched::parse(Series::Trades, line), Some(Fetched { id: 9, time: 5, gap: 3 }));
+        let gap = |epoch, id| Position { epoch, stamp: Stamp::from_micros(id).unwrap() };
+        assert_eq!(Fetched::parse(Series::Trades, 2, line), Some(Fetched { id: 9, time: 5, gap: gap(2, 3) }));
+        let older = br#"{"ts_recv":7,"gap":3,"gap_epoch":1,"market":"KRW-BTC","timestamp":5,"sequential_id":9}"#;
+        assert_eq!(Fetched::parse(Series::Trades, 2, older), Some(Fetched { id: 9, time: 5, gap: gap(1, 3) }));
         let candle = br#"{"market":"KRW-BTC","candle_date_time_utc":"1970-01-01T00:01:00"}"#;
-        assert_eq!(Fetched::parse(candles(), candle), Some(Fetched { id: 60_000, time: 60_000, gap: 0 }));
-        assert_eq!(Fetched::parse(Series::Trades, candle), None);
+        assert_eq!(Fetched::parse(candles(), 0, candle), Some(Fetched { id: 60_000, time: 60_000, gap: gap(0, 0) }));
+        assert_eq!(Fetched::parse(Series::Trades, 0, candle), None);
     }
 }

@@ -5,9 +5,8 @@
 
 use super::interrupted::Interrupted;
 use super::link::{HealerInput, HealerOutput, HealerPorts};
-use crate::clock::{Clock, Stamp, sleep_until};
+use crate::clock::{Clock, Position, Stamp, sleep_until};
 use crate::recording::progress::Progress;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -24,11 +23,8 @@ pub(super) struct Recorder {
     output: mpsc::Sender<HealerOutput>,
     progress: Progress,
     clock: Clock,
-    steps: u64,
-    /// The ambiguous stamps since they went back: each may be of two epochs.
-    overlap: RangeInclusive<Stamp>,
-    /// Everything up to this stamp has to be in its file before the tape is scanned.
-    handed_on: Stamp,
+    /// Everything up to this position has to be in its file before the tape is scanned.
+    handed_on: Position,
     /// The tape has unread events.
     pub(super) has_unread: bool,
 }
@@ -37,16 +33,7 @@ impl Recorder {
     pub(super) fn new(ports: HealerPorts, progress: Progress) -> Self {
         let HealerPorts { input, output } = ports;
         let clock = input.borrow().clock;
-        Self {
-            input,
-            output,
-            progress,
-            clock,
-            steps: 0,
-            overlap: Stamp::MAX..=Stamp::default(),
-            handed_on: Stamp::default(),
-            has_unread: true,
-        }
+        Self { input, output, progress, clock, handed_on: Position::default(), has_unread: true }
     }
 
     /// The clock that makes the stamps now.
@@ -59,14 +46,9 @@ impl Recorder {
         self.clock.stamp()
     }
 
-    /// Upper bound of the stamps of this epoch.
-    pub(super) fn latest(&self) -> Stamp {
-        self.now().after(WRITTEN_WITHIN)
-    }
-
-    /// Where the ambiguous stamps begin, while `now` is among them.
-    pub(super) fn overlap_begin(&self) -> Option<Stamp> {
-        self.overlap.contains(&self.now()).then_some(*self.overlap.start())
+    /// The position of now.
+    pub(super) fn position(&self) -> Position {
+        Position { epoch: self.handed_on.epoch, stamp: self.now() }
     }
 
     /// Takes in the newest input.
@@ -74,15 +56,9 @@ impl Recorder {
         if !self.input.has_changed().unwrap_or(false) {
             return;
         }
-        let HealerInput { clock, steps, last } = *self.input.borrow_and_update();
-        if steps != self.steps {
-            // Stamps from before the step do not bound lines written after it.
-            self.overlap = last.previous()..=self.now().after(WRITTEN_WITHIN);
-            (self.steps, self.handed_on) = (steps, last);
-        }
-        // A new clock without a step follows a suspension: its stamps are of the same epoch.
+        let HealerInput { clock, last } = *self.input.borrow_and_update();
         self.clock = clock;
-        self.handed_on = self.handed_on.max(last);
+        self.note_handed_on(last);
         self.has_unread = true;
     }
 
@@ -107,21 +83,18 @@ impl Recorder {
         self.output.send(output).await.map_err(|_| Interrupted::Stopped)
     }
 
-    /// Notes the stamp of an object or event that was handed on.
-    pub(super) fn note_handed_on(&mut self, stamp: Stamp) {
-        self.handed_on = self.handed_on.max(stamp);
+    /// Notes the position of an object or event that was handed on.
+    pub(super) fn note_handed_on(&mut self, position: Position) {
+        self.handed_on = self.handed_on.max(position);
     }
 
     /// Waits until the files hold everything to be scanned: all that was handed on, and all that had arrived when the
     /// wait began. On a full disk this takes long.
     pub(super) async fn until_written(&mut self) -> Result<(), Interrupted> {
-        let begin = self.now().before(WRITTEN_WITHIN);
-        let steps = self.steps;
+        let begin = self.position().before(WRITTEN_WITHIN);
         loop {
             self.handle_input();
-            let wanted = if self.steps == steps { self.handed_on.max(begin) } else { self.handed_on };
-            // Progress far ahead of the clock is of the epoch before a step that is not written yet.
-            if (wanted..=self.latest()).contains(&self.progress.written()) {
+            if self.progress.written() >= self.handed_on.max(begin) {
                 return Ok(());
             }
             if self.output.is_closed() {
@@ -145,10 +118,6 @@ mod tests {
         let resumed = clock.resumed(Duration::from_secs(3600));
         handle.input.send_modify(|input| input.clock = resumed);
         recorder.handle_input();
-        assert_eq!(
-            (recorder.clock, recorder.steps),
-            (resumed, 0),
-            "or it would wait for an hour before the gap is over"
-        );
+        assert_eq!(recorder.clock, resumed, "or it would wait for an hour before the gap is over");
     }
 }

@@ -4,9 +4,10 @@ use super::evidence::Evidence;
 use super::plan::{REACH, Task, Written};
 use super::record::{Fetched, Record};
 use super::resume::ResumePoint;
-use crate::clock::Stamp;
+use crate::clock::Position;
 use crate::rest::quotation::TRADES_PER_PAGE;
-use crate::tape::reader::{Tape, TapeError};
+use crate::tape::line::Line;
+use crate::tape::reader::{Selection, Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
 use std::time::Duration;
@@ -25,66 +26,72 @@ pub(super) struct TapeView {
     pub(super) counts: Written,
 }
 
-/// Scans the tape for a task; `starts` are the start stamps of processes, in order.
+/// Scans the tape for a task at `now`; `starts` is where processes began, in order.
 ///
 /// # Errors
 /// The tape cannot be read.
-pub(super) fn scan_tape(tape: &Tape, starts: &[Stamp], task: &Task) -> Result<TapeView, TapeError> {
-    let resume = resume_point(tape, starts, task)?;
-    let mut view = view(tape, task, LOOK_BACK[0], resume)?;
+pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
+    let resume = resume_point(tape, starts, task, now)?;
+    let mut view = view(tape, task, selected(task.from().before(LOOK_BACK[0]), now), resume)?;
     for length in &LOOK_BACK[1..] {
         if view.evidence.has_before() {
             break;
         }
-        view = self::view(tape, task, *length, resume)?;
+        view = self::view(tape, task, selected(task.from().before(*length), now), resume)?;
     }
     Ok(view)
 }
 
-fn view(tape: &Tape, task: &Task, look_back: Duration, resume: Option<i64>) -> Result<TapeView, TapeError> {
-    let begin = task.from().before(look_back);
+/// The lines from `begin` on. In later epochs they may have older stamps.
+fn selected(begin: Position, now: Position) -> Selection {
+    let reach = if begin.epoch == now.epoch { begin.stamp } else { begin.stamp.min(now.stamp.before(REACH)) };
+    Selection::from(begin..).not_before(reach)
+}
+
+fn view(tape: &Tape, task: &Task, selected: Selection, resume: Option<i64>) -> Result<TapeView, TapeError> {
     let (mut evidence, mut counts) = (Evidence::new(task.spans()), Written::new());
-    scan(tape, task.stream.healed(), begin, &mut |_, line| {
-        let Some(fetched) = Fetched::parse(task.series, line) else { return true };
+    scan(tape, task.stream.healed(), selected.clone(), &mut |line| {
+        let parsed = Fetched::parse(task.series, line.position().epoch, line.text());
+        let Some(fetched) = parsed else { return true };
         if task.gaps.iter().any(|gap| gap.id == fetched.gap) {
             *counts.entry(fetched.gap).or_default() += 1;
         }
         resume.is_some_and(|resume| fetched.time > resume) || evidence.add_fetched(fetched)
     })?;
-    scan(tape, Some(task.stream.clone()), begin, &mut |stamp, line| {
-        Record::parse(task.series, stamp, line).is_none_or(|record| evidence.add(record))
+    scan(tape, Some(task.stream.clone()), selected, &mut |line| {
+        Record::parse(task.series, line.position(), line.text()).is_none_or(|record| evidence.add(record))
     })?;
     Ok(TapeView { evidence, resume, counts })
 }
 
 /// The progress of earlier processes in a gap that is healed alone: objects written for joined gaps cannot be told
 /// apart.
-fn resume_point(tape: &Tape, starts: &[Stamp], task: &Task) -> Result<Option<i64>, TapeError> {
+fn resume_point(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<Option<i64>, TapeError> {
     let ([gap], Series::Trades) = (&task.gaps[..], task.series) else { return Ok(None) };
     let mut point = ResumePoint::of_pages(TRADES_PER_PAGE);
     let mut starts = starts.iter().peekable();
-    scan(tape, task.stream.healed(), task.from(), &mut |stamp, line| {
-        while starts.next_if(|start| **start <= stamp).is_some() {
+    scan(tape, task.stream.healed(), selected(task.from(), now), &mut |line| {
+        while starts.next_if(|start| **start <= line.position()).is_some() {
             point.next_process();
         }
-        let fetched = Fetched::parse(task.series, line).filter(|fetched| fetched.gap == gap.id);
+        let fetched =
+            Fetched::parse(task.series, line.position().epoch, line.text()).filter(|fetched| fetched.gap == gap.id);
         fetched.into_iter().for_each(|fetched| point.add(fetched.time));
         true
     })?;
     Ok(point.until())
 }
 
-/// Reads the lines of a stream from `begin` on, until `each` stops.
+/// Reads the selected lines of a stream, until `each` stops.
 fn scan(
     tape: &Tape,
     stream: Option<StreamKey>,
-    begin: Stamp,
-    each: &mut dyn FnMut(Stamp, &[u8]) -> bool,
+    selected: Selection,
+    each: &mut dyn FnMut(&Line) -> bool,
 ) -> Result<(), TapeError> {
     let Some(stream) = stream else { return Ok(()) };
-    for line in tape.lines(&stream, begin..=Stamp::MAX)? {
-        let line = line?;
-        if !each(line.stamp(), line.text()) {
+    for line in tape.lines(&stream, selected)? {
+        if !each(&line?) {
             break;
         }
     }

@@ -101,6 +101,11 @@ impl Journal {
         self.active.pending_bytes()
     }
 
+    /// The epoch of the next line.
+    pub fn epoch(&self) -> u64 {
+        self.active.epoch
+    }
+
     /// Writes all lines to their files. After an error the rest stays, and a later call resumes it.
     pub fn write_out(&mut self) -> Result<(), IoError> {
         self.active.write_out()

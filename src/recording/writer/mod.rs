@@ -258,7 +258,8 @@ impl Writer {
 
     async fn write_out(&mut self) -> Result<(), IoError> {
         self.persist(Journal::write_out).await?;
-        self.progress.advance(std::mem::take(&mut self.taken), self.reached, self.steps);
+        let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
+        self.progress.advance(std::mem::take(&mut self.taken), reached, self.steps);
         Ok(())
     }
 

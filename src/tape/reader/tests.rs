@@ -9,7 +9,7 @@ use crate::recording::segment::Finished;
 use crate::tape::durable::DurableMark;
 use crate::tape::paths;
 use crate::tape::segment_name::SegmentName;
-use crate::upbit::feed::Feed;
+use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::venue::Venue;
 use std::fs;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ impl Scene {
     }
 
     fn mark(&self, epoch: u64) {
-        let mark = DurableMark { durable: Stamp::default(), epoch };
+        let mark = DurableMark { durable: Stamp::default(), epoch, heard: PerFeed::default(), generation: 0 };
         fs::write(self.path(Path::new(paths::MARK)), mark.to_text()).unwrap();
     }
 

@@ -108,7 +108,11 @@ fn files(tree: &Path) -> Vec<PathBuf> {
 
 fn content(path: &Path) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
-    if path.extension().is_some_and(|ending| ending == "zst") { zstd::stream::decode_all(&*bytes).unwrap() } else { bytes }
+    if path.extension().is_some_and(|ending| ending == "zst") {
+        zstd::stream::decode_all(&*bytes).unwrap()
+    } else {
+        bytes
+    }
 }
 
 /// The number of lines that ended.

@@ -102,7 +102,7 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
 fn events(scene: &Scene) -> Vec<Value> {
     let mut events: Vec<Value> =
         scene.tape.lines().remove("recorder").unwrap_or_default().iter().map(|line| parse(line)).collect();
-    // Within a time line the order is that of the stamps; which one a line is in, its file tells.
+    // Within an epoch the order is that of the stamps; which one a line is in, its file tells.
     events.sort_by_key(|event| event["ts_recv"].as_u64());
     events
 }
@@ -121,8 +121,8 @@ fn await_step(scene: &Scene, seen: &mut Vec<u64>) {
     });
 }
 
-/// No file holds lines of two time lines, and none spans a moment at which stamps went back.
-fn assert_files_are_of_one_time_line(scene: &Scene) {
+/// No file holds lines of two epochs, and none spans a moment at which stamps went back.
+fn assert_files_are_of_one_epoch(scene: &Scene) {
     for path in scene.tape.archived(".zst") {
         let text = zstd::stream::decode_all(&*std::fs::read(&path).unwrap()).unwrap();
         assert_increasing(&path, std::str::from_utf8(&text).unwrap());
@@ -163,11 +163,11 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
     await_event(&scene, "live");
     recorder.stop();
     exchange.terminate();
-    assert_files_are_of_one_time_line(&scene);
+    assert_files_are_of_one_epoch(&scene);
     scene.tape.assert_sealed();
     let steps: Vec<_> = events(&scene).into_iter().filter(|event| event["event"] == "clock_step").collect();
     for step in &steps {
-        assert_eq!(step["ts_recv"], step["after"], "it is the first line of its time line");
+        assert_eq!(step["ts_recv"], step["after"], "it is the first line behind the step");
         let gone = step["after"].as_i64().unwrap() - step["before"].as_i64().unwrap();
         let is_back = gone < 0;
         assert!((gone.abs() - if is_back { HOUR } else { 2 * HOUR }).abs() < 60_000_000, "{step}");
@@ -194,25 +194,33 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
 }
 
 #[test]
-fn no_gap_is_healed_while_stamps_repeat_earlier_ones() {
+fn a_gap_among_stamps_that_repeat_is_healed_whole() {
     let scene = Scene::new();
     let exchange = scene.exchange(&["--codes", "3", "--rate", "300", "--no-limits"]);
     let ahead = Arc::new(AtomicI64::new(0));
     let recorder = Recorder::start(&scene, &exchange.url, &ahead);
     await_event(&scene, "healed");
-    ahead.store(-HOUR, Ordering::Relaxed);
+    ahead.store(-SUSPENDED, Ordering::Relaxed);
     await_step(&scene, &mut Vec::new());
-    exchange.fault("drop");
+    exchange.fault("drop\nrefuse+2s");
     await_event(&scene, "gap");
     await_event(&scene, "healed");
     recorder.stop();
     let events = scene.tape.active_events();
     let find = |event: &str| events.iter().find(|found| found["event"] == event).unwrap();
-    let gap = find("gap");
-    let healed = find("healed");
-    assert_eq!((&healed["gap"], &healed["requests"]), (&gap["id"], &0.into()));
-    let partial: Vec<&String> = healed["partial"].as_object().unwrap().keys().collect();
-    assert_eq!(partial, ["KRW-BTC_trade", "KRW-ETH_trade", "KRW-XRP_trade"]);
+    let (gap, healed) = (find("gap"), find("healed"));
+    assert_eq!((&healed["gap"], &gap["epoch"], &healed["gap_epoch"]), (&gap["id"], &1.into(), &Value::Null));
+    assert_eq!(healed["partial"], serde_json::json!({}));
+    let lines = scene.tape.lines();
+    let ids = |stream: &str| -> Vec<u64> {
+        let lines = lines.get(stream).into_iter().flatten().map(|line| parse(line));
+        let trades = lines.filter(|trade| trade["stream_type"] != "SNAPSHOT");
+        trades.map(|trade| trade["sequential_id"].as_u64().unwrap()).collect()
+    };
+    let fetched = ids("KRW-BTC_trade.healed");
+    let all = [ids("KRW-BTC_trade"), fetched.clone()].concat();
+    let each: std::collections::BTreeSet<_> = all.iter().collect();
+    assert!(!fetched.is_empty() && each.len() == all.len(), "{} of {} once", each.len(), all.len());
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub use lifecycle::Failure;
 
 use super::interface::{Action, Reading, Unwritten};
 use super::setup::SequencerSetup;
-use crate::clock::{Clock, Instant, Stamp};
+use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::{Link, Status};
@@ -34,7 +34,7 @@ use crate::recording::journal::{BeginEpoch, JournalCommand};
 use crate::recording::report::ThreadReport;
 use crate::signals;
 use crate::tape::event::Event;
-use crate::tape::healed::HealReport;
+use crate::tape::healed::{self, HealReport, MissedObject};
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::StopReason;
 use crate::upbit::feed::Feed;
@@ -255,17 +255,23 @@ impl Sequencer {
         }
     }
 
-    /// Records missed objects that were fetched later; returns the last of their stamps.
-    pub(super) fn handle_missing(&mut self, reading: Reading, stream: StreamKey, objects: Vec<String>) -> Stamp {
+    /// Records missed objects that were fetched later; returns the position of the last of them.
+    pub(super) fn handle_missing(
+        &mut self,
+        reading: Reading,
+        stream: StreamKey,
+        objects: Vec<MissedObject>,
+    ) -> Position {
         self.sequence.follow(reading);
         self.sequence.missed(stream, objects)
     }
 
     /// Records that a gap is healed.
-    pub(super) fn handle_healed(&mut self, reading: Reading, gap: u64, report: HealReport) {
+    pub(super) fn handle_healed(&mut self, reading: Reading, gap: Position, report: HealReport) {
         self.sequence.follow(reading);
+        let (gap, gap_epoch) = healed::name(gap, self.sequence.time.epoch);
         log_healed(gap, &report);
-        self.sequence.event(&Event::Healed { gap, gap_epoch: None, report });
+        self.sequence.event(&Event::Healed { gap, gap_epoch, report });
     }
 
     /// Handles the wish of the operator to stop.

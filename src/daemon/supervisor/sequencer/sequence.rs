@@ -1,6 +1,6 @@
 //! The single sequence: everything recorded gets its stamp and its stream here, and becomes a command to the journal. Pure.
 
-use super::epoch::{EpochClock, Step};
+use super::epoch::EpochClock;
 use crate::batch::Batch;
 use crate::clock::{Position, Stamp};
 use crate::daemon::supervisor::interface::{Action, Reading};
@@ -9,6 +9,7 @@ use crate::quantity::rounded_duration;
 use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
 use crate::recording::router::{Router, StreamId};
 use crate::tape::event::Event;
+use crate::tape::healed::MissedObject;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
@@ -39,7 +40,7 @@ pub(super) struct Sequence {
 impl Sequence {
     /// An empty sequence.
     pub(super) fn new(time: EpochClock, router: Router) -> Self {
-        let healer = HealerInput { clock: time.clock, steps: 0, last: Stamp::default() };
+        let healer = HealerInput { clock: time.clock, last: Position::default() };
         let (commands, actions) = (VecDeque::new(), VecDeque::new());
         Self { time, commands, actions, messages: 0, bytes: 0, router, healer }
     }
@@ -84,13 +85,14 @@ impl Sequence {
         lines
     }
 
-    /// Records missed objects that were fetched later; returns the last of their stamps.
-    pub(super) fn missed(&mut self, stream: StreamKey, objects: Vec<String>) -> Stamp {
+    /// Records missed objects that were fetched later; returns the position of the last of them.
+    pub(super) fn missed(&mut self, stream: StreamKey, objects: Vec<MissedObject>) -> Position {
         let id = self.router.register(Feed::Public, stream);
-        let objects = objects.into_iter().map(|object| (self.time.stamp(), object)).collect();
+        let epoch = self.time.epoch;
+        let objects = objects.into_iter().map(|object| (self.time.stamp(), object.to_json(epoch))).collect();
         self.open_fresh();
         self.commands.push_back(JournalCommand::Missed(id, objects));
-        self.time.last()
+        self.time.position(self.time.last())
     }
 
     /// Goes on to the reading of the next input; advances the stamps by the length of a suspension.
@@ -104,23 +106,23 @@ impl Sequence {
 
     /// Goes on at `wall`; returns the first lines from there on.
     pub(super) fn step(&mut self, wall: Stamp) -> ClockStep {
-        let Step { before, after } = self.time.step(wall);
-        let (before, Position { epoch, stamp: after }) = (before.stamp, after);
+        let step = self.time.step(wall);
+        let (before, Position { epoch, stamp: after }) = (step.before.stamp, step.after);
         let event = Event::ClockStep { before, after, epoch }.to_json();
         self.open_fresh();
         let second = self.time.raise(wall);
         let clock = self.time.clock;
         self.tell_healer(|input| {
             input.clock = clock;
-            input.last = after;
-            input.steps += 1;
+            input.last = step.after;
         });
         ClockStep { epoch, recorder: self.router.recorder(), first: after, event, second, rotated }
     }
 
     /// Tells the healer of a gap on record at `stamp`.
     pub(super) fn tell_healer_of_gap(&mut self, stamp: Stamp) {
-        self.tell_healer(|input| input.last = stamp);
+        let last = self.time.position(stamp);
+        self.tell_healer(|input| input.last = last);
     }
 
     fn tell_healer(&mut self, change: impl FnOnce(&mut HealerInput)) {

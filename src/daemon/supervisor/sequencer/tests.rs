@@ -227,7 +227,8 @@ impl Script {
                 }
                 Action::TellHealer(input) => {
                     let clock = input.clock.stamp_at(self.reading.now);
-                    format!("tell the healer: clock at {clock}, last {}, steps {}", input.last, input.steps)
+                    let Position { epoch, stamp } = input.last;
+                    format!("tell the healer: clock at {clock}, last {stamp} of epoch {epoch}")
                 }
             };
             writeln!(self.output, "=> {text}").unwrap();
@@ -298,7 +299,8 @@ impl goldenscript::Runner for Script {
             Input::Missing(code) => {
                 let stream = StreamKey::recorder();
                 let (sequencer, reading) = self.sequencer()?;
-                sequencer.handle_missing(reading, stream, vec![format!(r#"{{"code":"{code}"}}"#)]);
+                let object = MissedObject { gap: Position::default(), object: format!(r#"{{"code":"{code}"}}"#) };
+                sequencer.handle_missing(reading, stream, vec![object]);
             }
             Input::Stop => {
                 let (sequencer, reading) = self.sequencer()?;

@@ -6,13 +6,13 @@ use crate::history::healing::record::Record;
 const SECOND: u64 = 1_000_000;
 const BEGIN: u64 = 1_795_324_324 * SECOND;
 
-fn at(second: u64) -> Stamp {
-    Stamp::from_micros(BEGIN + second * SECOND).unwrap()
+fn at(second: u64) -> Position {
+    Position { epoch: 0, stamp: Stamp::from_micros(BEGIN + second * SECOND).unwrap() }
 }
 
 fn gap(from: u64, to: u64, streams: &[&str]) -> Gap {
     let streams = streams.iter().map(|name| StreamKey::from_stem(name).unwrap()).collect();
-    Gap { id: at(to).as_micros() + 1, from: at(from), to: at(to), streams }
+    Gap { id: at(to).after(Duration::from_micros(1)), from: at(from).stamp, to: at(to).stamp, streams }
 }
 
 fn plan(gaps: &[Gap]) -> Plan {
@@ -22,36 +22,38 @@ fn plan(gaps: &[Gap]) -> Plan {
 }
 
 /// A scan result: `before` records in the three seconds before the gap, and one after it at `first`.
-fn evidence(task: &Task, before: u64, first: Option<(Stamp, bool)>) -> Evidence {
+fn evidence(task: &Task, before: u64, first: Option<(Position, bool)>) -> Evidence {
     let mut evidence = Evidence::new(task.spans());
-    let record = |id: u64, stamp: Stamp, is_snapshot| {
-        let time = i64::try_from(stamp.as_micros() / 1_000).unwrap();
-        Record { stamp, id, time, is_snapshot }
+    let record = |id: u64, position: Position, is_snapshot| Record {
+        position,
+        id,
+        time: position.stamp.as_millis(),
+        is_snapshot,
     };
     for id in 0..before {
         evidence.add(record(id, task.from().before(Duration::from_millis(3_000 * (before - id) / before)), false));
     }
-    if let Some((stamp, is_repeated)) = first {
-        evidence.add(record(if is_repeated { before - 1 } else { before }, stamp, is_repeated));
+    if let Some((position, is_repeated)) = first {
+        evidence.add(record(if is_repeated { before - 1 } else { before }, position, is_repeated));
     }
     evidence
 }
 
-fn scan(plan: &mut Plan, now: Stamp) -> Task {
+fn scan(plan: &mut Plan, now: Position) -> Task {
     match plan.next(now) {
         Next::Scan(task) => task,
         other => panic!("no scan: {other:?}"),
     }
 }
 
-fn ask(plan: &mut Plan, now: Stamp) -> Task {
+fn ask(plan: &mut Plan, now: Position) -> Task {
     match plan.next(now) {
         Next::Ask(task) => task,
         other => panic!("no question: {other:?}"),
     }
 }
 
-fn report(plan: &mut Plan, now: Stamp) -> (u64, HealReport) {
+fn report(plan: &mut Plan, now: Position) -> (Position, HealReport) {
     match plan.next(now) {
         Next::Report(gap, report) => (gap, report),
         other => panic!("no report: {other:?}"),
@@ -71,7 +73,7 @@ fn what_cannot_be_healed_is_reported_at_once_and_costs_nothing() {
 fn a_settled_stream_that_missed_nothing_is_not_asked_about() {
     let gap = gap(0, 10, &["KRW-BTC_trade"]);
     let mut plan = plan(std::slice::from_ref(&gap));
-    assert_eq!(plan.next(at(10)), Next::Wait(Some(at(15))));
+    assert_eq!(plan.next(at(10)), Next::Wait(Some(at(15).stamp)));
     let task = scan(&mut plan, at(15));
     let shown = evidence(&task, 3, Some((at(10), true)));
     plan.scanned(task, &shown, at(15));
@@ -90,7 +92,7 @@ fn busy_streams_are_asked_about_first_and_quiet_ones_last() {
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[2]);
     // The quiet stream may still deliver.
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), names[1]);
-    assert_eq!(plan.next(at(16)), Next::Wait(Some(at(70))));
+    assert_eq!(plan.next(at(16)), Next::Wait(Some(at(70).stamp)));
     let quiet = scan(&mut plan, at(70));
     let shown = evidence(&quiet, 3, None);
     plan.scanned(quiet, &shown, at(70));
@@ -103,7 +105,7 @@ fn a_first_record_has_to_settle_before_it_is_relied_on() {
     let task = scan(&mut plan, at(15));
     let shown = evidence(&task, 3, Some((at(14), false)));
     plan.scanned(task, &shown, at(15));
-    assert_eq!(plan.next(at(15)), Next::Wait(Some(at(19))));
+    assert_eq!(plan.next(at(15)), Next::Wait(Some(at(19).stamp)));
 }
 
 #[test]
@@ -143,9 +145,9 @@ fn the_tape_is_read_while_the_exchange_cannot_be_asked() {
         plan.scanned(task, &shown, at(15));
     }
     let task = ask(&mut plan, at(15));
-    plan.hold(at(75));
-    plan.put_back(task, at(15));
-    assert_eq!(plan.next(at(16)), Next::Wait(Some(at(75))));
+    plan.hold(at(75).stamp);
+    plan.put_back(task, at(15).stamp);
+    assert_eq!(plan.next(at(16)), Next::Wait(Some(at(75).stamp)));
     plan.add(&gap(20, 30, &["KRW-XRP_trade"]), at(30));
     assert_eq!(scan(&mut plan, at(35)).stream.as_str(), "KRW-XRP_trade");
     assert_eq!(scan(&mut plan, at(75)).stream.as_str(), "KRW-BTC_trade");
@@ -157,25 +159,36 @@ fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
     for now in [15, 315, 615] {
         let task = scan(&mut plan, at(now));
-        plan.scan_failed(task, at(now));
+        plan.scan_failed(task, at(now).stamp);
     }
     let partial = [("KRW-BTC_trade".to_owned(), 0)].into();
     assert_eq!(report(&mut plan, at(615)).1, HealReport { partial, ..HealReport::default() });
 }
 
 #[test]
-fn stamps_that_went_back_leave_partial_gaps() {
-    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade", "KRW-BTC_candle.1m"])]);
-    let asked = scan(&mut plan, at(15));
-    plan.give_up(at(50));
-    // The task in progress is not restarted.
-    plan.put_back(asked, at(16));
-    assert_eq!(report(&mut plan, at(16)).1.partial.len(), 2);
-    plan.add(&gap(45, 60, &["KRW-BTC_trade"]), at(60));
-    assert_eq!(report(&mut plan, at(60)).1.partial.len(), 1);
-    assert_eq!(plan.next(at(100)), Next::Wait(None));
-    plan.add(&gap(50, 60, &["KRW-BTC_trade"]), at(60));
-    assert_eq!(scan(&mut plan, at(100)).gaps.len(), 1);
+fn in_a_new_epoch_nothing_of_the_one_before_is_waited_for() {
+    let mut plan = plan(&[gap(3_600, 3_610, &["KRW-BTC_trade", "KRW-ETH_trade"])]);
+    let first = scan(&mut plan, at(3_615));
+    plan.hold(at(7_200).stamp);
+    plan.put_back(first, at(3_615).stamp);
+    // The clock is set back by an hour.
+    let now = Position { epoch: 1, ..at(16) };
+    for _ in 0..2 {
+        let task = scan(&mut plan, now);
+        let shown = evidence(&task, 3, Some((Position { epoch: 1, ..at(15) }, false)));
+        plan.scanned(task, &shown, now);
+    }
+    assert_eq!(plan.next(now), Next::Wait(Some(at(20).stamp)), "the new epoch is waited for");
+    let [older, newer] = [0, 1].map(|epoch| {
+        let gap = gap(20, 30, &["KRW-XRP_trade"]);
+        Gap { id: Position { epoch, ..gap.id }, ..gap }
+    });
+    plan.add(&older, now);
+    plan.add(&newer, now);
+    assert_eq!(scan(&mut plan, now).gaps.len(), 1, "gaps of two epochs are not joined");
+    let later = Position { epoch: 1, ..at(35) };
+    let due = [(); 3].map(|()| scan(&mut plan, later).stream.to_string());
+    assert_eq!(due, ["KRW-BTC_trade", "KRW-ETH_trade", "KRW-XRP_trade"]);
 }
 
 #[test]
@@ -196,7 +209,8 @@ fn gaps_in_hand_are_bounded() {
         count += 1;
     }
     assert_eq!(count, MOST_GAPS as u64);
-    let lengths: Vec<Duration> = plan.tasks.values().map(|(_, task)| task.to().since(task.from())).collect();
+    let lengths: Vec<Duration> =
+        plan.tasks.values().map(|(_, task)| task.to().stamp.since(task.from().stamp)).collect();
     assert!(lengths.len() > 1 && lengths.iter().all(|length| *length <= LONGEST));
 }
 
@@ -212,13 +226,13 @@ fn a_doubted_answer_is_asked_again_and_stays_partial() {
         plan.scanned(task, &shown, now);
         let task = ask(&mut plan, now);
         asked.push(now);
-        if !plan.doubt(task, &Written::from([(gap.id, 7)]), now) {
+        if !plan.doubt(task, &Written::from([(gap.id, 7)]), now.stamp) {
             break;
         }
         let Next::Wait(Some(until)) = plan.next(now) else { panic!("it is asked at once") };
-        now = until;
+        now.stamp = until;
     }
-    assert!(asked.len() >= 3 && now.since(asked[0]) >= Duration::from_secs(600), "{asked:?}");
+    assert!(asked.len() >= 3 && now.stamp.since(asked[0].stamp) >= Duration::from_secs(600), "{asked:?}");
     let partial = BTreeMap::from([("KRW-BTC_trade".to_owned(), 7)]);
     assert_eq!(report(&mut plan, now), (gap.id, HealReport { partial, ..HealReport::default() }));
 }
@@ -232,11 +246,12 @@ fn a_stream_without_an_answer_lets_others_go_first() {
         plan.scanned(task, &shown, at(16));
     }
     let busy = ask(&mut plan, at(16));
-    plan.put_aside(busy, at(16));
+    plan.put_aside(busy, at(16).stamp);
     assert_eq!(ask(&mut plan, at(16)).stream.as_str(), "B-SLOW_trade");
     let Next::Wait(Some(first)) = plan.next(at(16)) else { panic!("it is asked at once") };
-    let busy = scan(&mut plan, first);
+    let later = Position { epoch: 0, stamp: first };
+    let busy = scan(&mut plan, later);
     plan.put_aside(busy, first);
-    let Next::Wait(Some(second)) = plan.next(first) else { panic!("it is asked at once") };
-    assert_eq!((first.since(at(16)), second.since(first)), (UNANSWERED.first, UNANSWERED.first * 2));
+    let Next::Wait(Some(second)) = plan.next(later) else { panic!("it is asked at once") };
+    assert_eq!((first.since(at(16).stamp), second.since(first)), (UNANSWERED.first, UNANSWERED.first * 2));
 }

@@ -1,7 +1,7 @@
 //! An exchange as a list of trades, a stream that misses some of them, and processes that are killed between lines.
 
 use super::*;
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::history::claim::PAUSES;
 use crate::history::healing::record::{Fetched, Record};
 use crate::history::healing::resume::ResumePoint;
@@ -28,12 +28,12 @@ impl Trade {
     }
 
     fn record(self) -> Record {
-        Record { stamp: stamp(self.received()), id: self.id, time: self.time, is_snapshot: false }
+        Record { position: at(self.received()), id: self.id, time: self.time, is_snapshot: false }
     }
 }
 
-fn stamp(millis: i64) -> Stamp {
-    Stamp::from_micros(u64::try_from(millis).unwrap() * 1_000).unwrap()
+fn at(millis: i64) -> Position {
+    Position { epoch: 0, stamp: Stamp::from_micros(u64::try_from(millis).unwrap() * 1_000).unwrap() }
 }
 
 /// The exchange's side: newest first, in pages that may be shorter than requested.
@@ -92,7 +92,7 @@ impl Healing {
         }
         self.begun.push(self.written.len());
         let resume = point.until();
-        let mut evidence = Evidence::new([stamp(self.gap[0])..stamp(self.gap[1])]);
+        let mut evidence = Evidence::new([at(self.gap[0])..at(self.gap[1])]);
         for fetched in self.written.iter().filter(|fetched| resume.is_none_or(|resume| fetched.time <= resume)) {
             evidence.add_fetched(*fetched);
         }
@@ -108,7 +108,7 @@ impl Healing {
                 if self.written.len() == limit {
                     return false;
                 }
-                self.written.push(Fetched::parse(Series::Trades, missing.object.get().as_bytes()).unwrap());
+                self.written.push(Fetched::parse(Series::Trades, 0, missing.object.get().as_bytes()).unwrap());
             }
             match step {
                 Step::More | Step::Again(_) => {}
@@ -178,7 +178,7 @@ proptest! {
 
 /// Of a gap from noon on the day before `MIDNIGHT` to noon on the day after.
 fn evidence(first_after: Option<i64>) -> Evidence {
-    let mut evidence = Evidence::new([stamp(MIDNIGHT - DAY / 2)..stamp(MIDNIGHT + DAY / 2)]);
+    let mut evidence = Evidence::new([at(MIDNIGHT - DAY / 2)..at(MIDNIGHT + DAY / 2)]);
     for time in [MIDNIGHT - DAY / 2 - 500].into_iter().chain(first_after) {
         let id = u64::try_from(time).unwrap();
         assert!(evidence.add(Trade { id, time, latency: 500 }.record()));
@@ -268,12 +268,12 @@ const MINUTE: i64 = 60_000;
 /// A candle stream's record.
 fn record(minute: i64, millis: i64) -> Record {
     let time = minute * MINUTE + millis;
-    Record { stamp: stamp(time), id: time.unsigned_abs() * 31, time, is_snapshot: false }
+    Record { position: at(time), id: time.unsigned_abs() * 31, time, is_snapshot: false }
 }
 
 /// The tape around a gap between two minutes.
 fn around(gap: [i64; 2], records: &[Record]) -> Evidence {
-    let mut evidence = Evidence::new([record(gap[0], 0).stamp..record(gap[1], 0).stamp]);
+    let mut evidence = Evidence::new([record(gap[0], 0).position..record(gap[1], 0).position]);
     records.iter().for_each(|record| assert!(evidence.add(*record)));
     evidence
 }
@@ -318,7 +318,7 @@ fn nothing_is_asked_for_within_one_period_and_nothing_twice() {
     let within = around([11, 20], &[record(10, 500), record(20, 1)]);
     assert_eq!(search_candles("60m", within).request(0).unwrap_err(), End::Complete);
     let mut evidence = around([11, 20], &[record(10, 500)]);
-    evidence.add_fetched(Fetched { id: 12 * 60_000, time: 12 * MINUTE, gap: 1 });
+    evidence.add_fetched(Fetched { id: 12 * 60_000, time: 12 * MINUTE, gap: at(1) });
     let mut search = search_candles("1m", evidence);
     let (asked, step) = ask(&mut search, candles([13, 12, 10]), 0);
     assert!(asked.contains("to=1970-01-01T00:25:00Z"));

@@ -78,3 +78,17 @@ pub struct HealedCandle {
     /// When its period begins, UTC.
     pub candle_date_time_utc: DateTime,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stamp;
+
+    #[test]
+    fn a_gap_of_another_epoch_is_named_with_it() {
+        let gap = Position { epoch: 1, stamp: Stamp::from_micros(9).unwrap() };
+        let missed = MissedObject { gap, object: r#"{"market":"KRW-BTC"}"#.into() };
+        assert_eq!(missed.to_json(1), r#"{"gap":9,"market":"KRW-BTC"}"#);
+        assert_eq!(missed.to_json(2), r#"{"gap":9,"gap_epoch":1,"market":"KRW-BTC"}"#);
+    }
+}

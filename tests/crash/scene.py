@@ -6,6 +6,7 @@ The programs are found at $UPBIT_RECORDER, or built by `cargo build --release`. 
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -140,7 +141,8 @@ class Tape:
             self.read(path)
 
     def segments(self):
-        archived = sorted(path for path in self.data_dir.glob("archive/date=*/*") if ".jsonl" in path.name)
+        archived = [path for path in self.data_dir.glob("archive/date=*/*") if ".jsonl" in path.name]
+        archived.sort(key=lambda path: (int(epoch_of(path) or 0), path))
         sealed = {path.name for path in archived if path.suffix == ".zst"}
         for path in archived:
             if path.name + ".zst" in sealed:
@@ -159,6 +161,7 @@ class Tape:
                 return
             content = decoded.stdout
         stem = path.name.removesuffix(".zst").removesuffix(".jsonl")
+        stem = stem.removesuffix(f".e{epoch_of(path)}")
         stream = stem if path.parent == self.data_dir else stem.rsplit(".", 2)[0]
         offset = 0
         for line in content.splitlines(keepends=True):
@@ -192,6 +195,12 @@ class Tape:
             else:
                 merged.append([begin, end])
         return merged
+
+
+def epoch_of(path):
+    """The epoch in the name of an archived segment: `….20261122T051204.113204Z.e1.jsonl.zst`; none where it is left out."""
+    found = re.search(r"Z\.e(\d+)\.jsonl", path.name)
+    return found and found[1]
 
 
 def is_json(line):

@@ -4,7 +4,7 @@ use super::evidence::Evidence;
 use super::plan::{REACH, Task, Written};
 use super::record::{Fetched, Record};
 use super::resume::ResumePoint;
-use crate::clock::Position;
+use crate::clock::{Position, Stamp};
 use crate::rest::quotation::TRADES_PER_PAGE;
 use crate::tape::line::Line;
 use crate::tape::reader::{Selection, Tape, TapeError};
@@ -32,23 +32,25 @@ pub(super) struct TapeView {
 /// The tape cannot be read.
 pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
     let resume = resume_point(tape, starts, task, now)?;
-    let mut view = view(tape, task, selected(task.from().before(LOOK_BACK[0]), now), resume)?;
+    let mut view = view(tape, task, reach(task.from().before(LOOK_BACK[0]), now), resume)?;
     for length in &LOOK_BACK[1..] {
         if view.evidence.has_before() {
             break;
         }
-        view = self::view(tape, task, selected(task.from().before(*length), now), resume)?;
+        view = self::view(tape, task, reach(task.from().before(*length), now), resume)?;
     }
     Ok(view)
 }
 
-/// The lines from `begin` on. In later epochs they may have older stamps.
-fn selected(begin: Position, now: Position) -> Selection {
-    let reach = if begin.epoch == now.epoch { begin.stamp } else { begin.stamp.min(now.stamp.before(REACH)) };
-    Selection::from(begin..).not_before(reach)
+/// The earliest stamp to be read where lines from `begin` on are wanted: in later epochs they may have older ones.
+fn reach(begin: Position, now: Position) -> Stamp {
+    if begin.epoch == now.epoch { begin.stamp } else { begin.stamp.min(now.stamp.before(REACH)) }
 }
 
-fn view(tape: &Tape, task: &Task, selected: Selection, resume: Option<i64>) -> Result<TapeView, TapeError> {
+/// Reads all epochs: where the clock was set back shortly before the gap, the records before it are in an earlier one,
+/// with later stamps.
+fn view(tape: &Tape, task: &Task, begin: Stamp, resume: Option<i64>) -> Result<TapeView, TapeError> {
+    let selected = Selection::from(begin..=Stamp::MAX);
     let (mut evidence, mut counts) = (Evidence::new(task.spans()), Written::new());
     scan(tape, task.stream.healed(), selected.clone(), &mut |line| {
         let parsed = Fetched::parse(task.series, line.position().epoch, line.text());
@@ -70,7 +72,8 @@ fn resume_point(tape: &Tape, starts: &[Position], task: &Task, now: Position) ->
     let ([gap], Series::Trades) = (&task.gaps[..], task.series) else { return Ok(None) };
     let mut point = ResumePoint::of_pages(TRADES_PER_PAGE);
     let mut starts = starts.iter().peekable();
-    scan(tape, task.stream.healed(), selected(task.from(), now), &mut |line| {
+    let written = Selection::from(task.from()..).not_before(reach(task.from(), now));
+    scan(tape, task.stream.healed(), written, &mut |line| {
         while starts.next_if(|start| **start <= line.position()).is_some() {
             point.next_process();
         }

@@ -7,6 +7,7 @@ use crate::files::{Files, Identity, IoError, ReadFile};
 use crate::tape::durable::DurableMark;
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths;
+use crate::tape::state::{SLOT, State};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
 use std::io::{self, Read};
@@ -50,9 +51,15 @@ impl Tree {
     pub(super) fn epoch(&self) -> u64 {
         let private = paths::root(Feed::Private);
         let home = if self.below == private { Path::new("") } else { &self.below };
-        let mut text = Vec::new();
-        let read = self.files.read(&home.join(paths::MARK)).and_then(|mut mark| mark.read_to_end(&mut text));
-        read.ok().and_then(|_| DurableMark::parse(&text)).map_or(0, |mark| mark.epoch)
+        let read = |name: &str| {
+            let mut content = Vec::new();
+            let read = self.files.read(&home.join(name)).and_then(|mut file| file.read_to_end(&mut content));
+            read.map_or_else(|_| Vec::new(), |_| content)
+        };
+        let mark = DurableMark::parse(&read(paths::MARK)).map(|mark| mark.epoch);
+        let states = read(paths::STATE);
+        let newest = states.chunks(SLOT).filter_map(State::of_slot).max_by_key(|(generation, _)| *generation);
+        newest.map(|(_, state)| state.epoch).max(mark).unwrap_or_default()
     }
 
     /// The same where another thing may have its name.

@@ -91,7 +91,9 @@ pub struct Writer {
     reached: Stamp,
     steps: u64,
     taken: u64,
-    /// What the last tick said to be certain: without a newer state nothing beyond it is.
+    /// What the last executed tick said to be certain once all before it is written.
+    ticked: Option<SyncPoint>,
+    /// The same of the last tick before which all is in its file: without a newer state nothing beyond it is certain.
     certain: Option<SyncPoint>,
     /// The state that holds once everything is durable, where the process stops in order.
     stopped: Option<Box<State>>,
@@ -122,6 +124,7 @@ impl Writer {
             reached: Stamp::default(),
             steps: 0,
             taken: 0,
+            ticked: None,
             certain: None,
             stopped: None,
             is_stepping: false,
@@ -151,7 +154,7 @@ impl Writer {
                 let Some(command) = self.backlog.pop_front() else { break };
                 match command {
                     JournalCommand::Tick { stamp, sync: Some(point) } => {
-                        self.certain = Some(SyncPoint { state: None, ..(*point).clone() });
+                        self.ticked = Some(SyncPoint { state: None, ..(*point).clone() });
                         due = Some(point.after(due));
                         look = Some(stamp);
                         self.execute(JournalCommand::Tick { stamp, sync: None }).await?;
@@ -260,6 +263,7 @@ impl Writer {
         self.persist(Journal::write_out).await?;
         let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
         self.progress.advance(std::mem::take(&mut self.taken), reached, self.steps);
+        self.certain = self.ticked.take().or(self.certain.take());
         Ok(())
     }
 

@@ -290,8 +290,10 @@ fn follow(listing: Option<Listing>, clock: Clock, listed: watch::Sender<Listed>)
 
 /// The last moment of the epoch that a start has ended, if it has.
 fn ended_epoch(before: &Tape, after: &Tape) -> Option<Moment> {
-    let epoch = before.last.keys().next_back().copied()?;
-    (after.epoch() > epoch.max(before.epoch())).then(|| Moment { epoch, stamp: before.last[&epoch] })
+    let epoch = before.epoch();
+    let began = before.state.as_ref().map(|state| state.began.as_micros());
+    let stamp = before.last.get(&epoch).copied().or(began)?;
+    (after.epoch() > epoch).then_some(Moment { epoch, stamp })
 }
 
 /// Notes when the recorder's clock moves.

@@ -18,7 +18,6 @@ use crate::net::tls;
 use crate::ops::status::{Display, Status};
 use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
-use crate::recording::start::StartError;
 use crate::recording::threads;
 use crate::rest::codes::{self, RestUse};
 use crate::rest::pairs;
@@ -100,8 +99,7 @@ impl RecordError {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
             Self::Assembly(AssemblyError::Tls(_) | AssemblyError::Key(_)) => Exit::Config,
             Self::Failed(Failure::Unavailable(_)) => Exit::Unavailable,
-            Self::Assembly(AssemblyError::Start(StartError::Version { .. } | StartError::Venue(_))) => Exit::Config,
-            Self::Assembly(AssemblyError::Start(StartError::Io(_))) => Exit::Io,
+            Self::Assembly(AssemblyError::Start(error)) => error.exit(),
             Self::Directory(_) | Self::Lock(_) | Self::Threads(_) | Self::Failed(_) => Exit::Io,
         }
     }

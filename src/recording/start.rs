@@ -10,6 +10,7 @@ use super::mend::{Mended, Mending, Scope, Survey, mend};
 use super::resume::{Evidence, Resumed, is_usable};
 use super::rotation::Rotation;
 use crate::clock::{Position, Stamp};
+use crate::exit::Exit;
 use crate::files::{Files, IoError};
 use crate::tape::durable::DurableMark;
 use crate::tape::segment_name::date;
@@ -70,25 +71,45 @@ pub enum StartError {
     Io(#[from] IoError),
 }
 
+impl StartError {
+    /// The code to exit with.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Version { .. } | Self::Venue(_) => Exit::Config,
+            Self::Io(_) => Exit::Io,
+        }
+    }
+}
+
+/// What a start would go on with.
+#[derive(Debug)]
+pub struct Preview {
+    /// The decision.
+    pub resumed: Resumed,
+    /// The number of active files.
+    pub active: usize,
+    /// Nothing was recorded here yet.
+    pub is_first: bool,
+}
+
+/// Decides as [`start`] does, and touches nothing.
+///
+/// # Errors
+/// The start would be refused, or a file operation failed.
+pub fn preview(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Preview, StartError> {
+    let found = Found::look(files, terms, Survey::preview)?;
+    Ok(Preview { resumed: found.resume(terms), active: found.survey.tails.active(), is_first: found.is_first() })
+}
+
 /// Starts.
 ///
 /// # Errors
 /// Nothing was recorded, and the next start repeats everything.
 pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartError> {
-    let mut file = StateFile::read(files.clone());
-    let mark = checkpoint::read_mark(&*files);
-    refuse(&file, terms)?;
-    let (survey, is_known) = survey(&*files, &file, mark, terms.now)?;
-    let evidence = Evidence {
-        state: file.state().filter(|_| is_known),
-        mark,
-        tails: &survey.tails,
-        venue: terms.venue.as_str(),
-        wanted: terms.wanted,
-        now: terms.now,
-    };
-    let is_first = file.state().is_none() && survey.tails.is_empty();
-    let Resumed { mut state, step, epoch, last, is_clean } = evidence.resume();
+    let found = Found::look(files.clone(), terms, Survey::take)?;
+    let Resumed { mut state, step, epoch, last, is_clean } = found.resume(terms);
+    let is_first = found.is_first();
+    let Found { mut file, mark, survey, is_known } = found;
     if !is_known && step.is_some() {
         tracing::warn!(
             epoch = state.epoch,
@@ -99,7 +120,7 @@ pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartE
     file.skip_to(mark.map_or(0, |mark| mark.generation));
     let (ending, reason) = step.unzip();
     file.replace(&ending.map_or(state.clone(), |ending| State { dates: state.dates.clone(), ..ending }))?;
-    if mark.is_none() && is_first {
+    if is_first {
         let heard = PerFeed::default();
         let first = DurableMark { durable: last, epoch: state.epoch, heard, generation: file.generation() };
         checkpoint::write_mark(&*files, first)?;
@@ -111,6 +132,43 @@ pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartE
     let durable = mark.map_or(Position { epoch: state.epoch, stamp: state.began }, DurableMark::position);
     let checkpoint = Checkpoint::new(file, state.clone(), durable);
     Ok(Started { state, reason, last, mended, checkpoint })
+}
+
+/// Looks at a directory.
+type Look = fn(&dyn Files, &Scope, Stamp) -> Result<Survey, IoError>;
+
+/// A directory as a start finds it.
+struct Found {
+    file: StateFile,
+    mark: Option<DurableMark>,
+    survey: Survey,
+    /// The state knows of everything.
+    is_known: bool,
+}
+
+impl Found {
+    fn look(files: Arc<dyn Files>, terms: &Terms<'_>, look: Look) -> Result<Self, StartError> {
+        let (file, mark) = (StateFile::read(files.clone()), checkpoint::read_mark(&*files));
+        refuse(&file, terms)?;
+        let (survey, is_known) = survey(&*files, &file, mark, terms.now, look)?;
+        Ok(Self { file, mark, survey, is_known })
+    }
+
+    fn is_first(&self) -> bool {
+        self.mark.is_none() && self.file.state().is_none() && self.survey.tails.is_empty()
+    }
+
+    fn resume(&self, terms: &Terms<'_>) -> Resumed {
+        let evidence = Evidence {
+            state: self.file.state().filter(|_| self.is_known),
+            mark: self.mark,
+            tails: &self.survey.tails,
+            venue: terms.venue.as_str(),
+            wanted: terms.wanted,
+            now: terms.now,
+        };
+        evidence.resume()
+    }
 }
 
 fn refuse(file: &StateFile, terms: &Terms<'_>) -> Result<(), StartError> {
@@ -127,15 +185,16 @@ fn survey(
     file: &StateFile,
     mark: Option<DurableMark>,
     now: Stamp,
+    look: Look,
 ) -> Result<(Survey, bool), IoError> {
     if let Some(state) = file.state() {
         let tomorrow = now.after(Duration::from_secs(86_400));
         let since = mark.map_or(tomorrow, |mark| mark.durable.min(tomorrow));
         let scope = Scope::Some { named: state.dates.clone(), since: date(since) };
-        let survey = Survey::take(files, &scope, now)?;
+        let survey = look(files, &scope, now)?;
         if is_usable(state, file.generation(), mark, &survey.tails) {
             return Ok((survey, true));
         }
     }
-    Ok((Survey::take(files, &Scope::All, now)?, false))
+    Ok((look(files, &Scope::All, now)?, false))
 }

@@ -1,13 +1,14 @@
 //! `check`: validates the configuration, and reports the settings in force, their origins and the resources needed.
 //!
 //! ```text
-//! configuration ──▶ report ◀── estimate (disk a day), machine (limits, free space)
+//! configuration ──▶ report ◀── estimate (disk a day), machine (limits, free space), start (the next one)
 //!                     └──▶ text, or JSON
 //! ```
 
 mod estimate;
 mod machine;
 mod report;
+mod start;
 mod text;
 
 use super::output::{Form, complain, complain_of, print};
@@ -20,6 +21,7 @@ use clap::Args;
 use machine::Machine;
 use report::{CheckReport, FaultReport};
 use serde::Serialize;
+use start::ShownStart;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -50,7 +52,14 @@ fn check(sources: &Sources, options: &CheckOptions, out: &mut dyn Write) -> io::
                 return Ok(error.exit());
             }
             loaded.config = codes::resolve_kept(&loaded.config);
-            let report = CheckReport::of(&loaded, Machine::inspect(&loaded.config.data_dir));
+            let start = match ShownStart::of(&loaded.config) {
+                Ok(start) => start,
+                Err(error) => {
+                    complain(&error.to_string());
+                    return Ok(error.exit());
+                }
+            };
+            let report = CheckReport::of(&loaded, Machine::inspect(&loaded.config.data_dir), start);
             if options.json {
                 write_json(out, &report)?
             } else {

@@ -2,6 +2,7 @@
 
 use super::estimate::{self, PerDay, SEALED_SHARE};
 use super::machine::Machine;
+use super::start::ShownStart;
 use crate::commands::descriptors;
 use crate::config::proxy::{Proxy, ProxyConfig};
 use crate::config::{Config, ConnectionConfig, Fault, Faults, KeySource, Loaded, Setting};
@@ -31,6 +32,7 @@ pub(super) struct CheckReport {
     pub(super) bytes_per_day: PerDay,
     pub(super) sealed_share: f64,
     pub(super) machine: Machine,
+    pub(super) start: ShownStart,
 }
 
 /// A key in force.
@@ -94,7 +96,7 @@ pub(super) struct ShownFault {
 }
 
 impl CheckReport {
-    pub(super) fn of(loaded: &Loaded, machine: Machine) -> Self {
+    pub(super) fn of(loaded: &Loaded, machine: Machine, start: ShownStart) -> Self {
         let config = &loaded.config;
         let addresses = ["venue", "public.url", "private.url", "rest.url"];
         let has_secret_address = addresses.into_iter().any(|key| is_secret(&loaded.settings, key));
@@ -113,6 +115,7 @@ impl CheckReport {
             bytes_per_day: PerDay::default(),
             sealed_share: SEALED_SHARE,
             machine,
+            start,
         };
         for (connection, settings) in connections(config).into_iter().filter(|(_, settings)| settings.enabled) {
             let request = desired::request(settings);

@@ -20,7 +20,9 @@ pub(super) fn write(out: &mut dyn Write, loaded: &Loaded, report: &CheckReport) 
     write_connections(out, report, &loaded.config)?;
     writeln!(out, "#")?;
     write_needs(out, report, &loaded.config)?;
-    write_disk(out, report, &loaded.config)
+    write_disk(out, report, &loaded.config)?;
+    writeln!(out, "#")?;
+    report.start.write(out)
 }
 
 fn write_settings(out: &mut dyn Write, settings: &[Setting]) -> io::Result<()> {

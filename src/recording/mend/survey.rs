@@ -65,12 +65,15 @@ impl Survey {
     /// A file operation failed for another reason than the file itself.
     pub fn take(files: &dyn Files, scope: &Scope, now: Stamp) -> Result<Self, IoError> {
         let survey = Self { quarantined: clear_the_way(files)?, copies: TornCopies::list(files)?, ..Self::default() };
-        let mut walk = Walk { files, now, survey };
-        for feed in Feed::ALL {
-            walk.visit_archive(feed, scope)?;
-            walk.visit_root(feed)?;
-        }
-        Ok(walk.survey)
+        Walk { files, now, clears: true, survey }.visit(scope)
+    }
+
+    /// Looks without clearing anything.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn preview(files: &dyn Files, scope: &Scope, now: Stamp) -> Result<Self, IoError> {
+        Walk { files, now, clears: false, survey: Self::default() }.visit(scope)
     }
 }
 
@@ -85,10 +88,20 @@ pub(super) struct Plain {
 struct Walk<'a> {
     files: &'a dyn Files,
     now: Stamp,
+    /// Whether names are cleared of what cannot be the recorder's.
+    clears: bool,
     survey: Survey,
 }
 
 impl Walk<'_> {
+    fn visit(mut self, scope: &Scope) -> Result<Survey, IoError> {
+        for feed in Feed::ALL {
+            self.visit_archive(feed, scope)?;
+            self.visit_root(feed)?;
+        }
+        Ok(self.survey)
+    }
+
     fn visit_archive(&mut self, feed: Feed, scope: &Scope) -> Result<(), IoError> {
         let archive = paths::archive(feed);
         // The newest first.
@@ -155,7 +168,7 @@ impl Walk<'_> {
     fn put_unfinished_away(&mut self, name: &SegmentName, is_needed: bool) -> Result<(), IoError> {
         let path = name.unfinished();
         if !is_needed {
-            return self.files.remove(&path).map_err(IoError::at("remove", &path));
+            return self.remove(&path);
         }
         self.move_away(name.feed, &path, "unfinished, and without its source")
     }
@@ -169,7 +182,7 @@ impl Walk<'_> {
         let plain = match inspected {
             // The sealer compares the two.
             Inspected::Empty if is_sealed => Plain { name, last: first, bytes: 0, torn: Vec::new() },
-            Inspected::Empty => return self.files.remove(&path).map_err(IoError::at("remove", &path)),
+            Inspected::Empty => return self.remove(&path),
             Inspected::Foreign => return self.move_away(name.feed, &path, NOT_OURS),
             Inspected::Damaged => return self.move_away(name.feed, &path, DAMAGED),
             Inspected::Segment { last, bytes, torn, .. } => Plain { name, last, bytes, torn },
@@ -202,7 +215,7 @@ impl Walk<'_> {
         };
         match inspected {
             // Created for a first line that was never written.
-            Inspected::Empty => self.files.remove(path).map_err(IoError::at("remove", path))?,
+            Inspected::Empty => self.remove(path)?,
             // Recording needs these two names.
             Inspected::Foreign if paths::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
             Inspected::Foreign => self.survey.foreign.push(path.to_owned()),
@@ -223,8 +236,14 @@ impl Walk<'_> {
     }
 
     fn move_away(&mut self, feed: Feed, path: &Path, reason: &'static str) -> Result<(), IoError> {
-        self.survey.quarantined.push(quarantine::quarantine(self.files, feed, path, reason)?);
+        if self.clears {
+            self.survey.quarantined.push(quarantine::quarantine(self.files, feed, path, reason)?);
+        }
         Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), IoError> {
+        if self.clears { self.files.remove(path).map_err(IoError::at("remove", path)) } else { Ok(()) }
     }
 
     /// An unreadable file must not prevent recording; `None`: it is unreadable.

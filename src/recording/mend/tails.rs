@@ -27,6 +27,11 @@ impl Tails {
         self.archived.is_empty() && self.active.is_empty() && !self.has_unreadable
     }
 
+    /// The number of active files.
+    pub fn active(&self) -> usize {
+        self.active.len()
+    }
+
     /// The highest epoch that is named.
     pub fn epoch(&self) -> u64 {
         self.archived.values().map(|last| last.epoch).max().unwrap_or_default().max(self.begun)

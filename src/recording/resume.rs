@@ -107,7 +107,11 @@ impl Evidence<'_> {
         let last = self.last(state);
         let mark = self.mark.filter(|mark| mark.epoch == state.epoch);
         let is_clean = match state.ended {
-            Ended::Stopped { last, .. } => mark.is_some_and(|mark| mark.durable >= last),
+            // A line behind the stop is of a process that this state, restored from an earlier time, does not know.
+            Ended::Stopped { last, .. } => {
+                self.tails.last(state.epoch).is_none_or(|tail| tail <= last)
+                    && mark.is_some_and(|mark| mark.durable >= last)
+            }
             _ => false,
         };
         let mut former = Former { state: state.clone(), last, id: last, is_clean, reason: None };
@@ -159,13 +163,20 @@ impl Evidence<'_> {
         former.last = self.last(&former.state);
         former.id = former.last;
         let doubted = if self.mark.is_some() { Duration::ZERO } else { UNMARKED };
+        let (began, to) = (self.tails.began(epoch), former.last);
         for feed in Feed::ALL {
-            let streams =
-                self.tails.streams(feed, epoch).map(|(stream, last)| (stream, last.before(doubted))).collect();
-            former.redo(grouped(feed, streams, Position { epoch, stamp: former.last }, GapKind::Unsure, NO_STATE));
-            let (wanted, open) =
-                (self.wanted[feed], OpenGap { from: Stamp::MAX, kind: GapKind::Unsure, cause: NO_STATE.to_owned() });
-            former.state.feeds[feed] = FeedState { wanted, open: wanted.then_some(open), ..FeedState::default() };
+            let wanted = self.wanted[feed];
+            let mut streams = self.tails.streams(feed, epoch);
+            streams.values_mut().for_each(|last| *last = last.before(doubted).max(began));
+            let kind = GapKind::Unsure;
+            let open = OpenGap { from: Stamp::MAX, kind, cause: NO_STATE.to_owned() };
+            let open = (wanted || !streams.is_empty()).then_some(open);
+            if streams.is_empty() && wanted && began < to {
+                let cause = NO_STATE.to_owned();
+                former.redo([Gap { connection: feed, epoch, from: began, to, kind, cause, only: None }]);
+            }
+            former.redo(grouped(feed, streams, Position { epoch, stamp: to }, kind, NO_STATE));
+            former.state.feeds[feed] = FeedState { wanted, open, ..FeedState::default() };
         }
         Former { is_clean: false, reason: Some(EpochReason::State), ..former }
     }
@@ -203,10 +214,12 @@ impl Evidence<'_> {
                     open.get_or_insert_with(begin);
                 }
                 (true, false) => {
-                    let open = open.iter_mut();
-                    open.for_each(|open| {
-                        (open.kind, open.cause) = (GapKind::Stopped, "it was not recorded".to_owned())
-                    });
+                    for OpenGap { kind, cause, .. } in open {
+                        // What is in doubt holds lines.
+                        let is_doubt = matches!(kind, GapKind::Killed | GapKind::Unsure);
+                        *kind = if is_doubt { *kind } else { GapKind::Stopped };
+                        *cause = "it was not recorded".to_owned();
+                    }
                 }
                 (false, false) => {}
             }
@@ -271,3 +284,6 @@ fn reason(ended: Ended, is_clean: bool) -> (GapKind, &'static str) {
         Ended::Running => (GapKind::Killed, "the recorder had died"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,8 +187,10 @@ impl Walk<'_> {
             Inspected::Damaged => return self.move_away(name.feed, &path, DAMAGED),
             Inspected::Segment { last, bytes, torn, .. } => Plain { name, last, bytes, torn },
         };
-        let last = Position { epoch: plain.name.epoch, stamp: plain.last };
-        self.survey.tails.note(plain.name.feed, &plain.name.stream, last);
+        for stamp in [first, plain.last] {
+            let position = Position { epoch: plain.name.epoch, stamp };
+            self.survey.tails.note(plain.name.feed, &plain.name.stream, position);
+        }
         self.survey.dates.insert(date);
         self.survey.waiting.push(plain);
         Ok(())
@@ -221,9 +223,9 @@ impl Walk<'_> {
             Inspected::Foreign => self.survey.foreign.push(path.to_owned()),
             Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
             Inspected::Segment { first, last, bytes, torn } => {
-                self.survey.tails.note_active(self.files, feed, &stream, last);
                 // A first line torn within its stamp has no time of its own.
                 let first = if first == Stamp::default() { self.now } else { first };
+                self.survey.tails.note_active(self.files, feed, &stream, [first, last]);
                 self.survey.active.push(Plain {
                     name: SegmentName { feed, stream, epoch: 0, first },
                     last,

@@ -1,4 +1,4 @@
-//! The last stamps in the files of a data directory.
+//! The first and the last stamps in the files of a data directory.
 
 use crate::clock::{Position, Stamp};
 use crate::files::Files;
@@ -14,9 +14,12 @@ pub struct Tails {
     /// The last position of each stream in the archive, as far as it was looked into.
     pub(super) archived: BTreeMap<(Feed, StreamKey), Position>,
     /// The last stamp of each active file; the state has their epoch.
-    pub(super) active: BTreeMap<(Feed, StreamKey), Stamp>,
+    pub(in crate::recording) active: BTreeMap<(Feed, StreamKey), Stamp>,
+    /// The first stamp of each epoch in the archive, and that of the active files.
+    pub(in crate::recording) began: BTreeMap<u64, Stamp>,
+    pub(in crate::recording) active_began: Option<Stamp>,
     /// The epoch that the first event of the active file names.
-    pub(super) begun: u64,
+    pub(in crate::recording) begun: u64,
     /// An active file cannot be read.
     pub has_unreadable: bool,
 }
@@ -43,30 +46,42 @@ impl Tails {
         archived.chain(self.active.values().copied()).max()
     }
 
-    /// The exchange's streams of a feed with lines in an epoch, that of the active files, and their last stamps.
-    pub fn streams(&self, feed: Feed, epoch: u64) -> impl Iterator<Item = (String, Stamp)> {
-        let archived = self.archived.iter().filter(move |(_, last)| last.epoch == epoch);
-        let mut last: BTreeMap<&StreamKey, Stamp> = BTreeMap::new();
-        let all = archived
-            .map(|(stream, last)| (stream, last.stamp))
-            .chain(self.active.iter().map(|(stream, last)| (stream, *last)));
-        for ((_, stream), stamp) in all.filter(|((of, stream), _)| *of == feed && stream.is_recorded()) {
-            let last = last.entry(stream).or_default();
-            *last = stamp.max(*last);
-        }
-        last.into_iter().map(|(stream, last)| (stream.to_string(), last))
+    /// The first stamp of an epoch, that of the active files.
+    pub fn began(&self, epoch: u64) -> Stamp {
+        self.began.get(&epoch).copied().into_iter().chain(self.active_began).min().unwrap_or_default()
     }
 
-    /// Notes the last stamp of an active file, and the epoch that its first line names.
-    pub(super) fn note_active(&mut self, files: &dyn Files, feed: Feed, stream: &StreamKey, last: Stamp) {
+    /// The exchange's streams of a feed, and the last stamp of each in an epoch, that of the active files; the first stamp
+    /// of the epoch where it has none.
+    pub fn streams(&self, feed: Feed, epoch: u64) -> BTreeMap<String, Stamp> {
+        let began = self.began(epoch);
+        let of_epoch = |last: &Position| if last.epoch == epoch { last.stamp } else { began };
+        let archived = self.archived.iter().map(|(stream, last)| (stream, of_epoch(last)));
+        let mut last: BTreeMap<String, Stamp> = BTreeMap::new();
+        for ((of, stream), stamp) in archived.chain(self.active.iter().map(|(stream, last)| (stream, *last))) {
+            if *of == feed && stream.is_recorded() {
+                let last = last.entry(stream.to_string()).or_default();
+                *last = stamp.max(*last);
+            }
+        }
+        last
+    }
+
+    /// Notes the first and the last stamp of an active file, and the epoch that its first line names.
+    pub(super) fn note_active(&mut self, files: &dyn Files, feed: Feed, stream: &StreamKey, ends: [Stamp; 2]) {
+        let [first, last] = ends;
         self.active.insert((feed, stream.clone()), last);
+        self.active_began = self.active_began.into_iter().chain([first]).min();
         if feed == Feed::Public && *stream == StreamKey::recorder() {
             self.begun = record::first_epoch(files, &paths::active(feed, stream)).unwrap_or_default();
         }
     }
 
-    pub(super) fn note(&mut self, feed: Feed, stream: &StreamKey, last: Position) {
+    /// Notes a position of a stream in the archive.
+    pub(in crate::recording) fn note(&mut self, feed: Feed, stream: &StreamKey, last: Position) {
         let noted = self.archived.entry((feed, stream.clone())).or_default();
         *noted = last.max(*noted);
+        let began = self.began.entry(last.epoch).or_insert(last.stamp);
+        *began = last.stamp.min(*began);
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 /// A manifest's sync fails, a power cut takes the manifest, and the clock was set several times: segments are listed
 /// with the wrong epoch.
 #[test]
-#[ignore = "known to fail: what a start knows of epochs is inferred"]
 fn a_manifest_that_a_power_cut_took_after_steps() {
     keeps_every_promise(&Plan {
         seed: 12_437,
@@ -77,7 +76,6 @@ fn a_manifest_that_a_power_cut_took_after_steps() {
 
 /// Objects are missing and in no gap after a full disk, a step of the clock and a power cut.
 #[test]
-#[ignore = "known to fail: what a start knows of epochs is inferred"]
 fn a_full_disk_a_step_and_a_power_cut() {
     keeps_every_promise(&Plan {
         seed: 42_254,
@@ -134,7 +132,6 @@ fn a_full_disk_a_step_and_a_power_cut() {
 
 /// The same kind as the one before, with the full disk in an earlier life.
 #[test]
-#[ignore = "known to fail: what a start knows of epochs is inferred"]
 fn a_full_disk_before_a_step_and_a_power_cut() {
     keeps_every_promise(&Plan {
         seed: 43_622,

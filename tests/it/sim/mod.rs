@@ -13,6 +13,7 @@
 mod disk;
 mod exchange;
 mod frozen;
+mod histories;
 mod incidents;
 mod listing;
 mod machine;

@@ -1,6 +1,6 @@
 //! What will happen in a world: drawn from its seed before it begins, so that a failure can be read and replayed.
 
-use super::disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
+use super::disk::{Amnesia, Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 use super::exchange::Mood;
 use super::machine::Freeze;
 use rand::rngs::StdRng;
@@ -8,6 +8,7 @@ use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
 use std::time::Duration;
 use upbit_recorder::files::EntryKind;
+use upbit_recorder::upbit::feed::Feed;
 
 /// A world's history.
 #[derive(Clone, Debug)]
@@ -32,6 +33,12 @@ pub(crate) struct Life {
     /// What stands at names of ours when it begins, and whether everything can be read by others then.
     pub(crate) obstacles: Vec<(&'static str, EntryKind)>,
     pub(crate) has_lost_modes: bool,
+    /// What its start does not find of what the lives before it knew.
+    pub(crate) amnesia: Option<Amnesia>,
+    /// The feed that is not recorded.
+    pub(crate) off: Option<Feed>,
+    /// Nothing happens on the account.
+    pub(crate) has_quiet_account: bool,
     /// Until the next life begins.
     pub(crate) pause: Duration,
     /// How far the wall clock is set forward in that time, or back, µs.
@@ -66,6 +73,8 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed ^ u64::MAX);
         let last = lives.len() - 1;
         lives[..last].iter_mut().for_each(|life| life.draw_displaced(&mut rng));
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6b6e_6f77);
+        lives[..last].iter_mut().for_each(|life| life.draw_knowledge(&mut rng));
         Self { seed, lives }
     }
 
@@ -189,6 +198,9 @@ impl Life {
             displaced: Vec::new(),
             obstacles: Vec::new(),
             has_lost_modes: false,
+            amnesia: None,
+            off: None,
+            has_quiet_account: false,
             pause: Duration::from_secs(3),
             jump: 0,
             steps: Vec::new(),
@@ -210,7 +222,8 @@ impl Life {
 
     /// Whether the disk does so at last, however slowly.
     pub(crate) fn has_honest_disk(&self) -> bool {
-        let is_refusal = |fault: &Fault| matches!(fault, Fault::Fail(errno) if *errno != EINTR);
+        let is_refusal =
+            |fault: &Fault| matches!(fault, Fault::Fail(errno) if *errno != EINTR) || *fault == Fault::NoRoom;
         let is_lossy = self.displaced.iter().any(|(_, how)| how.is_lossy());
         !is_lossy && self.full.is_none() && !self.faults.iter().any(|(_, fault)| is_refusal(fault))
     }
@@ -291,6 +304,28 @@ impl Life {
         if rng.random_ratio(1, 5) {
             self.jump = step(rng);
         }
+    }
+
+    /// Has a start find less than was known, a sync find no room, a feed not recorded, or an account quiet, each in every
+    /// tenth life or so.
+    fn draw_knowledge(&mut self, rng: &mut StdRng) {
+        let amnesia = match rng.random_range(0..12) {
+            0 | 1 => Amnesia::NoState,
+            2 => Amnesia::NoMark,
+            3 => Amnesia::NoDotFiles,
+            4 | 5 => Amnesia::NoSlot { newer: true },
+            6 => Amnesia::NoSlot { newer: false },
+            _ => Amnesia::Restored(rng.random_range(1..4)),
+        };
+        self.amnesia = rng.random_ratio(1, 10).then_some(amnesia);
+        let full = (rng.random_range(20..600), Fault::NoRoom);
+        if rng.random_ratio(1, 10) {
+            let behind = self.faults.partition_point(|(call, _)| *call < full.0);
+            self.faults.insert(behind, full);
+        }
+        let off = Feed::ALL[rng.random_range(0..2)];
+        self.off = rng.random_ratio(1, 10).then_some(off);
+        self.has_quiet_account = rng.random_ratio(1, 10);
     }
 
     /// Has the process stopped, or the machine suspended, in every third life or so, for seconds or minutes.

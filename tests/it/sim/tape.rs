@@ -1,13 +1,15 @@
 //! What is on a disk, as a reader sees it: the lines of every stream in their order.
 
 use super::disk::SimDisk;
+use super::timeline::{Forgotten, Gap};
 use crate::support::json::Stamped;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use upbit_recorder::clock::Stamp;
 use upbit_recorder::tape::durable::DurableMark;
-use upbit_recorder::tape::state::{SLOT, State};
+use upbit_recorder::tape::state::{Redo, SLOT, State};
 use upbit_recorder::upbit::feed::{Feed, PerFeed};
 
 /// The lines of a data directory.
@@ -165,7 +167,27 @@ impl Tape {
 
     /// The epoch of the next line; that which begins, where one does.
     pub(crate) fn epoch(&self) -> u64 {
-        self.state.as_ref().and_then(|state| state.stepping).map_or(self.active, |stepping| stepping.epoch)
+        let state = self.state.as_ref().filter(|state| state.epoch == self.active);
+        state.and_then(|state| state.stepping).map_or(self.active, |stepping| stepping.epoch)
+    }
+
+    /// What the state alone knew, for a start that finds `left` and does not record `off`: gaps that were decided, an epoch
+    /// of which nothing is there, and that a feed without a line was wanted.
+    pub(crate) fn forgotten(&self, left: &Self, off: Option<Feed>) -> Vec<Forgotten> {
+        let Some(state) = &self.state else { return Vec::new() };
+        let gap = |epoch, from: Stamp, to: Stamp| Gap { epoch, from: from.as_micros(), to: to.as_micros() };
+        let whole = |epoch| gap(epoch, Stamp::default(), Stamp::MAX);
+        let decided = state.redo.iter().map(|Redo { gap: redo, .. }| Forgotten {
+            feed: redo.connection,
+            gap: gap(redo.epoch, redo.from, redo.to),
+        });
+        let unsure = state.unsure.iter().map(|unsure| gap(unsure.epoch, unsure.from, unsure.to));
+        let lost = (left.active < self.active).then(|| whole(self.active));
+        let of_all = unsure.chain(lost).flat_map(|gap| Feed::ALL.map(|feed| Forgotten { feed, gap }));
+        let unheard = off.into_iter().filter(|off| left.streams[*off].is_empty());
+        let unheard =
+            unheard.flat_map(|feed| (0..=self.active + 1).map(move |epoch| Forgotten { feed, gap: whole(epoch) }));
+        decided.chain(of_all).chain(unheard).collect()
     }
 
     fn read_checkpoint(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {
@@ -175,7 +197,9 @@ impl Tape {
             self.last.insert(mark.epoch, mark.durable.as_micros());
         }
         let named = files.keys().filter_map(|path| parse_name(path)?.epoch).chain(self.last.keys().copied()).max();
-        self.active = self.state.as_ref().map_or(named.unwrap_or_default(), |state| state.epoch);
+        let begun = files.get(Path::new("recorder.jsonl")).and_then(|content| begun_epoch(content));
+        let known = self.state.as_ref().map(|state| state.epoch);
+        self.active = named.max(begun).max(known).unwrap_or_default();
     }
 
     fn read_manifests(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) -> Listing {
@@ -259,6 +283,13 @@ fn less_torn(plain: &[u8], name: &FileName<'_>, torn: &BTreeSet<Torn>) -> Vec<u8
         offset += line.len();
     }
     rest
+}
+
+/// The epoch that the first line of a file of events names.
+fn begun_epoch(content: &[u8]) -> Option<u64> {
+    let line = content.split(|byte| *byte == b'\n').next()?;
+    let event: serde_json::Value = serde_json::from_slice(line).ok()?;
+    event["epoch"].as_u64().filter(|_| event["event"] == "started" || event["event"] == "clock_step")
 }
 
 fn sealed_beside(path: &Path) -> PathBuf {

@@ -9,6 +9,7 @@
 //! Stamps order what is of one epoch; a moment is an epoch and a stamp in it.
 
 use upbit_recorder::clock::{self, Clock, Instant};
+use upbit_recorder::upbit::feed::Feed;
 
 /// The first process id; each life has the next one, by which its `started` event is known.
 pub(crate) const FIRST_PID: u32 = 4711;
@@ -133,6 +134,13 @@ impl Timeline {
     pub(crate) fn is_behind(&self, moment: Moment) -> bool {
         self.epoch(moment.epoch).found.is_some_and(|found| found <= moment.stamp)
     }
+}
+
+/// A gap that was decided, and that the disk alone does not show.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Forgotten {
+    pub(crate) feed: Feed,
+    pub(crate) gap: Gap,
 }
 
 /// A gap on record.

@@ -18,7 +18,7 @@ use super::oracle::{Count, Oracle};
 use super::plan::{Life, Plan};
 use super::remains::Remains;
 use super::tape::Tape;
-use super::timeline::{FIRST_PID, Moment, Span};
+use super::timeline::{FIRST_PID, Forgotten, Moment, Span};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -37,6 +37,7 @@ use upbit_recorder::ops::status::Status;
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::rest::pairs::Follower;
 use upbit_recorder::rest::pairs::evidence::ListingEvidence;
+use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::Subscription;
 use upbit_recorder::upbit::url::Url;
 
@@ -91,6 +92,8 @@ pub(crate) struct Lived {
     pub(crate) sync_failed: bool,
     /// When it was not let run.
     pub(crate) frozen: Vec<Frozen>,
+    /// What its start could not know any more.
+    pub(crate) forgotten: Vec<Forgotten>,
 }
 
 /// Lets a plan happen, in virtual time and in a runtime of its own.
@@ -173,6 +176,7 @@ impl World {
         let from = self.clock.now();
         let shutdown = CancellationToken::new();
         let (listing, listed) = watch::channel(Listed::default());
+        let known = Tape::read(&self.disk);
         let environment = self.prepare(life, seed, listed, &shutdown);
         let clock = environment.clock;
         let pid = environment.pid;
@@ -180,7 +184,11 @@ impl World {
         let (status, shown) = watch::channel(Status::default());
         let stop = StopConditions { run_until: None, status };
         let before = Tape::read(&self.disk);
-        let assembled = assembly::assemble(&self.config, environment, stop, &|_| Ok(self.pipe.clone()));
+        let forgotten = if before.state == known.state { Vec::new() } else { known.forgotten(&before, life.off) };
+        let mut config = self.config.clone();
+        (config.public.enabled, config.private.enabled) =
+            (life.off != Some(Feed::Public), life.off != Some(Feed::Private));
+        let assembled = assembly::assemble(&config, environment, stop, &|_| Ok(self.pipe.clone()));
         let after = Tape::read(&self.disk);
         let (found, epoch) = (ended_epoch(&before, &after), after.epoch());
         let spans = Mutex::new(vec![Span { from, clock, epoch, is_back: false }]);
@@ -216,7 +224,7 @@ impl World {
         let started = remains.started();
         let to = self.clock.now();
         let life = life.clone();
-        Lived { life, spans, found, from, to, ended, recovered, started, sync_failed, frozen }
+        Lived { life, spans, found, from, to, ended, recovered, started, sync_failed, frozen, forgotten }
     }
 
     /// The world as the next life finds it.
@@ -238,7 +246,8 @@ impl World {
         let boot = Boot::new(move || machine.suspended());
         let clock = Clock::anchored(read()).beside(&boot);
         self.machine.begin_life(self.clock.now(), &life.freezes);
-        self.pipe.set_mood(life.mood);
+        self.pipe.set_mood(life.mood, life.has_quiet_account);
+        life.amnesia.into_iter().for_each(|amnesia| self.disk.forget(amnesia));
         life.obstacles.iter().for_each(|(name, kind)| self.disk.obstruct(name, *kind));
         if life.has_lost_modes {
             self.disk.forget_modes();

@@ -78,6 +78,10 @@ fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Resul
             state.sync_failed |= matches!(call, Call::Sync | Call::SyncDirectory | Call::Replace) && errno != EMFILE;
             return Err(io::Error::from_raw_os_error(errno));
         }
+        Some(Fault::NoRoom) => {
+            state.sync_failed = true;
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
         Some(Fault::Crash(crash)) => {
             state.crash = Some(crash);
             disk.0.crashed.notify_one();
@@ -115,6 +119,7 @@ impl Files for SimFiles {
         }
         let inode = state.inodes.len();
         state.inodes.push(Inode::default());
+        state.check_name(path);
         if happens(&mut state, &verdict) {
             state.change(Change::Link(path.to_owned(), inode));
         }
@@ -153,6 +158,7 @@ impl Files for SimFiles {
             return Ok(());
         }
         let inode = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        state.check_name(to);
         if !happens(&mut state, &verdict) {
             return Ok(());
         }
@@ -236,6 +242,9 @@ impl Files for SimFiles {
             return append_all(&*self.create(path)?, bytes);
         }
         let (mut state, verdict) = self.enter(Call::Write, path)?;
+        if path == Path::new(".durable") {
+            state.check_mark(bytes);
+        }
         if happens(&mut state, &verdict) {
             let inode = state.unshare(path);
             let inode = &mut state.inodes[inode];
@@ -265,6 +274,7 @@ impl Files for SimFiles {
         }
         state.inodes[inode].synced = end;
         state.trace.update(bytes);
+        state.look_at_state();
         Ok(())
     }
 
@@ -297,7 +307,7 @@ impl Files for SimFiles {
             Err(error) => {
                 let mut state = self.disk.lock();
                 if state.life == self.life && state.crash.is_none() {
-                    state.inodes.iter_mut().for_each(Inode::doom);
+                    (0..state.inodes.len()).for_each(|inode| state.fail_sync(inode, &error));
                 }
                 return Err(error);
             }
@@ -325,13 +335,12 @@ impl AppendFile for SimFile {
         }
         .min(room);
         state.room = state.room.map(|room| room - length as u64);
-        let sealed = state
-            .names
-            .iter()
-            .find(|(name, inode)| **inode == self.inode && name.extension().is_some_and(|ending| ending == "zst"));
-        if let Some((name, _)) = sealed {
-            let text = format!("{} was written to after it was sealed", name.display());
-            state.violation(text);
+        let name = state.names.iter().find(|(_, inode)| **inode == self.inode).map(|(name, _)| name.clone());
+        if let Some(name) = &name {
+            if name.extension().is_some_and(|ending| ending == "zst") {
+                state.violation(format!("{} was written to after it was sealed", name.display()));
+            }
+            state.check_lines(name, &bytes[..length]);
         }
         state.inodes[self.inode].data.extend_from_slice(&bytes[..length]);
         state.trace.update(&bytes[..length]);
@@ -343,7 +352,7 @@ impl AppendFile for SimFile {
             Err(error) => {
                 let mut state = self.disk.lock();
                 if state.life == self.life && state.crash.is_none() {
-                    state.inodes[self.inode].doom();
+                    state.fail_sync(self.inode, &error);
                 }
                 return Err(error);
             }

@@ -8,10 +8,12 @@
 //! Every call has a number, counted through each life of the recorder, and a fault may wait for it. After a crash the
 //! handles of the life that ended do nothing any more: whatever that process would still have done did not happen.
 
+mod checkpoint;
 mod files;
 mod others;
 mod state;
 
+pub(crate) use checkpoint::Amnesia;
 pub(crate) use state::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 
 use files::SimFiles;
@@ -59,6 +61,8 @@ impl SimDisk {
         if crash == Some(Crash::PowerCut) {
             state.cut_power();
         }
+        drop(state);
+        self.keep_checkpoint();
     }
 
     /// Waits for a call that ends the life.

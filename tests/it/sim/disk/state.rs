@@ -1,9 +1,11 @@
 //! The disk's memory: names, data, and how much of both a power cut leaves.
 
+use super::checkpoint::{Kept, Known};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 use upbit_recorder::files::{EntryKind, FileId, Identity};
@@ -24,6 +26,8 @@ pub(crate) enum Fault {
     Fail(i32),
     /// A write takes only a part of its bytes.
     Short,
+    /// A sync, or what replaces a file durably, finds no room; what was written before may be lost.
+    NoRoom,
     /// It works, and takes this long.
     Stall(Duration),
     /// It happens in part, or not at all, and then nothing happens any more.
@@ -104,6 +108,10 @@ pub(super) struct State {
     pub(super) crash: Option<Crash>,
     /// A sync has failed in this life.
     pub(super) sync_failed: bool,
+    /// What the durable state says.
+    pub(super) known: Option<Known>,
+    /// The checkpoint behind each life.
+    pub(super) kept: Vec<Kept>,
     pub(super) rng: StdRng,
     pub(super) trace: Sha256,
     pub(super) violations: Vec<String>,
@@ -122,6 +130,8 @@ pub(super) struct Inode {
     pub(super) reserved: u64,
     /// A failed sync has dropped what follows here: no later one brings it back.
     pub(super) doomed_from: Option<usize>,
+    /// Whole lines that a sync without room has dropped: a power cut takes them, and leaves what follows.
+    pub(super) dropped: Vec<Range<usize>>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +160,8 @@ impl State {
             debt: Duration::ZERO,
             crash: None,
             sync_failed: false,
+            known: None,
+            kept: Vec::new(),
             rng: StdRng::seed_from_u64(seed),
             trace: Sha256::new(),
             violations: Vec::new(),
@@ -219,6 +231,7 @@ impl State {
         for change in std::mem::take(&mut self.journal) {
             apply(&mut self.durable, &change);
         }
+        self.look_at_state();
     }
 
     pub(super) fn sync_inode(&mut self, inode: usize) {
@@ -241,12 +254,16 @@ impl State {
             let end = inode.doomed_from.take().unwrap_or(inode.data.len()).max(inode.synced);
             let kept = self.rng.random_range(inode.synced..=end);
             inode.data.truncate(kept);
-            inode.synced = kept;
+            for dropped in std::mem::take(&mut inode.dropped).into_iter().rev() {
+                inode.data.drain(dropped.start.min(kept)..dropped.end.min(kept));
+            }
+            inode.synced = inode.data.len();
         }
+        self.look_at_state();
     }
 
     pub(super) fn violation(&mut self, text: String) {
-        self.violations.push(text);
+        self.violations.push(format!("in life {}: {text}", self.life / 2));
     }
 }
 
@@ -260,6 +277,7 @@ impl Call {
             Fault::Fail(EMFILE) => matches!(self, Self::Create | Self::MakeDirectory | Self::SyncDirectory),
             Fault::Fail(_) => matches!(self, Self::Write | Self::Create | Self::Rename | Self::MakeDirectory),
             Fault::Short => self == Self::Write,
+            Fault::NoRoom => matches!(self, Self::Sync | Self::Replace),
         }
     }
 }

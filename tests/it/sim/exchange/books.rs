@@ -51,6 +51,8 @@ pub(crate) struct Sent {
 pub(crate) struct Session {
     pub(crate) opened: Instant,
     pub(crate) closed: Option<Instant>,
+    /// The account was quiet, and asked for: it was listened to without an object.
+    pub(crate) is_quiet: bool,
     /// How many bytes the recorder had read, and since when.
     pub(crate) reads: Vec<(u64, Moment)>,
 }
@@ -83,12 +85,17 @@ impl Books {
     /// A socket is accepted.
     pub(crate) fn open(&self, feed: Feed, now: Instant) -> SocketId {
         let sessions = &mut self.lock()[feed].sessions;
-        sessions.push(Session { opened: now, closed: None, reads: Vec::new() });
+        sessions.push(Session { opened: now, closed: None, is_quiet: false, reads: Vec::new() });
         SocketId { feed, number: sessions.len() - 1 }
     }
 
     pub(crate) fn close(&self, socket: SocketId, now: Instant) {
         self.lock()[socket.feed].sessions[socket.number].closed.get_or_insert(now);
+    }
+
+    /// A quiet account is asked for.
+    pub(crate) fn note_quiet(&self, socket: SocketId) {
+        self.lock()[socket.feed].sessions[socket.number].is_quiet = true;
     }
 
     pub(crate) fn begin_mute(&self, socket: SocketId, streams: Vec<&'static str>, now: Instant) {

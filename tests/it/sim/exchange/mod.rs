@@ -66,6 +66,7 @@ pub(crate) struct Pipe {
 struct Shared {
     rng: StdRng,
     mood: Mood,
+    has_quiet_account: bool,
 }
 
 struct Call {
@@ -87,6 +88,8 @@ struct Script {
     ends_after: Duration,
     end: End,
     mute: Option<Muteness>,
+    /// It brings nothing by itself.
+    is_quiet: bool,
 }
 
 #[derive(Debug)]
@@ -116,14 +119,16 @@ pub(crate) struct Exchange {
 /// An exchange, and the network between it and a machine.
 pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock, machine: &Machine) -> (Pipe, Exchange) {
     let (sender, calls) = mpsc::channel(4);
-    let shared = Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind }));
+    let shared =
+        Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind, has_quiet_account: false }));
     let pipe = Pipe { shared, books: books.clone(), clock, machine: machine.clone(), calls: sender };
     (pipe, Exchange { books: books.clone(), clock, machine: machine.clone(), calls })
 }
 
 impl Pipe {
-    pub(crate) fn set_mood(&self, mood: Mood) {
-        self.shared.lock().unwrap().mood = mood;
+    pub(crate) fn set_mood(&self, mood: Mood, has_quiet_account: bool) {
+        let mut shared = self.shared.lock().unwrap();
+        (shared.mood, shared.has_quiet_account) = (mood, has_quiet_account);
     }
 
     fn draw(&self, id: Feed) -> Result<Script, Option<DialError>> {
@@ -143,7 +148,8 @@ impl Pipe {
         let floods = if busy && id == Feed::Public { BUSY_FLOODS } else { script.floods };
         let is_mute = shared.mood == Mood::Mute && id == Feed::Public;
         let mute = is_mute.then(|| Muteness::draw(script.seed));
-        Ok(Script { floods, mute, ..script })
+        let is_quiet = shared.has_quiet_account && id == Feed::Private;
+        Ok(Script { floods, mute, is_quiet, ..script })
     }
 }
 
@@ -203,6 +209,7 @@ impl Script {
                 ends_after,
                 end: End::Drop,
                 mute: None,
+                is_quiet: false,
             };
         }
         let upgrade = match rng.random_range(0..15) {
@@ -223,6 +230,6 @@ impl Script {
             _ => End::Error,
         };
         let ends_after = Duration::from_millis(rng.random_range(0..60_000));
-        Self { seed, upgrade, rate, flood_after, floods, ends_after, end, mute: None }
+        Self { seed, upgrade, rate, flood_after, floods, ends_after, end, mute: None, is_quiet: false }
     }
 }

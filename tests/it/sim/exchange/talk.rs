@@ -81,6 +81,9 @@ impl Talk {
                 _ => return,
             }
         }
+        if script.is_quiet {
+            self.books.note_quiet(self.socket);
+        }
         self.talk(&mut socket, script).await;
     }
 
@@ -88,7 +91,7 @@ impl Talk {
         let start = self.clock.now();
         let end = start + script.ends_after;
         let mut flood = start + script.flood_after;
-        let mut floods = script.floods;
+        let mut floods = if script.is_quiet { 0 } else { script.floods };
         let mut next = start + Duration::from_millis(20);
         let mut turning = script.mute.map(|mute| start + mute.after);
         loop {
@@ -99,7 +102,7 @@ impl Talk {
                 () = sleep_until(self.machine.next()) => Turn::Freeze,
                 () = sleep_until(turning) => Turn::Mute(self.mute.is_none()),
                 () = sleep_until(Some(flood)), if floods > 0 => Turn::Flood,
-                () = sleep_until(Some(next)) => Turn::Send,
+                () = sleep_until(Some(next)), if !script.is_quiet => Turn::Send,
             };
             let alive = match turn {
                 Turn::Heard(None) => false,
@@ -113,7 +116,7 @@ impl Talk {
                     if let (true, Ok(text)) = (is_request(&message), message.to_text()) {
                         self.asked = asked_by(text);
                     }
-                    script.mute.is_none() || self.answer(socket, &message).await
+                    (script.mute.is_none() && !script.is_quiet) || self.answer(socket, &message).await
                 }
                 Turn::Mute(begins) => {
                     self.set_mute(script.mute.filter(|_| begins));

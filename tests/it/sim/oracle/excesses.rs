@@ -67,8 +67,10 @@ pub(super) fn durable_doubts(evidence: &Evidence) -> Vec<String> {
         let mut lives = history.lives.iter().skip_while(|lived| lived.to < sent.at);
         let (Some(own), Some(next)) = (lives.next(), lives.next()) else { return false };
         let is_kill = own.life.has_sound_disk() && matches!(own.ended, Ended::Crashed(Crash::Kill));
-        let is_read =
-            next.started.is_some() && next.life.faults.iter().all(|(_, fault)| !matches!(fault, Fault::Fail(_)));
+        let is_known = history.lives.iter().all(|lived| lived.life.amnesia.is_none() || lived.to < sent.at);
+        let is_read = is_known
+            && next.started.is_some()
+            && next.life.faults.iter().all(|(_, fault)| !matches!(fault, Fault::Fail(_)));
         let age = matched.side.read_at(sent).map(|read| history.ran(read, own.to));
         // Behind a freeze nothing counts as certain until what it may have cost is on record.
         let held = if own.life.freezes.is_empty() { Duration::ZERO } else { HELD };

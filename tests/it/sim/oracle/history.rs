@@ -59,9 +59,13 @@ impl History {
         self.time.missed(moment, next.map(|(from, stamp)| Moment { stamp, ..self.time.at(from) }))
     }
 
-    /// The first sign of life: time begins with it.
-    pub(super) fn beginning(&self, tape: &Tape) -> Moment {
-        let number = |key: &str| tape.events.first().map_or(0, |event| event[key].as_u64().unwrap());
+    /// The first sign of a life that records a feed: its time begins with it.
+    pub(super) fn beginning(&self, tape: &Tape, feed: Feed) -> Moment {
+        let feed = serde_json::Value::from(feed.to_string());
+        let is_own =
+            |event: &&serde_json::Value| event["connections"].as_array().is_some_and(|all| all.contains(&feed));
+        let first = tape.events.iter().find(is_own);
+        let number = |key: &str| first.map_or(0, |event| event[key].as_u64().unwrap());
         Moment { epoch: number("of_epoch"), stamp: number("ts_recv") }
     }
 
@@ -75,7 +79,10 @@ impl History {
     /// The gaps of a connection, or of a stream of it, in order; those that touch or overlap are one.
     pub(super) fn gaps(&self, tape: &Tape, feed: Feed, stream: Option<&str>) -> Vec<Gap> {
         let events = self.gap_events(tape, feed).filter(|found| stream.is_none_or(|stream| found.names(stream)));
-        let mut own: Vec<Gap> = events.map(|found| found.gap()).collect();
+        let known = events.map(|found| found.gap());
+        // What no start could know any more cannot be on record.
+        let forgotten = self.lives.iter().flat_map(|lived| &lived.forgotten).filter(|forgotten| forgotten.feed == feed);
+        let mut own: Vec<Gap> = known.chain(forgotten.map(|forgotten| forgotten.gap)).collect();
         own.sort_unstable();
         let mut gaps: Vec<Gap> = Vec::new();
         for gap in own {

@@ -74,7 +74,7 @@ pub(super) fn unheard(evidence: &Evidence) -> Vec<String> {
     for (number, session) in matched.side.sessions.iter().enumerate() {
         // A handshake brings bytes as well: only a socket that brought objects was listened to.
         let own = || matched.objects().filter(|object| object.sent.session == number);
-        if !own().any(|object| matched.read_at(object).is_some()) {
+        if !session.is_quiet && !own().any(|object| matched.read_at(object).is_some()) {
             continue;
         }
         let opened = history.recorded_moment(session.opened);

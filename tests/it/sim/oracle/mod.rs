@@ -180,8 +180,8 @@ impl<'a> Evidence<'a> {
         self.history.gap_events(self.tape, self.feed)
     }
 
-    /// The first sign of life.
+    /// The first sign of a life that records the feed.
     fn beginning(&self) -> Moment {
-        self.history.beginning(self.tape)
+        self.history.beginning(self.tape, self.feed)
     }
 }

@@ -214,7 +214,7 @@ impl Evidence<'_> {
                     open.get_or_insert_with(begin);
                 }
                 (true, false) => {
-                    for OpenGap { kind, cause, .. } in open {
+                    if let Some(OpenGap { kind, cause, .. }) = open {
                         // What is in doubt holds lines.
                         let is_doubt = matches!(kind, GapKind::Killed | GapKind::Unsure);
                         *kind = if is_doubt { *kind } else { GapKind::Stopped };

@@ -52,6 +52,8 @@ pub struct StateFile {
     files: Arc<dyn Files>,
     generation: u64,
     state: Option<State>,
+    /// This process has made it durable, and its name.
+    is_durable: bool,
 }
 
 impl StateFile {
@@ -61,7 +63,7 @@ impl StateFile {
         let content = read(&*files, STATE, 2 * SLOT).unwrap_or_default();
         let newest = content.chunks(SLOT).filter_map(State::of_slot).max_by_key(|(generation, _)| *generation);
         let (generation, state) = newest.map_or((0, None), |(generation, state)| (generation, Some(state)));
-        Self { files, generation, state }
+        Self { files, generation, state, is_durable: false }
     }
 
     /// The state; `None`: there is no whole one.
@@ -79,18 +81,22 @@ impl StateFile {
         self.generation = self.generation.max(generation);
     }
 
-    /// Replaces the state durably, unless it is the same.
+    /// Replaces the state durably, unless this process did so with the same: what was read may be in the kernel's cache
+    /// alone.
     ///
     /// # Errors
     /// The file cannot be written or synced: the state before counts.
     pub fn replace(&mut self, state: &State) -> Result<(), IoError> {
-        if self.state.as_ref() == Some(state) {
+        if self.is_durable && self.state.as_ref() == Some(state) {
             return Ok(());
         }
         let generation = self.generation + 1;
         let slot = state.to_slot(generation);
         self.write(generation % 2 * SLOT as u64, slot).map_err(IoError::at("write", Path::new(STATE)))?;
-        (self.generation, self.state) = (generation, Some(state.clone()));
+        if !self.is_durable {
+            self.files.sync_directory(Path::new("")).map_err(IoError::at("sync", Path::new(STATE)))?;
+        }
+        (self.generation, self.state, self.is_durable) = (generation, Some(state.clone()), true);
         Ok(())
     }
 

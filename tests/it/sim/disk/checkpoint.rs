@@ -196,7 +196,10 @@ impl State {
         let (from, to) = (file.synced, file.data.len());
         let is_whole = from < to && is_line_end(&file.data, from) && is_line_end(&file.data, to);
         if is_whole && file.doomed_from.is_none() && self.rng.random() {
-            self.inodes[inode].dropped.push(from..to);
+            match self.inodes[inode].dropped.last_mut() {
+                Some(last) if from < last.end => last.end = to,
+                _ => self.inodes[inode].dropped.push(from..to),
+            }
         }
     }
 }

@@ -105,9 +105,11 @@ impl Evidence {
         self.know(fetched.id, fetched.time)
     }
 
-    /// Whether there is a record from before the gap.
-    pub fn has_before(&self) -> bool {
-        !self.before.is_empty()
+    /// Whether the records from before the gap reach back behind [`floor`](Self::floor), so that every record that is
+    /// newer is known. Where the clock was set forward, records of the same seconds have stamps that are hours apart.
+    pub fn reaches_back(&self) -> bool {
+        let floor = self.floor();
+        self.before.iter().any(|(_, time)| *time < floor)
     }
 
     /// Whether there is any record.
@@ -289,6 +291,13 @@ mod tests {
         }
         assert!(!evidence.knows(0) && evidence.knows(1));
         assert_eq!(evidence.floor(), 90_001);
+    }
+
+    #[test]
+    fn records_reach_back_when_one_is_older_than_the_floor() {
+        assert!(!evidence(&[]).reaches_back() && !evidence(&[record(1, 90)]).reaches_back());
+        assert!(!evidence(&[record(1, 88), record(2, 90)]).reaches_back());
+        assert!(evidence(&[record(1, 87), record(2, 90)]).reaches_back());
     }
 
     #[test]

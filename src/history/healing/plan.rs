@@ -169,7 +169,8 @@ impl Plan {
 
     /// Adds a gap, unless it is beyond the exchange's reach.
     pub fn add(&mut self, gap: &Gap, now: Position) {
-        if self.gaps.contains_key(&gap.id) || now.stamp.since(gap.to) > REACH {
+        let is_done = self.reports.iter().any(|(id, _)| *id == gap.id);
+        if is_done || self.gaps.contains_key(&gap.id) || now.stamp.since(gap.to) > REACH {
             return;
         }
         let [from, to] = [gap.from, gap.to].map(|stamp| Position { stamp, ..gap.id });

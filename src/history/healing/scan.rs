@@ -12,7 +12,7 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
 use std::time::Duration;
 
-/// How far back the last record before a gap is searched. Most streams have one within minutes, and reading further
+/// How far back the last records before a gap are searched. Most streams have them within minutes, and reading further
 /// back is expensive.
 pub(super) const LOOK_BACK: [Duration; 4] =
     [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400), REACH];
@@ -34,7 +34,7 @@ pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Posi
     let resume = resume_point(tape, starts, task, now)?;
     let mut view = view(tape, task, reach(task.from().before(LOOK_BACK[0]), now), resume)?;
     for length in &LOOK_BACK[1..] {
-        if view.evidence.has_before() {
+        if view.evidence.reaches_back() {
             break;
         }
         view = self::view(tape, task, reach(task.from().before(*length), now), resume)?;

@@ -6,12 +6,12 @@ use super::process::{GRACE, Host, serve_and_ask};
 use super::work::StopTerms;
 use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{ConnectionConfig, Sources};
-use crate::daemon::assembly::{self, AssemblyError, Environment, StopConditions};
+use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
 use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
 use crate::files::IoError;
 use crate::files::disk::Disk;
-use crate::history::healing::{self, Healer};
+use crate::history::healing::{Exchange, Healer};
 use crate::logging::Screen;
 use crate::net::network::Network;
 use crate::net::tls;
@@ -133,7 +133,7 @@ async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lo
     let evidence = ListingEvidence::new(known_pairs::kept(host), clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
     let environment = Environment {
-        files: files.clone(),
+        files,
         clock: *clock,
         wall: Wall::machine(),
         boot: Boot::machine(),
@@ -147,8 +147,9 @@ async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lo
         Ok(Network::new(*clock, tls, &config.proxies))
     };
     let mut is_full = false;
-    let (mut supervisor, mut hosts) = loop {
-        let assemble = || assembly::assemble(config, environment.clone(), stop.clone(), &network);
+    let Assembled { supervisor, mut hosts, healer } = loop {
+        let exchange = Exchange::new(config);
+        let assemble = || assembly::assemble(config, environment.clone(), stop.clone(), &network, exchange);
         match waiting.during(step("what the last process left in"), GRACE, assemble) {
             Err(error) if error.is_passing() => {
                 if !std::mem::replace(&mut is_full, true) {
@@ -165,11 +166,7 @@ async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lo
     if is_needed || codes::is_checkable(config) {
         pairs::spawn(config, *clock, evidence, listing, is_needed).map_err(RecordError::Threads)?;
     }
-    if healing::is_wanted(config) {
-        let (handle, ports) = healing::connect(*clock);
-        let healer = Healer::new(config, files, ports, supervisor.heal_with(handle));
-        healer.spawn().map_err(RecordError::Threads)?;
-    }
+    healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
     Ok((supervisor, lock))
 }
 

@@ -1,7 +1,7 @@
 //! Assembles a recorder: from the recovery of the data directory to the first connection attempt.
 //!
 //! ```text
-//! recover ──▶ router, gap tracker, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections
+//! recover ──▶ router, gap tracker, stamper ──▶ hosts of the disk ──▶ supervisor ──▶ connections ──▶ healer
 //! ```
 //!
 //! Disk, network, time and randomness are injected, so that `record` and the simulated world of the tests run the same
@@ -15,6 +15,7 @@ use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::{Clocks, SequencerSetup, Setup, Supervisor};
 use crate::desired::{Listed, Wanted};
 use crate::files::Files;
+use crate::history::healing::{self, Fetch, Healer};
 use crate::net::Dial;
 use crate::net::tls::TlsSetupError;
 use crate::ops::status::Status;
@@ -65,6 +66,16 @@ pub struct StopConditions {
     pub status: watch::Sender<Status>,
 }
 
+/// A recorder, of which nothing runs yet.
+pub struct Assembled<F> {
+    /// Stamps and sequences everything; has the connections.
+    pub supervisor: Supervisor,
+    /// The hosts of its disk.
+    pub hosts: Hosts,
+    /// Fetches what is missed in gaps, where the configuration wants it.
+    pub healer: Option<Healer<F>>,
+}
+
 /// Why a recorder could not be assembled.
 #[derive(Debug, thiserror::Error)]
 pub enum AssemblyError {
@@ -86,18 +97,19 @@ impl AssemblyError {
     }
 }
 
-/// Assembles a recorder: its supervisor, with the connections, and the hosts of its disk, which the caller has to run.
-/// `network` makes the route of one connection at a time.
+/// Assembles a recorder, which the caller has to run. `network` makes the route of one connection at a time; `exchange`
+/// has the history by which gaps are healed.
 ///
 /// # Errors
 ///
 /// Nothing was recorded, and nothing has to be undone.
-pub fn assemble<D: Dial>(
+pub fn assemble<D: Dial, F: Fetch>(
     config: &Config,
     environment: Environment,
     stop: StopConditions,
     network: &dyn Fn(&ConnectionConfig) -> Result<D, TlsSetupError>,
-) -> Result<(Supervisor, Hosts), AssemblyError> {
+    exchange: F,
+) -> Result<Assembled<F>, AssemblyError> {
     let clock = environment.clock;
     // First, since nothing may fail behind the start: its findings are recorded only by the events of this process.
     let routes = routes(config, network)?;
@@ -151,7 +163,11 @@ pub fn assemble<D: Dial>(
     quarantined.into_iter().for_each(|moved| sequencer.event(&Event::from(moved)));
     connect(&mut supervisor, config, &environment, routes);
     supervisor.sequencer.tell_decided();
-    Ok((supervisor, hosts))
+    let healer = healing::is_wanted(config).then(|| {
+        let (handle, ports) = healing::connect(clock);
+        Healer::new(config, environment.files, exchange, ports, supervisor.heal_with(handle))
+    });
+    Ok(Assembled { supervisor, hosts, healer })
 }
 
 /// A connection with its route to the exchange and its keys.

@@ -1,12 +1,12 @@
 //! The healing thread: scans the tape, queries the exchange and hands on missing objects.
 //!
 //! ```text
-//! events ─▶ plan ─▶ scan_tape ─▶ ask: search ⇄ exchange
+//! events ─▶ plan ─▶ scan_tape ─▶ ask: search ⇄ Fetch
 //!                                        └──▶ recorder (supervisor)
 //! ```
 
 use super::events::EventReader;
-use super::exchange::Exchange;
+use super::fetch::{Fetch, Fetched};
 use super::interrupted::Interrupted;
 use super::link::{HealerOutput, HealerPorts};
 use super::plan::{End, Next, Plan, SETTLE, Task, Written};
@@ -37,26 +37,26 @@ const NICENESS: i32 = 19;
 const PAUSES: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
 
 /// See the module.
-pub struct Healer {
+pub struct Healer<F> {
     tape: Tape,
     recorder: Recorder,
     events: EventReader,
-    exchange: Exchange,
+    exchange: F,
     plan: Plan,
     /// Consecutive requests without an answer.
     failures: u32,
 }
 
-impl Healer {
-    /// A healer for the tape being written into `files`; `progress` is the writer's position.
-    pub fn new(config: &Config, files: Arc<dyn Files>, ports: HealerPorts, progress: Progress) -> Self {
+impl<F: Fetch> Healer<F> {
+    /// A healer for the tape being written into `files`, out of what `exchange` has; `progress` is the writer's position.
+    pub fn new(config: &Config, files: Arc<dyn Files>, exchange: F, ports: HealerPorts, progress: Progress) -> Self {
         let recorder = Recorder::new(ports, progress);
         let tape = Tape::new(Some(files), &config.data_dir);
         Self {
             events: EventReader::new(config, tape.clone()),
             tape,
             recorder,
-            exchange: Exchange::new(config),
+            exchange,
             plan: Plan::default(),
             failures: 0,
         }
@@ -187,14 +187,17 @@ impl Healer {
                 Ok(request) => request,
                 Err(end) => return Ok(end),
             };
-            let page = match self.exchange.fetch(request, task, self.recorder.clock()).await? {
+            let Fetched { requests, outcome } = self.exchange.fetch(request, self.recorder.clock()).await;
+            task.requests += requests;
+            let page = match outcome {
                 Ok(page) => page,
                 // An unlisted pair has no missing objects.
-                Err(_) if !search.has_any() => return Ok(End::Complete),
-                Err(denial) => {
+                Err(FetchError::Rest(RestError::Refused(_))) if !search.has_any() => return Ok(End::Complete),
+                Err(FetchError::Rest(RestError::Refused(denial))) => {
                     tracing::warn!(stream = %task.stream, %denial, "the exchange refuses what was missed");
                     return Ok(End::Partial);
                 }
+                Err(error) => return Err(Interrupted::Rest(error)),
             };
             if search.needs_scan(&page) {
                 self.recorder.pause(SETTLE).await;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  recorder.jsonl ──gap──▶ plan ──scan──▶ tape: is anything missing?      the gap's streams, each on its own
-//!  input (a gap closed)      └───ask────▶ client ──page──▶ search ──missing──▶ supervisor ──▶ KRW-BTC_trade.healed.jsonl
+//!  input (a gap closed)      └───ask────▶ Fetch ──page───▶ search ──missing──▶ supervisor ──▶ KRW-BTC_trade.healed.jsonl
 //!                                                            └─ all streams done ─▶ `healed` event
 //! ```
 //!
@@ -14,7 +14,7 @@
 //! | [`evidence`] | the records around a gap, and the conclusions from them |
 //! | `search` | the walk over the exchange's pages, back to the records before the gap |
 //! | `resume` | progress of earlier processes |
-//! | `link`, `recorder`, `exchange` | the healer's view of the supervisor, the writer and the exchange |
+//! | `link`, `recorder`, `fetch` | the healer's view of the supervisor, the writer and the exchange |
 //! | `healer` | the thread around them |
 //!
 //! The tape is the only state of healing, so gaps of this process and of earlier ones are treated alike, and a kill at
@@ -23,7 +23,7 @@
 
 mod events;
 pub mod evidence;
-mod exchange;
+mod fetch;
 mod healer;
 mod interrupted;
 mod link;
@@ -36,6 +36,7 @@ mod search;
 pub mod story;
 mod wanted;
 
+pub use fetch::{Exchange, Fetch, Fetched};
 pub use healer::Healer;
 pub use link::{HealerHandle, HealerInput, HealerOutput, HealerPorts, connect};
 pub use wanted::is_wanted;

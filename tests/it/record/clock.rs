@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
-use upbit_recorder::daemon::assembly::{self, Environment, StopConditions};
+use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
 use upbit_recorder::desired::Listed;
 use upbit_recorder::files::Files;
 use upbit_recorder::files::disk::Disk;
-use upbit_recorder::history::healing::{self, Healer};
+use upbit_recorder::history::healing::Exchange;
 use upbit_recorder::net::network::Network;
 use upbit_recorder::net::tls;
 use upbit_recorder::recording::threads;
@@ -76,7 +76,6 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
     let clock = Clock::anchored(wall.read());
     let files: Arc<dyn Files> = Arc::new(Disk::open(&config.data_dir).unwrap());
     let (_, listed) = watch::channel(Listed::default());
-    let recorded = files.clone();
     let environment =
         Environment { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
     let stop = StopConditions { run_until: None, status: watch::channel(Default::default()).0 };
@@ -84,14 +83,13 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
     runtime.block_on(async {
         let network =
             |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, &config.proxies));
-        let (mut supervisor, hosts) = assembly::assemble(config, environment, stop, &network).unwrap();
+        let Assembled { supervisor, hosts, healer } =
+            assembly::assemble(config, environment, stop, &network, Exchange::new(config)).unwrap();
         threads::spawn(hosts).unwrap();
-        let (handle, ports) = healing::connect(clock);
-        let healer = Healer::new(config, recorded, ports, supervisor.heal_with(handle));
         // Not at its low priority: on a busy machine it would starve.
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(healer.run());
+            runtime.block_on(healer.unwrap().run());
         });
         let (_requests, queue) = mpsc::channel(1);
         supervisor.run(shutdown, queue).await.unwrap();

@@ -47,6 +47,8 @@ pub(crate) struct Life {
     pub(crate) steps: Vec<(Duration, i64)>,
     /// When the recorder does not run for a while, in order.
     pub(crate) freezes: Vec<Freeze>,
+    /// It heals gaps.
+    pub(crate) heals: bool,
 }
 
 /// How a life ends when its time is over, unless a fault ends it before.
@@ -75,6 +77,9 @@ impl Plan {
         lives[..last].iter_mut().for_each(|life| life.draw_displaced(&mut rng));
         let mut rng = StdRng::seed_from_u64(seed ^ 0x6b6e_6f77);
         lives[..last].iter_mut().for_each(|life| life.draw_knowledge(&mut rng));
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6865_616c);
+        lives.iter_mut().for_each(|life| life.heals = rng.random_ratio(7, 8));
+        lives.push(Life::healing());
         Self { seed, lives }
     }
 
@@ -181,8 +186,8 @@ impl Plan {
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
     pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
         let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
-        let faulty = Life { faults: [(call, fault)].into(), ..Life::quiet(6) };
-        Self { seed: call, lives: vec![killed, faulty, Life::quiet(12)] }
+        let faulty = Life { heals: true, faults: [(call, fault)].into(), ..Life::quiet(6) };
+        Self { seed: call, lives: vec![killed, faulty, Life::healing()] }
     }
 }
 
@@ -205,7 +210,13 @@ impl Life {
             jump: 0,
             steps: Vec::new(),
             freezes: Vec::new(),
+            heals: false,
         }
+    }
+
+    /// A life with the time to heal what those before it have missed.
+    pub(crate) fn healing() -> Self {
+        Self { mood: Mood::Calm, heals: true, ..Self::quiet(180) }
     }
 
     /// A life in which market data ceases while its socket lives.

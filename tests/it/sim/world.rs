@@ -1,8 +1,8 @@
 //! The world around a recorder: the disk, the exchange, the clock, and one life after the other.
 //!
 //! ```text
-//!           ┌─ Pipe ◀──▶ Exchange         Books: what was sent, what was read, when
-//! recorder ─┤                                    │
+//!           ┌─ Pipe ◀──▶ Exchange         Books: what was sent and traded, what was read, when
+//! recorder ─┼─ Rest ◀──▶ Market                  │
 //!           └─ SimDisk                    Tape ──┴──▶ oracle
 //! ```
 //!
@@ -10,7 +10,8 @@
 
 use super::disk::{Crash, SimDisk};
 use super::exchange::books::Books;
-use super::exchange::{Pipe, exchange};
+use super::exchange::rest::Rest;
+use super::exchange::{Mood, Pipe, exchange};
 use super::incidents::Incidents;
 use super::listing::Listing;
 use super::machine::{Frozen, Machine};
@@ -30,9 +31,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources};
-use upbit_recorder::daemon::assembly::{self, Environment, StopConditions};
-use upbit_recorder::daemon::supervisor::{Failure, Supervisor};
+use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
+use upbit_recorder::daemon::supervisor::Failure;
 use upbit_recorder::desired::Listed;
+use upbit_recorder::history::healing::Healer;
 use upbit_recorder::ops::status::Status;
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::rest::pairs::Follower;
@@ -134,11 +136,15 @@ impl World {
     fn new(plan: &Plan) -> Self {
         let clock = Clock::anchored(Stamp::from_micros(BEGINNING).unwrap());
         let disk = SimDisk::new(plan.seed);
-        let books = Books::default();
         let machine = Machine::default();
-        let (pipe, exchange) = exchange(plan.seed, &books, clock, &machine);
+        let (pipe, exchange) = exchange(plan.seed, clock, &machine);
+        let books = pipe.books().clone();
         let mut outside = JoinSet::new();
         outside.spawn(exchange.run());
+        if plan.lives.iter().any(|life| life.heals) {
+            books.market.open();
+            outside.spawn(books.market.clone().run());
+        }
         let config = config();
         let oracle = Oracle::new(config.storage.sync_interval);
         Self {
@@ -158,6 +164,10 @@ impl World {
 
     async fn run(mut self, plan: &Plan) -> Outcome {
         for (number, life) in plan.lives.iter().enumerate() {
+            if life.mood == Mood::Calm {
+                // The clock is set right at last.
+                self.ahead.store(self.books.market.ahead(), Ordering::Relaxed);
+            }
             let lived = self.live(life, plan.seed.wrapping_add(number as u64)).await;
             self.oracle.check_life(&self.disk, &self.books, lived);
             self.ahead.fetch_add(life.jump, Ordering::Relaxed);
@@ -183,19 +193,21 @@ impl World {
         let follower = follow(self.listing.clone(), self.clock, listing);
         let (status, shown) = watch::channel(Status::default());
         let stop = StopConditions { run_until: None, status };
+        self.config.rest.heal_max = if life.heals { 1_000 } else { 0 };
+        let rest = Rest::new(self.books.market.clone(), seed, life.mood == Mood::Calm);
         let before = Tape::read(&self.disk);
         let forgotten = if before.state == known.state { Vec::new() } else { known.forgotten(&before, life.off) };
         let mut config = self.config.clone();
         (config.public.enabled, config.private.enabled) =
             (life.off != Some(Feed::Public), life.off != Some(Feed::Private));
-        let assembled = assembly::assemble(&config, environment, stop, &|_| Ok(self.pipe.clone()));
+        let assembled = assembly::assemble(&config, environment, stop, &|_| Ok(self.pipe.clone()), rest);
         let after = Tape::read(&self.disk);
         let (found, epoch) = (ended_epoch(&before, &after), after.epoch());
         let spans = Mutex::new(vec![Span { from, clock, epoch, is_back: false }]);
         let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
-            Ok((supervisor, hosts)) => {
-                let recording = self.record(life, supervisor, hosts, shutdown);
+            Ok(assembled) => {
+                let recording = self.record(life, assembled, shutdown);
                 tokio::select! {
                     biased;
                     ended = recording => ended,
@@ -245,6 +257,7 @@ impl World {
         let machine = self.machine.clone();
         let boot = Boot::new(move || machine.suspended());
         let clock = Clock::anchored(read()).beside(&boot);
+        self.books.market.catch_up(clock.stamp());
         self.machine.begin_life(self.clock.now(), &life.freezes);
         self.pipe.set_mood(life.mood, life.has_quiet_account);
         life.amnesia.into_iter().for_each(|amnesia| self.disk.forget(amnesia));
@@ -258,8 +271,8 @@ impl World {
         Environment { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() }
     }
 
-    async fn record(&self, life: &Life, supervisor: Supervisor, hosts: Hosts, shutdown: CancellationToken) -> Ended {
-        let Hosts { writer, syncer, sealer } = hosts;
+    async fn record(&self, life: &Life, assembled: Assembled<Rest>, shutdown: CancellationToken) -> Ended {
+        let Assembled { supervisor, hosts: Hosts { writer, syncer, sealer }, healer } = assembled;
         let mut hosts = JoinSet::new();
         hosts.spawn(paced(writer.run(), self.disk.clone(), self.clock));
         hosts.spawn(paced(syncer.run(), self.disk.clone(), self.clock));
@@ -279,6 +292,7 @@ impl World {
                 Err(other) => panic!("the recorder ended with: {other}"),
             },
             crash = incidents.happen(&shutdown) => Ended::Crashed(crash),
+            () = heal(healer, disk) => unreachable!("it goes on while there is a recorder"),
         }
     }
 }
@@ -321,6 +335,21 @@ async fn watch_clock(mut shown: watch::Receiver<Status>, machine: &Machine, span
     std::future::pending().await
 }
 
+/// Heals gaps, where that is wanted.
+async fn heal(healer: Option<Healer<Rest>>, disk: &SimDisk) {
+    if let Some(healer) = healer {
+        let mut healing = pin!(healer.run());
+        poll_fn(|cx| {
+            disk.set_aside(true);
+            let polled = healing.as_mut().poll(cx);
+            disk.set_aside(false);
+            polled
+        })
+        .await;
+    }
+    std::future::pending().await
+}
+
 /// Runs a host of the disk. What its calls take, it waits for, while everything else goes on.
 async fn paced(host: impl Future<Output = ()>, disk: SimDisk, clock: Clock) {
     let mut host = pin!(host);
@@ -351,6 +380,7 @@ fn config() -> Config {
     };
     let url = |path: &str| Url::websocket(&format!("ws://exchange.test/websocket/v1{path}")).unwrap();
     config.public.url = url("");
+    config.rest.url = Url::http("http://exchange.test/v1").unwrap();
     config.public.max_message_bytes = 64 * 1024;
     config.public.subscribe =
         ["trade", "orderbook"].map(|kind| subscription(kind, &["KRW-BTC", "KRW-ETH", "KRW-XRP"])).into();

@@ -65,6 +65,9 @@ fn enter<'a>(disk: &'a SimDisk, life: u64, call: Call, path: &Path) -> io::Resul
     if state.life != life || state.crash.is_some() {
         return Err(io::Error::from_raw_os_error(EIO));
     }
+    if state.is_aside {
+        return Ok((state, Verdict::Go));
+    }
     state.calls += 1;
     state.trace.update(format!("{call:?} {}\n", path.display()));
     let verdict = match state.take_fault(call) {

@@ -95,6 +95,12 @@ impl SimDisk {
         std::mem::take(&mut self.lock().debt)
     }
 
+    /// Whether calls from now on are aside from the recorder's own, as those of the healer: reading alone, and so often that
+    /// no fault would be left for the others.
+    pub(crate) fn set_aside(&self, is_aside: bool) {
+        self.lock().is_aside = is_aside;
+    }
+
     /// Whether a sync has failed in this life.
     pub(crate) fn sync_failed(&self) -> bool {
         self.lock().sync_failed

@@ -112,6 +112,8 @@ pub(super) struct State {
     pub(super) known: Option<Known>,
     /// The checkpoint behind each life.
     pub(super) kept: Vec<Kept>,
+    /// What is called now is none of the recorder's own calls: it is not counted and meets no fault.
+    pub(super) is_aside: bool,
     pub(super) rng: StdRng,
     pub(super) trace: Sha256,
     pub(super) violations: Vec<String>,
@@ -162,6 +164,7 @@ impl State {
             sync_failed: false,
             known: None,
             kept: Vec::new(),
+            is_aside: false,
             rng: StdRng::seed_from_u64(seed),
             trace: Sha256::new(),
             violations: Vec::new(),

@@ -1,12 +1,17 @@
 //! What the exchange knows of itself: the truth that a recording is held against.
 
+use super::market::Market;
 use std::sync::{Arc, Mutex, MutexGuard};
 use upbit_recorder::clock::{Instant, Moment};
 use upbit_recorder::upbit::feed::{Feed, PerFeed};
 
 /// Shared by the exchange's sessions and read by the oracle.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Books(Arc<Mutex<PerFeed<Side>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Books {
+    sides: Arc<Mutex<PerFeed<Side>>>,
+    /// What was traded.
+    pub(crate) market: Market,
+}
 
 /// One connection's history.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +83,10 @@ impl Side {
 }
 
 impl Books {
+    pub(crate) fn new(market: Market) -> Self {
+        Self { sides: Arc::default(), market }
+    }
+
     pub(crate) fn side(&self, feed: Feed) -> Side {
         self.lock()[feed].clone()
     }
@@ -130,6 +139,6 @@ impl Books {
     }
 
     fn lock(&self) -> MutexGuard<'_, PerFeed<Side>> {
-        self.0.lock().unwrap()
+        self.sides.lock().unwrap()
     }
 }

@@ -5,12 +5,15 @@
 //! ```
 
 pub(super) mod books;
+pub(super) mod market;
 pub(super) mod mute;
+pub(super) mod rest;
 mod talk;
 mod wire;
 
 use super::machine::Machine;
 use books::{Books, SocketId};
+use market::Market;
 use mute::Muteness;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -29,11 +32,17 @@ use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::url::Url;
 use wire::Wire;
 
+/// The pairs that it lists.
+const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];
+
 /// Bytes that the network holds between the two.
 const PIPE: usize = 64 * 1024;
 
 /// How long the exchange waits for a client that reads nothing.
 const HANG_UP: Duration = Duration::from_secs(60);
+
+/// The longest time between two frames while little is traded, in milliseconds.
+const CALM: u64 = 8_000;
 
 /// A minute of floods.
 const BUSY_FLOODS: u32 = 60;
@@ -49,6 +58,8 @@ pub(crate) enum Mood {
     Mute,
     /// Anything.
     Wild,
+    /// Nothing, and little is traded.
+    Calm,
 }
 
 type ClientEnd = Wire<Box<dyn Fn(u64) + Send + Sync>>;
@@ -80,8 +91,8 @@ struct Call {
 struct Script {
     seed: u64,
     upgrade: Upgrade,
-    /// Objects a second.
-    rate: u64,
+    /// The longest time between two frames, in milliseconds.
+    spacing: u64,
     flood_after: Duration,
     /// How many floods, a second apart.
     floods: u32,
@@ -117,15 +128,21 @@ pub(crate) struct Exchange {
 }
 
 /// An exchange, and the network between it and a machine.
-pub(crate) fn exchange(seed: u64, books: &Books, clock: Clock, machine: &Machine) -> (Pipe, Exchange) {
+pub(crate) fn exchange(seed: u64, clock: Clock, machine: &Machine) -> (Pipe, Exchange) {
+    let books = Books::new(Market::new(seed, clock, machine.clone()));
     let (sender, calls) = mpsc::channel(4);
     let shared =
         Arc::new(Mutex::new(Shared { rng: StdRng::seed_from_u64(seed), mood: Mood::Kind, has_quiet_account: false }));
     let pipe = Pipe { shared, books: books.clone(), clock, machine: machine.clone(), calls: sender };
-    (pipe, Exchange { books: books.clone(), clock, machine: machine.clone(), calls })
+    (pipe, Exchange { books, clock, machine: machine.clone(), calls })
 }
 
 impl Pipe {
+    /// What the exchange knows of itself.
+    pub(crate) fn books(&self) -> &Books {
+        &self.books
+    }
+
     pub(crate) fn set_mood(&self, mood: Mood, has_quiet_account: bool) {
         let mut shared = self.shared.lock().unwrap();
         (shared.mood, shared.has_quiet_account) = (mood, has_quiet_account);
@@ -149,7 +166,8 @@ impl Pipe {
         let is_mute = shared.mood == Mood::Mute && id == Feed::Public;
         let mute = is_mute.then(|| Muteness::draw(script.seed));
         let is_quiet = shared.has_quiet_account && id == Feed::Private;
-        Ok(Script { floods, mute, is_quiet, ..script })
+        let spacing = if shared.mood == Mood::Calm { CALM } else { script.spacing };
+        Ok(Script { floods, mute, spacing, is_quiet, ..script })
     }
 }
 
@@ -197,13 +215,13 @@ impl Exchange {
 impl Script {
     fn draw(rng: &mut StdRng, wild: bool) -> Self {
         let seed = rng.random();
-        let rate = rng.random_range(1..=20);
+        let spacing = 2_000 / rng.random_range(1..=20);
         if !wild {
             let ends_after = Duration::from_secs(86_400);
             return Self {
                 seed,
                 upgrade: Upgrade::Accepted,
-                rate,
+                spacing,
                 flood_after: Duration::ZERO,
                 floods: 0,
                 ends_after,
@@ -230,6 +248,6 @@ impl Script {
             _ => End::Error,
         };
         let ends_after = Duration::from_millis(rng.random_range(0..60_000));
-        Self { seed, upgrade, rate, flood_after, floods, ends_after, end, mute: None, is_quiet: false }
+        Self { seed, upgrade, spacing, flood_after, floods, ends_after, end, mute: None, is_quiet: false }
     }
 }

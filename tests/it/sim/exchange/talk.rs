@@ -4,7 +4,7 @@ use super::super::machine::Machine;
 use super::books::{Books, SocketId};
 use super::mute::{Kind, Muteness, STREAMS, list};
 use super::wire::Wire;
-use super::{Call, End, HANG_UP, Script, Upgrade};
+use super::{CODES, Call, End, HANG_UP, Script, Upgrade};
 use crate::support::json::{asks_for_list, requested_codes};
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
@@ -21,8 +21,6 @@ use upbit_recorder::tape::manifest::Origins;
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::subscription::Request;
 
-const CODES: [&str; 3] = ["KRW-BTC", "KRW-ETH", "KRW-XRP"];
-
 type ServerEnd = Wire<fn(u64)>;
 type Socket = WebSocketStream<ServerEnd>;
 
@@ -32,6 +30,7 @@ pub(super) async fn serve(call: Call, books: Books, clock: Clock, machine: Machi
     let rng = StdRng::seed_from_u64(call.script.seed);
     let mut talk = Talk { socket, books, clock, machine, rng, written: Arc::default(), asked: Vec::new(), mute: None };
     talk.run(call.stream, &call.script).await;
+    talk.books.market.end_serving(socket);
     talk.books.end_mute(socket, clock.now());
     talk.books.close(socket, clock.now());
 }
@@ -84,7 +83,23 @@ impl Talk {
         if script.is_quiet {
             self.books.note_quiet(self.socket);
         }
-        self.talk(&mut socket, script).await;
+        self.books.market.begin_serving(self.socket);
+        // Not each subscription brings what it asks for.
+        if script.seed.is_multiple_of(4) || self.send_snapshots(&mut socket).await {
+            self.talk(&mut socket, script).await;
+        }
+    }
+
+    /// The last trade of each stream, as a new subscription begins with it; `false`: the client is gone.
+    async fn send_snapshots(&mut self, socket: &mut Socket) -> bool {
+        for code in CODES {
+            let is_asked = self.asked.iter().any(|stream| stream.strip_suffix("_trade") == Some(code));
+            let Some(snapshot) = self.books.market.snapshot(code).filter(|_| is_asked) else { continue };
+            if !self.send(socket, snapshot.clone().into_bytes(), vec![snapshot.into_bytes()]).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn talk(&mut self, socket: &mut Socket, script: &Script) {
@@ -123,14 +138,17 @@ impl Talk {
                     turning = self.mute.map(|mute| self.clock.now() + mute.lasts);
                     true
                 }
-                Turn::End => return self.end(socket, &script.end).await,
+                Turn::End => {
+                    self.books.market.end_serving(self.socket);
+                    return self.end(socket, &script.end).await;
+                }
                 Turn::Flood => {
                     (flood, floods) = (self.clock.now() + Duration::from_secs(1), floods - 1);
                     self.flood(socket).await
                 }
                 Turn::Freeze => self.freeze(socket).await,
                 Turn::Send => {
-                    next = self.clock.now() + Duration::from_millis(self.rng.random_range(0..=2_000 / script.rate));
+                    next = self.clock.now() + Duration::from_millis(self.rng.random_range(0..=script.spacing));
                     self.send_some(socket).await
                 }
             };
@@ -248,6 +266,7 @@ impl Talk {
         if contents.iter().any(is_unasked) {
             return true;
         }
+        contents.iter().for_each(|object| self.books.market.note(object));
         let first = self.books.begin(self.socket, contents, self.clock.now());
         let deadline = self.clock.now() + HANG_UP;
         let sent = tokio::select! {
@@ -298,7 +317,8 @@ impl Talk {
             Feed::Public => ["trade", "orderbook"][self.rng.random_range(0..2)],
         };
         let code = CODES[self.rng.random_range(0..CODES.len())];
-        format!(r#"{{"type":"{kind}","code":"{code}","n":{number},"pad":"{pad}"}}"#).into_bytes()
+        let fields = if kind == "trade" { self.books.market.fields(&number) } else { String::new() };
+        format!(r#"{{"type":"{kind}","code":"{code}"{fields},"n":{number},"pad":"{pad}"}}"#).into_bytes()
     }
 
     /// No two objects are the same, so that each is known by its bytes.

@@ -108,7 +108,7 @@ impl GapEvent<'_> {
     }
 
     /// Whether it names a stream.
-    fn names(&self, stream: &str) -> bool {
+    pub(super) fn names(&self, stream: &str) -> bool {
         self.event["streams"].as_array().is_some_and(|all| all.iter().any(|one| one == stream))
     }
 }

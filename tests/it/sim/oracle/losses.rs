@@ -47,8 +47,16 @@ pub(super) fn beyond_bound(history: &History, matched: &Matched, seen: &BTreeSet
 
 /// Everything that was handed over and is not on disk lies in a gap.
 pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
-    let Evidence { history, matched, gaps, .. } = evidence;
-    let mut faults = Vec::new();
+    let Evidence { history, gaps, .. } = evidence;
+    let is_untold = |(_, at): &(Object, Moment)| !gaps.iter().any(|gap| gap.holds(*at)) && !history.time.is_behind(*at);
+    let untold = lost(evidence).into_iter().filter(is_untold);
+    untold.map(|(object, at)| format!("object {} of socket {}, {at:?}", object.index, object.sent.session)).collect()
+}
+
+/// Everything that was handed over and is not on disk, and when it would have been received.
+pub(super) fn lost<'a>(evidence: &Evidence<'a>) -> Vec<(Object<'a>, Moment)> {
+    let Evidence { history, matched, .. } = evidence;
+    let mut lost = Vec::new();
     let mut before = Moment::default();
     for object in matched.objects() {
         if let Some(moment) = matched.moments.get(&object.index) {
@@ -57,12 +65,10 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
             // The earliest stamp it could have got: that of its reading, unless it was never read.
             let seen = matched.read_at(object).unwrap_or(object.sent.at);
             let at = history.as_recorded(before.max(history.time.at(seen)), seen);
-            if !gaps.iter().any(|gap| gap.holds(at)) && !history.time.is_behind(at) {
-                faults.push(format!("object {} of socket {}, {at:?}", object.index, object.sent.session));
-            }
+            lost.push((object, at));
         }
     }
-    faults
+    lost
 }
 
 /// While there was no socket, there is a gap.

@@ -31,7 +31,7 @@ impl Matched {
         let mut lines = Lines::default();
         let by_content: HashMap<&[u8], usize> =
             side.sent.iter().enumerate().map(|(index, sent)| (&*sent.content, index)).collect();
-        for (stream, segments) in &tape.streams[feed] {
+        for (stream, segments) in tape.streams[feed].iter().filter(|(stream, _)| !stream.ends_with(".healed")) {
             lines.add_stream(stream, segments, &by_content);
         }
         let Lines { moments, misc, mut faults } = lines;

@@ -16,15 +16,18 @@
 //! * no gap of market data begins at a status or at something else that is no data;
 //! * a gap without a connection holds no line, one of a kill only those of the last moments: none is wider than it has
 //!   to be;
+//! * each trade is on the tape once, recorded or healed, verbatim, or it is in a gap that was healed in part;
 //! * every sealed file is in its manifest, and nothing unfinished is left.
 
 mod excesses;
+mod healing;
 mod history;
 mod losses;
 mod matching;
 
 use super::disk::SimDisk;
 use super::exchange::books::Books;
+use super::exchange::market::Trade;
 use super::machine;
 use super::tape::Tape;
 use super::timeline::{Gap, Moment};
@@ -61,6 +64,8 @@ struct Evidence<'a> {
     tape: &'a Tape,
     feed: Feed,
     matched: &'a Matched,
+    /// Everything that was traded, oldest first.
+    trades: &'a [Trade],
     /// Its gaps; those that touch or overlap are one.
     gaps: Vec<Gap>,
 }
@@ -69,7 +74,7 @@ struct Evidence<'a> {
 type Check = fn(&Evidence) -> Vec<String>;
 
 /// What is held against the evidence, and what a violation of it is called.
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 12] = [
     ("mute, and in no gap", losses::mute),
     ("missing, and not in a gap", losses::missing),
     ("time that is in no gap", losses::unheard),
@@ -79,6 +84,9 @@ const CHECKS: [(&str, Check); 9] = [
     ("a gap begins at a line that is no data", excesses::wrong_beginnings),
     ("what was durable is in the gap of a kill", excesses::durable_doubts),
     ("a line is of another epoch", excesses::wrong_epochs),
+    ("a trade is missing, and no gap says so", healing::missing),
+    ("a gap is not healed", healing::untold),
+    ("a line of what was healed is wrong", healing::doubled),
 ];
 
 /// How many objects were sent, and how many of them are on disk.
@@ -117,11 +125,12 @@ impl Oracle {
         self.report("in the end: something unfinished is left", &tape.leftovers);
         let last = self.history.lives.len().saturating_sub(1);
         let mut count = Count::default();
+        let trades = &books.market.trades();
         for feed in Feed::ALL {
             let matched = &Matched::new(&tape, feed, books.side(feed));
             self.report(&format!("{feed}, after life {last}: a line is wrong"), &matched.faults);
             let gaps = self.history.gaps(&tape, feed, None);
-            let evidence = Evidence { history: &self.history, tape: &tape, feed, matched, gaps };
+            let evidence = Evidence { history: &self.history, tape: &tape, feed, matched, trades, gaps };
             let found = CHECKS.map(|(what, check)| (format!("{feed}: {what}"), check(&evidence)));
             found.iter().for_each(|(what, faults)| self.report(what, faults));
             count.sent += matched.side.sent.len();

@@ -1,0 +1,158 @@
+//! Each trade that happened is on the tape once, or in a gap that says why it is not.
+
+use super::Evidence;
+use super::losses;
+use crate::sim::exchange::Mood;
+use crate::sim::exchange::market::Trade;
+use crate::sim::timeline::Moment;
+use crate::sim::world::Ended;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use upbit_recorder::upbit::feed::Feed;
+
+/// What is within the exchange's reach for sure, in microseconds: trades of seven days, less the length of a life.
+const REACH: u64 = 7 * 86_400_000_000 - 1_000_000_000;
+
+/// A trade that is on no line.
+struct Missing<'a> {
+    trade: &'a Trade,
+    at: Moment,
+}
+
+/// The lines of `.healed` streams.
+struct HealedLine {
+    stream: String,
+    stamp: u64,
+    id: u64,
+    object: String,
+}
+
+/// Whatever is missing was in a gap, and was not to be had: the exchange refuses it, or stamps went back.
+pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
+    let Evidence { history, matched, .. } = evidence;
+    if evidence.feed != Feed::Public {
+        return Vec::new();
+    }
+    let healed = healed_lines(evidence);
+    let mut there: BTreeSet<u64> = healed.iter().map(|line| line.id).collect();
+    there.extend(matched.moments.keys().filter_map(|index| id_of(&matched.side.sent[*index].content)));
+    let lost = losses::lost(evidence);
+    let lost: BTreeMap<u64, Moment> =
+        lost.into_iter().filter_map(|(object, at)| Some((id_of(&object.sent.content)?, at))).collect();
+    let recorded: Vec<_> =
+        matched.objects().filter_map(|object| Some((object.sent.at, *matched.moments.get(&object.index)?))).collect();
+    // A gap that no data has followed is open.
+    let Some((until, _)) = recorded.last().copied() else { return Vec::new() };
+    // Time begins with the first start that has left anything.
+    let Some(first) = history.lives.iter().find(|lived| lived.started.is_some()) else { return Vec::new() };
+    let mut recorded = recorded.into_iter().peekable();
+    let mut before = Moment::default();
+    let mut missing = Vec::new();
+    for trade in evidence.trades.iter().filter(|trade| first.from < trade.at && trade.at < until) {
+        // In the order in which they happened, as the lines are.
+        while let Some((_, moment)) = recorded.next_if(|(at, _)| *at < trade.at) {
+            before = moment;
+        }
+        if !there.contains(&trade.id) {
+            let own = || history.as_recorded(before.max(history.time.at(trade.at)), trade.at);
+            missing.push(Missing { trade, at: lost.get(&trade.id).copied().unwrap_or_else(own) });
+        }
+    }
+    let outcomes = outcomes(evidence);
+    missing.iter().filter_map(|missing| fault(evidence, &outcomes, missing)).collect()
+}
+
+/// Why a trade should not be missing; `None`: it may be.
+fn fault(evidence: &Evidence, outcomes: &BTreeMap<u64, &Value>, missing: &Missing) -> Option<String> {
+    let Missing { trade, at } = missing;
+    let stream = trade.stream();
+    let is_own = |found: &&super::GapEvent| found.names(&stream) && found.gap().holds(*at);
+    let gaps: Vec<_> = evidence.gap_events().collect();
+    let mut own = gaps.iter().filter(is_own).peekable();
+    if own.peek().is_none() {
+        return (!evidence.history.time.is_behind(*at)).then(|| format!("{trade:?}, {at:?}, is in no gap"));
+    }
+    let is_partial = |gap: &Value| match gap["id"].as_u64().and_then(|id| outcomes.get(&id)) {
+        Some(outcome) => outcome["partial"].get(&stream).is_some(),
+        None => !is_to_be_healed(evidence, gap),
+    };
+    let ids: Vec<_> = own.clone().map(|found| found.event["id"].clone()).collect();
+    // What was written of it may have been taken away.
+    let healed = format!("{stream}.healed");
+    let is_taken = || gaps.iter().any(|found| found.names(&healed));
+    let is_excused = own.any(|found| is_partial(found.event)) || is_taken();
+    (!is_excused).then(|| format!("{trade:?}, {at:?}, in {ids:?}"))
+}
+
+/// With the time for it, every gap is healed.
+pub(super) fn untold(evidence: &Evidence) -> Vec<String> {
+    let outcomes = outcomes(evidence);
+    let is_untold = |gap: &&Value| {
+        let id = gap["id"].as_u64().unwrap();
+        is_to_be_healed(evidence, gap) && !outcomes.contains_key(&id)
+    };
+    let gaps: Vec<_> = evidence.gap_events().collect();
+    let untold = gaps.iter().map(|found| found.event).filter(is_untold).map(Value::to_string);
+    let mut seen = BTreeSet::new();
+    let again = evidence.tape.events.iter().filter(|event| event["event"] == "healed");
+    let again = again.filter(|event| !seen.insert(event["gap"].as_u64())).map(|event| format!("again: {event}"));
+    untold.chain(again.filter(|_| evidence.feed == Feed::Public)).collect()
+}
+
+/// Healed lines are objects of the exchange, verbatim, and each trade is there once.
+pub(super) fn doubled(evidence: &Evidence) -> Vec<String> {
+    let matched = evidence.matched;
+    let mut faults = Vec::new();
+    let by_id: BTreeMap<u64, &Trade> = evidence.trades.iter().map(|trade| (trade.id, trade)).collect();
+    let is_snapshot = |content: &[u8]| String::from_utf8_lossy(content).contains("SNAPSHOT");
+    let recorded = matched.moments.keys().map(|index| &*matched.side.sent[*index].content);
+    let mut there: BTreeSet<u64> = recorded.filter(|content| !is_snapshot(content)).filter_map(id_of).collect();
+    if evidence.feed != Feed::Public {
+        return Vec::new();
+    }
+    for HealedLine { stream, stamp, id, object } in healed_lines(evidence) {
+        let trade = by_id.get(&id).filter(|trade| format!("{}.healed", trade.stream()) == stream);
+        if trade.is_none_or(|trade| trade.object() != object) {
+            faults.push(format!("{stream} at {stamp}: not the exchange's: {object}"));
+        }
+        if !there.insert(id) {
+            faults.push(format!("{stream} at {stamp}: {object} is there twice"));
+        }
+    }
+    faults
+}
+
+/// Whether the last life had the time for it, and the exchange still has it.
+fn is_to_be_healed(evidence: &Evidence, gap: &Value) -> bool {
+    let Some(last) = evidence.history.lives.last() else { return false };
+    let is_over = last.life.mood == Mood::Calm && matches!(last.ended, Ended::Orderly);
+    let is_within_reach = last.started.is_some_and(|started| started < gap["to"].as_u64().unwrap() + REACH);
+    is_over && last.life.heals && is_within_reach
+}
+
+/// The `healed` events, by gap.
+fn outcomes<'a>(evidence: &Evidence<'a>) -> BTreeMap<u64, &'a Value> {
+    let healed = evidence.tape.events.iter().filter(|event| event["event"] == "healed");
+    healed.filter_map(|event| Some((event["gap"].as_u64()?, event))).collect()
+}
+
+fn healed_lines(evidence: &Evidence) -> Vec<HealedLine> {
+    let streams = evidence.tape.streams[evidence.feed].iter().filter(|(stream, _)| stream.ends_with(".healed"));
+    let lines = streams.flat_map(|(stream, segments)| {
+        segments.iter().flat_map(|segment| &segment.lines).map(move |line| (stream.clone(), line))
+    });
+    let parse = |(stream, line): (String, &crate::sim::tape::Line)| {
+        let text = String::from_utf8_lossy(&line.content);
+        let (_, rest) = text.split_once(',')?;
+        let object = format!("{{{rest}");
+        let id = serde_json::from_str::<Value>(&object).ok()?["sequential_id"].as_u64()?;
+        Some(HealedLine { stream, stamp: line.stamp, id, object })
+    };
+    lines.filter_map(parse).collect()
+}
+
+/// The id of a trade, or of the one that a snapshot shows.
+fn id_of(content: &[u8]) -> Option<u64> {
+    let object: Value = serde_json::from_slice(content).ok()?;
+    object["sequential_id"].as_u64()
+}

@@ -14,7 +14,7 @@ use super::recorder::Recorder;
 use super::scan::{TapeView, scan_tape};
 use super::search::Search;
 use crate::backoff::Backoff;
-use crate::clock::Stamp;
+use crate::clock::{Clock, Stamp};
 use crate::config::Config;
 use crate::files::Files;
 use crate::history::page_walk::Step;
@@ -43,6 +43,8 @@ pub struct Healer<F> {
     events: EventReader,
     exchange: F,
     plan: Plan,
+    /// The clock of the plan's stamps.
+    clock: Clock,
     /// Consecutive requests without an answer.
     failures: u32,
 }
@@ -54,6 +56,7 @@ impl<F: Fetch> Healer<F> {
         let tape = Tape::new(Some(files), &config.data_dir);
         Self {
             events: EventReader::new(config, tape.clone()),
+            clock: recorder.clock(),
             tape,
             recorder,
             exchange,
@@ -87,6 +90,7 @@ impl<F: Fetch> Healer<F> {
         self.events.read_past(&self.recorder);
         loop {
             self.recorder.handle_input();
+            self.follow_clock();
             if self.recorder.has_unread && self.plan.has_room() {
                 self.recorder.until_written().await?;
                 self.recorder.has_unread = !self.events.read_gaps(&mut self.plan, &self.recorder);
@@ -100,6 +104,15 @@ impl<F: Fetch> Healer<F> {
                 Next::Ask(task) => self.ask(task).await?,
                 Next::Wait(until) => self.recorder.wait(until).await?,
             }
+        }
+    }
+
+    /// Stamps of before and behind a change of the clock say nothing of the time between them: what has to settle gets that
+    /// time anew.
+    fn follow_clock(&mut self) {
+        let clock = self.recorder.clock();
+        if std::mem::replace(&mut self.clock, clock) != clock {
+            self.plan.hold(self.recorder.now().after(SETTLE));
         }
     }
 

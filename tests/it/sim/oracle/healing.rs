@@ -53,7 +53,9 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
         while let Some((_, moment)) = recorded.next_if(|(at, _)| *at < trade.at) {
             before = moment;
         }
-        if !there.contains(&trade.id) {
+        // A life that has left nothing may have had a clock that nothing tells of.
+        let is_told = lost.contains_key(&trade.id) || history.life_at(trade.at).started.is_some();
+        if is_told && !there.contains(&trade.id) {
             let own = || history.as_recorded(before.max(history.time.at(trade.at)), trade.at);
             missing.push(Missing { trade, at: lost.get(&trade.id).copied().unwrap_or_else(own) });
         }

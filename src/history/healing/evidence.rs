@@ -25,7 +25,8 @@ const EARLIER: i64 = 2_000;
 /// Margin after the first record behind the gap, in ms: records newer than it may have been due earlier.
 const LATER: i64 = 1_000;
 
-/// Records are read this far past the first one after a gap, which covers `LATER` even on a slow day.
+/// Records are read this far past the first one after a gap, which covers `LATER` even on a slow day, and on to one that
+/// is newer than that.
 const BEHIND: Duration = Duration::from_secs(10);
 
 /// Most identifiers held: 20 MB. More occur only where a gap of hours contains records, as after a full disk.
@@ -42,6 +43,8 @@ pub struct Evidence {
     known: HashMap<u64, i64>,
     /// A record from within or before the gap exists.
     has_begun: bool,
+    /// The time of the first record that is no snapshot.
+    first_live: Option<i64>,
     /// The first record after the last gap.
     first_after: Option<Record>,
     /// Records behind this position are not needed.
@@ -65,6 +68,7 @@ impl Evidence {
             before: VecDeque::new(),
             known: HashMap::new(),
             has_begun: false,
+            first_live: None,
             first_after: None,
             until: Position { epoch: u64::MAX, ..Position::default() },
             is_doubtful: false,
@@ -78,7 +82,10 @@ impl Evidence {
         if record.position.epoch > self.until.epoch {
             // How long the clock step took is not known.
             self.until = record.position.after(BEHIND);
-        } else if record.position > self.until {
+        } else if record.position > self.until
+            && self.first_after.is_some_and(|first| record.time > first.time.saturating_add(LATER))
+        {
+            // What waited in the kernel while the process did not run is older.
             return false;
         }
         while self.open.front().is_some_and(|end| record.position >= *end) {
@@ -89,6 +96,9 @@ impl Evidence {
             }
         }
         self.has_begun = true;
+        if !record.is_snapshot {
+            self.first_live.get_or_insert(record.time);
+        }
         if record.position <= self.from {
             if self.before.len() == BEFORE
                 && let Some((id, _)) = self.before.pop_front()
@@ -132,9 +142,12 @@ impl Evidence {
         self.first_after.is_some() && !self.is_doubtful
     }
 
-    /// The oldest possible time of a missing object.
+    /// The oldest possible time of a missing object. Without a record before the gap our clock tells where it begins, and
+    /// where that is ahead, the first record in it.
     pub fn floor(&self) -> i64 {
-        let Some(last) = self.before.iter().map(|(_, time)| *time).max() else { return self.from.stamp.as_millis() };
+        let Some(last) = self.before.iter().map(|(_, time)| *time).max() else {
+            return self.first_live.unwrap_or(i64::MAX).min(self.from.stamp.as_millis());
+        };
         let oldest = self.before.iter().map(|(_, time)| *time).min().filter(|_| self.before.len() == BEFORE);
         (last - EARLIER).max(oldest.map_or(i64::MIN, |oldest| oldest + 1))
     }
@@ -229,7 +242,9 @@ mod tests {
         let mut evidence = evidence(&[record(1, 80), record(2, 90), record(3, 201)]);
         assert_eq!((evidence.floor(), evidence.ceiling()), (90_000 - EARLIER, Some(201_000 + LATER)));
         assert!(evidence.knows(1) && evidence.knows(3) && !evidence.knows(4) && !evidence.nothing_missed());
-        assert!(!evidence.add(record(4, 213)) && !evidence.knows(4));
+        let held_up = Record { time: 201_900, ..record(5, 800) };
+        assert!(evidence.add(held_up) && evidence.knows(5), "it had waited to be read");
+        assert!(!evidence.add(record(4, 813)) && !evidence.knows(4));
     }
 
     #[test]
@@ -269,6 +284,9 @@ mod tests {
         let traded = evidence(&[snapshot(1, 150, 200)]);
         assert!(!traded.nothing_missed());
         assert_eq!(traded.floor(), 100_000);
+        // Our clock is ahead by more than a minute.
+        let ahead = [snapshot(1, 20, 190), Record { time: 40_000, ..record(2, 200) }];
+        assert_eq!(evidence(&ahead).floor(), 40_000);
         assert_eq!(evidence(&[]).ceiling(), None);
     }
 

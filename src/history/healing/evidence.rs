@@ -88,6 +88,11 @@ impl Evidence {
             // What waited in the kernel while the process did not run is older.
             return false;
         }
+        // A subscription within a gap, as of a process that died before the gap was over: records behind it prove nothing of
+        // the time before it.
+        if record.is_snapshot && record.position > self.from {
+            self.is_doubtful |= !self.shows_that_nothing_was_missed(record);
+        }
         while self.open.front().is_some_and(|end| record.position >= *end) {
             self.open.pop_front();
             self.is_doubtful |= !self.shows_that_nothing_was_missed(record);
@@ -253,6 +258,8 @@ mod tests {
         assert!(!evidence(&[record(1, 80), record(2, 90), snapshot(3, 150, 200)]).nothing_missed());
         // Recorded within the gap, as after a kill.
         assert!(evidence(&[record(1, 80), record(2, 120), snapshot(2, 120, 200)]).nothing_missed());
+        // The process that recorded it within the gap had missed something itself.
+        assert!(!evidence(&[record(1, 80), snapshot(3, 150, 160), snapshot(3, 150, 200)]).nothing_missed());
         // A realtime record proves nothing about the time before it.
         assert!(!evidence(&[record(1, 80), record(2, 200)]).nothing_missed());
         let mut healed = Evidence::new([gap()]);

@@ -35,6 +35,8 @@ struct State {
     machine: Machine,
     /// Trades have what a history is asked by, and happen unheard.
     is_open: bool,
+    /// Subscriptions begin with snapshots, as they do where these are not declined.
+    has_snapshots: bool,
     /// How far its clock is ahead of the world's.
     passed: Duration,
     rng: StdRng,
@@ -83,9 +85,10 @@ pub(super) struct PageOf<'a> {
 impl Market {
     /// A closed market.
     pub(super) fn new(seed: u64, clock: Clock, machine: Machine) -> Self {
-        let rng = StdRng::seed_from_u64(seed ^ 0x7472_6164_6573);
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x7472_6164_6573);
+        let has_snapshots = rng.random_ratio(3, 4);
         let (trades, served) = Default::default();
-        let state = State { clock, machine, is_open: false, passed: Duration::ZERO, rng, trades, served };
+        let state = State { clock, machine, is_open: false, has_snapshots, passed: Duration::ZERO, rng, trades, served };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -180,7 +183,7 @@ impl Market {
     pub(super) fn snapshot(&self, code: &str) -> Option<String> {
         let mut state = self.lock();
         let number = state.number();
-        let Trade { id, time, .. } = state.trades.iter().rfind(|trade| trade.code == code).filter(|_| state.is_open)?;
+        let Trade { id, time, .. } = state.trades.iter().rfind(|trade| trade.code == code).filter(|_| state.is_open && state.has_snapshots)?;
         let fields = fields(&id.to_string(), *time, "SNAPSHOT");
         Some(format!(r#"{{"type":"trade","code":"{code}"{fields},"n":{number}}}"#))
     }

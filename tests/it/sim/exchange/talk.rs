@@ -84,8 +84,7 @@ impl Talk {
             self.books.note_quiet(self.socket);
         }
         self.books.market.begin_serving(self.socket);
-        // Not each subscription brings what it asks for.
-        if script.seed.is_multiple_of(4) || self.send_snapshots(&mut socket).await {
+        if self.send_snapshots(&mut socket).await {
             self.talk(&mut socket, script).await;
         }
     }

@@ -27,6 +27,24 @@ struct HealedLine {
     object: String,
 }
 
+/// By what a gap is known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct GapId {
+    epoch: Option<u64>,
+    id: Option<u64>,
+}
+
+impl GapId {
+    fn of_gap(gap: &Value) -> Self {
+        Self { epoch: gap["epoch"].as_u64(), id: gap["id"].as_u64() }
+    }
+
+    /// The gap of a `healed` event: one of its own epoch, where it does not say another.
+    fn of_outcome(healed: &Value) -> Self {
+        Self { epoch: healed["gap_epoch"].as_u64().or(healed["of_epoch"].as_u64()), id: healed["gap"].as_u64() }
+    }
+}
+
 /// Whatever is missing was in a gap, and was not to be had: the exchange refuses it, or stamps went back.
 pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, matched, .. } = evidence;
@@ -65,7 +83,7 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
 }
 
 /// Why a trade should not be missing; `None`: it may be.
-fn fault(evidence: &Evidence, outcomes: &BTreeMap<u64, &Value>, missing: &Missing) -> Option<String> {
+fn fault(evidence: &Evidence, outcomes: &BTreeMap<GapId, &Value>, missing: &Missing) -> Option<String> {
     let Missing { trade, at } = missing;
     let stream = trade.stream();
     let is_own = |found: &&super::GapEvent| found.names(&stream) && found.gap().holds(*at);
@@ -74,7 +92,7 @@ fn fault(evidence: &Evidence, outcomes: &BTreeMap<u64, &Value>, missing: &Missin
     if own.peek().is_none() {
         return (!evidence.history.time.is_behind(*at)).then(|| format!("{trade:?}, {at:?}, is in no gap"));
     }
-    let is_partial = |gap: &Value| match gap["id"].as_u64().and_then(|id| outcomes.get(&id)) {
+    let is_partial = |gap: &Value| match outcomes.get(&GapId::of_gap(gap)) {
         Some(outcome) => outcome["partial"].get(&stream).is_some(),
         None => !is_to_be_healed(evidence, gap),
     };
@@ -89,15 +107,12 @@ fn fault(evidence: &Evidence, outcomes: &BTreeMap<u64, &Value>, missing: &Missin
 /// With the time for it, every gap is healed.
 pub(super) fn untold(evidence: &Evidence) -> Vec<String> {
     let outcomes = outcomes(evidence);
-    let is_untold = |gap: &&Value| {
-        let id = gap["id"].as_u64().unwrap();
-        is_to_be_healed(evidence, gap) && !outcomes.contains_key(&id)
-    };
+    let is_untold = |gap: &&Value| is_to_be_healed(evidence, gap) && !outcomes.contains_key(&GapId::of_gap(gap));
     let gaps: Vec<_> = evidence.gap_events().collect();
     let untold = gaps.iter().map(|found| found.event).filter(is_untold).map(Value::to_string);
     let mut seen = BTreeSet::new();
     let again = evidence.tape.events.iter().filter(|event| event["event"] == "healed");
-    let again = again.filter(|event| !seen.insert(event["gap"].as_u64())).map(|event| format!("again: {event}"));
+    let again = again.filter(|event| !seen.insert(GapId::of_outcome(event))).map(|event| format!("again: {event}"));
     untold.chain(again.filter(|_| evidence.feed == Feed::Public)).collect()
 }
 
@@ -133,9 +148,9 @@ fn is_to_be_healed(evidence: &Evidence, gap: &Value) -> bool {
 }
 
 /// The `healed` events, by gap.
-fn outcomes<'a>(evidence: &Evidence<'a>) -> BTreeMap<u64, &'a Value> {
+fn outcomes<'a>(evidence: &Evidence<'a>) -> BTreeMap<GapId, &'a Value> {
     let healed = evidence.tape.events.iter().filter(|event| event["event"] == "healed");
-    healed.filter_map(|event| Some((event["gap"].as_u64()?, event))).collect()
+    healed.map(|event| (GapId::of_outcome(event), event)).collect()
 }
 
 fn healed_lines(evidence: &Evidence) -> Vec<HealedLine> {
@@ -146,6 +161,7 @@ fn healed_lines(evidence: &Evidence) -> Vec<HealedLine> {
     let parse = |(stream, line): (String, &crate::sim::tape::Line)| {
         let text = String::from_utf8_lossy(&line.content);
         let (_, rest) = text.split_once(',')?;
+        let rest = if rest.starts_with(r#""gap_epoch""#) { rest.split_once(',')?.1 } else { rest };
         let object = format!("{{{rest}");
         let id = serde_json::from_str::<Value>(&object).ok()?["sequential_id"].as_u64()?;
         Some(HealedLine { stream, stamp: line.stamp, id, object })

@@ -109,6 +109,21 @@ fn the_sequencer_is_pure() {
     assert!(impurity.word(&texts["src/daemon/supervisor/mod.rs"]).is_some(), "it is the driver that has them");
 }
 
+/// What a start knows is in the state. One event is read, the first of the active file, and of it the epoch alone.
+#[test]
+fn no_start_reads_old_events() {
+    let words = &["Record::", "GapRecord", "record::parse", "parse_if", "from_slice::<Event", "tape::record"];
+    let reading = Absence { rule: "no start reads old events", words, except: &["src/recording/mend/tails.rs"] };
+    let texts = texts();
+    let writes = |file: &str| file.starts_with("src/recording/") || file.starts_with("src/daemon/");
+    let own = texts.iter().filter(|(file, _)| writes(file) && !file.contains("/tests"));
+    for (file, text) in own.filter(|(file, _)| !reading.is_exempt(file)) {
+        assert_eq!(reading.word(text), None, "{file}: {}", reading.rule);
+    }
+    assert_eq!(texts["src/recording/mend/tails.rs"].matches("record::").count(), 1, "the epoch of the first event");
+    assert!(reading.word(&texts["src/history/healing/story.rs"]).is_some(), "a reader of events has these words");
+}
+
 #[test]
 fn what_is_absent_stays_absent() {
     let texts = texts();

@@ -192,10 +192,11 @@ fn the_account_is_not_sent_in_plain_text_to_another_machine() {
 
 #[test]
 fn rest_in_plain_text_over_a_network_is_a_warning() {
-    let directory = tempfile::tempdir().unwrap();
     let warning = "rest.url is http:// to another machine";
     for (url, is_told) in [("http://rest.invalid/v1", true), ("http://127.0.0.1:1/v1", false), ("https://x/v1", false)]
     {
+        // A directory of its own: what is recorded is of another venue than the default.
+        let directory = tempfile::tempdir().unwrap();
         let set = format!("rest.url={url}");
         let (code, out, _) = run(directory.path(), &["check", "--set", &set]);
         assert_eq!((code, out.contains(&format!("# WARNING: {warning}"))), (0, is_told), "{url}: {out}");

@@ -88,7 +88,8 @@ impl Market {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x7472_6164_6573);
         let has_snapshots = rng.random_ratio(3, 4);
         let (trades, served) = Default::default();
-        let state = State { clock, machine, is_open: false, has_snapshots, passed: Duration::ZERO, rng, trades, served };
+        let state =
+            State { clock, machine, is_open: false, has_snapshots, passed: Duration::ZERO, rng, trades, served };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -183,7 +184,8 @@ impl Market {
     pub(super) fn snapshot(&self, code: &str) -> Option<String> {
         let mut state = self.lock();
         let number = state.number();
-        let Trade { id, time, .. } = state.trades.iter().rfind(|trade| trade.code == code).filter(|_| state.is_open && state.has_snapshots)?;
+        let Trade { id, time, .. } =
+            state.trades.iter().rfind(|trade| trade.code == code).filter(|_| state.is_open && state.has_snapshots)?;
         let fields = fields(&id.to_string(), *time, "SNAPSHOT");
         Some(format!(r#"{{"type":"trade","code":"{code}"{fields},"n":{number}}}"#))
     }

@@ -157,7 +157,8 @@ fn stamps_follow_a_clock_that_is_set_in_files_of_their_own() {
     // Started again by a clock that is right, and so far behind the last line.
     ahead.store(0, Ordering::Relaxed);
     let recorder = Recorder::start(&scene, &exchange.url, &ahead);
-    eventually("the start is on record", || events(&scene).iter().any(|event| event["reason"] == "clock"));
+    let is_start = |event: &Value| event["reason"] == "clock";
+    eventually("the start is on record", || scene.tape.active_events().iter().any(is_start));
     await_event(&scene, "live");
     recorder.stop();
     exchange.terminate();

@@ -125,7 +125,9 @@ impl Market {
         for number in 0..count {
             let micros = u64::try_from(length.as_micros()).unwrap() * number / count;
             let time = begin.after(Duration::from_micros(micros));
-            state.happen(time);
+            // Before the life, which begins at this instant.
+            let at = state.clock.now() - Duration::from_millis(1);
+            state.happen(time, at);
         }
         state.passed += length;
     }
@@ -140,8 +142,8 @@ impl Market {
             sleep_until(Some(next)).await;
             let mut state = self.lock();
             if state.is_open && state.served.is_empty() {
-                let now = state.now();
-                state.happen(now);
+                let (now, at) = (state.now(), state.clock.now());
+                state.happen(now, at);
             }
         }
     }
@@ -216,10 +218,10 @@ impl State {
     }
 
     /// A trade at a time, which no socket shows.
-    fn happen(&mut self, time: Stamp) {
+    fn happen(&mut self, time: Stamp, at: Instant) {
         let code = CODES[self.rng.random_range(0..CODES.len())];
         let id = self.number();
-        self.trades.push(Trade { code, id, time: time.as_millis(), at: self.clock.now() });
+        self.trades.push(Trade { code, id, time: time.as_millis(), at });
     }
 }
 

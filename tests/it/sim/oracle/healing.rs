@@ -5,7 +5,7 @@ use super::losses;
 use crate::sim::exchange::Mood;
 use crate::sim::exchange::market::Trade;
 use crate::sim::timeline::Moment;
-use crate::sim::world::Ended;
+use crate::sim::world::{Ended, Lived};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use upbit_recorder::upbit::feed::Feed;
@@ -61,8 +61,9 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
         matched.objects().filter_map(|object| Some((object.sent.at, *matched.moments.get(&object.index)?))).collect();
     // A gap that no data has followed is open.
     let Some((until, _)) = recorded.last().copied() else { return Vec::new() };
-    // Time begins with the first start that has left anything.
-    let Some(first) = history.lives.iter().find(|lived| lived.started.is_some()) else { return Vec::new() };
+    // Time begins with the first start that records the feed and has left anything.
+    let is_of_feed = |lived: &&Lived| lived.started.is_some() && lived.life.off != Some(evidence.feed);
+    let Some(first) = history.lives.iter().find(is_of_feed) else { return Vec::new() };
     let mut recorded = recorded.into_iter().peekable();
     let mut before = Moment::default();
     let mut missing = Vec::new();
@@ -90,7 +91,10 @@ fn fault(evidence: &Evidence, outcomes: &BTreeMap<GapId, &Value>, missing: &Miss
     let gaps: Vec<_> = evidence.gap_events().collect();
     let mut own = gaps.iter().filter(is_own).peekable();
     if own.peek().is_none() {
-        return (!evidence.history.time.is_behind(*at)).then(|| format!("{trade:?}, {at:?}, is in no gap"));
+        // What no start could know any more is among these.
+        let known = evidence.history.gaps(evidence.tape, evidence.feed, Some(&stream));
+        let is_excused = known.iter().any(|gap| gap.holds(*at)) || evidence.history.time.is_behind(*at);
+        return (!is_excused).then(|| format!("{trade:?}, {at:?}, is in no gap"));
     }
     let is_partial = |gap: &Value| match outcomes.get(&GapId::of_gap(gap)) {
         Some(outcome) => outcome["partial"].get(&stream).is_some(),

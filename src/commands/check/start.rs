@@ -97,7 +97,11 @@ impl ShownStart {
         if *first {
             return writeln!(out, "# The next start is the first one in this directory.");
         }
-        let files = if *ended > 0 { format!("ends {ended} active files") } else { format!("continues {continued} active files") };
+        let files = if *ended > 0 {
+            format!("ends {ended} active files")
+        } else {
+            format!("continues {continued} active files")
+        };
         match reason {
             None => writeln!(out, "# The next start goes on in epoch {epoch} and {files}.")?,
             Some(reason) => {

@@ -51,10 +51,10 @@ fn check_lines(tree: &Path) {
     assert_eq!(count, written, "{}", tree.display());
 }
 
-/// Every sealed file is listed, as it is.
+/// Every sealed file is listed, as it is; one whose plain file is still beside it may not be yet.
 fn check_manifests(tree: &Path) {
     let sealed = files(tree).into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "zst"));
-    for path in sealed {
+    for path in sealed.filter(|path| !path.with_extension("").exists()) {
         let directory = path.parent().unwrap();
         let disk = Disk::readable(directory).unwrap().unwrap();
         let entries = Manifest::open(&*disk, Path::new("manifest.jsonl")).unwrap().unwrap().entries().unwrap();

@@ -216,10 +216,10 @@ impl Feeds {
         }
     }
 
-    /// Records a gap that was decided earlier.
-    pub(super) fn tell(&mut self, sequence: &mut Sequence, redo: Redo) {
+    /// Records a gap that was decided earlier; `asked`: the streams of its feed by then.
+    pub(super) fn tell(&mut self, sequence: &mut Sequence, redo: Redo, asked: Vec<String>) {
         let connection = self.connections.get(&redo.gap.connection);
-        let all = connection.map(Connection::streams).unwrap_or_default();
+        let all = connection.map(Connection::streams).unwrap_or(asked);
         let stamp = sequence.time.stamp();
         self.record(sequence, stamp, redo, all);
     }
@@ -240,7 +240,7 @@ impl Feeds {
         self.unproved = others;
         let own: Vec<Redo> = own;
         for Redo { id, gap } in own {
-            self.tell(sequence, Redo { id, gap: Gap { kind, cause: cause.to_owned(), ..gap } });
+            self.tell(sequence, Redo { id, gap: Gap { kind, cause: cause.to_owned(), ..gap } }, Vec::new());
         }
     }
 

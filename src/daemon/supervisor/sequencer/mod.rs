@@ -128,7 +128,8 @@ impl Sequencer {
     /// Records the gaps that the start has decided.
     pub fn tell_decided(&mut self) {
         for redo in self.snapshots.to_tell() {
-            self.feeds.tell(&mut self.sequence, redo.clone());
+            let all = self.snapshots.streams(redo.gap.connection);
+            self.feeds.tell(&mut self.sequence, redo.clone(), all);
             let told = self.sequence.time.position(self.sequence.time.last());
             self.snapshots.handle_told(redo, told);
         }

@@ -56,6 +56,13 @@ impl Snapshots {
         snapshots
     }
 
+    /// The streams of a feed's last request.
+    pub(super) fn streams(&self, feed: Feed) -> Vec<String> {
+        let last = self.sent.feeds[feed].requests.last();
+        let request = last.and_then(|standing| Request::from_frame(&standing.request));
+        request.map(|request| Origins::of(&request).names()).unwrap_or_default()
+    }
+
     /// The gaps that the start has decided.
     pub(super) fn to_tell(&self) -> Vec<Redo> {
         self.sent.redo.clone()
@@ -131,12 +138,9 @@ impl Snapshots {
     pub(super) fn end_epoch(&mut self, before: Position, after: Stamp) -> Vec<Gap> {
         let mut ended = Vec::new();
         for feed in Feed::ALL {
-            let FeedState { wanted: false, open: Some(open), requests, .. } = &mut self.sent.feeds[feed] else {
-                continue;
-            };
+            let only = Some(self.streams(feed));
+            let FeedState { wanted: false, open: Some(open), .. } = &mut self.sent.feeds[feed] else { continue };
             let from = std::mem::replace(&mut open.from, after);
-            let request = requests.last().and_then(|standing| Request::from_frame(&standing.request));
-            let only = Some(request.map(|request| Origins::of(&request).names()).unwrap_or_default());
             let (Position { epoch, stamp: to }, kind, cause) = (before, open.kind, open.cause.clone());
             ended.extend((from < to).then_some(Gap { connection: feed, epoch, from, to, kind, cause, only }));
         }

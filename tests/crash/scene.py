@@ -3,6 +3,8 @@
 The programs are found at $UPBIT_RECORDER, or built by `cargo build --release`. Everything is written below $TMPDIR.
 """
 
+import bisect
+import hashlib
 import json
 import os
 import random
@@ -15,6 +17,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Of `.state`, in bytes.
+SLOT = 256 * 1024
 
 
 def program():
@@ -52,15 +57,15 @@ class Exchange:
 
 
 class Recorder:
-    """A running `record`; `wrapper` is put before the command, such as strace."""
+    """A running `record`; `wrapper` is put before the command, such as strace, and `variables` into its environment."""
 
-    def __init__(self, binary, data_dir, url, settings=(), wrapper=()):
+    def __init__(self, binary, data_dir, url, settings=(), wrapper=(), variables=()):
         self.data_dir = Path(data_dir)
         command = [*wrapper, binary, "record", "--set", f"data_dir={data_dir}", "--set", f"public.url={url}"]
         for setting in ("public.backoff_min=20ms", "log.format=json", "http.listen=", *settings):
             command += ["--set", setting]
         self.errors = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stderr=self.errors, env={"PATH": os.environ["PATH"]})
+        self.process = subprocess.Popen(command, stderr=self.errors, env={"PATH": os.environ["PATH"], **dict(variables)})
 
     def log(self):
         self.errors.seek(0)
@@ -125,24 +130,31 @@ def unread(port):
 
 
 class Tape:
-    """What is on disk, read as a user would: plain files as they are, sealed ones by `zstd -dc`."""
+    """What is on disk, read as a user would: plain files as they are, sealed ones by `zstd -dc`.
 
-    def __init__(self, data_dir):
+    Active files are of the epoch in `.state`. `offsets`: by how much the recorder's clock was set in each epoch, in µs;
+    times of lines and gaps are without it."""
+
+    def __init__(self, data_dir, offsets=()):
         self.data_dir = Path(data_dir)
+        self.offsets = dict(offsets)
         self.faults = []
+        # `private/` has none of its own.
+        self.epoch = next((state["epoch"] for state in map(state_of, (self.data_dir, self.data_dir.parent)) if state), 0)
         self.torn = set()
         for copy in self.data_dir.glob("quarantine/*.torn-*"):
             name, offset = copy.name.rsplit(".torn-", 1)
             self.torn.add((name, int(offset)))
         self.streams = {}
         self.events = []
-        self.stamps = []
+        # (epoch, stamp) of each line.
+        self.positions = []
         for path in self.segments():
             self.read(path)
 
     def segments(self):
         archived = [path for path in self.data_dir.glob("archive/date=*/*") if ".jsonl" in path.name]
-        archived.sort(key=lambda path: (int(epoch_of(path) or 0), path))
+        archived.sort(key=lambda path: (epoch_of(path), path))
         sealed = {path.name for path in archived if path.suffix == ".zst"}
         for path in archived:
             if path.name + ".zst" in sealed:
@@ -162,14 +174,18 @@ class Tape:
             content = decoded.stdout
         stem = path.name.removesuffix(".zst").removesuffix(".jsonl")
         stem = stem.removesuffix(f".e{epoch_of(path)}")
-        stream = stem if path.parent == self.data_dir else stem.rsplit(".", 2)[0]
+        is_active = path.parent == self.data_dir
+        stream = stem if is_active else stem.rsplit(".", 2)[0]
+        epoch = self.epoch if is_active else epoch_of(path)
+        if epoch > self.epoch:
+            self.faults.append(f"{path.name} is of an epoch after {self.epoch}, that of the state")
         offset = 0
         for line in content.splitlines(keepends=True):
             # A torn line stays in its plain file alone.
-            self.add(stream, (path.name, offset), line)
+            self.add(stream, epoch, (path.name, offset), line)
             offset += len(line)
 
-    def add(self, stream, place, line):
+    def add(self, stream, epoch, place, line):
         if not line.endswith(b"\n"):
             self.faults.append(f"{place} ends within a line")
             return
@@ -179,28 +195,53 @@ class Tape:
                 self.faults.append(f"{place} is no line and not kept in quarantine: {line[:80]!r}")
             return
         stamp = int(head[len(b'{"ts_recv":'):])
-        self.stamps.append(stamp)
+        self.positions.append((epoch, stamp))
         if stream == "recorder":
             self.events.append(json.loads(line))
         else:
-            self.streams.setdefault(stream, []).append((stamp, (b"{" + rest[:-1]).decode()))
+            self.streams.setdefault(stream, []).append((self.time(epoch, stamp), (b"{" + rest[:-1]).decode()))
+
+    def time(self, epoch, stamp):
+        """When that was, by the clock of this program."""
+        return stamp - self.offsets.get(epoch, 0)
 
     def gaps(self):
-        """The gaps of the public connection as (from, to), merged where they touch."""
-        merged = []
+        """The gaps of the public connection as (from, to), merged where they touch: in time, or where one epoch ends with
+        a gap and the next one begins with one, so that no line lies between."""
+        merged, last = [], None
         own = (event for event in self.events if event["event"] == "gap" and event["connection"] == "public")
-        for begin, end in sorted((gap["from"], gap["to"]) for gap in own):
-            if merged and begin <= merged[-1][1]:
+        times = sorted(time for lines in self.streams.values() for time, _ in lines)
+        placed = ((*(self.time(gap["epoch"], gap[side]) for side in ("from", "to")), gap["epoch"]) for gap in own)
+        for begin, end, epoch in sorted(placed):
+            is_next = merged and epoch != last and bisect.bisect(times, merged[-1][1]) == bisect.bisect_left(times, begin)
+            if merged and (begin <= merged[-1][1] or is_next):
                 merged[-1][1] = max(merged[-1][1], end)
             else:
                 merged.append([begin, end])
+            last = epoch
         return merged
 
 
+def state_of(data_dir):
+    """The newest slot of `.state` that is whole; none where there is no such file."""
+    try:
+        content = Path(data_dir, ".state").read_bytes()
+    except FileNotFoundError:
+        return None
+    states = {}
+    for slot in (content[:SLOT], content[SLOT:]):
+        head, _, rest = slot.partition(b"\n")
+        header = json.loads(head) if head.endswith(b"}") and is_json(head) else {"bytes": 0, "sha256": None}
+        text = rest[:header["bytes"]]
+        if hashlib.sha256(text).hexdigest() == header["sha256"]:
+            states[header["generation"]] = json.loads(text)
+    return states[max(states)] if states else None
+
+
 def epoch_of(path):
-    """The epoch in the name of an archived segment: `….20261122T051204.113204Z.e1.jsonl.zst`; none where it is left out."""
+    """The epoch in the name of an archived segment: `….20261122T051204.113204Z.e1.jsonl.zst`; 0 where it is left out."""
     found = re.search(r"Z\.e(\d+)\.jsonl", path.name)
-    return found and found[1]
+    return int(found[1]) if found else 0
 
 
 def is_json(line):
@@ -220,8 +261,8 @@ def stream_of(frame):
 def check(tape, sent):
     """Holds a tape against what was sent. Returns the faults, and the missing frames as (sent, connection, length)."""
     faults = list(tape.faults)
-    if len(set(tape.stamps)) != len(tape.stamps):
-        faults.append("a stamp was given twice")
+    if len(set(tape.positions)) != len(tape.positions):
+        faults.append("a stamp was given twice in an epoch")
     missing, waiting, before = [], {}, {}
     recorded = {stream: iter(lines) for stream, lines in tape.streams.items()}
     gaps = tape.gaps()
@@ -244,6 +285,33 @@ def check(tape, sent):
     for stream in recorded.keys() - waiting.keys():
         faults.append(f"{stream} was never sent")
     return faults, missing
+
+
+def look(data, names):
+    """What has to hold at any moment. `names`: each archived name and the file it was."""
+    faults = []
+    for path in data.glob("archive/date=*/*"):
+        if path.suffix == ".zst":
+            check = subprocess.run(["zstd", "-tq", str(path)], capture_output=True)
+            if check.returncode:
+                faults.append(f"{path.name} cannot be decoded")
+        elif path.suffix == ".jsonl" and path.name != "manifest.jsonl":
+            head = path.open("rb").readline()
+            if names.setdefault(path.name, head) != head:
+                faults.append(f"the name {path.name} was used twice")
+    for path in data.glob("*.jsonl"):
+        lines = path.read_bytes().split(b"\n")
+        torn = [line for line in lines[:-1] if not is_json(line)]
+        if torn:
+            faults.append(f"{path.name} has a torn line in its middle: {torn[0][:80]!r}")
+    return faults
+
+
+def spread(upto, sample):
+    """The numbers from 1 to `upto`, or `sample` of them."""
+    if upto <= sample:
+        return range(1, upto + 1)
+    return sorted({1 + index * (upto - 1) // max(1, sample - 1) for index in range(sample)})
 
 
 def verdict(name, faults):

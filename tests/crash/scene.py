@@ -14,12 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Of `.state`, in bytes.
 SLOT = 256 * 1024
+
+# What was started, so that nothing of it outlives a run that goes wrong.
+STARTED = []
 
 
 def program():
@@ -38,6 +42,7 @@ class Exchange:
         self.log = Path(log)
         command = [binary, "replay", "--listen", "127.0.0.1:0", "--rate", str(rate), "--codes", str(codes), *extra]
         self.process = subprocess.Popen(command + ["--sent", log], stdout=subprocess.PIPE, text=True, env={})
+        STARTED.append(self.process)
         self.url = self.process.stdout.readline().split()[-1]
         self.port = int(self.url.split(":")[2].split("/")[0])
 
@@ -66,6 +71,7 @@ class Recorder:
             command += ["--set", setting]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, stderr=self.errors, env={"PATH": os.environ["PATH"], **dict(variables)})
+        STARTED.append(self.process)
 
     def log(self):
         self.errors.seek(0)
@@ -263,6 +269,9 @@ def check(tape, sent):
     faults = list(tape.faults)
     if len(set(tape.positions)) != len(tape.positions):
         faults.append("a stamp was given twice in an epoch")
+    steps = max(tape.offsets, default=0)
+    if tape.epoch != steps:
+        faults.append(f"the clock was set back {steps} times, and the state is of epoch {tape.epoch}")
     missing, waiting, before = [], {}, {}
     recorded = {stream: iter(lines) for stream, lines in tape.streams.items()}
     gaps = tape.gaps()
@@ -329,9 +338,23 @@ def now():
     return time.time_ns() // 1000
 
 
+@contextmanager
 def scratch():
-    """A directory that goes when the program ends."""
-    return tempfile.TemporaryDirectory(prefix="upbit-recorder-")
+    """A directory that goes when the program ends, with everything that was started for it."""
+    with tempfile.TemporaryDirectory(prefix="upbit-recorder-") as directory:
+        try:
+            yield directory
+        finally:
+            put_down()
+
+
+def put_down():
+    """Ends what still runs: before a file system is unmounted, and at the end."""
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 __all__ = [name for name in globals() if not name.startswith("_")]

@@ -1,7 +1,8 @@
 //! What must not be on record: gaps that are wider than they have to be, stamps before their reading, wrong epochs.
 
+use super::history::GapEvent;
 use super::{Evidence, FLUSH};
-use crate::sim::disk::{Crash, Fault};
+use crate::sim::disk::{Amnesia, Crash, Fault};
 use crate::sim::timeline::{Gap, Moment, RAISED};
 use crate::sim::world::Ended;
 use std::collections::BTreeSet;
@@ -29,6 +30,15 @@ pub(super) fn early_stamps(evidence: &Evidence) -> Vec<String> {
 pub(super) fn filled_gaps(evidence: &Evidence) -> Vec<String> {
     let moments: BTreeSet<Moment> = evidence.matched.data().map(|(_, moment)| *moment).collect();
     let empty = evidence.gap_events().filter(|found| found.is_of(&["stopped", "disconnected"]));
+    // A gap that was open in a state from an earlier time has had its end since.
+    let lives = evidence.history.lives.iter();
+    let restored = lives.filter(|lived| matches!(lived.life.amnesia, Some(Amnesia::Restored(_))));
+    let restored: Vec<u64> = restored.filter_map(|lived| lived.started).collect();
+    let is_old = |found: &GapEvent| {
+        let told = found.event["ts_recv"].as_u64();
+        restored.iter().any(|start| found.gap().from < *start && Some(*start) <= told)
+    };
+    let empty = empty.filter(|found| !is_old(found));
     let line_in = |gap: Gap| {
         let moment = |stamp| Moment { epoch: gap.epoch, stamp };
         let line = (gap.from < gap.to).then(|| moments.range(moment(gap.from + 1)..moment(gap.to)).next()).flatten();

@@ -167,7 +167,10 @@ impl Evidence<'_> {
         for feed in Feed::ALL {
             let wanted = self.wanted[feed];
             let mut streams = self.tails.streams(feed, epoch);
-            streams.values_mut().for_each(|last| *last = last.before(doubted).max(began));
+            // Pauses and mute streams are noticed late.
+            let heard = self.mark.filter(|mark| mark.epoch == epoch).and_then(|mark| mark.heard[feed]);
+            let heard = heard.unwrap_or(Stamp::MAX);
+            streams.values_mut().for_each(|last| *last = last.before(doubted).min(heard).max(began));
             let kind = GapKind::Unsure;
             let open = OpenGap { from: Stamp::MAX, kind, cause: NO_STATE.to_owned() };
             let open = (wanted || !streams.is_empty()).then_some(open);

@@ -335,7 +335,8 @@ impl Life {
             self.faults.insert(behind, full);
         }
         let off = Feed::ALL[rng.random_range(0..2)];
-        self.off = rng.random_ratio(1, 10).then_some(off);
+        // Files that are continued and not written are not held open, and what is taken away is lost.
+        self.off = (rng.random_ratio(1, 10) && self.displaced.is_empty()).then_some(off);
         self.has_quiet_account = rng.random_ratio(1, 10);
     }
 

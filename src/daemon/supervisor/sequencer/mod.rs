@@ -106,6 +106,8 @@ impl Sequencer {
         let mut connection = Connection::new(feed, wanted, listed);
         connection.requests = self.snapshots.requests(feed);
         let request = connection.next().clone();
+        // A gap names its streams although none was ever asked for.
+        connection.note_request(&request, self.sequence.time.position(self.sequence.time.last()));
         self.feeds.add(&mut self.sequence, feed, connection);
         request
     }

@@ -168,7 +168,7 @@ impl State {
         if known.has_stopped {
             self.violation(format!("{} is written to, and the state says stopped", path.display()));
         }
-        if known.is_stepping && kind == Segment::Active && bytes != b"\n" {
+        if known.is_stepping && kind == Segment::Active && !bytes.is_empty() && bytes != b"\n" {
             self.violation(format!("{} is written to while a step is pending", path.display()));
         }
         for line in bytes.split(|byte| *byte == b'\n') {

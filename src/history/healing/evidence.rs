@@ -77,6 +77,11 @@ impl Evidence {
         }
     }
 
+    /// Lines within a gap may be lost although later ones are there: that a snapshot is on disk proves nothing.
+    pub fn distrust(&mut self) {
+        self.is_doubtful = true;
+    }
+
     /// Adds the next record; `false`: no more are needed.
     pub fn add(&mut self, record: Record) -> bool {
         if record.position.epoch > self.until.epoch {
@@ -267,6 +272,9 @@ mod tests {
         healed.add(record(1, 80));
         healed.add(snapshot(3, 150, 200));
         assert!(healed.nothing_missed());
+        // Lines before the snapshot's may be lost, such as of a truncated file.
+        healed.distrust();
+        assert!(!healed.nothing_missed());
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub struct TaskGap {
     pub id: Position,
     from: Position,
     to: Position,
+    is_unsure: bool,
 }
 
 /// A stream to be healed, over one gap or several.
@@ -139,6 +140,11 @@ impl Task {
         self.gaps.iter().map(|gap| gap.from..gap.to)
     }
 
+    /// Whether lines within one of the gaps may be lost although later ones are there.
+    pub fn is_unsure(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.is_unsure)
+    }
+
     /// The beginning of the first gap.
     pub fn from(&self) -> Position {
         self.gaps.iter().map(|gap| gap.from).min().unwrap_or_default()
@@ -174,7 +180,7 @@ impl Plan {
             return;
         }
         let [from, to] = [gap.from, gap.to].map(|stamp| Position { stamp, ..gap.id });
-        let task_gap = TaskGap { id: gap.id, from, to };
+        let task_gap = TaskGap { id: gap.id, from, to, is_unsure: gap.is_unsure };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
         let series = |stream: &StreamKey| Series::of_type(stream.kind()).filter(|_| stream.code().is_some());
         let (possible, impossible): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| series(stream).is_some());

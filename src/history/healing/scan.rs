@@ -52,6 +52,9 @@ fn reach(begin: Position, now: Position) -> Stamp {
 fn view(tape: &Tape, task: &Task, begin: Stamp, resume: Option<i64>) -> Result<TapeView, TapeError> {
     let selected = Selection::from(begin..=Stamp::MAX);
     let (mut evidence, mut counts) = (Evidence::new(task.spans()), Written::new());
+    if task.is_unsure() {
+        evidence.distrust();
+    }
     scan(tape, task.stream.healed(), selected.clone(), &mut |line| {
         let parsed = Fetched::parse(task.series, line.position().epoch, line.text());
         let Some(fetched) = parsed else { return true };

@@ -2,7 +2,7 @@
 
 use crate::clock::{Position, Stamp};
 use crate::tape::event::Event;
-use crate::tape::gap::GapRecord;
+use crate::tape::gap::{GapKind, GapRecord};
 use crate::tape::line::Line;
 use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
@@ -16,6 +16,8 @@ pub struct Gap {
     pub from: Stamp,
     /// Where it ends.
     pub to: Stamp,
+    /// Lines within it may be lost although later ones are there.
+    pub is_unsure: bool,
     /// The streams affected.
     pub streams: Vec<StreamKey>,
 }
@@ -40,9 +42,10 @@ pub fn parse(line: &Line) -> Option<GapEvent> {
         Some(Position { epoch: epoch.unwrap_or(line.position().epoch), stamp: Stamp::from_micros(id)? })
     };
     match Record::parse_if(&OF_INTEREST, line.text())?.event? {
-        Event::Gap(GapRecord { id, epoch, from, to, streams, .. }) => {
+        Event::Gap(GapRecord { id, epoch, from, to, kind, streams, .. }) => {
             let streams = streams.iter().filter_map(|name| StreamKey::from_stem(name)).collect();
-            Some(GapEvent::Gap(Gap { id: named(id, epoch)?, from, to, streams }))
+            let is_unsure = kind == GapKind::Unsure.into();
+            Some(GapEvent::Gap(Gap { id: named(id, epoch)?, from, to, is_unsure, streams }))
         }
         Event::Healed { gap, gap_epoch, .. } => Some(GapEvent::Healed(named(gap, gap_epoch)?)),
         Event::Started { .. } => Some(GapEvent::Started),
@@ -62,12 +65,12 @@ mod tests {
     fn gaps_and_healings_are_read_with_their_epochs() {
         let stamp = |micros| Stamp::from_micros(micros).unwrap();
         let streams = vec![StreamKey::from_stem("KRW-BTC_trade").unwrap()];
-        for (key, epoch) in [("", 2), ("epoch\":1,\"", 1)] {
+        for (key, epoch, kind) in [("", 2, "killed"), ("epoch\":1,\"", 1, "unsure")] {
             let id = Position { epoch, stamp: stamp(9) };
             let line = format!(
-                r#"{{"ts_recv":9,"type":"recorder","event":"gap","id":9,"connection":"public","{key}from":5,"to":8,"kind":"killed","cause":"x","streams":["KRW-BTC_trade","../x"]}}"#
+                r#"{{"ts_recv":9,"type":"recorder","event":"gap","id":9,"connection":"public","{key}from":5,"to":8,"kind":"{kind}","cause":"x","streams":["KRW-BTC_trade","../x"]}}"#
             );
-            let gap = Gap { id, from: stamp(5), to: stamp(8), streams: streams.clone() };
+            let gap = Gap { id, from: stamp(5), to: stamp(8), is_unsure: kind == "unsure", streams: streams.clone() };
             assert_eq!(parse(&line), Some(GapEvent::Gap(gap)));
             let key = key.replace("epoch", "gap_epoch");
             let healed = format!(r#"{{"ts_recv":9,"type":"recorder","event":"healed","{key}gap":9}}"#);

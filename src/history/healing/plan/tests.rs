@@ -12,7 +12,13 @@ fn at(second: u64) -> Position {
 
 fn gap(from: u64, to: u64, streams: &[&str]) -> Gap {
     let streams = streams.iter().map(|name| StreamKey::from_stem(name).unwrap()).collect();
-    Gap { id: at(to).after(Duration::from_micros(1)), from: at(from).stamp, to: at(to).stamp, streams }
+    Gap {
+        id: at(to).after(Duration::from_micros(1)),
+        from: at(from).stamp,
+        to: at(to).stamp,
+        is_unsure: false,
+        streams,
+    }
 }
 
 fn plan(gaps: &[Gap]) -> Plan {

@@ -12,10 +12,10 @@ use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
 use std::time::Duration;
 
-/// How far back the last records before a gap are searched. Most streams have them within minutes, and reading further
-/// back is expensive.
-pub(super) const LOOK_BACK: [Duration; 4] =
-    [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400), REACH];
+/// How far back the last records before a gap are searched in its own epoch. Most streams have them within minutes, and
+/// reading further back is expensive; last, all that is within reach is read.
+const LOOK_BACK: [Duration; 3] =
+    [Duration::from_secs(600), Duration::from_secs(3 * 3_600), Duration::from_secs(86_400)];
 
 /// The result of a task's scan.
 pub(super) struct TapeView {
@@ -32,14 +32,32 @@ pub(super) struct TapeView {
 /// The tape cannot be read.
 pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
     let resume = resume_point(tape, starts, task, now)?;
-    let mut view = view(tape, task, reach(task.from().before(LOOK_BACK[0]), now), resume)?;
-    for length in &LOOK_BACK[1..] {
+    for length in LOOK_BACK {
+        let view = view(tape, task, Extent::since(task.from().before(length), now), resume)?;
         if view.evidence.reaches_back() {
-            break;
+            return Ok(view);
         }
-        view = self::view(tape, task, reach(task.from().before(*length), now), resume)?;
     }
-    Ok(view)
+    let within_reach = Extent { from: Position::default(), not_before: reach(task.from().before(REACH), now) };
+    view(tape, task, within_reach, resume)
+}
+
+/// What is read of a stream.
+#[derive(Clone, Copy)]
+struct Extent {
+    from: Position,
+    /// In any epoch.
+    not_before: Stamp,
+}
+
+impl Extent {
+    fn since(from: Position, now: Position) -> Self {
+        Self { from, not_before: reach(from, now) }
+    }
+
+    fn selection(self) -> Selection {
+        Selection::from(self.from..).not_before(self.not_before)
+    }
 }
 
 /// The earliest stamp to be read where lines from `begin` on are wanted: in later epochs they may have older ones.
@@ -47,15 +65,15 @@ fn reach(begin: Position, now: Position) -> Stamp {
     if begin.epoch == now.epoch { begin.stamp } else { begin.stamp.min(now.stamp.before(REACH)) }
 }
 
-/// Reads all epochs: where the clock was set back shortly before the gap, the records before it are in an earlier one,
-/// with later stamps.
-fn view(tape: &Tape, task: &Task, begin: Stamp, resume: Option<i64>) -> Result<TapeView, TapeError> {
-    let selected = Selection::from(begin..=Stamp::MAX);
+/// Where the clock was set back shortly before the gap, the records before it are in an earlier epoch, with later stamps.
+/// They are read from all epochs at once, or those of an epoch between would be left out where their stamps are older.
+fn view(tape: &Tape, task: &Task, span: Extent, resume: Option<i64>) -> Result<TapeView, TapeError> {
     let (mut evidence, mut counts) = (Evidence::new(task.spans()), Written::new());
     if task.is_unsure() {
         evidence.distrust();
     }
-    scan(tape, task.stream.healed(), selected.clone(), &mut |line| {
+    let healed = Selection::from(span.not_before..=Stamp::MAX);
+    scan(tape, task.stream.healed(), healed, &mut |line| {
         let parsed = Fetched::parse(task.series, line.position().epoch, line.text());
         let Some(fetched) = parsed else { return true };
         if task.gaps.iter().any(|gap| gap.id == fetched.gap) {
@@ -63,7 +81,7 @@ fn view(tape: &Tape, task: &Task, begin: Stamp, resume: Option<i64>) -> Result<T
         }
         resume.is_some_and(|resume| fetched.time > resume) || evidence.add_fetched(fetched)
     })?;
-    scan(tape, Some(task.stream.clone()), selected, &mut |line| {
+    scan(tape, Some(task.stream.clone()), span.selection(), &mut |line| {
         Record::parse(task.series, line.position(), line.text()).is_none_or(|record| evidence.add(record))
     })?;
     Ok(TapeView { evidence, resume, counts })
@@ -75,8 +93,7 @@ fn resume_point(tape: &Tape, starts: &[Position], task: &Task, now: Position) ->
     let ([gap], Series::Trades) = (&task.gaps[..], task.series) else { return Ok(None) };
     let mut point = ResumePoint::of_pages(TRADES_PER_PAGE);
     let mut starts = starts.iter().peekable();
-    let written = Selection::from(task.from()..).not_before(reach(task.from(), now));
-    scan(tape, task.stream.healed(), written, &mut |line| {
+    scan(tape, task.stream.healed(), Extent::since(task.from(), now).selection(), &mut |line| {
         while starts.next_if(|start| **start <= line.position()).is_some() {
             point.next_process();
         }
@@ -102,4 +119,85 @@ fn scan(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::disk::Disk;
+    use crate::history::healing::plan::{Next, Plan};
+    use crate::history::healing::story::Gap;
+    use crate::tape::segment_name::SegmentName;
+    use crate::upbit::feed::Feed;
+    use std::fs;
+    use std::ops::Range;
+    use std::path::Path;
+
+    /// 2026-11-22T12:00:00Z, in seconds.
+    const NOON: u64 = 1_795_348_800;
+    const HOUR: u64 = 3_600;
+
+    fn stream() -> StreamKey {
+        StreamKey::from_stem("KRW-BTC_trade").unwrap()
+    }
+
+    fn at(epoch: u64, second: u64) -> Position {
+        Position { epoch, stamp: Stamp::from_micros(second * 1_000_000).unwrap() }
+    }
+
+    /// A segment of trades, three seconds apart by both clocks, the first of which has this id and was received at `first`.
+    fn write(directory: &Path, first: Position, ids: Range<u64>) {
+        let name = SegmentName { feed: Feed::Public, stream: stream(), epoch: first.epoch, first: first.stamp };
+        let second = first.stamp.as_micros() / 1_000_000;
+        let lines = ids.clone().map(|id| {
+            let (received, time) = ((second + 3 * (id - ids.start)) * 1_000_000, 3_000 * id);
+            format!("{{\"ts_recv\":{received},\"type\":\"trade\",\"trade_timestamp\":{time},\"sequential_id\":{id}}}\n")
+        });
+        fs::create_dir_all(directory.join(name.directory())).unwrap();
+        fs::write(directory.join(name.plain()), lines.collect::<String>()).unwrap();
+    }
+
+    /// Of a gap that begins at `from` and took a minute.
+    fn evidence(directory: &Path, from: Position, is_unsure: bool) -> Evidence {
+        let to = from.after(Duration::from_secs(60));
+        let gap = Gap { id: to, from: from.stamp, to: to.stamp, is_unsure, streams: vec![stream()] };
+        let (mut plan, now) = (Plan::default(), to.after(Duration::from_secs(600)));
+        plan.add(&gap, now);
+        let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
+        let tape = Tape::new(Disk::readable(directory).unwrap(), directory);
+        scan_tape(&tape, &[], &task, now).unwrap().evidence
+    }
+
+    #[test]
+    fn no_epoch_between_is_left_out_before_a_gap() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), at(0, NOON - HOUR), 1..9);
+        write(directory.path(), at(1, NOON - 5 * HOUR), 9..17);
+        let evidence = evidence(directory.path(), at(2, NOON), false);
+        assert_eq!(evidence.last_before(), 3_000 * 16);
+        assert!((1..17).all(|id| evidence.knows(id)));
+    }
+
+    #[test]
+    fn earlier_epochs_are_not_read_where_the_own_reaches_back() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), at(0, NOON + HOUR), 1..9);
+        write(directory.path(), at(1, NOON - HOUR), 9..17);
+        let evidence = evidence(directory.path(), at(1, NOON), false);
+        assert!((9..17).all(|id| evidence.knows(id)) && !evidence.knows(8));
+    }
+
+    #[test]
+    fn a_snapshot_proves_nothing_of_an_unsure_gap() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), at(0, NOON - 30), 1..9);
+        let name = SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: at(0, NOON + 70).stamp };
+        let received = name.first.as_micros();
+        let line = format!(
+            "{{\"ts_recv\":{received},\"type\":\"trade\",\"trade_timestamp\":24000,\"sequential_id\":8,\"stream_type\":\"SNAPSHOT\"}}\n"
+        );
+        fs::write(directory.path().join(name.plain()), line).unwrap();
+        assert!(evidence(directory.path(), at(0, NOON), false).nothing_missed());
+        assert!(!evidence(directory.path(), at(0, NOON), true).nothing_missed());
+    }
 }

@@ -12,7 +12,7 @@
 //! Before each sync the names of written files are compared with the open files: see
 //! [`displaced`](super::journal::displaced).
 //!
-//! Stamps that go back begin an epoch, in [`begin_epoch`](Writer::begin_epoch): nothing passes it.
+//! Stamps that go back begin an epoch, in `Writer::begin_epoch`: nothing passes it.
 //!
 //! A full disk is waited out, with backpressure: batches wait in the backlog and keep their share of the connections'
 //! budgets, so that the connections stop reading when `buffer_bytes` are used up, and resume once the lines are

@@ -118,7 +118,8 @@ impl Evidence<'_> {
         let (kind, why) = reason(state.ended, is_clean);
         for feed in Feed::ALL {
             let FeedState { wanted, open, suspected, .. } = &mut former.state.feeds[feed];
-            if !*wanted {
+            // A state that was restored from an earlier time may not know that it was recorded.
+            if !*wanted && (is_clean || !self.wanted[feed]) {
                 continue;
             }
             let certain = match state.ended {

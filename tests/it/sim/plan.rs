@@ -58,6 +58,10 @@ pub(crate) enum End {
     Crash(Crash),
 }
 
+/// A process that freezes for longer and dies before it notices is in no gap where the durable mark is then taken away:
+/// without it a start doubts the last minute.
+const UNNOTICED: Duration = Duration::from_secs(30);
+
 impl Plan {
     /// A history of a few lives with everything in it, and two quiet ones in which all is put in order.
     pub(crate) fn draw(seed: u64) -> Self {
@@ -77,6 +81,12 @@ impl Plan {
         lives[..last].iter_mut().for_each(|life| life.draw_displaced(&mut rng));
         let mut rng = StdRng::seed_from_u64(seed ^ 0x6b6e_6f77);
         lives[..last].iter_mut().for_each(|life| life.draw_knowledge(&mut rng));
+        for next in 1..lives.len() {
+            if matches!(lives[next].amnesia, Some(Amnesia::NoMark | Amnesia::NoDotFiles)) {
+                lives[next - 1].freezes.retain(|freeze| freeze.length < UNNOTICED);
+                lives[next - 1].freezes.truncate(1);
+            }
+        }
         let mut rng = StdRng::seed_from_u64(seed ^ 0x6865_616c);
         lives.iter_mut().for_each(|life| life.heals = rng.random_ratio(7, 8));
         lives.push(Life::healing());

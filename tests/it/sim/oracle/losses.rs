@@ -35,7 +35,10 @@ pub(super) fn beyond_bound(history: &History, matched: &Matched, seen: &BTreeSet
         let in_time = read.is_some_and(|read| read <= until && bound <= history.ran(read, until));
         let is_new = matched.side.sessions[object.sent.session].opened > lived.from;
         let is_expected = seen.contains(&object.index) || is_new;
-        in_time && (lived.recovered || own.life.has_sound_disk()) && is_expected && !own.sync_failed
+        // A sync that fails in a start leaves lines that are read and that a power cut takes.
+        let mut later = history.lives.iter().filter(|life| own.to <= life.from && !life.recovered);
+        let is_sound = later.all(|life| life.life.has_sound_disk());
+        in_time && (lived.recovered || own.life.has_sound_disk()) && is_expected && !own.sync_failed && is_sound
     };
     let missing = matched.objects().filter(must_be_there).filter(|object| !matched.moments.contains_key(&object.index));
     let fault = |object: Object| {

@@ -221,3 +221,31 @@ fn read(files: &dyn Files, path: &str, most: usize) -> io::Result<Vec<u8>> {
     files.read(Path::new(path))?.take(most as u64).read_to_end(&mut content)?;
     Ok(content)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::disk::Disk;
+    use crate::files::faulty::{Call, Faulty};
+
+    #[test]
+    fn where_the_state_finds_no_room_the_mark_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let full = |call, path: &Path| match call {
+            Call::Create if path == Path::new(STATE) => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        };
+        let files: Arc<dyn Files> = Arc::new(Faulty::new(Arc::new(Disk::open(directory.path()).unwrap()), full));
+        let at = |micros| Position { epoch: 0, stamp: Stamp::from_micros(micros).unwrap() };
+        let Position { epoch, stamp: durable } = at(100);
+        let mark = DurableMark { durable, epoch, heard: PerFeed::default(), generation: 0 };
+        write_mark(&*files, mark).unwrap();
+
+        let state = State::new("exchange.test", durable);
+        let mut checkpoint = Checkpoint::new(StateFile::read(files.clone()), state, at(100));
+        let mut job = SyncJob::default();
+        job.point.up_to = at(200);
+        assert!(!checkpoint.advance(&job).unwrap());
+        assert_eq!(read_mark(&*files), Some(mark));
+    }
+}

@@ -318,6 +318,11 @@ fn suspended() -> Duration {
     boot.saturating_sub(monotonic)
 }
 
+/// The monotonic clock as the system counts it, for programs that compare it with theirs.
+pub fn since_boot() -> Duration {
+    since_zero(clock_gettime(ClockId::Monotonic))
+}
+
 fn since_zero(time: Timespec) -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }

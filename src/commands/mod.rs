@@ -14,6 +14,7 @@ pub mod record;
 pub mod replay;
 
 mod descriptors;
+mod notify;
 mod output;
 mod pairs;
 mod process;

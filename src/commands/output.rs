@@ -2,6 +2,7 @@
 
 use crate::config::Faults;
 use crate::exit::Exit;
+use crate::logging::journal;
 use crate::printable;
 use std::io::{self, Write};
 
@@ -60,5 +61,24 @@ pub(super) fn complain(text: &str) {
 
 fn write_to_stderr(text: &str) {
     // Ignored: standard error is closed, and there is no other channel.
-    let _ = writeln!(io::stderr(), "upbit-recorder: {text}");
+    let _ = io::stderr().write_all(complaint(text, journal::is_stderr()).as_bytes());
+}
+
+/// In the journal each line has a priority of its own, and the program's name stands before it anyway.
+fn complaint(text: &str, is_journal: bool) -> String {
+    match is_journal {
+        true => text.lines().map(|line| format!("{}{line}\n", journal::ERROR)).collect(),
+        false => format!("upbit-recorder: {text}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_journal_shows_each_line_as_an_error() {
+        assert_eq!(complaint("2 faults\n  a\n  b", true), "<3>2 faults\n<3>  a\n<3>  b\n");
+        assert_eq!(complaint("2 faults\n  a", false), "upbit-recorder: 2 faults\n  a\n");
+    }
 }

@@ -1,6 +1,7 @@
 //! `record`: the daemon. Runs the recorder on the real disk, network and signals, and maps its end to an exit code.
 
 use super::descriptors;
+use super::notify;
 use super::pairs as known_pairs;
 use super::process::{GRACE, Host, serve_and_ask};
 use super::work::StopTerms;
@@ -16,6 +17,7 @@ use crate::logging::Screen;
 use crate::net::network::Network;
 use crate::net::tls;
 use crate::ops::status::{Display, Status};
+use crate::ops::systemd::Notifier;
 use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
@@ -49,11 +51,16 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
     let (status, shown) = watch::channel(Status::default());
     let stop = StopConditions { run_until: options.run_for.map(|length| host.clock.now() + length), status };
     let (clock, screen, now) = (host.clock, host.screen.clone(), host.signals.shutdown.now.clone());
+    let notifier = match notify::start() {
+        Ok(notifier) => notifier,
+        Err(error) => return RecordError::Threads(error).tell(),
+    };
+    let announced = announce(shown.clone(), notifier.clone(), clock);
     let recording = async move {
         let orderly = host.signals.shutdown.orderly.clone();
         let (supervisor, _lock) = tokio::select! {
             biased;
-            set_up = set_up(&host, stop) => set_up?,
+            set_up = set_up(&host, stop, &notifier) => set_up?,
             // It yields only where it waits for room.
             () = orderly.cancelled() => return Ok(()),
         };
@@ -67,14 +74,12 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
         }
         ended = recording => ended,
         () = display(shown, screen.clone(), clock) => Ok(()),
+        () = announced => Ok(()),
     };
     screen.clear();
     match ended {
         Ok(()) => Exit::Success,
-        Err(error) => {
-            tracing::error!("{error}");
-            error.exit()
-        }
+        Err(error) => error.tell(),
     }
 }
 
@@ -94,6 +99,12 @@ enum RecordError {
 }
 
 impl RecordError {
+    /// Logs it, and maps it to the exit code.
+    fn tell(&self) -> Exit {
+        tracing::error!("{self}");
+        self.exit()
+    }
+
     fn exit(&self) -> Exit {
         match self {
             Self::Lock(LockError::Held { .. }) => Exit::Locked,
@@ -115,8 +126,25 @@ async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clo
     std::future::pending().await
 }
 
+/// Tells the service manager what is published. Each snapshot is a turn of the supervisor's loop, seen on the thread that
+/// the connections run on: it proves that this thread turns, whatever the disk and the exchange do.
+async fn announce(mut status: watch::Receiver<Status>, notifier: Notifier, clock: Clock) {
+    let mut display = Display::default();
+    while notifier.is_heard() && status.changed().await.is_ok() {
+        let newest = status.borrow_and_update();
+        notifier.status(&display.line(&newest, clock.now()));
+        notifier.watchdog();
+        if newest.is_stopping { notifier.stopping() } else { notifier.started() }
+    }
+    std::future::pending().await
+}
+
 /// The start, from the lock to the first connection attempt.
-async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lock>), RecordError> {
+async fn set_up(
+    host: &Host,
+    stop: StopConditions,
+    notifier: &Notifier,
+) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     let Host { config, clock, waiting, .. } = host;
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
         tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
@@ -125,7 +153,11 @@ async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lo
     if config.private.enabled {
         forbid_core_files();
     }
-    let step = |what: &str| format!("{what} {}", config.data_dir.display());
+    let step = |what: &str| {
+        let step = format!("{what} {}", config.data_dir.display());
+        notifier.status(&format!("starting: {step}"));
+        step
+    };
     let unopened = IoError::at("open the data directory", &config.data_dir);
     let open = || Disk::open(&config.data_dir).map_err(unopened).map_err(RecordError::Directory);
     let files = Arc::new(waiting.during(step("the data directory"), GRACE, open)?);
@@ -155,6 +187,7 @@ async fn set_up(host: &Host, stop: StopConditions) -> Result<(Supervisor, Arc<Lo
                 if !std::mem::replace(&mut is_full, true) {
                     tracing::error!(%error, "nothing can be recorded: tried again every second until it can");
                 }
+                notifier.status(&format!("NOT RECORDING, {error}: tried again every second"));
                 clock::sleep_until(Some(clock.now() + NO_ROOM)).await;
             }
             assembled => break assembled?,

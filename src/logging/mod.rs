@@ -4,10 +4,12 @@
 //! console's thread and no other; therefore the status line goes through the same queue as the log.
 
 mod console;
+pub mod journal;
 
 use crate::config::{LogConfig, LogFormat};
 use crate::printable;
 use console::Console;
+use journal::Prioritised;
 use std::io::{self, IsTerminal, Write};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
@@ -42,13 +44,14 @@ impl Drop for Logging {
 pub fn init(config: &LogConfig) -> io::Result<Logging> {
     let is_terminal = io::stderr().is_terminal();
     let console = Console::start(io::stderr(), is_terminal)?;
-    let text = match config.format {
-        LogFormat::Auto => is_terminal,
-        LogFormat::Text => true,
-        LogFormat::Json => false,
+    let has_colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let form = match config.format {
+        LogFormat::Auto if journal::is_stderr() => Form::Journal,
+        LogFormat::Auto if !is_terminal => Form::Json,
+        LogFormat::Auto | LogFormat::Text => Form::Text { has_colours },
+        LogFormat::Json => Form::Json,
     };
-    let colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = subscriber(&config.level, text, colours, console.clone());
+    let subscriber = subscriber(&config.level, form, console.clone());
     // Fails only where one is set already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(Logging { screen: Screen { console: is_terminal.then(|| console.clone()) }, console })
@@ -79,22 +82,36 @@ impl Screen {
     }
 }
 
+/// How an event is written: one line each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// For people.
+    Text { has_colours: bool },
+    /// For systemd's journal.
+    Journal,
+    /// For programs.
+    Json,
+}
+
 fn subscriber<W: Write + Clone + Send + Sync + 'static>(
     filter: &str,
-    text: bool,
-    colours: bool,
+    form: Form,
     writer: W,
 ) -> Box<dyn Subscriber + Send + Sync> {
-    let filter = EnvFilter::new(filter);
     // An event is written at once.
     let make_writer = move || {
         let writer = printable::Writer::new(writer.clone()).by_line();
-        if text { writer.coloured(colours) } else { writer.json() }
+        match form {
+            Form::Text { has_colours } => writer.coloured(has_colours),
+            Form::Journal => writer,
+            Form::Json => writer.json(),
+        }
     };
-    if text {
-        Box::new(fmt().with_env_filter(filter).with_ansi(colours).with_target(false).with_writer(make_writer).finish())
-    } else {
-        Box::new(fmt().json().flatten_event(true).with_env_filter(filter).with_writer(make_writer).finish())
+    let builder = fmt().with_env_filter(EnvFilter::new(filter)).with_writer(make_writer);
+    match form {
+        Form::Text { has_colours } => Box::new(builder.with_ansi(has_colours).with_target(false).finish()),
+        Form::Journal => Box::new(builder.with_ansi(false).event_format(Prioritised::new()).finish()),
+        Form::Json => Box::new(builder.json().flatten_event(true).finish()),
     }
 }
 
@@ -117,9 +134,11 @@ mod tests {
         }
     }
 
-    fn logged(filter: &str, text: bool) -> String {
+    const TEXT: Form = Form::Text { has_colours: false };
+
+    fn logged(filter: &str, form: Form) -> String {
         let memory = Memory::default();
-        tracing::subscriber::with_default(subscriber(filter, text, false, memory.clone()), || {
+        tracing::subscriber::with_default(subscriber(filter, form, memory.clone()), || {
             tracing::info!(streams = 9, "live");
             tracing::debug!("hidden");
         });
@@ -129,32 +148,44 @@ mod tests {
 
     #[test]
     fn json_lines_hold_fields_not_sentences() {
-        let line: serde_json::Value = serde_json::from_str(&logged("info", false)).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&logged("info", Form::Json)).unwrap();
         assert_eq!((&line["level"], &line["message"], &line["streams"]), (&"INFO".into(), &"live".into(), &9.into()));
     }
 
     #[test]
     fn text_is_one_line_an_event_and_the_filter_holds() {
-        let text = logged("info", true);
+        let text = logged("info", TEXT);
         assert!(text.contains("INFO") && text.contains("live streams=9") && text.lines().count() == 1, "{text}");
-        assert!(logged("off,upbit_recorder=debug", true).contains("hidden"));
+        assert!(logged("off,upbit_recorder=debug", TEXT).contains("hidden"));
+    }
+
+    #[test]
+    fn the_journal_gets_the_priority_and_not_what_it_knows() {
+        assert_eq!(logged("debug", Form::Journal), "<6>live streams=9\n<7>hidden\n");
+        let memory = Memory::default();
+        tracing::subscriber::with_default(subscriber("info", Form::Journal, memory.clone()), || {
+            tracing::warn!(cause = "a\n<0>forged", "lost");
+            tracing::error!("stopped");
+        });
+        let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(written, "<4>lost cause=\"a\\n<0>forged\"\n<3>stopped\n");
     }
 
     #[test]
     fn untrusted_text_neither_forges_a_line_nor_moves_the_cursor() {
         let hostile = "x\nERROR forged\u{1b}[2J\u{9b}\r\u{202e}y\u{200b}\u{e0041}";
-        for (text, colours) in [(true, false), (true, true), (false, false)] {
+        for form in [TEXT, Form::Text { has_colours: true }, Form::Journal, Form::Json] {
             let memory = Memory::default();
-            tracing::subscriber::with_default(subscriber("info", text, colours, memory.clone()), || {
+            tracing::subscriber::with_default(subscriber("info", form, memory.clone()), || {
                 tracing::warn!(cause = hostile, path = %hostile, list = ?[hostile], "told: {hostile}");
             });
             let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
             assert_eq!(written.lines().count(), 1, "{written:?}");
             let line = written.trim_end_matches('\n');
-            let is_ours = |char: char| colours && char == '\u{1b}';
+            let is_ours = |char: char| form == Form::Text { has_colours: true } && char == '\u{1b}';
             assert!(!line.contains(|char| printable::is_hidden(char) && !is_ours(char)), "{line:?}");
             assert!(!line.contains("\u{1b}[2J"), "{line:?}");
-            if !text {
+            if form == Form::Json {
                 let object: serde_json::Value = serde_json::from_str(line).unwrap();
                 assert_eq!((&object["cause"], &object["path"]), (&hostile.into(), &hostile.into()));
             }

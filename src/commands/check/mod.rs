@@ -32,6 +32,9 @@ pub struct CheckOptions {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
+    /// Prints faults alone: nothing where all is well.
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 /// Checks and reports on its own thread: file access may hang, for example on a network disk.
@@ -59,6 +62,9 @@ fn check(sources: &Sources, options: &CheckOptions, out: &mut dyn Write) -> io::
                     return Ok(error.exit());
                 }
             };
+            if options.quiet {
+                return Ok(Exit::Success);
+            }
             let report = CheckReport::of(&loaded, Machine::inspect(&loaded.config.data_dir), start);
             if options.json {
                 write_json(out, &report)?

@@ -7,9 +7,12 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The number, and what the program was built from.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("UPBIT_RECORDER_BUILD"), ")");
+
 /// Records the exchange Upbit around the clock, losing nothing.
 #[derive(Parser)]
-#[command(name = "upbit-recorder", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "upbit-recorder", version = VERSION, max_term_width = 100, arg_required_else_help = true)]
 #[command(after_help = "Example:\n  upbit-recorder check --set data_dir=/srv/tape")]
 pub struct Cli {
     /// What to do.
@@ -118,6 +121,14 @@ mod tests {
             let help = verb.clone().render_long_help().to_string();
             assert!(help.contains("Example:\n  upbit-recorder "), "{}", verb.get_name());
         }
+    }
+
+    #[test]
+    fn the_version_tells_commit_target_and_features() {
+        let (number, build) = VERSION.split_once(" (commit ").unwrap();
+        assert_eq!(number, env!("CARGO_PKG_VERSION"));
+        let parts: Vec<&str> = build.trim_end_matches(')').split(", ").collect();
+        assert!(parts.len() == 3 && parts[1].contains("-linux-") && parts[2].starts_with("features: "), "{build}");
     }
 
     #[test]

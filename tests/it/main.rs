@@ -8,6 +8,7 @@ mod console;
 mod format;
 mod layers;
 mod network;
+mod packages;
 mod record;
 mod replay;
 mod rest;

@@ -19,4 +19,5 @@ mod output;
 mod pairs;
 mod process;
 mod progress;
+mod reload;
 mod work;

@@ -3,9 +3,9 @@
 use super::output::{complain, complain_of};
 use super::work::{self, Outcome, StopTerms, Waiting, Worker};
 use crate::clock::Clock;
-use crate::config::{self, Config, Sources};
+use crate::config::{self, Config, Loaded, Setting, Sources};
 use crate::exit::Exit;
-use crate::logging::{self, Logging, Screen};
+use crate::logging::{self, Level, Logging, Screen};
 use crate::rest;
 use crate::rest::codes::{RestUse, check_venues};
 use crate::signals::{self, Signals};
@@ -24,10 +24,15 @@ pub(super) const GRACE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Host {
     pub(super) config: Config,
+    /// The keys of the configuration, and where they were read: it can be read again.
+    pub(super) settings: Vec<Setting>,
+    pub(super) sources: Sources,
     pub(super) clock: Clock,
     pub(super) signals: Signals,
     /// The status line.
     pub(super) screen: Screen,
+    /// The level of the log.
+    pub(super) level: Level,
     pub(super) waiting: Waiting,
 }
 
@@ -59,9 +64,9 @@ pub(super) fn serve(sources: Sources, terms: StopTerms, verb: impl AsyncFnOnce(H
     attend(terms, move |signals, worker| {
         let Worker { waiting, logging, ended } = worker;
         let loaded = waiting.during("the configuration", Duration::ZERO, || load(&sources));
-        let exit = match loaded.and_then(|config| Ok((prepare(&config, logging)?, config))) {
-            Ok(((screen, runtime), config)) => {
-                let host = Host { config, clock: Clock::start(), signals, screen, waiting };
+        let exit = match loaded.and_then(|loaded| Ok((prepare(&loaded.config, logging)?, loaded))) {
+            Ok((Prepared { screen, level, runtime }, Loaded { config, settings })) => {
+                let host = Host { config, settings, sources, clock: Clock::start(), signals, screen, level, waiting };
                 let exit = runtime.block_on(verb(host));
                 // A DNS lookup that hangs must not delay the exit.
                 runtime.shutdown_background();
@@ -123,20 +128,26 @@ fn report(text: &str) {
 /// # Errors
 ///
 /// The exit code to end with.
-fn load(sources: &Sources) -> Result<Config, Exit> {
-    let loaded = config::load(sources).map_err(|faults| {
+fn load(sources: &Sources) -> Result<Loaded, Exit> {
+    config::load(sources).map_err(|faults| {
         complain_of(&faults);
         Exit::Config
-    })?;
-    Ok(loaded.config)
+    })
 }
 
-fn prepare(config: &Config, handed: oneshot::Sender<Logging>) -> Result<(Screen, Runtime), Exit> {
+/// What a verb needs beside its configuration.
+struct Prepared {
+    screen: Screen,
+    level: Level,
+    runtime: Runtime,
+}
+
+fn prepare(config: &Config, handed: oneshot::Sender<Logging>) -> Result<Prepared, Exit> {
     let prepared = logging::init(&config.log).and_then(|logging| {
-        let screen = logging.screen.clone();
+        let (screen, level) = (logging.screen.clone(), logging.level.clone());
         // The main thread keeps it, since it ends last. Ignored: that thread is gone where the process ends already.
         let _ = handed.send(logging);
-        Ok((screen, runtime::Builder::new_current_thread().enable_all().build()?))
+        Ok(Prepared { screen, level, runtime: runtime::Builder::new_current_thread().enable_all().build()? })
     });
     prepared.map_err(|error| unprepared(&error))
 }

@@ -4,9 +4,10 @@ use super::descriptors;
 use super::notify;
 use super::pairs as known_pairs;
 use super::process::{GRACE, Host, serve_and_ask};
+use super::reload::Reloader;
 use super::work::StopTerms;
 use crate::clock::{self, Boot, Clock, Wall};
-use crate::config::{ConnectionConfig, Sources};
+use crate::config::{Config, ConnectionConfig, Loaded, Sources};
 use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
 use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
@@ -21,7 +22,7 @@ use crate::ops::systemd::Notifier;
 use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
-use crate::rest::codes::{self, RestUse};
+use crate::rest::codes::RestUse;
 use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -58,13 +59,17 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
     let announced = announce(shown.clone(), notifier.clone(), clock);
     let recording = async move {
         let orderly = host.signals.shutdown.orderly.clone();
+        let (in_force, watched) = watch::channel(Arc::new(host.config.clone()));
         let (supervisor, _lock) = tokio::select! {
             biased;
-            set_up = set_up(&host, stop, &notifier) => set_up?,
+            set_up = set_up(&host, stop, &notifier, watched) => set_up?,
             // It yields only where it waits for room.
             () = orderly.cancelled() => return Ok(()),
         };
-        Ok(supervisor.run(host.signals.shutdown.orderly, host.signals.requests).await?)
+        let Host { config, settings, sources, level, signals, .. } = host;
+        let reloader = Reloader { sources, loaded: Loaded { config, settings }, level, notifier, in_force };
+        let requests = reloader.spawn(signals.requests).map_err(RecordError::Threads)?;
+        Ok(supervisor.run(signals.shutdown.orderly, requests).await?)
     };
     let ended: Result<(), RecordError> = tokio::select! {
         biased;
@@ -129,12 +134,19 @@ async fn display(mut status: watch::Receiver<Status>, screen: Screen, clock: Clo
 /// Tells the service manager what is published. Each snapshot is a turn of the supervisor's loop, seen on the thread that
 /// the connections run on: it proves that this thread turns, whatever the disk and the exchange do.
 async fn announce(mut status: watch::Receiver<Status>, notifier: Notifier, clock: Clock) {
-    let mut display = Display::default();
+    let (mut display, mut reloads) = (Display::default(), 0);
     while notifier.is_heard() && status.changed().await.is_ok() {
         let newest = status.borrow_and_update();
         notifier.status(&display.line(&newest, clock.now()));
         notifier.watchdog();
-        if newest.is_stopping { notifier.stopping() } else { notifier.started() }
+        if newest.is_stopping {
+            notifier.stopping()
+        } else {
+            notifier.started()
+        }
+        if newest.reload.ended != std::mem::replace(&mut reloads, newest.reload.ended) {
+            notifier.ready();
+        }
     }
     std::future::pending().await
 }
@@ -144,6 +156,7 @@ async fn set_up(
     host: &Host,
     stop: StopConditions,
     notifier: &Notifier,
+    in_force: watch::Receiver<Arc<Config>>,
 ) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     let Host { config, clock, waiting, .. } = host;
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
@@ -195,10 +208,7 @@ async fn set_up(
     };
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
-    let is_needed = codes::has_patterns(config);
-    if is_needed || codes::is_checkable(config) {
-        pairs::spawn(config, *clock, evidence, listing, is_needed).map_err(RecordError::Threads)?;
-    }
+    pairs::spawn(in_force, *clock, evidence, listing).map_err(RecordError::Threads)?;
     healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
     Ok((supervisor, lock))
 }

@@ -17,6 +17,7 @@ mod layers;
 mod model;
 pub mod proxy;
 mod reader;
+mod reload;
 mod sections;
 mod subscribe;
 
@@ -25,6 +26,7 @@ pub use keys::{KeyError, KeySource, KeySources};
 pub use layers::{DEFAULTS, Sources};
 pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
 pub use reader::Setting;
+pub use reload::{Loaded, RELOADED, Reloaded};
 pub use subscribe::{Refusal, refusals};
 
 use layers::Layers;
@@ -41,15 +43,6 @@ pub fn load(sources: &Sources) -> Result<Loaded, Faults> {
     let mut reader = Reader::new(&layers, faults);
     let config = sections::read(&mut reader, sources);
     Ok(Loaded { config, settings: reader.finish()? })
-}
-
-/// A configuration, with the origin of each value.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The effective configuration.
-    pub config: Config,
-    /// Every key, in the order of the shipped file.
-    pub settings: Vec<Setting>,
 }
 
 #[cfg(test)]

@@ -148,9 +148,11 @@ pub fn assemble<D: Dial, F: Fetch>(
         sequencer: SequencerSetup {
             state,
             waiting,
+            listed: environment.listed.borrow().clone(),
             stamper,
             router,
             gaps,
+            rotation,
             sync_interval: config.storage.sync_interval,
             min_free_bytes: config.storage.min_free_bytes,
             run_until,

@@ -8,7 +8,7 @@ use crate::upbit::subscription::{Format, Request, Subscription};
 use std::collections::BTreeSet;
 
 /// The subscriptions of a connection as configured, with patterns unresolved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Wanted {
     subscribe: Vec<Subscription>,
     format: Format,
@@ -18,6 +18,11 @@ impl Wanted {
     /// The part of a connection's configuration that is about subscriptions.
     pub fn of(connection: &ConnectionConfig) -> Self {
         Self { subscribe: connection.subscribe.clone(), format: connection.format }
+    }
+
+    /// The entries, as configured.
+    pub fn entries(&self) -> &[Subscription] {
+        &self.subscribe
     }
 
     /// The request for its codes and the matches of its patterns; empty while every entry waits for a list.

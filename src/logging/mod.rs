@@ -10,16 +10,19 @@ use crate::config::{LogConfig, LogFormat};
 use crate::printable;
 use console::Console;
 use journal::Prioritised;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::{self as subscribe, EnvFilter, reload};
 
 /// The installed logging; when dropped it flushes its queue, for at most a second.
 #[derive(Debug)]
 pub struct Logging {
     /// The status line.
     pub screen: Screen,
+    /// The filter of the lines.
+    pub level: Level,
     console: Console,
 }
 
@@ -51,10 +54,38 @@ pub fn init(config: &LogConfig) -> io::Result<Logging> {
         LogFormat::Auto | LogFormat::Text => Form::Text { has_colours },
         LogFormat::Json => Form::Json,
     };
-    let subscriber = subscriber(&config.level, form, console.clone());
+    let (subscriber, level) = subscriber(&config.level, form, console.clone());
     // Fails only where one is set already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
-    Ok(Logging { screen: Screen { console: is_terminal.then(|| console.clone()) }, console })
+    Ok(Logging { screen: Screen { console: is_terminal.then(|| console.clone()) }, level, console })
+}
+
+/// The filter of the log lines, which a reload replaces.
+#[derive(Clone)]
+pub struct Level(Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
+impl Level {
+    fn of<S: 'static>(handle: reload::Handle<EnvFilter, S>) -> Self {
+        Self(Arc::new(move |filter| handle.reload(filter)))
+    }
+
+    /// Of lines that nobody sees.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        Self(Arc::new(|_| Ok(())))
+    }
+
+    /// Lets pass what the filter `level` lets pass, from the next line on.
+    pub fn set(&self, level: &str) {
+        // Fails only where the subscriber is gone, with which every line is.
+        let _ = (self.0)(EnvFilter::new(level));
+    }
+}
+
+impl fmt::Debug for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Level")
+    }
 }
 
 /// The status line, redrawn in place. Shown on a terminal only.
@@ -97,7 +128,7 @@ fn subscriber<W: Write + Clone + Send + Sync + 'static>(
     filter: &str,
     form: Form,
     writer: W,
-) -> Box<dyn Subscriber + Send + Sync> {
+) -> (Box<dyn Subscriber + Send + Sync>, Level) {
     // An event is written at once.
     let make_writer = move || {
         let writer = printable::Writer::new(writer.clone()).by_line();
@@ -107,18 +138,30 @@ fn subscriber<W: Write + Clone + Send + Sync + 'static>(
             Form::Json => writer.json(),
         }
     };
-    let builder = fmt().with_env_filter(EnvFilter::new(filter)).with_writer(make_writer);
+    let builder = subscribe::fmt().with_env_filter(EnvFilter::new(filter)).with_writer(make_writer);
     match form {
-        Form::Text { has_colours } => Box::new(builder.with_ansi(has_colours).with_target(false).finish()),
-        Form::Journal => Box::new(builder.with_ansi(false).event_format(Prioritised::new()).finish()),
-        Form::Json => Box::new(builder.json().flatten_event(true).finish()),
+        Form::Text { has_colours } => {
+            let lines = builder.with_ansi(has_colours).with_target(false).with_filter_reloading();
+            let level = Level::of(lines.reload_handle());
+            (Box::new(lines.finish()), level)
+        }
+        Form::Journal => {
+            let lines = builder.with_ansi(false).event_format(Prioritised::new()).with_filter_reloading();
+            let level = Level::of(lines.reload_handle());
+            (Box::new(lines.finish()), level)
+        }
+        Form::Json => {
+            let lines = builder.json().flatten_event(true).with_filter_reloading();
+            let level = Level::of(lines.reload_handle());
+            (Box::new(lines.finish()), level)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
@@ -138,7 +181,7 @@ mod tests {
 
     fn logged(filter: &str, form: Form) -> String {
         let memory = Memory::default();
-        tracing::subscriber::with_default(subscriber(filter, form, memory.clone()), || {
+        tracing::subscriber::with_default(subscriber(filter, form, memory.clone()).0, || {
             tracing::info!(streams = 9, "live");
             tracing::debug!("hidden");
         });
@@ -163,7 +206,7 @@ mod tests {
     fn the_journal_gets_the_priority_and_not_what_it_knows() {
         assert_eq!(logged("debug", Form::Journal), "<6>live streams=9\n<7>hidden\n");
         let memory = Memory::default();
-        tracing::subscriber::with_default(subscriber("info", Form::Journal, memory.clone()), || {
+        tracing::subscriber::with_default(subscriber("info", Form::Journal, memory.clone()).0, || {
             tracing::warn!(cause = "a\n<0>forged", "lost");
             tracing::error!("stopped");
         });
@@ -172,11 +215,30 @@ mod tests {
     }
 
     #[test]
+    fn another_level_holds_from_the_next_line_on() {
+        for form in [TEXT, Form::Journal, Form::Json] {
+            let memory = Memory::default();
+            let (lines, level) = subscriber("warn", form, memory.clone());
+            tracing::subscriber::with_default(lines, || {
+                for filter in ["debug", "off,upbit_recorder=warn"] {
+                    tracing::debug!("by the one before");
+                    level.set(filter);
+                    tracing::debug!("shown by {filter}");
+                }
+            });
+            let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+            let shown: Vec<bool> =
+                ["by the one before", "by debug", "by off"].map(|text| written.contains(text)).into();
+            assert_eq!((shown, written.lines().count()), (vec![true, true, false], 2), "{written}");
+        }
+    }
+
+    #[test]
     fn untrusted_text_neither_forges_a_line_nor_moves_the_cursor() {
         let hostile = "x\nERROR forged\u{1b}[2J\u{9b}\r\u{202e}y\u{200b}\u{e0041}";
         for form in [TEXT, Form::Text { has_colours: true }, Form::Journal, Form::Json] {
             let memory = Memory::default();
-            tracing::subscriber::with_default(subscriber("info", form, memory.clone()), || {
+            tracing::subscriber::with_default(subscriber("info", form, memory.clone()).0, || {
                 tracing::warn!(cause = hostile, path = %hostile, list = ?[hostile], "told: {hostile}");
             });
             let written = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();

@@ -29,10 +29,31 @@ pub struct Status {
     pub disk_full: Option<String>,
     /// The free space compared with `min_free_bytes`.
     pub space: Space,
+    /// The last time that the configuration was read.
+    pub reload: LastReload,
     /// The time of the snapshot, by the clock of the stamps.
     pub at: Stamp,
     /// The process is shutting down.
     pub is_stopping: bool,
+}
+
+/// The last time that the configuration was read; the start counts as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastReload {
+    /// It was taken over; otherwise the one before stayed in force.
+    pub succeeded: bool,
+    /// When.
+    pub at: Stamp,
+    /// It is being read once more.
+    pub is_running: bool,
+    /// How often it was read since the start, with whatever outcome.
+    pub ended: u64,
+}
+
+impl Default for LastReload {
+    fn default() -> Self {
+        Self { succeeded: true, at: Stamp::default(), is_running: false, ended: 0 }
+    }
 }
 
 /// The state of the disk's free space.

@@ -5,7 +5,7 @@ use crate::clock::Stamp;
 use std::time::Duration;
 
 /// The bounds of a segment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
     /// The length of a period; periods begin at UTC boundaries.
     pub interval: Duration,

@@ -167,6 +167,18 @@ pub enum Event {
         #[serde(flatten)]
         report: HealReport,
     },
+    /// The configuration was read again, and its changes are in force from here on.
+    Reloaded {
+        /// The keys that have another value.
+        changed: Vec<String>,
+        /// The keys that differ and need a restart.
+        restart: Vec<String>,
+    },
+    /// The configuration was read again, and the one before stays in force.
+    ReloadFailed {
+        /// The first fault, for people.
+        cause: String,
+    },
     /// Segments ended.
     Rotated {
         /// Why.

@@ -27,7 +27,7 @@ pub const VERSION: u32 = 1;
 const CAUSE: usize = 300;
 
 /// The requests kept of a feed: one differs from that before it only where the configuration or the list of pairs changed.
-const REQUESTS: usize = 8;
+pub const REQUESTS: usize = 8;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -62,6 +62,8 @@ fn all_events() -> Vec<Event> {
         Event::gap(gap, at, vec![]),
         Event::Healed { gap: 1, gap_epoch: None, report: HealReport::default() },
         Event::Healed { gap: 1, gap_epoch: Some(0), report: HealReport::default() },
+        Event::Reloaded { changed: vec![], restart: vec![] },
+        Event::ReloadFailed { cause: text() },
         Event::Rotated { reason: RotationReason::Size.into(), segments: vec![] },
         Event::from(entry()),
         Event::Quarantined { file: text(), kept: text(), reason: "x".into() },
@@ -97,6 +99,8 @@ fn all_events() -> Vec<Event> {
             | Event::GivenUp { .. }
             | Event::Gap { .. }
             | Event::Healed { .. }
+            | Event::Reloaded { .. }
+            | Event::ReloadFailed { .. }
             | Event::Rotated { .. }
             | Event::Sealed { .. }
             | Event::Recovered { .. }

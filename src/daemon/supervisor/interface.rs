@@ -1,8 +1,10 @@
 //! What the driver and the sequencer hand each other, beside deliveries and commands.
 
 use crate::clock::{Instant, Stamp};
+use crate::desired::Wanted;
 use crate::history::healing::HealerInput;
-use crate::upbit::feed::Feed;
+use crate::recording::rotation::Rotation;
+use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::subscription::Request;
 use std::time::Duration;
 
@@ -17,6 +19,30 @@ pub(super) struct Reading {
     pub(super) suspended: Duration,
 }
 
+/// A request of the operator, by a signal.
+#[derive(Debug)]
+pub enum OperatorRequest {
+    /// Begin new files.
+    Rotate,
+    /// The configuration is being read again.
+    Reloading,
+    /// It was read; an error says why the earlier one stays in force.
+    Reload(Result<Box<Reload>, String>),
+}
+
+/// What a reload brings into force.
+#[derive(Debug)]
+pub struct Reload {
+    /// The subscriptions of each connection; one that is off ignores them.
+    pub wanted: PerFeed<Wanted>,
+    /// When segments end.
+    pub rotation: Rotation,
+    /// The keys that have another value.
+    pub changed: Vec<String>,
+    /// The keys that differ and need a restart.
+    pub restart: Vec<String>,
+}
+
 /// Done by the driver, after each input.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -26,6 +52,8 @@ pub(super) enum Action {
     SealTheRest,
     /// A connection should send this request next.
     Request(Feed, Request),
+    /// The status is published at once: an operator waits for what it says of a reload.
+    Publish,
     /// The healer, if there is one, gets the newest state.
     TellHealer(HealerInput),
 }

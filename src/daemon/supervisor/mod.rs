@@ -25,6 +25,7 @@ mod interface;
 mod sequencer;
 mod setup;
 
+pub use interface::{OperatorRequest, Reload};
 pub use sequencer::{Failure, Sequencer};
 pub use setup::{Clocks, SequencerSetup, Setup};
 
@@ -35,7 +36,6 @@ use crate::history::healing::{HealerHandle, HealerOutput};
 use crate::ops::status::Status;
 use crate::recording::progress::Progress;
 use crate::recording::threads::Threads;
-use crate::signals;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
 use closing::Closing;
@@ -105,7 +105,7 @@ impl Supervisor {
     pub async fn run(
         mut self,
         shutdown: CancellationToken,
-        mut requests: mpsc::Receiver<signals::Request>,
+        mut requests: mpsc::Receiver<OperatorRequest>,
     ) -> Result<(), Failure> {
         while !self.threads.commands.is_closed() && !self.sequencer.is_done() {
             self.send_commands();
@@ -129,7 +129,7 @@ impl Supervisor {
     }
 
     /// Waits for the next input, and hands it to the sequencer with a reading of the clocks.
-    async fn drive_input(&mut self, shutdown: &CancellationToken, requests: &mut mpsc::Receiver<signals::Request>) {
+    async fn drive_input(&mut self, shutdown: &CancellationToken, requests: &mut mpsc::Receiver<OperatorRequest>) {
         let (sequencer, clocks) = (&mut self.sequencer, &self.clocks);
         let takes_reports = sequencer.takes_reports();
         let healed = async { self.healer.as_mut()?.output.recv().await };
@@ -147,7 +147,9 @@ impl Supervisor {
             Ok(()) = self.listed.changed(), if takes_reports => {
                 sequencer.handle_listed(clocks.read(), &self.listed.borrow_and_update());
             }
-            Some(request) = requests.recv(), if takes_reports => sequencer.handle_request(request),
+            Some(request) = requests.recv(), if takes_reports => {
+                sequencer.handle_request(clocks.read(), request);
+            }
             Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
                 sequencer.handle_panic(clocks.read(), error.to_string());
             },
@@ -181,6 +183,7 @@ impl Supervisor {
                         requests.send_replace(request);
                     }
                 }
+                Action::Publish => _ = self.status.send_replace(self.sequencer.status()),
                 Action::TellHealer(input) => {
                     if let Some(healer) = &self.healer {
                         healer.input.send_replace(input);

@@ -5,6 +5,7 @@ use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
 use crate::daemon::gaps::GapTracker;
 use crate::desired::Listed;
 use crate::ops::status::Status;
+use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
 use crate::tape::state::State;
@@ -34,12 +35,16 @@ pub struct SequencerSetup {
     pub state: State,
     /// The dates of the segments that earlier processes left to be sealed.
     pub waiting: Vec<Date>,
+    /// The list of pairs that is known already.
+    pub listed: Listed,
     /// Makes the stamps; the first one is that of the `started` event.
     pub stamper: Stamper,
     /// Knows the streams that are continued.
     pub router: Router,
     /// Holds the open gap since the previous process.
     pub gaps: GapTracker,
+    /// When segments end, until a reload.
+    pub rotation: Rotation,
     /// The interval of syncs.
     pub sync_interval: Duration,
     /// Less free space than this is a fault.

@@ -35,6 +35,11 @@ impl EventReader {
         }
     }
 
+    /// Other entries are subscribed.
+    pub(super) fn take_entries(&mut self, entries: &[Subscription]) {
+        self.samples = Samples::of(entries);
+    }
+
     /// Where the processes began, this one last.
     pub(super) fn starts(&self) -> &[Position] {
         &self.starts

@@ -91,6 +91,9 @@ impl<F: Fetch> Healer<F> {
         loop {
             self.recorder.handle_input();
             self.follow_clock();
+            if let Some(entries) = self.recorder.entries.take() {
+                self.events.take_entries(&entries);
+            }
             if self.recorder.has_unread && self.plan.has_room() {
                 self.recorder.until_written().await?;
                 self.recorder.has_unread = !self.events.read_gaps(&mut self.plan, &self.recorder);

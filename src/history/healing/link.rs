@@ -7,18 +7,22 @@
 use crate::clock::{Clock, Position};
 use crate::tape::healed::{HealReport, MissedObject};
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::subscription::Subscription;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Pages queued for the supervisor: each is acknowledged before the next is fetched.
 const OUTPUT: usize = 1;
 
-/// To the healer: the clock, and how far there are events to read.
-#[derive(Clone, Copy, Debug)]
+/// To the healer: the clock, how far there are events to read, and what is subscribed.
+#[derive(Clone, Debug)]
 pub struct HealerInput {
     /// The clock that makes the stamps now.
     pub clock: Clock,
     /// The position of the last gap event or of the last step; the events themselves are on the tape.
     pub last: Position,
+    /// The entries of the public connection, since they were changed.
+    pub entries: Option<Arc<[Subscription]>>,
 }
 
 /// To the supervisor, to be stamped and written in sequence.
@@ -60,7 +64,7 @@ pub struct HealerPorts {
 
 /// Both ends.
 pub fn connect(clock: Clock) -> (HealerHandle, HealerPorts) {
-    let (input_sender, input) = watch::channel(HealerInput { clock, last: Position::default() });
+    let (input_sender, input) = watch::channel(HealerInput { clock, last: Position::default(), entries: None });
     let (output_sender, output) = mpsc::channel(OUTPUT);
     (HealerHandle { input: input_sender, output }, HealerPorts { input, output: output_sender })
 }

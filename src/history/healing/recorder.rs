@@ -7,6 +7,8 @@ use super::interrupted::Interrupted;
 use super::link::{HealerInput, HealerOutput, HealerPorts};
 use crate::clock::{Clock, Position, Stamp, sleep_until};
 use crate::recording::progress::Progress;
+use crate::upbit::subscription::Subscription;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -27,13 +29,15 @@ pub(super) struct Recorder {
     handed_on: Position,
     /// The tape has unread events.
     pub(super) has_unread: bool,
+    /// The entries of the public connection, where they were changed and not taken yet.
+    pub(super) entries: Option<Arc<[Subscription]>>,
 }
 
 impl Recorder {
     pub(super) fn new(ports: HealerPorts, progress: Progress) -> Self {
         let HealerPorts { input, output } = ports;
         let clock = input.borrow().clock;
-        Self { input, output, progress, clock, handed_on: Position::default(), has_unread: true }
+        Self { input, output, progress, clock, handed_on: Position::default(), has_unread: true, entries: None }
     }
 
     /// The clock that makes the stamps now.
@@ -56,8 +60,9 @@ impl Recorder {
         if !self.input.has_changed().unwrap_or(false) {
             return;
         }
-        let HealerInput { clock, last } = *self.input.borrow_and_update();
+        let HealerInput { clock, last, entries } = self.input.borrow_and_update().clone();
         self.clock = clock;
+        self.entries = entries;
         self.note_handed_on(last);
         self.has_unread = true;
     }

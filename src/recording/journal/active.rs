@@ -36,7 +36,7 @@ pub(super) struct ActiveFiles {
     pub(super) handover: Handover,
     pub(super) watch: NameWatch,
     pub(super) epoch: u64,
-    rotation: Rotation,
+    pub(super) rotation: Rotation,
     streams: Vec<Stream>,
     misc: PerFeed<Option<StreamId>>,
     origins: PerFeed<Arc<Origins>>,
@@ -257,12 +257,17 @@ impl ActiveFiles {
 
 /// Rotation.
 impl ActiveFiles {
-    /// Records the request of a feed's streams from here on; segments of another request become due.
+    /// Records the request of a feed's streams from here on; segments of another request become due, and those of
+    /// streams that are no longer requested.
     pub(super) fn describe(&mut self, feed: Feed, origins: &Arc<Origins>) {
-        self.origins[feed] = origins.clone();
+        let before = std::mem::replace(&mut self.origins[feed], origins.clone());
         self.make_due(RotationReason::Subscription, |segment| {
             let name = segment.name();
-            name.feed == feed && origins.get(&name.stream).is_some_and(|origin| segment.origin() != Some(origin))
+            let is_over = match origins.get(&name.stream) {
+                Some(origin) => segment.origin() != Some(origin),
+                None => before.get(&name.stream).is_some(),
+            };
+            name.feed == feed && is_over
         });
     }
 

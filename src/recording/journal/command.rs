@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::clock::Stamp;
+use crate::recording::rotation::Rotation;
 use crate::recording::router::{NewStream, StreamId};
 use crate::recording::sync::SyncPoint;
 use crate::tape::manifest::Origins;
@@ -32,6 +33,8 @@ pub enum JournalCommand {
     },
     /// Rotates every stream.
     Rotate,
+    /// Segments end by other bounds from here on.
+    SetRotation(Rotation),
     /// Compares every active name with its open file, before the stop.
     CheckNames,
     /// Stamps go on from another time of the same epoch: rotates every stream before the `clock_step` event is written.

@@ -158,6 +158,7 @@ impl Journal {
             JournalCommand::Describe(feed, origins) => self.active.describe(*feed, origins),
             JournalCommand::Tick { stamp, .. } => self.active.tick(*stamp),
             JournalCommand::Rotate => self.active.make_due(RotationReason::Requested, |_| true),
+            JournalCommand::SetRotation(rotation) => self.active.rotation = *rotation,
             JournalCommand::CheckNames => return self.check_all(),
             JournalCommand::Step(step) => return self.step(step, &mut done.lines),
             // The writer executes them, since they wait for syncs.

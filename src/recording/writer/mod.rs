@@ -254,7 +254,8 @@ impl Writer {
                 self.steps += 1;
             }
             JournalCommand::CheckNames => self.names_checked = true,
-            JournalCommand::Open(_) | JournalCommand::Describe(..) | JournalCommand::Rotate => {}
+            JournalCommand::Open(_) | JournalCommand::Describe(..) => {}
+            JournalCommand::Rotate | JournalCommand::SetRotation(_) => {}
             JournalCommand::BeginEpoch(_) | JournalCommand::Stop(_) => {}
         }
     }

@@ -15,6 +15,7 @@ mod report;
 use super::FetchError;
 use super::client::Client;
 use super::client::budget::Priority;
+use super::codes::{has_patterns, is_checkable};
 use super::markets::{FILE, Markets};
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
@@ -26,6 +27,7 @@ use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -73,30 +75,50 @@ pub struct Follower<L> {
     evidence: ListingEvidence,
     listed: watch::Sender<Listed>,
     report: ListingReport,
-    /// Ends once an answer leaves nothing open.
-    is_once: bool,
+    /// What is in force; `None`: it does not change.
+    config: Option<watch::Receiver<Arc<Config>>>,
+    /// The list is of use.
+    is_followed: bool,
 }
 
 impl<L: Lister> Follower<L> {
     /// Follows `lister` with the state of `evidence`. `listed` publishes the listed pairs.
     pub fn new(lister: L, clock: Clock, evidence: ListingEvidence, listed: watch::Sender<Listed>) -> Self {
-        Self { lister, clock, evidence, listed, report: ListingReport::default(), is_once: false }
+        Self { lister, clock, evidence, listed, report: ListingReport::default(), config: None, is_followed: true }
     }
 
-    /// Runs until the list has no receiver, or, with `is_once`, until nothing is open.
+    /// Follows while the configuration in force has a use for it.
+    pub fn as_configured(mut self, config: watch::Receiver<Arc<Config>>) -> Self {
+        self.config = Some(config);
+        self.take_config();
+        self
+    }
+
+    /// Runs until the list has no receiver.
     pub async fn run(mut self) {
         self.report.codes(self.evidence.known());
         while !self.listed.is_closed() {
-            if self.evidence.take_question(self.clock.now()) {
+            if self.is_followed && self.evidence.take_question(self.clock.now()) {
                 self.ask().await;
             }
             self.report_findings();
-            if self.is_once && self.evidence.is_settled() {
-                return;
+            let deadline = self.evidence.poll_deadline().filter(|_| self.is_followed);
+            tokio::select! {
+                biased;
+                () = changed(&mut self.config) => {
+                    self.take_config();
+                    self.report.codes(self.evidence.known());
+                }
+                () = sleep_until(deadline) => self.evidence.handle_timeout(self.clock.now()),
             }
-            sleep_until(self.evidence.poll_deadline()).await;
-            self.evidence.handle_timeout(self.clock.now());
         }
+    }
+
+    fn take_config(&mut self) {
+        let Some(config) = self.config.as_mut().map(|config| config.borrow_and_update().clone()) else { return };
+        let is_needed = has_patterns(&config);
+        self.is_followed = is_needed || is_checkable(&config);
+        self.report.take_config(&config, is_needed);
     }
 
     async fn ask(&mut self) {
@@ -133,23 +155,31 @@ impl<L: Lister> Follower<L> {
     }
 }
 
-/// Follows the exchange's list on a background thread that ends with the process. If `is_needed`, patterns wait for the
-/// list; otherwise it is followed only until the unlisted codes are settled.
+/// Waits for another configuration.
+async fn changed(config: &mut Option<watch::Receiver<Arc<Config>>>) {
+    // Without a sender none will come.
+    let is_changed = match config {
+        Some(config) => config.changed().await.is_ok(),
+        None => false,
+    };
+    if !is_changed {
+        std::future::pending().await
+    }
+}
+
+/// Follows the exchange's list on a background thread that ends with the process, as `config` in force needs it.
 ///
 /// # Errors
 /// The thread cannot be spawned.
 pub fn spawn(
-    config: &Config,
+    config: watch::Receiver<Arc<Config>>,
     clock: Clock,
     evidence: ListingEvidence,
     listed: watch::Sender<Listed>,
-    is_needed: bool,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = Exchange { config: config.clone(), clock, client: None };
-    let mut follower = Follower::new(exchange, clock, evidence, listed);
-    follower.report = ListingReport::of(config, is_needed);
-    follower.is_once = !is_needed;
+    let exchange = Exchange { config: Config::clone(&config.borrow()), clock, client: None };
+    let follower = Follower::new(exchange, clock, evidence, listed).as_configured(config);
     std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
 }
 

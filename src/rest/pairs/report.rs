@@ -26,14 +26,11 @@ pub(super) struct ListingReport {
 }
 
 impl ListingReport {
-    pub(super) fn of(config: &Config, is_needed: bool) -> Self {
+    pub(super) fn take_config(&mut self, config: &Config, is_needed: bool) {
         let entries = |enabled: bool, entries: &[Subscription]| if enabled { entries.to_vec() } else { Vec::new() };
-        Self {
-            is_needed,
-            public: entries(config.public.enabled, &config.public.subscribe),
-            private: entries(config.private.enabled, &config.private.subscribe),
-            ..Self::default()
-        }
+        self.is_needed = is_needed;
+        self.public = entries(config.public.enabled, &config.public.subscribe);
+        self.private = entries(config.private.enabled, &config.private.subscribe);
     }
 
     /// Reports how the configured codes and patterns resolve against the known pairs.

@@ -14,6 +14,7 @@ mod hostile;
 mod life;
 mod others;
 mod reading;
+mod reload;
 mod service;
 mod start;
 mod tape;

@@ -19,6 +19,7 @@ mod listing;
 mod machine;
 mod oracle;
 mod plan;
+mod reloads;
 mod remains;
 mod tape;
 mod timeline;
@@ -185,6 +186,22 @@ fn a_clock_that_was_set_steps_behind_the_gap_of_a_freeze() {
         let steps = outcome.events.iter().filter(|event| event["event"] == "clock_step");
         assert_eq!((steps.count(), outcome.count("paused", "public")), (1, 1), "{second}, {is_suspended}");
     }
+}
+
+#[test]
+fn what_a_reload_may_have_cost_is_in_a_gap() {
+    let mut seen = [0; 3];
+    for seed in 0..6 {
+        let outcome = world::run(&Plan::reloaded(seed));
+        assert_eq!(outcome.violations, [""; 0], "seed {seed}");
+        let count = |name: &str| outcome.events.iter().filter(|event| event["event"] == name).count();
+        let changed = outcome.events.iter().filter(|event| event["reason"] == "changed");
+        for (seen, count) in seen.iter_mut().zip([count("reloaded"), count("reload_failed"), changed.count()]) {
+            *seen += count;
+        }
+        assert_eq!(outcome.count("lost", "public"), 2, "seed {seed}: at the ends of lives that end in order");
+    }
+    assert!(seen[0] > 40 && seen[1] > 5 && seen[2] > 30, "{seen:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::disk::{Amnesia, Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, EMFILE, ENOSPC, Fault};
 use super::exchange::Mood;
 use super::machine::Freeze;
+use super::reloads::Reloading;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::VecDeque;
@@ -49,6 +50,8 @@ pub(crate) struct Life {
     pub(crate) freezes: Vec<Freeze>,
     /// It heals gaps.
     pub(crate) heals: bool,
+    /// When its configuration is read again, in order.
+    pub(crate) reloads: Vec<Reloading>,
 }
 
 /// How a life ends when its time is over, unless a fault ends it before.
@@ -89,6 +92,23 @@ impl Plan {
         }
         let mut rng = StdRng::seed_from_u64(seed ^ 0x6865_616c);
         lives.iter_mut().for_each(|life| life.heals = rng.random_ratio(7, 8));
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x7265_6c6f);
+        let wild = lives.iter_mut().filter(|life| life.mood == Mood::Wild);
+        for life in wild {
+            if rng.random_ratio(1, 3) {
+                life.draw_reloads(5, &mut rng);
+            }
+        }
+        lives.push(Life::healing());
+        Self { seed, lives }
+    }
+
+    /// Lives in which the configuration is read again every few seconds, one of which is killed, and one in which all is
+    /// put in order.
+    pub(crate) fn reloaded(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut lives = vec![Life::quiet(60), Life { end: End::Crash(Crash::Kill), ..Life::quiet(30) }];
+        lives.iter_mut().for_each(|life| life.draw_reloads(20, &mut rng));
         lives.push(Life::healing());
         Self { seed, lives }
     }
@@ -221,6 +241,7 @@ impl Life {
             steps: Vec::new(),
             freezes: Vec::new(),
             heals: false,
+            reloads: Vec::new(),
         }
     }
 
@@ -348,6 +369,13 @@ impl Life {
         // Files that are continued and not written are not held open, and what is taken away is lost.
         self.off = (rng.random_ratio(1, 10) && self.displaced.is_empty()).then_some(off);
         self.has_quiet_account = rng.random_ratio(1, 10);
+    }
+
+    /// Has the configuration read again, up to so many times.
+    fn draw_reloads(&mut self, most: usize, rng: &mut StdRng) {
+        let count = rng.random_range(most / 2..=most);
+        self.reloads = (0..count).map(|_| Reloading::draw(rng, self.length)).collect();
+        self.reloads.sort_by_key(|reloading| reloading.after);
     }
 
     /// Has the process stopped, or the machine suspended, in every third life or so, for seconds or minutes.

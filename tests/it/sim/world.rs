@@ -17,6 +17,7 @@ use super::listing::Listing;
 use super::machine::{Frozen, Machine};
 use super::oracle::{Count, Oracle};
 use super::plan::{Life, Plan};
+use super::reloads;
 use super::remains::Remains;
 use super::tape::Tape;
 use super::timeline::{FIRST_PID, Forgotten, Moment, Span};
@@ -277,7 +278,7 @@ impl World {
         hosts.spawn(paced(writer.run(), self.disk.clone(), self.clock));
         hosts.spawn(paced(syncer.run(), self.disk.clone(), self.clock));
         hosts.spawn(paced(sealer.run(), self.disk.clone(), self.clock));
-        let (_requests, queue) = mpsc::channel(1);
+        let (requests, queue) = mpsc::channel(1);
         let disk = &self.disk;
         let machine = &self.machine;
         let clock = self.clock;
@@ -291,6 +292,7 @@ impl World {
                 Err(Failure::Storage(_) | Failure::Unwritten { .. }) => Ended::Failed,
                 Err(other) => panic!("the recorder ended with: {other}"),
             },
+            never = reloads::come(&life.reloads, &self.config, clock, &requests) => match never {},
             crash = incidents.happen(&shutdown) => Ended::Crashed(crash),
             () = heal(healer, disk) => unreachable!("it goes on while there is a recorder"),
         }

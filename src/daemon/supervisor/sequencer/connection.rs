@@ -7,7 +7,7 @@ use crate::ops::status::Link;
 use crate::quantity::rounded_duration;
 use crate::tape::event::Event;
 use crate::tape::manifest::Origins;
-use crate::tape::state::Standing;
+use crate::tape::state::{REQUESTS, Standing};
 use crate::tape::words::{Refused, Stage};
 use crate::upbit::feed::Feed;
 use crate::upbit::refusal::Objection;
@@ -27,7 +27,7 @@ pub(super) struct Connection {
     standing: Arc<Request>,
     /// Streams that wait for the list of pairs, under the names of their patterns.
     pub(super) unresolved: Vec<String>,
-    /// Streams added by the last request, until the first data of any of them.
+    /// The streams of a request that replaced another, until data proves that the exchange has taken it.
     pub(super) joining: Option<Joining>,
     /// Since when the streams added by the next request are missed; an inner `None` is the beginning of the process.
     missed_since: Option<Option<Instant>>,
@@ -44,7 +44,7 @@ pub(super) struct Connection {
     pub(super) alive_at: Option<Stamp>,
     /// The stamp at which a pause of reading began that is not told yet.
     pub(super) unsettled: Option<Stamp>,
-    /// Its requests so far, those of earlier processes first.
+    /// Its last requests, those of earlier processes first.
     pub(super) requests: Vec<Standing>,
 }
 
@@ -82,6 +82,8 @@ impl Connection {
         let request = standing.to_frame("sent");
         if self.requests.last().is_none_or(|last| last.request != request) {
             self.requests.push(Standing { epoch: since.epoch, since: since.stamp, request });
+            let old = self.requests.len().saturating_sub(REQUESTS);
+            self.requests.drain(..old);
         }
     }
 
@@ -117,15 +119,27 @@ impl Connection {
         names
     }
 
-    /// Rebuilds the request from a new list of pairs; returns it if it has changed.
-    pub(super) fn resolve(&mut self, listed: &Listed) -> Option<Request> {
+    /// Takes over other subscriptions, wanted since `now`; returns the request if it has changed.
+    pub(super) fn want(&mut self, wanted: Wanted, listed: &Listed, now: Instant) -> Option<Request> {
+        self.wanted = wanted;
+        self.unresolved = self.wanted.unresolved(listed);
+        self.rebuild(listed, Some(now))
+    }
+
+    /// Rebuilds the request from a new list of pairs, the one before having been complete at `since`; returns it if it has
+    /// changed.
+    pub(super) fn resolve(&mut self, listed: &Listed, since: Option<Instant>) -> Option<Request> {
+        self.rebuild(listed, since)
+    }
+
+    /// Rebuilds the request, with what it adds missed `since` then; returns it if it has changed.
+    fn rebuild(&mut self, listed: &Listed, since: Option<Instant>) -> Option<Request> {
         let request = self.wanted.request(listed);
         // An unlisted subscription does no harm, and a connection needs a request.
         if request.subscriptions.is_empty() || request == self.next {
             return None;
         }
-        self.missed_since =
-            Some(self.missed_since.map_or(listed.complete_at, |earlier| earlier.min(listed.complete_at)));
+        self.missed_since = Some(self.missed_since.map_or(since, |earlier| earlier.min(since)));
         self.next.clone_from(&request);
         Some(request)
     }
@@ -134,6 +148,12 @@ impl Connection {
     pub(super) fn take_unlisted(&mut self, listed: &Listed) -> Vec<String> {
         let waits = !self.wanted.unresolved(listed).is_empty() || self.missed_since.is_some();
         if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) }
+    }
+
+    /// Holds streams in doubt until data of any of `proof`, or until a deadline.
+    pub(super) fn join(&mut self, streams: impl Iterator<Item = String>, proof: BTreeSet<String>, until: Instant) {
+        let earlier = self.joining.take().map(|joining| joining.streams).unwrap_or_default();
+        self.joining = Some(Joining { streams: earlier.into_iter().chain(streams).collect(), proof, until });
     }
 
     /// Notes a request handed to the socket; returns its change from the previous one, if any.
@@ -145,12 +165,13 @@ impl Connection {
         self.standing = standing.clone();
         let after: BTreeSet<String> = self.origins().names().into_iter().collect();
         let mut added: Vec<String> = after.difference(&before).cloned().collect();
+        let kept = after.intersection(&before).cloned().collect();
         added.append(&mut self.unresolved);
         let since = match self.next == **standing {
             true => self.missed_since.take(),
             false => self.missed_since,
         };
-        Some(Change { added, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
+        Some(Change { added, kept, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
     }
 
     /// Handles a notice of the instant `at`; returns its event.
@@ -242,10 +263,13 @@ impl Connection {
     }
 }
 
-/// Streams added to a connection's request whose first data is awaited.
+/// Streams of a request that replaced another: until the exchange has taken it, what they bring may be lost.
 #[derive(Debug)]
 pub(super) struct Joining {
+    /// Those in doubt.
     pub(super) streams: BTreeSet<String>,
+    /// Data of any of these proves that the request is taken.
+    pub(super) proof: BTreeSet<String>,
     /// The deadline after which they count as joined.
     pub(super) until: Instant,
 }
@@ -255,6 +279,8 @@ pub(super) struct Joining {
 pub(super) struct Change {
     /// Added streams, and the pattern names under which some of them had waited.
     pub(super) added: Vec<String>,
+    /// Streams of both.
+    pub(super) kept: Vec<String>,
     /// Removed streams.
     pub(super) removed: Vec<String>,
     /// Since when the added ones were missed; `None`: since the process began.
@@ -380,7 +406,7 @@ mod tests {
         let mut connection = connection(&["KRW-BTC"], &Listed::default());
         assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"]);
         let known = listed(&["KRW-ETH", "BTC-ETH"], None);
-        assert!(connection.resolve(&known).is_some());
+        assert!(connection.resolve(&known, None).is_some());
         assert_eq!(connection.take_unlisted(&known), [""; 0]);
         assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"], "the request is not sent yet");
         let change = stand(&mut connection);
@@ -392,9 +418,9 @@ mod tests {
     fn a_request_is_never_emptied_by_a_list() {
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
         let other = listed(&["BTC-ETH"], None);
-        assert_eq!(connection.resolve(&other), None);
+        assert_eq!(connection.resolve(&other, None), None);
         let mut waiting = self::connection(&["KRW-BTC"], &Listed::default());
-        assert_eq!(waiting.resolve(&other), None);
+        assert_eq!(waiting.resolve(&other, None), None);
         assert_eq!(waiting.take_unlisted(&other), ["KRW-*_ticker"]);
         assert_eq!(waiting.streams(), ["KRW-BTC_trade"]);
     }
@@ -404,13 +430,13 @@ mod tests {
         let now = Clock::anchored(Stamp::default()).now();
         let [early, late] = [60, 3600].map(|seconds| now + Duration::from_secs(seconds));
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
-        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW"], Some(early)));
+        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW"], Some(late)), Some(early));
         // The list changes once more before it is sent.
-        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late)));
+        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late)), Some(late));
         let change = stand(&mut connection);
         assert_eq!(change.since, Some(early));
         assert_eq!(change.added, ["KRW-NEW_ticker", "KRW-XRP_ticker"]);
-        connection.resolve(&listed(&["KRW-NEW", "KRW-XRP"], Some(late)));
+        connection.resolve(&listed(&["KRW-NEW", "KRW-XRP"], Some(late)), Some(late));
         assert_eq!(stand(&mut connection).removed, ["KRW-ETH_ticker"]);
     }
 }

@@ -1,14 +1,17 @@
 //! Both connections and the gaps of their streams: handles their deliveries and records the events and gaps. Pure.
 //!
 //! ```text
-//! listed ──▶ request of each connection ──▶ session: sends it ──▶ `subscribed`: origins to the journal, streams join
-//!                                                       joined by their first data ──▶ gap since they were wanted
+//! listed, reload ──▶ request of each connection ──▶ session: sends it ──▶ `subscribed`: origins to the journal
+//!                                    first data behind it ──▶ gaps: added streams since they were wanted, others since
+//!                                                             their feed was last heard
 //! ```
 //!
 //! Streams that a request adds were wanted before it was sent, and nothing of them was recorded until then: a gap of
-//! these streams covers that time. Until the list of pairs is known, patterns stand for their streams.
+//! these streams covers that time. Streams that stay may lose something while the exchange replaces one request by the
+//! other, which nobody has settled: a gap covers that time, too. Until the list of pairs is known, patterns stand for
+//! their streams.
 
-use super::connection::{Change, Connection, Joining};
+use super::connection::{Change, Connection};
 use super::epoch::{EpochClock, EpochEnd};
 use super::sequence::Sequence;
 use crate::batch::{Batch, Entry};
@@ -16,7 +19,7 @@ use crate::clock::{Instant, Position, Stamp};
 use crate::connection::{Notice, Suspect};
 use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::interface::Action;
-use crate::desired::Listed;
+use crate::desired::{Listed, Wanted};
 use crate::ops::status::Link;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{JournalCommand, Routed};
@@ -43,6 +46,8 @@ pub(super) struct Feeds {
     /// The last gap on record.
     pub(super) last_gap: Option<Gap>,
     connections: BTreeMap<Feed, Connection>,
+    /// The newest list of pairs.
+    listed: Listed,
     gaps: GapTracker,
     /// The time from the last data to the end of an epoch, until a feed is proved to live in the next one: a loss is
     /// noticed late.
@@ -50,9 +55,10 @@ pub(super) struct Feeds {
 }
 
 impl Feeds {
-    /// Begins without connections, and with the gaps since the previous process open.
-    pub(super) fn new(gaps: GapTracker) -> Self {
-        Self { is_stopping: false, last_gap: None, connections: BTreeMap::new(), gaps, unproved: Vec::new() }
+    /// Begins without connections, with a list of pairs, and with the gaps since the previous process open.
+    pub(super) fn new(gaps: GapTracker, listed: Listed) -> Self {
+        let (connections, unproved) = (BTreeMap::new(), Vec::new());
+        Self { is_stopping: false, last_gap: None, connections, listed, gaps, unproved }
     }
 
     /// Adds a connection, and describes its first request to the journal.
@@ -157,6 +163,10 @@ impl Feeds {
             }
             Notice::Stale { streams } => {
                 for suspect in streams {
+                    // The watchdog tells when they bring data again.
+                    if let Some(joining) = &mut connection.joining {
+                        joining.streams.remove(&suspect.stream);
+                    }
                     self.gaps.suspect(feed, suspect.stream.clone(), sequence.time.past_stamp(suspect.since));
                 }
                 suspected_before(&mut sequence.time, feed, streams)
@@ -181,14 +191,38 @@ impl Feeds {
 
     /// Rebuilds the requests from the list; the gaps of waiting streams that are not in it end.
     pub(super) fn handle_listed(&mut self, sequence: &mut Sequence, listed: &Listed) {
+        // What is new was listed since then, and is missed.
+        let since = std::mem::replace(&mut self.listed, listed.clone()).complete_at;
         let stamp = sequence.time.stamp();
         let mut ended = Vec::new();
         for (feed, connection) in &mut self.connections {
-            let request = connection.resolve(listed);
+            let request = connection.resolve(listed, since);
             sequence.actions.extend(request.map(|request| Action::Request(*feed, request)));
             ended.extend(self.gaps.clear(*feed, &connection.take_unlisted(listed), stamp));
         }
         self.record_gaps(sequence, ended);
+    }
+
+    /// Rebuilds the requests from other subscriptions. Of streams that wait for a list of pairs everything is missed from
+    /// now on.
+    pub(super) fn handle_reload(&mut self, sequence: &mut Sequence, mut wanted: PerFeed<Wanted>) {
+        let (stamp, now) = (sequence.time.stamp(), sequence.time.now());
+        sequence.tell_healer_of_entries(wanted.public.entries());
+        for feed in Feed::ALL {
+            let Some(connection) = self.connections.get_mut(&feed) else { continue };
+            let before = connection.unresolved.clone();
+            let request = connection.want(std::mem::take(&mut wanted[feed]), &self.listed, now);
+            sequence.actions.extend(request.map(|request| Action::Request(feed, request)));
+            let is_in = |streams: &[String], stream: &String| streams.contains(stream);
+            let waiting = &connection.unresolved;
+            let fresh = waiting.iter().filter(|stream| !is_in(&before, stream)).cloned().collect();
+            let gone: Vec<String> = before.iter().filter(|stream| !is_in(waiting, stream)).cloned().collect();
+            if self.gaps.open_gap(feed).is_none() {
+                self.suspect_waiting(sequence, feed, fresh, stamp);
+            }
+            let ended = self.gaps.clear(feed, &gone, stamp);
+            self.record_gaps(sequence, ended);
+        }
     }
 
     /// Ends joining for added streams that have brought no data in time.
@@ -294,14 +328,26 @@ impl Feeds {
         stamp: Stamp,
     ) -> Vec<Gap> {
         let Some(connection) = self.connections.get_mut(&feed) else { return Vec::new() };
-        let Some(Change { added, removed, since }) = connection.stand(standing) else { return Vec::new() };
+        let heard = connection.heard();
+        let Some(change) = connection.stand(standing) else { return Vec::new() };
+        let Change { added, mut kept, removed, since } = change;
         sequence.commands.push_back(JournalCommand::Describe(feed, Arc::new(connection.origins())));
         let mut gaps = self.gaps.clear(feed, &removed, stamp);
+        // What is suspected already has its own end, and before anything was heard a gap is open.
+        let suspected = self.gaps.suspected(feed);
+        kept.retain(|stream| !suspected.contains_key(stream));
+        let heard = heard.filter(|_| self.gaps.open_gap(feed).is_none());
+        if let Some(heard) = heard {
+            kept.iter().for_each(|stream| self.gaps.suspect(feed, stream.clone(), heard));
+        } else {
+            kept.clear();
+        }
+        if !added.is_empty() || !kept.is_empty() {
+            let proof = if added.is_empty() { &kept } else { &added }.iter().cloned().collect();
+            let streams = added.iter().chain(&kept).cloned();
+            connection.join(streams, proof, sequence.time.now() + JOIN_TIMEOUT);
+        }
         if !added.is_empty() {
-            let until = sequence.time.now() + JOIN_TIMEOUT;
-            let joining = connection.joining.get_or_insert_with(|| Joining { streams: Default::default(), until });
-            joining.streams.extend(added.iter().cloned());
-            joining.until = until;
             // Time before a step is in another epoch, whose gap names the patterns.
             let floor = sequence.time.floor();
             let since = since.map_or(floor, |since| sequence.time.clock.stamp_at(since).max(floor));
@@ -321,11 +367,12 @@ impl Feeds {
         own.map(|(_, (stamp, _))| *stamp).last()
     }
 
-    /// The stamp of the first data of any added stream: it proves that the exchange has processed the request.
+    /// The stamp of the first data that proves that the exchange has taken the request: of an added stream, where there are
+    /// any.
     fn joined_at(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
         let joining = self.connections.get(&feed)?.joining.as_ref()?;
         let is_joining = |entry: &Entry<'_>| match entry {
-            Entry::Data { kind, code, .. } => joining.streams.contains(&stream_name(kind, *code)),
+            Entry::Data { kind, code, .. } => joining.proof.contains(&stream_name(kind, *code)),
             _ => false,
         };
         let first = batch.entries().zip(lines).find(|((_, entry), _)| is_joining(entry));
@@ -345,13 +392,19 @@ impl Feeds {
         let Some(gap) = self.gaps.close(feed, to) else { return };
         self.record_gaps(sequence, [gap]);
         let streams = self.connections.get(&feed).map(|connection| connection.unresolved.clone()).unwrap_or_default();
-        if !streams.is_empty() {
-            for stream in &streams {
-                self.gaps.suspect(feed, stream.clone(), to);
-            }
-            let last_data = vec![to; streams.len()];
-            sequence.event(&Event::Stale { connection: feed, streams, since: to, last_data });
+        self.suspect_waiting(sequence, feed, streams, to);
+    }
+
+    /// Suspects streams that wait for a list of pairs.
+    fn suspect_waiting(&mut self, sequence: &mut Sequence, feed: Feed, streams: Vec<String>, since: Stamp) {
+        if streams.is_empty() {
+            return;
         }
+        for stream in &streams {
+            self.gaps.suspect(feed, stream.clone(), since);
+        }
+        let last_data = vec![since; streams.len()];
+        sequence.event(&Event::Stale { connection: feed, streams, since, last_data });
     }
 }
 

@@ -24,15 +24,15 @@ mod snapshot;
 
 pub use lifecycle::Failure;
 
-use super::interface::{Action, Reading, Unwritten};
+use super::interface::{Action, OperatorRequest, Reading, Reload, Unwritten};
 use super::setup::SequencerSetup;
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::{Listed, Wanted};
-use crate::ops::status::{Link, Status};
+use crate::ops::status::{LastReload, Link, Status};
 use crate::recording::journal::{BeginEpoch, JournalCommand};
 use crate::recording::report::ThreadReport;
-use crate::signals;
+use crate::recording::rotation::Rotation;
 use crate::tape::event::Event;
 use crate::tape::healed::{self, HealReport, MissedObject};
 use crate::tape::stream_key::StreamKey;
@@ -63,6 +63,9 @@ pub struct Sequencer {
     disk: DiskHealth,
     snapshots: Snapshots,
     lifecycle: Lifecycle,
+    rotation: Rotation,
+    /// The last reload; the start counts as one.
+    reload: LastReload,
     run_until: Option<Instant>,
     sync_interval: Duration,
     next_tick: Instant,
@@ -90,10 +93,12 @@ impl Sequencer {
         let time = EpochClock::new(clock, reading, setup.stamper, setup.state.epoch);
         Self {
             sequence: Sequence::new(time, setup.router),
-            feeds: Feeds::new(setup.gaps),
+            feeds: Feeds::new(setup.gaps, setup.listed),
             disk: DiskHealth::new(setup.waiting.len(), setup.min_free_bytes, reading.now),
             snapshots: Snapshots::new(setup.state, &setup.waiting),
             lifecycle: Lifecycle::new(),
+            rotation: setup.rotation,
+            reload: LastReload { at: clock.stamp_at(reading.now), ..LastReload::default() },
             run_until: setup.run_until,
             sync_interval: setup.sync_interval,
             next_tick: reading.now,
@@ -195,6 +200,7 @@ impl Sequencer {
             last_gap: self.feeds.last_gap.clone(),
             disk_full: self.disk.full.clone(),
             space: self.disk.space,
+            reload: self.reload,
             at: sequence.time.clock.stamp_at(sequence.time.now()),
             is_stopping: !self.is_running(),
         }
@@ -247,13 +253,23 @@ impl Sequencer {
     }
 
     /// Handles a request of the operator.
-    pub(super) fn handle_request(&mut self, request: signals::Request) {
+    pub(super) fn handle_request(&mut self, reading: Reading, request: OperatorRequest) {
+        self.sequence.follow(reading);
         match request {
-            signals::Request::Rotate => self.sequence.commands.push_back(JournalCommand::Rotate),
-            signals::Request::Reload => {
-                tracing::warn!(
-                    "this version does not reload its configuration: restart it, and the gap is put on record"
-                );
+            OperatorRequest::Rotate => self.sequence.commands.push_back(JournalCommand::Rotate),
+            OperatorRequest::Reloading => {
+                self.reload.is_running = true;
+                self.sequence.actions.push_back(Action::Publish);
+            }
+            OperatorRequest::Reload(outcome) => {
+                let succeeded = outcome.is_ok();
+                match outcome {
+                    Ok(reload) => self.reload(*reload),
+                    Err(cause) => self.sequence.event(&Event::ReloadFailed { cause }),
+                }
+                let (at, ended) = (self.sequence.time.last(), self.reload.ended + 1);
+                self.reload = LastReload { succeeded, at, is_running: false, ended };
+                self.sequence.actions.push_back(Action::Publish);
             }
         }
     }
@@ -332,6 +348,16 @@ impl Sequencer {
             durable: self.disk.durable,
             disk_full: self.disk.full,
         }
+    }
+
+    /// Brings what was read again into force, from the `reloaded` event on.
+    fn reload(&mut self, reload: Reload) {
+        let Reload { wanted, rotation, changed, restart } = reload;
+        self.sequence.event(&Event::Reloaded { changed, restart });
+        if rotation != std::mem::replace(&mut self.rotation, rotation) {
+            self.sequence.commands.push_back(JournalCommand::SetRotation(rotation));
+        }
+        self.feeds.handle_reload(&mut self.sequence, wanted);
     }
 
     fn compare_clocks(&mut self) {

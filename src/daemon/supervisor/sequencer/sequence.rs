@@ -13,6 +13,7 @@ use crate::tape::healed::MissedObject;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
+use crate::upbit::subscription::Subscription;
 use std::collections::VecDeque;
 
 /// Commands waiting for the writer's queue before reports and ticks are left unhandled: a delivery and a report make a
@@ -40,7 +41,7 @@ pub(super) struct Sequence {
 impl Sequence {
     /// An empty sequence.
     pub(super) fn new(time: EpochClock, router: Router) -> Self {
-        let healer = HealerInput { clock: time.clock, last: Position::default() };
+        let healer = HealerInput { clock: time.clock, last: Position::default(), entries: None };
         let (commands, actions) = (VecDeque::new(), VecDeque::new());
         Self { time, commands, actions, messages: 0, bytes: 0, router, healer }
     }
@@ -125,9 +126,15 @@ impl Sequence {
         self.tell_healer(|input| input.last = last);
     }
 
+    /// Tells the healer which entries the public connection has.
+    pub(super) fn tell_healer_of_entries(&mut self, entries: &[Subscription]) {
+        let entries = Some(entries.into());
+        self.tell_healer(|input| input.entries = entries);
+    }
+
     fn tell_healer(&mut self, change: impl FnOnce(&mut HealerInput)) {
         change(&mut self.healer);
-        self.actions.push_back(Action::TellHealer(self.healer));
+        self.actions.push_back(Action::TellHealer(self.healer.clone()));
     }
 
     fn object_at(&mut self, stamp: Stamp, object: EventObject) {

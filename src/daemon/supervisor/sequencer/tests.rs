@@ -21,13 +21,17 @@ use crate::tape::segment_name::date;
 use crate::tape::state::{State, Unsure};
 use crate::tape::words::{PauseCause, RotationReason, Stage, SubscribeReason};
 use crate::tests::scripts;
-use crate::upbit::subscription::Subscription;
+use crate::upbit::feed::PerFeed;
+use crate::upbit::subscription::{Format, Subscription};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
+
+/// When segments end, before a reload.
+const ROTATION: Rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 20 };
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/daemon/supervisor/sequencer/testscripts");
 
@@ -40,6 +44,7 @@ scripts! {
     healing,
     joining,
     loss,
+    reload,
     stop,
     suspension,
 }
@@ -74,6 +79,17 @@ enum Input {
     Subscribed,
     /// The exchange lists these pairs.
     Listed(#[arg(many)] Vec<String>),
+    /// The configuration was read again: trades of these codes and patterns, and what has changed.
+    Reload {
+        #[arg(many)]
+        codes: Vec<String>,
+        #[arg(key)]
+        rotate_bytes: Option<u64>,
+        #[arg(key)]
+        format: Option<String>,
+    },
+    /// The configuration was read again, and is wrong.
+    ReloadFailed(String),
     /// Nothing was read for a while.
     Paused(Span),
     /// Every connection has ended.
@@ -125,14 +141,14 @@ impl Script {
             stamper: Stamper::after(Stamp::default()),
             router: Router::new(100),
             gaps,
+            listed: Listed::default(),
+            rotation: ROTATION,
             sync_interval: Duration::from_secs(10),
             min_free_bytes: 0,
             run_until: None,
         };
         let mut sequencer = Sequencer::new(setup, clock, reading);
-        let defaults = load(&Sources::default()).unwrap().config.public;
-        let trades = Subscription { kind: "trade".into(), codes: codes.to_vec(), ..Subscription::default() };
-        let wanted = Wanted::of(&ConnectionConfig { subscribe: vec![trades], ..defaults });
+        let wanted = wanted(codes, Format::Default);
         let standing = Arc::new(sequencer.add(Feed::Public, wanted, &Listed::default()));
         let mut script = Self { sequencer: Some(sequencer), reading, standing, output: String::new() };
         script.drain();
@@ -225,10 +241,17 @@ impl Script {
                     self.standing = Arc::new(request);
                     text
                 }
+                Action::Publish => {
+                    let status = self.sequencer.as_ref().map(Sequencer::status).unwrap_or_default();
+                    let LastReload { succeeded, at, is_running, .. } = status.reload;
+                    format!("publish: reload succeeded {succeeded} at {at}, is running {is_running}")
+                }
                 Action::TellHealer(input) => {
                     let clock = input.clock.stamp_at(self.reading.now);
                     let Position { epoch, stamp } = input.last;
-                    format!("tell the healer: clock at {clock}, last {stamp} of epoch {epoch}")
+                    let entries = input.entries.map(|entries| format!(", entries {}", entries.len()));
+                    let entries = entries.unwrap_or_default();
+                    format!("tell the healer: clock at {clock}, last {stamp} of epoch {epoch}{entries}")
                 }
             };
             writeln!(self.output, "=> {text}").unwrap();
@@ -247,6 +270,7 @@ impl Script {
             JournalCommand::Missed(_, objects) => format!("{} missed: {}", objects[0].0, objects[0].1),
             JournalCommand::Describe(feed, origins) => format!("describe {feed}: {}", origins.names().join(" ")),
             JournalCommand::Rotate => "rotate".to_owned(),
+            JournalCommand::SetRotation(rotation) => format!("rotate at {} bytes", rotation.bytes),
             JournalCommand::CheckNames => "check names".to_owned(),
             JournalCommand::Step(step) => format!("{} {}, then {}", step.first, step.event, step.second),
             JournalCommand::BeginEpoch(begin) => {
@@ -287,6 +311,23 @@ impl goldenscript::Runner for Script {
                 let listed = Listed { codes: Some(codes.clone().into()), complete_at: Some(reading.now) };
                 sequencer.handle_listed(reading, &listed);
             }
+            Input::Reload { codes, rotate_bytes, format } => {
+                let format =
+                    format.as_deref().unwrap_or("DEFAULT").parse::<Format>().map_err(|error| error.to_string())?;
+                let rotation = Rotation { bytes: rotate_bytes.unwrap_or(ROTATION.bytes), ..ROTATION };
+                let wanted = PerFeed { public: wanted(codes, format), private: Wanted::default() };
+                let changed = vec!["public.subscribe".to_owned()];
+                let reload = Reload { wanted, rotation, changed, restart: vec!["rest.url".to_owned()] };
+                let (sequencer, reading) = self.sequencer()?;
+                sequencer.handle_request(reading, OperatorRequest::Reloading);
+                self.drain();
+                let (sequencer, reading) = self.sequencer()?;
+                sequencer.handle_request(reading, OperatorRequest::Reload(Ok(Box::new(reload))));
+            }
+            Input::ReloadFailed(cause) => {
+                let (sequencer, reading) = self.sequencer()?;
+                sequencer.handle_request(reading, OperatorRequest::Reload(Err(cause.clone())));
+            }
             Input::Disconnected => {
                 let (sequencer, reading) = self.sequencer()?;
                 sequencer.handle_delivery(reading, None);
@@ -321,6 +362,13 @@ impl goldenscript::Runner for Script {
         self.drain();
         Ok(std::mem::take(&mut self.output))
     }
+}
+
+/// Trades of these codes and patterns.
+fn wanted(codes: &[String], format: Format) -> Wanted {
+    let defaults = load(&Sources::default()).unwrap().config.public;
+    let trades = Subscription { kind: "trade".into(), codes: codes.to_vec(), ..Subscription::default() };
+    Wanted::of(&ConnectionConfig { subscribe: vec![trades], format, ..defaults })
 }
 
 /// A report by its name.

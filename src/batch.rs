@@ -109,6 +109,16 @@ pub struct Seen {
     pub status: bool,
 }
 
+impl Entry<'_> {
+    /// Bytes as received.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Data { object, .. } | Self::Control { object } => object.len(),
+            Self::Unreadable { bytes } => bytes.len(),
+        }
+    }
+}
+
 impl Batch {
     /// Takes a whole frame in, whatever its size; `received` is when it left the socket.
     pub fn push(&mut self, frame: &[u8], received: Instant) {

@@ -1,6 +1,6 @@
 //! The command line: verbs and their options. Their implementation is in [`crate::commands`].
 
-use crate::commands::{audit, backfill, check, completions, markets, record, replay};
+use crate::commands::{audit, backfill, check, completions, health, markets, record, replay};
 use crate::config::Sources;
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -48,6 +48,8 @@ pub enum Verb {
     Record(record::RecordOptions),
     /// Checks the configuration and shows what it amounts to.
     Check(check::CheckOptions),
+    /// Asks the running recorder of this configuration whether it records.
+    Health(health::HealthOptions),
     /// Holds a day of the tape against the exchange's own candles.
     Audit(audit::AuditOptions),
     /// Fetches candles or trades of the past; goes on where it was interrupted.
@@ -86,6 +88,7 @@ impl Cli {
         match self.verb {
             Verb::Record(options) => record::run(sources, options),
             Verb::Check(options) => check::run(sources, options),
+            Verb::Health(options) => health::run(sources, options),
             Verb::Audit(options) => audit::run(sources, options),
             Verb::Backfill(options) => backfill::run(sources, options),
             Verb::Markets(options) => markets::run(sources, options),

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod connection;
+pub mod counters;
 pub mod daemon;
 pub mod desired;
 pub mod exit;

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod backfill;
 pub mod check;
 pub mod completions;
+pub mod health;
 pub mod markets;
 pub mod record;
 pub mod replay;

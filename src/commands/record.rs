@@ -8,6 +8,7 @@ use super::reload::Reloader;
 use super::work::StopTerms;
 use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{Config, ConnectionConfig, Loaded, Sources};
+use crate::counters::requests::SharedRequests;
 use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
 use crate::daemon::supervisor::{Failure, Supervisor};
 use crate::exit::Exit;
@@ -17,14 +18,17 @@ use crate::history::healing::{Exchange, Healer};
 use crate::logging::Screen;
 use crate::net::network::Network;
 use crate::net::tls;
-use crate::ops::status::{Display, Status};
+use crate::ops::display::Display;
+use crate::ops::http::Server;
+use crate::ops::shown::Owner;
+use crate::ops::status::Status;
 use crate::ops::systemd::Notifier;
 use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
 use crate::rest::codes::RestUse;
-use crate::rest::pairs;
 use crate::rest::pairs::evidence::ListingEvidence;
+use crate::rest::pairs::{self, Following};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 use std::sync::Arc;
@@ -50,7 +54,12 @@ pub fn run(sources: Sources, options: RecordOptions) -> Exit {
 
 async fn record(host: Host, options: &RecordOptions) -> Exit {
     let (status, shown) = watch::channel(Status::default());
-    let stop = StopConditions { run_until: options.run_for.map(|length| host.clock.now() + length), status };
+    let seen = shown.clone();
+    let stop = StopConditions {
+        run_until: options.run_for.map(|length| host.clock.now() + length),
+        status,
+        requests: SharedRequests::default(),
+    };
     let (clock, screen, now) = (host.clock, host.screen.clone(), host.signals.shutdown.now.clone());
     let notifier = match notify::start() {
         Ok(notifier) => notifier,
@@ -62,7 +71,7 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
         let (in_force, watched) = watch::channel(Arc::new(host.config.clone()));
         let (supervisor, _lock) = tokio::select! {
             biased;
-            set_up = set_up(&host, stop, &notifier, watched) => set_up?,
+            set_up = set_up(&host, stop, &notifier, Followed { in_force: watched, shown: seen }) => set_up?,
             // It yields only where it waits for room.
             () = orderly.cancelled() => return Ok(()),
         };
@@ -95,7 +104,7 @@ enum RecordError {
     Directory(IoError),
     #[error(transparent)]
     Lock(#[from] LockError),
-    #[error("cannot start the writing threads: {0}")]
+    #[error("cannot start a thread: {0}")]
     Threads(io::Error),
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
@@ -151,12 +160,20 @@ async fn announce(mut status: watch::Receiver<Status>, notifier: Notifier, clock
     std::future::pending().await
 }
 
+/// What others follow while it records.
+struct Followed {
+    /// The configuration in force.
+    in_force: watch::Receiver<Arc<Config>>,
+    /// The newest snapshot.
+    shown: watch::Receiver<Status>,
+}
+
 /// The start, from the lock to the first connection attempt.
 async fn set_up(
     host: &Host,
     stop: StopConditions,
     notifier: &Notifier,
-    in_force: watch::Receiver<Arc<Config>>,
+    followed: Followed,
 ) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     let Host { config, clock, waiting, .. } = host;
     if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
@@ -175,6 +192,10 @@ async fn set_up(
     let open = || Disk::open(&config.data_dir).map_err(unopened).map_err(RecordError::Directory);
     let files = Arc::new(waiting.during(step("the data directory"), GRACE, open)?);
     let lock = Arc::new(waiting.during(step("the lock of"), GRACE, || Lock::take(&files, clock.stamp()))?);
+    if let Some(listen) = config.http.listen {
+        let owner = Arc::new(Owner::from(lock.holder().clone()));
+        Server { listen, status: followed.shown, owner, clock: *clock }.spawn().map_err(RecordError::Threads)?;
+    }
     let evidence = ListingEvidence::new(known_pairs::kept(host), clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
     let environment = Environment {
@@ -193,7 +214,7 @@ async fn set_up(
     };
     let mut is_full = false;
     let Assembled { supervisor, mut hosts, healer } = loop {
-        let exchange = Exchange::new(config);
+        let exchange = Exchange::new(config, stop.requests.clone());
         let assemble = || assembly::assemble(config, environment.clone(), stop.clone(), &network, exchange);
         match waiting.during(step("what the last process left in"), GRACE, assemble) {
             Err(error) if error.is_passing() => {
@@ -208,7 +229,8 @@ async fn set_up(
     };
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
-    pairs::spawn(in_force, *clock, evidence, listing).map_err(RecordError::Threads)?;
+    let following = Following { listed: listing, requests: stop.requests.clone() };
+    pairs::spawn(followed.in_force, *clock, evidence, following).map_err(RecordError::Threads)?;
     healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
     Ok((supervisor, lock))
 }

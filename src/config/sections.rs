@@ -12,6 +12,7 @@ use super::subscribe;
 use crate::batch::room_needed;
 use crate::quantity::{format_duration, format_size};
 use crate::upbit::feed::Feed;
+use crate::upbit::limits::{CONNECTS_PER_SECOND, MESSAGES_PER_SECOND, REST_PER_SECOND};
 use crate::upbit::subscription::Format;
 use crate::upbit::url::Url;
 use crate::upbit::venue::Venue;
@@ -66,8 +67,8 @@ fn read_connection(
         backoff_min: reader.duration(&key("backoff_min"), Duration::from_millis(1)..=HOUR),
         backoff_max: reader.duration(&key("backoff_max"), Duration::from_millis(1)..=HOUR),
         max_retries: reader.number(&key("max_retries"), 0..=u32::MAX.into()),
-        connects_per_second: reader.number(&key("connects_per_second"), 1..=5),
-        messages_per_second: reader.number(&key("messages_per_second"), 1..=5),
+        connects_per_second: reader.number(&key("connects_per_second"), 1..=CONNECTS_PER_SECOND.into()),
+        messages_per_second: reader.number(&key("messages_per_second"), 1..=MESSAGES_PER_SECOND.into()),
         messages_per_minute: reader.number(&key("messages_per_minute"), 1..=100),
         max_message_bytes: to_usize(reader.size(&key("max_message_bytes"), 4 * KIB..=64 * MIB)),
         tls_ca_file: reader.optional(&key("tls_ca_file"), |text| {
@@ -85,7 +86,7 @@ fn read_connection(
 fn read_rest(reader: &mut Reader<'_>) -> RestConfig {
     RestConfig {
         url: reader.text("rest.url", Url::http),
-        requests_per_second: reader.number("rest.requests_per_second", 1..=10),
+        requests_per_second: reader.number("rest.requests_per_second", 1..=REST_PER_SECOND.into()),
         heal_max: reader.number("rest.heal_max", 0..=100_000),
     }
 }

@@ -11,6 +11,7 @@ use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::session::{ConnectBudget, Settings};
+use crate::counters::requests::SharedRequests;
 use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::{Clocks, SequencerSetup, Setup, Supervisor};
 use crate::desired::{Listed, Wanted};
@@ -18,7 +19,7 @@ use crate::files::Files;
 use crate::history::healing::{self, Fetch, Healer};
 use crate::net::Dial;
 use crate::net::tls::TlsSetupError;
-use crate::ops::status::Status;
+use crate::ops::status::{About, Limit, Limits, Status};
 use crate::recording::mend::Mended;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
@@ -31,6 +32,7 @@ use crate::tape::segment_name::date;
 use crate::tape::state::OpenGap;
 use crate::upbit::auth::Credentials;
 use crate::upbit::feed::{Feed, PerFeed};
+use crate::upbit::limits::{CONNECTS_PER_SECOND, MESSAGES_PER_SECOND, REST_PER_SECOND};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -64,6 +66,8 @@ pub struct StopConditions {
     pub run_until: Option<Instant>,
     /// The channel of the status.
     pub status: watch::Sender<Status>,
+    /// What REST clients count.
+    pub requests: SharedRequests,
 }
 
 /// A recorder, of which nothing runs yet.
@@ -133,19 +137,28 @@ pub fn assemble<D: Dial, F: Fetch>(
         }
     }
     let epoch = state.epoch;
+    let about = About {
+        pid: environment.pid,
+        run,
+        venue: venue.clone(),
+        min_free_bytes: config.storage.min_free_bytes,
+        limits: limits(config),
+    };
     let provenance = Provenance { run, venue };
     let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, provenance, epoch, clock };
     let waiting = mended.backlog.iter().map(|finished| date(finished.name.first)).collect();
     let Mended { resumable, backlog, torn, quarantined, .. } = mended;
     let storage = Storage { files: environment.files.clone(), resumable, backlog, checkpoint };
     let (threads, hosts) = threads::prepare(&settings, storage);
-    let StopConditions { run_until, status } = stop;
+    let StopConditions { run_until, status, requests } = stop;
     let mut supervisor = Supervisor::new(Setup {
         clocks: Clocks { clock, wall: environment.wall.clone(), boot: environment.boot.clone() },
         listed: environment.listed.clone(),
         threads,
         status,
+        requests,
         sequencer: SequencerSetup {
+            about,
             state,
             waiting,
             listed: environment.listed.borrow().clone(),
@@ -154,7 +167,6 @@ pub fn assemble<D: Dial, F: Fetch>(
             gaps,
             rotation,
             sync_interval: config.storage.sync_interval,
-            min_free_bytes: config.storage.min_free_bytes,
             run_until,
         },
     });
@@ -170,6 +182,19 @@ pub fn assemble<D: Dial, F: Fetch>(
         Healer::new(config, environment.files, exchange, ports, supervisor.heal_with(handle))
     });
     Ok(Assembled { supervisor, hosts, healer })
+}
+
+/// What may be sent in a second, by the lower limit of both connections.
+fn limits(config: &Config) -> Limits {
+    let least = |of: fn(&ConnectionConfig) -> u32| config.enabled().map(|(_, connection)| of(connection)).min();
+    let limit = |configured, exchange| Limit { configured, exchange };
+    let connects = least(|connection| connection.connects_per_second).unwrap_or(CONNECTS_PER_SECOND);
+    let messages = least(|connection| connection.messages_per_second).unwrap_or(MESSAGES_PER_SECOND);
+    Limits {
+        rest: limit(config.rest.requests_per_second, REST_PER_SECOND),
+        connects: limit(connects, CONNECTS_PER_SECOND),
+        messages: limit(messages, MESSAGES_PER_SECOND),
+    }
 }
 
 /// A connection with its route to the exchange and its keys.

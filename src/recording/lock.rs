@@ -31,6 +31,7 @@ const MOST_BYTES: u64 = 4096;
 #[derive(Debug)]
 pub struct Lock {
     disk: Disk,
+    holder: Holder,
     text: String,
     held: Mutex<Held>,
 }
@@ -46,7 +47,7 @@ struct Held {
 }
 
 /// The process that holds a lock.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The host's name.
     pub host: String,
@@ -54,6 +55,12 @@ pub struct Holder {
     pub pid: u32,
     /// When it took the lock, µs.
     pub started: u64,
+}
+
+/// The process that locked a directory last, as `.lock` names it; `None`: it names none.
+pub fn holder(disk: &Disk) -> Option<Holder> {
+    let text = disk.read_all(Path::new(LOCK), MOST_BYTES).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// Why a directory could not be locked.
@@ -89,7 +96,12 @@ impl Lock {
         let text = serde_json::to_string(&holder).expect("strings and numbers always serialise");
         note(&file, &text);
         let held = Mutex::new(Held { id, directory, file, is_told: false });
-        Ok(Self { disk: disk.clone(), text, held })
+        Ok(Self { disk: disk.clone(), holder, text, held })
+    }
+
+    /// This process, as `.lock` names it.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
     }
 
     /// Compares the directory and `.lock` with the locked ones; a replaced one is locked again.
@@ -183,8 +195,7 @@ fn note(mut file: &File, text: &str) {
 }
 
 fn held_by_another(disk: &Disk) -> LockError {
-    let text = disk.read_all(Path::new(LOCK), MOST_BYTES).unwrap_or_default();
-    LockError::Held { directory: disk.path().to_owned(), holder: serde_json::from_slice(&text).ok() }
+    LockError::Held { directory: disk.path().to_owned(), holder: holder(disk) }
 }
 
 impl fmt::Display for Holder {

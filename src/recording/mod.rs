@@ -15,4 +15,5 @@ pub mod segment;
 pub mod start;
 pub mod sync;
 pub mod threads;
+pub mod vitals;
 pub mod writer;

@@ -1,11 +1,20 @@
-//! The pause that the exchange demands after a 429 (too many requests) or a 418 (blocked).
+//! The exchange's limits, and the pause that it demands after a 429 (too many requests) or a 418 (blocked).
 //!
-//! It is stated in `Retry-After` (seconds, or a date beside the answer's own `Date`) or in the body, which has no
+//! The pause is stated in `Retry-After` (seconds, or a date beside the answer's own `Date`) or in the body, which has no
 //! documented form: JSON or plain text, English or Korean, with a number and a unit somewhere in it. An unstated one
 //! covers the exchange's next second for a 429, and is long enough not to prolong the block for a 418.
 
 use jiff::fmt::rfc2822;
 use std::time::Duration;
+
+/// Requests over REST in any second that the exchange allows, in each of its groups.
+pub const REST_PER_SECOND: u32 = 10;
+
+/// Attempts to connect to its WebSocket in any second, by address.
+pub const CONNECTS_PER_SECOND: u32 = 5;
+
+/// Messages on a WebSocket in any second.
+pub const MESSAGES_PER_SECOND: u32 = 5;
 
 /// After a 429 without a stated time: the exchange counts by the second, and its second is not aligned with ours.
 const BUSY: Duration = Duration::from_secs(2);

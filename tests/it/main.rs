@@ -8,6 +8,7 @@ mod console;
 mod format;
 mod layers;
 mod network;
+mod ops;
 mod packages;
 mod record;
 mod replay;

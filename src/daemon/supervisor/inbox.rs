@@ -25,6 +25,11 @@ impl Inbox {
         sender
     }
 
+    /// Deliveries that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queues.iter().map(mpsc::Receiver::len).sum()
+    }
+
     /// The next delivery; `None`: every connection has ended, and its queue is empty.
     ///
     /// Cancel safe: dropping the future loses nothing.

@@ -31,9 +31,10 @@ pub use setup::{Clocks, SequencerSetup, Setup};
 
 use crate::clock;
 use crate::connection::{Delivery, Payload};
+use crate::counters::requests::SharedRequests;
 use crate::desired::{Listed, Wanted};
 use crate::history::healing::{HealerHandle, HealerOutput};
-use crate::ops::status::Status;
+use crate::ops::status::{Hosts, Queues, Status};
 use crate::recording::progress::Progress;
 use crate::recording::threads::Threads;
 use crate::upbit::feed::Feed;
@@ -42,6 +43,7 @@ use closing::Closing;
 use inbox::Inbox;
 use interface::{Action, Unwritten};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -61,12 +63,13 @@ pub struct Supervisor {
     threads: Threads,
     tasks: JoinSet<()>,
     status: watch::Sender<Status>,
+    asked: SharedRequests,
 }
 
 impl Supervisor {
     /// A supervisor without connections.
     pub fn new(setup: Setup) -> Self {
-        let Setup { clocks, listed, threads, status, sequencer } = setup;
+        let Setup { clocks, listed, threads, status, requests: asked, sequencer } = setup;
         Self {
             sequencer: Sequencer::new(sequencer, clocks.clock, clocks.read()),
             clocks,
@@ -77,6 +80,7 @@ impl Supervisor {
             threads,
             tasks: JoinSet::new(),
             status,
+            asked,
         }
     }
 
@@ -132,13 +136,14 @@ impl Supervisor {
     async fn drive_input(&mut self, shutdown: &CancellationToken, requests: &mut mpsc::Receiver<OperatorRequest>) {
         let (sequencer, clocks) = (&mut self.sequencer, &self.clocks);
         let takes_reports = sequencer.takes_reports();
+        let mut is_tick = false;
         let healed = async { self.healer.as_mut()?.output.recv().await };
         tokio::select! {
             biased;
             () = shutdown.cancelled(), if sequencer.is_running() => sequencer.handle_stop(clocks.read()),
             () = clock::sleep_until(Some(sequencer.next_tick())) => {
                 sequencer.handle_tick(clocks.read());
-                self.status.send_replace(sequencer.status());
+                is_tick = true;
             }
             _ = self.threads.commands.reserve(), if sequencer.has_commands() => {}
             Some(report) = self.threads.reports.recv(), if takes_reports => {
@@ -167,6 +172,36 @@ impl Supervisor {
                 HealerOutput::Healed { gap, report } => sequencer.handle_healed(clocks.read(), gap, report),
             },
         }
+        if is_tick {
+            self.publish();
+        }
+    }
+
+    /// Publishes a snapshot, where somebody looks.
+    fn publish(&self) {
+        if self.status.is_closed() {
+            return;
+        }
+        let status = self.sequencer.status();
+        let (threads, progress, vitals) = (&self.threads, &self.threads.progress, &self.threads.vitals);
+        let unwritten_bytes = progress.unwritten();
+        let age = status.at.since(progress.written().stamp);
+        let queues = Queues {
+            deliveries: self.inbox.waiting(),
+            commands: self.sequencer.waiting_commands()
+                + (threads.commands.max_capacity() - threads.commands.capacity()),
+            reports: threads.reports.len(),
+            unwritten_bytes,
+            oldest_unwritten: if unwritten_bytes > 0 { age } else { Duration::ZERO },
+        };
+        let hosts = Hosts {
+            writer: vitals.writer.read(),
+            syncer: vitals.syncer.read(),
+            sealer: vitals.sealer.read(),
+            syncs: vitals.syncs.read(),
+            seals: vitals.seals.read(),
+        };
+        self.status.send_replace(Status { queues, hosts, requests: self.asked.read(), ..status });
     }
 
     /// Does what the last input came to.
@@ -183,7 +218,7 @@ impl Supervisor {
                         requests.send_replace(request);
                     }
                 }
-                Action::Publish => _ = self.status.send_replace(self.sequencer.status()),
+                Action::Publish => self.publish(),
                 Action::TellHealer(input) => {
                     if let Some(healer) = &self.healer {
                         healer.input.send_replace(input);

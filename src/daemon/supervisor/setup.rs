@@ -2,9 +2,10 @@
 
 use super::interface::Reading;
 use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
+use crate::counters::requests::SharedRequests;
 use crate::daemon::gaps::GapTracker;
 use crate::desired::Listed;
-use crate::ops::status::Status;
+use crate::ops::status::{About, Status};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::recording::threads::Threads;
@@ -24,6 +25,8 @@ pub struct Setup {
     pub threads: Threads,
     /// The channel of the status.
     pub status: watch::Sender<Status>,
+    /// What its REST clients count.
+    pub requests: SharedRequests,
     /// The parts of its sequencer.
     pub sequencer: SequencerSetup,
 }
@@ -31,6 +34,8 @@ pub struct Setup {
 /// The parts of a sequencer.
 #[derive(Debug)]
 pub struct SequencerSetup {
+    /// What does not change in this process.
+    pub about: About,
     /// The state that is durable.
     pub state: State,
     /// The dates of the segments that earlier processes left to be sealed.
@@ -47,8 +52,6 @@ pub struct SequencerSetup {
     pub rotation: Rotation,
     /// The interval of syncs.
     pub sync_interval: Duration,
-    /// Less free space than this is a fault.
-    pub min_free_bytes: u64,
     /// When to stop without a signal.
     pub run_until: Option<Instant>,
 }

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::counters::requests::SharedRequests;
 use crate::rest::client::budget::Priority;
 use crate::rest::client::request::Request;
 use crate::rest::client::verdict::Page;
@@ -27,14 +28,15 @@ pub struct Fetched {
 /// The configured exchange over REST.
 pub struct Exchange {
     config: Config,
+    requests: SharedRequests,
     /// The client, and the clock it runs by.
     client: Option<(Client, Clock)>,
 }
 
 impl Exchange {
-    /// The exchange of `config`; connects with the first request.
-    pub fn new(config: &Config) -> Self {
-        Self { config: config.clone(), client: None }
+    /// The exchange of `config`, which counts its `requests`; connects with the first.
+    pub fn new(config: &Config, requests: SharedRequests) -> Self {
+        Self { config: config.clone(), requests, client: None }
     }
 }
 
@@ -45,7 +47,7 @@ impl Fetch for Exchange {
             _ => {
                 let priority = Priority::Healing { per_day: self.config.rest.heal_max };
                 match rest::connect(&self.config, clock, priority) {
-                    Ok(client) => client,
+                    Ok(client) => client.counting(self.requests.clone()),
                     Err(error) => return Fetched { requests: 0, outcome: Err(error.into()) },
                 }
             }

@@ -22,6 +22,7 @@ use super::rotation::Rotation;
 use super::seal::{Provenance, Sealer};
 use super::segment::{Finished, Segment};
 use super::sync::Syncer;
+use super::vitals::Vitals;
 use super::writer::{self, Writer, WriterSignals};
 use crate::clock::Clock;
 use crate::files::Files;
@@ -74,6 +75,8 @@ pub struct Threads {
     pub stop_waiting: Stop,
     /// The writer's position.
     pub progress: Progress,
+    /// How the hosts fare.
+    pub vitals: Vitals,
 }
 
 /// The hosts: each is run by a thread, or by a task of the simulated world.
@@ -110,7 +113,8 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let (sync_jobs, sync_queue) = mpsc::channel(1);
     let (finished, finished_queue) = mpsc::channel(FINISHED);
     let (hurry, stop_sealing) = (Stop::default(), Stop::default());
-    let signals = WriterSignals::default();
+    let vitals = Vitals::default();
+    let signals = WriterSignals { turn: vitals.writer.clone(), ..WriterSignals::default() };
     let sealer = SealerHost {
         sealer: Sealer::new(files.clone(), settings.zstd_level, settings.provenance.clone(), stop_sealing.0.clone()),
         waiting: backlog.into(),
@@ -119,6 +123,7 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
         clock: settings.clock,
         hurry: hurry.clone(),
         stop: stop_sealing.clone(),
+        vitals: vitals.clone(),
     };
     let syncer = SyncerHost {
         syncer: Syncer::new(files.clone()),
@@ -130,13 +135,14 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
         stop: signals.stop.clone(),
         lock: None,
         checkpoint,
+        vitals: vitals.clone(),
     };
     let mut journal = Journal::new(files.clone(), settings.rotation, resumable, settings.epoch);
     journal.seal_after_sync(torn);
     let channels = writer::Channels { commands: command_queue, sync_jobs, reports };
     let writer = Writer::new(journal, files, channels, signals.clone(), settings.clock);
-    let WriterSignals { stop: stop_waiting, progress } = signals;
-    let threads = Threads { commands, reports: report_queue, hurry, stop_sealing, stop_waiting, progress };
+    let WriterSignals { stop: stop_waiting, progress, turn: _ } = signals;
+    let threads = Threads { commands, reports: report_queue, hurry, stop_sealing, stop_waiting, progress, vitals };
     (threads, Hosts { writer, syncer, sealer })
 }
 

@@ -4,6 +4,7 @@ use crate::clock::{self, Clock};
 use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::seal::{SealError, Sealer};
 use crate::recording::segment::Finished;
+use crate::recording::vitals::Vitals;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -26,6 +27,7 @@ pub struct SealerHost {
     pub(super) clock: Clock,
     pub(super) hurry: Stop,
     pub(super) stop: Stop,
+    pub(super) vitals: Vitals,
 }
 
 impl SealerHost {
@@ -33,8 +35,13 @@ impl SealerHost {
     pub async fn run(mut self) {
         while let Some(finished) = self.next().await {
             let start = self.clock.now();
-            if self.seal(&finished).await {
-                self.pause((self.clock.now() - start).min(SEAL_PAUSE_MAX)).await;
+            self.vitals.sealer.begin(start);
+            let is_done = self.seal(&finished).await;
+            let end = self.clock.now();
+            self.vitals.sealer.end(end);
+            if is_done {
+                self.vitals.seals.note(end - start);
+                self.pause((end - start).min(SEAL_PAUSE_MAX)).await;
             } else {
                 self.waiting.push_back(finished);
                 self.pause(SEAL_RETRY).await;

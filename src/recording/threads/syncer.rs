@@ -7,6 +7,7 @@ use crate::recording::lock::Lock;
 use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::segment::Finished;
 use crate::recording::sync::{SyncError, SyncJob, Syncer};
+use crate::recording::vitals::Vitals;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub struct SyncerHost {
     /// The lock of the directory, checked on this thread because a check can block.
     pub(super) lock: Option<Arc<Lock>>,
     pub(super) checkpoint: Checkpoint,
+    pub(super) vitals: Vitals,
 }
 
 impl SyncerHost {
@@ -42,6 +44,8 @@ impl SyncerHost {
     /// Syncs until the queue is closed and empty, or a sync has failed.
     pub async fn run(mut self) {
         while let Some(mut job) = self.jobs.recv().await {
+            let start = self.clock.now();
+            self.vitals.syncer.begin(start);
             if let Err(error) = self.carry_out(&mut job).await {
                 self.checkpoint.fail();
                 let _ = self.reports.send(ThreadReport::SyncFailed(error)).await;
@@ -55,6 +59,9 @@ impl SyncerHost {
             self.hand_over();
             // Not awaited where the writer is gone.
             job.done.take().into_iter().for_each(|done| _ = done.send(()));
+            let end = self.clock.now();
+            self.vitals.syncer.end(end);
+            self.vitals.syncs.note(end - start);
         }
         // The supervisor's end is closed only while the process stops.
         let _ = self.reports.send(ThreadReport::AllSynced).await;

@@ -25,6 +25,7 @@ use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
 use super::sync::{SyncJob, SyncPoint};
 use crate::clock::{self, Clock, Instant, Position, Stamp};
+use crate::counters::turns::SharedTurn;
 use crate::files::{Files, IoError};
 use crate::tape::state::State;
 use reserve::Reserve;
@@ -71,6 +72,8 @@ pub struct WriterSignals {
     pub stop: Stop,
     /// The writer's position.
     pub progress: Progress,
+    /// The writer's turns.
+    pub turn: SharedTurn,
 }
 
 /// See the module.
@@ -86,6 +89,7 @@ pub struct Writer {
     /// Set when the time to wait for a full disk is over.
     stop: Stop,
     progress: Progress,
+    turn: SharedTurn,
     /// The stamp of the last executed command, the clock steps until then, and the bytes of messages since the last
     /// flush.
     reached: Stamp,
@@ -121,6 +125,7 @@ impl Writer {
             reserve: Reserve::new(files),
             stop: signals.stop,
             progress: signals.progress,
+            turn: signals.turn,
             reached: Stamp::default(),
             steps: 0,
             taken: 0,
@@ -150,6 +155,7 @@ impl Writer {
             if !self.take(is_rotating).await {
                 break;
             }
+            self.turn.begin(self.clock.now());
             for _ in 0..self.backlog.len().min(COMMANDS) {
                 let Some(command) = self.backlog.pop_front() else { break };
                 match command {
@@ -200,6 +206,7 @@ impl Writer {
             }
             return true;
         }
+        self.turn.end(self.clock.now());
         let mut commands = Vec::with_capacity(COMMANDS);
         let taken = self.channels.commands.recv_many(&mut commands, COMMANDS).await;
         self.backlog.extend(commands);

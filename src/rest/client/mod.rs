@@ -22,6 +22,7 @@ pub use error::{Denial, RestError};
 pub use scheduler::Done;
 
 use crate::clock::{Clock, Instant, sleep_until};
+use crate::counters::requests::SharedRequests;
 use crate::quantity::rounded_duration;
 use crate::upbit::auth::{Credentials, SigningError};
 use crate::upbit::limits::Answer;
@@ -69,6 +70,8 @@ pub struct Client {
     flights: FuturesUnordered<BoxFuture<'static, Landed>>,
     rng: StdRng,
     tally: Tally,
+    /// Counts over all clients of the process.
+    requests: SharedRequests,
     /// A pause was logged, and no page has arrived since.
     is_pause_told: bool,
 }
@@ -87,6 +90,7 @@ impl Client {
             flights,
             rng,
             tally: Tally::default(),
+            requests: SharedRequests::default(),
             is_pause_told: false,
         }
     }
@@ -94,6 +98,12 @@ impl Client {
     /// Signs every request from here on.
     pub fn signing(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
+        self
+    }
+
+    /// Counts its requests together with those of others.
+    pub fn counting(mut self, requests: SharedRequests) -> Self {
+        self.requests = requests;
         self
     }
 
@@ -187,6 +197,7 @@ impl Client {
             }
             Err(cause) => (None, None, Verdict::Failed(cause)),
         };
+        self.requests.note(ticket.request.family(), status);
         if let Some(remaining) = remaining.as_deref().and_then(Remaining::parse) {
             self.scheduler.note(&ticket, &remaining, now);
         }

@@ -12,13 +12,14 @@
 pub mod evidence;
 mod report;
 
-use super::FetchError;
 use super::client::Client;
 use super::client::budget::Priority;
 use super::codes::{has_patterns, is_checkable};
 use super::markets::{FILE, Markets};
+use super::{FetchError, SetupError};
 use crate::clock::{Clock, sleep_until};
 use crate::config::Config;
+use crate::counters::requests::SharedRequests;
 use crate::desired::Listed;
 use crate::quantity::rounded_duration;
 use evidence::ListingEvidence;
@@ -49,12 +50,16 @@ pub trait Lister {
 struct Exchange {
     config: Config,
     clock: Clock,
+    requests: SharedRequests,
     client: Option<Client>,
 }
 
 impl Lister for Exchange {
     async fn ask(&mut self) -> Result<Markets, String> {
-        let connect = || super::connect(&self.config, self.clock, Priority::History);
+        let connect = || {
+            let client = super::connect(&self.config, self.clock, Priority::History)?;
+            Ok::<_, SetupError>(client.counting(self.requests.clone()))
+        };
         let mut client = self.client.take().map_or_else(connect, Ok).map_err(|error| error.to_string())?;
         let answer = Markets::fetch(&mut client).await.map_err(|error| error.to_string())?;
         // The client is dropped after a failure, because it may hold requests in flight: the next request makes a new
@@ -167,6 +172,15 @@ async fn changed(config: &mut Option<watch::Receiver<Arc<Config>>>) {
     }
 }
 
+/// What following the list is for.
+#[derive(Debug)]
+pub struct Following {
+    /// Publishes the listed pairs.
+    pub listed: watch::Sender<Listed>,
+    /// Counts the requests.
+    pub requests: SharedRequests,
+}
+
 /// Follows the exchange's list on a background thread that ends with the process, as `config` in force needs it.
 ///
 /// # Errors
@@ -175,10 +189,11 @@ pub fn spawn(
     config: watch::Receiver<Arc<Config>>,
     clock: Clock,
     evidence: ListingEvidence,
-    listed: watch::Sender<Listed>,
+    following: Following,
 ) -> io::Result<()> {
+    let Following { listed, requests } = following;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = Exchange { config: Config::clone(&config.borrow()), clock, client: None };
+    let exchange = Exchange { config: Config::clone(&config.borrow()), clock, requests, client: None };
     let follower = Follower::new(exchange, clock, evidence, listed).as_configured(config);
     std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
 }

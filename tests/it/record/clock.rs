@@ -78,13 +78,14 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
     let (_, listed) = watch::channel(Listed::default());
     let environment =
         Environment { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
-    let stop = StopConditions { run_until: None, status: watch::channel(Default::default()).0 };
+    let stop =
+        StopConditions { run_until: None, status: watch::channel(Default::default()).0, requests: Default::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let network =
             |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, &config.proxies));
         let Assembled { supervisor, hosts, healer } =
-            assembly::assemble(config, environment, stop, &network, Exchange::new(config)).unwrap();
+            assembly::assemble(config, environment, stop, &network, Exchange::new(config, Default::default())).unwrap();
         threads::spawn(hosts).unwrap();
         // Not at its low priority: on a busy machine it would starve.
         std::thread::spawn(move || {

@@ -59,6 +59,8 @@ impl Scene {
         command.arg(verb).env_clear();
         command.arg("--set").arg(format!("data_dir={}", self.tape.path.display()));
         command.arg("--set").arg(format!("public.url={url}"));
+        // Tests run side by side.
+        command.args(["--set", "http.listen="]);
         for setting in settings {
             command.args(["--set", setting]);
         }

@@ -19,7 +19,7 @@ fn command(directory: &Path, verb: &[&str], ports: [u16; 2]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
     command.args(verb).env_clear().current_dir(directory);
     command.args(["--set", &format!("public.url=ws://127.0.0.1:{stream}/websocket/v1")]);
-    command.args(["--set", &format!("rest.url=http://127.0.0.1:{rest}/v1")]);
+    command.args(["--set", &format!("rest.url=http://127.0.0.1:{rest}/v1"), "--set", "http.listen="]);
     command
 }
 

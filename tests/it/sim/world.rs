@@ -193,7 +193,7 @@ impl World {
         let pid = environment.pid;
         let follower = follow(self.listing.clone(), self.clock, listing);
         let (status, shown) = watch::channel(Status::default());
-        let stop = StopConditions { run_until: None, status };
+        let stop = StopConditions { run_until: None, status, requests: Default::default() };
         self.config.rest.heal_max = if life.heals { 1_000 } else { 0 };
         let rest = Rest::new(self.books.market.clone(), seed, life.mood == Mood::Calm);
         let before = Tape::read(&self.disk);

@@ -1,6 +1,7 @@
 //! What the tests of the real program share: starting and ending it, and reading what it wrote.
 
 mod exchange;
+pub(crate) mod http;
 pub(crate) mod json;
 mod program;
 pub(crate) mod tape;

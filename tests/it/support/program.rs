@@ -16,6 +16,8 @@ impl Program {
 
     /// Starts any command.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        // Tests run side by side; where one needs this address, its arguments say so.
+        command.env("UPBIT_RECORDER_HTTP__LISTEN", "");
         Self { child: command.stdin(Stdio::null()).spawn().unwrap() }
     }
 

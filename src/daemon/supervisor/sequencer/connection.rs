@@ -3,7 +3,7 @@
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::Notice;
 use crate::desired::{Listed, Wanted};
-use crate::ops::status::Link;
+use crate::ops::status::feeds::{ConnectionCount, Link};
 use crate::quantity::rounded_duration;
 use crate::tape::event::Event;
 use crate::tape::manifest::Origins;
@@ -35,6 +35,10 @@ pub(super) struct Connection {
     pub(super) sent: String,
     /// Its state, for the status.
     pub(super) link: Link,
+    /// The names that [`Self::streams`] has, for the status.
+    pub(super) asked: Arc<Vec<String>>,
+    /// What it has done.
+    pub(super) count: ConnectionCount,
     /// The stamp of its last line from the exchange, of any kind.
     pub(super) last_line: Option<Stamp>,
     /// The stamp up to which it is proved to be delivering: that of its last data of a subscribed stream. The account
@@ -52,7 +56,7 @@ impl Connection {
     pub(super) fn new(feed: Feed, wanted: Wanted, listed: &Listed) -> Self {
         let (request, unresolved) = (wanted.request(listed), wanted.unresolved(listed));
         let waits = request.subscriptions.is_empty();
-        Self {
+        let mut connection = Self {
             feed,
             sent: request.to_frame("not sent"),
             standing: Arc::new(request.clone()),
@@ -67,7 +71,11 @@ impl Connection {
             alive_at: None,
             unsettled: None,
             requests: Vec::new(),
-        }
+            asked: Arc::default(),
+            count: ConnectionCount::default(),
+        };
+        connection.asked = Arc::new(connection.streams());
+        connection
     }
 
     /// Notes the stamps of the last line and of the last data of subscribed streams.
@@ -147,7 +155,11 @@ impl Connection {
     /// Takes out the waiting streams that turn out not to exist.
     pub(super) fn take_unlisted(&mut self, listed: &Listed) -> Vec<String> {
         let waits = !self.wanted.unresolved(listed).is_empty() || self.missed_since.is_some();
-        if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) }
+        let unlisted = if waits { Vec::new() } else { std::mem::take(&mut self.unresolved) };
+        if !unlisted.is_empty() {
+            self.asked = Arc::new(self.streams());
+        }
+        unlisted
     }
 
     /// Holds streams in doubt until data of any of `proof`, or until a deadline.
@@ -167,6 +179,7 @@ impl Connection {
         let mut added: Vec<String> = after.difference(&before).cloned().collect();
         let kept = after.intersection(&before).cloned().collect();
         added.append(&mut self.unresolved);
+        self.asked = Arc::new(self.streams());
         let since = match self.next == **standing {
             true => self.missed_since.take(),
             false => self.missed_since,
@@ -183,15 +196,18 @@ impl Connection {
                 return None;
             }
             Notice::Dialing { attempt } => {
+                self.count.attempts += 1;
                 self.link = Link::Dialing { attempt };
                 return None;
             }
             Notice::Connected { attempt, address } => {
+                self.count.connects += 1;
                 self.link = Link::Subscribing;
                 tracing::info!(connection = shown, attempt, address, "connected");
                 Event::Connected { connection, attempt, address }
             }
             Notice::Subscribed { request, reason, .. } => {
+                self.count.requests += 1;
                 self.sent.clone_from(&request);
                 tracing::debug!(connection = shown, reason = reason.as_str(), request, "subscribed");
                 Event::Subscribed { connection, reason: reason.into(), request }
@@ -202,6 +218,7 @@ impl Connection {
                 Event::Live { connection, attempt }
             }
             Notice::Lost { stage, cause, attempt, retry_at } => {
+                *self.count.losses.entry(stage).or_default() += 1;
                 let retry_in = retry_at.map(|retry_at| rounded_duration(retry_at.saturating_duration_since(at)));
                 self.link = Link::Waiting { cause: cause.clone(), attempt: attempt + 1, until: retry_at };
                 log_loss(shown, stage, attempt, &cause, retry_in);

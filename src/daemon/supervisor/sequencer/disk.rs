@@ -9,7 +9,7 @@ use super::snapshot::Snapshots;
 use crate::clock::{Instant, Position, Stamp};
 use crate::daemon::supervisor::interface::Unwritten;
 use crate::files::Free;
-use crate::ops::status::Space;
+use crate::ops::status::{DiskStatus, Room, Sealed};
 use crate::recording::journal::displaced::{Displaced, Doubt, shown};
 use crate::recording::report::ThreadReport;
 use crate::tape::event::Event;
@@ -31,8 +31,10 @@ const UNSURE: &str = "the disk was full when what was written was to be made dur
 pub(super) struct DiskHealth {
     /// The cause while the disk is full.
     pub(super) full: Option<String>,
-    /// Free space.
-    pub(super) space: Space,
+    /// Free space; `None`: not measured yet.
+    room: Option<Room>,
+    /// What was sealed.
+    sealed: Sealed,
     /// The durable mark: everything up to it survives a power cut.
     pub(super) durable: Option<Stamp>,
     /// Ended segments that are not sealed yet.
@@ -47,7 +49,8 @@ impl DiskHealth {
     pub(super) fn new(backlog: usize, min_free_bytes: u64, now: Instant) -> Self {
         Self {
             full: None,
-            space: Space::default(),
+            room: None,
+            sealed: Sealed::default(),
             durable: None,
             backlog: Backlog::new(backlog, now),
             has_checked_names: false,
@@ -87,10 +90,14 @@ impl DiskHealth {
             ThreadReport::Sealed(entry) => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(1);
                 snapshots.handle_sealed(date(entry.first));
+                self.sealed.segments += 1;
+                self.sealed.bytes += entry.bytes;
+                self.sealed.compressed_bytes += entry.zst_bytes;
                 sequence.event(&Event::from(*entry));
             }
             ThreadReport::NotSealed { name, cause, retried } => {
                 self.backlog.waiting = self.backlog.waiting.saturating_sub(usize::from(!retried));
+                self.sealed.failures += 1;
                 tracing::warn!(
                     segment = name,
                     cause,
@@ -141,6 +148,12 @@ impl DiskHealth {
         Ok(())
     }
 
+    /// The disk for the status.
+    pub(super) fn status(&self) -> DiskStatus {
+        let (full, backlog) = (self.full.clone(), self.backlog.waiting);
+        DiskStatus { full, room: self.room, durable: self.durable, backlog, sealed: self.sealed }
+    }
+
     /// Warns of a backlog that does not fall.
     pub(super) fn check_backlog(&mut self, now: Instant) {
         if let Some(waiting) = self.backlog.look(now) {
@@ -189,12 +202,11 @@ impl DiskHealth {
 
     fn handle_space(&mut self, free: Free) {
         let is_low = free.bytes < self.min_free_bytes || free.inodes < MIN_FREE_INODES;
-        let was_low = matches!(self.space, Space::Low { .. });
+        let was_low = self.room.is_some_and(|room| room.is_low);
         if is_low && !was_low {
             tracing::warn!(free.bytes, free.inodes, self.min_free_bytes, "the disk is nearly full: make room");
         }
-        let low = Space::Low { bytes: free.bytes, inodes: free.inodes };
-        self.space = if is_low { low } else { Space::Enough };
+        self.room = Some(Room { bytes: free.bytes, inodes: free.inodes, is_low });
     }
 }
 

@@ -199,6 +199,12 @@ impl EpochClock {
         None
     }
 
+    /// The wall clock minus the clock of the stamps, µs.
+    pub(super) fn offset(&self) -> i64 {
+        let micros = |stamp: Stamp| i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
+        micros(self.reading.wall) - micros(self.clock.stamp_at(self.reading.now))
+    }
+
     /// Compares the clocks.
     pub(super) fn compare(&mut self) -> Option<Comparison> {
         let Reading { now, wall, .. } = self.reading;
@@ -210,9 +216,8 @@ impl EpochClock {
             return None;
         }
         self.next_comparison = now + COMPARE;
-        let micros = |stamp: Stamp| i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
         let ahead = self.last().as_micros().saturating_sub(ours.as_micros());
-        Some(Comparison::Due { offset: micros(wall) - micros(ours), ahead })
+        Some(Comparison::Due { offset: self.offset(), ahead })
     }
 
     /// Goes on at `wall`, in another epoch if that is not behind the last stamp.

@@ -20,7 +20,8 @@ use crate::connection::{Notice, Suspect};
 use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::interface::Action;
 use crate::desired::{Listed, Wanted};
-use crate::ops::status::Link;
+use crate::ops::status::feeds::{ConnectionStatus, Link};
+use crate::ops::status::gaps::GapStatus;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{JournalCommand, Routed};
 use crate::recording::router::StreamId;
@@ -43,8 +44,8 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Feeds {
     /// Connections that end from here on end because of the stop.
     pub(super) is_stopping: bool,
-    /// The last gap on record.
-    pub(super) last_gap: Option<Gap>,
+    /// The gaps on record.
+    pub(super) told: GapStatus,
     connections: BTreeMap<Feed, Connection>,
     /// The newest list of pairs.
     listed: Listed,
@@ -58,7 +59,7 @@ impl Feeds {
     /// Begins without connections, with a list of pairs, and with the gaps since the previous process open.
     pub(super) fn new(gaps: GapTracker, listed: Listed) -> Self {
         let (connections, unproved) = (BTreeMap::new(), Vec::new());
-        Self { is_stopping: false, last_gap: None, connections, listed, gaps, unproved }
+        Self { is_stopping: false, told: GapStatus::default(), connections, listed, gaps, unproved }
     }
 
     /// Adds a connection, and describes its first request to the journal.
@@ -70,6 +71,18 @@ impl Feeds {
     /// The state of each connection.
     pub(super) fn links(&self) -> BTreeMap<Feed, Link> {
         self.connections.iter().map(|(feed, connection)| (*feed, connection.link.clone())).collect()
+    }
+
+    /// Each connection for the status.
+    pub(super) fn statuses(&self) -> BTreeMap<Feed, ConnectionStatus> {
+        let status = |feed: Feed, connection: &Connection| ConnectionStatus {
+            link: connection.link.clone(),
+            asked: connection.asked.clone(),
+            mute: self.gaps.suspected(feed).into_keys().collect(),
+            gap: self.gaps.open_gap(feed).cloned(),
+            count: connection.count.clone(),
+        };
+        self.connections.iter().map(|(feed, connection)| (*feed, status(*feed, connection))).collect()
     }
 
     /// The last request of each connection.
@@ -262,7 +275,7 @@ impl Feeds {
         let Redo { id, gap } = redo;
         let (connection, length) = (gap.connection, rounded_duration(gap.length()));
         tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
-        self.last_gap = Some(gap.clone());
+        self.told.note(Position { epoch: gap.epoch, stamp: id }, gap.clone(), stamp);
         sequence.event_at(stamp, &Event::gap(gap, id, all));
         sequence.tell_healer_of_gap(stamp);
     }

@@ -29,7 +29,8 @@ use super::setup::SequencerSetup;
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::{Listed, Wanted};
-use crate::ops::status::{LastReload, Link, Status};
+use crate::ops::status::feeds::Link;
+use crate::ops::status::{About, LastReload, Status};
 use crate::recording::journal::{BeginEpoch, JournalCommand};
 use crate::recording::report::ThreadReport;
 use crate::recording::rotation::Rotation;
@@ -66,6 +67,7 @@ pub struct Sequencer {
     rotation: Rotation,
     /// The last reload; the start counts as one.
     reload: LastReload,
+    about: About,
     run_until: Option<Instant>,
     sync_interval: Duration,
     next_tick: Instant,
@@ -94,11 +96,12 @@ impl Sequencer {
         Self {
             sequence: Sequence::new(time, setup.router),
             feeds: Feeds::new(setup.gaps, setup.listed),
-            disk: DiskHealth::new(setup.waiting.len(), setup.min_free_bytes, reading.now),
+            disk: DiskHealth::new(setup.waiting.len(), setup.about.min_free_bytes, reading.now),
             snapshots: Snapshots::new(setup.state, &setup.waiting),
             lifecycle: Lifecycle::new(),
             rotation: setup.rotation,
-            reload: LastReload { at: clock.stamp_at(reading.now), ..LastReload::default() },
+            reload: LastReload::started(clock.stamp_at(reading.now)),
+            about: setup.about,
             run_until: setup.run_until,
             sync_interval: setup.sync_interval,
             next_tick: reading.now,
@@ -163,6 +166,11 @@ impl Sequencer {
         self.lifecycle.phase == Phase::Running
     }
 
+    /// Commands that wait for room in the writer's queue.
+    pub(super) fn waiting_commands(&self) -> usize {
+        self.sequence.commands.len()
+    }
+
     /// Whether commands wait for the writer.
     pub(super) fn has_commands(&self) -> bool {
         !self.sequence.commands.is_empty()
@@ -193,16 +201,21 @@ impl Sequencer {
     pub(super) fn status(&self) -> Status {
         let sequence = &self.sequence;
         Status {
-            connections: self.feeds.links(),
-            streams: sequence.streams(),
+            about: Some(self.about.clone()),
+            turned: Some(sequence.time.now()),
+            at: sequence.time.clock.stamp_at(sequence.time.now()),
+            epoch: sequence.time.epoch,
+            connections: self.feeds.statuses(),
+            streams: sequence.counts.clone(),
+            stream_count: sequence.streams(),
             messages: sequence.messages,
             bytes: sequence.bytes,
-            last_gap: self.feeds.last_gap.clone(),
-            disk_full: self.disk.full.clone(),
-            space: self.disk.space,
+            gaps: self.feeds.told.clone(),
+            disk: self.disk.status(),
+            clock_offset: sequence.time.offset(),
             reload: self.reload,
-            at: sequence.time.clock.stamp_at(sequence.time.now()),
             is_stopping: !self.is_running(),
+            ..Status::default()
         }
     }
 
@@ -268,7 +281,8 @@ impl Sequencer {
                     Err(cause) => self.sequence.event(&Event::ReloadFailed { cause }),
                 }
                 let (at, ended) = (self.sequence.time.last(), self.reload.ended + 1);
-                self.reload = LastReload { succeeded, at, is_running: false, ended };
+                let in_force_since = if succeeded { at } else { self.reload.in_force_since };
+                self.reload = LastReload { succeeded, at, in_force_since, is_running: false, ended };
                 self.sequence.actions.push_back(Action::Publish);
             }
         }
@@ -288,6 +302,7 @@ impl Sequencer {
     /// Records that a gap is healed.
     pub(super) fn handle_healed(&mut self, reading: Reading, gap: Position, report: HealReport) {
         self.sequence.follow(reading);
+        self.feeds.told.note_healed(gap, &report);
         let (gap, gap_epoch) = healed::name(gap, self.sequence.time.epoch);
         log_healed(gap, &report);
         self.sequence.event(&Event::Healed { gap, gap_epoch, report });

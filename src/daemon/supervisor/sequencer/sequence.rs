@@ -5,6 +5,7 @@ use crate::batch::Batch;
 use crate::clock::{Position, Stamp};
 use crate::daemon::supervisor::interface::{Action, Reading};
 use crate::history::healing::HealerInput;
+use crate::ops::status::feeds::StreamStatus;
 use crate::quantity::rounded_duration;
 use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
 use crate::recording::router::{Router, StreamId};
@@ -33,6 +34,8 @@ pub(super) struct Sequence {
     pub(super) messages: u64,
     /// Bytes of these messages.
     pub(super) bytes: u64,
+    /// What came of each stream, by its number.
+    pub(super) counts: Vec<StreamStatus>,
     router: Router,
     /// What a healer was told last.
     healer: HealerInput,
@@ -43,7 +46,7 @@ impl Sequence {
     pub(super) fn new(time: EpochClock, router: Router) -> Self {
         let healer = HealerInput { clock: time.clock, last: Position::default(), entries: None };
         let (commands, actions) = (VecDeque::new(), VecDeque::new());
-        Self { time, commands, actions, messages: 0, bytes: 0, router, healer }
+        Self { time, commands, actions, messages: 0, bytes: 0, counts: Vec::new(), router, healer }
     }
 
     /// Whether it takes more than deliveries: reports, ticks, lists.
@@ -78,11 +81,13 @@ impl Sequence {
         let mut lines = Vec::with_capacity(batch.entries().len());
         for (received, entry) in batch.entries() {
             let stamp = self.time.stamp_at(received);
-            lines.push((stamp, self.router.route(feed, &entry)));
+            let id = self.router.route(feed, &entry);
+            self.open_fresh();
+            self.bytes += entry.bytes() as u64;
+            self.note(id, entry.bytes(), stamp);
+            lines.push((stamp, id));
         }
         self.messages += lines.len() as u64;
-        self.bytes += batch.len() as u64;
-        self.open_fresh();
         lines
     }
 
@@ -90,8 +95,9 @@ impl Sequence {
     pub(super) fn missed(&mut self, stream: StreamKey, objects: Vec<MissedObject>) -> Position {
         let id = self.router.register(Feed::Public, stream);
         let epoch = self.time.epoch;
-        let objects = objects.into_iter().map(|object| (self.time.stamp(), object.to_json(epoch))).collect();
+        let objects: Vec<_> = objects.into_iter().map(|object| (self.time.stamp(), object.to_json(epoch))).collect();
         self.open_fresh();
+        objects.iter().for_each(|(stamp, object)| self.note(id, object.len(), *stamp));
         self.commands.push_back(JournalCommand::Missed(id, objects));
         self.time.position(self.time.last())
     }
@@ -144,7 +150,17 @@ impl Sequence {
 
     /// Opens streams that are new to the journal before the first command that names them.
     fn open_fresh(&mut self) {
-        self.commands.extend(self.router.take_fresh().into_iter().map(JournalCommand::Open));
+        for stream in self.router.take_fresh() {
+            self.counts.push(StreamStatus::new(stream.feed, stream.key.clone()));
+            self.commands.push_back(JournalCommand::Open(stream));
+        }
+    }
+
+    /// Counts a line of a stream that is open.
+    fn note(&mut self, id: StreamId, bytes: usize, stamp: Stamp) {
+        if let Some(count) = self.counts.get_mut(id.index()) {
+            count.note(bytes, stamp);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::{ConnectionConfig, Sources, load};
 use crate::connection::{Notice, Suspect};
 use crate::daemon::gaps::GapTracker;
 use crate::files::IoError;
+use crate::ops::status::{Limit, Limits};
 use crate::quantity::parse_duration;
 use crate::recording::journal::EventObject;
 use crate::recording::router::Router;
@@ -23,6 +24,7 @@ use crate::tape::words::{PauseCause, RotationReason, Stage, SubscribeReason};
 use crate::tests::scripts;
 use crate::upbit::feed::PerFeed;
 use crate::upbit::subscription::{Format, Subscription};
+use crate::upbit::venue::Venue;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 
 /// When segments end, before a reload.
 const ROTATION: Rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 20 };
+const ONE: Limit = Limit { configured: 1, exchange: 1 };
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/daemon/supervisor/sequencer/testscripts");
 
@@ -144,7 +147,13 @@ impl Script {
             listed: Listed::default(),
             rotation: ROTATION,
             sync_interval: Duration::from_secs(10),
-            min_free_bytes: 0,
+            about: About {
+                pid: 1,
+                run: Stamp::default(),
+                venue: Venue::named_after("test"),
+                min_free_bytes: 0,
+                limits: Limits { rest: ONE, connects: ONE, messages: ONE },
+            },
             run_until: None,
         };
         let mut sequencer = Sequencer::new(setup, clock, reading);

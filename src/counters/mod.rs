@@ -1,0 +1,11 @@
+//! Counts and times that a thread notes and others read: plain integers, behind a lock that is held for nanoseconds.
+//!
+//! | part | noted by | |
+//! |---|---|---|
+//! | [`durations`] | syncer, sealer | how long each job took |
+//! | [`requests`] | REST clients | requests by group and status |
+//! | [`turns`] | writer, syncer, sealer | when each last took up work or put it down |
+
+pub mod durations;
+pub mod requests;
+pub mod turns;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod health;
+mod metrics;
 mod status;
 
 use crate::support::http::{Answer, free_port, get};

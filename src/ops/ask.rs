@@ -55,7 +55,9 @@ fn exchange(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let deadline = clock.now() + PATIENCE;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    // In one piece: who answers before it has read all may hang up on the rest.
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut portion = [0; PORTION];
     while answer.len() < MOST_BYTES {

@@ -8,9 +8,8 @@ use super::reload::Reloader;
 use super::work::StopTerms;
 use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{Config, ConnectionConfig, Loaded, Sources};
-use crate::counters::requests::SharedRequests;
 use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
-use crate::daemon::supervisor::{Failure, Supervisor};
+use crate::daemon::supervisor::{Failure, Others, Supervisor};
 use crate::exit::Exit;
 use crate::files::IoError;
 use crate::files::disk::Disk;
@@ -27,6 +26,7 @@ use crate::quantity::parse_duration;
 use crate::recording::lock::{Lock, LockError};
 use crate::recording::threads;
 use crate::rest::codes::RestUse;
+use crate::rest::keys;
 use crate::rest::pairs::evidence::ListingEvidence;
 use crate::rest::pairs::{self, Following};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -58,7 +58,7 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
     let stop = StopConditions {
         run_until: options.run_for.map(|length| host.clock.now() + length),
         status,
-        requests: SharedRequests::default(),
+        others: Others::none(),
     };
     let (clock, screen, now) = (host.clock, host.screen.clone(), host.signals.shutdown.now.clone());
     let notifier = match notify::start() {
@@ -171,7 +171,7 @@ struct Followed {
 /// The start, from the lock to the first connection attempt.
 async fn set_up(
     host: &Host,
-    stop: StopConditions,
+    mut stop: StopConditions,
     notifier: &Notifier,
     followed: Followed,
 ) -> Result<(Supervisor, Arc<Lock>), RecordError> {
@@ -198,6 +198,8 @@ async fn set_up(
     }
     let evidence = ListingEvidence::new(known_pairs::kept(host), clock.now());
     let (listing, listed) = watch::channel(evidence.listed());
+    let (expires, key_expires) = watch::channel(None);
+    stop.others.key_expires = key_expires;
     let environment = Environment {
         files,
         clock: *clock,
@@ -214,7 +216,7 @@ async fn set_up(
     };
     let mut is_full = false;
     let Assembled { supervisor, mut hosts, healer } = loop {
-        let exchange = Exchange::new(config, stop.requests.clone());
+        let exchange = Exchange::new(config, stop.others.requests.clone());
         let assemble = || assembly::assemble(config, environment.clone(), stop.clone(), &network, exchange);
         match waiting.during(step("what the last process left in"), GRACE, assemble) {
             Err(error) if error.is_passing() => {
@@ -229,8 +231,15 @@ async fn set_up(
     };
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
-    let following = Following { listed: listing, requests: stop.requests.clone() };
+    let following = Following { listed: listing, requests: stop.others.requests.clone() };
     pairs::spawn(followed.in_force, *clock, evidence, following).map_err(RecordError::Threads)?;
+    if keys::is_asked(config)
+        && let Some(sources) = &config.credentials
+    {
+        let credentials = sources.load().map_err(AssemblyError::Key)?;
+        keys::spawn(config, *clock, credentials, expires, stop.others.requests.clone())
+            .map_err(RecordError::Threads)?;
+    }
     healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
     Ok((supervisor, lock))
 }

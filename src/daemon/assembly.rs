@@ -11,9 +11,8 @@ use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
 use crate::connection::actor::{Actor, Wiring};
 use crate::connection::session::{ConnectBudget, Settings};
-use crate::counters::requests::SharedRequests;
 use crate::daemon::gaps::GapTracker;
-use crate::daemon::supervisor::{Clocks, SequencerSetup, Setup, Supervisor};
+use crate::daemon::supervisor::{Clocks, Others, SequencerSetup, Setup, Supervisor};
 use crate::desired::{Listed, Wanted};
 use crate::files::Files;
 use crate::history::healing::{self, Fetch, Healer};
@@ -66,8 +65,8 @@ pub struct StopConditions {
     pub run_until: Option<Instant>,
     /// The channel of the status.
     pub status: watch::Sender<Status>,
-    /// What REST clients count.
-    pub requests: SharedRequests,
+    /// What is shown with it.
+    pub others: Others,
 }
 
 /// A recorder, of which nothing runs yet.
@@ -150,13 +149,13 @@ pub fn assemble<D: Dial, F: Fetch>(
     let Mended { resumable, backlog, torn, quarantined, .. } = mended;
     let storage = Storage { files: environment.files.clone(), resumable, backlog, checkpoint };
     let (threads, hosts) = threads::prepare(&settings, storage);
-    let StopConditions { run_until, status, requests } = stop;
+    let StopConditions { run_until, status, others } = stop;
     let mut supervisor = Supervisor::new(Setup {
         clocks: Clocks { clock, wall: environment.wall.clone(), boot: environment.boot.clone() },
         listed: environment.listed.clone(),
         threads,
         status,
-        requests,
+        others,
         sequencer: SequencerSetup {
             about,
             state,

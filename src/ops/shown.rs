@@ -78,6 +78,7 @@ pub struct Shown<'a> {
     queues: BTreeMap<&'static str, u64>,
     loops: BTreeMap<&'static str, f64>,
     clock_offset: f64,
+    key_expires: Option<Stamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -171,6 +172,7 @@ impl<'a> Shown<'a> {
             ]),
             loops: busy(status, now).into_iter().map(|(host, length)| (host.as_str(), length.as_secs_f64())).collect(),
             clock_offset: seconds(status.clock_offset),
+            key_expires: status.key_expires,
         }
     }
 }

@@ -18,6 +18,7 @@
 pub mod answer;
 pub mod client;
 pub mod codes;
+pub mod keys;
 pub mod markets;
 pub mod pairs;
 pub mod quotation;

@@ -77,6 +77,7 @@ const ABSENCES: [Absence; 7] = [
             "src/ops/http/",
             "src/recording/threads/",
             "src/history/healing/",
+            "src/rest/keys.rs",
             "src/rest/pairs/",
             "src/signals.rs",
         ],

@@ -27,11 +27,10 @@ mod setup;
 
 pub use interface::{OperatorRequest, Reload};
 pub use sequencer::{Failure, Sequencer};
-pub use setup::{Clocks, SequencerSetup, Setup};
+pub use setup::{Clocks, Others, SequencerSetup, Setup};
 
 use crate::clock;
 use crate::connection::{Delivery, Payload};
-use crate::counters::requests::SharedRequests;
 use crate::desired::{Listed, Wanted};
 use crate::history::healing::{HealerHandle, HealerOutput};
 use crate::ops::status::{Hosts, Queues, Status};
@@ -63,13 +62,13 @@ pub struct Supervisor {
     threads: Threads,
     tasks: JoinSet<()>,
     status: watch::Sender<Status>,
-    asked: SharedRequests,
+    others: Others,
 }
 
 impl Supervisor {
     /// A supervisor without connections.
     pub fn new(setup: Setup) -> Self {
-        let Setup { clocks, listed, threads, status, requests: asked, sequencer } = setup;
+        let Setup { clocks, listed, threads, status, others, sequencer } = setup;
         Self {
             sequencer: Sequencer::new(sequencer, clocks.clock, clocks.read()),
             clocks,
@@ -80,7 +79,7 @@ impl Supervisor {
             threads,
             tasks: JoinSet::new(),
             status,
-            asked,
+            others,
         }
     }
 
@@ -201,7 +200,14 @@ impl Supervisor {
             syncs: vitals.syncs.read(),
             seals: vitals.seals.read(),
         };
-        self.status.send_replace(Status { queues, hosts, requests: self.asked.read(), ..status });
+        let key_expires = *self.others.key_expires.borrow();
+        self.status.send_replace(Status {
+            queues,
+            hosts,
+            requests: self.others.requests.read(),
+            key_expires,
+            ..status
+        });
     }
 
     /// Does what the last input came to.

@@ -1,7 +1,7 @@
 //! The parts of a supervisor.
 
 use super::interface::Reading;
-use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
+use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
 use crate::counters::requests::SharedRequests;
 use crate::daemon::gaps::GapTracker;
 use crate::desired::Listed;
@@ -25,10 +25,26 @@ pub struct Setup {
     pub threads: Threads,
     /// The channel of the status.
     pub status: watch::Sender<Status>,
-    /// What its REST clients count.
-    pub requests: SharedRequests,
+    /// What others have to show.
+    pub others: Others,
     /// The parts of its sequencer.
     pub sequencer: SequencerSetup,
+}
+
+/// What is shown with the status, and found out by others.
+#[derive(Clone, Debug)]
+pub struct Others {
+    /// What REST clients count.
+    pub requests: SharedRequests,
+    /// When the account's key expires.
+    pub key_expires: watch::Receiver<Option<Stamp>>,
+}
+
+impl Others {
+    /// Nobody counts, and there is no key.
+    pub fn none() -> Self {
+        Self { requests: SharedRequests::default(), key_expires: watch::channel(None).1 }
+    }
 }
 
 /// The parts of a sequencer.

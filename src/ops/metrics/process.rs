@@ -29,6 +29,11 @@ const LIMITS: Family = Family::of(
     "What may be sent in a second: as configured, and as the exchange allows; rest: in each group",
 );
 
+const KEY: Family = Family::seconds(
+    "key_expiry_timestamp",
+    "When the account's key expires, as a Unix time, where the exchange tells it",
+);
+
 /// Writes them.
 pub(super) fn encode(sink: &mut Sink<'_>, status: &Status, now: Instant) -> fmt::Result {
     if let Some(about) = &status.about {
@@ -42,6 +47,7 @@ pub(super) fn encode(sink: &mut Sink<'_>, status: &Status, now: Instant) -> fmt:
     sink.gauge(&OFFSET, status.turned.map(|_| seconds(status.clock_offset)))?;
     sink.gauge(&EPOCH, status.turned.map(|_| number(status.epoch)))?;
     let reload = status.turned.map(|_| status.reload);
+    sink.gauge(&KEY, status.key_expires.map(time))?;
     sink.gauge(&RELOADED, reload.map(|reload| flag(reload.succeeded)))?;
     sink.gauge(&RELOADED_AT, reload.map(|reload| time(reload.in_force_since)))?;
     sink.counters(&REQUESTS, requests(status).iter().map(|(kind, count)| (labels(kind), *count)))?;

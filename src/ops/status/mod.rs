@@ -54,6 +54,8 @@ pub struct Status {
     pub clock_offset: i64,
     /// Requests over REST since the start.
     pub requests: Requests,
+    /// When the account's key expires, where the exchange tells it.
+    pub key_expires: Option<Stamp>,
     /// What came of reading the configuration.
     pub reload: LastReload,
     /// The process is shutting down.

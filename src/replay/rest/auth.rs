@@ -8,14 +8,21 @@
 //! of the query as it was before URL encoding; a nonce is good for one request.
 
 use super::answer::Answer;
+use crate::clock::Stamp;
+use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use std::collections::VecDeque;
 use std::fmt;
+use std::time::Duration;
 
 /// Nonces remembered: a day of a connect every second would be no more.
 const MAX_NONCES: usize = 100_000;
+
+/// How long the keys are good for.
+const LEFT: Duration = Duration::from_secs(300 * 86_400);
 
 /// The account's keys.
 #[derive(Clone)]
@@ -103,6 +110,17 @@ impl Auth {
             Some(hash) if is_sha512 && hash == hash_of(query) => Ok(()),
             _ => Err(AuthError::InvalidQueryPayload),
         }
+    }
+
+    /// The list of the account's keys, as it is at `now`: each lives for a year, and this one has most of it left.
+    pub(crate) fn list(&self, now: Stamp) -> String {
+        let micros = i64::try_from(now.after(LEFT).as_micros()).unwrap_or_default();
+        let expires = Timestamp::from_microsecond(micros).unwrap_or_default();
+        let entry = |keys: &Keys| {
+            let access_key = keys.access.as_str();
+            json!({"access_key": access_key, "expire_at": format!("{expires:.0}")})
+        };
+        Value::from_iter(self.keys.iter().map(entry)).to_string()
     }
 
     fn claims(&self, authorization: Option<&str>) -> Option<Claims> {

@@ -77,13 +77,14 @@ impl Api {
 
     fn admitted(&mut self, now: Stamp, source: AnswerSource<'_>, request: &RestRequest<'_>, path: &str) -> Answer {
         // Quotations need no signature, but one that is present must be valid.
-        let is_signed = request.authorization.is_some() || path == "accounts";
+        let is_signed = request.authorization.is_some() || ["accounts", "api_keys"].contains(&path);
         if is_signed && let Err(error) = self.auth.check(request.authorization, &request.query.decoded()) {
             return error.answer();
         }
         let AnswerSource { market, corruption } = source;
         match market {
             _ if path == "accounts" => Answer::json(200, "[]".into()),
+            _ if path == "api_keys" => Answer::json(200, self.auth.list(now)),
             Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query, corruption),
             // Recorded frames have no market to query.
             None => Answer::not_found(),

@@ -1,5 +1,6 @@
 //! What operators see of a running recorder: the real program, asked over HTTP and by `health`.
 
+mod account;
 mod bounds;
 mod health;
 mod metrics;

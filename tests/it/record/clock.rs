@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
+use upbit_recorder::daemon::supervisor::Others;
 use upbit_recorder::desired::Listed;
 use upbit_recorder::files::Files;
 use upbit_recorder::files::disk::Disk;
@@ -78,8 +79,7 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
     let (_, listed) = watch::channel(Listed::default());
     let environment =
         Environment { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
-    let stop =
-        StopConditions { run_until: None, status: watch::channel(Default::default()).0, requests: Default::default() };
+    let stop = StopConditions { run_until: None, status: watch::channel(Default::default()).0, others: Others::none() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let network =

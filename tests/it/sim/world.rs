@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
-use upbit_recorder::daemon::supervisor::Failure;
+use upbit_recorder::daemon::supervisor::{Failure, Others};
 use upbit_recorder::desired::Listed;
 use upbit_recorder::history::healing::Healer;
 use upbit_recorder::ops::status::Status;
@@ -193,7 +193,7 @@ impl World {
         let pid = environment.pid;
         let follower = follow(self.listing.clone(), self.clock, listing);
         let (status, shown) = watch::channel(Status::default());
-        let stop = StopConditions { run_until: None, status, requests: Default::default() };
+        let stop = StopConditions { run_until: None, status, others: Others::none() };
         self.config.rest.heal_max = if life.heals { 1_000 } else { 0 };
         let rest = Rest::new(self.books.market.clone(), seed, life.mood == Mood::Calm);
         let before = Tape::read(&self.disk);

@@ -1,6 +1,6 @@
 //! The command line: verbs and their options. Their implementation is in [`crate::commands`].
 
-use crate::commands::{audit, backfill, check, completions, health, markets, record, replay};
+use crate::commands::{audit, backfill, check, completions, health, markets, prune, record, replay};
 use crate::config::Sources;
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -56,6 +56,8 @@ pub enum Verb {
     Backfill(backfill::BackfillOptions),
     /// Lists the pairs that the exchange has.
     Markets(markets::MarketsOptions),
+    /// Deletes old files, as storage.keep_for and storage.keep_bytes say, while no recorder runs.
+    Prune(prune::PruneOptions),
     /// Plays the exchange on this machine.
     Replay(Box<replay::ReplayOptions>),
     /// Prints what makes a shell complete our commands.
@@ -92,6 +94,7 @@ impl Cli {
             Verb::Audit(options) => audit::run(sources, options),
             Verb::Backfill(options) => backfill::run(sources, options),
             Verb::Markets(options) => markets::run(sources, options),
+            Verb::Prune(options) => prune::run(sources, options),
             Verb::Replay(options) => replay::run(sources, *options),
             Verb::Completions(options) => completions::print_completions(&options, Self::description()),
             Verb::Man => completions::print_manual(&Self::description()),

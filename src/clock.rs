@@ -4,6 +4,7 @@
 //!  wall clock ──anchor──▶ Clock ──stamp_at(instant)──▶ Stamp ──Stamper──▶ strictly increasing
 //!  monotonic  ──────────▶ Clock::now() ──────────────▶ Instant (deadlines, durations)
 //!  boot time  ──────────▶ Boot::suspended() ──resumed──▶ Clock, as far ahead as the machine was suspended
+//!  kernel     ──adjtimex▶ Discipline::read() ──────────▶ ClockState: is the wall clock synchronised?
 //! ```
 //!
 //! Everything else gets instants and stamps as arguments, so that it can be tested at explicit times. Under tokio's
@@ -11,6 +12,7 @@
 //! decides whether the anchor moves. While the machine is suspended the monotonic clock stands still: [`Boot`] measures
 //! how long, and [`Clock::resumed`] corrects stamps without a clock step, because they only go forward.
 
+pub mod discipline;
 pub mod heartbeat;
 pub mod step;
 

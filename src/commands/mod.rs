@@ -11,6 +11,7 @@ pub mod check;
 pub mod completions;
 pub mod health;
 pub mod markets;
+pub mod prune;
 pub mod record;
 pub mod replay;
 

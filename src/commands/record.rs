@@ -6,6 +6,7 @@ use super::pairs as known_pairs;
 use super::process::{GRACE, Host, serve_and_ask};
 use super::reload::Reloader;
 use super::work::StopTerms;
+use crate::clock::discipline::Discipline;
 use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{Config, ConnectionConfig, Loaded, Sources};
 use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
@@ -176,9 +177,6 @@ async fn set_up(
     followed: Followed,
 ) -> Result<(Supervisor, Arc<Lock>), RecordError> {
     let Host { config, clock, waiting, .. } = host;
-    if config.storage.keep_for.is_some() || config.storage.keep_bytes.is_some() {
-        tracing::warn!("storage.keep_for and storage.keep_bytes are not in force in this version: every file is kept");
-    }
     descriptors::raise_limit(config.storage.max_streams);
     if config.private.enabled {
         forbid_core_files();
@@ -205,13 +203,15 @@ async fn set_up(
         clock: *clock,
         wall: Wall::machine(),
         boot: Boot::machine(),
+        discipline: Discipline::machine(),
+        prune_interval: threads::PRUNE_INTERVAL,
         listed,
         pid: std::process::id(),
         seed: rand::random(),
         shutdown: host.signals.shutdown.orderly.clone(),
     };
     let network = |connection: &ConnectionConfig| {
-        let tls = tls::client_config(connection.tls_ca_file.as_deref())?;
+        let tls = tls::client_config(config.tls_roots, connection.tls_ca_file.as_deref())?;
         Ok(Network::new(*clock, tls, &config.proxies))
     };
     let mut is_full = false;

@@ -12,6 +12,7 @@ use crate::desired::Wanted;
 use crate::logging::Level;
 use crate::ops::systemd::Notifier;
 use crate::printable;
+use crate::recording::retention::plan::KeepLimits;
 use crate::recording::rotation::Rotation;
 use crate::rest::codes::{RestUse, check_venues};
 use crate::signals;
@@ -86,8 +87,9 @@ impl Reloader {
         let Config { public, private, storage, .. } = &*config;
         let wanted = PerFeed { public: Wanted::of(public), private: Wanted::of(private) };
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
+        let limits = KeepLimits { keep_for: storage.keep_for, keep_bytes: storage.keep_bytes };
         self.in_force.send_replace(config);
-        Ok(Box::new(Reload { wanted, rotation, changed, restart }))
+        Ok(Box::new(Reload { wanted, rotation, limits, changed, restart }))
     }
 }
 

@@ -24,7 +24,7 @@ mod subscribe;
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use keys::{KeyError, KeySource, KeySources};
 pub use layers::{DEFAULTS, Sources};
-pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
+pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig, TlsRoots};
 pub use reader::Setting;
 pub use reload::{Loaded, RELOADED, Reloaded};
 pub use subscribe::{Refusal, refusals};
@@ -162,6 +162,7 @@ mod tests {
             ("storage.buffer_bytes=5MiB", "at least 17664KiB necessary"),
             ("storage.zstd_level=20", "from 1 to 19"),
             ("storage.max_streams=0", "from 1 to 100000"),
+            ("tls_roots=os", "expected bundled or system"),
             ("storage.keep_for=5m", "from 1h to"),
             ("storage.keep_bytes=1", "from 1MiB"),
             ("http.listen=localhost", "127.0.0.1:9464"),

@@ -17,6 +17,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The venue of hosts that are not known; `None`: they have the name of the first of them.
     pub venue: Option<Venue>,
+    /// The authorities that TLS trusts.
+    pub tls_roots: TlsRoots,
     /// The market data connection.
     pub public: ConnectionConfig,
     /// The account connection.
@@ -66,6 +68,15 @@ impl Config {
         };
         Venue::of_host(url.host()).or_else(|| self.venue.clone()).unwrap_or_else(named)
     }
+}
+
+/// The authorities that TLS trusts, beside those of `tls_ca_file`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsRoots {
+    /// Those of Mozilla's list that are built into the program.
+    Bundled,
+    /// Those of this machine.
+    System,
 }
 
 /// One connection.

@@ -5,7 +5,7 @@ use super::files;
 use super::filter::check_filter;
 use super::keys::KeySources;
 use super::layers::Sources;
-use super::model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig};
+use super::model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig, TlsRoots};
 use super::proxy::ProxyConfig;
 use super::reader::Reader;
 use super::subscribe;
@@ -36,6 +36,11 @@ const fn up_to(longest: Duration) -> RangeInclusive<Duration> {
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let data_dir = reader.path("data_dir");
     let venue = reader.optional("venue", str::parse::<Venue>);
+    let tls_roots = reader.text("tls_roots", |text| match text {
+        "bundled" => Ok(TlsRoots::Bundled),
+        "system" => Ok(TlsRoots::System),
+        other => Err(format!("`{other}` is unknown: expected bundled or system")),
+    });
     let (public, _) = read_connection(reader, sources, Feed::Public);
     let (private, credentials) = read_connection(reader, sources, Feed::Private);
     let rest = read_rest(reader);
@@ -43,7 +48,7 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let http = read_http(reader);
     let log = read_log(reader);
     let proxies = ProxyConfig::read(|name| sources.variable(name));
-    let config = Config { data_dir, venue, public, private, credentials, rest, storage, http, log, proxies };
+    let config = Config { data_dir, venue, tls_roots, public, private, credentials, rest, storage, http, log, proxies };
     refuse_contradictions(reader, &config);
     config
 }

@@ -7,6 +7,7 @@
 //! Disk, network, time and randomness are injected, so that `record` and the simulated world of the tests run the same
 //! recorder. It holds no lock and starts neither thread nor task: the caller does.
 
+use crate::clock::discipline::Discipline;
 use crate::clock::{Boot, Clock, Instant, Stamper, Wall};
 use crate::config::{Config, ConnectionConfig, KeyError, KeySources};
 use crate::connection::actor::{Actor, Wiring};
@@ -20,12 +21,13 @@ use crate::net::Dial;
 use crate::net::tls::TlsSetupError;
 use crate::ops::status::{About, Limit, Limits, Status};
 use crate::recording::mend::Mended;
+use crate::recording::retention::plan::KeepLimits;
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::recording::seal::Provenance;
 use crate::recording::start::{self, StartError, Started, Terms};
-use crate::recording::threads::{self, Hosts, Storage};
-use crate::tape::event::Event;
+use crate::recording::threads::{self, Hosts, RetentionSettings, Storage};
+use crate::tape::event::{ClockHealth, Event, Start};
 use crate::tape::manifest::TornLine;
 use crate::tape::segment_name::date;
 use crate::tape::state::OpenGap;
@@ -34,6 +36,7 @@ use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::limits::{CONNECTS_PER_SECOND, MESSAGES_PER_SECOND, REST_PER_SECOND};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +51,10 @@ pub struct Environment {
     pub wall: Wall,
     /// Reads the total length of the machine's suspensions.
     pub boot: Boot,
+    /// Tells whether the wall clock is synchronised.
+    pub discipline: Discipline,
+    /// The interval in which old files are looked for.
+    pub prune_interval: Duration,
     /// The exchange's list of pairs, by which patterns are resolved.
     pub listed: watch::Receiver<Listed>,
     /// The process id, for the `started` event.
@@ -144,14 +151,21 @@ pub fn assemble<D: Dial, F: Fetch>(
         limits: limits(config),
     };
     let provenance = Provenance { run, venue };
-    let settings = threads::Settings { rotation, zstd_level: config.storage.zstd_level, provenance, epoch, clock };
+    let retention = retention(config, &environment);
+    let zstd_level = config.storage.zstd_level;
+    let settings = threads::Settings { rotation, zstd_level, retention, provenance, epoch, clock };
     let waiting = mended.backlog.iter().map(|finished| date(finished.name.first)).collect();
     let Mended { resumable, backlog, torn, quarantined, .. } = mended;
     let storage = Storage { files: environment.files.clone(), resumable, backlog, checkpoint };
     let (threads, hosts) = threads::prepare(&settings, storage);
     let StopConditions { run_until, status, others } = stop;
     let mut supervisor = Supervisor::new(Setup {
-        clocks: Clocks { clock, wall: environment.wall.clone(), boot: environment.boot.clone() },
+        clocks: Clocks {
+            clock,
+            wall: environment.wall.clone(),
+            boot: environment.boot.clone(),
+            discipline: environment.discipline.clone(),
+        },
         listed: environment.listed.clone(),
         threads,
         status,
@@ -171,7 +185,10 @@ pub fn assemble<D: Dial, F: Fetch>(
     });
     let names = config.enabled().map(|(feed, _)| feed).collect();
     let sequencer = &mut supervisor.sequencer;
-    sequencer.event_at(run, &Event::started(environment.pid, config.venue(), names, epoch, reason));
+    let health = ClockHealth::from(&environment.discipline.read());
+    let (pid, venue) = (environment.pid, config.venue());
+    let start = Start { pid, venue, connections: names, epoch, reason, clock: health };
+    sequencer.event_at(run, &Event::started(start));
     torn.into_iter().for_each(|torn| sequencer.event(&Event::from(torn)));
     quarantined.into_iter().for_each(|moved| sequencer.event(&Event::from(moved)));
     connect(&mut supervisor, config, &environment, routes);
@@ -193,6 +210,16 @@ fn limits(config: &Config) -> Limits {
         rest: limit(config.rest.requests_per_second, REST_PER_SECOND),
         connects: limit(connects, CONNECTS_PER_SECOND),
         messages: limit(messages, MESSAGES_PER_SECOND),
+    }
+}
+
+fn retention(config: &Config, environment: &Environment) -> RetentionSettings {
+    let storage = &config.storage;
+    RetentionSettings {
+        limits: KeepLimits { keep_for: storage.keep_for, keep_bytes: storage.keep_bytes },
+        min_free_bytes: storage.min_free_bytes,
+        interval: environment.prune_interval,
+        discipline: environment.discipline.clone(),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod mend;
 pub mod progress;
 pub mod report;
 pub mod resume;
+pub mod retention;
 pub mod rotation;
 pub mod router;
 pub mod seal;

@@ -1,6 +1,7 @@
 //! Reports of writer, syncer and sealer to the supervisor, and the request to stop them.
 
 use super::journal::displaced::Displaced;
+use super::retention::run::Pruned;
 use super::segment::Finished;
 use crate::clock::Position;
 use crate::files::{Free, IoError};
@@ -31,6 +32,8 @@ pub enum ThreadReport {
     },
     /// A file was displaced or changed while it was written.
     Displaced(Box<Displaced>),
+    /// A run of the retention has deleted files.
+    Pruned(Pruned),
     /// All names were compared; displaced files were reported before.
     NamesChecked,
     /// A segment was removed before it was sealed: its lines are lost.

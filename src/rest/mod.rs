@@ -129,7 +129,7 @@ pub fn exposure(url: &Url) -> Option<&'static str> {
 pub fn connect(config: &Config, clock: Clock, priority: Priority) -> Result<Client, SetupError> {
     let disk = open(&config.data_dir)?;
     venue::claim(&disk, config)?;
-    let tls = tls::client_config(config.public.tls_ca_file.as_deref())?;
+    let tls = tls::client_config(config.tls_roots, config.public.tls_ca_file.as_deref())?;
     let network = Network::new(clock, tls, &config.proxies);
     let http = Http::new(&config.rest.url, network, clock);
     let budget = Budget::new(disk, config.rest.requests_per_second, priority);

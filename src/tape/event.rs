@@ -15,11 +15,13 @@ use super::words::{
     Displacement, EpochReason, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason, Word,
 };
 use crate::clock::Stamp;
+use crate::clock::discipline::ClockState;
 use crate::upbit::feed::Feed;
 use crate::upbit::venue::Venue;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Something that happened to the recorder. Times are stamps, µs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub enum Event {
         /// Why another epoch began; `None`: none did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<Word<EpochReason>>,
+        /// The wall clock, which anchors the stamps.
+        #[serde(flatten)]
+        clock: ClockHealth,
     },
     /// The process ends in order; always the last line.
     Stopped {
@@ -205,6 +210,15 @@ pub enum Event {
         /// SHA-256 of the file.
         sha256: String,
     },
+    /// A run of the retention has deleted sealed files; each has a `pruned` line in its manifest.
+    Pruned {
+        /// Files.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+        /// The newest of their last lines.
+        until: Stamp,
+    },
     /// A line that a crash had torn was ended and kept once more in `quarantine/`.
     Recovered {
         /// The segment it is in.
@@ -255,6 +269,9 @@ pub enum Event {
         offset: i64,
         /// How far stamps run ahead of the time they stand for, because more lines came than there are microseconds, µs.
         ahead: u64,
+        /// The wall clock.
+        #[serde(flatten)]
+        clock: ClockHealth,
     },
     /// The disk takes no more.
     DiskFull {
@@ -272,6 +289,49 @@ pub enum Event {
     },
 }
 
+/// What a process tells of itself at its start.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The process id.
+    pub pid: u32,
+    /// What it records.
+    pub venue: Venue,
+    /// The connections that are enabled.
+    pub connections: Vec<Feed>,
+    /// The epoch.
+    pub epoch: u64,
+    /// Why another one begins.
+    pub reason: Option<EpochReason>,
+    /// The wall clock.
+    pub clock: ClockHealth,
+}
+
+/// How far the wall clock is to be relied on, by the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockHealth {
+    /// Whether it is synchronised; `None`: the kernel does not tell.
+    #[serde(default)]
+    pub synchronised: Option<bool>,
+    /// How wrong it is by the estimate of the program that sets it, µs.
+    #[serde(default)]
+    pub estimated_error: Option<u64>,
+    /// How wrong it may be at the most, µs.
+    #[serde(default)]
+    pub max_error: Option<u64>,
+}
+
+impl From<&ClockState> for ClockHealth {
+    fn from(state: &ClockState) -> Self {
+        let micros = |length: Duration| u64::try_from(length.as_micros()).unwrap_or(u64::MAX);
+        let error = state.error();
+        Self {
+            synchronised: state.is_synchronised(),
+            estimated_error: error.map(|error| micros(error.estimated)),
+            max_error: error.map(|error| micros(error.maximum)),
+        }
+    }
+}
+
 impl Event {
     /// The object without its stamp.
     pub fn to_json(&self) -> String {
@@ -280,9 +340,10 @@ impl Event {
     }
 
     /// The event that begins a process's life.
-    pub fn started(pid: u32, venue: Venue, connections: Vec<Feed>, epoch: u64, reason: Option<EpochReason>) -> Self {
+    pub fn started(start: Start) -> Self {
+        let Start { pid, venue, connections, epoch, reason, clock } = start;
         let (version, venue) = (env!("CARGO_PKG_VERSION").into(), Some(venue));
-        Self::Started { version, pid, venue, connections, epoch: Some(epoch), reason: reason.map(Word::from) }
+        Self::Started { version, pid, venue, connections, epoch: Some(epoch), reason: reason.map(Word::from), clock }
     }
 
     /// The event of a closed gap; `id` is the stamp it will be written with, `all` the streams of the connection.

@@ -1,12 +1,17 @@
-//! The line that a sealed segment gets in the manifest of its directory.
+//! The lines that a sealed segment gets in the manifest of its directory.
 //!
 //! ```text
 //! {"name":"KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst","stream":"KRW-BTC_trade",…,"sha256":"9f86d0…"}
 //! ```
 //!
-//! `jq -r '.sha256+"  "+.name' manifest.jsonl | sha256sum -c` checks a whole day.
+//! A file that retention deletes gets another one: of two lines with one name the last holds.
+//!
+//! ```text
+//! {"name":"KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst","pruned":1803100324113204,"reason":"keep_for"}
+//! ```
 
 use super::stream_key::{StreamKey, WireName};
+use super::words::{PruneReason, Word};
 use crate::clock::Stamp;
 use crate::upbit::subscription::{Format, Request};
 use crate::upbit::venue::Venue;
@@ -119,6 +124,26 @@ pub struct ManifestEntry {
 }
 
 impl ManifestEntry {
+    /// The line, with its line break.
+    pub fn to_line(&self) -> String {
+        let mut line = serde_json::to_string(self).expect("strings and numbers always serialise");
+        line.push('\n');
+        line
+    }
+}
+
+/// A sealed file that retention deletes: it is gone from this line on, or will be with the next run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrunedLine {
+    /// The file's name, in the directory of the manifest.
+    pub name: String,
+    /// When that was decided, µs.
+    pub pruned: Stamp,
+    /// The limit that it was beyond.
+    pub reason: Word<PruneReason>,
+}
+
+impl PrunedLine {
     /// The line, with its line break.
     pub fn to_line(&self) -> String {
         let mut line = serde_json::to_string(self).expect("strings and numbers always serialise");

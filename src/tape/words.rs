@@ -84,6 +84,16 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Which limit of the retention a file was beyond.
+    PruneReason {
+        /// Its last line was older than `storage.keep_for`.
+        Age = "keep_for",
+        /// It was the oldest of more bytes than `storage.keep_bytes`.
+        Bytes = "keep_bytes",
+    }
+}
+
+vocabulary! {
     /// Why a request was sent.
     SubscribeReason {
         /// The connection is new.

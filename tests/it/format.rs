@@ -11,16 +11,16 @@ use upbit_recorder::clock::Stamp;
 use upbit_recorder::exit::Exit;
 use upbit_recorder::history::audit::{Certificate, Day};
 use upbit_recorder::tape::certificate::{Blind, Difference, Finding, Head, Residue, Row, StreamAudit, Tail, Verdict};
-use upbit_recorder::tape::event::Event;
+use upbit_recorder::tape::event::{ClockHealth, Event, Start};
 use upbit_recorder::tape::gap::{Gap, GapKind};
 use upbit_recorder::tape::healed::HealReport;
-use upbit_recorder::tape::manifest::ManifestEntry;
+use upbit_recorder::tape::manifest::{ManifestEntry, PrunedLine};
 use upbit_recorder::tape::paths;
 use upbit_recorder::tape::record::Record;
 use upbit_recorder::tape::segment_name::SegmentName;
 use upbit_recorder::tape::stream_key::StreamKey;
 use upbit_recorder::tape::words::{
-    Displacement, EpochReason, PauseCause, Refused, RotationReason, Stage, StopReason, SubscribeReason,
+    Displacement, EpochReason, PauseCause, PruneReason, Refused, RotationReason, Stage, StopReason, SubscribeReason,
 };
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::venue::Venue;
@@ -45,8 +45,8 @@ fn all_events() -> Vec<Event> {
     let at = Stamp::default();
     let gap = Gap { connection, epoch: 0, from: at, to: at, kind: GapKind::Killed, cause: text(), only: None };
     let events = vec![
-        Event::started(1, venue(), vec![], 0, None),
-        Event::started(1, venue(), vec![], 1, Some(EpochReason::Clock)),
+        Event::started(start(0, None)),
+        Event::started(start(1, Some(EpochReason::Clock))),
         Event::Stopped { reason: StopReason::Signal.into(), requests: BTreeMap::new() },
         Event::Connected { connection, attempt: 1, address: text() },
         Event::Subscribed { connection, reason: SubscribeReason::Connected.into(), request: text() },
@@ -66,6 +66,7 @@ fn all_events() -> Vec<Event> {
         Event::ReloadFailed { cause: text() },
         Event::Rotated { reason: RotationReason::Size.into(), segments: vec![] },
         Event::from(entry()),
+        Event::Pruned { files: 1, bytes: 1, until: at },
         Event::Quarantined { file: text(), kept: text(), reason: "x".into() },
         Event::Displaced {
             file: text(),
@@ -76,7 +77,7 @@ fn all_events() -> Vec<Event> {
             to: None,
         },
         Event::ClockStep { before: at, after: at, epoch: 1 },
-        Event::Clock { offset: -1, ahead: 0 },
+        Event::Clock { offset: -1, ahead: 0, clock: ClockHealth::default() },
         Event::Recovered { file: text(), offset: 1, length: 1, sha256: text() },
         Event::DiskFull { cause: text() },
         Event::DiskOk,
@@ -103,6 +104,7 @@ fn all_events() -> Vec<Event> {
             | Event::ReloadFailed { .. }
             | Event::Rotated { .. }
             | Event::Sealed { .. }
+            | Event::Pruned { .. }
             | Event::Recovered { .. }
             | Event::Quarantined { .. }
             | Event::Displaced { .. }
@@ -114,6 +116,10 @@ fn all_events() -> Vec<Event> {
         }
     }
     events
+}
+
+fn start(epoch: u64, reason: Option<EpochReason>) -> Start {
+    Start { pid: 1, venue: venue(), connections: vec![], epoch, reason, clock: ClockHealth::default() }
 }
 
 fn venue() -> Venue {
@@ -166,6 +172,10 @@ fn every_key_of_the_manifest_is_shown_and_explained() {
     let line = block("json manifest").next().unwrap();
     let example: ManifestEntry = serde_json::from_str(line).unwrap();
     assert_eq!(example.to_line().trim_end(), line, "the example is what the code would write");
+    let line = block("json manifest").nth(1).unwrap();
+    let pruned: PrunedLine = serde_json::from_str(line).unwrap();
+    assert_eq!(pruned.to_line().trim_end(), line, "the example is what the code would write");
+    assert!(PAGE.contains("`pruned`"));
     let object = serde_json::from_str(line).unwrap();
     assert!(keys(&object).iter().all(|key| PAGE.contains(&format!("`{key}`"))));
 }
@@ -261,6 +271,7 @@ fn every_verb_exit_code_kind_and_reason_is_explained() {
         Stage::ALL.iter().map(|word| word.as_str()).collect(),
         SubscribeReason::ALL.iter().map(|word| word.as_str()).collect(),
         StopReason::ALL.iter().map(|word| word.as_str()).collect(),
+        PruneReason::ALL.iter().map(|word| word.as_str()).collect(),
         PauseCause::ALL.iter().map(|word| word.as_str()).collect(),
         Finding::ALL.iter().map(|word| word.as_str()).collect(),
         Verdict::ALL.iter().map(|word| word.as_str()).collect(),

@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::batch::room_needed;
 use upbit_recorder::clock::{Boot, Clock};
-use upbit_recorder::config::ConnectionConfig;
 use upbit_recorder::config::proxy::ProxyConfig;
+use upbit_recorder::config::{ConnectionConfig, TlsRoots};
 use upbit_recorder::connection::actor::{Actor, Wiring};
 use upbit_recorder::connection::session::{ConnectBudget, Settings};
 use upbit_recorder::connection::{Delivery, Notice, Payload};
@@ -86,7 +86,11 @@ fn start_behind(
         boot: Boot::machine(),
         connects: Arc::new(ConnectBudget::new(5, clock.now())),
         seed: 1,
-        dial: Network::new(clock, tls::client_config(config.tls_ca_file.as_deref()).unwrap(), proxies),
+        dial: Network::new(
+            clock,
+            tls::client_config(TlsRoots::Bundled, config.tls_ca_file.as_deref()).unwrap(),
+            proxies,
+        ),
     };
     tasks.spawn(Actor::new(Settings { feed: Feed::Public, config, credentials: None }, wiring).run());
     deliveries
@@ -288,7 +292,7 @@ async fn a_proxy_that_refuses_is_a_stage_and_not_the_exchange() {
         let refusal = format!("HTTP/1.1 {status}\r\nRetry-After: 600\r\nContent-Length: 0\r\n\r\n").leak();
         let (proxy, _heads) = proxy(Some(refusal), None, &mut tasks).await;
         let proxies = through("HTTPS_PROXY", &format!("http://me:hunter2@127.0.0.1:{proxy}"));
-        let network = Network::new(Clock::start(), tls::client_config(None).unwrap(), &proxies);
+        let network = Network::new(Clock::start(), tls::client_config(TlsRoots::Bundled, None).unwrap(), &proxies);
         let error = network.dial(&url(), Clock::start().now() + PATIENCE).await.unwrap_err();
         assert_eq!((error.stage, error.answer.as_ref()), (Stage::Proxy, None), "{error}");
         let is_told = error.cause.contains(&status[..3]) && error.cause.contains(&format!("127.0.0.1:{proxy}"));
@@ -345,7 +349,7 @@ async fn rest_takes_the_way_of_the_websocket() {
         let url = Url::http(&format!("{scheme}://exchange.test:{port}/v1")).unwrap();
         let proxies = through("ALL_PROXY", &format!("http://me:hunter2@127.0.0.1:{proxy}"));
         let clock = Clock::start();
-        let config = tls::client_config(Some(&authority.ca_file)).unwrap();
+        let config = tls::client_config(TlsRoots::Bundled, Some(&authority.ca_file)).unwrap();
         let http = Http::new(&url, Network::new(clock, config, &proxies), clock);
         for _ in 0..2 {
             let answer = http.clone().send(Request::new("market/all"), None).await.unwrap().answer;
@@ -362,7 +366,7 @@ async fn rest_tells_the_refusal_of_a_proxy() {
     let (proxy, _heads) = proxy(Some("HTTP/1.1 403 Not for you\r\n\r\n"), None, &mut tasks).await;
     let proxies = through("HTTPS_PROXY", &format!("http://127.0.0.1:{proxy}"));
     let clock = Clock::start();
-    let network = Network::new(clock, tls::client_config(None).unwrap(), &proxies);
+    let network = Network::new(clock, tls::client_config(TlsRoots::Bundled, None).unwrap(), &proxies);
     let http = Http::new(&Url::http("https://exchange.test/v1").unwrap(), network, clock);
     let cause = http.send(Request::new("market/all"), None).await.unwrap_err();
     let expected = format!(

@@ -57,6 +57,9 @@ pub enum Failure {
     /// No recorded pair is selected.
     #[error("there are no trades of these pairs to audit")]
     Nothing,
+    /// Lines of all pairs were deleted. An audit of before that must not be replaced.
+    #[error("trades of all these pairs on {0} were deleted by the retention: there is nothing left to audit")]
+    Pruned(Date),
     /// The exchange returns complete candles for none of the pairs.
     #[error("none of these pairs can be audited; of the first: {reason}")]
     NoCandles {
@@ -93,7 +96,7 @@ impl Failure {
             Self::NoCandles { exit, .. } => *exit,
             Self::Audit(_) | Self::Certificate(_) => Exit::Io,
             // No verdict must not pass as success.
-            Self::Nothing | Self::Stopped => Exit::Wrong,
+            Self::Nothing | Self::Pruned(_) | Self::Stopped => Exit::Wrong,
         }
     }
 }
@@ -155,6 +158,7 @@ pub async fn audit(
     let Candles { found, unaudited } = candles(data_dir, &streams, &day, fetch).await?;
     let gaps = Gaps::read(&tape, &day, &streams)?;
     let auditor = Auditor { fetched: tape.beneath(Path::new(rest::DIRECTORY)), tape, day, gaps };
+    let unaudited = with_pruned(&auditor, &streams, unaudited)?;
     let mut certificate = Certificate::begin(data_dir, &day, clock.stamp())?;
     let mut report = AuditReport::new(day);
     for (place, (stream, (candle_stream, fetched))) in (0..).zip(streams.iter().zip(found)) {
@@ -176,6 +180,23 @@ pub async fn audit(
     }
     let totals = certificate.totals.clone();
     Ok(Audited { report, totals, certificate: certificate.finish()? })
+}
+
+/// The pairs that cannot be audited, with those of which trades were deleted.
+fn with_pruned(
+    auditor: &Auditor,
+    streams: &[StreamKey],
+    mut unaudited: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut pruned = 0;
+    for stream in streams {
+        if auditor.is_pruned(stream)? {
+            pruned += 1;
+            let code = stream.code().unwrap_or_default().to_owned();
+            unaudited.insert(code, "trades of this day were deleted by the retention".to_owned());
+        }
+    }
+    if pruned == streams.len() { Err(Failure::Pruned(auditor.day.date)) } else { Ok(unaudited) }
 }
 
 /// Opens the certificate just written, below the data directory.

@@ -16,6 +16,7 @@ use super::process::attend;
 use super::work::StopTerms;
 use crate::config::{self, Sources};
 use crate::exit::Exit;
+use crate::net::tls;
 use crate::rest::codes::{self, RestUse};
 use clap::Args;
 use machine::Machine;
@@ -53,6 +54,10 @@ fn check(sources: &Sources, options: &CheckOptions, out: &mut dyn Write) -> io::
             if let Err(error) = codes::check_venues(&loaded.config, RestUse::AsConfigured) {
                 complain(&error.to_string());
                 return Ok(error.exit());
+            }
+            if let Err(error) = tls::authorities(loaded.config.tls_roots) {
+                complain(&error.to_string());
+                return Ok(Exit::Config);
             }
             loaded.config = codes::resolve_kept(&loaded.config);
             let start = match ShownStart::of(&loaded.config) {

@@ -170,7 +170,7 @@ fn write_disk(out: &mut dyn Write, report: &CheckReport, config: &Config) -> io:
         (age, bytes) => {
             let limits = age.map(format_duration).into_iter().chain(bytes.map(format_size));
             let limits = limits.collect::<Vec<_>>().join(" or ");
-            writeln!(out, "# WARNING: retention ({limits}) is not in force in this version: every file is kept.")
+            writeln!(out, "# Retention: sealed files beyond {limits} are deleted; `prune --dry-run` shows which.")
         }
     }
 }

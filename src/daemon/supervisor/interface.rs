@@ -3,6 +3,7 @@
 use crate::clock::{Instant, Stamp};
 use crate::desired::Wanted;
 use crate::history::healing::HealerInput;
+use crate::recording::retention::plan::KeepLimits;
 use crate::recording::rotation::Rotation;
 use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::subscription::Request;
@@ -37,6 +38,8 @@ pub struct Reload {
     pub wanted: PerFeed<Wanted>,
     /// When segments end.
     pub rotation: Rotation,
+    /// Which sealed files are kept.
+    pub limits: KeepLimits,
     /// The keys that have another value.
     pub changed: Vec<String>,
     /// The keys that differ and need a restart.
@@ -52,6 +55,8 @@ pub(super) enum Action {
     SealTheRest,
     /// A connection should send this request next.
     Request(Feed, Request),
+    /// Sealed files are kept by these limits from now on.
+    Keep(KeepLimits),
     /// The status is published at once: an operator waits for what it says of a reload.
     Publish,
     /// The healer, if there is one, gets the newest state.

@@ -141,6 +141,7 @@ impl Supervisor {
             biased;
             () = shutdown.cancelled(), if sequencer.is_running() => sequencer.handle_stop(clocks.read()),
             () = clock::sleep_until(Some(sequencer.next_tick())) => {
+                sequencer.handle_clock_state(clocks.discipline.read());
                 sequencer.handle_tick(clocks.read());
                 is_tick = true;
             }
@@ -223,6 +224,10 @@ impl Supervisor {
                     if let Some(requests) = self.requests.get(&feed) {
                         requests.send_replace(request);
                     }
+                }
+                Action::Keep(limits) => {
+                    // A run is due at once where they have changed.
+                    self.threads.limits.send_if_modified(|in_force| std::mem::replace(in_force, limits) != limits);
                 }
                 Action::Publish => self.publish(),
                 Action::TellHealer(input) => {

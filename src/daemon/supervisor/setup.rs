@@ -1,6 +1,7 @@
 //! The parts of a supervisor.
 
 use super::interface::Reading;
+use crate::clock::discipline::Discipline;
 use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
 use crate::counters::requests::SharedRequests;
 use crate::daemon::gaps::GapTracker;
@@ -81,6 +82,8 @@ pub struct Clocks {
     pub wall: Wall,
     /// Reads the total length of the machine's suspensions.
     pub boot: Boot,
+    /// Tells whether the wall clock is synchronised.
+    pub discipline: Discipline,
 }
 
 impl Clocks {

@@ -58,6 +58,15 @@ pub struct Auditor {
 }
 
 impl Auditor {
+    /// Whether trades of the day were deleted by the retention, so that nothing can be said of the stream.
+    ///
+    /// # Errors
+    /// A manifest cannot be read.
+    pub fn is_pruned(&self, stream: &StreamKey) -> Result<bool, TapeError> {
+        let micros = |millis: i64| stamp(millis.saturating_mul(1_000));
+        self.tape.is_pruned(stream, micros(self.day.from)..=micros(self.day.until))
+    }
+
     /// Audits the stream at index `place`. `candles` are the stamps between which the fetched candles lie.
     ///
     /// # Errors

@@ -291,6 +291,7 @@ impl Work {
 mod tests {
     use super::*;
     use crate::clock::Clock;
+    use crate::config::TlsRoots;
     use crate::config::proxy::ProxyConfig;
     use crate::files::disk::Disk;
     use crate::history::backfill::wanted::Wanted;
@@ -304,7 +305,8 @@ mod tests {
     fn what_is_forgotten_before_its_turn_is_one_piece() {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::start();
-        let network = Network::new(clock, tls::client_config(None).unwrap(), &ProxyConfig::default());
+        let network =
+            Network::new(clock, tls::client_config(TlsRoots::Bundled, None).unwrap(), &ProxyConfig::default());
         let http = Http::new(&Url::http("http://127.0.0.1:1/v1").unwrap(), network, clock);
         let budget = Budget::new(Disk::open(directory.path()).unwrap(), 8, Priority::History);
         let mut client = Client::new(http, clock, budget, 1);

@@ -27,7 +27,7 @@ const LATER: i64 = 1_000;
 
 /// Records are read this far past the first one after a gap, which covers `LATER` even on a slow day, and on to one that
 /// is newer than that.
-const BEHIND: Duration = Duration::from_secs(10);
+pub(super) const BEHIND: Duration = Duration::from_secs(10);
 
 /// Most identifiers held: 20 MB. More occur only where a gap of hours contains records, as after a full disk.
 pub const KNOWN: usize = 1_000_000;

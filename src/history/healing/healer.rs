@@ -135,6 +135,10 @@ impl<F: Fetch> Healer<F> {
     }
 
     fn handle_fault(&mut self, task: Task, error: &TapeError) {
+        if matches!(error, TapeError::Pruned { .. }) {
+            tracing::debug!(stream = %task.stream, %error, "a gap is not healed");
+            return self.plan.done(&task, End::Partial, &Written::new());
+        }
         tracing::warn!(stream = %task.stream, %error, "what is on disk cannot be held against what the exchange has");
         self.plan.scan_failed(task, self.recorder.now());
     }

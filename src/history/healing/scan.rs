@@ -1,6 +1,6 @@
 //! Scans of the tape. They block, so healing has a thread of its own.
 
-use super::evidence::Evidence;
+use super::evidence::{BEHIND, Evidence};
 use super::plan::{REACH, Task, Written};
 use super::record::{Fetched, Record};
 use super::resume::ResumePoint;
@@ -31,6 +31,7 @@ pub(super) struct TapeView {
 /// # Errors
 /// The tape cannot be read.
 pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
+    refuse_pruned(tape, task)?;
     let resume = resume_point(tape, starts, task, now)?;
     for length in LOOK_BACK {
         let view = view(tape, task, Extent::since(task.from().before(length), now), resume)?;
@@ -40,6 +41,18 @@ pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Posi
     }
     let within_reach = Extent { from: Position::default(), not_before: reach(task.from().before(REACH), now) };
     view(tape, task, within_reach, resume)
+}
+
+/// The lines around a gap tell where it lies in the exchange's time. Where they were deleted, those further off would make
+/// it seem longer, and all that was deleted would be fetched.
+fn refuse_pruned(tape: &Tape, task: &Task) -> Result<(), TapeError> {
+    for span in task.spans() {
+        let around = span.start.stamp.before(LOOK_BACK[0])..=span.end.stamp.after(BEHIND);
+        if tape.is_pruned(&task.stream, around)? {
+            return Err(TapeError::Pruned { stream: task.stream.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// What is read of a stream.
@@ -176,6 +189,36 @@ mod tests {
         let evidence = evidence(directory.path(), at(2, NOON), false);
         assert_eq!(evidence.last_before(), 3_000 * 16);
         assert!((1..17).all(|id| evidence.knows(id)));
+    }
+
+    #[test]
+    fn a_gap_is_left_alone_where_lines_around_it_were_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), at(0, NOON - 2 * HOUR), 1..9);
+        write(directory.path(), at(0, NOON - 30), 9..17);
+        let gap = Gap {
+            id: at(0, NOON + 60),
+            from: at(0, NOON).stamp,
+            to: at(0, NOON + 60).stamp,
+            is_unsure: false,
+            streams: vec![stream()],
+        };
+        let (mut plan, now) = (Plan::default(), at(0, NOON + 660));
+        plan.add(&gap, now);
+        let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
+        let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
+        let is_pruned = |name: &SegmentName| {
+            let sealed = name.sealed();
+            let name = sealed.file_name().unwrap().to_str().unwrap();
+            let line = format!("{{\"name\":\"{name}\",\"pruned\":1,\"reason\":\"keep_for\"}}\n");
+            fs::write(directory.path().join(sealed.with_file_name("manifest.jsonl")), line).unwrap();
+            matches!(scan_tape(&tape, &[], &task, now), Err(TapeError::Pruned { .. }))
+        };
+        let name = |first: Position| SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: first.stamp };
+        assert!(!is_pruned(&name(at(0, NOON + 71))), "behind what is read");
+        assert!(is_pruned(&name(at(0, NOON + 70))));
+        let other = SegmentName { stream: StreamKey::from_stem("KRW-ETH_trade").unwrap(), ..name(at(0, NOON)) };
+        assert!(!is_pruned(&other));
     }
 
     #[test]

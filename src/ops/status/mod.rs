@@ -10,6 +10,7 @@
 pub mod feeds;
 pub mod gaps;
 
+use crate::clock::discipline::ClockState;
 use crate::clock::{Instant, Stamp};
 use crate::counters::durations::Durations;
 use crate::counters::requests::Requests;
@@ -50,6 +51,8 @@ pub struct Status {
     pub queues: Queues,
     /// The hosts of the disk.
     pub hosts: Hosts,
+    /// The state of the wall clock; `None`: not asked yet.
+    pub clock: Option<ClockState>,
     /// The wall clock minus the clock of the stamps, µs.
     pub clock_offset: i64,
     /// Requests over REST since the start.

@@ -11,11 +11,16 @@ use std::path::Path;
 
 /// Appends an entry, durably.
 pub fn append(files: &dyn Files, manifest: &Path, entry: &ManifestEntry) -> Result<(), IoError> {
+    append_lines(files, manifest, &entry.to_line())
+}
+
+/// Appends lines, durably.
+pub fn append_lines(files: &dyn Files, manifest: &Path, lines: &str) -> Result<(), IoError> {
     let is_torn = is_torn(files, manifest).map_err(IoError::at("read", manifest))?;
     // A torn last line must not be glued to this one.
-    let line = format!("{}{}", if is_torn { "\n" } else { "" }, entry.to_line());
+    let lines = format!("{}{lines}", if is_torn { "\n" } else { "" });
     let file = files.append(manifest).map_err(IoError::at("open", manifest))?;
-    append_all(&*file, line.as_bytes()).map_err(IoError::at("write", manifest))?;
+    append_all(&*file, lines.as_bytes()).map_err(IoError::at("write", manifest))?;
     file.sync().map_err(IoError::at("sync", manifest))
 }
 

@@ -8,9 +8,11 @@
 //! Every queue is bounded. The writer waits for the disk alone. Hosts wait by `async` alone, so that a simulated world
 //! can run [`Hosts`] as tasks in virtual time, which a thread could not follow.
 
+mod pruner;
 mod sealer;
 mod syncer;
 
+pub use pruner::{PRUNE_INTERVAL, RetentionSettings};
 pub use sealer::SealerHost;
 pub use syncer::SyncerHost;
 
@@ -18,6 +20,7 @@ use super::checkpoint::Checkpoint;
 use super::journal::{Journal, JournalCommand};
 use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
+use super::retention::plan::KeepLimits;
 use super::rotation::Rotation;
 use super::seal::{Provenance, Sealer};
 use super::segment::{Finished, Segment};
@@ -26,11 +29,12 @@ use super::vitals::Vitals;
 use super::writer::{self, Writer, WriterSignals};
 use crate::clock::Clock;
 use crate::files::Files;
+use pruner::Pruner;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Commands that may wait for the writer while a write blocks. The connections' budgets bound their content much
 /// earlier: as many of the smallest batches take 64 MiB. An empty queue takes no memory.
@@ -52,6 +56,8 @@ pub struct Settings {
     pub rotation: Rotation,
     /// The zstd level of sealed files.
     pub zstd_level: i32,
+    /// Which sealed files are deleted.
+    pub retention: RetentionSettings,
     /// This process, for the manifest.
     pub provenance: Provenance,
     /// The epoch: how often stamps have gone back in this directory.
@@ -73,6 +79,8 @@ pub struct Threads {
     pub stop_sealing: Stop,
     /// Give up waiting for a full disk.
     pub stop_waiting: Stop,
+    /// The limits of the retention: a change makes a run due.
+    pub limits: watch::Sender<KeepLimits>,
     /// The writer's position.
     pub progress: Progress,
     /// How the hosts fare.
@@ -115,7 +123,10 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let (hurry, stop_sealing) = (Stop::default(), Stop::default());
     let vitals = Vitals::default();
     let signals = WriterSignals { turn: vitals.writer.clone(), ..WriterSignals::default() };
+    let (limits, limits_in_force) = watch::channel(settings.retention.limits);
+    let (retention, progress) = (settings.retention.clone(), signals.progress.clone());
     let sealer = SealerHost {
+        pruner: Pruner::new(files.clone(), retention, limits_in_force, progress, settings.clock),
         sealer: Sealer::new(files.clone(), settings.zstd_level, settings.provenance.clone(), stop_sealing.0.clone()),
         waiting: backlog.into(),
         finished: finished_queue,
@@ -142,7 +153,8 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let channels = writer::Channels { commands: command_queue, sync_jobs, reports };
     let writer = Writer::new(journal, files, channels, signals.clone(), settings.clock);
     let WriterSignals { stop: stop_waiting, progress, turn: _ } = signals;
-    let threads = Threads { commands, reports: report_queue, hurry, stop_sealing, stop_waiting, progress, vitals };
+    let threads =
+        Threads { commands, reports: report_queue, hurry, stop_sealing, stop_waiting, limits, progress, vitals };
     (threads, Hosts { writer, syncer, sealer })
 }
 

@@ -1,5 +1,6 @@
-//! Hosts the sealer: paces and retries it, and obeys requests to hurry or to give up.
+//! Hosts the sealer: paces and retries it, obeys requests to hurry or to give up, and lets the retention work in between.
 
+use super::pruner::Pruner;
 use crate::clock::{self, Clock};
 use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::seal::{SealError, Sealer};
@@ -21,6 +22,7 @@ const SEAL_PAUSE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct SealerHost {
     pub(super) sealer: Sealer,
+    pub(super) pruner: Pruner,
     pub(super) waiting: VecDeque<Finished>,
     pub(super) finished: mpsc::Receiver<Finished>,
     pub(super) reports: mpsc::Sender<ThreadReport>,
@@ -30,34 +32,68 @@ pub struct SealerHost {
     pub(super) vitals: Vitals,
 }
 
+/// What the thread does next.
+enum Next {
+    Segment(Finished),
+    Retention,
+    End,
+}
+
 impl SealerHost {
     /// Seals until the queue is closed and empty.
     pub async fn run(mut self) {
-        while let Some(finished) = self.next().await {
-            let start = self.clock.now();
-            self.vitals.sealer.begin(start);
-            let is_done = self.seal(&finished).await;
-            let end = self.clock.now();
-            self.vitals.sealer.end(end);
-            if is_done {
-                self.vitals.seals.note(end - start);
-                self.pause((end - start).min(SEAL_PAUSE_MAX)).await;
-            } else {
-                self.waiting.push_back(finished);
-                self.pause(SEAL_RETRY).await;
+        loop {
+            match self.next().await {
+                Next::Segment(finished) => self.seal_and_pause(finished).await,
+                Next::Retention => {}
+                Next::End => return,
             }
+            self.prune().await;
         }
     }
 
-    /// The segment that has waited longest; `None`: the queue is closed and empty.
-    async fn next(&mut self) -> Option<Finished> {
+    /// Seals a segment, and pauses for as long as that took.
+    async fn seal_and_pause(&mut self, finished: Finished) {
+        let start = self.clock.now();
+        self.vitals.sealer.begin(start);
+        let is_done = self.seal(&finished).await;
+        let end = self.clock.now();
+        self.vitals.sealer.end(end);
+        if is_done {
+            self.vitals.seals.note(end - start);
+            self.pause((end - start).min(SEAL_PAUSE_MAX)).await;
+        } else {
+            self.waiting.push_back(finished);
+            self.pause(SEAL_RETRY).await;
+        }
+    }
+
+    /// The segment that has waited longest, or whatever comes first.
+    async fn next(&mut self) -> Next {
         while let Ok(finished) = self.finished.try_recv() {
             self.waiting.push_back(finished);
         }
         if self.waiting.is_empty() {
-            self.waiting.extend(self.finished.recv().await);
+            let is_stopping = self.hurry.is_set() || self.stop.is_set();
+            tokio::select! {
+                biased;
+                finished = self.finished.recv() => self.waiting.extend(finished),
+                () = self.pruner.wait(), if !is_stopping => return Next::Retention,
+            }
         }
-        self.waiting.pop_front().filter(|_| !self.stop.is_set())
+        self.waiting.pop_front().filter(|_| !self.stop.is_set()).map_or(Next::End, Next::Segment)
+    }
+
+    /// Deletes some old files, where it is time; while the process stops, it only tells what was deleted.
+    async fn prune(&mut self) {
+        let is_stopping = self.hurry.is_set() || self.stop.is_set();
+        self.vitals.sealer.begin(self.clock.now());
+        let report = if is_stopping { self.pruner.finish() } else { self.pruner.step() };
+        self.vitals.sealer.end(self.clock.now());
+        if let Some(report) = report {
+            // The supervisor's end is closed only while the process stops.
+            let _ = self.reports.send(report).await;
+        }
     }
 
     async fn pause(&mut self, length: Duration) {

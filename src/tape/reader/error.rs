@@ -1,6 +1,7 @@
 //! Errors of reading the tape.
 
 use crate::files::IoError;
+use crate::tape::stream_key::StreamKey;
 use std::path::PathBuf;
 
 /// A part of the tape cannot be read; the others can.
@@ -26,6 +27,12 @@ pub enum TapeError {
         path: PathBuf,
         /// The longest that there can be.
         most: usize,
+    },
+    /// Lines that would be needed were deleted.
+    #[error("lines of {stream} around it were deleted by the retention")]
+    Pruned {
+        /// The stream.
+        stream: StreamKey,
     },
     /// The active file of a stream changed during every listing.
     #[error("{} is rotated faster than the archive can be listed", path.display())]

@@ -1,9 +1,12 @@
-//! Reading a manifest: the sealed segments in the directory of a date.
+//! Reading a manifest: the sealed segments in the directory of a date. Of lines with one name the last holds.
 
+use crate::clock::Stamp;
 use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, IoError, ReadFile};
-use crate::tape::manifest::ManifestEntry;
+use crate::tape::manifest::{ManifestEntry, PrunedLine};
 use crate::tape::stream_key::StreamKey;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +15,29 @@ use std::path::{Path, PathBuf};
 pub struct Manifest {
     path: PathBuf,
     lines: Lines<Box<dyn ReadFile>>,
+}
+
+/// What a manifest says of its files.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The files that it lists, in the order in which they were sealed.
+    pub sealed: Vec<ManifestEntry>,
+    /// The files that were pruned, with what they had been listed as.
+    pub pruned: BTreeMap<String, Option<ManifestEntry>>,
+}
+
+/// What a manifest says of one file, as far as retention has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is sealed.
+    Sealed {
+        /// The stamp of its last line.
+        last: Stamp,
+        /// Its length.
+        zst_bytes: u64,
+    },
+    /// It is pruned.
+    Pruned,
 }
 
 impl Manifest {
@@ -34,7 +60,7 @@ impl Manifest {
     /// # Errors
     /// It cannot be read.
     pub fn entries(self) -> Result<Vec<ManifestEntry>, IoError> {
-        self.entries_that_begin("")
+        Ok(self.listing("")?.sealed)
     }
 
     /// The entries of one stream. A day of the whole exchange has thousands: most need not be understood.
@@ -42,17 +68,137 @@ impl Manifest {
     /// # Errors
     /// It cannot be read.
     pub fn entries_of(self, stream: &StreamKey) -> Result<Vec<ManifestEntry>, IoError> {
-        self.entries_that_begin(&format!("{{\"name\":\"{stream}."))
+        Ok(self.listing_of(stream)?.sealed)
     }
 
-    fn entries_that_begin(mut self, begin: &str) -> Result<Vec<ManifestEntry>, IoError> {
-        let mut entries = Vec::new();
+    /// All that it says.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(self) -> Result<Listing, IoError> {
+        self.listing("")
+    }
+
+    /// All that it says of one stream.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn listing_of(self, stream: &StreamKey) -> Result<Listing, IoError> {
+        self.listing(&format!("{{\"name\":\"{stream}."))
+    }
+
+    /// What it says last of each file, in little memory.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn standings(self) -> Result<BTreeMap<String, Standing>, IoError> {
+        /// The keys of both kinds of lines that tell.
+        #[derive(Deserialize)]
+        struct Told {
+            name: String,
+            pruned: Option<Stamp>,
+            last: Option<Stamp>,
+            zst_bytes: Option<u64>,
+        }
+        let mut standings = BTreeMap::new();
+        self.each_line("", |line| {
+            let Ok(Told { name, pruned, last, zst_bytes }) = serde_json::from_slice(line) else { return };
+            let sealed = last.zip(zst_bytes).map(|(last, zst_bytes)| Standing::Sealed { last, zst_bytes });
+            if let Some(standing) = pruned.map(|_| Standing::Pruned).or(sealed) {
+                standings.insert(name, standing);
+            }
+        })?;
+        Ok(standings)
+    }
+
+    fn listing(self, begin: &str) -> Result<Listing, IoError> {
+        let mut sealed: Vec<Option<ManifestEntry>> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let mut pruned = BTreeMap::new();
+        self.each_line(begin, |line| {
+            if let Ok(entry) = serde_json::from_slice::<ManifestEntry>(line) {
+                pruned.remove(&entry.name);
+                if let Some(earlier) = places.insert(entry.name.clone(), sealed.len()) {
+                    sealed[earlier] = None;
+                }
+                sealed.push(Some(entry));
+            } else if let Ok(PrunedLine { name, .. }) = serde_json::from_slice(line) {
+                let listed = places.remove(&name).and_then(|place| sealed[place].take());
+                pruned.insert(name, listed);
+            }
+        })?;
+        Ok(Listing { sealed: sealed.into_iter().flatten().collect(), pruned })
+    }
+
+    fn each_line(mut self, begin: &str, mut each: impl FnMut(&[u8])) -> Result<(), IoError> {
         while let Some(line) = self.lines.next_line().map_err(IoError::at("read", &self.path))? {
             if line.starts_with(begin.as_bytes()) {
-                entries.extend(serde_json::from_slice::<ManifestEntry>(line).ok());
+                each(line);
             }
         }
         self.lines.tell(&self.path);
-        Ok(entries)
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::disk::Disk;
+    use crate::tape::words::PruneReason;
+    use std::fs;
+
+    fn sealed(name: &str, zst_bytes: u64) -> String {
+        format!(
+            "{{\"name\":\"{name}\",\"stream\":\"KRW-BTC_trade\",\"run\":1,\"version\":\"0\",\"format\":null,\
+             \"subscription\":{{\"type\":\"trade\"}},\"epoch\":0,\"first\":1,\"last\":9,\"lines\":1,\"bytes\":1,\
+             \"zst_bytes\":{zst_bytes},\"sha256\":\"0\"}}\n"
+        )
+    }
+
+    fn pruned(name: &str) -> String {
+        let reason = PruneReason::Age.into();
+        PrunedLine { name: name.to_owned(), pruned: Stamp::default(), reason }.to_line()
+    }
+
+    fn manifest(lines: &[String]) -> impl Fn() -> Manifest {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("manifest.jsonl"), lines.concat()).unwrap();
+        let disk = Disk::existing(directory.path()).unwrap();
+        move || {
+            let _ = &directory;
+            Manifest::open(&disk, Path::new("manifest.jsonl")).unwrap().unwrap()
+        }
+    }
+
+    #[test]
+    fn the_last_line_of_a_name_holds() {
+        let lines = [
+            sealed("KRW-BTC_trade.a", 1),
+            sealed("KRW-BTC_trade.b", 2),
+            pruned("KRW-BTC_trade.a"),
+            "{\"name\":\"KRW-BTC_trade.b\",\"pru\n".to_owned(),
+            pruned("KRW-BTC_trade.c"),
+            sealed("KRW-BTC_trade.d", 4),
+            pruned("KRW-BTC_trade.d"),
+            sealed("KRW-BTC_trade.d", 5),
+            sealed("KRW-BTC_trade.b", 6),
+        ];
+        let open = manifest(&lines);
+        let Listing { sealed, pruned } = open().read().unwrap();
+        let found: Vec<_> = sealed.iter().map(|entry| (&*entry.name, entry.zst_bytes)).collect();
+        assert_eq!(found, [("KRW-BTC_trade.d", 5), ("KRW-BTC_trade.b", 6)]);
+        let gone: Vec<_> = pruned.iter().map(|(name, entry)| (&**name, entry.is_some())).collect();
+        assert_eq!(gone, [("KRW-BTC_trade.a", true), ("KRW-BTC_trade.c", false)]);
+        let standings = open().standings().unwrap();
+        let is_sealed = |name: &str| matches!(standings[name], Standing::Sealed { .. });
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|end| is_sealed(&format!("KRW-BTC_trade.{end}"))),
+            [false, true, false, true]
+        );
+        let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+        assert_eq!(open().entries_of(&stream).unwrap().len(), 2);
+        let other = StreamKey::from_stem("KRW-ETH_trade").unwrap();
+        assert!(open().listing_of(&other).unwrap().pruned.is_empty());
     }
 }

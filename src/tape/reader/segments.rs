@@ -140,6 +140,22 @@ pub(super) fn streams(tree: &Tree) -> Result<BTreeSet<StreamKey>, TapeError> {
     Ok(streams)
 }
 
+/// Whether lines of `stream` in `stamps`, of any epoch, were deleted by the retention.
+pub(super) fn is_pruned(tree: &Tree, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<bool, TapeError> {
+    for date in dates(tree, stamps)? {
+        let manifest = paths::manifest(&paths::archive(Feed::Public).join(&date));
+        let touches = |(name, entry): (&String, &Option<ManifestEntry>)| match entry {
+            Some(entry) => entry.first <= *stamps.end() && *stamps.start() <= entry.last,
+            // Its own line is lost, and where it ended.
+            None => segment(&date, name).is_none_or(|segment| segment.first <= *stamps.end()),
+        };
+        if tree.listing(&manifest, stream)?.pruned.iter().any(touches) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The directories of the dates that `stamps` touches, in order.
 fn dates(tree: &Tree, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>, TapeError> {
     let touches = |name: &String| {
@@ -160,7 +176,7 @@ fn archived(tree: &Tree, date: &str, stream: &StreamKey) -> Result<Vec<Archive>,
         found.extend(own.filter_map(|name| segment(date, &name)).filter(|segment| segment.stream == *stream));
     }
     let Some(manifest) = found.first().map(SegmentName::manifest) else { return Ok(Vec::new()) };
-    let entries = tree.entries(&manifest, stream)?.into_iter().map(|entry| (entry.name.clone(), entry));
+    let entries = tree.listing(&manifest, stream)?.sealed.into_iter().map(|entry| (entry.name.clone(), entry));
     let entries: BTreeMap<String, ManifestEntry> = entries.collect();
     let segments = found.into_iter().map(|name| {
         let file = name.sealed();

@@ -1,11 +1,10 @@
 //! The tree of files that a tape is: `data_dir`, its `private/`, or its `rest/`.
 
 use super::error::TapeError;
-use super::manifest::Manifest;
+use super::manifest::{Listing, Manifest};
 use crate::files::open::Obstacle;
 use crate::files::{Files, Identity, IoError, ReadFile};
 use crate::tape::durable::DurableMark;
-use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths;
 use crate::tape::state::{SLOT, State};
 use crate::tape::stream_key::StreamKey;
@@ -89,13 +88,15 @@ impl Tree {
         Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
-    /// A manifest's entries of a stream; none if an obstacle has its name, because sealed files are readable without.
-    pub(super) fn entries(&self, manifest: &Path, stream: &StreamKey) -> Result<Vec<ManifestEntry>, TapeError> {
-        let entries = match Manifest::open(&*self.files, &self.below.join(manifest)) {
-            Err(error) if is_nothing(&error.source) => return Ok(Vec::new()),
-            opened => opened.and_then(|opened| opened.map_or(Ok(Vec::new()), |manifest| manifest.entries_of(stream))),
+    /// What a manifest says of a stream; nothing if an obstacle has its name, because sealed files are readable without.
+    pub(super) fn listing(&self, manifest: &Path, stream: &StreamKey) -> Result<Listing, TapeError> {
+        let listing = match Manifest::open(&*self.files, &self.below.join(manifest)) {
+            Err(error) if is_nothing(&error.source) => return Ok(Listing::default()),
+            opened => {
+                opened.and_then(|opened| opened.map_or_else(|| Ok(Listing::default()), |it| it.listing_of(stream)))
+            }
         };
-        entries.map_err(|error| IoError { path: self.shown(manifest), ..error }.into())
+        listing.map_err(|error| IoError { path: self.shown(manifest), ..error }.into())
     }
 
     fn failed(&self, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TapeError {

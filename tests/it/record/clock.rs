@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use upbit_recorder::clock::discipline::Discipline;
 use upbit_recorder::clock::{Boot, Clock, Stamp, Wall};
-use upbit_recorder::config::{self, Config, Sources};
+use upbit_recorder::config::{self, Config, Sources, TlsRoots};
 use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
 use upbit_recorder::daemon::supervisor::Others;
 use upbit_recorder::desired::Listed;
@@ -77,13 +78,24 @@ fn run(config: &Config, ahead: Arc<AtomicI64>, boot: Boot, shutdown: Cancellatio
     let clock = Clock::anchored(wall.read());
     let files: Arc<dyn Files> = Arc::new(Disk::open(&config.data_dir).unwrap());
     let (_, listed) = watch::channel(Listed::default());
-    let environment =
-        Environment { files, clock, wall, boot, listed, pid: std::process::id(), seed: 7, shutdown: shutdown.clone() };
+    let environment = Environment {
+        files,
+        clock,
+        wall,
+        boot,
+        discipline: Discipline::machine(),
+        prune_interval: threads::PRUNE_INTERVAL,
+        listed,
+        pid: std::process::id(),
+        seed: 7,
+        shutdown: shutdown.clone(),
+    };
     let stop = StopConditions { run_until: None, status: watch::channel(Default::default()).0, others: Others::none() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let network =
-            |_: &config::ConnectionConfig| Ok(Network::new(clock, tls::client_config(None)?, &config.proxies));
+        let network = |_: &config::ConnectionConfig| {
+            Ok(Network::new(clock, tls::client_config(TlsRoots::Bundled, None)?, &config.proxies))
+        };
         let Assembled { supervisor, hosts, healer } =
             assembly::assemble(config, environment, stop, &network, Exchange::new(config, Default::default())).unwrap();
         threads::spawn(hosts).unwrap();

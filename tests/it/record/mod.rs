@@ -15,6 +15,7 @@ mod life;
 mod others;
 mod reading;
 mod reload;
+mod retention;
 mod service;
 mod start;
 mod tape;

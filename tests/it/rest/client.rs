@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use upbit_recorder::clock::Clock;
+use upbit_recorder::config::TlsRoots;
 use upbit_recorder::config::proxy::ProxyConfig;
 use upbit_recorder::files::disk::Disk;
 use upbit_recorder::net::{network::Network, tls};
@@ -23,7 +24,7 @@ pub(super) fn client(exchange: &Exchange, directory: &Path, per_second: u32) -> 
     let url = Url::http(&format!("http://127.0.0.1:{}/v1", exchange.port())).unwrap();
     let budget = Budget::new(Disk::open(directory).unwrap(), per_second, Priority::History);
     let clock = Clock::start();
-    let network = Network::new(clock, tls::client_config(None).unwrap(), &ProxyConfig::default());
+    let network = Network::new(clock, tls::client_config(TlsRoots::Bundled, None).unwrap(), &ProxyConfig::default());
     Client::new(Http::new(&url, network, clock), clock, budget, 1)
 }
 

@@ -272,6 +272,37 @@ fn what_is_in_the_way_is_moved_and_modes_are_put_right() {
 }
 
 #[test]
+fn old_files_go_and_nothing_else() {
+    let mut pruned = 0;
+    for seed in 0..4 {
+        let outcome = world::run(&Plan::pruned(seed));
+        assert_eq!(outcome.violations, [""; 0], "seed {seed}");
+        let files =
+            outcome.events.iter().filter(|event| event["event"] == "pruned").map(|event| event["files"].as_u64());
+        pruned += files.map(Option::unwrap).sum::<u64>();
+    }
+    assert!(pruned > 50, "{pruned}");
+}
+
+/// A life in which old files go: each call to the disk fails once, each in another way than the one before.
+#[test]
+fn every_call_may_fail_while_old_files_go() {
+    let ways = [ENOSPC, EIO].map(Fault::Fail).into_iter().chain([Crash::Kill, Crash::PowerCut].map(Fault::Crash));
+    let ways: Vec<Fault> = ways.chain([Fault::Short]).collect();
+    let (mut failed, mut pruned) = (Vec::new(), 0);
+    for (call, fault) in (150..750).step_by(30).zip(ways.iter().copied().cycle()) {
+        let outcome = world::run(&Plan::pruned_with_fault(call, fault));
+        outcome.violations.iter().for_each(|violation| println!("call {call}, {fault:?}: {violation}"));
+        if !outcome.violations.is_empty() {
+            failed.push((call, fault));
+        }
+        pruned += outcome.events.iter().filter(|event| event["event"] == "pruned").count();
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(pruned > 20, "{pruned}");
+}
+
+#[test]
 fn the_same_seed_twice_gives_the_same_bytes() {
     for seed in [3, 4, 5] {
         let [first, second] = [(); 2].map(|()| world::run(&Plan::draw(seed)).fingerprint);

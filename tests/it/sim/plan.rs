@@ -52,6 +52,9 @@ pub(crate) struct Life {
     pub(crate) heals: bool,
     /// When its configuration is read again, in order.
     pub(crate) reloads: Vec<Reloading>,
+    /// What its recorder keeps of sealed files, by age and by bytes.
+    pub(crate) keep_for: Option<Duration>,
+    pub(crate) keep_bytes: Option<u64>,
 }
 
 /// How a life ends when its time is over, unless a fault ends it before.
@@ -100,6 +103,8 @@ impl Plan {
                 life.draw_reloads(5, &mut rng);
             }
         }
+        let mut rng = StdRng::seed_from_u64(seed ^ 0x6b65_6570);
+        lives.iter_mut().for_each(|life| life.draw_limits(&mut rng));
         lives.push(Life::healing());
         Self { seed, lives }
     }
@@ -214,6 +219,30 @@ impl Plan {
         Self { seed, lives: vec![first, second, Life::quiet(20)] }
     }
 
+    /// Lives in which old files go, each of which ends in another way, and one in which all is kept and put in order.
+    pub(crate) fn pruned(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let ends = [End::Stop, End::Crash(Crash::Kill), End::Crash(Crash::PowerCut)];
+        let ends = ends.into_iter().chain([Crash::Kill, Crash::PowerCut].map(End::Crash));
+        let mut lives: Vec<Life> = ends
+            .map(|end| {
+                let keep_for = rng.random::<bool>().then(|| Duration::from_secs(rng.random_range(3..9)));
+                let keep_bytes = (keep_for.is_none() || rng.random()).then(|| rng.random_range(0..20_000));
+                let length = Duration::from_millis(rng.random_range(8_000..15_000));
+                Life { mood: Mood::Busy, length, end, keep_for, keep_bytes, ..Life::quiet(0) }
+            })
+            .collect();
+        lives.push(Life::quiet(20));
+        Self { seed, lives }
+    }
+
+    /// A life in which old files go, one in which a single call fails meanwhile, and one in which all is put in order.
+    pub(crate) fn pruned_with_fault(call: u64, fault: Fault) -> Self {
+        let keep = Life { mood: Mood::Busy, keep_bytes: Some(2_000), ..Life::quiet(10) };
+        let faulty = Life { faults: [(call, fault)].into(), ..keep.clone() };
+        Self { seed: call, lives: vec![keep, faulty, Life::quiet(20)] }
+    }
+
     /// A life that is killed, one in which a single call fails, and one in which all is put in order.
     pub(crate) fn with_fault(call: u64, fault: Fault) -> Self {
         let killed = Life { end: End::Crash(Crash::Kill), ..Life::quiet(4) };
@@ -243,6 +272,8 @@ impl Life {
             freezes: Vec::new(),
             heals: false,
             reloads: Vec::new(),
+            keep_for: None,
+            keep_bytes: None,
         }
     }
 
@@ -328,6 +359,14 @@ impl Life {
         let faults = faults.into();
         let pause = millis(rng, 0..20_000);
         Self { mood: Mood::Wild, length, end, faults, full, pause, jump, ..Self::quiet(0) }
+    }
+
+    /// Has old files go in every fourth life.
+    fn draw_limits(&mut self, rng: &mut StdRng) {
+        if rng.random_ratio(1, 4) {
+            self.keep_for = rng.random::<bool>().then(|| Duration::from_secs(rng.random_range(5..60)));
+            self.keep_bytes = (self.keep_for.is_none() || rng.random()).then(|| rng.random_range(0..40_000));
+        }
     }
 
     /// Has the wall clock set, in every third life or so, and between lives.

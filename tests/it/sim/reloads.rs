@@ -9,6 +9,7 @@ use upbit_recorder::clock::{Clock, sleep_until};
 use upbit_recorder::config::Config;
 use upbit_recorder::daemon::supervisor::{OperatorRequest, Reload};
 use upbit_recorder::desired::Wanted;
+use upbit_recorder::recording::retention::plan::KeepLimits;
 use upbit_recorder::recording::rotation::Rotation;
 use upbit_recorder::upbit::feed::PerFeed;
 
@@ -72,7 +73,8 @@ impl Change {
         }
         let wanted = PerFeed { public: Wanted::of(&config.public), private: Wanted::of(&config.private) };
         let rotation = Rotation { interval: *rotate_interval, bytes: *rotate_bytes };
-        Reload { wanted, rotation, changed: vec!["public.subscribe".to_owned()], restart: Vec::new() }
+        let limits = KeepLimits { keep_for: config.storage.keep_for, keep_bytes: config.storage.keep_bytes };
+        Reload { wanted, rotation, limits, changed: vec!["public.subscribe".to_owned()], restart: Vec::new() }
     }
 }
 

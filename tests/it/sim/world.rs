@@ -30,6 +30,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use upbit_recorder::clock::discipline::{ClockError, ClockState, Discipline};
 use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
@@ -46,6 +47,9 @@ use upbit_recorder::upbit::url::Url;
 
 /// The first instant of every world: 2026-11-22T05:12:04Z.
 const BEGINNING: u64 = 1_795_324_324_000_000;
+
+/// How often a recorder looks for old files, in lives that last for a minute.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(4);
 
 /// What became of a world.
 #[derive(Debug)]
@@ -201,6 +205,7 @@ impl World {
         let mut config = self.config.clone();
         (config.public.enabled, config.private.enabled) =
             (life.off != Some(Feed::Public), life.off != Some(Feed::Private));
+        (config.storage.keep_for, config.storage.keep_bytes) = (life.keep_for, life.keep_bytes);
         let assembled = assembly::assemble(&config, environment, stop, &|_| Ok(self.pipe.clone()), rest);
         let after = Tape::read(&self.disk);
         let (found, epoch) = (ended_epoch(&before, &after), after.epoch());
@@ -269,7 +274,18 @@ impl World {
         let files = self.disk.begin_life(life.faults.clone());
         let pid = FIRST_PID + self.lives;
         self.lives += 1;
-        Environment { files, clock, wall: Wall::new(read), boot, listed, pid, seed, shutdown: shutdown.clone() }
+        Environment {
+            files,
+            clock,
+            wall: Wall::new(read),
+            boot,
+            discipline: synchronised(),
+            prune_interval: PRUNE_INTERVAL,
+            listed,
+            pid,
+            seed,
+            shutdown: shutdown.clone(),
+        }
     }
 
     async fn record(&self, life: &Life, assembled: Assembled<Rest>, shutdown: CancellationToken) -> Ended {
@@ -297,6 +313,12 @@ impl World {
             () = heal(healer, disk) => unreachable!("it goes on while there is a recorder"),
         }
     }
+}
+
+/// The clock of a world is always synchronised.
+fn synchronised() -> Discipline {
+    let error = ClockError { estimated: Duration::from_micros(50), maximum: Duration::from_millis(30) };
+    Discipline::new(move || ClockState::Synchronised(error))
 }
 
 /// Has the list of pairs followed, where there is one.

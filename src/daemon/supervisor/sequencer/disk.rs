@@ -12,6 +12,7 @@ use crate::files::Free;
 use crate::ops::status::{DiskStatus, Room, Sealed};
 use crate::recording::journal::displaced::{Displaced, Doubt, shown};
 use crate::recording::report::ThreadReport;
+use crate::recording::retention::run::Pruned;
 use crate::tape::event::Event;
 use crate::tape::gap::{Gap, GapKind};
 use crate::tape::segment_name::date;
@@ -104,6 +105,9 @@ impl DiskHealth {
                     retried,
                     "a segment could not be sealed; its plain file is intact"
                 );
+            }
+            ThreadReport::Pruned(Pruned { files, bytes, until }) => {
+                sequence.event(&Event::Pruned { files, bytes, until })
             }
             ThreadReport::Displaced(displaced) => record_displaced(sequence, feeds, &displaced),
             ThreadReport::NamesChecked => self.has_checked_names = true,

@@ -9,12 +9,14 @@
 //! |---|---|
 //! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
 //! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them |
+//! | `discipline` | whether the wall clock is synchronised |
 //! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
 //! | `snapshot` | the state for the next start |
 //! | `lifecycle` | the phases from the stop to the exit |
 
 mod backlog;
 mod connection;
+mod discipline;
 mod disk;
 mod epoch;
 mod feeds;
@@ -26,6 +28,7 @@ pub use lifecycle::Failure;
 
 use super::interface::{Action, OperatorRequest, Reading, Reload, Unwritten};
 use super::setup::SequencerSetup;
+use crate::clock::discipline::ClockState;
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::{Listed, Wanted};
@@ -34,13 +37,14 @@ use crate::ops::status::{About, LastReload, Status};
 use crate::recording::journal::{BeginEpoch, JournalCommand};
 use crate::recording::report::ThreadReport;
 use crate::recording::rotation::Rotation;
-use crate::tape::event::Event;
+use crate::tape::event::{ClockHealth, Event};
 use crate::tape::healed::{self, HealReport, MissedObject};
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::StopReason;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
 use connection::Connection;
+use discipline::DisciplineWatch;
 use disk::DiskHealth;
 use epoch::{Comparison, EpochClock};
 use feeds::Feeds;
@@ -62,6 +66,7 @@ pub struct Sequencer {
     sequence: Sequence,
     feeds: Feeds,
     disk: DiskHealth,
+    discipline: DisciplineWatch,
     snapshots: Snapshots,
     lifecycle: Lifecycle,
     rotation: Rotation,
@@ -97,6 +102,7 @@ impl Sequencer {
             sequence: Sequence::new(time, setup.router),
             feeds: Feeds::new(setup.gaps, setup.listed),
             disk: DiskHealth::new(setup.waiting.len(), setup.about.min_free_bytes, reading.now),
+            discipline: DisciplineWatch::default(),
             snapshots: Snapshots::new(setup.state, &setup.waiting),
             lifecycle: Lifecycle::new(),
             rotation: setup.rotation,
@@ -214,6 +220,7 @@ impl Sequencer {
             disk: self.disk.status(),
             clock_offset: sequence.time.offset(),
             reload: self.reload,
+            clock: self.discipline.state().cloned(),
             is_stopping: !self.is_running(),
             ..Status::default()
         }
@@ -314,6 +321,11 @@ impl Sequencer {
         self.stop(StopReason::Signal);
     }
 
+    /// Handles the state of the wall clock, as of every tick.
+    pub(super) fn handle_clock_state(&mut self, state: ClockState) {
+        self.discipline.handle(state);
+    }
+
     /// Handles that time has passed, see [`Self::next_tick`].
     pub(super) fn handle_tick(&mut self, reading: Reading) {
         self.sequence.follow(reading);
@@ -367,11 +379,12 @@ impl Sequencer {
 
     /// Brings what was read again into force, from the `reloaded` event on.
     fn reload(&mut self, reload: Reload) {
-        let Reload { wanted, rotation, changed, restart } = reload;
+        let Reload { wanted, rotation, limits, changed, restart } = reload;
         self.sequence.event(&Event::Reloaded { changed, restart });
         if rotation != std::mem::replace(&mut self.rotation, rotation) {
             self.sequence.commands.push_back(JournalCommand::SetRotation(rotation));
         }
+        self.sequence.actions.push_back(Action::Keep(limits));
         self.feeds.handle_reload(&mut self.sequence, wanted);
     }
 
@@ -379,7 +392,10 @@ impl Sequencer {
         match self.sequence.time.compare() {
             None => {}
             Some(Comparison::Set(wall)) => self.step(wall),
-            Some(Comparison::Due { offset, ahead }) => self.sequence.event(&Event::Clock { offset, ahead }),
+            Some(Comparison::Due { offset, ahead }) => {
+                let clock = self.discipline.state().map(ClockHealth::from).unwrap_or_default();
+                self.sequence.event(&Event::Clock { offset, ahead, clock });
+            }
         }
     }
 

@@ -16,6 +16,7 @@ use crate::files::IoError;
 use crate::ops::status::{Limit, Limits};
 use crate::quantity::parse_duration;
 use crate::recording::journal::EventObject;
+use crate::recording::retention::plan::KeepLimits;
 use crate::recording::router::Router;
 use crate::tape::gap::GapKind;
 use crate::tape::segment_name::date;
@@ -250,6 +251,7 @@ impl Script {
                     self.standing = Arc::new(request);
                     text
                 }
+                Action::Keep(KeepLimits { keep_bytes, .. }) => format!("keep {keep_bytes:?} bytes of sealed files"),
                 Action::Publish => {
                     let status = self.sequencer.as_ref().map(Sequencer::status).unwrap_or_default();
                     let LastReload { succeeded, at, is_running, .. } = status.reload;
@@ -326,7 +328,8 @@ impl goldenscript::Runner for Script {
                 let rotation = Rotation { bytes: rotate_bytes.unwrap_or(ROTATION.bytes), ..ROTATION };
                 let wanted = PerFeed { public: wanted(codes, format), private: Wanted::default() };
                 let changed = vec!["public.subscribe".to_owned()];
-                let reload = Reload { wanted, rotation, changed, restart: vec!["rest.url".to_owned()] };
+                let limits = KeepLimits { keep_bytes: *rotate_bytes, keep_for: None };
+                let reload = Reload { wanted, rotation, limits, changed, restart: vec!["rest.url".to_owned()] };
                 let (sequencer, reading) = self.sequencer()?;
                 sequencer.handle_request(reading, OperatorRequest::Reloading);
                 self.drain();

@@ -183,6 +183,10 @@ impl Files for SimFiles {
         if happens(&mut state, &verdict) {
             let reserved = state.names.get(path).map_or(0, |inode| state.inodes[*inode].reserved);
             state.room = state.room.map(|room| room + reserved);
+            if path.extension().is_some_and(|ending| ending == "zst") {
+                let inode = state.names[path];
+                state.removed.insert(path.to_owned(), inode);
+            }
             state.change(Change::Unlink(path.to_owned()));
         }
         Ok(())

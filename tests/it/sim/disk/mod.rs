@@ -117,6 +117,12 @@ impl SimDisk {
         state.names.iter().map(|(name, inode)| (name.clone(), state.inodes[*inode].data.clone())).collect()
     }
 
+    /// What was in sealed files that the recorder has removed, by name.
+    pub(crate) fn removed(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let state = self.lock();
+        state.removed.iter().map(|(name, inode)| (name.clone(), state.inodes[*inode].data.clone())).collect()
+    }
+
     /// A fingerprint of every call and every byte so far.
     pub(crate) fn fingerprint(&self) -> String {
         let state = self.lock();

@@ -97,6 +97,8 @@ pub(super) struct State {
     pub(super) strangers: BTreeMap<usize, Vec<u8>>,
     /// Names that archived segments have ever had, and the files they were.
     pub(super) used: BTreeMap<PathBuf, usize>,
+    /// Sealed segments that the recorder has removed.
+    pub(super) removed: BTreeMap<PathBuf, usize>,
     pub(super) life: u64,
     pub(super) calls: u64,
     pub(super) faults: VecDeque<(u64, Fault)>,
@@ -155,6 +157,7 @@ impl State {
             open_to_others: BTreeSet::new(),
             strangers: BTreeMap::new(),
             used: BTreeMap::new(),
+            removed: BTreeMap::new(),
             life: 0,
             calls: 0,
             faults: VecDeque::new(),

@@ -1,0 +1,139 @@
+//! A run over the archive: plans a date at a time, and deletes in batches, so that something else can be done in between.
+//!
+//! ```text
+//! next_batch ──▶ files of one directory ──execute──▶ `pruned` lines, synced ──▶ files removed ──▶ directory synced
+//!                                                    └ a kill: the files are there, and the next run removes them
+//! ```
+
+use super::holdings;
+use super::plan::{KeepLimits, Planner, Removal};
+use crate::clock::Stamp;
+use crate::files::{Files, IoError};
+use crate::recording::seal::listing;
+use crate::tape::manifest::PrunedLine;
+use jiff::civil::Date;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+/// Files of a batch: a sync of the manifest for so many, and what a kill leaves announced and not removed. Removing them
+/// takes some tens of milliseconds, which a stop can wait for.
+const BATCH: usize = 1_000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Run {
+    files: Arc<dyn Files>,
+    planner: Planner,
+    dates: VecDeque<Date>,
+    planned: VecDeque<Removal>,
+    now: Stamp,
+    pruned: Pruned,
+}
+
+/// What a run has deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The newest of their last lines.
+    pub until: Stamp,
+}
+
+impl Run {
+    /// Looks at the archive at `now`.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn begin(files: Arc<dyn Files>, limits: KeepLimits, now: Stamp) -> Result<Self, IoError> {
+        let dates = holdings::dates(&*files)?;
+        let mut total = 0;
+        // Only this limit needs the sizes of all files.
+        for date in dates.iter().filter(|_| limits.keep_bytes.is_some()) {
+            total += holdings::bytes(&*files, *date)?;
+        }
+        let planner = Planner::new(limits, now, total);
+        Ok(Self {
+            files,
+            planner,
+            dates: dates.into_iter().collect(),
+            planned: VecDeque::new(),
+            now,
+            pruned: Pruned::default(),
+        })
+    }
+
+    /// The next files to be deleted, all of one directory; none: the run is over.
+    ///
+    /// # Errors
+    /// A directory cannot be read.
+    pub fn next_batch(&mut self) -> Result<Vec<Removal>, IoError> {
+        while self.planned.is_empty() {
+            let Some(date) = self.dates.pop_front().filter(|date| self.planner.reaches(*date)) else {
+                self.dates.clear();
+                return Ok(Vec::new());
+            };
+            self.planned.extend(self.planner.plan(holdings::day(&*self.files, date)?));
+        }
+        let mut batch: Vec<Removal> = Vec::new();
+        while let Some(removal) = self.planned.front() {
+            let is_elsewhere = batch.first().is_some_and(|first| first.name.directory() != removal.name.directory());
+            if is_elsewhere || batch.len() == BATCH {
+                break;
+            }
+            batch.extend(self.planned.pop_front());
+        }
+        Ok(batch)
+    }
+
+    /// Deletes a batch. Where the disk has no room for its lines, one file goes first, and makes some.
+    ///
+    /// # Errors
+    /// A file operation failed; what is announced by then is deleted by the next run.
+    pub fn execute(&mut self, batch: &[Removal]) -> Result<(), IoError> {
+        match self.delete(batch) {
+            Err(error) if error.is_full() && batch.len() > 1 => {
+                let (first, rest) = batch.split_at(1);
+                self.delete(first)?;
+                self.delete(rest)
+            }
+            deleted => deleted,
+        }
+    }
+
+    /// What it has deleted so far.
+    pub fn pruned(&self) -> Pruned {
+        self.pruned
+    }
+
+    fn delete(&mut self, batch: &[Removal]) -> Result<(), IoError> {
+        let Some(first) = batch.first() else { return Ok(()) };
+        let directory = first.name.directory();
+        let lines: String = batch.iter().filter_map(|removal| self.line(removal)).collect();
+        if !lines.is_empty() {
+            listing::append_lines(&*self.files, &first.name.manifest(), &lines)?;
+        }
+        let sync = || self.files.sync_directory(&directory).map_err(IoError::at("sync the directory", &directory));
+        // Also that the source of a sealed file is gone, or it could come back alone.
+        sync()?;
+        for removal in batch {
+            let path = removal.name.sealed();
+            match self.files.remove(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                removed => removed.map_err(IoError::at("remove", &path))?,
+            }
+            self.pruned.files += 1;
+            self.pruned.bytes += removal.bytes;
+            self.pruned.until = self.pruned.until.max(removal.last);
+        }
+        sync()
+    }
+
+    fn line(&self, removal: &Removal) -> Option<String> {
+        let name = removal.name.sealed().file_name()?.to_str()?.to_owned();
+        let reason = removal.reason?.into();
+        Some(PrunedLine { name, pruned: self.now, reason }.to_line())
+    }
+}

@@ -67,24 +67,28 @@ impl GapTracker {
         self.connections.get(&connection).map_or(Stamp::default(), |coverage| coverage.until)
     }
 
-    /// Closes the gap at `to`, where a line was recorded or recording ended.
+    /// Closes the gap at `to`, where a line was recorded or recording ended, but not within a pause that was recorded in it.
     pub fn close(&mut self, connection: Feed, to: Stamp) -> Option<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let OpenGap { from, kind, cause } = coverage.open.take()?;
-        coverage.until = coverage.until.max(to);
+        let to = to.max(coverage.until);
+        coverage.until = to;
         (from < to).then_some(Gap { connection, epoch: self.epoch, from, to, kind, cause, only: None })
     }
 
-    /// Records a gap with both ends known. Returns nothing where an open gap covers the interval; suspicions of streams
-    /// continue behind it.
+    /// Records a gap with both ends known. Returns nothing where an open gap covers the interval, which it does to its end;
+    /// suspicions of streams continue behind it.
     pub fn record(&mut self, connection: Feed, ends: [Stamp; 2], kind: GapKind, cause: &str) -> Vec<Gap> {
         let coverage = self.connections.entry(connection).or_default();
         let [from, to] = ends;
         let from = from.max(coverage.until);
-        if coverage.open.is_some() || to <= from {
+        if to <= from {
             return Vec::new();
         }
         coverage.until = to;
+        if coverage.open.is_some() {
+            return Vec::new();
+        }
         let epoch = self.epoch;
         let mut gaps = suspicions(connection, coverage.suspected.clone(), Position { epoch, stamp: from });
         coverage.suspected.values_mut().for_each(|since| *since = (*since).max(to));

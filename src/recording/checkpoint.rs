@@ -167,13 +167,15 @@ impl Checkpoint {
         doubted
     }
 
-    /// Has the state durable, then the mark; `false`: there is no room for the state, and the mark stays where it is.
+    /// Has the state durable, then the mark, which does not pass what a sync without room left in doubt before that is on
+    /// record; `false`: there is no room for the state, and the mark stays where it is.
     ///
     /// # Errors
     /// The state could not be made durable.
     pub fn advance(&mut self, job: &SyncJob) -> Result<bool, IoError> {
         let SyncPoint { up_to, heard, .. } = job.point;
-        if job.is_last {
+        let is_certain = self.is_certain();
+        if job.is_last && is_certain {
             // That a process stopped in order is durable last of all.
             self.mark(up_to, heard, true);
         }
@@ -184,10 +186,15 @@ impl Checkpoint {
             }
             replaced => replaced?,
         }
-        if !job.is_last {
+        if !job.is_last && is_certain {
             self.mark(up_to, heard, false);
         }
         Ok(true)
+    }
+
+    /// Whether nothing is in doubt that is not on record.
+    pub fn is_certain(&self) -> bool {
+        self.state.unsure.is_empty()
     }
 
     /// A sync has failed: what was written since the last one may be lost although it can be read.
@@ -247,5 +254,25 @@ mod tests {
         job.point.up_to = at(200);
         assert!(!checkpoint.advance(&job).unwrap());
         assert_eq!(read_mark(&*files), Some(mark));
+    }
+
+    #[test]
+    fn the_mark_waits_for_the_gap_of_a_sync_without_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let files: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
+        let at = |micros| Position { epoch: 0, stamp: Stamp::from_micros(micros).unwrap() };
+        let state = State::new("exchange.test", at(100).stamp);
+        let mut checkpoint = Checkpoint::new(StateFile::read(files.clone()), state, at(100));
+        let mut sync = |micros, decided, was_full| {
+            let mut job = SyncJob::default();
+            (job.point.up_to, job.point.decided) = (at(micros), decided);
+            checkpoint.take(&mut job.point, was_full);
+            assert!(checkpoint.advance(&job).unwrap());
+            read_mark(&*files).map(DurableMark::position)
+        };
+        assert_eq!(sync(200, 0, false), Some(at(200)));
+        assert_eq!(sync(300, 0, true), Some(at(200)));
+        assert_eq!(sync(400, 0, false), Some(at(200)));
+        assert_eq!(sync(500, 1, false), Some(at(500)));
     }
 }

@@ -80,8 +80,10 @@ impl SyncerHost {
             }
             clock::sleep_until(Some(self.clock.now() + RETRY)).await;
         }
-        // A dropped progress report is superseded by the next one.
-        let _ = self.reports.try_send(ThreadReport::Synced(job.point.up_to));
+        if self.checkpoint.is_certain() {
+            // A dropped progress report is superseded by the next one.
+            let _ = self.reports.try_send(ThreadReport::Synced(job.point.up_to));
+        }
         Ok(())
     }
 

@@ -120,7 +120,7 @@ impl DiskHealth {
             }
             ThreadReport::Quarantined(moved) => sequence.event(&Event::from(moved)),
             ThreadReport::Synced(up_to) => {
-                snapshots.handle_synced(up_to);
+                feeds.handle_synced(up_to);
                 // A durable mark of an earlier epoch does not hold in this one.
                 if up_to.epoch == sequence.time.epoch {
                     self.durable = Some(up_to.stamp);
@@ -138,6 +138,7 @@ impl DiskHealth {
                 // The kernel may have dropped pages it had no room for, and a later successful sync does not reveal it.
                 let end = sequence.time.end_of(epoch).map(|end| end.before);
                 let to = end.unwrap_or_else(|| sequence.time.stamp());
+                feeds.tell_again(sequence);
                 feeds.record_unsure(sequence, from, Position { epoch, stamp: to }, UNSURE);
                 snapshots.handle_decided();
             }

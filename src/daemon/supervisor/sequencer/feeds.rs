@@ -53,13 +53,25 @@ pub(super) struct Feeds {
     /// The time from the last data to the end of an epoch, until a feed is proved to live in the next one: a loss is
     /// noticed late.
     unproved: Vec<Redo>,
+    /// Gaps on record whose events are not durable yet. A sync that hangs for an hour holds some thousand.
+    unsynced: Vec<Told>,
+}
+
+/// A gap on record.
+#[derive(Debug)]
+struct Told {
+    redo: Redo,
+    /// All streams of its feed.
+    streams: Vec<String>,
+    /// The position of its event.
+    at: Position,
 }
 
 impl Feeds {
     /// Begins without connections, with a list of pairs, and with the gaps since the previous process open.
     pub(super) fn new(gaps: GapTracker, listed: Listed) -> Self {
-        let (connections, unproved) = (BTreeMap::new(), Vec::new());
-        Self { is_stopping: false, told: GapStatus::default(), connections, listed, gaps, unproved }
+        let (connections, unproved, unsynced) = Default::default();
+        Self { is_stopping: false, told: GapStatus::default(), connections, listed, gaps, unproved, unsynced }
     }
 
     /// Adds a connection, and describes its first request to the journal.
@@ -105,9 +117,22 @@ impl Feeds {
         })
     }
 
-    /// Gaps that are to be told if the process dies before their feed is proved to live.
-    pub(super) fn unproved(&self) -> impl Iterator<Item = &Redo> {
-        self.unproved.iter()
+    /// Gaps that are to be told if the process dies: before their events are durable, or their feed is proved to live.
+    pub(super) fn redo(&self) -> impl Iterator<Item = &Redo> {
+        self.unsynced.iter().map(|told| &told.redo).chain(&self.unproved)
+    }
+
+    /// Everything up to this position is durable.
+    pub(super) fn handle_synced(&mut self, up_to: Position) {
+        self.unsynced.retain(|told| told.at > up_to);
+    }
+
+    /// Records again what a sync may have lost.
+    pub(super) fn tell_again(&mut self, sequence: &mut Sequence) {
+        for Told { redo, streams, .. } in std::mem::take(&mut self.unsynced) {
+            let stamp = sequence.time.stamp();
+            self.record(sequence, stamp, redo, streams);
+        }
     }
 
     /// The pause that the next delivery leaves untold began at this stamp.
@@ -272,6 +297,8 @@ impl Feeds {
     }
 
     fn record(&mut self, sequence: &mut Sequence, stamp: Stamp, redo: Redo, all: Vec<String>) {
+        let at = sequence.time.position(stamp);
+        self.unsynced.push(Told { redo: redo.clone(), streams: all.clone(), at });
         let Redo { id, gap } = redo;
         let (connection, length) = (gap.connection, rounded_duration(gap.length()));
         tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");

@@ -145,9 +145,7 @@ impl Sequencer {
     pub fn tell_decided(&mut self) {
         for redo in self.snapshots.to_tell() {
             let all = self.snapshots.streams(redo.gap.connection);
-            self.feeds.tell(&mut self.sequence, redo.clone(), all);
-            let told = self.sequence.time.position(self.sequence.time.last());
-            self.snapshots.handle_told(redo, told);
+            self.feeds.tell(&mut self.sequence, redo, all);
         }
     }
 

@@ -23,8 +23,6 @@ pub(super) struct Snapshots {
     sent: State,
     /// The first stamp of the epoch.
     began: Stamp,
-    /// Gaps that earlier processes or the start decided, until their events are durable.
-    redo: Vec<Untold>,
     /// The number of segments of each date that wait for the sealer.
     waiting: BTreeMap<Date, usize>,
     /// Dates with files that could not be read.
@@ -33,20 +31,11 @@ pub(super) struct Snapshots {
     decided: u64,
 }
 
-/// A gap whose event is not durable yet.
-#[derive(Debug)]
-struct Untold {
-    redo: Redo,
-    /// The position of its event.
-    told: Position,
-}
-
 impl Snapshots {
     /// Continues from the state of the start; `waiting`: the dates of the segments that are to be sealed.
     pub(super) fn new(state: State, waiting: &[Date]) -> Self {
         let mut snapshots = Self {
             began: state.began,
-            redo: Vec::new(),
             waiting: BTreeMap::new(),
             unreadable: state.dates.iter().filter(|date| !waiting.contains(date)).copied().collect(),
             decided: 0,
@@ -71,16 +60,6 @@ impl Snapshots {
     /// The requests of a feed by earlier processes.
     pub(super) fn requests(&self, feed: Feed) -> Vec<Standing> {
         self.sent.feeds[feed].requests.clone()
-    }
-
-    /// The event of a decided gap is in the sequence at this position.
-    pub(super) fn handle_told(&mut self, redo: Redo, told: Position) {
-        self.redo.push(Untold { redo, told });
-    }
-
-    /// Everything up to this position is durable.
-    pub(super) fn handle_synced(&mut self, up_to: Position) {
-        self.redo.retain(|untold| untold.told > up_to);
     }
 
     /// Segments of a date have ended.
@@ -157,7 +136,6 @@ impl Snapshots {
         let mut dates: BTreeSet<Date> = self.unreadable.iter().chain(self.waiting.keys()).copied().collect();
         // Segments of today and of yesterday may be active, or have ended without a report yet.
         dates.extend(time.dates());
-        let told = self.redo.iter().map(|untold| untold.redo.clone());
         State {
             epoch: time.epoch,
             began: self.began,
@@ -166,7 +144,7 @@ impl Snapshots {
             unsure: Vec::new(),
             dates,
             feeds: PerFeed::from_fn(|feed| feeds.state(feed, &self.sent.feeds[feed])),
-            redo: told.chain(feeds.unproved().cloned()).collect(),
+            redo: feeds.redo().cloned().collect(),
             ..self.sent.clone()
         }
     }

@@ -1,4 +1,4 @@
-//! The writer's position, readable at any time without waiting for it.
+//! The positions of writer and syncer, readable at any time without waiting for them.
 
 use crate::clock::{Position, Stamp};
 use std::sync::Arc;
@@ -11,9 +11,28 @@ pub struct Progress(Arc<Figures>);
 #[derive(Debug, Default)]
 struct Figures {
     unwritten: AtomicU64,
-    written: AtomicU64,
-    epoch: AtomicU64,
+    written: Mark,
+    durable: Mark,
     steps: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Mark {
+    stamp: AtomicU64,
+    epoch: AtomicU64,
+}
+
+impl Mark {
+    fn load(&self) -> Position {
+        // In this order, so that it is never ahead: a stamp of the next epoch says that all of this one is reached.
+        let epoch = self.epoch.load(Ordering::Acquire);
+        Position { epoch, stamp: Stamp::from_micros(self.stamp.load(Ordering::Relaxed)).unwrap_or_default() }
+    }
+
+    fn store(&self, reached: Position) {
+        self.stamp.store(reached.stamp.as_micros(), Ordering::Relaxed);
+        self.epoch.store(reached.epoch, Ordering::Release);
+    }
 }
 
 impl Progress {
@@ -29,9 +48,17 @@ impl Progress {
 
     /// Everything up to here is in its file.
     pub fn written(&self) -> Position {
-        // In this order, so that it is never ahead: a stamp of the next epoch says that all of this one is written.
-        let epoch = self.0.epoch.load(Ordering::Acquire);
-        Position { epoch, stamp: Stamp::from_micros(self.0.written.load(Ordering::Relaxed)).unwrap_or_default() }
+        self.0.written.load()
+    }
+
+    /// Everything up to here survives a power cut.
+    pub fn durable(&self) -> Position {
+        self.0.durable.load()
+    }
+
+    /// Everything up to here survives a power cut.
+    pub fn handle_synced(&self, up_to: Position) {
+        self.0.durable.store(up_to);
     }
 
     /// The number of clock steps up to [`written`](Self::written): each begins an epoch.
@@ -42,8 +69,7 @@ impl Progress {
     /// Messages of `bytes` are in their files, and so is everything up to `up_to`, `steps` clock steps later.
     pub(super) fn advance(&self, bytes: u64, up_to: Position, steps: u64) {
         self.0.unwritten.fetch_sub(bytes, Ordering::Relaxed);
-        self.0.written.store(up_to.stamp.as_micros(), Ordering::Relaxed);
-        self.0.epoch.store(up_to.epoch, Ordering::Release);
+        self.0.written.store(up_to);
         self.0.steps.store(steps, Ordering::Relaxed);
     }
 }

@@ -35,6 +35,7 @@ use crate::desired::{Listed, Wanted};
 use crate::history::healing::{HealerHandle, HealerOutput};
 use crate::ops::status::{Hosts, Queues, Status};
 use crate::recording::progress::Progress;
+use crate::recording::report::ThreadReport;
 use crate::recording::threads::Threads;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
@@ -147,6 +148,9 @@ impl Supervisor {
             }
             _ = self.threads.commands.reserve(), if sequencer.has_commands() => {}
             Some(report) = self.threads.reports.recv(), if takes_reports => {
+                if let ThreadReport::Synced(up_to) = report {
+                    self.threads.progress.handle_synced(up_to);
+                }
                 sequencer.handle_report(clocks.read(), report);
             }
             Ok(()) = self.listed.changed(), if takes_reports => {

@@ -101,6 +101,7 @@ impl<F: Fetch> Healer<F> {
             match self.plan.next(self.recorder.position()) {
                 Next::Report(gap, report) => {
                     self.events.note_done(gap, self.recorder.now());
+                    self.recorder.until_durable().await?;
                     self.recorder.hand_on(HealerOutput::Healed { gap, report }).await?;
                 }
                 Next::Scan(task) => self.scan(task).await?,
@@ -247,7 +248,7 @@ impl<F: Fetch> Healer<F> {
         }
         let (stamped, last) = oneshot::channel();
         self.recorder.hand_on(HealerOutput::Missing { stream, objects, stamped }).await?;
-        self.recorder.note_handed_on(last.await.map_err(|_| Interrupted::Stopped)?);
+        self.recorder.note_missed(last.await.map_err(|_| Interrupted::Stopped)?);
         Ok(())
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Recorder {
     clock: Clock,
     /// Everything up to this position has to be in its file before the tape is scanned.
     handed_on: Position,
+    /// That of the last object.
+    missed: Position,
     /// The tape has unread events.
     pub(super) has_unread: bool,
     /// The entries of the public connection, where they were changed and not taken yet.
@@ -37,7 +39,8 @@ impl Recorder {
     pub(super) fn new(ports: HealerPorts, progress: Progress) -> Self {
         let HealerPorts { input, output } = ports;
         let clock = input.borrow().clock;
-        Self { input, output, progress, clock, handed_on: Position::default(), has_unread: true, entries: None }
+        let (handed_on, missed) = Default::default();
+        Self { input, output, progress, clock, handed_on, missed, has_unread: true, entries: None }
     }
 
     /// The clock that makes the stamps now.
@@ -88,9 +91,27 @@ impl Recorder {
         self.output.send(output).await.map_err(|_| Interrupted::Stopped)
     }
 
-    /// Notes the position of an object or event that was handed on.
-    pub(super) fn note_handed_on(&mut self, position: Position) {
+    /// Notes the position of an object that was handed on.
+    pub(super) fn note_missed(&mut self, position: Position) {
+        self.missed = position;
+        self.note_handed_on(position);
+    }
+
+    /// Notes the position of what was handed on.
+    fn note_handed_on(&mut self, position: Position) {
         self.handed_on = self.handed_on.max(position);
+    }
+
+    /// Waits until everything that was missed survives a power cut: an event that is there without its lines would say that
+    /// they are.
+    pub(super) async fn until_durable(&mut self) -> Result<(), Interrupted> {
+        while self.progress.durable() < self.missed {
+            if self.output.is_closed() {
+                return Err(Interrupted::Stopped);
+            }
+            self.pause(WRITTEN_PAUSE).await;
+        }
+        Ok(())
     }
 
     /// Waits until the files hold everything to be scanned: all that was handed on, and all that had arrived when the

@@ -60,8 +60,11 @@ pub struct Healed {
 }
 
 impl GapStatus {
-    /// Adds a gap that is on record now, at `stamp`.
+    /// Adds a gap that is on record now, at `stamp`. One that is told again counts once.
     pub fn note(&mut self, position: Position, gap: Gap, stamp: Stamp) {
+        if self.recent.iter().any(|recent| recent.position == position) {
+            return;
+        }
         let total = self.totals.entry(gap.kind).or_default();
         total.count += 1;
         total.micros = total.micros.saturating_add(u64::try_from(gap.length().as_micros()).unwrap_or(u64::MAX));

@@ -77,6 +77,13 @@ impl Segment {
         Self { about, file: None, id: None, began, bytes, last, pending, written, unsynced, seen }
     }
 
+    /// Opens the file of a continued segment before its next line, so that a displaced one can be saved. Where that fails, as
+    /// without descriptors, it is opened on use.
+    pub fn hold(mut self, files: &dyn Files) -> Self {
+        let _ = self.open(files);
+        self
+    }
+
     /// The request that its lines answer to.
     pub fn origin(&self) -> Option<&Origin> {
         self.about.origin.as_ref()

@@ -154,7 +154,7 @@ impl Work<'_> {
         if tail.is_empty() && continued.is_some_and(|rotation| !rotation.is_over(name.first, now)) {
             let origin = self.origin(name.feed, &name.stream, Position { epoch, stamp: last });
             let about = Finished { name, origin, last, bytes: None, torn: Vec::new() };
-            self.mended.resumable.push(Segment::resume(about, bytes));
+            self.mended.resumable.push(Segment::resume(about, bytes).hold(self.files));
             return Ok(());
         }
         let end = if tail.is_empty() { u64::MAX } else { bytes - tail.len() as u64 };

@@ -127,11 +127,12 @@ pub fn assemble<D: Dial, F: Fetch>(
     let wanted = PerFeed::from_fn(|feed| config.enabled().any(|(enabled, _)| enabled == feed));
     let venue = config.venue();
     let terms = Terms { venue: &venue, wanted, rotation, directory: &config.data_dir, now: clock.stamp() };
-    let Started { state, reason, last, mended, checkpoint } = start::start(environment.files.clone(), &terms)?;
+    let Started { state, reason, last, has_begun, mended, checkpoint } =
+        start::start(environment.files.clone(), &terms)?;
     report(&mended, &config.data_dir);
 
     let mut stamper = Stamper::after(last);
-    let run = stamper.raise(clock.stamp());
+    let run = stamper.raise(if has_begun { clock.stamp() } else { last.next() });
     let mut router = Router::new(config.storage.max_streams);
     for segment in &mended.resumable {
         router.register(segment.name().feed, segment.name().stream.clone());

@@ -17,7 +17,8 @@ use crate::tape::words::EpochReason;
 use crate::upbit::feed::{Feed, PerFeed};
 use std::time::Duration;
 
-/// The longest `sync_interval`: without a durable mark, this span before the last line is in doubt.
+/// The longest `sync_interval`: without a durable mark, this span before the last line is in doubt; where a file cannot be
+/// read, it is behind the last line that can.
 const UNMARKED: Duration = Duration::from_secs(60);
 
 /// Why everything is in doubt where the state was lost, or restored from an earlier time.
@@ -52,6 +53,8 @@ pub struct Resumed {
     pub epoch: u64,
     /// Stamps follow this one.
     pub last: Stamp,
+    /// The epoch has a line. The first one has its first stamp, so that names tell where it began.
+    pub has_begun: bool,
     /// Active files may be continued: the process before stopped in order, with everything durable.
     pub is_clean: bool,
 }
@@ -59,7 +62,12 @@ pub struct Resumed {
 /// Whether a state knows of everything else on disk: it does not where it was lost, or restored from an earlier time.
 pub fn is_usable(state: &State, generation: u64, mark: Option<DurableMark>, tails: &Tails) -> bool {
     let is_marked = mark.is_none_or(|mark| mark.generation <= generation && mark.epoch <= state.epoch);
-    is_marked && tails.epoch() <= state.epoch
+    // A line behind the stop is of a process that this state does not know.
+    let is_last = match state.ended {
+        Ended::Stopped { last, .. } => tails.last(state.epoch).is_none_or(|tail| tail <= last),
+        Ended::Running | Ended::SyncFailed => true,
+    };
+    is_marked && is_last && tails.epoch() <= state.epoch
 }
 
 /// What is decided of the epoch before.
@@ -77,7 +85,7 @@ struct Former {
 impl Evidence<'_> {
     /// Decides.
     pub fn resume(&self) -> Resumed {
-        let former = match self.state {
+        let mut former = match self.state {
             Some(state) if state.stepping.is_some() => self.finish_step(state),
             Some(state) => self.reopen(state),
             None if self.tails.is_empty() && self.mark.is_none() => self.begin(),
@@ -85,12 +93,17 @@ impl Evidence<'_> {
         };
         let is_ahead = former.last.before(STEP) > self.now;
         let is_lost = self.tails.has_unreadable.then_some(EpochReason::Unreadable);
+        if is_lost.is_some() && self.state.is_none_or(|state| state.stepping.is_none()) {
+            // It may hold the last lines of the epoch, and what they told is lost with them.
+            former.last = former.last.after(UNMARKED);
+        }
         match former.reason.or(is_ahead.then_some(EpochReason::Clock)).or(is_lost) {
             Some(reason) => self.begin_epoch(former, reason),
             None => {
                 let Former { mut state, id, is_clean, .. } = former;
                 self.want(&mut state, self.now.max(id.next()));
-                Resumed { epoch: state.epoch, state, step: None, last: id, is_clean }
+                let has_begun = self.tails.last(state.epoch).is_some();
+                Resumed { epoch: state.epoch, state, step: None, last: id, has_begun, is_clean }
             }
         }
     }
@@ -107,11 +120,7 @@ impl Evidence<'_> {
         let last = self.last(state);
         let mark = self.mark.filter(|mark| mark.epoch == state.epoch);
         let is_clean = match state.ended {
-            // A line behind the stop is of a process that this state, restored from an earlier time, does not know.
-            Ended::Stopped { last, .. } => {
-                self.tails.last(state.epoch).is_none_or(|tail| tail <= last)
-                    && mark.is_some_and(|mark| mark.durable >= last)
-            }
+            Ended::Stopped { last, .. } => mark.is_some_and(|mark| mark.durable >= last),
             _ => false,
         };
         let mut former = Former { state: state.clone(), last, id: last, is_clean, reason: None };
@@ -156,30 +165,35 @@ impl Evidence<'_> {
         former
     }
 
-    /// Without a usable state each stream is in doubt from its own last line on.
+    /// Without a usable state each stream is in doubt from its own last line on, and all are from where a kill would have
+    /// them: of a stream without a line it is not known whether it had some.
     fn doubt_all(&self) -> Former {
         let epoch = self.tails.epoch().max(self.mark.map_or(0, |mark| mark.epoch));
+        // A mark of another epoch, as after a restore, tells nothing of this one.
+        let known = Self { mark: self.mark.filter(|mark| mark.epoch == epoch), ..*self };
         let mut former = self.begin();
-        (former.state.epoch, former.state.began) = (epoch, Stamp::default());
-        former.last = self.last(&former.state);
+        (former.state.epoch, former.state.began) = (epoch, self.tails.began(epoch));
+        former.last = known.last(&former.state);
         former.id = former.last;
-        let doubted = if self.mark.is_some() { Duration::ZERO } else { UNMARKED };
-        let (began, to) = (self.tails.began(epoch), former.last);
+        let (began, to, kind) = (former.state.began, former.last, GapKind::Unsure);
         for feed in Feed::ALL {
-            let wanted = self.wanted[feed];
-            let mut streams = self.tails.streams(feed, epoch);
-            // Pauses and mute streams are noticed late.
-            let heard = self.mark.filter(|mark| mark.epoch == epoch).and_then(|mark| mark.heard[feed]);
-            let heard = heard.unwrap_or(Stamp::MAX);
-            streams.values_mut().for_each(|last| *last = last.before(doubted).min(heard).max(began));
-            let kind = GapKind::Unsure;
-            let open = OpenGap { from: Stamp::MAX, kind, cause: NO_STATE.to_owned() };
-            let open = (wanted || !streams.is_empty()).then_some(open);
-            if streams.is_empty() && wanted && began < to {
-                let cause = NO_STATE.to_owned();
-                former.redo([Gap { connection: feed, epoch, from: began, to, kind, cause, only: None }]);
+            let (wanted, streams) = (self.wanted[feed], self.tails.streams(feed, epoch));
+            if streams.is_empty() && !wanted {
+                continue;
             }
-            former.redo(grouped(feed, streams, Position { epoch, stamp: to }, kind, NO_STATE));
+            let is_unheard = known.mark.is_some_and(|mark| mark.heard[feed].is_none());
+            let from = match streams.values().max() {
+                None => began,
+                // Nothing since the process began.
+                Some(last) if is_unheard => *last,
+                Some(_) => known.certain(&former.state, feed, to),
+            };
+            // Where it is not recorded, no request names others.
+            let only = (!wanted).then(|| streams.keys().cloned().collect());
+            former.redo(grouped(feed, streams, Position { epoch, stamp: from }, kind, NO_STATE));
+            let gap = Gap { connection: feed, epoch, from, to, kind, cause: NO_STATE.to_owned(), only };
+            former.redo((from < to).then_some(gap));
+            let open = Some(OpenGap { from: Stamp::MAX, kind, cause: NO_STATE.to_owned() });
             former.state.feeds[feed] = FeedState { wanted, open, ..FeedState::default() };
         }
         Former { is_clean: false, reason: Some(EpochReason::State), ..former }
@@ -204,7 +218,8 @@ impl Evidence<'_> {
         let stepping = Some(Stepping { epoch: stepping, before, after });
         let ending =
             State { epoch, began: self.state.map_or(Stamp::default(), |state| state.began), stepping, ..state.clone() };
-        Resumed { state, step: Some((ending, reason)), epoch, last: after.previous(), is_clean: false }
+        let last = after.previous();
+        Resumed { state, step: Some((ending, reason)), epoch, last, has_begun: false, is_clean: false }
     }
 
     /// Opens the gap of a feed that is recorded for the first time, and keeps that of one that is not recorded any more.

@@ -46,6 +46,8 @@ pub struct Started {
     pub reason: Option<EpochReason>,
     /// Stamps follow this one.
     pub last: Stamp,
+    /// The epoch has a line; its first one has the stamp that follows.
+    pub has_begun: bool,
     /// The files.
     pub mended: Mended,
     /// Replaces the state from now on.
@@ -107,7 +109,7 @@ pub fn preview(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Preview, Star
 /// Nothing was recorded, and the next start repeats everything.
 pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartError> {
     let found = Found::look(files.clone(), terms, Survey::take)?;
-    let Resumed { mut state, step, epoch, last, is_clean } = found.resume(terms);
+    let Resumed { mut state, step, epoch, last, has_begun, is_clean } = found.resume(terms);
     let is_first = found.is_first();
     let Found { mut file, mark, survey, is_known } = found;
     if !is_known && step.is_some() {
@@ -131,7 +133,7 @@ pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartE
     file.replace(&state)?;
     let durable = mark.map_or(Position { epoch: state.epoch, stamp: state.began }, DurableMark::position);
     let checkpoint = Checkpoint::new(file, state.clone(), durable);
-    Ok(Started { state, reason, last, mended, checkpoint })
+    Ok(Started { state, reason, last, has_begun, mended, checkpoint })
 }
 
 /// Looks at a directory.

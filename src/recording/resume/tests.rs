@@ -159,10 +159,11 @@ impl Script {
         let wanted = PerFeed::from_fn(|feed| off != Some(&feed.to_string()));
         let state = self.state.as_ref().filter(|state| is_usable(state, 7, self.mark, &self.tails));
         let evidence = Evidence { state, mark: self.mark, tails: &self.tails, venue: "upbit-kr", wanted, now };
-        let Resumed { state, step, epoch, last, is_clean } = evidence.resume();
+        let Resumed { state, step, epoch, last, has_begun, is_clean } = evidence.resume();
         let mut output = String::new();
         let files = if is_clean { "continued" } else { "ended" };
-        writeln!(output, "files of epoch {epoch} are {files}, stamps follow {}", shown(last))?;
+        let first = if has_begun { "" } else { ", the first at once" };
+        writeln!(output, "files of epoch {epoch} are {files}, stamps follow {}{first}", shown(last))?;
         if let Some((State { stepping: Some(Stepping { epoch, before, after }), .. }, reason)) = &step {
             let (before, after, reason) = (shown(*before), shown(*after), reason.as_str());
             writeln!(output, "epoch {epoch} begins ({reason}): {before} -> {after}")?;

@@ -88,7 +88,7 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed ^ 0x6b6e_6f77);
         lives[..last].iter_mut().for_each(|life| life.draw_knowledge(&mut rng));
         for next in 1..lives.len() {
-            if matches!(lives[next].amnesia, Some(Amnesia::NoMark | Amnesia::NoDotFiles)) {
+            if matches!(lives[next].amnesia, Some(Amnesia::NoMark | Amnesia::NoDotFiles | Amnesia::Restored(_))) {
                 lives[next - 1].freezes.retain(|freeze| freeze.length < UNNOTICED);
                 lives[next - 1].freezes.truncate(1);
             }

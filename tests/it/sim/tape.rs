@@ -116,8 +116,10 @@ impl Tape {
                         continue;
                     }
                 }
-                // The end of a source that a power cut brought back may be lost; its sealed file was durable before.
-                let source = files.get(&path.with_extension("")).map(|plain| less_torn(plain, &name, &torn));
+                // Of a source that a power cut brought back the end may be lost, and any page that a sync had no room for; its
+                // sealed file was durable before, and listed once it was compared.
+                let source = files.get(&path.with_extension("")).filter(|_| !listed.contains_key(path));
+                let source = source.map(|plain| less_torn(plain, &name, &torn));
                 if source.is_some_and(|plain| !content.starts_with(&plain)) {
                     tape.corrupt.push(format!("{} does not hold its source", path.display()));
                 }
@@ -176,8 +178,8 @@ impl Tape {
         state.and_then(|state| state.stepping).map_or(self.active, |stepping| stepping.epoch)
     }
 
-    /// What the state alone knew, for a start that finds `left` and does not record `off`: gaps that were decided, an epoch
-    /// of which nothing is there, and that a feed without a line was wanted.
+    /// What the state alone knew, for a start that finds `left` and does not record `off`: gaps that were open or
+    /// decided, and that a feed without a line was wanted.
     pub(crate) fn forgotten(&self, left: &Self, off: Option<Feed>) -> Vec<Forgotten> {
         let Some(state) = &self.state else { return Vec::new() };
         let gap = |epoch, from: Stamp, to: Stamp| Gap { epoch, from: from.as_micros(), to: to.as_micros() };
@@ -186,13 +188,17 @@ impl Tape {
             feed: redo.connection,
             gap: gap(redo.epoch, redo.from, redo.to),
         });
+        let last = self.last.get(&state.epoch).and_then(|last| Stamp::from_micros(*last)).unwrap_or_default();
+        let open = Feed::ALL.into_iter().filter_map(|feed| {
+            let from = state.feeds[feed].open.as_ref()?.from;
+            Some(Forgotten { feed, gap: gap(state.epoch, from, last) })
+        });
         let unsure = state.unsure.iter().map(|unsure| gap(unsure.epoch, unsure.from, unsure.to));
-        let lost = (left.active < self.active).then(|| whole(self.active));
-        let of_all = unsure.chain(lost).flat_map(|gap| Feed::ALL.map(|feed| Forgotten { feed, gap }));
+        let of_all = unsure.flat_map(|gap| Feed::ALL.map(|feed| Forgotten { feed, gap }));
         let unheard = off.into_iter().filter(|off| left.streams[*off].is_empty());
         let unheard =
             unheard.flat_map(|feed| (0..=self.active + 1).map(move |epoch| Forgotten { feed, gap: whole(epoch) }));
-        decided.chain(of_all).chain(unheard).collect()
+        decided.chain(open).chain(of_all).chain(unheard).collect()
     }
 
     fn read_checkpoint(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {

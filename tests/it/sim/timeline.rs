@@ -8,7 +8,7 @@
 //!
 //! Stamps order what is of one epoch; a moment is an epoch and a stamp in it.
 
-use upbit_recorder::clock::{self, Clock, Instant};
+use upbit_recorder::clock::{self, Clock, Instant, Stamp};
 use upbit_recorder::upbit::feed::Feed;
 
 /// The first process id; each life has the next one, by which its `started` event is known.
@@ -16,6 +16,9 @@ pub(crate) const FIRST_PID: u32 = 4711;
 
 /// Stamps are raised where they would repeat, and what happens at one instant has stamps a little apart.
 pub(crate) const RAISED: u64 = 2_000;
+
+/// Behind every stamp of an epoch.
+const LAST: u64 = u64::MAX / 2;
 
 /// An epoch and a stamp in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +36,14 @@ pub(crate) struct Span {
     pub(crate) epoch: u64,
     /// The epoch begins with it, by a step of the clock.
     pub(crate) is_back: bool,
+    /// No file has the epoch in which it was, and the state that had it is gone: it is behind all of the epoch before.
+    pub(crate) is_lost: bool,
+}
+
+impl Span {
+    fn moment(&self, stamp: Stamp) -> Moment {
+        Moment { epoch: self.epoch, stamp: if self.is_lost { LAST } else { stamp.as_micros() } }
+    }
 }
 
 /// All epochs so far.
@@ -71,6 +82,14 @@ impl Timeline {
         }
     }
 
+    /// A start lost the state, which alone had known of the epochs behind this one.
+    pub(crate) fn lose_behind(&mut self, epoch: u64) {
+        for span in self.spans.iter_mut().filter(|span| span.epoch > epoch) {
+            (span.epoch, span.is_lost) = (epoch, true);
+        }
+        self.epochs.truncate(usize::try_from(epoch).unwrap() + 1);
+    }
+
     /// A start ended an epoch, whose last stamp on the disk is this one.
     pub(crate) fn end_at_start(&mut self, found: Moment) {
         self.epoch_mut(found.epoch).found.get_or_insert(found.stamp);
@@ -91,13 +110,13 @@ impl Timeline {
     /// The moment of an instant, by the clock that ran then, or by the one before.
     pub(crate) fn at(&self, instant: Instant) -> Moment {
         let span = self.span_at(instant);
-        Moment { epoch: span.epoch, stamp: span.clock.stamp_at(instant).as_micros() }
+        span.moment(span.clock.stamp_at(instant))
     }
 
     /// The same, where it is known on which side of a suspension it was.
     pub(crate) fn on(&self, moment: clock::Moment) -> Moment {
         let span = self.span_at(moment.at);
-        Moment { epoch: span.epoch, stamp: span.clock.stamp_of(moment).as_micros() }
+        span.moment(span.clock.stamp_of(moment))
     }
 
     fn span_at(&self, instant: Instant) -> &Span {
@@ -130,9 +149,14 @@ impl Timeline {
         }
     }
 
+    /// The last stamp that a start found of an epoch which it ended.
+    pub(crate) fn found(&self, epoch: u64) -> Option<u64> {
+        self.epoch(epoch).found
+    }
+
     /// Whether a moment is behind everything that the start found which ended its epoch.
     pub(crate) fn is_behind(&self, moment: Moment) -> bool {
-        self.epoch(moment.epoch).found.is_some_and(|found| found <= moment.stamp)
+        self.found(moment.epoch).is_some_and(|found| found <= moment.stamp)
     }
 }
 

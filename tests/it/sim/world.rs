@@ -101,6 +101,8 @@ pub(crate) struct Lived {
     pub(crate) frozen: Vec<Frozen>,
     /// What its start could not know any more.
     pub(crate) forgotten: Vec<Forgotten>,
+    /// The last epoch that its start could know of, where there had been others.
+    pub(crate) known_epoch: Option<u64>,
 }
 
 /// Lets a plan happen, in virtual time and in a runtime of its own.
@@ -130,6 +132,8 @@ struct World {
     clock: Clock,
     /// How far the wall clock is set ahead of it, µs.
     ahead: Arc<AtomicI64>,
+    /// What the pause before the next life takes beside the world's clock.
+    unheard: Duration,
     /// Answers the question which pairs there are, where patterns need it.
     listing: Option<Listing>,
     machine: Machine,
@@ -160,6 +164,7 @@ impl World {
             outside,
             clock,
             ahead: Arc::default(),
+            unheard: Duration::ZERO,
             machine,
             listing: None,
             lives: 0,
@@ -176,6 +181,7 @@ impl World {
             let lived = self.live(life, plan.seed.wrapping_add(number as u64)).await;
             self.oracle.check_life(&self.disk, &self.books, lived);
             self.ahead.fetch_add(life.jump, Ordering::Relaxed);
+            self.unheard = Duration::from_micros(life.jump.max(0).cast_unsigned());
             sleep_until(Some(self.clock.now() + life.pause)).await;
         }
         self.outside.abort_all();
@@ -202,6 +208,7 @@ impl World {
         let rest = Rest::new(self.books.market.clone(), seed, life.mood == Mood::Calm);
         let before = Tape::read(&self.disk);
         let forgotten = if before.state == known.state { Vec::new() } else { known.forgotten(&before, life.off) };
+        let known_epoch = (before.epoch() < known.epoch()).then_some(before.epoch());
         let mut config = self.config.clone();
         (config.public.enabled, config.private.enabled) =
             (life.off != Some(Feed::Public), life.off != Some(Feed::Private));
@@ -209,7 +216,7 @@ impl World {
         let assembled = assembly::assemble(&config, environment, stop, &|_| Ok(self.pipe.clone()), rest);
         let after = Tape::read(&self.disk);
         let (found, epoch) = (ended_epoch(&before, &after), after.epoch());
-        let spans = Mutex::new(vec![Span { from, clock, epoch, is_back: false }]);
+        let spans = Mutex::new(vec![Span { from, clock, epoch, is_back: false, is_lost: false }]);
         let recovered = assembled.is_ok() && !self.disk.has_crashed();
         let ended = match assembled {
             Ok(assembled) => {
@@ -242,7 +249,7 @@ impl World {
         let started = remains.started();
         let to = self.clock.now();
         let life = life.clone();
-        Lived { life, spans, found, from, to, ended, recovered, started, sync_failed, frozen, forgotten }
+        Lived { life, spans, found, from, to, ended, recovered, started, sync_failed, frozen, forgotten, known_epoch }
     }
 
     /// The world as the next life finds it.
@@ -263,7 +270,7 @@ impl World {
         let machine = self.machine.clone();
         let boot = Boot::new(move || machine.suspended());
         let clock = Clock::anchored(read()).beside(&boot);
-        self.books.market.catch_up(clock.stamp());
+        self.books.market.catch_up(clock.stamp(), std::mem::take(&mut self.unheard));
         self.machine.begin_life(self.clock.now(), &life.freezes);
         self.pipe.set_mood(life.mood, life.has_quiet_account);
         life.amnesia.into_iter().for_each(|amnesia| self.disk.forget(amnesia));
@@ -343,15 +350,22 @@ fn ended_epoch(before: &Tape, after: &Tape) -> Option<Moment> {
     (after.epoch() > epoch).then_some(Moment { epoch, stamp })
 }
 
-/// Notes when the recorder's clock moves.
+/// Notes when the recorder's clock moves. A status that is read behind a freeze is of before it: the next one tells.
 async fn watch_clock(mut shown: watch::Receiver<Status>, machine: &Machine, spans: &Mutex<Vec<Span>>) {
+    let mut before: Option<Clock> = None;
     while shown.changed().await.is_ok() {
         let at = shown.borrow_and_update().at;
         let mut spans = spans.lock().unwrap();
+        if let Some(before) = before.take().map(|before| before.resumed(machine.suspended()))
+            && before.stamp_at(before.now()) == at
+        {
+            spans.pop();
+        }
         let last = *spans.last().unwrap();
         let clock = last.clock.resumed(machine.suspended());
         let now = clock.now();
         if clock.stamp_at(now) != at {
+            before = Some(last.clock);
             let is_back = at < clock.stamp_at(now);
             spans.push(Span { from: now, clock: clock.moved(now, at), is_back, ..last });
         }

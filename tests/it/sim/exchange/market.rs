@@ -113,17 +113,20 @@ impl Market {
         self.lock().trades.clone()
     }
 
-    /// A life begins at this time of the wall clock: what passed without it brought trades.
-    pub(crate) fn catch_up(&self, wall: Stamp) {
+    /// A life begins at this time of the wall clock: what passed without it brought trades. What the wall clock was set
+    /// forward in a life was an error of it, in which nothing can have been traded.
+    pub(crate) fn catch_up(&self, wall: Stamp, unheard: Duration) {
         let mut state = self.lock();
         let begin = state.now();
         if !state.is_open || wall <= begin {
             return;
         }
         let length = wall.since(begin);
-        let count = state.rng.random_range(0..MOST_UNHEARD).min(length.as_secs());
+        let unheard = unheard.min(length);
+        let begin = wall.before(unheard);
+        let count = state.rng.random_range(0..MOST_UNHEARD).min(unheard.as_secs());
         for number in 0..count {
-            let micros = u64::try_from(length.as_micros()).unwrap() * number / count;
+            let micros = u64::try_from(unheard.as_micros()).unwrap() * number / count;
             let time = begin.after(Duration::from_micros(micros));
             // Before the life, which begins at this instant.
             let at = state.clock.now() - Duration::from_millis(1);

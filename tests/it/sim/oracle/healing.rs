@@ -1,9 +1,10 @@
 //! Each trade that happened is on the tape once, or in a gap that says why it is not.
 
 use super::Evidence;
+use super::history::GapEvent;
 use super::losses;
-use crate::sim::exchange::Mood;
 use crate::sim::exchange::market::Trade;
+use crate::sim::exchange::{Mood, is_of};
 use crate::sim::timeline::Moment;
 use crate::sim::world::{Ended, Lived};
 use serde_json::Value;
@@ -13,10 +14,17 @@ use upbit_recorder::upbit::feed::Feed;
 /// What is within the exchange's reach for sure, in microseconds: trades of seven days, less the length of a life.
 const REACH: u64 = 7 * 86_400_000_000 - 1_000_000_000;
 
+/// For this long the healer waits for a quiet stream to go on, and asks, in microseconds.
+const LATE: u64 = 90_000_000;
+
 /// A trade that is on no line.
 struct Missing<'a> {
     trade: &'a Trade,
     at: Moment,
+    /// A snapshot that is lost had shown it.
+    is_snapshot: bool,
+    /// No line of its stream is before it.
+    is_first: bool,
 }
 
 /// The lines of `.healed` streams.
@@ -55,8 +63,14 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
     let mut there: BTreeSet<u64> = healed.iter().map(|line| line.id).collect();
     there.extend(matched.moments.keys().filter_map(|index| id_of(&matched.side.sent[*index].content)));
     let lost = losses::lost(evidence);
-    let lost: BTreeMap<u64, Moment> =
-        lost.into_iter().filter_map(|(object, at)| Some((id_of(&object.sent.content)?, at))).collect();
+    let lost: BTreeMap<u64, (Moment, bool)> = lost
+        .into_iter()
+        .filter_map(|(object, at)| Some((id_of(&object.sent.content)?, (at, is_snapshot(&object.sent.content)))))
+        .collect();
+    let first_of = |stream: &str| {
+        let own = matched.objects().filter(|object| is_of(&object.sent.content, stream));
+        own.filter_map(|object| matched.moments.get(&object.index)).min().copied()
+    };
     let recorded: Vec<_> =
         matched.objects().filter_map(|object| Some((object.sent.at, *matched.moments.get(&object.index)?))).collect();
     // A gap that no data has followed is open.
@@ -76,7 +90,9 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
         let is_told = lost.contains_key(&trade.id) || history.life_at(trade.at).started.is_some();
         if is_told && !there.contains(&trade.id) {
             let own = || history.as_recorded(before.max(history.time.at(trade.at)), trade.at);
-            missing.push(Missing { trade, at: lost.get(&trade.id).copied().unwrap_or_else(own) });
+            let (at, is_snapshot) = lost.get(&trade.id).copied().unwrap_or_else(|| (own(), false));
+            let is_first = first_of(&trade.stream()).is_none_or(|first| at < first);
+            missing.push(Missing { trade, at, is_snapshot, is_first });
         }
     }
     let outcomes = outcomes(evidence);
@@ -85,7 +101,7 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
 
 /// Why a trade should not be missing; `None`: it may be.
 fn fault(evidence: &Evidence, outcomes: &BTreeMap<GapId, &Value>, missing: &Missing) -> Option<String> {
-    let Missing { trade, at } = missing;
+    let Missing { trade, at, is_snapshot, is_first } = missing;
     let stream = trade.stream();
     let is_own = |found: &&super::GapEvent| found.names(&stream) && found.gap().holds(*at);
     let gaps: Vec<_> = evidence.gap_events().collect();
@@ -101,10 +117,18 @@ fn fault(evidence: &Evidence, outcomes: &BTreeMap<GapId, &Value>, missing: &Miss
         None => !is_to_be_healed(evidence, gap),
     };
     let ids: Vec<_> = own.clone().map(|found| found.event["id"].clone()).collect();
-    // What was written of it may have been taken away.
+    // What was written of it may have been taken away: of the healer, or by which the healer knew that it was there.
     let healed = format!("{stream}.healed");
-    let is_taken = || gaps.iter().any(|found| found.names(&healed));
-    let is_excused = own.any(|found| is_partial(found.event)) || is_taken();
+    let is_taken = |found: &GapEvent| {
+        let is_cut = found.event["cause"].as_str().is_some_and(|cause| cause.ends_with("a part of it is lost"));
+        found.names(&healed) || (*is_snapshot && is_cut && found.names(&stream) && found.gap().holds(*at))
+    };
+    // Before the first line of a stream, a gap is bounded by its stamps alone, and the clock may have been set since.
+    let is_beyond = |found: &GapEvent| {
+        let time = u64::try_from(trade.time).unwrap() * 1_000;
+        *is_first && !(found.gap().from..found.gap().to).contains(&time)
+    };
+    let is_excused = own.any(|found| is_partial(found.event) || is_beyond(found)) || gaps.iter().any(is_taken);
     (!is_excused).then(|| format!("{trade:?}, {at:?}, in {ids:?}"))
 }
 
@@ -125,7 +149,6 @@ pub(super) fn doubled(evidence: &Evidence) -> Vec<String> {
     let matched = evidence.matched;
     let mut faults = Vec::new();
     let by_id: BTreeMap<u64, &Trade> = evidence.trades.iter().map(|trade| (trade.id, trade)).collect();
-    let is_snapshot = |content: &[u8]| String::from_utf8_lossy(content).contains("SNAPSHOT");
     let recorded = matched.moments.keys().map(|index| &*matched.side.sent[*index].content);
     let mut there: BTreeSet<u64> = recorded.filter(|content| !is_snapshot(content)).filter_map(id_of).collect();
     if evidence.feed != Feed::Public {
@@ -136,7 +159,9 @@ pub(super) fn doubled(evidence: &Evidence) -> Vec<String> {
         if trade.is_none_or(|trade| trade.object() != object) {
             faults.push(format!("{stream} at {stamp}: not the exchange's: {object}"));
         }
-        if !there.insert(id) {
+        // While others have its file in hand, the healer cannot read what it has written.
+        let is_in_doubt = || evidence.gap_events().any(|found| found.names(&stream));
+        if !there.insert(id) && !is_in_doubt() {
             faults.push(format!("{stream} at {stamp}: {object} is there twice"));
         }
     }
@@ -147,8 +172,10 @@ pub(super) fn doubled(evidence: &Evidence) -> Vec<String> {
 fn is_to_be_healed(evidence: &Evidence, gap: &Value) -> bool {
     let Some(last) = evidence.history.lives.last() else { return false };
     let is_over = last.life.mood == Mood::Calm && matches!(last.ended, Ended::Orderly);
-    let is_within_reach = last.started.is_some_and(|started| started < gap["to"].as_u64().unwrap() + REACH);
-    is_over && last.life.heals && is_within_reach
+    let to = gap["to"].as_u64().unwrap();
+    let is_within_reach = last.started.is_some_and(|started| started < to + REACH);
+    let is_late = evidence.history.time.at(last.to).stamp < to + LATE;
+    is_over && last.life.heals && is_within_reach && !is_late
 }
 
 /// The `healed` events, by gap.
@@ -171,6 +198,10 @@ fn healed_lines(evidence: &Evidence) -> Vec<HealedLine> {
         Some(HealedLine { stream, stamp: line.stamp, id, object })
     };
     lines.filter_map(parse).collect()
+}
+
+fn is_snapshot(content: &[u8]) -> bool {
+    String::from_utf8_lossy(content).contains("SNAPSHOT")
 }
 
 /// The id of a trade, or of the one that a snapshot shows.

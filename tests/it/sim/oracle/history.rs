@@ -29,6 +29,7 @@ impl History {
 
     /// A life is over.
     pub(super) fn push(&mut self, lived: Lived) {
+        lived.known_epoch.into_iter().for_each(|epoch| self.time.lose_behind(epoch));
         lived.found.into_iter().for_each(|found| self.time.end_at_start(found));
         // A start that was not complete has begun nothing.
         if lived.recovered {
@@ -55,6 +56,10 @@ impl History {
     /// Where a moment lies for those who only know what is on disk; `at`: when it was.
     pub(super) fn as_recorded(&self, moment: Moment, at: Instant) -> Moment {
         let life = self.lives.iter().rposition(|lived| lived.from <= at).unwrap_or_default();
+        // Where a start found stamps ahead of the clock by less than a step, those of its life are ahead as well.
+        let own = self.lives.get(life).and_then(|lived| Some((lived.from, lived.started?)));
+        let first = own.map(|(from, stamp)| Moment { stamp, ..self.time.at(from) });
+        let moment = first.filter(|first| first.epoch == moment.epoch).map_or(moment, |first| first.max(moment));
         let next = self.lives[life + 1..].iter().find_map(|next| Some((next.from, next.started?)));
         self.time.missed(moment, next.map(|(from, stamp)| Moment { stamp, ..self.time.at(from) }))
     }

@@ -53,7 +53,11 @@ pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, gaps, .. } = evidence;
     let is_untold = |(_, at): &(Object, Moment)| !gaps.iter().any(|gap| gap.holds(*at)) && !history.time.is_behind(*at);
     let untold = lost(evidence).into_iter().filter(is_untold);
-    untold.map(|(object, at)| format!("object {} of socket {}, {at:?}", object.index, object.sent.session)).collect()
+    let shown = |(object, at): (Object, Moment)| {
+        let found = history.time.found(at.epoch);
+        format!("object {} of socket {}, {at:?}; found {found:?}", object.index, object.sent.session)
+    };
+    untold.map(shown).collect()
 }
 
 /// Everything that was handed over and is not on disk, and when it would have been received.

@@ -122,6 +122,7 @@ mod tests {
         }
         assert_eq!(status.recent.len(), MOST);
         note(&mut status, 90_000, 90_010);
+        note(&mut status, 90_000, 90_010);
         assert_eq!(status.recent.len(), 1);
         assert_eq!(status.totals[&GapKind::Disconnected], GapTotal { count: 1_001, micros: 1_010_000_000 });
     }

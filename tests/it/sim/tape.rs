@@ -178,12 +178,10 @@ impl Tape {
         state.and_then(|state| state.stepping).map_or(self.active, |stepping| stepping.epoch)
     }
 
-    /// What the state alone knew, for a start that finds `left` and does not record `off`: gaps that were open or
-    /// decided, and that a feed without a line was wanted.
-    pub(crate) fn forgotten(&self, left: &Self, off: Option<Feed>) -> Vec<Forgotten> {
+    /// What the state alone knew: gaps that were open or decided.
+    pub(crate) fn forgotten(&self) -> Vec<Forgotten> {
         let Some(state) = &self.state else { return Vec::new() };
         let gap = |epoch, from: Stamp, to: Stamp| Gap { epoch, from: from.as_micros(), to: to.as_micros() };
-        let whole = |epoch| gap(epoch, Stamp::default(), Stamp::MAX);
         let decided = state.redo.iter().map(|Redo { gap: redo, .. }| Forgotten {
             feed: redo.connection,
             gap: gap(redo.epoch, redo.from, redo.to),
@@ -195,10 +193,15 @@ impl Tape {
         });
         let unsure = state.unsure.iter().map(|unsure| gap(unsure.epoch, unsure.from, unsure.to));
         let of_all = unsure.flat_map(|gap| Feed::ALL.map(|feed| Forgotten { feed, gap }));
-        let unheard = off.into_iter().filter(|off| left.streams[*off].is_empty());
-        let unheard =
-            unheard.flat_map(|feed| (0..=self.active + 1).map(move |epoch| Forgotten { feed, gap: whole(epoch) }));
-        decided.chain(open).chain(of_all).chain(unheard).collect()
+        decided.chain(open).chain(of_all).collect()
+    }
+
+    /// Once a state was lost, that a feed without a line had ever been wanted, while it is `off`.
+    pub(crate) fn unheard(&self, off: Option<Feed>) -> impl Iterator<Item = Forgotten> {
+        let feed = off.filter(|off| self.streams[*off].is_empty());
+        let whole = |epoch| Gap { epoch, from: 0, to: Stamp::MAX.as_micros() };
+        let epochs = 0..=self.epoch();
+        feed.into_iter().flat_map(move |feed| epochs.clone().map(move |epoch| Forgotten { feed, gap: whole(epoch) }))
     }
 
     fn read_checkpoint(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {

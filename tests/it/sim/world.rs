@@ -132,6 +132,8 @@ struct World {
     clock: Clock,
     /// How far the wall clock is set ahead of it, µs.
     ahead: Arc<AtomicI64>,
+    /// A start has found less than was known.
+    has_forgotten: bool,
     /// What the pause before the next life takes beside the world's clock.
     unheard: Duration,
     /// Answers the question which pairs there are, where patterns need it.
@@ -164,6 +166,7 @@ impl World {
             outside,
             clock,
             ahead: Arc::default(),
+            has_forgotten: false,
             unheard: Duration::ZERO,
             machine,
             listing: None,
@@ -207,7 +210,8 @@ impl World {
         self.config.rest.heal_max = if life.heals { 1_000 } else { 0 };
         let rest = Rest::new(self.books.market.clone(), seed, life.mood == Mood::Calm);
         let before = Tape::read(&self.disk);
-        let forgotten = if before.state == known.state { Vec::new() } else { known.forgotten(&before, life.off) };
+        self.has_forgotten |= before.state != known.state;
+        let mut forgotten = if before.state == known.state { Vec::new() } else { known.forgotten() };
         let known_epoch = (before.epoch() < known.epoch()).then_some(before.epoch());
         let mut config = self.config.clone();
         (config.public.enabled, config.private.enabled) =
@@ -245,6 +249,9 @@ impl World {
             tokio::task::yield_now().await;
         }
         let remains = Remains { books: &self.books, pid, from, left: Tape::read(&self.disk) };
+        if self.has_forgotten {
+            forgotten.extend(remains.left.unheard(life.off));
+        }
         let spans = remains.spans(spans.into_inner().unwrap(), &frozen);
         let started = remains.started();
         let to = self.clock.now();

@@ -119,7 +119,12 @@ impl Feeds {
 
     /// Gaps that are to be told if the process dies: before their events are durable, or their feed is proved to live.
     pub(super) fn redo(&self) -> impl Iterator<Item = &Redo> {
-        self.unsynced.iter().map(|told| &told.redo).chain(&self.unproved)
+        self.unsynced.iter().map(|told| &told.redo).chain(self.unproved())
+    }
+
+    /// Those of feeds that are not proved to live.
+    pub(super) fn unproved(&self) -> impl Iterator<Item = &Redo> {
+        self.unproved.iter()
     }
 
     /// Everything up to this position is durable.

@@ -129,7 +129,9 @@ impl Snapshots {
     /// The state that holds once everything is durable, behind the last event, stamped `last`.
     pub(super) fn stopped(&self, time: &EpochClock, feeds: &Feeds, last: Stamp) -> State {
         let ended = Ended::Stopped { last, heard: feeds.heard() };
-        State { ended, ..self.state(time, feeds) }
+        // The events of all others are durable by then.
+        let redo = feeds.unproved().cloned().collect();
+        State { ended, redo, ..self.state(time, feeds) }
     }
 
     fn state(&self, time: &EpochClock, feeds: &Feeds) -> State {

@@ -9,8 +9,10 @@ use super::work::StopTerms;
 use crate::clock::discipline::Discipline;
 use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{Config, ConnectionConfig, Loaded, Sources};
+use crate::counters::requests::SharedRequests;
 use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
-use crate::daemon::supervisor::{Failure, Others, Supervisor};
+use crate::daemon::supervisor::{Failure, Others, PairsHandle, Supervisor};
+use crate::desired::Listed;
 use crate::exit::Exit;
 use crate::files::IoError;
 use crate::files::disk::Disk;
@@ -29,12 +31,12 @@ use crate::recording::threads;
 use crate::rest::codes::RestUse;
 use crate::rest::keys;
 use crate::rest::pairs::evidence::ListingEvidence;
-use crate::rest::pairs::{self, Following};
+use crate::rest::pairs::{self, Ports};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
 
 /// The interval in which a start is tried again that finds no room.
 const NO_ROOM: Duration = Duration::from_secs(1);
@@ -215,7 +217,7 @@ async fn set_up(
         Ok(Network::new(*clock, tls, &config.proxies))
     };
     let mut is_full = false;
-    let Assembled { supervisor, mut hosts, healer } = loop {
+    let Assembled { mut supervisor, mut hosts, healer } = loop {
         let exchange = Exchange::new(config, stop.others.requests.clone());
         let assemble = || assembly::assemble(config, environment.clone(), stop.clone(), &network, exchange);
         match waiting.during(step("what the last process left in"), GRACE, assemble) {
@@ -231,8 +233,8 @@ async fn set_up(
     };
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
-    let following = Following { listed: listing, requests: stop.others.requests.clone() };
-    pairs::spawn(followed.in_force, *clock, evidence, following).map_err(RecordError::Threads)?;
+    let requests = stop.others.requests.clone();
+    supervisor.follow_pairs(follow_pairs(*clock, evidence, listing, followed.in_force, requests)?);
     if keys::is_asked(config)
         && let Some(sources) = &config.credentials
     {
@@ -242,6 +244,20 @@ async fn set_up(
     }
     healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
     Ok((supervisor, lock))
+}
+
+/// Has the list of pairs followed, as the configuration in force needs it.
+fn follow_pairs(
+    clock: Clock,
+    evidence: ListingEvidence,
+    listed: watch::Sender<Listed>,
+    config: watch::Receiver<Arc<Config>>,
+    requests: SharedRequests,
+) -> Result<PairsHandle, RecordError> {
+    let (look, (objects, fetched)) = (Arc::new(Notify::new()), mpsc::channel(1));
+    let ports = Ports { listed, config, look: look.clone(), objects, requests, wall: Wall::machine() };
+    pairs::spawn(clock, evidence, ports).map_err(RecordError::Threads)?;
+    Ok(PairsHandle { look, objects: fetched })
 }
 
 /// Forbids core files, and other programs of this user to read the memory: both hold the account's keys, orders and

@@ -148,6 +148,8 @@ pub struct RestConfig {
     pub requests_per_second: u32,
     /// Requests a day that healing may spend; 0: nothing is healed.
     pub heal_max: u32,
+    /// Whether what the exchange says of its pairs is recorded.
+    pub instruments: bool,
 }
 
 /// Metrics, health, status.

@@ -93,6 +93,7 @@ fn read_rest(reader: &mut Reader<'_>) -> RestConfig {
         url: reader.text("rest.url", Url::http),
         requests_per_second: reader.number("rest.requests_per_second", 1..=REST_PER_SECOND.into()),
         heal_max: reader.number("rest.heal_max", 0..=100_000),
+        instruments: reader.flag("rest.instruments"),
     }
 }
 

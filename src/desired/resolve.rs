@@ -1,7 +1,7 @@
 //! From patterns to codes, by the pairs that the exchange is known to list. Pure.
 //!
 //! ```text
-//! KRW-BTC          ──▶ itself, listed or not
+//! KRW-BTC          ──▶ itself, listed or not; those that are not stand behind the others
 //! KRW-*  + nothing known ──▶ unresolved: the entry waits, under the name KRW-*_trade
 //!        + a list        ──▶ the pairs that match; unmatched where none does: one may be listed later
 //! ```
@@ -41,6 +41,7 @@ pub struct Resolution {
 pub fn resolve(subscriptions: &[Subscription], listed: Option<&[String]>) -> Resolution {
     let mut resolution = Resolution::default();
     let options: Vec<Subscription> = subscriptions.iter().map(Subscription::without_codes).collect();
+    let known: Option<BTreeSet<&str>> = listed.map(|listed| listed.iter().map(String::as_str).collect());
     let mut first: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for (index, entry) in subscriptions.iter().enumerate() {
         note_patterns(&mut resolution, entry, listed);
@@ -53,6 +54,11 @@ pub fn resolve(subscriptions: &[Subscription], listed: Option<&[String]>) -> Res
             }
             is_own
         });
+        // The exchange says nothing of a code that it does not know, whenever it lists it: another order is another request,
+        // which is sent.
+        if let Some(known) = &known {
+            codes.sort_by_key(|code| !known.contains(code.as_str()));
+        }
         if entry.codes.is_empty() || !codes.is_empty() {
             resolution.subscriptions.push(Subscription { codes, ..options[index].clone() });
         }
@@ -106,6 +112,18 @@ mod tests {
         assert_eq!(resolution.subscriptions, [entry("trade", &["KRW-BTC", "BTC-ETH"]), entry("myOrder", &[])]);
         assert_eq!(resolution.unmatched, BTreeSet::from(["XYZ-*".to_owned()]));
         assert!(resolution.unresolved.is_empty());
+    }
+
+    #[test]
+    fn what_is_listed_later_makes_another_request() {
+        let wanted = [entry("trade", &["KRW-NEW", "KRW-BTC", "KRW-NOPE"])];
+        let codes = |listed: Option<&[&str]>| {
+            let listed = listed.map(texts);
+            resolve(&wanted, listed.as_deref()).subscriptions[0].codes.join(" ")
+        };
+        assert_eq!(codes(None), "KRW-NEW KRW-BTC KRW-NOPE");
+        assert_eq!(codes(Some(&["KRW-BTC"])), "KRW-BTC KRW-NEW KRW-NOPE");
+        assert_eq!(codes(Some(&["KRW-BTC", "KRW-NEW"])), "KRW-NEW KRW-BTC KRW-NOPE");
     }
 
     #[test]

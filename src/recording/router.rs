@@ -109,7 +109,7 @@ impl Router {
         }
         let id = StreamId(self.count);
         self.count += 1;
-        self.own += u32::from(key.is_healed());
+        self.own += u32::from(key.is_fetched());
         self.folded[feed].insert(key.as_str().to_ascii_lowercase());
         self.trees[feed].insert(key.clone(), id);
         self.fresh.push(NewStream { id, feed, key });

@@ -74,12 +74,14 @@ impl Odd {
 }
 
 impl Markets {
-    /// Requests the list from the exchange.
+    /// Requests the list from the exchange, with warnings and cautions where they are wanted.
     ///
     /// # Errors
     /// The request failed.
-    pub async fn fetch(client: &mut Client) -> Result<Self, RestError> {
-        client.get(Request::new("market/all")).await.map(Self::of)
+    pub async fn fetch(client: &mut Client, has_details: bool) -> Result<Self, RestError> {
+        let request = Request::new("market/all");
+        let request = if has_details { request.with("is_details", "true") } else { request };
+        client.get(request).await.map(Self::of)
     }
 
     /// The list kept below a data directory; `None` if it is missing or unreadable.

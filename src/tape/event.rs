@@ -172,6 +172,27 @@ pub enum Event {
         #[serde(flatten)]
         report: HealReport,
     },
+    /// The exchange lists new pairs.
+    Listed {
+        /// The pairs.
+        codes: Vec<String>,
+        /// When the list was last known to be complete without them; `None`: not by this process.
+        since: Option<Stamp>,
+    },
+    /// The exchange lists pairs no longer.
+    Delisted {
+        /// The pairs.
+        codes: Vec<String>,
+    },
+    /// The first message of a new pair.
+    FirstMessage {
+        /// Its stream.
+        stream: String,
+        /// The stamp of the `listed` event.
+        listed: Stamp,
+        /// The time from there to the message, µs.
+        after: u64,
+    },
     /// The configuration was read again, and its changes are in force from here on.
     Reloaded {
         /// The keys that have another value.

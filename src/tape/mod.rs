@@ -16,6 +16,7 @@ pub mod paths;
 pub mod quarantine;
 pub mod reader;
 pub mod record;
+pub mod rest_objects;
 pub mod segment_name;
 pub mod state;
 pub mod stream_key;

@@ -22,8 +22,11 @@ const RESERVED: [&str; 4] = ["recorder", "misc", "manifest", "day"];
 /// The ending of the type of a stream that holds objects missed in gaps.
 const HEALED: &str = ".healed";
 
+/// The ending of a stream of objects of the REST interface.
+const REST: &str = ".rest";
+
 /// Endings of types that the recorder gives to data it fetched itself.
-const RESERVED_ENDINGS: [&str; 2] = [HEALED, ".rest"];
+const RESERVED_ENDINGS: [&str; 2] = [HEALED, REST];
 
 /// A stream's name as the exchange gave it, checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,16 @@ impl StreamKey {
         Self("misc".into())
     }
 
+    /// The stream of what the exchange says of its pairs.
+    pub fn market_objects() -> Self {
+        Self("market.rest".into())
+    }
+
+    /// The stream of what the exchange says of how pairs are traded.
+    pub fn instrument_objects() -> Self {
+        Self("instrument.rest".into())
+    }
+
     /// The name before the ending of a file that the recorder wrote; `None` where it cannot have written it.
     pub fn from_stem(stem: &str) -> Option<Self> {
         let (code, kind) = match stem.rsplit_once('_') {
@@ -93,9 +106,14 @@ impl StreamKey {
         self.0.ends_with(HEALED)
     }
 
+    /// Whether its lines were fetched over REST: missed by a stream, or objects of their own.
+    pub fn is_fetched(&self) -> bool {
+        self.is_healed() || self.0.ends_with(REST)
+    }
+
     /// Whether its lines came over a connection and name a stream of the exchange.
     pub fn is_recorded(&self) -> bool {
-        !self.is_healed() && *self != Self::recorder() && *self != Self::misc()
+        !self.is_fetched() && *self != Self::recorder() && *self != Self::misc()
     }
 
     /// `KRW-BTC_trade`.

@@ -62,6 +62,9 @@ fn all_events() -> Vec<Event> {
         Event::gap(gap, at, vec![]),
         Event::Healed { gap: 1, gap_epoch: None, report: HealReport::default() },
         Event::Healed { gap: 1, gap_epoch: Some(0), report: HealReport::default() },
+        Event::Listed { codes: vec![], since: None },
+        Event::Delisted { codes: vec![] },
+        Event::FirstMessage { stream: text(), listed: at, after: 1 },
         Event::Reloaded { changed: vec![], restart: vec![] },
         Event::ReloadFailed { cause: text() },
         Event::Rotated { reason: RotationReason::Size.into(), segments: vec![] },
@@ -100,6 +103,9 @@ fn all_events() -> Vec<Event> {
             | Event::GivenUp { .. }
             | Event::Gap { .. }
             | Event::Healed { .. }
+            | Event::Listed { .. }
+            | Event::Delisted { .. }
+            | Event::FirstMessage { .. }
             | Event::Reloaded { .. }
             | Event::ReloadFailed { .. }
             | Event::Rotated { .. }

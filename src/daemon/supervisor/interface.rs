@@ -5,9 +5,12 @@ use crate::desired::Wanted;
 use crate::history::healing::HealerInput;
 use crate::recording::retention::plan::KeepLimits;
 use crate::recording::rotation::Rotation;
+use crate::tape::rest_objects::RestObjects;
 use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::subscription::Request;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
 
 /// The clocks of the machine, read together once for each input.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +49,15 @@ pub struct Reload {
     pub restart: Vec<String>,
 }
 
+/// The supervisor's end of whoever follows the list of pairs.
+#[derive(Debug)]
+pub struct PairsHandle {
+    /// Calls for a look at once.
+    pub look: Arc<Notify>,
+    /// What is to be recorded of the exchange's answers.
+    pub objects: mpsc::Receiver<RestObjects>,
+}
+
 /// Done by the driver, after each input.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -57,6 +69,8 @@ pub(super) enum Action {
     Request(Feed, Request),
     /// Sealed files are kept by these limits from now on.
     Keep(KeepLimits),
+    /// The list of pairs may be about to change: it is looked at.
+    LookAtPairs,
     /// The status is published at once: an operator waits for what it says of a reload.
     Publish,
     /// The healer, if there is one, gets the newest state.

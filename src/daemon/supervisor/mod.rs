@@ -25,7 +25,7 @@ mod interface;
 mod sequencer;
 mod setup;
 
-pub use interface::{OperatorRequest, Reload};
+pub use interface::{OperatorRequest, PairsHandle, Reload};
 pub use sequencer::{Failure, Sequencer};
 pub use setup::{Clocks, Others, SequencerSetup, Setup};
 
@@ -59,6 +59,7 @@ pub struct Supervisor {
     requests: BTreeMap<Feed, watch::Sender<Request>>,
     /// The list of pairs, while it is being refreshed from the exchange.
     listed: watch::Receiver<Listed>,
+    pairs: Option<PairsHandle>,
     healer: Option<HealerHandle>,
     threads: Threads,
     tasks: JoinSet<()>,
@@ -76,6 +77,7 @@ impl Supervisor {
             inbox: Inbox::default(),
             requests: BTreeMap::new(),
             listed,
+            pairs: None,
             healer: None,
             threads,
             tasks: JoinSet::new(),
@@ -96,6 +98,11 @@ impl Supervisor {
         let (sender, requests) = watch::channel(request);
         self.requests.insert(feed, sender);
         self.tasks.spawn(task(self.inbox.open(), requests));
+    }
+
+    /// Records what follows the list of pairs has fetched, and calls it where something is announced.
+    pub fn follow_pairs(&mut self, handle: PairsHandle) {
+        self.pairs = Some(handle);
     }
 
     /// Adds a healer; returns the writer's progress, which the healer waits for.
@@ -138,6 +145,7 @@ impl Supervisor {
         let takes_reports = sequencer.takes_reports();
         let mut is_tick = false;
         let healed = async { self.healer.as_mut()?.output.recv().await };
+        let fetched = async { self.pairs.as_mut()?.objects.recv().await };
         tokio::select! {
             biased;
             () = shutdown.cancelled(), if sequencer.is_running() => sequencer.handle_stop(clocks.read()),
@@ -168,6 +176,7 @@ impl Supervisor {
                 }
                 sequencer.handle_delivery(clocks.read(), delivery);
             }
+            Some(objects) = fetched, if sequencer.takes_healing() => sequencer.handle_fetched(clocks.read(), objects),
             Some(output) = healed, if sequencer.takes_healing() => match output {
                 HealerOutput::Missing { stream, objects, stamped } => {
                     // Ignored: the healer has ended, and no longer needs the stamp.
@@ -232,6 +241,11 @@ impl Supervisor {
                 Action::Keep(limits) => {
                     // A run is due at once where they have changed.
                     self.threads.limits.send_if_modified(|in_force| std::mem::replace(in_force, limits) != limits);
+                }
+                Action::LookAtPairs => {
+                    if let Some(pairs) = &self.pairs {
+                        pairs.look.notify_one();
+                    }
                 }
                 Action::Publish => self.publish(),
                 Action::TellHealer(input) => {

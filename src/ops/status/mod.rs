@@ -61,8 +61,21 @@ pub struct Status {
     pub key_expires: Option<Stamp>,
     /// What came of reading the configuration.
     pub reload: LastReload,
+    /// Pairs that came and went since the start.
+    pub listings: ListingCounts,
     /// The process is shutting down.
     pub is_stopping: bool,
+}
+
+/// Pairs that came and went since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListingCounts {
+    /// Listed.
+    pub listed: u64,
+    /// Delisted.
+    pub delisted: u64,
+    /// How long the last new pair took from its listing to its first message.
+    pub first_message: Option<Duration>,
 }
 
 /// What does not change in a process.

@@ -20,7 +20,7 @@ pub enum JournalCommand {
     Lines(Routed),
     /// An event of the recorder's own.
     Event(StreamId, Stamp, EventObject),
-    /// Healed objects with their stamps: as [`JournalCommand::Event`], but without its priority on a full disk.
+    /// Objects that were fetched, with their stamps: as [`JournalCommand::Event`], but without its priority on a full disk.
     Missed(StreamId, Vec<(Stamp, String)>),
     /// The requests to the exchange from here on, per stream.
     Describe(Feed, Arc<Origins>),

@@ -5,24 +5,30 @@
 //! kept ──▶ evidence (pure) ──listed──▶ supervisor: patterns become codes on the living connection
 //!             ▲ ask             └─keep──▶ rest/markets.json
 //!          Lister: the exchange and the directory
+//!             └─ objects ──▶ supervisor: what the exchange says of its pairs is recorded
 //! ```
 //!
 //! It runs on its own thread: keeping a list includes a sync, and a stalled disk must not block the connections' reads.
 
+mod catalogue;
 pub mod evidence;
+mod objects;
 mod report;
 
-use super::client::Client;
 use super::client::budget::Priority;
+use super::client::request::Request;
+use super::client::{Client, RestError};
 use super::codes::{has_patterns, is_checkable};
-use super::markets::{FILE, Markets};
+use super::markets::{FILE, Markets, Pair};
 use super::{FetchError, SetupError};
-use crate::clock::{Clock, sleep_until};
+use crate::clock::{Clock, Wall, sleep_until};
 use crate::config::Config;
 use crate::counters::requests::SharedRequests;
 use crate::desired::Listed;
 use crate::quantity::rounded_duration;
-use evidence::ListingEvidence;
+use crate::tape::rest_objects::RestObjects;
+use evidence::{Finding, ListingEvidence};
+use objects::Objects;
 use report::ListingReport;
 use std::future::Future;
 use std::io;
@@ -30,12 +36,19 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
 
 /// How often a one-shot command repeats the request before it reports a short list, and the pause before each
 /// repetition.
 const ONCE: u32 = 3;
 const ONCE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Pairs that one request for instruments names: an address of a kilobyte, which every proxy takes.
+const INSTRUMENTS: usize = 100;
+
+/// Refusals of requests for instruments after which the rest waits for the next time: two pairs that the exchange does not
+/// know any more cost seven each.
+const REFUSALS: usize = 16;
 
 /// The source of lists of pairs, and the store of the known list.
 pub trait Lister {
@@ -44,6 +57,28 @@ pub trait Lister {
 
     /// Keeps the known list for a start without REST.
     fn keep(&mut self, known: &Markets);
+
+    /// Requests how these pairs are traded; an error holds the reason.
+    fn ask_instruments(&mut self, _codes: &[String]) -> impl Future<Output = Result<Vec<Pair>, String>> {
+        std::future::ready(Ok(Vec::new()))
+    }
+}
+
+/// The channels of a follower.
+#[derive(Debug)]
+pub struct Ports {
+    /// Takes the listed pairs.
+    pub listed: watch::Sender<Listed>,
+    /// What is in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Calls for a look at once.
+    pub look: Arc<Notify>,
+    /// Takes what is to be recorded.
+    pub objects: mpsc::Sender<RestObjects>,
+    /// Counts the requests.
+    pub requests: SharedRequests,
+    /// Tells the days.
+    pub wall: Wall,
 }
 
 /// The configured exchange over REST, and its data directory.
@@ -56,12 +91,9 @@ struct Exchange {
 
 impl Lister for Exchange {
     async fn ask(&mut self) -> Result<Markets, String> {
-        let connect = || {
-            let client = super::connect(&self.config, self.clock, Priority::History)?;
-            Ok::<_, SetupError>(client.counting(self.requests.clone()))
-        };
-        let mut client = self.client.take().map_or_else(connect, Ok).map_err(|error| error.to_string())?;
-        let answer = Markets::fetch(&mut client).await.map_err(|error| error.to_string())?;
+        let mut client = self.take_client()?;
+        let has_details = self.config.rest.instruments;
+        let answer = Markets::fetch(&mut client, has_details).await.map_err(|error| error.to_string())?;
         // The client is dropped after a failure, because it may hold requests in flight: the next request makes a new
         // one.
         self.client = Some(client);
@@ -70,6 +102,38 @@ impl Lister for Exchange {
 
     fn keep(&mut self, known: &Markets) {
         keep(known, &self.config.data_dir);
+    }
+
+    async fn ask_instruments(&mut self, codes: &[String]) -> Result<Vec<Pair>, String> {
+        let mut client = self.take_client()?;
+        let mut waiting: Vec<&[String]> = codes.chunks(INSTRUMENTS).rev().collect();
+        let (mut pairs, mut refused) = (Vec::new(), 0);
+        while let Some(part) = waiting.pop() {
+            match client.get(Request::new("orderbook/instruments").with("markets", part.join(","))).await {
+                Ok(page) => pairs.extend(Markets::of(page).pairs),
+                // A pair that it does not know fails the whole request, so that it is looked for.
+                Err(RestError::Refused(_)) if refused < REFUSALS => {
+                    refused += 1;
+                    if part.len() > 1 {
+                        let (one, other) = part.split_at(part.len() / 2);
+                        waiting.extend([other, one]);
+                    }
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.client = Some(client);
+        Ok(pairs)
+    }
+}
+
+impl Exchange {
+    fn take_client(&mut self) -> Result<Client, String> {
+        let connect = || {
+            let client = super::connect(&self.config, self.clock, Priority::History)?;
+            Ok::<_, SetupError>(client.counting(self.requests.clone()))
+        };
+        self.client.take().map_or_else(connect, Ok).map_err(|error| error.to_string())
     }
 }
 
@@ -84,19 +148,30 @@ pub struct Follower<L> {
     config: Option<watch::Receiver<Arc<Config>>>,
     /// The list is of use.
     is_followed: bool,
+    /// The revision of the known pairs that is kept.
+    kept: u64,
+    look: Arc<Notify>,
+    /// What is recorded of the answers, where that is wanted.
+    objects: Option<Objects>,
 }
 
 impl<L: Lister> Follower<L> {
     /// Follows `lister` with the state of `evidence`. `listed` publishes the listed pairs.
     pub fn new(lister: L, clock: Clock, evidence: ListingEvidence, listed: watch::Sender<Listed>) -> Self {
-        Self { lister, clock, evidence, listed, report: ListingReport::default(), config: None, is_followed: true }
+        let (report, look) = (ListingReport::default(), Arc::default());
+        let kept = evidence.revision();
+        Self { lister, clock, evidence, listed, report, config: None, is_followed: true, kept, look, objects: None }
     }
 
-    /// Follows while the configuration in force has a use for it.
-    pub fn as_configured(mut self, config: watch::Receiver<Arc<Config>>) -> Self {
-        self.config = Some(config);
-        self.take_config();
-        self
+    /// Follows while the configuration in force has a use for it, and records as it says.
+    pub fn as_configured(lister: L, clock: Clock, evidence: ListingEvidence, ports: Ports) -> Self {
+        let Ports { listed, config, look, objects, wall, .. } = ports;
+        let is_recording = config.borrow().rest.instruments && is_checkable(&config.borrow());
+        let objects = is_recording.then(|| Objects::new(wall, objects, clock.now()));
+        let follower = Self::new(lister, clock, evidence, listed);
+        let mut follower = Self { config: Some(config), look, objects, ..follower };
+        follower.take_config();
+        follower
     }
 
     /// Runs until the list has no receiver.
@@ -106,16 +181,36 @@ impl<L: Lister> Follower<L> {
             if self.is_followed && self.evidence.take_question(self.clock.now()) {
                 self.ask().await;
             }
+            self.ask_instruments().await;
             self.report_findings();
-            let deadline = self.evidence.poll_deadline().filter(|_| self.is_followed);
+            let instruments_at = self.objects.as_ref().map(Objects::instruments_at).filter(|_| self.knows_pairs());
+            let deadline = self.evidence.poll_deadline().into_iter().chain(instruments_at).min();
+            let deadline = deadline.filter(|_| self.is_followed);
             tokio::select! {
                 biased;
                 () = changed(&mut self.config) => {
                     self.take_config();
                     self.report.codes(self.evidence.known());
                 }
+                () = self.look.notified() => self.evidence.handle_look(self.clock.now()),
+                () = hand_over(&mut self.objects) => {}
                 () = sleep_until(deadline) => self.evidence.handle_timeout(self.clock.now()),
             }
+        }
+    }
+
+    fn knows_pairs(&self) -> bool {
+        !self.evidence.known().pairs.is_empty()
+    }
+
+    /// Asks how the known pairs are traded, where that is due.
+    async fn ask_instruments(&mut self) {
+        let knows_pairs = self.knows_pairs();
+        let Some(objects) = self.objects.as_mut().filter(|_| knows_pairs) else { return };
+        if objects.take_question(self.clock.now()) {
+            let answer = self.lister.ask_instruments(&self.evidence.known().codes()).await;
+            objects.handle_instruments(answer.as_deref().unwrap_or_default());
+            self.report.instruments(answer.err());
         }
     }
 
@@ -143,11 +238,16 @@ impl<L: Lister> Follower<L> {
         match answer {
             Err(cause) => evidence.handle_failure(now, cause),
             Ok(answer) => {
-                if let Some(known) = evidence.handle_answer(now, answer) {
-                    self.report.codes(known);
-                    self.lister.keep(known);
-                    let listed = evidence.listed();
-                    self.listed.send_replace(listed);
+                if let Some(objects) = &mut self.objects {
+                    objects.handle_markets(&answer.pairs);
+                }
+                if evidence.handle_answer(now, answer).is_some() {
+                    self.report.codes(evidence.known());
+                    self.listed.send_replace(evidence.listed());
+                    let revision = evidence.revision();
+                    if std::mem::replace(&mut self.kept, revision) != revision {
+                        self.lister.keep(evidence.known());
+                    }
                 }
             }
         }
@@ -155,8 +255,19 @@ impl<L: Lister> Follower<L> {
 
     fn report_findings(&mut self) {
         while let Some(finding) = self.evidence.poll_finding() {
+            if let (Finding::New { .. }, Some(objects)) = (&finding, &mut self.objects) {
+                objects.handle_listing(self.clock.now());
+            }
             self.report.finding(finding, self.clock.now());
         }
+    }
+}
+
+/// Hands over what waits to be recorded; for ever pending where nothing does.
+async fn hand_over(objects: &mut Option<Objects>) {
+    match objects {
+        Some(objects) => objects.hand_over().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -172,29 +283,15 @@ async fn changed(config: &mut Option<watch::Receiver<Arc<Config>>>) {
     }
 }
 
-/// What following the list is for.
-#[derive(Debug)]
-pub struct Following {
-    /// Publishes the listed pairs.
-    pub listed: watch::Sender<Listed>,
-    /// Counts the requests.
-    pub requests: SharedRequests,
-}
-
-/// Follows the exchange's list on a background thread that ends with the process, as `config` in force needs it.
+/// Follows the exchange's list on a background thread that ends with the process, as the configuration in force needs it.
 ///
 /// # Errors
 /// The thread cannot be spawned.
-pub fn spawn(
-    config: watch::Receiver<Arc<Config>>,
-    clock: Clock,
-    evidence: ListingEvidence,
-    following: Following,
-) -> io::Result<()> {
-    let Following { listed, requests } = following;
+pub fn spawn(clock: Clock, evidence: ListingEvidence, ports: Ports) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = Exchange { config: Config::clone(&config.borrow()), clock, requests, client: None };
-    let follower = Follower::new(exchange, clock, evidence, listed).as_configured(config);
+    let (config, requests) = (Config::clone(&ports.config.borrow()), ports.requests.clone());
+    let exchange = Exchange { config, clock, requests, client: None };
+    let follower = Follower::as_configured(exchange, clock, evidence, ports);
     std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
 }
 
@@ -217,7 +314,7 @@ pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> R
     let mut evidence = ListingEvidence::new(kept, clock.now());
     let report = ListingReport::default();
     for round in 1..=ONCE {
-        let answer = Markets::fetch(&mut client).await?;
+        let answer = Markets::fetch(&mut client, false).await?;
         let listed = answer.clone();
         let changed = evidence.handle_answer(clock.now(), answer).cloned();
         std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| report.finding(finding, clock.now()));
@@ -273,7 +370,7 @@ mod tests {
         }
     }
 
-    /// Follows the answers for an hour; returns the number of pairs at each keep, and of those listed at the end.
+    /// Follows the answers for some minutes; returns the number of pairs at each keep, and of those listed at the end.
     async fn follow(known: Option<usize>, answers: &[Option<usize>]) -> (Vec<usize>, Option<usize>) {
         let clock = Clock::anchored(Stamp::default());
         let kept = Arc::new(Mutex::new(Vec::new()));
@@ -282,7 +379,7 @@ mod tests {
         let (sender, listed) = watch::channel(evidence.listed());
         tokio::select! {
             () = Follower::new(script, clock, evidence, sender).run() => panic!("somebody listens"),
-            () = sleep_until(Some(clock.now() + Duration::from_secs(3500))) => {}
+            () = sleep_until(Some(clock.now() + Duration::from_secs(2000))) => {}
         }
         let kept = kept.lock().unwrap().clone();
         (kept, listed.borrow().codes.as_ref().map(|codes| codes.len()))
@@ -290,7 +387,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn wrong_lists_are_neither_kept_nor_handed_on() {
-        assert_eq!(follow(Some(40), &[Some(0), Some(3), None, Some(40)]).await, (vec![40], Some(40)));
+        assert_eq!(follow(Some(40), &[Some(0), Some(3), None, Some(41)]).await, (vec![41], Some(41)));
         assert_eq!(follow(Some(40), &[Some(3), Some(3), Some(3)]).await, (vec![], Some(40)));
         assert_eq!(follow(Some(40), &[Some(0); 30]).await, (vec![], Some(40)));
         assert_eq!(follow(Some(40), &[Some(3); 30]).await.1, Some(3), "until they have agreed for long enough");
@@ -300,6 +397,7 @@ mod tests {
     async fn without_a_list_the_first_that_comes_is_used() {
         assert_eq!(follow(None, &[None, Some(0), None]).await, (vec![], None));
         assert_eq!(follow(None, &[None, Some(0), Some(3), Some(40)]).await, (vec![3, 40], Some(40)));
-        assert_eq!(follow(Some(40), &[None, Some(39)]).await, (vec![40], Some(40)));
+        assert_eq!(follow(Some(40), &[None, Some(39)]).await, (vec![], Some(40)));
+        assert_eq!(follow(Some(40), &[Some(40), Some(40)]).await, (vec![], Some(40)), "it is kept where it changes");
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct ListingReport {
     unlisted: BTreeSet<String>,
     unmatched: BTreeSet<String>,
     contested: BTreeSet<String>,
+    /// Instruments could not be fetched.
+    lacks_instruments: bool,
 }
 
 impl ListingReport {
@@ -55,6 +57,21 @@ impl ListingReport {
             let count = self.contested.len();
             let first: Vec<&String> = self.contested.iter().take(SHOWN).collect();
             tracing::warn!(count, ?first, "patterns of several entries mean these: the first entry's options count");
+        }
+    }
+
+    /// Reports that instruments could not be fetched, and why, or that they could.
+    pub(super) fn instruments(&mut self, failure: Option<String>) {
+        let lacked = std::mem::replace(&mut self.lacks_instruments, failure.is_some());
+        match failure {
+            Some(cause) if !lacked => {
+                tracing::warn!(
+                    cause,
+                    "the exchange does not say how its pairs are traded: instrument.rest waits for it"
+                );
+            }
+            None if lacked => tracing::info!("the exchange says again how its pairs are traded"),
+            _ => {}
         }
     }
 

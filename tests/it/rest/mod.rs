@@ -3,6 +3,7 @@
 mod audit;
 mod backfill;
 mod client;
+mod instruments;
 mod lister;
 mod markets;
 mod requests;

@@ -9,7 +9,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use upbit_recorder::clock::{Clock, Instant};
 use upbit_recorder::config::Config;
 use upbit_recorder::rest::markets::Markets;
 use upbit_recorder::rest::pairs::Lister;
@@ -27,12 +30,35 @@ struct Shared {
     kept: Option<Markets>,
     wrong: usize,
     asked: usize,
+    /// The first four turns of so many bring a wrong answer each.
+    turns: u32,
+    /// When the last pair is not listed, since the world began.
+    absent: Vec<Range<Duration>>,
+    began: Option<Began>,
+}
+
+/// The world's clock, and when it began.
+#[derive(Clone, Copy)]
+struct Began {
+    clock: Clock,
+    at: Instant,
 }
 
 impl Listing {
     fn new(seed: u64) -> Self {
-        let shared = Shared { rng: StdRng::seed_from_u64(seed), kept: None, wrong: 0, asked: 0 };
+        Self::absent_at(seed, 6, Vec::new())
+    }
+
+    /// One that does not list the last pair at times, and that is wrong as seldom as `turns` is high.
+    pub(crate) fn absent_at(seed: u64, turns: u32, absent: Vec<Range<Duration>>) -> Self {
+        let rng = StdRng::seed_from_u64(seed);
+        let shared = Shared { rng, kept: None, wrong: 0, asked: 0, turns, absent, began: None };
         Self(Arc::new(Mutex::new(shared)))
+    }
+
+    /// The world begins.
+    pub(crate) fn begin(&self, clock: Clock) {
+        self.lock().began = Some(Began { clock, at: clock.now() });
     }
 
     /// Trades of one pair by its name, order books of all by a pattern.
@@ -52,18 +78,28 @@ impl Listing {
     }
 }
 
+impl Shared {
+    /// Whether the last pair is not listed now.
+    fn is_absent(&self) -> bool {
+        let age = self.began.map(|Began { clock, at }| clock.now().saturating_duration_since(at));
+        age.is_some_and(|age| self.absent.iter().any(|absent| absent.contains(&age)))
+    }
+}
+
 impl Lister for Listing {
     async fn ask(&mut self) -> Result<Markets, String> {
         let mut shared = self.lock();
         let mut entries: Vec<String> = CODES.iter().map(|code| format!(r#"{{"market":"{code}"}}"#)).collect();
+        entries.truncate(CODES.len() - usize::from(shared.is_absent()));
         shared.asked += 1;
-        let turn = shared.rng.random_range(0..6);
+        let turns = shared.turns;
+        let turn = shared.rng.random_range(0..turns);
         shared.wrong += usize::from(turn < 4);
         match turn {
             0 => return Err("503".into()),
             1 => entries.clear(),
             2 => entries.truncate(1),
-            3 => _ = entries.remove(shared.rng.random_range(0..3)),
+            3 => _ = entries.remove(shared.rng.random_range(0..entries.len())),
             4 => entries.extend([r#"{"market":"KRW-wBTC"}"#, r#"{"market":"../x"}"#, "7"].map(str::to_owned)),
             _ => {}
         }

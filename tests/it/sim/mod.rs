@@ -23,6 +23,7 @@ mod reloads;
 mod remains;
 mod tape;
 mod timeline;
+mod week;
 mod world;
 
 use disk::{Crash, Displace, EDQUOT, EFBIG, EINTR, EIO, ENOSPC, Fault};

@@ -43,6 +43,19 @@ impl Reloading {
         Self { after, change }
     }
 
+    /// One at this time: patterns, and files as large as a day needs.
+    pub(crate) fn hourly(after: Duration, rng: &mut StdRng) -> Self {
+        let books = [&["KRW-*"][..], &["KRW-*", "!KRW-ETH"], &["KRW-BTC", "KRW-X*"], &["KRW-ETH"]];
+        let books = books[rng.random_range(0..books.len())].iter().map(|&code| code.to_owned()).collect();
+        let change = Change {
+            books,
+            only_realtime: rng.random_ratio(1, 8),
+            rotate_bytes: rng.random_range(100_000..2_000_000),
+            rotate_interval: Duration::from_secs([3_600, 21_600, 86_400][rng.random_range(0..3)]),
+        };
+        Self { after: after + Duration::from_micros(333), change: rng.random_ratio(9, 10).then_some(change) }
+    }
+
     fn request(&self, config: &Config) -> OperatorRequest {
         OperatorRequest::Reload(match &self.change {
             Some(change) => Ok(Box::new(change.reload(config))),

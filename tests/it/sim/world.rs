@@ -117,6 +117,7 @@ pub(crate) fn run_with(plan: &Plan, listing: Listing) -> Outcome {
     runtime.block_on(async {
         let mut world = World::new(plan);
         listing.configure(&mut world.config);
+        listing.begin(world.clock);
         world.listing = Some(listing);
         world.run(plan).await
     })

@@ -10,6 +10,7 @@
 //! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
 //! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them |
 //! | `discipline` | whether the wall clock is synchronised |
+//! | `listings` | pairs that come and go, and their first messages |
 //! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
 //! | `snapshot` | the state for the next start |
 //! | `lifecycle` | the phases from the stop to the exit |
@@ -21,6 +22,7 @@ mod disk;
 mod epoch;
 mod feeds;
 mod lifecycle;
+mod listings;
 mod sequence;
 mod snapshot;
 
@@ -28,6 +30,7 @@ pub use lifecycle::Failure;
 
 use super::interface::{Action, OperatorRequest, Reading, Reload, Unwritten};
 use super::setup::SequencerSetup;
+use crate::batch::{Batch, Entry};
 use crate::clock::discipline::ClockState;
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::{Delivery, Payload};
@@ -39,6 +42,7 @@ use crate::recording::report::ThreadReport;
 use crate::recording::rotation::Rotation;
 use crate::tape::event::{ClockHealth, Event};
 use crate::tape::healed::{self, HealReport, MissedObject};
+use crate::tape::rest_objects::RestObjects;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::StopReason;
 use crate::upbit::feed::Feed;
@@ -49,6 +53,7 @@ use disk::DiskHealth;
 use epoch::{Comparison, EpochClock};
 use feeds::Feeds;
 use lifecycle::{Lifecycle, Phase};
+use listings::Listings;
 use sequence::Sequence;
 use snapshot::Snapshots;
 use std::collections::VecDeque;
@@ -65,6 +70,7 @@ const CLOSING_TICK: Duration = Duration::from_millis(100);
 pub struct Sequencer {
     sequence: Sequence,
     feeds: Feeds,
+    listings: Listings,
     disk: DiskHealth,
     discipline: DisciplineWatch,
     snapshots: Snapshots,
@@ -100,6 +106,7 @@ impl Sequencer {
         let time = EpochClock::new(clock, reading, setup.stamper, setup.state.epoch);
         Self {
             sequence: Sequence::new(time, setup.router),
+            listings: Listings::new(&setup.listed),
             feeds: Feeds::new(setup.gaps, setup.listed),
             disk: DiskHealth::new(setup.waiting.len(), setup.about.min_free_bytes, reading.now),
             discipline: DisciplineWatch::default(),
@@ -219,6 +226,7 @@ impl Sequencer {
             clock_offset: sequence.time.offset(),
             reload: self.reload,
             clock: self.discipline.state().cloned(),
+            listings: self.listings.counts,
             is_stopping: !self.is_running(),
             ..Status::default()
         }
@@ -237,7 +245,14 @@ impl Sequencer {
         };
         self.feeds.handle_unsettled(connection, unsettled.map(|from| self.sequence.time.clock.stamp_of(from)));
         match payload {
-            Payload::Batch(batch) => self.feeds.handle_batch(&mut self.sequence, connection, batch),
+            Payload::Batch(batch) => {
+                if connection == Feed::Private && is_announcing(&batch) {
+                    self.sequence.actions.push_back(Action::LookAtPairs);
+                }
+                let first = self.listings.take_first(connection, &batch);
+                self.feeds.handle_batch(&mut self.sequence, connection, batch);
+                self.listings.record_first(&mut self.sequence, first);
+            }
             Payload::Notice(notice) => self.feeds.handle_notice(&mut self.sequence, connection, at, notice),
         }
     }
@@ -267,6 +282,7 @@ impl Sequencer {
     /// Handles a list of pairs.
     pub(super) fn handle_listed(&mut self, reading: Reading, listed: &Listed) {
         self.sequence.follow(reading);
+        self.listings.handle_listed(&mut self.sequence, listed);
         self.feeds.handle_listed(&mut self.sequence, listed);
     }
 
@@ -302,6 +318,12 @@ impl Sequencer {
     ) -> Position {
         self.sequence.follow(reading);
         self.sequence.missed(stream, objects)
+    }
+
+    /// Records objects of the REST interface.
+    pub(super) fn handle_fetched(&mut self, reading: Reading, objects: RestObjects) {
+        self.sequence.follow(reading);
+        self.sequence.fetched(objects);
     }
 
     /// Records that a gap is healed.
@@ -419,6 +441,7 @@ impl Sequencer {
         let stepping = self.snapshots.stepping(&sequence.time, feeds, after);
         let step = sequence.step(wall);
         feeds.begin_epoch(step.first);
+        self.listings.begin_epoch(step.first);
         let begun = self.snapshots.begun(&sequence.time, feeds, step.first, &stepping);
         self.disk.begin_epoch(step.first);
         let begin = BeginEpoch { stepping, begun, step };
@@ -448,6 +471,12 @@ impl Sequencer {
         self.sequence.commands.push_back(JournalCommand::CheckNames);
         self.sequence.actions.push_back(Action::SealTheRest);
     }
+}
+
+/// Whether the account's feed announces something, of whatever category: what announces a listing is not told for sure by
+/// it.
+fn is_announcing(batch: &Batch) -> bool {
+    batch.entries().any(|(_, entry)| matches!(entry, Entry::Data { kind: "announcement", .. }))
 }
 
 /// Logs what healing a gap came to.

@@ -11,6 +11,7 @@ use crate::recording::journal::{ClockStep, EventObject, JournalCommand};
 use crate::recording::router::{Router, StreamId};
 use crate::tape::event::Event;
 use crate::tape::healed::MissedObject;
+use crate::tape::rest_objects::RestObjects;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
@@ -100,6 +101,14 @@ impl Sequence {
         objects.iter().for_each(|(stamp, object)| self.note(id, object.len(), *stamp));
         self.commands.push_back(JournalCommand::Missed(id, objects));
         self.time.position(self.time.last())
+    }
+
+    /// Records objects of the REST interface, verbatim.
+    pub(super) fn fetched(&mut self, fetched: RestObjects) {
+        let id = self.router.register(Feed::Public, fetched.stream);
+        let objects = fetched.objects.into_iter().map(|object| (self.time.stamp(), object)).collect();
+        self.open_fresh();
+        self.commands.push_back(JournalCommand::Missed(id, objects));
     }
 
     /// Goes on to the reading of the next input; advances the stamps by the length of a suspension.

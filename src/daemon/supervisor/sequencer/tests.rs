@@ -47,6 +47,7 @@ scripts! {
     full_disk,
     healing,
     joining,
+    listing,
     loss,
     reload,
     stop,
@@ -94,6 +95,10 @@ enum Input {
     },
     /// The configuration was read again, and is wrong.
     ReloadFailed(String),
+    /// The account's feed announces something.
+    Announced,
+    /// What the exchange says of a pair was fetched.
+    Fetched(String),
     /// Nothing was read for a while.
     Paused(Span),
     /// Every connection has ended.
@@ -252,6 +257,7 @@ impl Script {
                     text
                 }
                 Action::Keep(KeepLimits { keep_bytes, .. }) => format!("keep {keep_bytes:?} bytes of sealed files"),
+                Action::LookAtPairs => "look at the pairs".to_owned(),
                 Action::Publish => {
                     let status = self.sequencer.as_ref().map(Sequencer::status).unwrap_or_default();
                     let LastReload { succeeded, at, is_running, .. } = status.reload;
@@ -335,6 +341,19 @@ impl goldenscript::Runner for Script {
                 self.drain();
                 let (sequencer, reading) = self.sequencer()?;
                 sequencer.handle_request(reading, OperatorRequest::Reload(Ok(Box::new(reload))));
+            }
+            Input::Announced => {
+                let mut batch = Batch::default();
+                batch.push(br#"{"type":"announcement"}"#, self.reading.now);
+                let (sequencer, reading) = self.sequencer()?;
+                let payload = Payload::Batch(batch);
+                let delivery = Delivery { connection: Feed::Private, at: reading.now, unsettled: None, payload };
+                sequencer.handle_delivery(reading, Some(delivery));
+            }
+            Input::Fetched(code) => {
+                let objects = vec![format!(r#"{{"market":"{code}"}}"#)];
+                let (sequencer, reading) = self.sequencer()?;
+                sequencer.handle_fetched(reading, RestObjects { stream: StreamKey::market_objects(), objects });
             }
             Input::ReloadFailed(cause) => {
                 let (sequencer, reading) = self.sequencer()?;

@@ -28,11 +28,14 @@ const AGREE_OVER: Duration = Duration::from_secs(600);
 /// The pause before the request is repeated. It doubles from the first value up to the longest; it starts short because
 /// without a list the pairs of patterns are not recorded.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The pause after an answer that left nothing open.
-const CONFIRMED_PAUSE: Duration = Duration::from_secs(3600);
+/// The pause after an answer that left nothing open: a new pair is missed for as long, and its first minutes are those that
+/// nobody can fetch as a whole. One request of the 600 that the exchange allows in this time.
+const CONFIRMED_PAUSE: Duration = Duration::from_secs(60);
+
+/// The least pause before a request that an announcement calls for: they come in bursts.
+const LOOK_PAUSE: Duration = Duration::from_secs(10);
 
 /// The wait for the first answer before it is reported, and the interval of further reports.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,6 +103,12 @@ pub struct ListingEvidence {
     unanswered_since: Instant,
     /// The time of the next request; `None` while one is in flight.
     ask_at: Option<Instant>,
+    /// The time of the last request.
+    asked_at: Option<Instant>,
+    /// An announcement came while a request was in flight, and may be newer than its answer.
+    is_look_due: bool,
+    /// Counts the changes of the known pairs.
+    revision: u64,
     pause: Duration,
     /// The time of the next report of a missing answer; `None` after an answer.
     report_at: Option<Instant>,
@@ -119,6 +128,9 @@ impl ListingEvidence {
             doubt: None,
             unanswered_since: now,
             ask_at: Some(now),
+            asked_at: None,
+            is_look_due: false,
+            revision: 0,
             pause: FIRST_PAUSE,
             report_at: Some(now + PATIENCE),
             has_reported: false,
@@ -139,6 +151,11 @@ impl ListingEvidence {
         Listed { codes, complete_at: self.confirmed_at }
     }
 
+    /// Counts the changes of the known pairs and of what is said of them.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Whether the last answer left nothing open.
     pub fn is_settled(&self) -> bool {
         self.is_confirmed && self.confirmed_at.is_some() && self.doubt.is_none()
@@ -146,7 +163,19 @@ impl ListingEvidence {
 
     /// Takes the due request; `true`: the caller sends it now.
     pub fn take_question(&mut self, now: Instant) -> bool {
-        self.ask_at.take_if(|ask_at| now >= *ask_at).is_some()
+        let is_due = self.ask_at.take_if(|ask_at| now >= *ask_at).is_some();
+        if is_due {
+            self.asked_at = Some(now);
+        }
+        is_due
+    }
+
+    /// Something calls for a look at once.
+    pub fn handle_look(&mut self, now: Instant) {
+        match self.ask_at {
+            Some(ask_at) => self.ask_at = Some(ask_at.min(self.look_at(now))),
+            None => self.is_look_due = true,
+        }
     }
 
     /// Handles the instant of [`Self::poll_deadline`].
@@ -220,7 +249,8 @@ impl ListingEvidence {
     fn confirm(&mut self, now: Instant, answer: Markets) -> Option<&Markets> {
         self.merge(answer);
         (self.doubt, self.confirmed_at, self.is_confirmed) = (None, Some(now), true);
-        (self.pause, self.ask_at) = (FIRST_PAUSE, Some(now + CONFIRMED_PAUSE));
+        self.pause = FIRST_PAUSE;
+        self.schedule(now, CONFIRMED_PAUSE);
         Some(&self.known)
     }
 
@@ -228,6 +258,7 @@ impl ListingEvidence {
     fn believe(&mut self, now: Instant, answer: Markets) -> Option<&Markets> {
         if let Some(doubt) = self.doubt.take().filter(|doubt| !doubt.lacking.is_empty()) {
             self.known.pairs.retain(|pair| !doubt.lacking.contains(&pair.code));
+            self.revision += 1;
             self.findings.push_back(Finding::Delisted(doubt.lacking.into_iter().collect()));
         }
         self.confirm(now, answer)
@@ -256,6 +287,7 @@ impl ListingEvidence {
             answer.pairs.iter().map(|pair| (pair.code.clone(), pair.clone())).collect();
         for pair in &mut self.known.pairs {
             if let Some(newer) = newer.remove(&pair.code) {
+                self.revision += u64::from(newer.object.get() != pair.object.get());
                 *pair = newer;
             }
         }
@@ -269,13 +301,24 @@ impl ListingEvidence {
             self.findings.push_back(Finding::New { count, first });
         }
         self.known.pairs.extend(fresh);
+        self.revision += count as u64;
         count > 0
     }
 
     fn ask_later(&mut self, now: Instant) {
-        let longest = if self.known.pairs.is_empty() { LONGEST_PAUSE_WITHOUT } else { LONGEST_PAUSE };
-        self.ask_at = Some(now + self.pause);
-        self.pause = (self.pause * 2).min(longest);
+        self.schedule(now, self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+    }
+
+    /// The next request is due in a while, or as soon as an announcement calls for it.
+    fn schedule(&mut self, now: Instant, pause: Duration) {
+        let later = now + pause;
+        let is_look_due = std::mem::take(&mut self.is_look_due);
+        self.ask_at = Some(if is_look_due { later.min(self.look_at(now)) } else { later });
+    }
+
+    fn look_at(&self, now: Instant) -> Instant {
+        self.asked_at.map_or(now, |asked_at| now.max(asked_at + LOOK_PAUSE))
     }
 }
 

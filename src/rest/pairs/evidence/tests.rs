@@ -66,13 +66,16 @@ fn an_answer_with_all_known_pairs_is_believed() {
     assert_eq!(scene.known(), format!("{} NEW", KNOWN.join(" ")), "the order of what was known lasts");
     assert_eq!(scene.findings(), [Finding::New { count: 1, first: vec!["KRW-NEW".into()] }]);
     scene.answer(&more);
-    assert_eq!(scene.seconds(), 3600);
+    assert_eq!(scene.seconds(), 60, "a minute later it is asked for again");
+    let revision = scene.evidence.revision();
+    scene.answer(&more);
+    assert_eq!(scene.evidence.revision(), revision, "nothing has changed");
 }
 
 #[test]
 fn an_empty_answer_is_never_believed_nor_kept() {
     let mut scene = Scene::new(&KNOWN);
-    for _ in 0..100 {
+    for _ in 0..500 {
         assert!(!scene.answer(&[]));
     }
     assert!(scene.seconds() > 7 * 3600 && !scene.evidence.is_settled());
@@ -91,7 +94,7 @@ fn a_short_answer_is_believed_when_three_agree() {
     }
     assert_eq!(scene.known(), KNOWN.join(" "), "new pairs of a short answer are not taken either");
     while !scene.answer(&short) {}
-    assert!((600..=900).contains(&scene.seconds()), "after {} s", scene.seconds());
+    assert!((600..=660).contains(&scene.seconds()), "after {} s", scene.seconds());
     assert_eq!(scene.known(), "A B C D E NEW");
     let gone = KNOWN[5..].iter().map(|asset| format!("KRW-{asset}")).collect();
     assert!(scene.findings().contains(&Finding::Delisted(gone)));
@@ -100,7 +103,7 @@ fn a_short_answer_is_believed_when_three_agree() {
 #[test]
 fn answers_that_do_not_agree_are_never_believed() {
     let mut scene = Scene::new(&KNOWN);
-    for round in 0..60 {
+    for round in 0..80 {
         scene.answer(&KNOWN[..5 + round % 2]);
     }
     assert!(scene.seconds() > 3600);
@@ -166,7 +169,7 @@ fn without_a_list_the_question_comes_every_minute() {
 fn an_exchange_that_falls_silent_later_is_reported_too() {
     let mut scene = Scene::new(&KNOWN);
     scene.answer(&KNOWN);
-    let silent_since = scene.start + HOUR;
+    let silent_since = scene.start + CONFIRMED_PAUSE;
     while scene.now < silent_since + HOUR {
         if scene.evidence.take_question(scene.now) {
             scene.evidence.handle_failure(scene.now, "503".to_owned());
@@ -177,7 +180,29 @@ fn an_exchange_that_falls_silent_later_is_reported_too() {
     let waiting = Finding::Waiting { since: silent_since, known: 20, cause: Some("503".to_owned()) };
     assert_eq!(scene.findings(), [waiting]);
     scene.answer(&KNOWN);
-    assert_eq!(scene.evidence.poll_deadline(), Some(scene.now + HOUR));
+    assert_eq!(scene.evidence.poll_deadline(), Some(scene.now + CONFIRMED_PAUSE));
+}
+
+#[test]
+fn an_announcement_brings_the_next_question_forward() {
+    let mut scene = Scene::new(&KNOWN);
+    scene.answer(&KNOWN);
+    let asked_at = scene.now;
+    scene.evidence.handle_look(asked_at + Duration::from_secs(3));
+    assert_eq!(scene.evidence.poll_deadline(), Some(asked_at + LOOK_PAUSE), "they come in bursts");
+    scene.answer(&KNOWN);
+    let now = scene.now + Duration::from_secs(30);
+    scene.evidence.handle_look(now);
+    assert!(scene.evidence.take_question(now));
+    // Another one while the answer is on its way.
+    scene.evidence.handle_look(now);
+    scene.evidence.handle_failure(now + Duration::from_secs(2), "503".to_owned());
+    let again = now + Duration::from_secs(2) + FIRST_PAUSE;
+    assert_eq!(scene.evidence.poll_deadline(), Some(again), "it comes sooner anyway");
+    assert!(scene.evidence.take_question(again));
+    scene.evidence.handle_look(again);
+    scene.evidence.handle_answer(again, markets(&KNOWN));
+    assert_eq!(scene.evidence.poll_deadline(), Some(again + LOOK_PAUSE));
 }
 
 #[test]

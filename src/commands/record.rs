@@ -9,7 +9,6 @@ use super::work::StopTerms;
 use crate::clock::discipline::Discipline;
 use crate::clock::{self, Boot, Clock, Wall};
 use crate::config::{Config, ConnectionConfig, Loaded, Sources};
-use crate::counters::requests::SharedRequests;
 use crate::daemon::assembly::{self, Assembled, AssemblyError, Environment, StopConditions};
 use crate::daemon::supervisor::{Failure, Others, PairsHandle, Supervisor};
 use crate::desired::Listed;
@@ -233,8 +232,7 @@ async fn set_up(
     };
     hosts.syncer.watch(lock.clone());
     threads::spawn(hosts).map_err(RecordError::Threads)?;
-    let requests = stop.others.requests.clone();
-    supervisor.follow_pairs(follow_pairs(*clock, evidence, listing, followed.in_force, requests)?);
+    supervisor.follow_pairs(follow_pairs(*clock, evidence, listing, followed.in_force, &stop)?);
     if keys::is_asked(config)
         && let Some(sources) = &config.credentials
     {
@@ -252,9 +250,10 @@ fn follow_pairs(
     evidence: ListingEvidence,
     listed: watch::Sender<Listed>,
     config: watch::Receiver<Arc<Config>>,
-    requests: SharedRequests,
+    stop: &StopConditions,
 ) -> Result<PairsHandle, RecordError> {
     let (look, (objects, fetched)) = (Arc::new(Notify::new()), mpsc::channel(1));
+    let requests = stop.others.requests.clone();
     let ports = Ports { listed, config, look: look.clone(), objects, requests, wall: Wall::machine() };
     pairs::spawn(clock, evidence, ports).map_err(RecordError::Threads)?;
     Ok(PairsHandle { look, objects: fetched })

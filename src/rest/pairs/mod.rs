@@ -183,7 +183,7 @@ impl<L: Lister> Follower<L> {
             }
             self.ask_instruments().await;
             self.report_findings();
-            let instruments_at = self.objects.as_ref().map(Objects::instruments_at).filter(|_| self.knows_pairs());
+            let instruments_at = self.objects.as_ref().and_then(Objects::instruments_at).filter(|_| self.knows_pairs());
             let deadline = self.evidence.poll_deadline().into_iter().chain(instruments_at).min();
             let deadline = deadline.filter(|_| self.is_followed);
             tokio::select! {
@@ -209,7 +209,10 @@ impl<L: Lister> Follower<L> {
         let Some(objects) = self.objects.as_mut().filter(|_| knows_pairs) else { return };
         if objects.take_question(self.clock.now()) {
             let answer = self.lister.ask_instruments(&self.evidence.known().codes()).await;
-            objects.handle_instruments(answer.as_deref().unwrap_or_default());
+            match &answer {
+                Ok(pairs) => objects.handle_instruments(pairs),
+                Err(_) => objects.handle_failure(self.clock.now()),
+            }
             self.report.instruments(answer.err());
         }
     }

@@ -19,6 +19,9 @@ use tokio::sync::mpsc;
 /// How often instruments are asked for: they change a few times a year, and a whole exchange takes nine requests.
 const EVERY: Duration = Duration::from_secs(600);
 
+/// The pause before they are asked for again where there was no answer.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// The pause between a listing and the question for its instrument, which is answered from other servers.
 const BEHIND_A_LISTING: Duration = Duration::from_secs(5);
 
@@ -61,18 +64,23 @@ impl Objects {
         }
     }
 
-    /// When instruments are asked for next.
-    pub(super) fn instruments_at(&self) -> Instant {
-        self.instruments_at
+    /// When instruments are asked for next; `None`: not before what waits is handed over.
+    pub(super) fn instruments_at(&self) -> Option<Instant> {
+        self.outbox.is_empty().then_some(self.instruments_at)
     }
 
     /// Takes the question that is due; `true`: the caller asks now.
     pub(super) fn take_question(&mut self, now: Instant) -> bool {
-        let is_due = now >= self.instruments_at;
+        let is_due = self.instruments_at().is_some_and(|at| now >= at);
         if is_due {
             self.instruments_at = now + EVERY;
         }
         is_due
+    }
+
+    /// There was no answer how pairs are traded.
+    pub(super) fn handle_failure(&mut self, now: Instant) {
+        self.instruments_at = self.instruments_at.min(now + AGAIN);
     }
 
     /// New pairs are listed.
@@ -82,6 +90,9 @@ impl Objects {
 
     /// Hands over what waits; for ever pending where nothing does. Cancel safe: dropping the future loses nothing.
     pub(super) async fn hand_over(&mut self) {
+        if self.outbox.is_empty() {
+            std::future::pending().await
+        }
         while !self.outbox.is_empty() {
             match self.recorder.reserve().await {
                 Ok(slot) => {
@@ -93,7 +104,6 @@ impl Objects {
                 Err(_) => self.outbox.clear(),
             }
         }
-        std::future::pending().await
     }
 
     fn push(&mut self, stream: &StreamKey, fresh: Vec<String>) {
@@ -117,7 +127,7 @@ mod tests {
         let entries: Vec<String> = (0..450).map(|number| format!(r#"{{"market":"KRW-{number}"}}"#)).collect();
         let pairs = Markets::of(serde_json::from_str(&format!("[{}]", entries.join(","))).unwrap()).pairs;
         objects.handle_markets(&pairs);
-        objects.handle_instruments(&pairs[..1]);
+        assert!(!objects.take_question(now), "the next answer would wait with it");
         let mut lengths = Vec::new();
         let listen = async {
             while let Some(RestObjects { stream, objects }) = taken.recv().await {
@@ -127,16 +137,12 @@ mod tests {
                 }
             }
         };
-        tokio::select! {
-            () = objects.hand_over() => unreachable!("it never ends"),
-            () = listen => {}
-        }
+        tokio::join!(objects.hand_over(), listen);
         assert_eq!(lengths.iter().map(|(_, length)| *length).collect::<Vec<_>>(), [200, 200, 50]);
+        assert!(objects.take_question(now));
         objects.handle_instruments(&pairs[..1]);
-        tokio::select! {
-            () = objects.hand_over() => unreachable!("it never ends"),
-            taken = taken.recv() => assert_eq!(taken.unwrap().stream.as_str(), "instrument.rest"),
-        }
+        objects.hand_over().await;
+        assert_eq!(taken.recv().await.unwrap().stream.as_str(), "instrument.rest");
     }
 
     #[test]
@@ -145,7 +151,10 @@ mod tests {
         let mut objects = Objects::new(Wall::new(Stamp::default), mpsc::channel(1).0, now);
         assert!(objects.take_question(now) && !objects.take_question(now + EVERY / 2));
         objects.handle_listing(now + EVERY / 2);
-        assert_eq!(objects.instruments_at(), now + EVERY / 2 + BEHIND_A_LISTING);
-        assert!(objects.take_question(objects.instruments_at()));
+        let behind = now + EVERY / 2 + BEHIND_A_LISTING;
+        assert_eq!(objects.instruments_at(), Some(behind));
+        assert!(objects.take_question(behind));
+        objects.handle_failure(behind);
+        assert_eq!(objects.instruments_at(), Some(behind + AGAIN));
     }
 }

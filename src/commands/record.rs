@@ -40,6 +40,9 @@ use tokio::sync::{Notify, mpsc, watch};
 /// The interval in which a start is tried again that finds no room.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
+/// How long the service manager may take for the last message, within the half second that a second signal leaves.
+const LAST_WORD: Duration = Duration::from_millis(200);
+
 /// How to record.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  upbit-recorder record --config recorder.toml --for 8h")]
@@ -67,6 +70,7 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
         Ok(notifier) => notifier,
         Err(error) => return RecordError::Threads(error).tell(),
     };
+    let told = notifier.clone();
     let announced = announce(shown.clone(), notifier.clone(), clock);
     let recording = async move {
         let orderly = host.signals.shutdown.orderly.clone();
@@ -92,6 +96,10 @@ async fn record(host: Host, options: &RecordOptions) -> Exit {
         () = display(shown, screen.clone(), clock) => Ok(()),
         () = announced => Ok(()),
     };
+    tokio::select! {
+        () = told.end() => {}
+        () = clock::sleep_until(Some(clock.now() + LAST_WORD)) => {}
+    }
     screen.clear();
     match ended {
         Ok(()) => Exit::Success,

@@ -5,6 +5,8 @@
 pub(super) struct Condition {
     pub(super) is_ready: bool,
     pub(super) is_stopping: bool,
+    /// Nothing follows.
+    pub(super) is_over: bool,
     pub(super) reloads_begun: u64,
     pub(super) reloads_ended: u64,
     pub(super) status: String,

@@ -74,6 +74,14 @@ impl Notifier {
         self.change(|condition| condition.is_stopping = true);
     }
 
+    /// Tells the end, however short it was, and waits until everything is sent. Who does not read is waited for without end.
+    pub async fn end(&self) {
+        self.change(|condition| (condition.is_stopping, condition.is_over) = (true, true));
+        if let Some(condition) = &self.0 {
+            condition.closed().await;
+        }
+    }
+
     fn change(&self, change: impl FnOnce(&mut Condition)) {
         if let Some(condition) = &self.0 {
             condition.send_modify(change);
@@ -82,15 +90,20 @@ impl Notifier {
 }
 
 impl Messenger {
-    /// Sends what is new until the last [`Notifier`] is dropped. Every send may wait for the service manager.
+    /// Sends what is new until [`Notifier::end`], or until the last one is dropped. Every send may wait for the service manager.
     pub async fn run(mut self) {
         let mut announcer = Announcer::default();
         while self.0.changed().await.is_ok() {
-            let news = announcer.news(self.0.borrow_and_update().clone());
+            let condition = self.0.borrow_and_update().clone();
+            let is_over = condition.is_over;
+            let news = announcer.news(condition);
             for message in &news {
                 if let Err(error) = send(message) {
                     tracing::debug!(%error, ?message, "the service manager was not told");
                 }
+            }
+            if is_over {
+                return;
             }
         }
     }

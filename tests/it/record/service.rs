@@ -64,6 +64,27 @@ fn it_is_ready_without_an_exchange_and_says_what_it_waits_for() {
 }
 
 #[test]
+fn a_reload_is_told_from_its_begin_to_its_end() {
+    let scene = Scene::new();
+    let mut manager = Manager::new(&scene.path("notify"));
+    let exchange = Exchange::start(0, &[]);
+    let mut recorder = started_by(&scene, &exchange.url, &scene.path("notify"));
+    scene.await_event(&recorder, "live", 1);
+    for reloads in 1..=2 {
+        recorder.signal(Signal::HUP);
+        eventually("the reload is told", || {
+            manager.listen();
+            manager.count("RELOADING=1\nMONOTONIC_USEC=") == reloads && manager.count("READY=1") == reloads + 1
+        });
+    }
+    let told = manager.heard.iter().filter(|message| message.starts_with("RE"));
+    let told: Vec<&str> = told.map(|message| message.split('=').next().unwrap()).collect();
+    assert_eq!(told, ["READY", "RELOADING", "READY", "RELOADING", "READY"]);
+    recorder.signal(Signal::TERM);
+    assert!(recorder.wait().success());
+}
+
+#[test]
 fn a_service_manager_that_does_not_read_holds_nothing_up() {
     let scene = Scene::new();
     let manager = Manager::new(&scene.path("notify"));

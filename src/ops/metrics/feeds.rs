@@ -26,6 +26,12 @@ const MUTE: Family = Family::of("mute_streams", "Streams that are mute on a livi
 const OPEN: Family = Family::seconds("open_gap", "The length of the gap that is open, 0 where there is none");
 const GAPS: Family = Family::of("gaps", "Gaps on record, by kind");
 const GAP_SECONDS: Family = Family::seconds("gap", "Their lengths together, by kind");
+const LISTED: Family = Family::of("listed_pairs", "Pairs that were listed while it recorded");
+const DELISTED: Family = Family::of("delisted_pairs", "Pairs that were delisted while it recorded");
+const FIRST: Family = Family::seconds(
+    "listing_to_first_message",
+    "How long the last new pair took from its listing to its first message",
+);
 const HEALED: Family =
     Family::of("healed_gaps", "Gaps whose missed trades and candles were fetched, as far as they can be");
 const OBJECTS: Family = Family::of("healed_objects", "Objects that were missed and are on disk now");
@@ -46,6 +52,9 @@ pub(super) fn encode(sink: &mut Sink<'_>, status: &Status) -> fmt::Result {
     sink.counters(&BYTES, each().map(|(labels, count)| (labels, count.bytes)))?;
     sink.gauges(&LAST, each().filter_map(|(labels, count)| Some((labels, time(count.last?)))))?;
     connections(sink, status)?;
+    sink.counter(&LISTED, status.listings.listed)?;
+    sink.counter(&DELISTED, status.listings.delisted)?;
+    sink.gauge(&FIRST, status.listings.first_message.map(|length| length.as_secs_f64()))?;
     gaps(sink, status)
 }
 

@@ -2,6 +2,7 @@
 
 use super::sink::{Family, Labels, Sink, flag, label, number, time};
 use crate::clock::Instant;
+use crate::clock::discipline::ClockState;
 use crate::counters::requests::{RequestKind, Requests};
 use crate::ops::liveness::busy;
 use crate::ops::readiness::reasons;
@@ -15,6 +16,13 @@ const READY: Family = Family::of("ready", "1 while data is being recorded, as /r
 const BUSY: Family =
     Family::seconds("loop_busy", "For how long a loop has been at its last work; supervisor: since its last turn");
 const OFFSET: Family = Family::seconds("clock_offset", "The wall clock minus the clock of the stamps");
+const SYNCHRONISED: Family = Family::of(
+    "clock_synchronized",
+    "1 where the wall clock is synchronised, as the kernel has it; absent where it does not tell",
+);
+const ESTIMATED: Family =
+    Family::seconds("clock_estimated_error", "How wrong the wall clock is, as its daemon estimates");
+const MAXIMUM: Family = Family::seconds("clock_maximum_error", "How wrong the wall clock may be at the most");
 const EPOCH: Family = Family::of("epoch", "How often stamps have gone back in the directory");
 const RELOADED: Family =
     Family::of("config_last_reload_successful", "1 where the configuration that was read last is in force");
@@ -45,6 +53,10 @@ pub(super) fn encode(sink: &mut Sink<'_>, status: &Status, now: Instant) -> fmt:
     let busy = busy(status, now);
     sink.gauges(&BUSY, busy.map(|(host, length)| (label("loop", host.as_str()), length.as_secs_f64())))?;
     sink.gauge(&OFFSET, status.turned.map(|_| seconds(status.clock_offset)))?;
+    let (clock, error) = (status.clock.as_ref(), status.clock.as_ref().and_then(ClockState::error));
+    sink.gauge(&SYNCHRONISED, clock.and_then(ClockState::is_synchronised).map(flag))?;
+    sink.gauge(&ESTIMATED, error.map(|error| error.estimated.as_secs_f64()))?;
+    sink.gauge(&MAXIMUM, error.map(|error| error.maximum.as_secs_f64()))?;
     sink.gauge(&EPOCH, status.turned.map(|_| number(status.epoch)))?;
     let reload = status.turned.map(|_| status.reload);
     sink.gauge(&KEY, status.key_expires.map(time))?;

@@ -30,6 +30,8 @@ struct Shared {
     kept: Option<Markets>,
     wrong: usize,
     asked: usize,
+    /// The pairs whose trades are recorded. Where the world heals these are all: others happen while nobody listens.
+    trades: &'static [&'static str],
     /// The first four turns of so many bring a wrong answer each.
     turns: u32,
     /// When the last pair is not listed, since the world began.
@@ -46,13 +48,15 @@ struct Began {
 
 impl Listing {
     fn new(seed: u64) -> Self {
-        Self::absent_at(seed, 6, Vec::new())
+        let listing = Self::absent_at(seed, 6, Vec::new());
+        listing.lock().trades = &CODES[..1];
+        listing
     }
 
     /// One that does not list the last pair at times, and that is wrong as seldom as `turns` is high.
     pub(crate) fn absent_at(seed: u64, turns: u32, absent: Vec<Range<Duration>>) -> Self {
         let rng = StdRng::seed_from_u64(seed);
-        let shared = Shared { rng, kept: None, wrong: 0, asked: 0, turns, absent, began: None };
+        let shared = Shared { rng, kept: None, wrong: 0, asked: 0, trades: &CODES, turns, absent, began: None };
         Self(Arc::new(Mutex::new(shared)))
     }
 
@@ -61,10 +65,10 @@ impl Listing {
         self.lock().began = Some(Began { clock, at: clock.now() });
     }
 
-    /// Trades of one pair by its name, order books of all by a pattern.
+    /// Trades by their names, order books of all by a pattern.
     pub(crate) fn configure(&self, config: &mut Config) {
         let [trades, books] = &mut config.public.subscribe[..] else { panic!("the world has two entries") };
-        trades.codes = vec!["KRW-BTC".into()];
+        trades.codes = self.lock().trades.iter().map(|&code| code.into()).collect();
         books.codes = vec!["KRW-*".into()];
     }
 

@@ -1,5 +1,5 @@
 //! A virtual week: the configuration is read again every hour, a pair is delisted and listed again, and the process is
-//! stopped, killed and loses its power in between. It takes some minutes:
+//! stopped, killed and loses its power in between. It takes a minute or two:
 //!
 //! ```text
 //! cargo test --test it sim::week -- --ignored --nocapture
@@ -29,7 +29,7 @@ fn life(days: u32, end: End, rng: &mut StdRng) -> Life {
 }
 
 #[test]
-#[ignore = "a virtual week takes minutes"]
+#[ignore = "a virtual week takes a minute or two"]
 fn a_week_of_reloads_and_listings_is_whole() {
     let seed = std::env::var("SEED").ok().map_or(1, |seed| seed.parse().unwrap());
     let rng = &mut StdRng::seed_from_u64(seed);

@@ -31,7 +31,7 @@ pub(super) struct TapeView {
 /// # Errors
 /// The tape cannot be read.
 pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
-    refuse_pruned(tape, task)?;
+    refuse_pruned(tape, task, now)?;
     let resume = resume_point(tape, starts, task, now)?;
     for length in LOOK_BACK {
         let view = view(tape, task, Extent::since(task.from().before(length), now), resume)?;
@@ -40,16 +40,28 @@ pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Posi
         }
     }
     let within_reach = Extent { from: Position::default(), not_before: reach(task.from().before(REACH), now) };
+    // What lay before it in an earlier epoch, under any stamp, may be among what was deleted: what is left then has a hole.
+    if tape.is_pruned(&task.stream, within_reach.not_before..=Stamp::MAX)? {
+        return Err(TapeError::Pruned { stream: task.stream.clone() });
+    }
     view(tape, task, within_reach, resume)
 }
 
 /// The lines around a gap tell where it lies in the exchange's time. Where they were deleted, those further off would make
-/// it seem longer, and all that was deleted would be fetched.
-fn refuse_pruned(tape: &Tape, task: &Task) -> Result<(), TapeError> {
+/// it seem longer, and all that was deleted would be fetched. Where lines were deleted that an earlier attempt had fetched,
+/// nothing tells which, and they would be fetched once more.
+fn refuse_pruned(tape: &Tape, task: &Task, now: Position) -> Result<(), TapeError> {
+    let pruned = || TapeError::Pruned { stream: task.stream.clone() };
+    let since = reach(task.from(), now);
+    if let Some(healed) = task.stream.healed()
+        && tape.is_pruned(&healed, since..=Stamp::MAX)?
+    {
+        return Err(pruned());
+    }
     for span in task.spans() {
         let around = span.start.stamp.before(LOOK_BACK[0])..=span.end.stamp.after(BEHIND);
         if tape.is_pruned(&task.stream, around)? {
-            return Err(TapeError::Pruned { stream: task.stream.clone() });
+            return Err(pruned());
         }
     }
     Ok(())
@@ -219,6 +231,8 @@ mod tests {
         assert!(is_pruned(&name(at(0, NOON + 70))));
         let other = SegmentName { stream: StreamKey::from_stem("KRW-ETH_trade").unwrap(), ..name(at(0, NOON)) };
         assert!(!is_pruned(&other));
+        let healed = |first| SegmentName { stream: stream().healed().unwrap(), ..name(first) };
+        assert!(is_pruned(&healed(at(0, NOON + 300))), "what an earlier attempt had fetched");
     }
 
     #[test]

@@ -16,6 +16,9 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
+/// Delay for data that the exchange's REST interface does not show yet, or that is still on its way to the disk.
+pub const SETTLE: Duration = Duration::from_secs(5);
+
 /// Records kept from before a gap: more than arrive out of order, even in a market crash.
 const BEFORE: usize = 2_000;
 
@@ -145,6 +148,11 @@ impl Evidence {
     /// The first record after the gap.
     pub fn first_after(&self) -> Option<Record> {
         self.first_after
+    }
+
+    /// Whether the first record after the gap is old enough at `now` for those right behind it to be on the tape, too.
+    pub fn is_settled(&self, now: Position) -> bool {
+        self.first_after.is_some_and(|first| first.position.after(SETTLE) <= now)
     }
 
     /// Whether the first record after each gap proves that nothing is missing in it.

@@ -6,10 +6,11 @@
 //! ```
 
 use super::events::EventReader;
+use super::evidence::SETTLE;
 use super::fetch::{Fetch, Fetched};
 use super::interrupted::Interrupted;
 use super::link::{HealerOutput, HealerPorts};
-use super::plan::{End, Next, Plan, SETTLE, Task, Written};
+use super::plan::{End, Next, Plan, Task, Written};
 use super::recorder::Recorder;
 use super::scan::{TapeView, scan_tape};
 use super::search::Search;
@@ -202,7 +203,7 @@ impl<F: Fetch> Healer<F> {
             return Ok(End::Complete);
         }
         let market = task.stream.code().unwrap_or_default();
-        let mut search = Search::new(market, task.series, evidence, resume, self.recorder.now().as_millis());
+        let mut search = Search::new(market, task.series, evidence, resume, self.recorder.position());
         loop {
             let request = match search.request(self.recorder.now().as_millis()) {
                 Ok(request) => request,

@@ -9,7 +9,7 @@
 //! A scan of the tape costs no request, so every due scan comes before the first request. A gap is done, and its report
 //! due, when all its streams are done.
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, SETTLE};
 use super::story::Gap;
 use crate::backoff::Backoff;
 use crate::clock::{Position, Stamp};
@@ -24,9 +24,6 @@ use std::time::Duration;
 /// Most gaps in progress; further ones wait on disk. A disturbed hour brings as many, and each of thousands of streams
 /// keeps a note per gap.
 pub const MOST_GAPS: usize = 200;
-
-/// Delay for data that the exchange's REST interface does not show yet, or that is still on its way to the disk.
-pub const SETTLE: Duration = Duration::from_secs(5);
 
 /// A market without a record for this long counts as quiet. Subscriptions with snapshots deliver them within seconds,
 /// and one request covers a market that trades less than once a minute.

@@ -31,40 +31,38 @@ pub(super) struct TapeView {
 /// # Errors
 /// The tape cannot be read.
 pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
-    refuse_pruned(tape, task, now)?;
+    // Where lines were deleted that an earlier attempt had fetched, nothing tells which, and they would be fetched once more.
+    if let Some(healed) = task.stream.healed() {
+        refuse_pruned(tape, &healed, Selection::from(reach(task.from(), now)..=Stamp::MAX))?;
+    }
     let resume = resume_point(tape, starts, task, now)?;
     for length in LOOK_BACK {
         let view = view(tape, task, Extent::since(task.from().before(length), now), resume)?;
         if view.evidence.reaches_back() {
+            let around = Extent::since(task.from().before(LOOK_BACK[0]), now).selection();
+            refuse_pruned(tape, &task.stream, around.until(last_needed(&view.evidence)))?;
             return Ok(view);
         }
     }
     let within_reach = Extent { from: Position::default(), not_before: reach(task.from().before(REACH), now) };
     // What lay before it in an earlier epoch, under any stamp, may be among what was deleted: what is left then has a hole.
-    if tape.is_pruned(&task.stream, within_reach.not_before..=Stamp::MAX)? {
-        return Err(TapeError::Pruned { stream: task.stream.clone() });
-    }
+    refuse_pruned(tape, &task.stream, Selection::from(within_reach.not_before..=Stamp::MAX))?;
     view(tape, task, within_reach, resume)
 }
 
 /// The lines around a gap tell where it lies in the exchange's time. Where they were deleted, those further off would make
-/// it seem longer, and all that was deleted would be fetched. Where lines were deleted that an earlier attempt had fetched,
-/// nothing tells which, and they would be fetched once more.
-fn refuse_pruned(tape: &Tape, task: &Task, now: Position) -> Result<(), TapeError> {
-    let pruned = || TapeError::Pruned { stream: task.stream.clone() };
-    let since = reach(task.from(), now);
-    if let Some(healed) = task.stream.healed()
-        && tape.is_pruned(&healed, since..=Stamp::MAX)?
-    {
-        return Err(pruned());
+/// it seem longer, and all that was deleted would be fetched.
+fn refuse_pruned(tape: &Tape, stream: &StreamKey, selected: Selection) -> Result<(), TapeError> {
+    match tape.is_pruned(stream, selected)? {
+        true => Err(TapeError::Pruned { stream: stream.clone() }),
+        false => Ok(()),
     }
-    for span in task.spans() {
-        let around = span.start.stamp.before(LOOK_BACK[0])..=span.end.stamp.after(BEHIND);
-        if tape.is_pruned(&task.stream, around)? {
-            return Err(pruned());
-        }
-    }
-    Ok(())
+}
+
+/// No line behind it tells anything of the gap: the last that is compared with what the exchange has.
+fn last_needed(evidence: &Evidence) -> Position {
+    let first_after = evidence.first_after().map(|first| first.position.after(BEHIND));
+    first_after.unwrap_or(Position { epoch: u64::MAX, stamp: Stamp::MAX })
 }
 
 /// What is read of a stream.
@@ -208,6 +206,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         write(directory.path(), at(0, NOON - 2 * HOUR), 1..9);
         write(directory.path(), at(0, NOON - 30), 9..17);
+        write(directory.path(), at(1, NOON - HOUR), 17..18);
         let gap = Gap {
             id: at(0, NOON + 60),
             from: at(0, NOON).stamp,
@@ -215,7 +214,7 @@ mod tests {
             is_unsure: false,
             streams: vec![stream()],
         };
-        let (mut plan, now) = (Plan::default(), at(0, NOON + 660));
+        let (mut plan, now) = (Plan::default(), at(1, NOON));
         plan.add(&gap, now);
         let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
         let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
@@ -226,9 +225,15 @@ mod tests {
             fs::write(directory.path().join(sealed.with_file_name("manifest.jsonl")), line).unwrap();
             matches!(scan_tape(&tape, &[], &task, now), Err(TapeError::Pruned { .. }))
         };
-        let name = |first: Position| SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: first.stamp };
-        assert!(!is_pruned(&name(at(0, NOON + 71))), "behind what is read");
-        assert!(is_pruned(&name(at(0, NOON + 70))));
+        let name =
+            |Position { epoch, stamp: first }| SegmentName { feed: Feed::Public, stream: stream(), epoch, first };
+        assert!(!is_pruned(&name(at(1, NOON - HOUR + 11))), "behind what is read");
+        assert!(is_pruned(&name(at(1, NOON - HOUR + 10))));
+        assert!(
+            is_pruned(&name(at(1, NOON - 2 * HOUR))),
+            "behind a step of the clock, and before the first that is left"
+        );
+        assert!(is_pruned(&name(at(0, NOON))));
         let other = SegmentName { stream: StreamKey::from_stem("KRW-ETH_trade").unwrap(), ..name(at(0, NOON)) };
         assert!(!is_pruned(&other));
         let healed = |first| SegmentName { stream: stream().healed().unwrap(), ..name(first) };

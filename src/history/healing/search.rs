@@ -12,6 +12,7 @@
 
 use super::evidence::Evidence;
 use super::plan::End;
+use crate::clock::Position;
 use crate::history::claim::Judgement;
 use crate::history::page_walk::{PageWalk, Slack, Step};
 use crate::history::span::Span;
@@ -34,8 +35,11 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// A search of `market`, begun at `now` (milliseconds since the epoch). Trades newer than `resume` are on disk.
-    pub(super) fn new(market: &str, series: Series, evidence: Evidence, resume: Option<i64>, now: i64) -> Self {
+    /// A search of `market`, begun at `now`. Trades newer than `resume` are on disk.
+    pub(super) fn new(market: &str, series: Series, evidence: Evidence, resume: Option<i64>, now: Position) -> Self {
+        // Candles are not compared with the stream: its last record of a period may stand beside a fetched one.
+        let is_settled = series != Series::Trades || evidence.is_settled(now);
+        let now = now.stamp.as_millis();
         let span = match series {
             Series::Trades => {
                 let newest = evidence.ceiling().unwrap_or(i64::MAX).min(resume.unwrap_or(i64::MAX));
@@ -47,8 +51,6 @@ impl Search {
             }
         };
         let slack = if series == Series::Trades { TRADES } else { Slack::default() };
-        // Candles are not compared with the stream: its last record of a period may stand beside a fetched one.
-        let is_settled = series != Series::Trades || evidence.ceiling().is_some();
         Self { walk: PageWalk::new(market.to_owned(), series, span, slack, now), evidence, is_settled }
     }
 

@@ -21,11 +21,9 @@ pub use error::TapeError;
 pub use lines::Lines;
 pub use selection::Selection;
 
-use crate::clock::Stamp;
 use crate::files::Files;
 use crate::tape::stream_key::StreamKey;
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
@@ -57,12 +55,12 @@ impl Tape {
         self.tree.as_ref().map_or_else(|| Ok(BTreeSet::new()), segments::streams)
     }
 
-    /// Whether lines of `stream` with these stamps, of any epoch, were deleted by the retention.
+    /// Whether selected lines of `stream` were deleted by the retention.
     ///
     /// # Errors
     /// A manifest cannot be read.
-    pub fn is_pruned(&self, stream: &StreamKey, stamps: RangeInclusive<Stamp>) -> Result<bool, TapeError> {
-        self.tree.as_ref().map_or(Ok(false), |tree| segments::is_pruned(tree, stream, &stamps))
+    pub fn is_pruned(&self, stream: &StreamKey, selected: impl Into<Selection>) -> Result<bool, TapeError> {
+        self.tree.as_ref().map_or(Ok(false), |tree| segments::is_pruned(tree, stream, &selected.into()))
     }
 
     /// The selected lines of `stream`, in the order of their positions. Every line is there once that was whole on disk at

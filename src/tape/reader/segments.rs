@@ -140,14 +140,17 @@ pub(super) fn streams(tree: &Tree) -> Result<BTreeSet<StreamKey>, TapeError> {
     Ok(streams)
 }
 
-/// Whether lines of `stream` in `stamps`, of any epoch, were deleted by the retention.
-pub(super) fn is_pruned(tree: &Tree, stream: &StreamKey, stamps: &RangeInclusive<Stamp>) -> Result<bool, TapeError> {
-    for date in dates(tree, stamps)? {
+/// Whether selected lines of `stream` were deleted by the retention.
+pub(super) fn is_pruned(tree: &Tree, stream: &StreamKey, selected: &Selection) -> Result<bool, TapeError> {
+    for date in dates(tree, selected.stamps())? {
         let manifest = paths::manifest(&paths::archive(Feed::Public).join(&date));
         let touches = |(name, entry): (&String, &Option<ManifestEntry>)| match entry {
-            Some(entry) => entry.first <= *stamps.end() && *stamps.start() <= entry.last,
+            Some(entry) => {
+                let stamps = selected.of_epoch(entry.epoch);
+                !stamps.is_empty() && entry.first <= *stamps.end() && *stamps.start() <= entry.last
+            }
             // Its own line is lost, and where it ended.
-            None => segment(&date, name).is_none_or(|segment| segment.first <= *stamps.end()),
+            None => segment(&date, name).is_none_or(|segment| segment.first <= *selected.of_epoch(segment.epoch).end()),
         };
         if tree.listing(&manifest, stream)?.pruned.iter().any(touches) {
             return Ok(true);

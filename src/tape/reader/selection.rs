@@ -8,18 +8,22 @@ use std::ops::{RangeFrom, RangeInclusive};
 #[derive(Clone, Debug)]
 pub struct Selection {
     begin: Position,
+    end: Position,
     stamps: RangeInclusive<Stamp>,
 }
 
+/// Behind every line.
+const END: Position = Position { epoch: u64::MAX, stamp: Stamp::MAX };
+
 impl From<RangeInclusive<Stamp>> for Selection {
     fn from(stamps: RangeInclusive<Stamp>) -> Self {
-        Self { begin: Position::default(), stamps }
+        Self { begin: Position::default(), end: END, stamps }
     }
 }
 
 impl From<RangeFrom<Position>> for Selection {
     fn from(RangeFrom { start: begin }: RangeFrom<Position>) -> Self {
-        Self { begin, stamps: Stamp::default()..=Stamp::MAX }
+        Self { begin, end: END, stamps: Stamp::default()..=Stamp::MAX }
     }
 }
 
@@ -31,6 +35,12 @@ impl Selection {
         Self { stamps: start.max(stamp)..=end, ..self }
     }
 
+    /// None behind `end`.
+    #[must_use]
+    pub fn until(self, end: Position) -> Self {
+        Self { end, ..self }
+    }
+
     /// The stamps selected in any epoch.
     pub(super) fn stamps(&self) -> &RangeInclusive<Stamp> {
         &self.stamps
@@ -39,10 +49,11 @@ impl Selection {
     /// The stamps selected in one epoch; an empty range where there are none.
     pub(super) fn of_epoch(&self, epoch: u64) -> RangeInclusive<Stamp> {
         let (start, end) = self.stamps.clone().into_inner();
-        match epoch.cmp(&self.begin.epoch) {
-            std::cmp::Ordering::Less => Stamp::MAX..=Stamp::default(),
-            std::cmp::Ordering::Equal => start.max(self.begin.stamp)..=end,
-            std::cmp::Ordering::Greater => start..=end,
+        if epoch < self.begin.epoch || self.end.epoch < epoch {
+            return Stamp::MAX..=Stamp::default();
         }
+        let start = if epoch == self.begin.epoch { start.max(self.begin.stamp) } else { start };
+        let end = if epoch == self.end.epoch { end.min(self.end.stamp) } else { end };
+        start..=end
     }
 }

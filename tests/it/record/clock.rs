@@ -5,7 +5,7 @@
 
 use super::Scene;
 use crate::support::eventually;
-use crate::support::json::{parse, stamp_of};
+use crate::support::json::{lines_so_far, parse, stamp_of};
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;
@@ -214,6 +214,12 @@ fn a_gap_among_stamps_that_repeat_is_healed_whole() {
     await_event(&scene, "healed");
     ahead.store(-SUSPENDED, Ordering::Relaxed);
     await_step(&scene, &mut Vec::new());
+    // A gap begins with the last proof of life: in the epoch of the step only once there was one behind it.
+    let after = scene.tape.active_events()[0]["after"].as_u64().unwrap();
+    let is_behind =
+        |trade: &Value| (after..after + SUSPENDED.unsigned_abs() / 2).contains(&trade["ts_recv"].as_u64().unwrap());
+    let trades = scene.tape.path.join("KRW-BTC_trade.jsonl");
+    eventually("a trade is behind the step", || lines_so_far(&trades).iter().any(is_behind));
     exchange.fault("drop\nrefuse+2s");
     // Others may be healed before it.
     let pair = || {

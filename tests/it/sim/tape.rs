@@ -91,7 +91,7 @@ impl Tape {
         let torn = quarantined(&files);
         let listed = tape.read_manifests(&files);
         // What was pruned counts as if it were there: its line alone excuses it.
-        let is_pruned = |path: &PathBuf| listed.get(path).is_some_and(|entry| entry["pruned"].is_u64());
+        let is_pruned = |path: &Path| listed.get(path).is_some_and(|entry| entry["pruned"].is_u64());
         for (path, content) in disk.removed().into_iter().filter(|(path, _)| is_pruned(path)) {
             files.entry(path).or_insert(content);
         }
@@ -127,7 +127,9 @@ impl Tape {
                 tape.leftovers.push(format!("{}, and its sealed file", path.display()));
                 continue;
             }
+            let known = tape.events.len();
             tape.add(&name, &content, &torn);
+            tape.events[known..].iter_mut().for_each(|event| event["is_pruned"] = is_pruned(path).into());
         }
         tape.check_manifests(&files, &listed);
         tape

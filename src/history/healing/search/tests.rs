@@ -3,6 +3,7 @@
 use super::*;
 use crate::clock::{Position, Stamp};
 use crate::history::claim::PAUSES;
+use crate::history::healing::evidence::SETTLE;
 use crate::history::healing::record::{Fetched, Record};
 use crate::history::healing::resume::ResumePoint;
 use crate::rest::answer::Mismatch;
@@ -10,6 +11,7 @@ use crate::upbit::series::{DAY, day_of, moment};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The beginning of a day.
 const MIDNIGHT: i64 = 20_779 * DAY;
@@ -97,7 +99,7 @@ impl Healing {
             evidence.add_fetched(*fetched);
         }
         let _ = self.records.iter().all(|record| evidence.add(*record));
-        let mut search = Search::new("KRW-BTC", Series::Trades, evidence, resume, self.now);
+        let mut search = Search::new("KRW-BTC", Series::Trades, evidence, resume, at(self.now));
         let limit = self.written.len() + lines;
         loop {
             let request = search.request(self.now).unwrap();
@@ -192,7 +194,7 @@ fn page(times: &[i64]) -> Page {
 
 /// A search of trades, begun at `now`.
 fn search(first_after: Option<i64>, now: i64) -> Search {
-    Search::new("KRW-BTC", Series::Trades, evidence(first_after), None, now)
+    Search::new("KRW-BTC", Series::Trades, evidence(first_after), None, at(now))
 }
 
 /// The request, and the step that follows an answer to it.
@@ -233,6 +235,16 @@ fn an_end_before_what_the_tape_has_is_doubted() {
     assert!(doubted(&[&[]]), "the first trade after the gap was on that day");
     assert!(doubted(&[&[NOON], &[], &[], &[]]), "the last trade before the gap was on that day");
     assert!(doubted(&[&[NOON], &[], &[], &[MIDNIGHT - 5], &[]]), "and was not reached");
+}
+
+#[test]
+fn a_tape_that_has_just_gone_on_is_scanned_again_before_a_page_is_compared() {
+    let first = at(NOON + 1_000).after(Duration::from_millis(500));
+    let needs_scan = |now| {
+        let search = Search::new("KRW-BTC", Series::Trades, evidence(Some(NOON + 1_000)), None, now);
+        search.needs_scan(&page(&[NOON + 1_500]))
+    };
+    assert!(needs_scan(first) && !needs_scan(first.after(SETTLE)));
 }
 
 #[test]
@@ -279,7 +291,7 @@ fn around(gap: [i64; 2], records: &[Record]) -> Evidence {
 }
 
 fn search_candles(unit: &str, evidence: Evidence) -> Search {
-    Search::new("KRW-BTC", Series::Candles(unit.parse().unwrap()), evidence, None, 25 * MINUTE + 1)
+    Search::new("KRW-BTC", Series::Candles(unit.parse().unwrap()), evidence, None, at(25 * MINUTE + 1))
 }
 
 fn candles(minutes: impl IntoIterator<Item = i64>) -> Page {

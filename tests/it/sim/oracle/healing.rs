@@ -175,7 +175,9 @@ fn is_to_be_healed(evidence: &Evidence, gap: &Value) -> bool {
     let to = gap["to"].as_u64().unwrap();
     let is_within_reach = last.started.is_some_and(|started| started < to + REACH);
     let is_late = evidence.history.time.at(last.to).stamp < to + LATE;
-    is_over && last.life.heals && is_within_reach && !is_late
+    // What the retention deleted tells nobody of a gap, and the lines around it went before.
+    let is_known = gap["is_pruned"] == false;
+    is_over && last.life.heals && is_within_reach && !is_late && is_known
 }
 
 /// The `healed` events, by gap.

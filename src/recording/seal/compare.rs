@@ -3,6 +3,7 @@
 //! ```text
 //! x.jsonl.zst ──decode──▶ ████████████████
 //! x.jsonl     ──────────▶ ██████████        a power cut can bring a source back truncated, but not its sealed file
+//! x.jsonl     ──────────▶ ███   ██████████  and without lines for which an earlier sync had no room
 //! ```
 
 use super::error::SealError;
@@ -19,6 +20,8 @@ pub enum Comparison {
     Missing,
     /// It decodes, and its content begins with the whole source.
     Holds(Box<Figures>),
+    /// It decodes to different content, which has all the lines of the source for all that is known, and more of them.
+    Fuller(Box<Figures>),
     /// It decodes to different content.
     Differs(Box<Figures>),
     /// It does not decode.
@@ -53,7 +56,7 @@ pub fn compare(
     let mut source = LessTorn::new(source, torn);
     let mut file = Measured::new(file);
     let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(IoError::at("decode", &sealed))?;
-    let (mut content, mut holds) = (Tally::default(), true);
+    let (mut content, mut plain_content, mut holds) = (Tally::default(), Tally::default(), true);
     let (mut decoded, mut expected) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -70,13 +73,21 @@ pub fn compare(
         fill(&mut source, &mut expected).map_err(IoError::at("read", &plain))?;
         holds &= decoded.starts_with(&expected);
         content.update(&decoded);
-        if decoded.is_empty() {
+        plain_content.update(&expected);
+        if decoded.is_empty() && expected.is_empty() {
             break;
         }
     }
     drop(decoder);
+    let is_fuller = plain_content.lines < content.lines
+        && content.first <= plain_content.first
+        && plain_content.last <= content.last;
     let figures = Box::new(Figures { content, file: file.into_checksum() });
-    Ok(if holds { Comparison::Holds(figures) } else { Comparison::Differs(figures) })
+    Ok(match (holds, is_fuller) {
+        (true, _) => Comparison::Holds(figures),
+        (false, true) => Comparison::Fuller(figures),
+        (false, false) => Comparison::Differs(figures),
+    })
 }
 
 /// Reads the next [`CHUNK`] bytes, or all that remain.

@@ -120,6 +120,10 @@ impl Sealer {
         Ok(match likeness {
             Comparison::Missing => (self.write_sealed(source)?, None),
             Comparison::Holds(figures) => (*figures, None),
+            // It was made of the source as that was then, and its frames bear checksums.
+            Comparison::Fuller(figures) => {
+                (*figures, move_away(&name.plain(), "its sealed file holds more of its lines")?)
+            }
             // A listed file was verified while its source was whole.
             Comparison::Differs(figures) if listing::find(&*self.files, name, &figures.file)?.is_some() => {
                 (*figures, move_away(&name.plain(), "its sealed file is listed and holds something else")?)

@@ -142,6 +142,25 @@ fn an_unlisted_sealed_file_is_listed_unless_damaged() {
 }
 
 #[test]
+fn a_source_with_a_hole_does_not_replace_a_sealed_file_that_is_not_listed() {
+    let scene = Scene::new();
+    let name = &scene.finished.name;
+    let source = scene.bytes(&name.plain());
+    let zeros = [&source[..8_192], &[0; 4_096][..], &source[12_288..]].concat();
+    let less_lines: Vec<u8> = source.split_inclusive(|byte| *byte == b'\n').step_by(2).flatten().copied().collect();
+    for damaged in [zeros, less_lines] {
+        scene.sealer().step(&scene.finished).unwrap();
+        let sealed = scene.bytes(&name.sealed());
+        scene.disk.remove(&name.manifest()).unwrap();
+        append_all(&*scene.disk.create(&name.plain()).unwrap(), &damaged).unwrap();
+        let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
+        assert_eq!((&moved.file, scene.bytes(&moved.kept)), (&name.plain(), damaged));
+        assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (sealed, 1));
+        assert!(scene.disk.read(&name.plain()).is_err());
+    }
+}
+
+#[test]
 fn a_damaged_source_does_not_replace_what_is_listed() {
     let scene = Scene::new();
     let name = &scene.finished.name;

@@ -116,11 +116,11 @@ impl Tape {
                         continue;
                     }
                 }
-                // Of a source that a power cut brought back the end may be lost, and any page that a sync had no room for; its
+                // Of a source that a power cut brought back the end may be lost, and any lines that a sync had no room for; its
                 // sealed file was durable before, and listed once it was compared.
                 let source = files.get(&path.with_extension("")).filter(|_| !listed.contains_key(path));
                 let source = source.map(|plain| less_torn(plain, &name, &torn));
-                if source.is_some_and(|plain| !content.starts_with(&plain)) {
+                if source.is_some_and(|plain| !has_lines(&content, &plain)) {
                     tape.corrupt.push(format!("{} does not hold its source", path.display()));
                 }
             } else if files.contains_key(&sealed_beside(path)) {
@@ -301,6 +301,12 @@ fn less_torn(plain: &[u8], name: &FileName<'_>, torn: &BTreeSet<Torn>) -> Vec<u8
         offset += line.len();
     }
     rest
+}
+
+/// Whether all lines of `part` are in `whole`, in this order, and the beginning of one that has no end.
+fn has_lines(whole: &[u8], part: &[u8]) -> bool {
+    let mut lines = whole.split_inclusive(|byte| *byte == b'\n');
+    part.split_inclusive(|byte| *byte == b'\n').all(|line| lines.any(|found| found.starts_with(line)))
 }
 
 /// The epoch that the first line of a file of events names.

@@ -170,10 +170,10 @@ impl Evidence<'_> {
     fn doubt_all(&self) -> Former {
         let epoch = self.tails.epoch().max(self.mark.map_or(0, |mark| mark.epoch));
         // A mark of another epoch, as after a restore, tells nothing of this one.
-        let known = Self { mark: self.mark.filter(|mark| mark.epoch == epoch), ..*self };
+        let latest = Self { mark: self.mark.filter(|mark| mark.epoch == epoch), ..*self };
         let mut former = self.begin();
         (former.state.epoch, former.state.began) = (epoch, self.tails.began(epoch));
-        former.last = known.last(&former.state);
+        former.last = latest.last(&former.state);
         former.id = former.last;
         let (began, to, kind) = (former.state.began, former.last, GapKind::Unsure);
         for feed in Feed::ALL {
@@ -181,20 +181,21 @@ impl Evidence<'_> {
             if streams.is_empty() && !wanted {
                 continue;
             }
-            let is_unheard = known.mark.is_some_and(|mark| mark.heard[feed].is_none());
+            let is_unheard = latest.mark.is_some_and(|mark| mark.heard[feed].is_none());
             let from = match streams.values().max() {
                 None => began,
                 // Nothing since the process began.
                 Some(last) if is_unheard => *last,
-                Some(_) => known.certain(&former.state, feed, to),
+                Some(_) => latest.certain(&former.state, feed, to),
             };
             // Where it is not recorded, no request names others.
-            let only = (!wanted).then(|| streams.keys().cloned().collect());
+            let only: Option<Vec<String>> = (!wanted).then(|| streams.keys().cloned().collect());
+            let known = only.clone().unwrap_or_default();
             former.redo(grouped(feed, streams, Position { epoch, stamp: from }, kind, NO_STATE));
             let gap = Gap { connection: feed, epoch, from, to, kind, cause: NO_STATE.to_owned(), only };
             former.redo((from < to).then_some(gap));
             let open = Some(OpenGap { from: Stamp::MAX, kind, cause: NO_STATE.to_owned() });
-            former.state.feeds[feed] = FeedState { wanted, open, ..FeedState::default() };
+            former.state.feeds[feed] = FeedState { wanted, open, streams: known, ..FeedState::default() };
         }
         Former { is_clean: false, reason: Some(EpochReason::State), ..former }
     }

@@ -111,6 +111,9 @@ pub struct FeedState {
     /// The last requests, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Standing>,
+    /// The streams of its gaps, where it is not recorded and no request is known: those on the tape.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<String>,
 }
 
 /// A gap that is open.
@@ -216,7 +219,9 @@ impl State {
     }
 
     fn forget_the_requests(&mut self) -> bool {
-        self.feeds.iter_mut().map(|feed| std::mem::take(&mut feed.requests).len()).sum::<usize>() > 0
+        let forget =
+            |feed: &mut FeedState| std::mem::take(&mut feed.requests).len() + std::mem::take(&mut feed.streams).len();
+        self.feeds.iter_mut().map(forget).sum::<usize>() > 0
     }
 
     /// Suspicions become one of the whole feed, from the earliest.

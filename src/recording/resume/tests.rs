@@ -169,9 +169,9 @@ impl Script {
             writeln!(output, "epoch {epoch} begins ({reason}): {before} -> {after}")?;
         }
         for feed in Feed::ALL {
-            let FeedState { wanted, open, suspected, .. } = &state.feeds[feed];
+            let FeedState { wanted, open, suspected, streams, .. } = &state.feeds[feed];
             if let Some(OpenGap { from, kind, cause }) = open {
-                let wanted = if *wanted { "" } else { ", not recorded" };
+                let wanted = if *wanted { String::new() } else { format!(", not recorded{}", listed(streams)) };
                 writeln!(output, "{feed} is open from {}: {}, {cause:?}{wanted}", shown(*from), kind.as_str())?;
             }
             assert!(suspected.is_empty());
@@ -185,6 +185,10 @@ impl Script {
         self.state = Some(state);
         Ok(output)
     }
+}
+
+fn listed(streams: &[String]) -> String {
+    if streams.is_empty() { String::new() } else { format!(": {}", streams.join(" ")) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the times of scripts are small")]

@@ -106,7 +106,7 @@ impl Feeds {
     pub(super) fn state(&self, feed: Feed, kept: &FeedState) -> FeedState {
         let Some(connection) = self.connections.get(&feed) else { return kept.clone() };
         let (open, suspected) = (self.gaps.open_gap(feed).cloned(), self.gaps.suspected(feed));
-        FeedState { wanted: true, open, suspected, requests: connection.requests.clone() }
+        FeedState { wanted: true, open, suspected, requests: connection.requests.clone(), streams: Vec::new() }
     }
 
     /// What was heard last of each feed: up to there it was listened to, or a gap is on record.

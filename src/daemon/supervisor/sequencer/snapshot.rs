@@ -45,11 +45,11 @@ impl Snapshots {
         snapshots
     }
 
-    /// The streams of a feed's last request.
+    /// The streams of a feed's last request, or else those on the tape.
     pub(super) fn streams(&self, feed: Feed) -> Vec<String> {
-        let last = self.sent.feeds[feed].requests.last();
-        let request = last.and_then(|standing| Request::from_frame(&standing.request));
-        request.map(|request| Origins::of(&request).names()).unwrap_or_default()
+        let FeedState { requests, streams, .. } = &self.sent.feeds[feed];
+        let request = requests.last().and_then(|standing| Request::from_frame(&standing.request));
+        request.map_or_else(|| streams.clone(), |request| Origins::of(&request).names())
     }
 
     /// The gaps that the start has decided.

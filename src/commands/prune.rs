@@ -21,7 +21,7 @@ use crate::recording::retention::circumstances::{Circumstances, Hindrance};
 use crate::recording::retention::plan::{KeepLimits, Removal};
 use crate::recording::retention::run::Run;
 use crate::tape::segment_name::date;
-use crate::tape::words::PruneReason;
+use crate::tape::words::{PruneReason, Word};
 use clap::Args;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -71,8 +71,7 @@ struct ShownFile {
     bytes: u64,
     /// The stamp of its last line.
     last: Stamp,
-    /// `None`: it is pruned already, and an interruption has left it.
-    reason: Option<PruneReason>,
+    reason: Word<PruneReason>,
 }
 
 /// The sum, in the shape of the JSON output.

@@ -77,9 +77,9 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day) -> Result<(), IoError> {
     for (name, bytes) in sealed {
         let file = name.sealed();
         let standing = file.file_name().and_then(|file| standings.get(file.to_str()?));
-        let last = match standing {
-            Some(Standing::Sealed { last, zst_bytes }) if *zst_bytes == bytes => Some(*last),
-            Some(Standing::Pruned) => None,
+        let standing = match standing {
+            Some(standing @ Standing::Sealed { zst_bytes, .. }) if *zst_bytes == bytes => standing.clone(),
+            Some(standing @ Standing::Pruned { .. }) => standing.clone(),
             // It is not the file that was verified, or its line is lost, which the next start mends.
             _ => {
                 day.has_other_data |= is_data(&name);
@@ -90,7 +90,7 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day) -> Result<(), IoError> {
             // It is being sealed.
             day.has_other_data |= is_data(&name);
         } else {
-            day.held.push(Held { name, last, bytes });
+            day.held.push(Held { name, standing, bytes });
         }
     }
     day.has_other_data |= waiting.iter().any(is_data);

@@ -8,9 +8,10 @@
 
 use crate::clock::Stamp;
 use crate::tape::day::midnight;
+use crate::tape::reader::manifest::Standing;
 use crate::tape::segment_name::{SegmentName, date};
 use crate::tape::stream_key::StreamKey;
-use crate::tape::words::PruneReason;
+use crate::tape::words::{PruneReason, Word};
 use jiff::civil::Date;
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ pub struct Day {
 pub struct Held {
     /// Which it is.
     pub name: SegmentName,
-    /// The stamp of its last line; `None`: it is pruned, and an interruption has left it.
-    pub last: Option<Stamp>,
+    /// What its manifest says: where it is pruned, an interruption has left it.
+    pub standing: Standing,
     /// Its length.
     pub bytes: u64,
 }
@@ -61,8 +62,8 @@ pub struct Removal {
     pub last: Stamp,
     /// Its length.
     pub bytes: u64,
-    /// Why; `None`: its `pruned` line is there already.
-    pub reason: Option<PruneReason>,
+    /// Why.
+    pub reason: Word<PruneReason>,
 }
 
 /// Plans one date after the other, in order.
@@ -99,18 +100,20 @@ impl Planner {
         });
         let mut removals = Vec::new();
         for held in day.held {
-            let reason = held.last.map(|last| self.reason(last));
-            let goes = match reason {
-                None => true,
-                Some(None) => false,
-                Some(Some(_)) => !is_events(&held) || self.may_forget(day.date),
+            let may_go = !is_events(&held) || self.may_forget(day.date);
+            let Held { name, standing, bytes } = held;
+            let due = match standing {
+                Standing::Sealed { last, .. } => {
+                    self.reason(last).filter(|_| may_go).map(|reason| (last, Word::from(reason)))
+                }
+                Standing::Pruned { reason } => Some((name.first, reason)),
             };
-            if goes {
-                self.total = self.total.saturating_sub(held.bytes);
-                let Held { name, last, bytes } = held;
-                removals.push(Removal { last: last.unwrap_or(name.first), name, bytes, reason: reason.flatten() });
-            } else {
-                self.has_data |= !is_events(&held);
+            match due {
+                Some((last, reason)) => {
+                    self.total = self.total.saturating_sub(bytes);
+                    removals.push(Removal { name, last, bytes, reason });
+                }
+                None => self.has_data |= name.stream != StreamKey::recorder(),
             }
         }
         removals
@@ -151,7 +154,7 @@ mod tests {
         let first = BEGIN + day * DAY + hour * 3_600_000_000;
         let stream = StreamKey::from_stem(stream).unwrap();
         let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first: at(first) };
-        Held { name, last: Some(at(first + 1_800_000_000)), bytes }
+        Held { name, standing: Standing::Sealed { last: at(first + 1_800_000_000), zst_bytes: bytes }, bytes }
     }
 
     fn day(held: Vec<Held>) -> Day {
@@ -180,7 +183,10 @@ mod tests {
         }
         let shown = |removal: Removal| {
             let name = removal.name.plain_name();
-            let reason = removal.reason.map_or("left", PruneReason::as_str);
+            let reason = match removal.reason {
+                Word::Known(reason) => reason.as_str().to_owned(),
+                Word::Other(reason) => reason,
+            };
             format!("{reason} {}", name.strip_suffix("0000.000000Z.jsonl").unwrap())
         };
         removals.into_iter().map(shown).collect()
@@ -251,7 +257,7 @@ mod tests {
     #[test]
     fn what_an_interruption_left_goes_first_of_all_limits() {
         let mut days = archive();
-        days[0].held[2].last = None;
+        days[0].held[2].standing = Standing::Pruned { reason: Word::Other("left".to_owned()) };
         let found = planned(bytes(1_750), BEGIN + 9 * DAY, days);
         assert_eq!(found, ["left KRW-BTC_trade.20261122T01"]);
     }
@@ -296,11 +302,11 @@ mod tests {
             let largest = gone.iter().map(|removal| removal.bytes).max().unwrap_or_default();
             // Nothing goes for its bytes where the rest is small enough already. Events go last, as they wait for data to go.
             let events: u64 = gone.iter().filter(|gone| is_events(&gone.name)).map(|gone| gone.bytes).sum();
-            if gone.iter().any(|removal| removal.reason == Some(PruneReason::Bytes)) {
+            if gone.iter().any(|removal| removal.reason == Word::Known(PruneReason::Bytes)) {
                 prop_assert!(bytes_left + events + largest > keep_bytes.unwrap());
             }
             for held in left.iter().filter(|held| !is_events(&held.name)) {
-                let last = held.last.unwrap();
+                let Standing::Sealed { last, .. } = held.standing else { unreachable!("all are sealed") };
                 prop_assert!(limits.keep_for.is_none_or(|keep_for| now.since(last) <= keep_for), "too old");
                 prop_assert!(keep_bytes.is_none_or(|most| bytes_left <= most + left.iter()
                     .filter(|held| is_events(&held.name)).map(|held| held.bytes).sum::<u64>()), "too much");

@@ -111,10 +111,9 @@ impl Run {
     fn delete(&mut self, batch: &[Removal]) -> Result<(), IoError> {
         let Some(first) = batch.first() else { return Ok(()) };
         let directory = first.name.directory();
+        // Also of what an earlier run has announced: a sync without room may have lost its line, while it can be read still.
         let lines: String = batch.iter().filter_map(|removal| self.line(removal)).collect();
-        if !lines.is_empty() {
-            listing::append_lines(&*self.files, &first.name.manifest(), &lines)?;
-        }
+        listing::append_lines(&*self.files, &first.name.manifest(), &lines)?;
         let sync = || self.files.sync_directory(&directory).map_err(IoError::at("sync the directory", &directory));
         // Also that the source of a sealed file is gone, or it could come back alone.
         sync()?;
@@ -133,7 +132,40 @@ impl Run {
 
     fn line(&self, removal: &Removal) -> Option<String> {
         let name = removal.name.sealed().file_name()?.to_str()?.to_owned();
-        let reason = removal.reason?.into();
-        Some(PrunedLine { name, pruned: self.now, reason }.to_line())
+        Some(PrunedLine { name, pruned: self.now, reason: removal.reason.clone() }.to_line())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::disk::Disk;
+    use crate::tape::segment_name::SegmentName;
+    use crate::tape::stream_key::StreamKey;
+    use crate::tape::words::PruneReason;
+    use crate::upbit::feed::Feed;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_announced_is_announced_again_before_it_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::open(directory.path()).unwrap());
+        let first = Stamp::from_micros(1_795_324_324_000_000).unwrap();
+        let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+        let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first };
+        let [sealed, manifest] = [name.sealed(), name.manifest()].map(|path| directory.path().join(path));
+        std::fs::create_dir_all(sealed.parent().unwrap()).unwrap();
+        std::fs::write(&sealed, "sealed").unwrap();
+        let file = sealed.file_name().unwrap().to_str().unwrap().to_owned();
+        let line = PrunedLine { name: file, pruned: first, reason: PruneReason::Bytes.into() };
+        std::fs::write(&manifest, line.to_line()).unwrap();
+        let now = first.after(Duration::from_secs(864_000));
+        let limits = KeepLimits { keep_for: Some(Duration::from_secs(1)), keep_bytes: None };
+        let mut run = Run::begin(disk, limits, now).unwrap();
+        let batch = run.next_batch().unwrap();
+        run.execute(&batch).unwrap();
+        assert!(!sealed.exists());
+        let again = PrunedLine { pruned: now, ..line.clone() };
+        assert_eq!(std::fs::read_to_string(&manifest).unwrap(), line.to_line() + &again.to_line());
     }
 }

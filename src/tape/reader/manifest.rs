@@ -5,6 +5,7 @@ use crate::files::lines::{LONGEST_OWN, Lines};
 use crate::files::{Files, IoError, ReadFile};
 use crate::tape::manifest::{ManifestEntry, PrunedLine};
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::{PruneReason, Word};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +28,7 @@ pub struct Listing {
 }
 
 /// What a manifest says of one file, as far as retention has to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It is sealed.
     Sealed {
@@ -37,7 +38,10 @@ pub enum Standing {
         zst_bytes: u64,
     },
     /// It is pruned.
-    Pruned,
+    Pruned {
+        /// The limit that it was beyond.
+        reason: Word<PruneReason>,
+    },
 }
 
 impl Manifest {
@@ -97,14 +101,15 @@ impl Manifest {
         struct Told {
             name: String,
             pruned: Option<Stamp>,
+            reason: Option<Word<PruneReason>>,
             last: Option<Stamp>,
             zst_bytes: Option<u64>,
         }
         let mut standings = BTreeMap::new();
         self.each_line("", |line| {
-            let Ok(Told { name, pruned, last, zst_bytes }) = serde_json::from_slice(line) else { return };
+            let Ok(Told { name, pruned, reason, last, zst_bytes }) = serde_json::from_slice(line) else { return };
             let sealed = last.zip(zst_bytes).map(|(last, zst_bytes)| Standing::Sealed { last, zst_bytes });
-            if let Some(standing) = pruned.map(|_| Standing::Pruned).or(sealed) {
+            if let Some(standing) = pruned.and(reason).map(|reason| Standing::Pruned { reason }).or(sealed) {
                 standings.insert(name, standing);
             }
         })?;

@@ -291,13 +291,14 @@ impl Plan {
         }
     }
 
-    /// In a new epoch nothing of the one before is waited for: its stamps may be far ahead.
+    /// In a new epoch nothing of the one before is waited for: its stamps may be far ahead. Requests wait as long as data
+    /// needs to settle at the most, since the new clock may have told that already.
     fn follow(&mut self, now: Position) {
         if now.epoch == self.epoch {
             return;
         }
         self.epoch = now.epoch;
-        self.held_until = self.held_until.map(|until| until.min(now.stamp));
+        self.held_until = self.held_until.map(|until| until.min(now.stamp.after(SETTLE)));
         self.order.clear();
         for (state, task) in std::mem::take(&mut self.tasks).into_values() {
             let due = if let State::Scan(at) = state { State::Scan(at.min(now.stamp)) } else { state };

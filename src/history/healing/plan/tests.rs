@@ -172,6 +172,18 @@ fn a_tape_that_cannot_be_read_ends_in_a_partial_gap() {
 }
 
 #[test]
+fn behind_a_step_requests_wait_for_what_has_to_settle() {
+    let mut plan = plan(&[gap(3_600, 3_610, &["KRW-BTC_trade"])]);
+    let now = Position { epoch: 1, ..at(16) };
+    plan.hold(now.stamp.after(SETTLE));
+    let task = scan(&mut plan, now);
+    let shown = evidence(&task, 3, None);
+    plan.scanned(task, &shown, now);
+    assert_eq!(plan.next(now), Next::Wait(Some(now.stamp.after(SETTLE))));
+    ask(&mut plan, Position { epoch: 1, ..at(21) });
+}
+
+#[test]
 fn in_a_new_epoch_nothing_of_the_one_before_is_waited_for() {
     let mut plan = plan(&[gap(3_600, 3_610, &["KRW-BTC_trade", "KRW-ETH_trade"])]);
     let first = scan(&mut plan, at(3_615));

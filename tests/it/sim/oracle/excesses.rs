@@ -61,7 +61,17 @@ pub(super) fn wrong_beginnings(evidence: &Evidence) -> Vec<String> {
         let at = |stamp| Moment { epoch: gap.epoch, stamp };
         data.range(at(gap.from)..=at(gap.from + RAISED)).next().is_some()
     };
-    let is_wrong = |gap: &Gap| misc.contains(&Moment { epoch: gap.epoch, stamp: gap.from }) && !has_data(gap);
+    // That of streams which a reload adds begins with the reload.
+    let reloads = evidence.tape.events.iter().filter(|event| event["event"] == "reloaded");
+    let number = |event: &serde_json::Value, key: &str| event[key].as_u64().unwrap();
+    let reloads: Vec<Moment> =
+        reloads.map(|event| Moment { epoch: number(event, "of_epoch"), stamp: number(event, "ts_recv") }).collect();
+    let is_reload = |gap: &Gap| {
+        let at = |stamp| Moment { epoch: gap.epoch, stamp };
+        reloads.iter().any(|reload| (at(gap.from)..=at(gap.from + RAISED)).contains(reload))
+    };
+    let is_wrong =
+        |gap: &Gap| misc.contains(&Moment { epoch: gap.epoch, stamp: gap.from }) && !has_data(gap) && !is_reload(gap);
     let by_data = evidence.gap_events().filter(|found| found.is_of(&["disconnected", "stopped", "suspected"]));
     let wrong = by_data.map(|found| found.gap()).filter(is_wrong);
     wrong.map(|gap| format!("the one from {} to {}", gap.from, gap.to)).collect()

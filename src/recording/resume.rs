@@ -189,8 +189,8 @@ impl Evidence<'_> {
                 Some(_) => latest.certain(&former.state, feed, to),
             };
             // Where it is not recorded, no request names others.
-            let only: Option<Vec<String>> = (!wanted).then(|| streams.keys().cloned().collect());
-            let known = only.clone().unwrap_or_default();
+            let known: Vec<String> = streams.keys().cloned().collect();
+            let only = (!wanted).then(|| known.clone());
             former.redo(grouped(feed, streams, Position { epoch, stamp: from }, kind, NO_STATE));
             let gap = Gap { connection: feed, epoch, from, to, kind, cause: NO_STATE.to_owned(), only };
             former.redo((from < to).then_some(gap));

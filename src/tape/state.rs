@@ -111,7 +111,7 @@ pub struct FeedState {
     /// The last requests, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Standing>,
-    /// The streams of its gaps, where it is not recorded and no request is known: those on the tape.
+    /// The streams of its gaps as long as no request is known: those on the tape.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<String>,
 }

@@ -1,6 +1,6 @@
 //! The command line: verbs and their options. Their implementation is in [`crate::commands`].
 
-use crate::commands::{audit, backfill, check, completions, health, markets, prune, record, replay};
+use crate::commands::{audit, backfill, check, completions, health, markets, prune, record, replay, verify};
 use crate::config::Sources;
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -52,6 +52,8 @@ pub enum Verb {
     Health(health::HealthOptions),
     /// Holds a day of the tape against the exchange's own candles.
     Audit(audit::AuditOptions),
+    /// Reads all that was recorded, and names what is not whole.
+    Verify(verify::VerifyOptions),
     /// Fetches candles or trades of the past; goes on where it was interrupted.
     Backfill(backfill::BackfillOptions),
     /// Lists the pairs that the exchange has.
@@ -92,6 +94,7 @@ impl Cli {
             Verb::Check(options) => check::run(sources, options),
             Verb::Health(options) => health::run(sources, options),
             Verb::Audit(options) => audit::run(sources, options),
+            Verb::Verify(options) => verify::run(sources, options),
             Verb::Backfill(options) => backfill::run(sources, options),
             Verb::Markets(options) => markets::run(sources, options),
             Verb::Prune(options) => prune::run(sources, options),

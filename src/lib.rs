@@ -25,6 +25,7 @@ pub mod rest;
 pub mod signals;
 pub mod tape;
 pub mod upbit;
+pub mod verify;
 pub mod window;
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod markets;
 pub mod prune;
 pub mod record;
 pub mod replay;
+pub mod verify;
 
 mod descriptors;
 mod notify;

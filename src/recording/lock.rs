@@ -63,6 +63,17 @@ pub fn holder(disk: &Disk) -> Option<Holder> {
     serde_json::from_slice(&text).ok()
 }
 
+/// Whether the process that locked a directory last still runs, as far as this machine knows. Nothing is locked to find
+/// out: that could keep a recorder from starting.
+pub fn is_held(disk: &Disk) -> bool {
+    let Some(Holder { host, pid, .. }) = holder(disk) else { return false };
+    let is_here = rustix::system::uname().nodename().to_string_lossy() == host;
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // One of another user exists, too.
+    let is_gone = |pid| rustix::process::test_kill_process(pid) == Err(Errno::SRCH);
+    is_here && pid.is_some_and(|pid| !is_gone(pid))
+}
+
 /// Why a directory could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {

@@ -16,3 +16,4 @@ mod rest;
 mod sim;
 mod sources;
 mod support;
+mod verify;

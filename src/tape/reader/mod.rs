@@ -8,6 +8,7 @@
 //! Nothing here writes. It is synchronous: a caller that must not block reads on a thread of its own.
 
 mod error;
+pub mod frame;
 mod frames;
 mod lines;
 pub mod manifest;
@@ -45,6 +46,11 @@ impl Tape {
     #[must_use]
     pub fn beneath(&self, directory: &Path) -> Self {
         Self { tree: self.tree.as_ref().map(|tree| tree.beneath(directory)) }
+    }
+
+    /// The epoch of active files, as the recorder's own files name it; 0 where there are none, as in `rest/`.
+    pub fn epoch(&self) -> u64 {
+        self.tree.as_ref().map_or(0, Tree::epoch)
     }
 
     /// The streams that have a segment.

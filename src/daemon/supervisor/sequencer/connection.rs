@@ -31,6 +31,8 @@ pub(super) struct Connection {
     pub(super) joining: Option<Joining>,
     /// Since when the streams added by the next request are missed; an inner `None` is the beginning of the process.
     missed_since: Option<Option<Instant>>,
+    /// Since when what a list of pairs adds is wanted; `None`: since the process began.
+    listings_since: Option<Instant>,
     /// The frame of the last sent request.
     pub(super) sent: String,
     /// Its state, for the status.
@@ -65,6 +67,7 @@ impl Connection {
             unresolved,
             joining: None,
             missed_since: None,
+            listings_since: None,
             link: if waits { Link::Unresolved } else { Link::Dialing { attempt: 1 } },
             last_line: None,
             last: None,
@@ -129,6 +132,9 @@ impl Connection {
 
     /// Takes over other subscriptions, wanted since `now`; returns the request if it has changed.
     pub(super) fn want(&mut self, wanted: Wanted, listed: &Listed, now: Instant) -> Option<Request> {
+        if self.wants_other_listings(&wanted, listed) {
+            self.listings_since = Some(now);
+        }
         self.wanted = wanted;
         self.unresolved = self.wanted.unresolved(listed);
         self.rebuild(listed, Some(now))
@@ -137,7 +143,16 @@ impl Connection {
     /// Rebuilds the request from a new list of pairs, the one before having been complete at `since`; returns it if it has
     /// changed.
     pub(super) fn resolve(&mut self, listed: &Listed, since: Option<Instant>) -> Option<Request> {
-        self.rebuild(listed, since)
+        self.rebuild(listed, since.max(self.listings_since))
+    }
+
+    /// Whether nothing that a list may add was wanted before. Other patterns may mean the same pairs; without a list, what
+    /// a pattern has missed is a gap under its own name, which ends with it.
+    fn wants_other_listings(&self, wanted: &Wanted, listed: &Listed) -> bool {
+        let patterns = |wanted: &Wanted| wanted.unresolved(&Listed::default());
+        let before = patterns(&self.wanted);
+        let is_known = listed.codes.is_some();
+        before.is_empty() || !is_known && patterns(wanted).iter().all(|pattern| !before.contains(pattern))
     }
 
     /// Rebuilds the request, with what it adds missed `since` then; returns it if it has changed.
@@ -169,7 +184,7 @@ impl Connection {
     }
 
     /// Notes a request handed to the socket; returns its change from the previous one, if any.
-    pub(super) fn stand(&mut self, standing: &Arc<Request>) -> Option<Change> {
+    pub(super) fn stand(&mut self, standing: &Arc<Request>, listed: &Listed) -> Option<Change> {
         if *standing == self.standing {
             return None;
         }
@@ -178,12 +193,13 @@ impl Connection {
         let after: BTreeSet<String> = self.origins().names().into_iter().collect();
         let mut added: Vec<String> = after.difference(&before).cloned().collect();
         let kept = after.intersection(&before).cloned().collect();
-        added.append(&mut self.unresolved);
+        let is_newest = self.next == **standing;
+        // Without a list it has none of the pairs that patterns wait for.
+        if is_newest && self.wanted.unresolved(listed).is_empty() {
+            added.append(&mut self.unresolved);
+        }
         self.asked = Arc::new(self.streams());
-        let since = match self.next == **standing {
-            true => self.missed_since.take(),
-            false => self.missed_since,
-        };
+        let since = if is_newest { self.missed_since.take() } else { self.missed_since };
         Some(Change { added, kept, removed: before.difference(&after).cloned().collect(), since: since.flatten() })
     }
 
@@ -377,9 +393,9 @@ mod tests {
         Listed { codes: Some(codes.into()), complete_at }
     }
 
-    fn stand(connection: &mut Connection) -> Change {
+    fn stand(connection: &mut Connection, listed: &Listed) -> Change {
         let standing = Arc::new(connection.next().clone());
-        connection.stand(&standing).unwrap()
+        connection.stand(&standing, listed).unwrap()
     }
 
     #[test]
@@ -426,7 +442,7 @@ mod tests {
         assert!(connection.resolve(&known, None).is_some());
         assert_eq!(connection.take_unlisted(&known), [""; 0]);
         assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-*_ticker"], "the request is not sent yet");
-        let change = stand(&mut connection);
+        let change = stand(&mut connection, &known);
         assert_eq!((change.added, change.since), (vec!["KRW-ETH_ticker".into(), "KRW-*_ticker".into()], None));
         assert_eq!(connection.streams(), ["KRW-BTC_trade", "KRW-ETH_ticker"]);
     }
@@ -449,11 +465,13 @@ mod tests {
         let mut connection = connection(&[], &listed(&["KRW-ETH"], None));
         connection.resolve(&listed(&["KRW-ETH", "KRW-NEW"], Some(late)), Some(early));
         // The list changes once more before it is sent.
-        connection.resolve(&listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late)), Some(late));
-        let change = stand(&mut connection);
+        let newest = listed(&["KRW-ETH", "KRW-NEW", "KRW-XRP"], Some(late));
+        connection.resolve(&newest, Some(late));
+        let change = stand(&mut connection, &newest);
         assert_eq!(change.since, Some(early));
         assert_eq!(change.added, ["KRW-NEW_ticker", "KRW-XRP_ticker"]);
-        connection.resolve(&listed(&["KRW-NEW", "KRW-XRP"], Some(late)), Some(late));
-        assert_eq!(stand(&mut connection).removed, ["KRW-ETH_ticker"]);
+        let without = listed(&["KRW-NEW", "KRW-XRP"], Some(late));
+        connection.resolve(&without, Some(late));
+        assert_eq!(stand(&mut connection, &without).removed, ["KRW-ETH_ticker"]);
     }
 }

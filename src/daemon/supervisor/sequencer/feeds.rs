@@ -374,7 +374,7 @@ impl Feeds {
     ) -> Vec<Gap> {
         let Some(connection) = self.connections.get_mut(&feed) else { return Vec::new() };
         let heard = connection.heard();
-        let Some(change) = connection.stand(standing) else { return Vec::new() };
+        let Some(change) = connection.stand(standing, &self.listed) else { return Vec::new() };
         let Change { added, mut kept, removed, since } = change;
         sequence.commands.push_back(JournalCommand::Describe(feed, Arc::new(connection.origins())));
         let mut gaps = self.gaps.clear(feed, &removed, stamp);

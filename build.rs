@@ -11,6 +11,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    // Here, and not by `compile_error!`: that one comes last, among what nobody else could compile either.
     if variable("CARGO_CFG_TARGET_OS") != "linux" {
         println!(
             "cargo::error=upbit-recorder runs on Linux alone (x86-64 and arm64), on whose file systems its promises rest"

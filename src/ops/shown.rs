@@ -5,6 +5,7 @@ use super::readiness::{Reason, reasons};
 use super::status::feeds::{ConnectionStatus, Link, StreamStatus};
 use super::status::gaps::{Healed, RecentGap};
 use super::status::{About, Status};
+use crate::clock::discipline::ClockState;
 use crate::clock::{Instant, Stamp};
 use crate::tape::gap::GapKind;
 use crate::tape::stream_key::StreamKey;
@@ -78,6 +79,7 @@ pub struct Shown<'a> {
     queues: BTreeMap<&'static str, u64>,
     loops: BTreeMap<&'static str, f64>,
     clock_offset: f64,
+    clock_synchronised: Option<bool>,
     key_expires: Option<Stamp>,
 }
 
@@ -172,6 +174,7 @@ impl<'a> Shown<'a> {
             ]),
             loops: busy(status, now).into_iter().map(|(host, length)| (host.as_str(), length.as_secs_f64())).collect(),
             clock_offset: seconds(status.clock_offset),
+            clock_synchronised: status.clock.as_ref().and_then(ClockState::is_synchronised),
             key_expires: status.key_expires,
         }
     }

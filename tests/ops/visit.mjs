@@ -37,6 +37,8 @@ const steps = {
     check(await page.locator(".gap").count() >= 4, `${name}: gaps are missing`);
     check((await page.textContent("#gaps")).includes("healed"), `${name}: nothing is said of healing`);
     check(await page.locator(".track i").count() >= 4, `${name}: the time line is empty`);
+    const lengths = await page.locator(".gap span:nth-child(2)").allTextContents();
+    check(lengths.every(length => length !== "0.0 s"), `${name}: a gap has no length: ${lengths}`);
     check((await page.textContent("#connections")).match(/live/g).length === 2, `${name}: two connections are live`);
     await page.locator("details", { hasText: "trade" }).first().locator("summary").click();
     await page.waitForTimeout(2500);

@@ -79,6 +79,11 @@ class Machine:
         self.started.append(program)
         return program
 
+    def get(self, url):
+        """What is answered on the network inside, asked from outside."""
+        script = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=5).read().decode())"
+        return output("nsenter", "-t", self.init, "-n", "--", sys.executable, "-c", script)
+
     def write(self, path, text, mode=0o644):
         file = self.files / path
         file.parent.mkdir(parents=True, exist_ok=True)

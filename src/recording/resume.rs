@@ -184,8 +184,8 @@ impl Evidence<'_> {
             let is_unheard = latest.mark.is_some_and(|mark| mark.heard[feed].is_none());
             let from = match streams.values().max() {
                 None => began,
-                // Nothing since the process began.
-                Some(last) if is_unheard => *last,
+                // Nothing since the process began; or lines behind the mark, before which it may have paused.
+                Some(last) if is_unheard => (*last).min(latest.certain(&former.state, feed, to)),
                 Some(_) => latest.certain(&former.state, feed, to),
             };
             // Where it is not recorded, no request names others.

@@ -129,7 +129,9 @@ impl Manifest {
                 sealed.push(Some(entry));
             } else if let Ok(PrunedLine { name, .. }) = serde_json::from_slice(line) {
                 let listed = places.remove(&name).and_then(|place| sealed[place].take());
-                pruned.insert(name, listed);
+                // What a run after an interruption announces again was listed before the first time.
+                let known: &mut Option<ManifestEntry> = pruned.entry(name).or_default();
+                *known = listed.or_else(|| known.take());
             }
         })?;
         Ok(Listing { sealed: sealed.into_iter().flatten().collect(), pruned })
@@ -150,7 +152,6 @@ impl Manifest {
 mod tests {
     use super::*;
     use crate::files::disk::Disk;
-    use crate::tape::words::PruneReason;
     use std::fs;
 
     fn sealed(name: &str, zst_bytes: u64) -> String {
@@ -181,6 +182,7 @@ mod tests {
         let lines = [
             sealed("KRW-BTC_trade.a", 1),
             sealed("KRW-BTC_trade.b", 2),
+            pruned("KRW-BTC_trade.a"),
             pruned("KRW-BTC_trade.a"),
             "{\"name\":\"KRW-BTC_trade.b\",\"pru\n".to_owned(),
             pruned("KRW-BTC_trade.c"),

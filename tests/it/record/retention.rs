@@ -150,7 +150,8 @@ fn what_was_announced_and_is_there_goes_with_the_next_run() {
     before.iter().zip(contents).for_each(|(path, content)| std::fs::write(path, content).unwrap());
     assert_eq!(run_whole(&archive, for_days(5)), 4);
     archive.assert_listed();
-    assert_eq!(archive.manifests().iter().map(lines).sum::<usize>(), told, "nothing is told twice");
+    // The first lines may have been lost while they could be read still.
+    assert_eq!(archive.manifests().iter().map(lines).sum::<usize>(), told + 4, "they are told again");
 }
 
 #[test]

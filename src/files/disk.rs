@@ -18,6 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A data directory. It is held open, so that it stays the same one if its path is renamed. Entries below it are opened
 /// without following links; the path of the directory itself may contain some, since the user chose it.
@@ -96,6 +97,15 @@ impl Disk {
         file.write_all(content)?;
         file.sync_all()?;
         self.replace(unfinished, path)
+    }
+
+    /// When the content of the file at this path was written last, since the Unix epoch; `None`: there is none.
+    pub fn modified(&self, path: &Path) -> io::Result<Option<Duration>> {
+        let since = |stat: fs::Stat| {
+            let seconds = u64::try_from(stat.st_mtime).unwrap_or_default();
+            Duration::new(seconds, u32::try_from(stat.st_mtime_nsec).unwrap_or_default())
+        };
+        Ok(self.stat(path)?.map(since))
     }
 
     /// The identity of the current directory, which changes when a removed one is created again.

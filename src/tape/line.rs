@@ -26,8 +26,8 @@ const LONGEST_MESSAGE: usize = 64 << 20;
 /// The most bytes around a message: the stamp, and in a healed stream the gap.
 const AROUND: usize = 64;
 
-/// A line of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A line of a stream, in the order of positions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {
     position: Position,
     text: Vec<u8>,

@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod checkpoint;
 pub mod day;
+pub mod day_summary;
 pub mod decimal;
 pub mod durable;
 pub mod event;

@@ -29,11 +29,14 @@ pub const RESERVE: &str = ".reserve";
 /// The file beside a manifest that says how far its day agrees with the exchange's candles.
 pub const CERTIFICATE: &str = "audit.json";
 
+/// The file beside a manifest that sums its day up.
+pub const SUMMARY: &str = "day.json";
+
 /// The file in the directory of a date that lists its sealed segments.
 const MANIFEST: &str = "manifest.jsonl";
 
 /// The files in the directory of a date that are no segments.
-pub const BESIDE_SEGMENTS: [&str; 3] = [MANIFEST, "day.json", CERTIFICATE];
+pub const BESIDE_SEGMENTS: [&str; 3] = [MANIFEST, SUMMARY, CERTIFICATE];
 
 /// The ending of a plain file of lines.
 pub(super) const PLAIN: &str = ".jsonl";

@@ -129,10 +129,19 @@ pub fn date(stamp: Stamp) -> Date {
     utc(stamp).date()
 }
 
-fn utc(stamp: Stamp) -> DateTime {
+/// A stamp as a time of RFC 3339: `2026-11-22T05:12:04.113204Z`.
+pub fn timestamp(stamp: Stamp) -> String {
+    utc(stamp).strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// A stamp as a point in time.
+pub fn moment(stamp: Stamp) -> jiff::Timestamp {
     let micros = i64::try_from(stamp.as_micros()).expect("a stamp is below 2^53");
-    let timestamp = jiff::Timestamp::from_microsecond(micros).expect("2^53 µs end in the year 2255");
-    Offset::UTC.to_datetime(timestamp)
+    jiff::Timestamp::from_microsecond(micros).expect("2^53 µs end in the year 2255")
+}
+
+fn utc(stamp: Stamp) -> DateTime {
+    Offset::UTC.to_datetime(moment(stamp))
 }
 
 #[cfg(test)]

@@ -33,6 +33,15 @@ impl<T> From<T> for Word<T> {
     }
 }
 
+impl<T: std::fmt::Display> std::fmt::Display for Word<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(word) => word.fmt(f),
+            Self::Other(word) => word.fmt(f),
+        }
+    }
+}
+
 /// Declares an enum of words and how each is spelt.
 macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {

@@ -1,30 +1,43 @@
 //! Reading the tape: the lines of a stream, from sealed, waiting and active segments, while a recorder writes on.
 //!
 //! ```text
-//! Tape ──segments::list──▶ names, by epoch and stamp ──open──▶ Source ──▶ Line, Line, … (Lines)
+//! Tape ──segments::list──▶ names, by epoch and stamp ──open──▶ Source ──▶ Line, Line, … (Lines)  ──▶ Merged
 //!                          and the active file last             └ frames: a sealed one's, each verified before it is yielded
+//!                                                               └ seek: what is before the wanted stamp is not read
 //! ```
 //!
 //! Nothing here writes. It is synchronous: a caller that must not block reads on a thread of its own.
 
 mod error;
+mod follow;
 pub mod frame;
 mod frames;
+mod growing;
 mod lines;
 pub mod manifest;
+mod merged;
 mod seek;
 mod segments;
 mod selection;
 mod source;
+pub mod summary;
+mod told;
 mod tree;
 
 pub use error::TapeError;
+pub use follow::{Follower, Round};
 pub use lines::Lines;
+pub use merged::{Merged, MergedLine};
 pub use selection::Selection;
+pub use told::ToldGaps;
 
+use crate::clock::Stamp;
 use crate::files::Files;
+use crate::tape::day_summary::{DaySummary, Part};
 use crate::tape::stream_key::StreamKey;
-use std::collections::BTreeSet;
+use jiff::civil::Date;
+use segments::Wanted;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
@@ -53,6 +66,11 @@ impl Tape {
         self.tree.as_ref().map_or(0, Tree::epoch)
     }
 
+    /// The venue whose lines it has, as the recorder's state names it; `None`: that is not known.
+    pub fn venue(&self) -> Option<String> {
+        self.tree.as_ref()?.state().map(|state| state.venue)
+    }
+
     /// The streams that have a segment.
     ///
     /// # Errors
@@ -76,8 +94,74 @@ impl Tape {
     /// The archive cannot be listed. A later error is an item, and the next segment follows.
     pub fn lines(&self, stream: &StreamKey, selected: impl Into<Selection>) -> Result<Lines, TapeError> {
         let selected = selected.into();
-        let segments = self.tree.as_ref().map(|tree| segments::list(tree, stream, &selected)).transpose()?;
-        Ok(Lines::new(segments.unwrap_or_default(), selected))
+        let list = |tree| segments::list(tree, &Wanted::One(stream), &selected);
+        let segments = self.tree.as_ref().map(list).transpose()?.unwrap_or_default().remove(stream);
+        Ok(Lines::new(segments.unwrap_or_default(), selected, lines::ALONE))
+    }
+
+    /// The same of every stream that `is_meant`, each in a share of memory, to be [`Merged`].
+    ///
+    /// # Errors
+    /// As [`Self::lines`].
+    pub fn lines_of(
+        &self,
+        is_meant: &dyn Fn(&StreamKey) -> bool,
+        selected: impl Into<Selection>,
+    ) -> Result<Vec<(StreamKey, Lines)>, TapeError> {
+        let selected = selected.into();
+        let list = |tree| segments::list(tree, &Wanted::Meant(is_meant), &selected);
+        let segments = self.tree.as_ref().map(list).transpose()?.unwrap_or_default();
+        let keep = merged::share(segments.len());
+        let lines =
+            segments.into_iter().map(|(stream, segments)| (stream, Lines::new(segments, selected.clone(), keep)));
+        Ok(lines.collect())
+    }
+
+    /// The dates of its archive, in order.
+    ///
+    /// # Errors
+    /// The archive cannot be listed.
+    pub fn dates(&self) -> Result<Vec<Date>, TapeError> {
+        self.tree.as_ref().map_or_else(|| Ok(Vec::new()), summary::dates)
+    }
+
+    /// The summary of a day that stands on disk, if it is up to date.
+    pub fn written_summary(&self, date: Date) -> Option<DaySummary> {
+        summary::written(self.tree.as_ref()?, date)
+    }
+
+    /// The sealed parts of each stream of a day, and those that were deleted, by its manifest.
+    ///
+    /// # Errors
+    /// The manifest cannot be read.
+    pub fn sealed_parts(&self, date: Date) -> Result<BTreeMap<String, Vec<Part>>, TapeError> {
+        self.tree.as_ref().map_or_else(|| Ok(BTreeMap::new()), |tree| summary::sealed(tree, date))
+    }
+
+    /// What is not sealed of the streams that are meant, on some dates and in active files: each file's date and figures, by
+    /// reading it.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn unsealed_parts(
+        &self,
+        dates: &BTreeSet<Date>,
+        is_meant: &dyn Fn(&StreamKey) -> bool,
+    ) -> Result<Vec<(StreamKey, Date, Part)>, TapeError> {
+        self.tree.as_ref().map_or_else(|| Ok(Vec::new()), |tree| summary::unsealed(tree, dates, is_meant))
+    }
+
+    /// Follows the streams that are meant, from their ends on; `now` is by the reader's clock. `None`: there is no such
+    /// directory.
+    ///
+    /// # Errors
+    /// As [`Self::lines`].
+    pub fn follow(
+        &self,
+        is_meant: impl Fn(&StreamKey) -> bool + 'static,
+        now: Stamp,
+    ) -> Result<Option<Follower>, TapeError> {
+        self.tree.as_ref().map(|tree| Follower::begin(tree.clone(), Box::new(is_meant), now)).transpose()
     }
 }
 

@@ -32,13 +32,23 @@ pub(super) fn before(file: &mut (impl Read + Seek), stamp: Stamp) -> io::Result<
     Ok(())
 }
 
+/// The first stamp behind a line break in `bytes`.
+pub(super) fn first_stamp(bytes: &[u8]) -> Option<Stamp> {
+    Some(first_line(bytes)?.1)
+}
+
 /// Where the first line begins that has a stamp and begins behind `offset`, if it does so soon; and the stamp.
 fn first_line_behind(file: &mut (impl Read + Seek), offset: u64) -> io::Result<Option<(u64, Stamp)>> {
     let mut bytes = Vec::with_capacity(LOOK);
     file.seek(SeekFrom::Start(offset))?;
     file.take(LOOK as u64).read_to_end(&mut bytes)?;
-    let starts = memchr::memchr_iter(b'\n', &bytes).map(|line_break| line_break + 1);
-    Ok(starts.into_iter().find_map(|at| Some((offset + at as u64, line::stamp(&bytes[at..])?))))
+    Ok(first_line(&bytes).map(|(at, stamp)| (offset + at as u64, stamp)))
+}
+
+/// The first line behind a line break that has a stamp: where it begins, and the stamp.
+fn first_line(bytes: &[u8]) -> Option<(usize, Stamp)> {
+    let mut starts = memchr::memchr_iter(b'\n', bytes).map(|line_break| line_break + 1);
+    starts.find_map(|at| Some((at, line::stamp(&bytes[at..])?)))
 }
 
 #[cfg(test)]

@@ -13,21 +13,22 @@
 
 use super::error::TapeError;
 use super::selection::Selection;
-use super::source::{About, Source};
+use super::source::{About, Portion, Source};
 use super::tree::Tree;
 use crate::clock::{Position, Stamp};
-use crate::files::ReadFile;
-use crate::tape::day::midnight;
+use crate::files::{CHUNK, ReadFile};
+use crate::tape::day_summary;
 use crate::tape::line;
 use crate::tape::manifest::ManifestEntry;
-use crate::tape::paths;
+use crate::tape::paths::{self, PLAIN};
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Listings before a stream counts as rotated too fast to be read: at the smallest segments and the greatest rates a
@@ -50,7 +51,7 @@ pub(super) enum Segment {
 /// A segment in the archive, and what its manifest says of it.
 #[derive(Debug)]
 pub(super) struct Archive {
-    tree: Tree,
+    tree: Arc<Tree>,
     name: SegmentName,
     /// Its epoch, and the stamp in its name.
     position: Position,
@@ -67,30 +68,62 @@ impl Segment {
         }
     }
 
-    /// Opens it where its lines from `begin` on are, or before; `None` where it is gone since it was listed: pruned.
-    pub(super) fn open(self, begin: Stamp) -> Result<Option<Source>, TapeError> {
+    /// A position that none of its lines is before, where it is known before it is opened.
+    pub(super) fn bound(&self) -> Position {
         match self {
-            Self::Active(about, file) => Source::plain(about, file, begin).map(Some),
-            Self::Archived(archived) => archived.open(begin),
+            Self::Archived(archived) => archived.position.before(NAMED_LATER),
+            Self::Active(about, _) => Position { epoch: about.epoch, stamp: Stamp::default() },
+        }
+    }
+
+    /// Whether it is the one that is being written.
+    pub(super) fn is_active(&self) -> bool {
+        matches!(self, Self::Active(..))
+    }
+
+    /// The one that is being written.
+    pub(super) fn into_active(self) -> Option<(About, Box<dyn ReadFile>)> {
+        match self {
+            Self::Active(about, file) => Some((about, file)),
+            Self::Archived(_) => None,
+        }
+    }
+
+    /// Where its last line is; `None` where it has none, or is gone.
+    pub(super) fn last_position(self) -> Result<Option<Position>, TapeError> {
+        let epoch = self.epoch();
+        if let Self::Archived(Archive { listed: Some((stamp, _)), .. }) = self {
+            return Ok(Some(Position { epoch, stamp }));
+        }
+        let Some(mut source) = self.open(Portion { begin: Stamp::MAX, keep: CHUNK })? else { return Ok(None) };
+        let lines = std::iter::from_fn(|| source.next());
+        Ok(lines.filter_map(Result::ok).last().map(|line| line.position()))
+    }
+
+    /// Opens it where a portion of it begins, or before; `None` where it is gone since it was listed: pruned.
+    pub(super) fn open(self, portion: Portion) -> Result<Option<Source>, TapeError> {
+        match self {
+            Self::Active(about, file) => Source::plain(about, file, portion).map(Some),
+            Self::Archived(archived) => archived.open(portion),
         }
     }
 }
 
 impl Archive {
-    fn open(self, begin: Stamp) -> Result<Option<Source>, TapeError> {
+    fn open(self, portion: Portion) -> Result<Option<Source>, TapeError> {
         let Self { tree, name, position, listed } = self;
         let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));
         let about = |path: &Path| About { path: tree.shown(path), longest, epoch: position.epoch };
         let bytes = listed.map(|(_, bytes)| bytes);
         // A sealed segment is verified. A plain file beside it may be the rest of its source after a power cut.
         if let Some(file) = tree.open(&sealed)? {
-            return Ok(Some(Source::sealed(about(&sealed), file, bytes)));
+            return Source::sealed(about(&sealed), file, portion, bytes).map(Some);
         }
         if let Some(file) = tree.open(&plain)? {
-            return Source::plain(about(&plain), file, begin).map(Some);
+            return Source::plain(about(&plain), file, portion).map(Some);
         }
         // The plain file goes when the sealed one is there.
-        Ok(tree.open(&sealed)?.map(|file| Source::sealed(about(&sealed), file, bytes)))
+        tree.open(&sealed)?.map(|file| Source::sealed(about(&sealed), file, portion, bytes)).transpose()
     }
 
     /// Whether it can have a line in `stamps`.
@@ -101,31 +134,112 @@ impl Archive {
     }
 }
 
-/// The segments of `stream` that can have lines that are selected, in the order in which they were written.
-pub(super) fn list(tree: &Tree, stream: &StreamKey, selected: &Selection) -> Result<Vec<Segment>, TapeError> {
-    let path = paths::active(Feed::Public, stream);
-    for _ in 0..LOOKS {
-        // A stream whose name an obstacle has taken is recorded in `misc`.
-        let active = tree.open_unless_in_the_way(&path)?;
-        let mut archives = Vec::new();
-        for date in dates(tree, selected.stamps())? {
-            archives.append(&mut archived(tree, &date, stream)?);
-        }
-        archives.sort_by_key(|archive| archive.position);
-        let epoch = archives.last().map_or(0, |archive| archive.position.epoch).max(tree.epoch());
-        archives.retain(|archive| archive.can_hold(&selected.of_epoch(archive.position.epoch)));
-        let is_still = match &active {
-            Some(active) => tree.is_still(&path, &**active)?,
-            None => tree.open_unless_in_the_way(&path)?.is_none(),
-        };
-        if is_still {
-            let about = About { path: tree.shown(&path), longest: line::longest(stream), epoch };
-            let active = active.filter(|_| !selected.of_epoch(epoch).is_empty());
-            let archived = archives.into_iter().map(Segment::Archived);
-            return Ok(archived.chain(active.map(|file| Segment::Active(about, file))).collect());
+/// Which streams are listed.
+pub(super) enum Wanted<'a> {
+    /// One.
+    One(&'a StreamKey),
+    /// All that are meant.
+    Meant(&'a dyn Fn(&StreamKey) -> bool),
+}
+
+impl Wanted<'_> {
+    fn holds(&self, stream: &StreamKey) -> bool {
+        match self {
+            Self::One(one) => *one == stream,
+            Self::Meant(is_meant) => is_meant(stream),
         }
     }
-    Err(TapeError::Restless { path: tree.shown(&path) })
+}
+
+/// The segments of each wanted stream that can have lines that are selected, in the order in which they were written.
+pub(super) fn list(
+    tree: &Tree,
+    wanted: &Wanted<'_>,
+    selected: &Selection,
+) -> Result<BTreeMap<StreamKey, Vec<Segment>>, TapeError> {
+    let shared = Arc::new(tree.clone());
+    let mut changed = None;
+    for _ in 0..LOOKS {
+        let active = open_active(tree, wanted)?;
+        let mut archives: BTreeMap<StreamKey, Vec<Archive>> = BTreeMap::new();
+        for date in dates(tree, selected.stamps())? {
+            for archive in archived(&shared, &date, wanted)? {
+                archives.entry(archive.name.stream.clone()).or_default().push(archive);
+            }
+        }
+        let newest = tree.epoch();
+        changed = changed_since(tree, wanted, &active)?;
+        if changed.is_none() {
+            return Ok(in_order(tree, Listed { active, archives, newest }, selected));
+        }
+    }
+    let stream = changed.unwrap_or_else(StreamKey::misc);
+    Err(TapeError::Restless { path: tree.shown(&paths::active(Feed::Public, &stream)) })
+}
+
+/// The active files of wanted streams, held open.
+type Active = BTreeMap<StreamKey, Box<dyn ReadFile>>;
+
+struct Listed {
+    active: Active,
+    archives: BTreeMap<StreamKey, Vec<Archive>>,
+    /// The epoch that the recorder's own files name.
+    newest: u64,
+}
+
+fn in_order(tree: &Tree, listed: Listed, selected: &Selection) -> BTreeMap<StreamKey, Vec<Segment>> {
+    let Listed { mut active, mut archives, newest } = listed;
+    let streams: BTreeSet<StreamKey> = active.keys().chain(archives.keys()).cloned().collect();
+    let segments = streams.into_iter().map(|stream| {
+        let mut archives = archives.remove(&stream).unwrap_or_default();
+        archives.sort_by_key(|archive| archive.position);
+        let epoch = archives.last().map_or(0, |archive| archive.position.epoch).max(newest);
+        archives.retain(|archive| archive.can_hold(&selected.of_epoch(archive.position.epoch)));
+        let path = tree.shown(&paths::active(Feed::Public, &stream));
+        let about = About { path, longest: line::longest(&stream), epoch };
+        let active = active.remove(&stream).filter(|_| !selected.of_epoch(epoch).is_empty());
+        let archived = archives.into_iter().map(Segment::Archived);
+        (stream, archived.chain(active.map(|file| Segment::Active(about, file))).collect())
+    });
+    segments.collect()
+}
+
+/// Opens the active files. A stream whose name an obstacle has taken is recorded in `misc`.
+fn open_active(tree: &Tree, wanted: &Wanted<'_>) -> Result<Active, TapeError> {
+    let mut active = BTreeMap::new();
+    for stream in active_streams(tree, wanted)? {
+        if let Some(file) = tree.open_unless_in_the_way(&paths::active(Feed::Public, &stream))? {
+            active.insert(stream, file);
+        }
+    }
+    Ok(active)
+}
+
+/// A stream whose active file is another one by now.
+fn changed_since(tree: &Tree, wanted: &Wanted<'_>, active: &Active) -> Result<Option<StreamKey>, TapeError> {
+    let path = |stream: &StreamKey| paths::active(Feed::Public, stream);
+    for (stream, held) in active {
+        if !tree.is_still(&path(stream), &**held)? {
+            return Ok(Some(stream.clone()));
+        }
+    }
+    for stream in active_streams(tree, wanted)?.into_iter().filter(|stream| !active.contains_key(stream)) {
+        if tree.open_unless_in_the_way(&path(&stream))?.is_some() {
+            return Ok(Some(stream));
+        }
+    }
+    Ok(None)
+}
+
+/// The wanted streams that have an active file, or may have.
+fn active_streams(tree: &Tree, wanted: &Wanted<'_>) -> Result<Vec<StreamKey>, TapeError> {
+    match wanted {
+        Wanted::One(stream) => Ok(vec![(*stream).clone()]),
+        Wanted::Meant(is_meant) => {
+            let names = tree.names(Path::new(""))?;
+            Ok(names.iter().filter_map(|name| paths::parse_active(name)).filter(|stream| is_meant(stream)).collect())
+        }
+    }
 }
 
 /// The streams that have a segment.
@@ -138,6 +252,43 @@ pub(super) fn streams(tree: &Tree) -> Result<BTreeSet<StreamKey>, TapeError> {
         streams.extend(archived.iter().filter_map(|name| segment(&date, name)).map(|segment| segment.stream));
     }
     Ok(streams)
+}
+
+/// A segment that is not sealed.
+pub(super) struct Plain {
+    pub(super) stream: StreamKey,
+    pub(super) path: PathBuf,
+}
+
+/// The segments that are not sealed, of streams that are meant: those of some dates, and the active ones.
+pub(super) fn plain(
+    tree: &Tree,
+    dates: &BTreeSet<Date>,
+    is_meant: &dyn Fn(&StreamKey) -> bool,
+) -> Result<Vec<Plain>, TapeError> {
+    let mut plain = Vec::new();
+    for date in dates {
+        let directory = paths::date_directory(Feed::Public, *date);
+        let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let names: BTreeSet<String> = tree.names(&directory)?.into_iter().collect();
+        for file in names.iter().filter(|file| file.ends_with(PLAIN)) {
+            // One beside its sealed file was compressed, and not removed yet.
+            let is_sealed = || names.contains(&format!("{file}.zst"));
+            let Some(segment) = segment(&name, file) else { continue };
+            if is_meant(&segment.stream) && !is_sealed() {
+                plain.push(Plain { path: segment.plain(), stream: segment.stream });
+            }
+        }
+    }
+    let active = active_streams(tree, &Wanted::Meant(is_meant))?.into_iter();
+    plain.extend(active.map(|stream| Plain { path: paths::active(Feed::Public, &stream), stream }));
+    Ok(plain)
+}
+
+/// When the newest date of the archive begins.
+pub(super) fn newest_date(tree: &Tree) -> Result<Option<Stamp>, TapeError> {
+    let names = tree.names(&paths::archive(Feed::Public))?;
+    Ok(names.iter().filter_map(|name| span_of(name)).map(|(begin, _)| begin).max())
 }
 
 /// Whether selected lines of `stream` were deleted by the retention.
@@ -168,19 +319,26 @@ fn dates(tree: &Tree, stamps: &RangeInclusive<Stamp>) -> Result<BTreeSet<String>
     Ok(tree.names(&paths::archive(Feed::Public))?.into_iter().filter(touches).collect())
 }
 
-/// A stream's segments in the directory of a date. Where a name holds no epoch, that of the manifest counts: a version
-/// before this one had it there alone.
-fn archived(tree: &Tree, date: &str, stream: &StreamKey) -> Result<Vec<Archive>, TapeError> {
+/// The segments of wanted streams in the directory of a date. Where a name holds no epoch, that of the manifest counts: a
+/// version before this one had it there alone.
+fn archived(tree: &Arc<Tree>, date: &str, wanted: &Wanted<'_>) -> Result<Vec<Archive>, TapeError> {
     let directory = paths::archive(Feed::Public).join(date);
-    let begin = format!("{stream}.");
+    let begin = match wanted {
+        Wanted::One(stream) => format!("{stream}."),
+        Wanted::Meant(_) => String::new(),
+    };
     let mut found = BTreeSet::new();
     for _ in 0..2 {
         let own = tree.names(&directory)?.into_iter().filter(|name| name.starts_with(&begin));
-        found.extend(own.filter_map(|name| segment(date, &name)).filter(|segment| segment.stream == *stream));
+        found.extend(own.filter_map(|name| segment(date, &name)).filter(|segment| wanted.holds(&segment.stream)));
     }
     let Some(manifest) = found.first().map(SegmentName::manifest) else { return Ok(Vec::new()) };
-    let entries = tree.listing(&manifest, stream)?.sealed.into_iter().map(|entry| (entry.name.clone(), entry));
-    let entries: BTreeMap<String, ManifestEntry> = entries.collect();
+    let sealed = match wanted {
+        Wanted::One(stream) => tree.listing(&manifest, stream)?.sealed,
+        Wanted::Meant(_) => tree.listing_of_all(&manifest)?.sealed,
+    };
+    let entries: BTreeMap<String, ManifestEntry> =
+        sealed.into_iter().map(|entry| (entry.name.clone(), entry)).collect();
     let segments = found.into_iter().map(|name| {
         let file = name.sealed();
         let entry = file.file_name().and_then(|file| entries.get(file.to_str()?));
@@ -193,15 +351,11 @@ fn archived(tree: &Tree, date: &str, stream: &StreamKey) -> Result<Vec<Archive>,
 
 /// When the date of a directory begins, and when it is over.
 fn span_of(directory: &str) -> Option<(Stamp, Stamp)> {
-    let date = paths::date_of_directory(directory)?;
-    let stamp = |date: Date| {
-        Some(u64::try_from(midnight(date)?.as_microsecond()).ok().and_then(Stamp::from_micros).unwrap_or(Stamp::MAX))
-    };
-    Some((stamp(date)?, stamp(date.tomorrow().ok()?)?))
+    day_summary::span(paths::date_of_directory(directory)?)
 }
 
 /// The segment that a file in a date directory is, or was sealed from.
-fn segment(directory: &str, name: &str) -> Option<SegmentName> {
+pub(super) fn segment(directory: &str, name: &str) -> Option<SegmentName> {
     match segment_name::parse_archived(Feed::Public, directory, name)? {
         Archived::Plain(segment) | Archived::Sealed(segment) => Some(segment),
         Archived::Unfinished(_) => None,

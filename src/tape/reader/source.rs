@@ -15,11 +15,11 @@ use std::path::PathBuf;
 /// See the module.
 pub(super) struct Source {
     about: About,
-    reader: BufReader<Box<dyn Read + Send>>,
+    content: Content,
     /// Bytes of content so far, and how many the manifest lists, if it does.
     found: u64,
     listed: Option<u64>,
-    /// The rest of a line that is too long is passed over first.
+    /// The rest of a line that is passed over first: it is too long, or begins before what is read.
     is_within_line: bool,
     is_over: bool,
 }
@@ -35,16 +35,59 @@ pub(super) struct About {
     pub(super) epoch: u64,
 }
 
+/// Which part of a segment is read, and in how much memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Portion {
+    /// Lines before it are passed over as far as that costs less than reading them.
+    pub(super) begin: Stamp,
+    /// Bytes of content that may be in memory beside a line.
+    pub(super) keep: usize,
+}
+
+enum Content {
+    Plain(BufReader<Box<dyn ReadFile>>),
+    Sealed(Frames<Box<dyn ReadFile>>),
+}
+
+impl Content {
+    fn reader(&mut self) -> &mut dyn BufRead {
+        match self {
+            Self::Plain(file) => file,
+            Self::Sealed(frames) => frames,
+        }
+    }
+}
+
 impl Source {
-    /// A plain file; lines before `begin` are passed over as far as that costs less than reading them.
-    pub(super) fn plain(about: About, mut file: Box<dyn ReadFile>, begin: Stamp) -> Result<Self, TapeError> {
-        seek::before(&mut file, begin).map_err(IoError::at("read", &about.path))?;
-        Ok(Self::new(about, file, None))
+    /// A plain file.
+    pub(super) fn plain(about: About, mut file: Box<dyn ReadFile>, portion: Portion) -> Result<Self, TapeError> {
+        seek::before(&mut file, portion.begin).map_err(IoError::at("read", &about.path))?;
+        let file = BufReader::with_capacity(CHUNK.min(portion.keep), file);
+        Ok(Self::new(about, Content::Plain(file), None))
     }
 
     /// A sealed file; `listed` is the length of its content by the manifest.
-    pub(super) fn sealed(about: About, file: Box<dyn ReadFile>, listed: Option<u64>) -> Self {
-        Self::new(about, Box::new(Frames::new(BufReader::with_capacity(CHUNK, file))), listed)
+    pub(super) fn sealed(
+        about: About,
+        file: Box<dyn ReadFile>,
+        portion: Portion,
+        listed: Option<u64>,
+    ) -> Result<Self, TapeError> {
+        let mut frames = Frames::new(file, portion.keep);
+        let skipped = match portion.begin > Stamp::default() {
+            true => frames.skip_to(portion.begin, listed).map_err(IoError::at("read", &about.path))?,
+            false => 0,
+        };
+        let source = Self::new(about, Content::Sealed(frames), listed);
+        Ok(Self { found: skipped, is_within_line: skipped > 0, ..source })
+    }
+
+    /// Bytes of content that were decoded so far.
+    pub(super) fn decoded(&self) -> u64 {
+        match &self.content {
+            Content::Plain(_) => 0,
+            Content::Sealed(frames) => frames.decoded(),
+        }
     }
 
     /// The next line that has a stamp; after an error perhaps another.
@@ -63,9 +106,8 @@ impl Source {
         None
     }
 
-    fn new(about: About, content: Box<dyn Read + Send>, listed: Option<u64>) -> Self {
-        let reader = BufReader::with_capacity(CHUNK, content);
-        Self { about, reader, found: 0, listed, is_within_line: false, is_over: false }
+    fn new(about: About, content: Content, listed: Option<u64>) -> Self {
+        Self { about, content, found: 0, listed, is_within_line: false, is_over: false }
     }
 
     /// The next line without its line break; `None` at the end.
@@ -75,7 +117,7 @@ impl Source {
         }
         let mut text = Vec::new();
         let most = self.about.longest as u64 + 1;
-        let read = (&mut self.reader).take(most).read_until(b'\n', &mut text);
+        let read = self.content.reader().take(most).read_until(b'\n', &mut text);
         self.found += text.len() as u64;
         if let Err(source) = read {
             return Err(self.failed(source));
@@ -91,7 +133,7 @@ impl Source {
     }
 
     fn skip_line(&mut self) -> Result<(), TapeError> {
-        let skipped = self.reader.skip_until(b'\n').map_err(|source| self.failed(source))?;
+        let skipped = self.content.reader().skip_until(b'\n').map_err(|source| self.failed(source))?;
         self.found += skipped as u64;
         self.is_within_line = false;
         Ok(())
@@ -130,7 +172,10 @@ mod tests {
         let text =
             [b"{\"ts_recv\":1,".to_vec(), vec![b'x'; 300], b"\n{\"ts_recv\":2,}\n{\"ts_recv\":3,".to_vec()].concat();
         let about = About { path: "x".into(), longest: 100, epoch: 3 };
-        let mut source = Source::new(about, Box::new(io::Cursor::new(text)), None);
+        let mut file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut file, &text).unwrap();
+        let portion = Portion { begin: Stamp::default(), keep: 64 };
+        let mut source = Source::plain(about, Box::new(file), portion).unwrap();
         assert!(matches!(source.next(), Some(Err(TapeError::TooLong { most: 100, .. }))));
         let second = Position { epoch: 3, stamp: Stamp::from_micros(2).unwrap() };
         assert_eq!(source.next().unwrap().unwrap().position(), second);

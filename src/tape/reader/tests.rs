@@ -216,3 +216,58 @@ fn what_is_not_ours_is_not_read() {
     assert_eq!(scene.stamps(0, Stamp::MAX.as_micros()), [0; 0]);
     assert_eq!(tape(&scene.directory.path().join("nowhere")).streams().unwrap(), BTreeSet::new());
 }
+
+#[test]
+fn a_minute_of_a_large_segment_costs_little() {
+    const SECOND: u64 = 1_000_000;
+    let scene = Scene::new();
+    let filler = "x".repeat(1_000);
+    // 64 MiB of 20 lines a second: 55 minutes.
+    let stamps: Vec<u64> = (0..66_000).map(|line| MIDNIGHT + line * SECOND / 20).collect();
+    let name = SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: stamp(stamps[0]) };
+    fs::create_dir_all(scene.path(&name.directory())).unwrap();
+    let text: String = stamps.iter().map(|stamp| format!("{{\"ts_recv\":{stamp},\"n\":\"{filler}\"}}\n")).collect();
+    assert!(text.len() > 64 << 20);
+    fs::write(scene.path(&name.plain()), text).unwrap();
+    scene.seal(&name);
+    for minute in [0, 1, 30, 54] {
+        let (from, to) = (MIDNIGHT + minute * 60 * SECOND, MIDNIGHT + (minute + 1) * 60 * SECOND - 1);
+        let mut lines = scene.tape().lines(&stream(), stamp(from)..=stamp(to)).unwrap();
+        let read: Vec<u64> = lines.by_ref().map(|line| line.unwrap().stamp().as_micros()).collect();
+        assert_eq!(read, stamps.iter().copied().filter(|stamp| (from..=to).contains(stamp)).collect::<Vec<_>>());
+        assert!(lines.decoded() < 5 << 20, "minute {minute}: {} bytes", lines.decoded());
+    }
+}
+
+#[test]
+fn many_streams_are_merged_by_position() {
+    let scene = Scene::new();
+    let named = |text: &str| StreamKey::from_stem(text).unwrap();
+    let streams = ["KRW-BTC_trade", "KRW-ETH_trade", "KRW-XRP_trade"].map(named);
+    let mut all = Vec::new();
+    for (place, stream) in streams.iter().enumerate() {
+        for epoch in 0..2 {
+            let stamps: Vec<u64> = (0..4_000).map(|line| MIDNIGHT + line * (place as u64 + 2) + epoch).collect();
+            for stamps in stamps.chunks(900) {
+                let name = SegmentName { feed: Feed::Public, stream: stream.clone(), epoch, first: stamp(stamps[0]) };
+                fs::create_dir_all(scene.path(&name.directory())).unwrap();
+                fs::write(scene.path(&name.plain()), text(stamps)).unwrap();
+                if stamps.len() == 900 {
+                    scene.seal(&name);
+                }
+                all.extend(stamps.iter().map(|micros| (Position { epoch, stamp: stamp(*micros) }, place)));
+            }
+        }
+    }
+    all.sort_unstable();
+    let is_meant = |stream: &StreamKey| stream.kind() == "trade";
+    let (found, lines): (Vec<_>, Vec<_>) =
+        scene.tape().lines_of(&is_meant, Position::default()..).unwrap().into_iter().unzip();
+    assert_eq!(found, streams);
+    let merged: Vec<_> = Merged::new(lines)
+        .map(|item| item.map(|MergedLine { place, line }| (line.position(), place)).unwrap())
+        .collect();
+    assert_eq!(merged, all);
+    let lines = scene.tape().lines_of(&|stream| *stream == streams[1], stamp(MIDNIGHT + 30)..=stamp(MIDNIGHT + 60));
+    assert_eq!(Merged::new(lines.unwrap().into_iter().map(|(_, lines)| lines).collect()).count(), 21);
+}

@@ -48,17 +48,24 @@ impl Tree {
 
     /// The epoch that the recorder's own files name; 0 where there are none, as in `rest/`.
     pub(super) fn epoch(&self) -> u64 {
+        let mark = DurableMark::parse(&self.own(paths::MARK)).map(|mark| mark.epoch);
+        self.state().map(|state| state.epoch).max(mark).unwrap_or_default()
+    }
+
+    /// The newest state that is whole.
+    pub(super) fn state(&self) -> Option<State> {
+        let states = self.own(paths::STATE);
+        let newest = states.chunks(SLOT).filter_map(State::of_slot).max_by_key(|(generation, _)| *generation);
+        newest.map(|(_, state)| state)
+    }
+
+    /// A file of the recorder's own; empty where it cannot be read.
+    fn own(&self, name: &str) -> Vec<u8> {
         let private = paths::root(Feed::Private);
         let home = if self.below == private { Path::new("") } else { &self.below };
-        let read = |name: &str| {
-            let mut content = Vec::new();
-            let read = self.files.read(&home.join(name)).and_then(|mut file| file.read_to_end(&mut content));
-            read.map_or_else(|_| Vec::new(), |_| content)
-        };
-        let mark = DurableMark::parse(&read(paths::MARK)).map(|mark| mark.epoch);
-        let states = read(paths::STATE);
-        let newest = states.chunks(SLOT).filter_map(State::of_slot).max_by_key(|(generation, _)| *generation);
-        newest.map(|(_, state)| state.epoch).max(mark).unwrap_or_default()
+        let mut content = Vec::new();
+        let read = self.files.read(&home.join(name)).and_then(|mut file| file.read_to_end(&mut content));
+        read.map_or_else(|_| Vec::new(), |_| content)
     }
 
     /// The same where another thing may have its name.
@@ -90,16 +97,27 @@ impl Tree {
 
     /// What a manifest says of a stream; nothing if an obstacle has its name, because sealed files are readable without.
     pub(super) fn listing(&self, manifest: &Path, stream: &StreamKey) -> Result<Listing, TapeError> {
+        self.listing_by(manifest, |opened| opened.listing_of(stream))
+    }
+
+    /// The same of all streams.
+    pub(super) fn listing_of_all(&self, manifest: &Path) -> Result<Listing, TapeError> {
+        self.listing_by(manifest, Manifest::read)
+    }
+
+    fn listing_by(
+        &self,
+        manifest: &Path,
+        read: impl FnOnce(Manifest) -> Result<Listing, IoError>,
+    ) -> Result<Listing, TapeError> {
         let listing = match Manifest::open(&*self.files, &self.below.join(manifest)) {
             Err(error) if is_nothing(&error.source) => return Ok(Listing::default()),
-            opened => {
-                opened.and_then(|opened| opened.map_or_else(|| Ok(Listing::default()), |it| it.listing_of(stream)))
-            }
+            opened => opened.and_then(|opened| opened.map_or_else(|| Ok(Listing::default()), read)),
         };
         listing.map_err(|error| IoError { path: self.shown(manifest), ..error }.into())
     }
 
-    fn failed(&self, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TapeError {
+    pub(super) fn failed(&self, action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TapeError {
         let at = IoError::at(action, &self.shown(path));
         move |source| at(source).into()
     }

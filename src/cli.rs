@@ -1,6 +1,8 @@
 //! The command line: verbs and their options. Their implementation is in [`crate::commands`].
 
-use crate::commands::{audit, backfill, check, completions, health, markets, prune, record, replay, verify};
+use crate::commands::{
+    audit, backfill, cat, check, completions, health, ls, markets, prune, record, replay, tail, verify,
+};
 use crate::config::Sources;
 use crate::exit::Exit;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -48,6 +50,12 @@ pub enum Verb {
     Record(record::RecordOptions),
     /// Checks the configuration and shows what it amounts to.
     Check(check::CheckOptions),
+    /// Lists what is recorded: streams, times, sizes, gaps.
+    Ls(ls::LsOptions),
+    /// Prints recorded lines, of one or many streams and any span of time.
+    Cat(cat::CatOptions),
+    /// Follows streams as they are recorded, across rotations and restarts.
+    Tail(tail::TailOptions),
     /// Asks the running recorder of this configuration whether it records.
     Health(health::HealthOptions),
     /// Holds a day of the tape against the exchange's own candles.
@@ -92,6 +100,9 @@ impl Cli {
         match self.verb {
             Verb::Record(options) => record::run(sources, options),
             Verb::Check(options) => check::run(sources, options),
+            Verb::Ls(options) => ls::run(sources, options),
+            Verb::Cat(options) => cat::run(sources, options),
+            Verb::Tail(options) => tail::run(sources, options),
             Verb::Health(options) => health::run(sources, options),
             Verb::Audit(options) => audit::run(sources, options),
             Verb::Verify(options) => verify::run(sources, options),

@@ -19,6 +19,7 @@ pub mod ops;
 pub mod ownership;
 pub mod printable;
 pub mod quantity;
+pub mod reading;
 pub mod recording;
 pub mod replay;
 pub mod rest;

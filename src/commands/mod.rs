@@ -7,13 +7,16 @@
 
 pub mod audit;
 pub mod backfill;
+pub mod cat;
 pub mod check;
 pub mod completions;
 pub mod health;
+pub mod ls;
 pub mod markets;
 pub mod prune;
 pub mod record;
 pub mod replay;
+pub mod tail;
 pub mod verify;
 
 mod descriptors;
@@ -22,5 +25,6 @@ mod output;
 mod pairs;
 mod process;
 mod progress;
+mod recording;
 mod reload;
 mod work;

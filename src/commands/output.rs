@@ -4,7 +4,7 @@ use crate::config::Faults;
 use crate::exit::Exit;
 use crate::logging::journal;
 use crate::printable;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// The format of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,16 @@ impl Form {
         if json { Self::Json } else { Self::Text }
     }
 
+    /// The lines of a tape: as they are, but that on a terminal no bytes of others move the cursor; `are_lines`: not as
+    /// they were received, which need not be JSON.
+    pub(super) fn of_tape(are_lines: bool) -> Self {
+        match (io::stdout().is_terminal(), are_lines) {
+            (false, _) => Self::Verbatim,
+            (true, true) => Self::Json,
+            (true, false) => Self::Text,
+        }
+    }
+
     /// Text, or JSON exactly as received or as stored in a file.
     pub(super) fn text_or_verbatim(json: bool) -> Self {
         if json { Self::Verbatim } else { Self::Text }
@@ -31,20 +41,28 @@ impl Form {
 
 /// Runs a command with standard output. A closed pipe (`| head`) is no failure.
 pub(super) fn print(form: Form, write: impl FnOnce(&mut dyn Write) -> io::Result<Exit>) -> Exit {
+    let mut out = standard(form);
+    let written = write(&mut *out).and_then(|exit| out.flush().map(|()| exit));
+    written.unwrap_or_else(|error| exit_of(&error))
+}
+
+/// Standard output in a form.
+pub(super) fn standard(form: Form) -> Box<dyn Write> {
     let out = io::BufWriter::new(io::stdout().lock());
-    let mut out: Box<dyn Write> = match form {
+    match form {
         Form::Text => Box::new(printable::Writer::new(out)),
         Form::Json => Box::new(printable::Writer::new(out).json()),
         Form::Verbatim => Box::new(out),
-    };
-    match write(&mut *out).and_then(|exit| out.flush().map(|()| exit)) {
-        Ok(exit) => exit,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
-        Err(error) => {
-            complain(&format!("standard output: {error}"));
-            Exit::Io
-        }
     }
+}
+
+/// How a command ends whose output fails: a closed pipe is no failure.
+pub(super) fn exit_of(error: &io::Error) -> Exit {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Exit::Success;
+    }
+    complain(&format!("standard output: {error}"));
+    Exit::Io
 }
 
 /// Prints the faults of a configuration: their count, then a line per fault, each escaped by itself.

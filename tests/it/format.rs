@@ -11,6 +11,7 @@ use upbit_recorder::clock::Stamp;
 use upbit_recorder::exit::Exit;
 use upbit_recorder::history::audit::{Certificate, Day};
 use upbit_recorder::tape::certificate::{Blind, Difference, Finding, Head, Residue, Row, StreamAudit, Tail, Verdict};
+use upbit_recorder::tape::day_summary::DaySummary;
 use upbit_recorder::tape::event::{ClockHealth, Event, Start};
 use upbit_recorder::tape::gap::{Gap, GapKind};
 use upbit_recorder::tape::healed::HealReport;
@@ -247,6 +248,22 @@ fn every_key_of_the_certificate_is_shown_and_explained() {
         let [shown, written] = [&shown, &written].map(|certificate| keys(certificate.pointer(path).unwrap()));
         assert_eq!(shown, written, "{path}");
         for key in written.iter().filter(|key| !["stream", "volume", "difference"].contains(key)) {
+            assert!(explained.contains(&format!("`{key}`")), "{key} is not explained");
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_summary_is_shown_and_explained() {
+    let text: String = block("json summary").collect();
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    let summary: DaySummary = serde_json::from_str(&text).unwrap();
+    let written = serde_json::to_value(&summary).unwrap();
+    let (_, explained) = PAGE.split_once("## Summary").unwrap();
+    for path in ["", "/streams/0"] {
+        let [shown, written] = [&shown, &written].map(|summary| keys(summary.pointer(path).unwrap()));
+        assert_eq!(shown, written, "{path}");
+        for key in written.iter().filter(|key| **key != "streams") {
             assert!(explained.contains(&format!("`{key}`")), "{key} is not explained");
         }
     }

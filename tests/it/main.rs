@@ -10,6 +10,7 @@ mod layers;
 mod network;
 mod ops;
 mod packages;
+mod reading;
 mod record;
 mod replay;
 mod rest;

@@ -10,6 +10,7 @@
 
 mod pruner;
 mod sealer;
+mod summaries;
 mod syncer;
 
 pub use pruner::{PRUNE_INTERVAL, RetentionSettings};
@@ -34,6 +35,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use summaries::Summaries;
 use tokio::sync::{mpsc, watch};
 
 /// Commands that may wait for the writer while a write blocks. The connections' budgets bound their content much
@@ -126,6 +128,7 @@ pub fn prepare(settings: &Settings, storage: Storage) -> (Threads, Hosts) {
     let (limits, limits_in_force) = watch::channel(settings.retention.limits);
     let (retention, progress) = (settings.retention.clone(), signals.progress.clone());
     let sealer = SealerHost {
+        summaries: Summaries::new(files.clone(), progress.clone(), settings.clock),
         pruner: Pruner::new(files.clone(), retention, limits_in_force, progress, settings.clock),
         sealer: Sealer::new(files.clone(), settings.zstd_level, settings.provenance.clone(), stop_sealing.0.clone()),
         waiting: backlog.into(),

@@ -1,6 +1,8 @@
-//! Hosts the sealer: paces and retries it, obeys requests to hurry or to give up, and lets the retention work in between.
+//! Hosts the sealer: paces and retries it, obeys requests to hurry or to give up, and lets the retention and the summaries
+//! of days work in between.
 
 use super::pruner::Pruner;
+use super::summaries::Summaries;
 use crate::clock::{self, Clock};
 use crate::recording::report::{Stop, ThreadReport};
 use crate::recording::seal::{SealError, Sealer};
@@ -23,6 +25,7 @@ const SEAL_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub struct SealerHost {
     pub(super) sealer: Sealer,
     pub(super) pruner: Pruner,
+    pub(super) summaries: Summaries,
     pub(super) waiting: VecDeque<Finished>,
     pub(super) finished: mpsc::Receiver<Finished>,
     pub(super) reports: mpsc::Sender<ThreadReport>,
@@ -35,7 +38,8 @@ pub struct SealerHost {
 /// What the thread does next.
 enum Next {
     Segment(Finished),
-    Retention,
+    /// The retention, or a summary.
+    Upkeep,
     End,
 }
 
@@ -45,10 +49,11 @@ impl SealerHost {
         loop {
             match self.next().await {
                 Next::Segment(finished) => self.seal_and_pause(finished).await,
-                Next::Retention => {}
+                Next::Upkeep => {}
                 Next::End => return,
             }
             self.prune().await;
+            self.sum_up();
         }
     }
 
@@ -78,7 +83,8 @@ impl SealerHost {
             tokio::select! {
                 biased;
                 finished = self.finished.recv() => self.waiting.extend(finished),
-                () = self.pruner.wait(), if !is_stopping => return Next::Retention,
+                () = self.pruner.wait(), if !is_stopping => return Next::Upkeep,
+                () = self.summaries.wait(), if !is_stopping => return Next::Upkeep,
             }
         }
         self.waiting.pop_front().filter(|_| !self.stop.is_set()).map_or(Next::End, Next::Segment)
@@ -93,6 +99,15 @@ impl SealerHost {
         if let Some(report) = report {
             // The supervisor's end is closed only while the process stops.
             let _ = self.reports.send(report).await;
+        }
+    }
+
+    /// Sums a day up, where one is due; never while the process stops.
+    fn sum_up(&mut self) {
+        if !self.hurry.is_set() && !self.stop.is_set() {
+            self.vitals.sealer.begin(self.clock.now());
+            self.summaries.step();
+            self.vitals.sealer.end(self.clock.now());
         }
     }
 

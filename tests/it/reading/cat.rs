@@ -136,3 +136,23 @@ fn two_recorders_of_one_exchange_are_one_tape() {
     found.sort_unstable();
     assert_eq!(found, both, "each trade once");
 }
+
+#[test]
+fn each_tree_is_read_by_the_name_of_its_directory() {
+    let scene = Scene::new();
+    let line = |second: u64| format!("{{\"ts_recv\":{},\"n\":{second}}}\n", 1_795_324_324_000_000 + second * 1_000_000);
+    let write = |file: &str, seconds: &[u64]| {
+        let path = scene.tape.path.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, seconds.iter().map(|second| line(*second)).collect::<String>()).unwrap();
+    };
+    write("KRW-BTC_trade.jsonl", &[1, 4]);
+    write("private/KRW-BTC_myOrder.jsonl", &[2, 3]);
+    write("rest/archive/date=2026-11-22/KRW-BTC_candle.1m.20261122T051205.000000Z.jsonl", &[1, 5]);
+    let cat = |streams: &[&str]| printed(&mut scene.verb(&[&["cat"], streams].concat()));
+    let lines = |seconds: &[u64]| seconds.iter().map(|second| line(*second)).collect::<String>();
+    assert_eq!(cat(&["*"]), lines(&[1, 4]));
+    assert_eq!(cat(&["private/*"]), lines(&[2, 3]));
+    assert_eq!(cat(&["private/*_myOrder", "KRW-BTC_trade", "!*_ticker"]), lines(&[1, 2, 3, 4]));
+    assert_eq!(cat(&["rest/KRW-*", "--from", "2026-11-22T05:12:06Z"]), lines(&[5]));
+}

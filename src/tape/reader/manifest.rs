@@ -7,7 +7,7 @@ use crate::tape::manifest::{ManifestEntry, PrunedLine};
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::{PruneReason, Word};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -91,6 +91,15 @@ impl Manifest {
         self.listing(&format!("{{\"name\":\"{stream}."))
     }
 
+    /// All that it says of some files.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn listing_of_files(self, names: &BTreeSet<String>) -> Result<Listing, IoError> {
+        // A line that begins in another way is understood first.
+        self.listing_if(|line| name(line).is_none_or(|name| names.contains(name)))
+    }
+
     /// What it says last of each file, in little memory.
     ///
     /// # Errors
@@ -117,10 +126,17 @@ impl Manifest {
     }
 
     fn listing(self, begin: &str) -> Result<Listing, IoError> {
+        self.listing_if(|line| line.starts_with(begin.as_bytes()))
+    }
+
+    fn listing_if(self, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Listing, IoError> {
         let mut sealed: Vec<Option<ManifestEntry>> = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut pruned = BTreeMap::new();
-        self.each_line(begin, |line| {
+        self.each_line("", |line| {
+            if !is_wanted(line) {
+                return;
+            }
             if let Ok(entry) = serde_json::from_slice::<ManifestEntry>(line) {
                 pruned.remove(&entry.name);
                 if let Some(earlier) = places.insert(entry.name.clone(), sealed.len()) {
@@ -146,6 +162,12 @@ impl Manifest {
         self.lines.tell(&self.path);
         Ok(())
     }
+}
+
+/// The file that a line names, as far as its first bytes tell.
+fn name(line: &[u8]) -> Option<&str> {
+    let rest = line.strip_prefix(b"{\"name\":\"")?;
+    std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()
 }
 
 #[cfg(test)]
@@ -195,6 +217,10 @@ mod tests {
         let Listing { sealed, pruned } = open().read().unwrap();
         let found: Vec<_> = sealed.iter().map(|entry| (&*entry.name, entry.zst_bytes)).collect();
         assert_eq!(found, [("KRW-BTC_trade.d", 5), ("KRW-BTC_trade.b", 6)]);
+        let names = BTreeSet::from(["KRW-BTC_trade.d".to_owned(), "KRW-BTC_trade.a".to_owned()]);
+        let of_files = open().listing_of_files(&names).unwrap();
+        assert_eq!(of_files.sealed.iter().map(|entry| entry.zst_bytes).collect::<Vec<_>>(), [5]);
+        assert!(of_files.pruned.contains_key("KRW-BTC_trade.a") && !of_files.pruned.contains_key("KRW-BTC_trade.c"));
         let gone: Vec<_> = pruned.iter().map(|(name, entry)| (&**name, entry.is_some())).collect();
         assert_eq!(gone, [("KRW-BTC_trade.a", true), ("KRW-BTC_trade.c", false)]);
         let standings = open().standings().unwrap();

@@ -335,7 +335,10 @@ fn archived(tree: &Arc<Tree>, date: &str, wanted: &Wanted<'_>) -> Result<Vec<Arc
     let Some(manifest) = found.first().map(SegmentName::manifest) else { return Ok(Vec::new()) };
     let sealed = match wanted {
         Wanted::One(stream) => tree.listing(&manifest, stream)?.sealed,
-        Wanted::Meant(_) => tree.listing_of_all(&manifest)?.sealed,
+        Wanted::Meant(_) => {
+            let file = |name: &SegmentName| Some(name.sealed().file_name()?.to_str()?.to_owned());
+            tree.listing_of_files(&manifest, &found.iter().filter_map(file).collect())?.sealed
+        }
     };
     let entries: BTreeMap<String, ManifestEntry> =
         sealed.into_iter().map(|entry| (entry.name.clone(), entry)).collect();

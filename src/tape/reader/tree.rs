@@ -9,6 +9,7 @@ use crate::tape::paths;
 use crate::tape::state::{SLOT, State};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,6 +104,11 @@ impl Tree {
     /// The same of all streams.
     pub(super) fn listing_of_all(&self, manifest: &Path) -> Result<Listing, TapeError> {
         self.listing_by(manifest, Manifest::read)
+    }
+
+    /// The same of some files.
+    pub(super) fn listing_of_files(&self, manifest: &Path, names: &BTreeSet<String>) -> Result<Listing, TapeError> {
+        self.listing_by(manifest, |opened| opened.listing_of_files(names))
     }
 
     fn listing_by(

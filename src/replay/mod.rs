@@ -3,7 +3,7 @@
 //! ```text
 //!  server ─ TCP, TLS ─▶ http ─ REST ────────────────▶ rest (pure) ────────┐
 //!                        └─ upgrade ─▶ socket ──────▶ session (pure) ─────┼─▶ market (pure)
-//!                                        └▶ sent log    └▶ recorded frames
+//!                                        └▶ sent log    └▶ recorded frames└─▶ reel: a recording, which the caller reads
 //!  faults (pure): consulted at every step
 //! ```
 //!
@@ -14,6 +14,7 @@
 mod faults;
 mod market;
 mod recorded;
+mod reel;
 mod rest;
 mod server;
 mod session;
@@ -22,6 +23,7 @@ mod wire;
 pub use faults::{Fault, Faults, MAX_FAULTS, NoPlan, Plan, Stage};
 pub use market::{MAX_PAIRS, Market};
 pub use recorded::{Recorded, RecordedError};
+pub use reel::{Objects, Recording, Reel, ReelObject, Silence, Span};
 pub use rest::Keys;
 pub use server::{Exchange, PRIVATE_PATH, PUBLIC_PATH, SentLog, Server, ServerError, tls_acceptor};
 pub use session::{Habits, Output, Session, Source};

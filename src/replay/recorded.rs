@@ -1,9 +1,11 @@
 //! Frames from a file, sent as they are.
 //!
 //! ```text
-//! {"frame":"{\"ty\":\"trade\", …}", …}      a line each; other keys do not matter
+//! {"frame":"{\"ty\":\"trade\", …}", …}                     a line each; other keys do not matter
+//! {"ts_recv":1795317064154123,"type":"trade", …}       a recorder's: the object, or the bytes that it kept as a text
 //! ```
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Read};
@@ -26,7 +28,7 @@ pub enum RecordedError {
         source: std::io::Error,
     },
     /// A line is malformed.
-    #[error("{path}, line {line}: expected an object with the text `frame`")]
+    #[error("{path}, line {line}: expected an object with the text `frame`, or a line of a recorder")]
     Line {
         /// The file.
         path: PathBuf,
@@ -47,6 +49,16 @@ struct RecordedLine {
     frame: String,
 }
 
+/// A message that a recorder kept as a string, since it is no object.
+#[derive(Deserialize)]
+struct RawLine {
+    raw: Option<String>,
+    raw_base64: Option<String>,
+}
+
+/// What stands in front of an object in a recorder's line.
+const STAMPED: &[u8] = b"{\"ts_recv\":";
+
 impl Recorded {
     /// Reads the files one after the other; empty lines do not count.
     pub fn read(paths: &[impl AsRef<Path>]) -> Result<Self, RecordedError> {
@@ -66,19 +78,41 @@ impl Recorded {
 fn read(path: &Path, frames: &mut Vec<Bytes>) -> Result<(), RecordedError> {
     let failed = |source| RecordedError::Read { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
-    let mut lines = BoundedLines { source: BufReader::new(file), most: LONGEST, number: 0 };
+    let file = BufReader::new(file);
+    let is_packed = path.extension().is_some_and(|ending| ending == "zst");
+    // Of all frames of the file, and the seek table behind them.
+    let source: Box<dyn BufRead> = match is_packed {
+        true => Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(file).map_err(failed)?)),
+        false => Box::new(file),
+    };
+    let mut lines = BoundedLines { source, most: LONGEST, number: 0 };
     while let Some(line) = lines.next_line().map_err(failed)? {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let parsed: RecordedLine = serde_json::from_slice(&line).map_err(|source| RecordedError::Line {
+        let number = lines.number;
+        frames.push(frame(&line).map_err(|source| RecordedError::Line {
             path: path.to_owned(),
-            line: lines.number,
+            line: number,
             source,
-        })?;
-        frames.push(parsed.frame.into());
+        })?);
     }
     Ok(())
+}
+
+/// The frame of a line.
+fn frame(line: &[u8]) -> Result<Bytes, serde_json::Error> {
+    let Some(rest) = line.strip_prefix(STAMPED) else {
+        return Ok(serde_json::from_slice::<RecordedLine>(line)?.frame.into());
+    };
+    let RawLine { raw, raw_base64 } = serde_json::from_slice(line)?;
+    let decoded = raw_base64.map(|text| BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)).transpose()?;
+    let kept = raw.map(String::into_bytes).or(decoded);
+    let object = || {
+        let behind = rest.iter().position(|byte| *byte == b',').map_or(rest.len(), |comma| comma + 1);
+        [b"{", rest[behind..].trim_ascii_end()].concat()
+    };
+    Ok(kept.unwrap_or_else(object).into())
 }
 
 /// Lines of up to `most` bytes each, so that a file without a line break is never in memory as a whole.
@@ -106,6 +140,19 @@ impl<R: BufRead> BoundedLines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_a_recorder_are_what_it_received() {
+        let read = |line: &str| frame(line.as_bytes()).ok().map(|frame| frame.to_vec());
+        let object = |text: &str| Some(text.as_bytes().to_vec());
+        assert_eq!(read("{\"frame\":\"[1]\",\"x\":1}\n"), object("[1]"));
+        assert_eq!(read("{\"ts_recv\":5,\"ty\":\"trade\",\"tp\":6E-8}\n"), object("{\"ty\":\"trade\",\"tp\":6E-8}"));
+        assert_eq!(read("{\"ts_recv\":5,\"raw\":\"[1,2\"}"), object("[1,2"));
+        assert_eq!(read("{\"ts_recv\":5,\"raw_base64\":\"/w==\"}"), Some(vec![0xff]));
+        for wrong in ["{\"ts_recv\":5,", "{\"x\":1}", "{\"ts_recv\":5,\"raw_base64\":\"?\"}"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn a_line_is_read_to_a_bound() {

@@ -11,6 +11,7 @@ mod auth;
 mod objects;
 mod query;
 mod quotation;
+mod recorded;
 mod visitors;
 
 pub(crate) use answer::Answer;
@@ -21,6 +22,7 @@ pub(crate) use visitors::{Visitors, blocked, too_many};
 
 use super::faults::Corruption;
 use super::market::Market;
+use super::reel::Reel;
 use crate::clock::Stamp;
 use std::net::IpAddr;
 use visitors::remaining;
@@ -43,10 +45,21 @@ pub(crate) struct RestRequest<'a> {
 /// The data that answers are made of.
 #[derive(Clone, Copy)]
 pub(crate) struct AnswerSource<'a> {
-    /// The market; recorded frames have none.
-    pub(crate) market: Option<&'a Market>,
+    /// What there is to tell of the past.
+    pub(crate) past: RestPast<'a>,
     /// How its past is falsified.
     pub(crate) corruption: Corruption,
+}
+
+/// Where answers of the past come from.
+#[derive(Clone, Copy)]
+pub(crate) enum RestPast<'a> {
+    /// The sample market.
+    Market(&'a Market),
+    /// A recording.
+    Reel(&'a Reel),
+    /// Frames alone, which have none.
+    None,
 }
 
 /// The state that requests share.
@@ -81,13 +94,15 @@ impl Api {
         if is_signed && let Err(error) = self.auth.check(request.authorization, &request.query.decoded()) {
             return error.answer();
         }
-        let AnswerSource { market, corruption } = source;
-        match market {
+        let AnswerSource { past, corruption } = source;
+        match past {
             _ if path == "accounts" => Answer::json(200, "[]".into()),
             _ if path == "api_keys" => Answer::json(200, self.auth.list(now)),
-            Some(market) => quotation::answer(market, now.as_micros() / 1_000, path, &request.query, corruption),
-            // Recorded frames have no market to query.
-            None => Answer::not_found(),
+            RestPast::Market(market) => {
+                quotation::answer(market, now.as_micros() / 1_000, path, &request.query, corruption)
+            }
+            RestPast::Reel(reel) => recorded::answer(reel, now, path, &request.query),
+            RestPast::None => Answer::not_found(),
         }
     }
 }

@@ -10,14 +10,14 @@ use crate::replay::market::{
 };
 
 /// The most candles and the most trades of one answer.
-const MAX_CANDLES: usize = 200;
-const MAX_TICKS: usize = 500;
+pub(super) const MAX_CANDLES: usize = 200;
+pub(super) const MAX_TICKS: usize = 500;
 
 /// Candles of seconds reach back three months.
 const SECONDS_REACH: u64 = 90 * DAY_MILLIS;
 
 /// An answer, or the refusal that is the answer.
-type Outcome = Result<Answer, Answer>;
+pub(super) type Outcome = Result<Answer, Answer>;
 
 /// The name under which requests to a path (behind `/v1/`) are counted; `None` for an unknown path.
 pub(super) fn group(path: &str) -> Option<&'static str> {
@@ -185,7 +185,7 @@ fn known<'a>(market: &'a Market, code: &str) -> Result<&'a Instrument, Answer> {
 }
 
 /// The parameter `count`: 1 by default, at most `most`.
-fn count(query: &Query, most: usize) -> Result<usize, Answer> {
+pub(super) fn count(query: &Query, most: usize) -> Result<usize, Answer> {
     match query.get("count").map(str::parse::<usize>) {
         None => Ok(1),
         Some(Ok(count @ 1..)) => Ok(count.min(most)),
@@ -194,7 +194,7 @@ fn count(query: &Query, most: usize) -> Result<usize, Answer> {
 }
 
 /// A moment in milliseconds since the epoch: with an offset, or else in UTC; `T` or a space in the middle.
-fn moment(text: &str) -> Option<u64> {
+pub(super) fn moment(text: &str) -> Option<u64> {
     let millis = match text.parse::<jiff::Timestamp>() {
         Ok(timestamp) => timestamp.as_millisecond(),
         Err(_) => {
@@ -206,7 +206,7 @@ fn moment(text: &str) -> Option<u64> {
 }
 
 /// `HHmmss` or `HH:mm:ss`, in milliseconds since midnight.
-fn time_of_day(text: &str) -> Option<u64> {
+pub(super) fn time_of_day(text: &str) -> Option<u64> {
     let digits = text.replace(':', "");
     if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -217,7 +217,7 @@ fn time_of_day(text: &str) -> Option<u64> {
 }
 
 /// A JSON list of objects.
-fn list(objects: impl Iterator<Item = String>) -> Answer {
+pub(super) fn list(objects: impl Iterator<Item = String>) -> Answer {
     let objects: Vec<String> = objects.collect();
     Answer::json(200, format!("[{}]", objects.join(",")))
 }

@@ -3,8 +3,7 @@
 use super::sent::SentLog;
 use crate::clock::{Clock, Stamp};
 use crate::replay::faults::{Fault, Faults, NoPlan, Plan, Stage};
-use crate::replay::market::Market;
-use crate::replay::rest::{Answer, AnswerSource, Api, Auth, Keys, RestRequest, Visitors, blocked, too_many};
+use crate::replay::rest::{Answer, AnswerSource, Api, Auth, Keys, RestPast, RestRequest, Visitors, blocked, too_many};
 use crate::replay::session::{Habits, Session, Source};
 use crate::replay::wire::request::Endpoint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -94,12 +93,13 @@ impl Exchange {
         if let Err(refusal) = self.refused(now) {
             return refusal;
         }
-        let market: Option<&Market> = match &self.source {
-            Source::Market(market) => Some(market),
-            Source::Recorded { .. } => None,
+        let past = match &self.source {
+            Source::Market(market) => RestPast::Market(market),
+            Source::Reel(reel) => RestPast::Reel(reel),
+            Source::Recorded { .. } => RestPast::None,
         };
         let corruption = self.faults.borrow().corruption(now, request.query.get("market"));
-        self.lock_api().answer(now, AnswerSource { market, corruption }, request)
+        self.lock_api().answer(now, AnswerSource { past, corruption }, request)
     }
 
     /// The faults as they are planned, one in a line.

@@ -14,6 +14,7 @@ mod keepalive;
 mod output;
 mod pair;
 mod playback;
+mod reel;
 mod topic;
 mod window;
 
@@ -23,6 +24,7 @@ pub(crate) use window::Windows;
 use super::faults::{Faults, Stage};
 use super::market::Market;
 use super::recorded::Recorded;
+use super::reel::Reel;
 use super::wire::frames::{self, StreamType};
 use super::wire::request::{self, Ask, Endpoint, Format, Refusal, Subscription};
 use crate::clock::Stamp;
@@ -31,6 +33,7 @@ use disturbance::Disturbance;
 use item::Item;
 use keepalive::Keepalive;
 use playback::Playback;
+use reel::{Begin, ReelOutput, ReelPlayback};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +56,8 @@ pub enum Source {
     },
     /// From the sample market.
     Market(Arc<Market>),
+    /// From a recording.
+    Reel(Arc<Reel>),
 }
 
 /// Behaviour of the exchange that its documentation leaves open, or that a test varies.
@@ -102,6 +107,7 @@ enum State {
     Idle,
     Market(Box<Playback>),
     Recorded { started: Stamp, next: usize },
+    Reel(Box<ReelPlayback>),
     Ending { at: Stamp },
     Ended,
 }
@@ -211,6 +217,7 @@ impl Session {
             (State::Recorded { started, next }, Source::Recorded { frames, rate }) => {
                 frames.get(*next).map(|_| due(*started, *next, *rate))
             }
+            (State::Reel(playback), _) => playback.next_due(now),
             (State::Ending { at }, _) => Some(*at),
             _ => None,
         };
@@ -235,6 +242,13 @@ impl Session {
                 *next += 1;
                 Some(Output::Frame(frame))
             }
+            State::Reel(playback) => Some(match playback.poll(now, &self.disturbance.faults)? {
+                ReelOutput::Object(object) if self.format.list => {
+                    Output::Frame([b"[", &object[..], b"]"].concat().into())
+                }
+                ReelOutput::Object(object) => Output::Frame(object),
+                ReelOutput::Cut => Output::Drop,
+            }),
             State::Idle | State::Ending { .. } | State::Ended => None,
         }
     }
@@ -285,6 +299,15 @@ impl Session {
                 let playback = Playback::new(Arc::clone(market), subscriptions, self.format.short, millis);
                 self.state = State::Market(Box::new(playback));
             }
+            (Source::Reel(reel), endpoint) => {
+                let from = match &self.state {
+                    State::Reel(playback) => playback.position(),
+                    _ => None,
+                };
+                let begin = Begin { now, from };
+                let playback = ReelPlayback::new(reel, endpoint, &self.subscriptions, self.format.short, begin);
+                self.state = State::Reel(Box::new(playback));
+            }
             // The file's frames are sent once: another request changes nothing.
             (Source::Recorded { .. }, Endpoint::Public) => {
                 if matches!(self.state, State::Idle) {
@@ -298,12 +321,18 @@ impl Session {
 
     /// Lists the subscriptions; from now on the running streams use the format of this request.
     fn list(&mut self, ticket: &str) {
-        if let State::Market(playback) = &mut self.state {
-            playback.spell(self.format.short);
+        match &mut self.state {
+            State::Market(playback) => playback.spell(self.format.short),
+            State::Reel(playback) => playback.spell(self.format.short),
+            _ => {}
         }
         let is_known = |code: &str| match &self.source {
             Source::Market(market) => market.find(code).is_some(),
             Source::Recorded { .. } => true,
+            Source::Reel(reel) => {
+                let streams = reel.recording.streams(self.endpoint);
+                streams.iter().any(|stream| stream.split_once('_').is_some_and(|(of, _)| of == code))
+            }
         };
         let answer = frames::subscription_list(ticket, &self.subscriptions, is_known, self.format.short);
         self.ready.push_back(Output::Frame(answer.into()));

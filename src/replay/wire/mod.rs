@@ -2,6 +2,7 @@
 
 mod candle_unit;
 pub(crate) mod frames;
+pub(crate) mod names;
 mod number;
 mod object;
 pub(crate) mod private;

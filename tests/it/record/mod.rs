@@ -13,6 +13,7 @@ mod healing;
 mod hostile;
 mod life;
 mod others;
+mod played;
 mod reading;
 mod reload;
 mod retention;

@@ -1,35 +1,55 @@
 //! `replay`: serves a local exchange.
 
+mod tape;
+
 use super::output::complain;
 use super::process::serve;
 use super::work::StopTerms;
-use crate::clock::Clock;
+use crate::clock::{Clock, Position, Stamp};
 use crate::config::{KeyError, KeySource, KeySources, Sources};
 use crate::exit::Exit;
 use crate::replay::{
-    self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, SentLog, Server, ServerError,
+    self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, Reel, SentLog, Server, ServerError,
     Source,
 };
 use crate::upbit::auth::JwtAlgorithm;
+use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tape::{RecordingError, TapeRecording};
 use tokio_util::sync::CancellationToken;
 
-/// A local exchange: plays recorded frames or a sample market to WebSocket clients.
+/// A local exchange: plays a recording, frames or a sample market to WebSocket clients.
 #[derive(Clone, clap::Args)]
-#[command(
-    after_help = "Example:\n  upbit-recorder replay --listen 127.0.0.1:8080 --codes 20 --rate 500 --sent sent.jsonl"
-)]
+#[command(after_help = "Example:\n  upbit-recorder replay --listen 127.0.0.1:8080 --from /srv/tape --speed 10")]
 pub struct ReplayOptions {
     /// Address and port to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// Play the frames of this file (lines like {"frame":"…"}), verbatim and in order, to each client once it has
-    /// subscribed; give it again for further files. Without it: the sample market.
+    /// Play what was recorded in this data directory, to every client what it subscribes, at the pace at which it came.
+    /// Time stands still while nobody is subscribed.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["frames", "rate", "codes", "seed"])]
+    from: Option<PathBuf>,
+
+    /// How much faster than it was: a factor, or `max`, which is as fast as each client takes it.
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = Speed::parse, requires = "from")]
+    speed: Speed,
+
+    /// Where to begin: RFC 3339, or a date, or a date and a time (UTC). Without it: with the first object.
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "from")]
+    start: Option<Stamp>,
+
+    /// What a gap of the recording is to clients: nothing comes, or their connection ends and waits for them to come back.
+    #[arg(long, value_enum, default_value = "silence", requires = "from")]
+    gaps: Gaps,
+
+    /// Play the frames of this file verbatim and in order, to each client once it has subscribed; give it again for further
+    /// files. A line is {"frame":"…"}, or one of a recorder's; files that end in .zst are decoded. Without it: the sample
+    /// market.
     #[arg(long, value_name = "FILE")]
     frames: Vec<PathBuf>,
 
@@ -107,12 +127,51 @@ pub struct ReplayOptions {
     fault: Vec<Plan>,
 }
 
+/// How fast a recording is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Speed {
+    /// So many times as fast as it was.
+    Times(f64),
+    /// As fast as each client takes it.
+    Max,
+}
+
+impl Speed {
+    /// Up to a day in a tenth of a second, and down to a second in a quarter of an hour.
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse::<f64>() {
+            _ if text == "max" => Ok(Self::Max),
+            Ok(times) if (0.001..=1e6).contains(&times) => Ok(Self::Times(times)),
+            _ => Err("expected `max`, or a factor from 0.001 to 1000000".to_owned()),
+        }
+    }
+
+    fn times(self) -> Option<f64> {
+        match self {
+            Self::Times(times) => Some(times),
+            Self::Max => None,
+        }
+    }
+}
+
+/// What a gap is to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Gaps {
+    /// Nothing comes.
+    Silence,
+    /// The connection ends.
+    Disconnect,
+}
+
 /// Why `replay` fails.
 #[derive(Debug, thiserror::Error)]
 enum ReplayError {
     /// The recorded frames cannot be used.
     #[error(transparent)]
     Recorded(#[from] RecordedError),
+    /// The recording cannot be played.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// The account's keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -137,7 +196,7 @@ impl ReplayError {
     fn exit(&self) -> Exit {
         match self {
             Self::Keys(_) => Exit::Config,
-            Self::Recorded(_) | Self::Server(_) | Self::Sent { .. } | Self::Output(_) => Exit::Io,
+            Self::Recorded(_) | Self::Recording(_) | Self::Server(_) | Self::Sent { .. } | Self::Output(_) => Exit::Io,
         }
     }
 }
@@ -148,7 +207,7 @@ pub fn run(sources: Sources, options: ReplayOptions) -> Exit {
         match replay(options, host.clock, host.signals.shutdown.orderly).await {
             Ok(()) => Exit::Success,
             Err(error) => {
-                complain(&error.to_string());
+                complain(&with_causes(&error));
                 error.exit()
             }
         }
@@ -195,7 +254,25 @@ fn keys(options: &ReplayOptions) -> Result<Option<Keys>, KeyError> {
     Ok(Some(Keys { access, secret }))
 }
 
-fn source(options: &ReplayOptions, clock: Clock) -> Result<Source, RecordedError> {
+/// An error and what caused it.
+fn with_causes(error: &dyn Error) -> String {
+    let (mut texts, mut cause) = (vec![error.to_string()], error.source());
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    // An error may have its cause in its own words.
+    texts.dedup_by(|cause, error| error.ends_with(&**cause));
+    texts.join(": ")
+}
+
+fn source(options: &ReplayOptions, clock: Clock) -> Result<Source, ReplayError> {
+    if let Some(directory) = &options.from {
+        let recording = TapeRecording::open(directory, clock.stamp())?;
+        let start = options.start.map(|stamp| Position { epoch: 0, stamp });
+        let cuts = options.gaps == Gaps::Disconnect;
+        return Ok(Source::Reel(Arc::new(Reel::new(Box::new(recording), start, options.speed.times(), cuts))));
+    }
     if options.frames.is_empty() {
         let opened = clock.stamp().as_micros() / 1_000;
         let market = Market::new(usize::from(options.codes), options.rate.unwrap_or(100.0), options.seed, opened);
@@ -213,6 +290,15 @@ fn habits(options: &ReplayOptions) -> Habits {
         bare_snapshots: options.bare_snapshots,
         text: options.text,
     }
+}
+
+/// A time: with an offset, or else in UTC.
+fn time(text: &str) -> Result<Stamp, String> {
+    let zoned = || text.parse::<jiff::Timestamp>().ok();
+    let civil = || jiff::tz::Offset::UTC.to_timestamp(text.parse::<jiff::civil::DateTime>().ok()?).ok();
+    let micros = zoned().or_else(civil).and_then(|time| u64::try_from(time.as_microsecond()).ok());
+    let expected = || "expected a time such as 2026-11-22T05:12:00Z, or a date".to_owned();
+    micros.and_then(Stamp::from_micros).ok_or_else(expected)
 }
 
 /// Whole seconds, with or without the unit.

@@ -41,6 +41,15 @@ async def check_rest(exchange):
 
 
 async def check_stream(exchange):
+    await check_market_stream(exchange)
+    orders = await exchange.watch_orders()
+    assert orders[-1]["amount"] > 0 and "/" in orders[-1]["symbol"], orders[-1]
+    balance = await exchange.watch_balance()
+    assert any(amount > 0 for amount in balance["total"].values()), balance
+    print("  watch_orders, watch_balance, signed with HS256")
+
+
+async def check_market_stream(exchange):
     for _ in range(10):
         trades = await exchange.watch_trades("BTC/KRW")
         assert trades[-1]["symbol"] == "BTC/KRW" and trades[-1]["amount"] > 0
@@ -55,11 +64,6 @@ async def check_stream(exchange):
         candle = await exchange.watch_ohlcv("BTC/KRW", "1s")
         assert candle[3] <= candle[4] <= candle[2] and candle[5] > 0, candle
     print("  watch_trades, watch_order_book, watch_ticker, watch_ohlcv")
-    orders = await exchange.watch_orders()
-    assert orders[-1]["amount"] > 0 and "/" in orders[-1]["symbol"], orders[-1]
-    balance = await exchange.watch_balance()
-    assert any(amount > 0 for amount in balance["total"].values()), balance
-    print("  watch_orders, watch_balance, signed with HS256")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,15 @@ ACCESS_KEY = "local-access-key"
 SECRET_KEY = "local-secret-key, as long as PyJWT wants one to be for HS512: 64 bytes"
 
 
+def recorder(*arguments):
+    """A command line of the program."""
+    return [os.environ["UPBIT_RECORDER"], *arguments]
+
+
 @contextmanager
 def local_exchange(*arguments):
     """Yields the address, 127.0.0.1:PORT, of a replay with these arguments."""
-    command = [os.environ["UPBIT_RECORDER"], "replay", "--listen", "127.0.0.1:0"]
+    command = recorder("replay", "--listen", "127.0.0.1:0")
     command += ["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

@@ -107,8 +107,13 @@ fn a_full_buffer_pauses_reading_and_the_pause_is_one_gap() {
     assert_nothing_is_missing(&scene);
     let paused = scene.tape.events("paused");
     let gaps: Vec<_> = scene.tape.events("gap").into_iter().filter(|gap| gap["kind"] == "paused").collect();
-    assert_eq!((paused.len(), gaps.len()), (1, 1));
-    assert_eq!([&gaps[0]["from"], &gaps[0]["to"]], [&paused[0]["from"], &paused[0]["to"]]);
+    let spans = |events: &[serde_json::Value]| -> Vec<_> {
+        events.iter().map(|event| ["from", "to"].map(|key| event[key].as_u64().unwrap())).collect()
+    };
+    assert_eq!(spans(&gaps), spans(&paused));
+    // On a busy machine what was held up may fill the buffer once more, but only when there is room again.
+    let has_room = scene.tape.events("disk_ok")[0]["ts_recv"].as_u64().unwrap();
+    assert!(spans(&paused)[0][1] + 1_000_000 > has_room, "{paused:?} while the disk was full until {has_room}");
 }
 
 #[test]

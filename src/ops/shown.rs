@@ -155,7 +155,6 @@ impl<'a> Shown<'a> {
     pub fn of(status: &'a Status, owner: &Owner, now: Instant) -> Self {
         let since = status.turned.map_or(Duration::ZERO, |turned| now.saturating_duration_since(turned));
         let queues = &status.queues;
-        let connection = |(feed, connection): (&Feed, &'a ConnectionStatus)| (*feed, shown(connection, now));
         Self {
             version: env!("CARGO_PKG_VERSION"),
             readiness: Readiness::of(status, owner, now),
@@ -163,7 +162,7 @@ impl<'a> Shown<'a> {
             venue: status.about.as_ref().map(|about| about.venue.to_string()),
             at: status.at.after(since).as_micros(),
             epoch: status.epoch,
-            connections: status.connections.iter().map(connection).collect(),
+            connections: status.connections.iter().map(|(feed, connection)| (*feed, shown(connection, now))).collect(),
             streams: streams(status),
             gaps: status.gaps.recent.iter().map(ShownGap::of).collect(),
             disk: ShownDisk::of(status),

@@ -5,79 +5,79 @@
 //! {"ts_recv":N,"ty":"trade","cd":"KRW-BTC","tp":1.16539E8,…}                ──▶ the same
 //! ```
 //!
-//! Source of the names: docs.upbit.com, "Trade", "Ticker", and "Recent trades".
+//! Source of the names in the REST interface: docs.upbit.com, "Recent trades".
 
 use crate::tape::stream_key::StreamKey;
+use crate::upbit::names::short_of;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// A column: its name, which is that in the format DEFAULT, and the names in SIMPLE and in the REST interface.
+/// A column: its name, which is that in the format DEFAULT, and that in the REST interface, where there is one.
 struct Column {
     name: &'static str,
-    short: &'static str,
     rest: &'static str,
 }
 
-const fn column(name: &'static str, short: &'static str, rest: &'static str) -> Column {
-    Column { name, short, rest }
+const fn column(name: &'static str, rest: &'static str) -> Column {
+    Column { name, rest }
 }
 
 const TRADE: [Column; 18] = [
-    column("code", "cd", "market"),
-    column("trade_timestamp", "ttms", "timestamp"),
-    column("sequential_id", "sid", "sequential_id"),
-    column("trade_price", "tp", "trade_price"),
-    column("trade_volume", "tv", "trade_volume"),
-    column("ask_bid", "ab", "ask_bid"),
-    column("best_ask_price", "bap", ""),
-    column("best_ask_size", "bas", ""),
-    column("best_bid_price", "bbp", ""),
-    column("best_bid_size", "bbs", ""),
-    column("prev_closing_price", "pcp", "prev_closing_price"),
-    column("change", "c", ""),
-    column("change_price", "cp", "change_price"),
-    column("trade_date", "td", "trade_date_utc"),
-    column("trade_time", "ttm", "trade_time_utc"),
-    column("timestamp", "tms", ""),
-    column("stream_type", "st", ""),
-    column("gap", "", "gap"),
+    column("code", "market"),
+    column("trade_timestamp", "timestamp"),
+    column("sequential_id", "sequential_id"),
+    column("trade_price", "trade_price"),
+    column("trade_volume", "trade_volume"),
+    column("ask_bid", "ask_bid"),
+    column("best_ask_price", ""),
+    column("best_ask_size", ""),
+    column("best_bid_price", ""),
+    column("best_bid_size", ""),
+    column("prev_closing_price", "prev_closing_price"),
+    column("change", ""),
+    column("change_price", "change_price"),
+    column("trade_date", "trade_date_utc"),
+    column("trade_time", "trade_time_utc"),
+    column("timestamp", ""),
+    column("stream_type", ""),
+    column("gap", "gap"),
 ];
 
 const TICKER: [Column; 32] = [
-    column("code", "cd", ""),
-    column("timestamp", "tms", ""),
-    column("trade_timestamp", "ttms", ""),
-    column("trade_price", "tp", ""),
-    column("trade_volume", "tv", ""),
-    column("ask_bid", "ab", ""),
-    column("opening_price", "op", ""),
-    column("high_price", "hp", ""),
-    column("low_price", "lp", ""),
-    column("prev_closing_price", "pcp", ""),
-    column("change", "c", ""),
-    column("change_price", "cp", ""),
-    column("signed_change_price", "scp", ""),
-    column("change_rate", "cr", ""),
-    column("signed_change_rate", "scr", ""),
-    column("acc_trade_volume", "atv", ""),
-    column("acc_trade_volume_24h", "atv24h", ""),
-    column("acc_trade_price", "atp", ""),
-    column("acc_trade_price_24h", "atp24h", ""),
-    column("acc_ask_volume", "aav", ""),
-    column("acc_bid_volume", "abv", ""),
-    column("highest_52_week_price", "h52wp", ""),
-    column("highest_52_week_date", "h52wdt", ""),
-    column("lowest_52_week_price", "l52wp", ""),
-    column("lowest_52_week_date", "l52wdt", ""),
-    column("trade_date", "tdt", ""),
-    column("trade_time", "ttm", ""),
-    column("market_state", "ms", ""),
-    column("is_trading_suspended", "its", ""),
-    column("delisting_date", "dd", ""),
-    column("market_warning", "mw", ""),
-    column("stream_type", "st", ""),
+    column("code", ""),
+    column("timestamp", ""),
+    column("trade_timestamp", ""),
+    column("trade_price", ""),
+    column("trade_volume", ""),
+    column("ask_bid", ""),
+    column("opening_price", ""),
+    column("high_price", ""),
+    column("low_price", ""),
+    column("prev_closing_price", ""),
+    column("change", ""),
+    column("change_price", ""),
+    column("signed_change_price", ""),
+    column("change_rate", ""),
+    column("signed_change_rate", ""),
+    column("acc_trade_volume", ""),
+    column("acc_trade_volume_24h", ""),
+    column("acc_trade_price", ""),
+    column("acc_trade_price_24h", ""),
+    column("acc_ask_volume", ""),
+    column("acc_bid_volume", ""),
+    column("highest_52_week_price", ""),
+    column("highest_52_week_date", ""),
+    column("lowest_52_week_price", ""),
+    column("lowest_52_week_date", ""),
+    column("trade_date", ""),
+    column("trade_time", ""),
+    column("market_state", ""),
+    column("is_trading_suspended", ""),
+    column("delisting_date", ""),
+    column("market_warning", ""),
+    column("stream_type", ""),
 ];
 
 /// A table that lines are written to.
@@ -106,6 +106,14 @@ impl Table {
         }
     }
 
+    /// The type of its lines.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Trades => "trade",
+            Self::Tickers => "ticker",
+        }
+    }
+
     /// Writes the names of the columns.
     ///
     /// # Errors
@@ -124,10 +132,13 @@ impl Table {
         let Ok(fields) = serde_json::from_slice::<BTreeMap<Cow<'_, str>, &RawValue>>(line) else { return Ok(false) };
         let value = |name: &str| fields.get(name).map_or("", |value| value.get());
         write!(out, "{}", value("ts_recv"))?;
-        for Column { name, short, rest } in self.columns() {
+        for Column { name, rest } in self.columns() {
             let value = match is_fetched {
                 true => value(rest),
-                false => Some(value(name)).filter(|value| !value.is_empty()).unwrap_or_else(|| value(short)),
+                false => match value(name) {
+                    "" => short_of(self.kind(), name).map_or("", value),
+                    value => value,
+                },
             };
             write!(out, ",")?;
             write_value(out, value)?;

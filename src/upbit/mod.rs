@@ -11,6 +11,7 @@ pub mod feed;
 pub mod limits;
 pub mod listing;
 pub mod message;
+pub mod names;
 pub mod refusal;
 pub mod series;
 pub mod subscription;

@@ -142,7 +142,7 @@ fn an_unlisted_sealed_file_is_listed_unless_damaged() {
 }
 
 #[test]
-fn a_source_with_a_hole_does_not_replace_a_sealed_file_that_is_not_listed() {
+fn a_source_with_a_hole_does_not_replace_its_sealed_file() {
     let scene = Scene::new();
     let name = &scene.finished.name;
     let source = scene.bytes(&name.plain());

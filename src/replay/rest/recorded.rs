@@ -12,8 +12,9 @@ use crate::clock::{Position, Stamp};
 use crate::replay::market::DAY_MILLIS;
 use crate::replay::reel::{Reel, Span};
 use crate::replay::wire::Time;
-use crate::replay::wire::names::{Spelt, long_of};
 use crate::replay::wire::request::Endpoint;
+use crate::replay::wire::spelt::Spelt;
+use crate::upbit::names::long_of;
 use bigdecimal::BigDecimal;
 use std::collections::BTreeMap;
 
@@ -288,7 +289,7 @@ fn candles_of(market: &str, millis: u64, trades: &BTreeMap<TradeKey, String>) ->
         sum.value += value;
     }
     let unit = if millis >= 60_000 { format!(",\"unit\":{}", millis / 60_000) } else { String::new() };
-    let shown = |(begin, sum): (u64, Sums<'_>)| {
+    let shown = |begin: u64, sum: Sums<'_>| {
         let (utc, kst) = (Time::utc(begin).to_string(), Time::kst(begin));
         let Sums { open, high: (_, high), low: (_, low), close, last, volume, value } = sum;
         let (volume, value) = (volume.normalized().to_plain_string(), value.normalized().to_plain_string());
@@ -299,5 +300,5 @@ fn candles_of(market: &str, millis: u64, trades: &BTreeMap<TradeKey, String>) ->
         );
         (utc, candle)
     };
-    sums.into_iter().map(shown).collect()
+    sums.into_iter().map(|(begin, sum)| shown(begin, sum)).collect()
 }

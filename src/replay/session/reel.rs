@@ -7,8 +7,8 @@
 use crate::clock::{Position, Stamp};
 use crate::replay::faults::Faults;
 use crate::replay::reel::{Joined, Objects, Reel, ReelObject, Silence};
-use crate::replay::wire::names::Spelt;
 use crate::replay::wire::request::{Endpoint, Subscription};
+use crate::replay::wire::spelt::Spelt;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -2,11 +2,11 @@
 
 mod candle_unit;
 pub(crate) mod frames;
-pub(crate) mod names;
 mod number;
 mod object;
 pub(crate) mod private;
 pub(crate) mod request;
+pub(crate) mod spelt;
 mod time;
 
 pub(crate) use candle_unit::CandleUnit;

@@ -120,7 +120,7 @@ mod tests {
     use crate::rest::markets::Markets;
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_handed_over_in_portions_and_the_next_waits_for_it() {
+    async fn the_next_answer_waits_until_one_is_handed_over_whole() {
         let now = Clock::anchored(Stamp::default()).now();
         let (recorder, mut taken) = mpsc::channel(1);
         let mut objects = Objects::new(Wall::new(Stamp::default), recorder, now);

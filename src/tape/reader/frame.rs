@@ -27,6 +27,11 @@ impl FrameDecoder {
         Ok(Self { decoder: Decoder::new()?, content: Vec::new() })
     }
 
+    /// The content of the last frame, without a copy of it.
+    pub fn into_content(self) -> Vec<u8> {
+        self.content
+    }
+
     /// The content of the frame that `file` goes on with, empty where it is skippable, and its length in the file. `file` is
     /// behind the frame then; after an error, somewhere in it.
     ///
@@ -39,7 +44,7 @@ impl FrameDecoder {
         loop {
             let input = file.fill_buf()?;
             if input.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends within it"));
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file ends within a frame"));
             }
             let at = self.content.len();
             if at == self.content.capacity() {
@@ -51,7 +56,7 @@ impl FrameDecoder {
             file.consume(taken);
             length += taken as u64;
             if self.content.len() > LARGEST {
-                let message = format!("it has more than {LARGEST} bytes of content");
+                let message = format!("a frame has more than {LARGEST} bytes of content");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
             if left == 0 {

@@ -9,14 +9,12 @@
 //! that were never received. So frames are held back until they are decoded, and what a probe found is confirmed by
 //! the frame that reading begins with: stamps increase, so its first one tells what lies before it.
 
+use super::frame::FrameDecoder;
 use super::seek::first_stamp;
 use crate::clock::Stamp;
 use crate::files::CHUNK;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use zeekstd::SeekTable;
-
-/// The most of a frame's content: far more than a sealed file has, and little to hold.
-const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// Content decoded by a probe: a zstd block, and less is not decoded at a time.
 const PROBE: u64 = 128 * 1024;
@@ -115,15 +113,12 @@ impl<R: Read + Seek> Frames<R> {
         if file.fill_buf()?.is_empty() {
             return Ok(None);
         }
-        let mut content = Vec::new();
-        let decoder = zstd::stream::read::Decoder::with_buffer(&mut file)?.single_frame();
-        decoder.take(LARGEST + 1).read_to_end(&mut content)?;
+        // One for this frame: kept, it would take more memory than what may be held of a file.
+        let mut decoder = FrameDecoder::new()?;
+        let length = decoder.decode(&mut file)?.length;
+        let content = decoder.into_content();
         self.decoded += content.len() as u64;
-        if content.len() as u64 > LARGEST {
-            let message = format!("a frame has more than {LARGEST} bytes of content");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-        }
-        self.next = file.stream_position()?;
+        self.next = begin + length;
         Ok(Some(content))
     }
 

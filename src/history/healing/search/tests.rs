@@ -131,7 +131,7 @@ prop_compose! {
         salt: u64,
     ) -> Vec<Trade> {
         let mut time = MIDNIGHT - 2 * DAY;
-        let trade = |(index, gap): (usize, i64)| {
+        let trade = |(index, gap)| {
             time += gap;
             let id = (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt;
             Trade { id, time, latency: latencies[index] }
@@ -239,7 +239,7 @@ fn an_end_before_what_the_tape_has_is_doubted() {
 }
 
 #[test]
-fn a_tape_that_has_just_gone_on_is_scanned_again_before_a_page_is_compared() {
+fn a_page_is_compared_with_a_tape_that_has_settled() {
     let first = at(NOON + 1_000).after(Duration::from_millis(500));
     let needs_scan = |now| {
         let search = Search::new("KRW-BTC", Series::Trades, evidence(Some(NOON + 1_000)), None, now);

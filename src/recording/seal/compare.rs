@@ -79,9 +79,10 @@ pub fn compare(
         }
     }
     drop(decoder);
-    let is_fuller = plain_content.lines < content.lines
-        && content.first <= plain_content.first
-        && plain_content.last <= content.last;
+    // A source of zeros has no stamp at all.
+    let is_within =
+        plain_content.first.is_none_or(|first| content.first <= Some(first)) && plain_content.last <= content.last;
+    let is_fuller = plain_content.lines < content.lines && is_within;
     let figures = Box::new(Figures { content, file: file.into_checksum() });
     Ok(match (holds, is_fuller) {
         (true, _) => Comparison::Holds(figures),

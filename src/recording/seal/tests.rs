@@ -148,14 +148,15 @@ fn a_source_with_a_hole_does_not_replace_its_sealed_file() {
     let source = scene.bytes(&name.plain());
     let zeros = [&source[..8_192], &[0; 4_096][..], &source[12_288..]].concat();
     let less_lines: Vec<u8> = source.split_inclusive(|byte| *byte == b'\n').step_by(2).flatten().copied().collect();
-    for damaged in [zeros, less_lines] {
+    for damaged in [zeros, less_lines, vec![0; source.len()]] {
         scene.sealer().step(&scene.finished).unwrap();
         let sealed = scene.bytes(&name.sealed());
         scene.disk.remove(&name.manifest()).unwrap();
         append_all(&*scene.disk.create(&name.plain()).unwrap(), &damaged).unwrap();
         let moved = scene.sealer().step(&scene.finished).unwrap().quarantined.unwrap();
-        assert_eq!((&moved.file, scene.bytes(&moved.kept)), (&name.plain(), damaged));
-        assert_eq!((scene.bytes(&name.sealed()), scene.manifest_lines()), (sealed, 1));
+        assert_eq!(moved.file, name.plain());
+        assert!(scene.bytes(&moved.kept) == damaged && scene.bytes(&name.sealed()) == sealed);
+        assert_eq!(scene.manifest_lines(), 1);
         assert!(scene.disk.read(&name.plain()).is_err());
     }
 }

@@ -144,28 +144,65 @@ mod tests {
     use crate::tape::stream_key::StreamKey;
     use crate::tape::words::PruneReason;
     use crate::upbit::feed::Feed;
+    use std::path::PathBuf;
     use std::time::Duration;
+
+    /// A sealed file of content "sealed", and its manifest with one line.
+    struct Scene {
+        directory: tempfile::TempDir,
+        sealed: PathBuf,
+        manifest: PathBuf,
+    }
+
+    /// The first stamp of the file, long ago.
+    fn first() -> Stamp {
+        Stamp::from_micros(1_795_324_324_000_000).unwrap()
+    }
+
+    fn now() -> Stamp {
+        first().after(Duration::from_secs(864_000))
+    }
+
+    impl Scene {
+        fn new(line: impl FnOnce(String) -> String) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+            let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first: first() };
+            let [sealed, manifest] = [name.sealed(), name.manifest()].map(|path| directory.path().join(path));
+            std::fs::create_dir_all(sealed.parent().unwrap()).unwrap();
+            std::fs::write(&sealed, "sealed").unwrap();
+            let file = sealed.file_name().unwrap().to_str().unwrap().to_owned();
+            std::fs::write(&manifest, line(file)).unwrap();
+            Self { directory, sealed, manifest }
+        }
+
+        /// One run; returns whether the file is left, and the manifest.
+        fn run(self) -> (bool, String) {
+            let limits = KeepLimits { keep_for: Some(Duration::from_secs(1)), keep_bytes: None };
+            let disk = Arc::new(Disk::open(self.directory.path()).unwrap());
+            let mut run = Run::begin(disk, limits, now()).unwrap();
+            let batch = run.next_batch().unwrap();
+            run.execute(&batch).unwrap();
+            (self.sealed.exists(), std::fs::read_to_string(&self.manifest).unwrap())
+        }
+    }
 
     #[test]
     fn what_is_announced_is_announced_again_before_it_goes() {
-        let directory = tempfile::tempdir().unwrap();
-        let disk = Arc::new(Disk::open(directory.path()).unwrap());
-        let first = Stamp::from_micros(1_795_324_324_000_000).unwrap();
-        let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
-        let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first };
-        let [sealed, manifest] = [name.sealed(), name.manifest()].map(|path| directory.path().join(path));
-        std::fs::create_dir_all(sealed.parent().unwrap()).unwrap();
-        std::fs::write(&sealed, "sealed").unwrap();
-        let file = sealed.file_name().unwrap().to_str().unwrap().to_owned();
-        let line = PrunedLine { name: file, pruned: first, reason: PruneReason::Bytes.into() };
-        std::fs::write(&manifest, line.to_line()).unwrap();
-        let now = first.after(Duration::from_secs(864_000));
-        let limits = KeepLimits { keep_for: Some(Duration::from_secs(1)), keep_bytes: None };
-        let mut run = Run::begin(disk, limits, now).unwrap();
-        let batch = run.next_batch().unwrap();
-        run.execute(&batch).unwrap();
-        assert!(!sealed.exists());
-        let again = PrunedLine { pruned: now, ..line.clone() };
-        assert_eq!(std::fs::read_to_string(&manifest).unwrap(), line.to_line() + &again.to_line());
+        let line = |name: String, pruned| PrunedLine { name, pruned, reason: PruneReason::Bytes.into() }.to_line();
+        let scene = Scene::new(|name| line(name, first()));
+        let name = scene.sealed.file_name().unwrap().to_str().unwrap().to_owned();
+        assert_eq!(scene.run(), (false, line(name.clone(), first()) + &line(name, now())));
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_listed_stays() {
+        for (zst_bytes, is_left) in [(6, false), (7, true)] {
+            let listed = |name| {
+                let last = first().as_micros();
+                format!("{{\"name\":\"{name}\",\"last\":{last},\"zst_bytes\":{zst_bytes}}}\n")
+            };
+            assert_eq!(Scene::new(listed).run().0, is_left, "{zst_bytes}");
+        }
     }
 }

@@ -212,7 +212,8 @@ mod tests {
             let mut text = Vec::new();
             let result = frames.read_to_end(&mut text);
             let from = lines.concat().len() - if result.is_ok() { text.len() } else { lines.concat().len() - skipped as usize };
-            prop_assert_eq!(from as u64, skipped);
+            // A damaged table may say that less or more was passed over; the end of the content tells that.
+            prop_assert!(from as u64 == skipped || damage.is_some(), "{from} and {skipped}");
             prop_assert!(lines.concat().as_bytes()[from..].starts_with(&text));
             prop_assert!(result.is_ok() || damage.is_some());
             let first: usize = lines.iter().take((wanted as usize).saturating_sub(1)).map(String::len).sum();

@@ -7,7 +7,7 @@
 use super::streams::{Choice, Place};
 use crate::quantity::rounded_duration;
 use crate::tape::event::Event;
-use crate::tape::gap::GapRecord;
+use crate::tape::gap::{GapRecord, is_kind};
 use crate::tape::record::Record;
 use crate::tape::segment_name::timestamp;
 use crate::tape::stream_key::StreamKey;
@@ -33,7 +33,9 @@ impl GapComment {
         };
         // A pattern stands for streams that are not named one by one.
         let is_touched = |name: &&String| {
-            is_pattern(name) || StreamKey::from_stem(name).is_some_and(|stream| choice.holds(place, &stream))
+            is_pattern(name)
+                || StreamKey::from_stem(name).is_some_and(|stream| choice.holds(place, &stream))
+                || is_kind(name) && choice.may_hold(place, name)
         };
         let touched = gap.streams.iter().filter(is_touched).count();
         (touched > 0 && choice.places().any(|meant| meant == place)).then_some(Self { gap, touched })
@@ -62,5 +64,12 @@ mod tests {
         assert_eq!(of("KRW-*_trade").as_deref(), Some(shown));
         assert_eq!(of("KRW-ETH_trade"), None);
         assert_eq!(of("private/*"), None);
+        let account =
+            String::from_utf8_lossy(gap).replace("public", "private").replace("KRW-BTC_trade", "myAsset\",\"myOrder");
+        let of = |pattern: &str| GapComment::of(account.as_bytes(), &Choice::of(&[pattern.to_owned()]));
+        assert_eq!(of("private/KRW-BTC_myOrder").map(|comment| comment.touched), Some(1));
+        assert_eq!(of("private/KRW-*").map(|comment| comment.touched), Some(2));
+        assert_eq!(of("private/KRW-BTC_other"), None);
+        assert_eq!(of("*_myOrder"), None);
     }
 }

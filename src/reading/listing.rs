@@ -9,7 +9,7 @@
 use super::streams::{Choice, Named, Place};
 use crate::clock::Stamp;
 use crate::tape::day_summary::{DayGaps, Part, StreamDay, span, summarise};
-use crate::tape::reader::{Tape, TapeError, ToldGaps};
+use crate::tape::reader::{SummaryText, Tape, TapeError, ToldGaps};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
 use jiff::civil::Date;
@@ -37,7 +37,8 @@ pub struct Row {
     pub gaps: u64,
     /// Their length together, µs.
     pub gap_micros: u64,
-    /// The picture of each day that was asked for, a letter an hour.
+    /// The picture of each day that was asked for, a letter an hour: as summaries have it, and between lines of two days that
+    /// follow each other as between those of one.
     pub days: BTreeMap<Date, String>,
 }
 
@@ -64,8 +65,9 @@ pub fn list(tape: &Tape, request: &Request<'_>) -> Result<BTreeMap<Named, Row>, 
         let mut own = Tree { place, tree: &tree, request, rows: HashMap::new() };
         own.read(&mut gaps)?;
         let named = own.rows.into_iter().filter_map(|(name, row)| {
-            let stream = StreamKey::from_stem(&name)?;
-            Some((Named { place, stream }, row?))
+            let (stream, mut row) = (StreamKey::from_stem(&name)?, row?);
+            join(&mut row.days);
+            Some((Named { place, stream }, row))
         });
         rows.extend(named);
     }
@@ -85,8 +87,8 @@ impl Tree<'_> {
         let (choice, place) = (self.request.choice, self.place);
         let (mut others, mut summed) = (BTreeSet::new(), BTreeSet::new());
         for date in self.tree.dates()? {
-            let summary = if self.is_whole(date) { self.tree.written_summary(date) } else { None };
-            match summary {
+            let text = if self.is_whole(date) { self.tree.written_summary(date) } else { None };
+            match text.as_ref().and_then(SummaryText::parse) {
                 // It was written when all was sealed.
                 Some(summary) => {
                     summed.insert(date);
@@ -108,7 +110,8 @@ impl Tree<'_> {
                 true => (BTreeMap::new(), DayGaps::default()),
                 false => (self.tree.sealed_parts(date)?, gaps.of(place, date)?),
             };
-            let streams = summarise(date, &self.asked_for(sealed, plain), &known);
+            let parts = self.asked_for(sealed, plain);
+            let streams = summarise(date, &parts, &known);
             streams.into_iter().for_each(|day| self.add(date, day));
         }
         Ok(())
@@ -143,25 +146,65 @@ impl Tree<'_> {
         parts
     }
 
-    fn add(&mut self, date: Date, day: StreamDay) {
-        if !self.rows.contains_key(&day.stream) {
-            let stream = StreamKey::from_stem(&day.stream);
-            let is_meant = stream.is_some_and(|stream| self.request.choice.holds(self.place, &stream));
-            self.rows.insert(day.stream.clone(), is_meant.then(Row::default));
+    fn add(&mut self, date: Date, day: StreamDay<'_>) {
+        let row = match self.rows.get_mut(&*day.stream) {
+            Some(row) => row,
+            None => {
+                let stream = StreamKey::from_stem(&day.stream);
+                let is_meant = stream.is_some_and(|stream| self.request.choice.holds(self.place, &stream));
+                self.rows.entry(day.stream.clone().into_owned()).or_insert(is_meant.then(Row::default))
+            }
+        };
+        if let Some(row) = row {
+            row.add(&day);
+            if self.request.with_days {
+                let known = row.days.remove(&date);
+                row.days
+                    .insert(date, known.map_or_else(|| day.hours.to_string(), |known| overlaid(&known, &day.hours)));
+            }
         }
-        let Some(Some(row)) = self.rows.get_mut(&day.stream) else { return };
-        row.first = row.first.into_iter().chain(day.first).min();
-        row.last = row.last.max(day.last);
-        row.lines += day.lines;
-        row.bytes += day.bytes;
-        row.zst_bytes += day.zst_bytes;
-        row.files += day.files;
-        row.pruned += day.pruned;
-        row.gaps += day.gaps;
-        row.gap_micros += day.gap_micros;
-        if self.request.with_days {
-            row.days.insert(date, day.hours);
+    }
+}
+
+impl Row {
+    fn add(&mut self, day: &StreamDay<'_>) {
+        self.first = self.first.into_iter().chain(day.first).min();
+        self.last = self.last.max(day.last);
+        self.lines += day.lines;
+        self.bytes += day.bytes;
+        self.zst_bytes += day.zst_bytes;
+        self.files += day.files;
+        self.pruned += day.pruned;
+        self.gaps += day.gaps;
+        self.gap_micros += day.gap_micros;
+    }
+}
+
+/// Two pictures of one day: of its summary, and of a file that is active still.
+fn overlaid(one: &str, other: &str) -> String {
+    /// What tells more comes later.
+    const LETTERS: &str = "-pfsg";
+    let both = one.chars().zip(other.chars());
+    both.filter_map(|(one, other)| [one, other].into_iter().max_by_key(|letter| LETTERS.find(*letter))).collect()
+}
+
+/// Between the last line of a day and the first of the next the stream was recorded all the time, but for gaps.
+fn join(days: &mut BTreeMap<Date, String>) {
+    let has_lines = |(_, hours): &(&Date, &String)| hours.contains(['f', 'p']);
+    let date = |(date, _): (&Date, &String)| *date;
+    let (first, last) = (days.iter().find(has_lines).map(date), days.iter().rfind(has_lines).map(date));
+    let Some((first, last)) = first.zip(last) else { return };
+    let mut before: Option<(Date, &mut String)> = None;
+    for (date, hours) in days.range_mut(first..=last) {
+        let begin = hours.find(|letter| letter != '-');
+        if let Some((_, earlier)) = before.filter(|(day, _)| day.tomorrow().is_ok_and(|next| next == *date))
+            && let Some(begin) = begin
+        {
+            let end = earlier.trim_end_matches('-').len();
+            earlier.replace_range(end.., &"f".repeat(earlier.len() - end));
+            hours.replace_range(..begin, &"f".repeat(begin));
         }
+        before = Some((*date, hours));
     }
 }
 
@@ -221,6 +264,26 @@ mod tests {
     }
 
     #[test]
+    fn a_night_between_two_days_of_lines_is_full() {
+        let joined = |days: &[(&str, &str)]| {
+            let mut days = days.iter().map(|(date, hours)| (date.parse().unwrap(), (*hours).to_owned())).collect();
+            join(&mut days);
+            days.into_values().collect::<Vec<String>>().join(" ")
+        };
+        let (one, two) = (("2026-11-22", "----ff--fg--"), ("2026-11-23", "---gff------"));
+        assert_eq!(joined(&[one, two]), "----ff--fgff fffgff------");
+        assert_eq!(
+            joined(&[one, ("2026-11-24", two.1)]),
+            [one.1, two.1].join(" "),
+            "a day without anything is between"
+        );
+        let quiet = ("2026-11-21", "--gg--------");
+        assert_eq!(joined(&[quiet, one]), [quiet.1, one.1].join(" "), "no line is before");
+        let pruned = ("2026-11-21", "--pp--------");
+        assert_eq!(joined(&[pruned, one]), "--ppffffffff ffffff--fg--");
+    }
+
+    #[test]
     fn a_written_summary_says_what_manifest_and_events_say() {
         let directory = tempfile::tempdir().unwrap();
         let day = directory.path().join("archive/date=2026-11-22");
@@ -249,12 +312,18 @@ mod tests {
             let summary = of_complete_day(&disk, Feed::Public, date, &gaps, Stamp::default()).unwrap().unwrap();
             let path = paths::date_directory(Feed::Public, date).join(paths::SUMMARY);
             let _ = disk.remove(&path);
-            append_all(&*disk.create(&path).unwrap(), &serde_json::to_vec(&summary).unwrap()).unwrap();
+            append_all(&*disk.create(&path).unwrap(), summary.as_bytes()).unwrap();
         };
         write();
         // Without its events the day is known by its summary alone.
         fs::remove_file(directory.path().join("recorder.jsonl")).unwrap();
         assert_eq!(listed(directory.path(), all()), rebuilt);
+        // A file is active still.
+        let active = directory.path().join("KRW-BTC_trade.jsonl");
+        fs::write(&active, format!("{{\"ts_recv\":{},\"n\":1}}\n", MIDNIGHT + 12 * HOUR)).unwrap();
+        let row = &listed(directory.path(), all())["KRW-BTC_trade"];
+        assert_eq!((row.lines, &*row.days[&date]), (61, "---ffgfff---f-----------"));
+        fs::remove_file(active).unwrap();
         // A part of the day is asked of its manifest.
         let stamp = |hour: u64| Stamp::from_micros(MIDNIGHT + hour * HOUR).unwrap();
         assert_eq!(listed(directory.path(), stamp(4)..=stamp(5).previous())["KRW-BTC_trade"].lines, 10);

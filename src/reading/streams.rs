@@ -9,7 +9,7 @@
 use crate::tape::paths;
 use crate::tape::reader::Tape;
 use crate::tape::stream_key::StreamKey;
-use crate::upbit::codes::Meaning;
+use crate::upbit::codes::{Meaning, is_pattern};
 use crate::upbit::feed::Feed;
 use std::fmt;
 use std::path::Path;
@@ -77,6 +77,8 @@ pub struct Choice {
     public: Option<Meaning>,
     private: Option<Meaning>,
     rest: Option<Meaning>,
+    /// The types of what is included of any tree, which may be patterns.
+    kinds: Vec<String>,
 }
 
 impl Choice {
@@ -86,7 +88,9 @@ impl Choice {
             let own = patterns.iter().filter_map(|pattern| within(place, pattern)).collect::<Vec<_>>();
             own.iter().any(|pattern| !pattern.starts_with('!')).then(|| Meaning::of(&own))
         };
-        Self { public: of(Place::Public), private: of(Place::Private), rest: of(Place::Rest) }
+        let included = patterns.iter().filter(|pattern| !pattern.starts_with('!'));
+        let kinds = included.map(|pattern| pattern.rsplit(['_', '/']).next().unwrap_or(pattern).to_owned()).collect();
+        Self { public: of(Place::Public), private: of(Place::Private), rest: of(Place::Rest), kinds }
     }
 
     /// The trees of which something is meant.
@@ -97,6 +101,11 @@ impl Choice {
     /// Whether a stream is meant.
     pub fn holds(&self, place: Place, stream: &StreamKey) -> bool {
         self.meaning(place).is_some_and(|meaning| meaning.holds(stream.as_str()))
+    }
+
+    /// Whether streams of a type may be meant, of some codes.
+    pub fn may_hold(&self, place: Place, kind: &str) -> bool {
+        self.meaning(place).is_some() && self.kinds.iter().any(|own| own == kind || is_pattern(own))
     }
 
     fn meaning(&self, place: Place) -> Option<&Meaning> {

@@ -9,12 +9,12 @@
 //! It says nothing that manifests and events do not say: whoever has these can do without it.
 
 use super::day::midnight;
-use super::gap::{GapKind, GapRecord};
+use super::gap::{GapKind, GapRecord, Touched, is_kind};
 use crate::clock::Stamp;
-use crate::upbit::codes::Meaning;
 use crate::upbit::feed::Feed;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Hours of a day, UTC.
@@ -23,9 +23,10 @@ const HOURS: usize = 24;
 /// An hour in microseconds.
 const HOUR: u64 = 3_600_000_000;
 
-/// A day of a tree.
+/// A day of a tree. Names and pictures are those of the text that it was read from: a year of the whole exchange has a
+/// million of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DaySummary {
+pub struct DaySummary<'a> {
     /// The day, UTC.
     pub date: Date,
     /// Of the program that wrote it.
@@ -35,14 +36,25 @@ pub struct DaySummary {
     /// The length of the manifest then: where it is another one, this is out of date.
     pub manifest: u64,
     /// The streams of the day, by name.
-    pub streams: Vec<StreamDay>,
+    #[serde(borrow)]
+    pub streams: Vec<StreamDay<'a>>,
+}
+
+impl DaySummary<'_> {
+    /// The line that it is as a file, with its line break.
+    pub fn to_line(&self) -> String {
+        let mut line = serde_json::to_string(self).expect("strings and numbers always serialise");
+        line.push('\n');
+        line
+    }
 }
 
 /// A stream on a day.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamDay {
+pub struct StreamDay<'a> {
     /// The stream.
-    pub stream: String,
+    #[serde(borrow)]
+    pub stream: Cow<'a, str>,
     /// The stamps of its first and its last line, by their values; `None`: it has none, and a gap.
     pub first: Option<Stamp>,
     /// See `first`.
@@ -62,7 +74,8 @@ pub struct StreamDay {
     /// Their length on this day together, µs.
     pub gap_micros: u64,
     /// A letter for each hour, UTC: `f` full, `g` a gap, `s` a suspected one, `p` pruned, `-` nothing is expected.
-    pub hours: String,
+    #[serde(borrow)]
+    pub hours: Cow<'a, str>,
 }
 
 /// A part of a stream: a segment, or what is left of one.
@@ -91,7 +104,7 @@ struct Known {
     from: Stamp,
     to: Stamp,
     is_suspected: bool,
-    streams: Meaning,
+    streams: Touched,
     named: Vec<String>,
 }
 
@@ -104,7 +117,7 @@ impl DayGaps {
             from: gap.from.max(begin),
             to: gap.to.min(end.previous()),
             is_suspected: gap.kind == GapKind::Suspected.into(),
-            streams: Meaning::of(&gap.streams),
+            streams: gap.touched(),
             named: gap.streams.clone(),
         });
         Self(known.collect())
@@ -125,21 +138,24 @@ pub fn span(date: Date) -> Option<(Stamp, Stamp)> {
 }
 
 /// The streams of a day, of their parts and the gaps of their tree.
-pub fn summarise(date: Date, parts: &BTreeMap<String, Vec<Part>>, gaps: &DayGaps) -> Vec<StreamDay> {
+pub fn summarise<'a>(date: Date, parts: &'a BTreeMap<String, Vec<Part>>, gaps: &'a DayGaps) -> Vec<StreamDay<'a>> {
     let none = Vec::new();
-    let mut names: Vec<&String> = parts.keys().chain(gaps.named()).collect();
+    // A type stands for its streams, where there are any.
+    let has_own = |kind: &str| parts.keys().any(|stream| stream.split_once('_').is_some_and(|(_, own)| own == kind));
+    let named = gaps.named().filter(|name| !(is_kind(name) && has_own(name)));
+    let mut names: Vec<&String> = parts.keys().chain(named).collect();
     names.sort_unstable();
     names.dedup();
     names.into_iter().map(|name| StreamDay::of(name, date, parts.get(name).unwrap_or(&none), gaps)).collect()
 }
 
-impl StreamDay {
+impl<'a> StreamDay<'a> {
     /// A stream's day, of its parts and the gaps of its tree.
-    pub fn of(stream: &str, date: Date, parts: &[Part], gaps: &DayGaps) -> Self {
+    pub fn of(stream: &'a str, date: Date, parts: &[Part], gaps: &DayGaps) -> Self {
         let own: Vec<&Known> = gaps.0.iter().filter(|gap| gap.streams.holds(stream)).collect();
         let kept = || parts.iter().filter(|part| !part.is_pruned);
         Self {
-            stream: stream.to_owned(),
+            stream: Cow::Borrowed(stream),
             first: kept().map(|part| part.first).min(),
             last: kept().map(|part| part.last).max(),
             lines: kept().map(|part| part.lines).sum(),
@@ -149,7 +165,7 @@ impl StreamDay {
             pruned: parts.iter().filter(|part| part.is_pruned).count() as u64,
             gaps: own.len() as u64,
             gap_micros: own.iter().map(|gap| gap.to.as_micros().saturating_sub(gap.from.as_micros())).sum(),
-            hours: hours(date, parts, &own),
+            hours: Cow::Owned(hours(date, parts, &own)),
         }
     }
 }
@@ -221,6 +237,12 @@ mod tests {
         assert_eq!((day.lines, day.bytes, day.zst_bytes, day.files, day.pruned, day.gaps), (20, 2_000, 200, 2, 1, 3));
         let other = StreamDay::of("KRW-ETH_trade", date, &[], &gaps);
         assert_eq!((other.first, other.gaps, &other.hours[3..8]), (None, 2, "-ggs-"));
+        let account = [gap(5, GapKind::Killed, 3.0, 4.5, &["myAsset", "myOrder"])];
+        let account = DayGaps::of(account.iter(), Feed::Public, date);
+        let parts = BTreeMap::from([("KRW-BTC_myOrder".to_owned(), vec![part(2.0, 8.0)])]);
+        let days = summarise(date, &parts, &account);
+        let shown: Vec<_> = days.iter().map(|day| (&*day.stream, day.gaps, &day.hours[2..6])).collect();
+        assert_eq!(shown, [("KRW-BTC_myOrder", 1, "fggf"), ("myAsset", 1, "-gg-")]);
         assert_eq!(DayGaps::of(std::iter::empty(), Feed::Public, date).named().count(), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::words::{Word, vocabulary};
 use crate::clock::{Position, Stamp};
+use crate::upbit::codes::{Meaning, is_pattern};
 use crate::upbit::feed::Feed;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,8 +76,37 @@ pub struct GapRecord {
     pub kind: Word<GapKind>,
     /// Why, for people.
     pub cause: String,
-    /// The streams affected; a name with `*` or `?` stands for all that it matches.
+    /// The streams affected; a name with `*` or `?` stands for all that it matches, and a type that was asked for without
+    /// codes for its streams of all codes.
     pub streams: Vec<String>,
+}
+
+impl GapRecord {
+    /// Which streams it touches.
+    pub fn touched(&self) -> Touched {
+        let kinds = self.streams.iter().filter(|name| is_kind(name)).cloned().collect();
+        Touched { meaning: Meaning::of(&self.streams), kinds }
+    }
+}
+
+/// The streams that a gap touches.
+#[derive(Debug)]
+pub struct Touched {
+    meaning: Meaning,
+    /// Types, for all codes.
+    kinds: BTreeSet<String>,
+}
+
+impl Touched {
+    /// Whether a stream is one of them.
+    pub fn holds(&self, stream: &str) -> bool {
+        self.meaning.holds(stream) || stream.split_once('_').is_some_and(|(_, kind)| self.kinds.contains(kind))
+    }
+}
+
+/// Whether a name in a gap is that of a type, such as `myOrder`, and of all its streams.
+pub fn is_kind(name: &str) -> bool {
+    !name.contains('_') && !is_pattern(name)
 }
 
 /// The most beginnings of gaps that are decided together: where there are more, neighbours have the earliest of them.

@@ -257,7 +257,7 @@ fn every_key_of_the_certificate_is_shown_and_explained() {
 fn every_key_of_the_summary_is_shown_and_explained() {
     let text: String = block("json summary").collect();
     let shown: Value = serde_json::from_str(&text).unwrap();
-    let summary: DaySummary = serde_json::from_str(&text).unwrap();
+    let summary: DaySummary<'_> = serde_json::from_str(&text).unwrap();
     let written = serde_json::to_value(&summary).unwrap();
     let (_, explained) = PAGE.split_once("## Summary").unwrap();
     for path in ["", "/streams/0"] {

@@ -11,10 +11,10 @@
 use crate::clock::{self, Clock, Instant, Stamp};
 use crate::files::{EntryKind, Files, IoError, append_all};
 use crate::recording::progress::Progress;
-use crate::tape::day_summary::{DaySummary, span};
+use crate::tape::day_summary::span;
 use crate::tape::paths;
 use crate::tape::quarantine::clear;
-use crate::tape::reader::{Tape, TapeError, ToldGaps, summary};
+use crate::tape::reader::{SummaryText, Tape, TapeError, ToldGaps, summary};
 use crate::tape::segment_name::date;
 use crate::upbit::feed::Feed;
 use jiff::civil::Date;
@@ -80,7 +80,8 @@ impl Summaries {
         for feed in Feed::ALL {
             let tree = tape.beneath(paths::root(feed));
             for day in tree.dates()?.into_iter().filter(|day| *day < date(now)) {
-                let written = tree.written_summary(day).map(|summary| summary.written);
+                let text = tree.written_summary(day);
+                let written = text.as_ref().and_then(SummaryText::parse).map(|summary| summary.written);
                 if written.is_none_or(|written| self.gaps.is_told_after(written, feed, day)) {
                     self.due.insert((day, feed));
                 }
@@ -104,14 +105,12 @@ impl Summaries {
     }
 
     /// A reader that finds half of it takes it for none.
-    fn put(&self, path: &Path, summary: &DaySummary) -> io::Result<()> {
+    fn put(&self, path: &Path, summary: &str) -> io::Result<()> {
         match self.files.remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut text = serde_json::to_vec(summary)?;
-        text.push(b'\n');
-        append_all(&*self.files.create(path)?, &text)
+        append_all(&*self.files.create(path)?, summary.as_bytes())
     }
 }
 
@@ -172,7 +171,7 @@ mod tests {
             self.summaries.next_look = self.summaries.clock.now();
             self.summaries.step();
             let text = fs::read(self.directory.path().join("archive/date=2026-11-22/day.json")).ok()?;
-            let summary: DaySummary = serde_json::from_slice(&text).unwrap();
+            let summary: crate::tape::day_summary::DaySummary<'_> = serde_json::from_slice(&text).unwrap();
             let [stream] = &summary.streams[..] else { panic!("{summary:?}") };
             Some((stream.lines, stream.gaps, summary.written))
         }

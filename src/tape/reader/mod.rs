@@ -29,11 +29,12 @@ pub use follow::{Follower, Round};
 pub use lines::Lines;
 pub use merged::{Merged, MergedLine};
 pub use selection::Selection;
+pub use summary::SummaryText;
 pub use told::ToldGaps;
 
 use crate::clock::Stamp;
 use crate::files::Files;
-use crate::tape::day_summary::{DaySummary, Part};
+use crate::tape::day_summary::Part;
 use crate::tape::stream_key::StreamKey;
 use jiff::civil::Date;
 use segments::Wanted;
@@ -125,9 +126,9 @@ impl Tape {
         self.tree.as_ref().map_or_else(|| Ok(Vec::new()), summary::dates)
     }
 
-    /// The summary of a day that stands on disk, if it is up to date.
-    pub fn written_summary(&self, date: Date) -> Option<DaySummary> {
-        summary::written(self.tree.as_ref()?, date)
+    /// The summary of a day that stands on disk.
+    pub fn written_summary(&self, date: Date) -> Option<SummaryText> {
+        SummaryText::read(self.tree.as_ref()?, date)
     }
 
     /// The sealed parts of each stream of a day, and those that were deleted, by its manifest.

@@ -28,16 +28,30 @@ pub(super) fn dates(tree: &Tree) -> Result<Vec<Date>, TapeError> {
     Ok(dates)
 }
 
-/// The summary of a day that stands on disk and is up to date.
-pub(super) fn written(tree: &Tree, date: Date) -> Option<DaySummary> {
-    let directory = paths::date_directory(Feed::Public, date);
-    let mut text = Vec::new();
-    let file = tree.open_unless_in_the_way(&directory.join(paths::SUMMARY)).ok()??;
-    file.take(LONGEST_SUMMARY).read_to_end(&mut text).ok()?;
-    // A torn one is as good as none.
-    let summary: DaySummary = serde_json::from_slice(&text).ok()?;
-    let manifest = tree.open_unless_in_the_way(&paths::manifest(&directory)).ok()??.identify().ok()?;
-    (manifest.bytes == summary.manifest && summary.date == date).then_some(summary)
+/// The summary of a day that stands on disk, as text.
+#[derive(Debug)]
+pub struct SummaryText {
+    date: Date,
+    text: Vec<u8>,
+    /// The length of the manifest beside it.
+    manifest: u64,
+}
+
+impl SummaryText {
+    pub(super) fn read(tree: &Tree, date: Date) -> Option<Self> {
+        let directory = paths::date_directory(Feed::Public, date);
+        let mut text = Vec::new();
+        let file = tree.open_unless_in_the_way(&directory.join(paths::SUMMARY)).ok()??;
+        file.take(LONGEST_SUMMARY).read_to_end(&mut text).ok()?;
+        let manifest = tree.open_unless_in_the_way(&paths::manifest(&directory)).ok()??.identify().ok()?.bytes;
+        Some(Self { date, text, manifest })
+    }
+
+    /// What it says; `None`: it is torn, or out of date, and as good as none.
+    pub fn parse(&self) -> Option<DaySummary<'_>> {
+        let summary: DaySummary<'_> = serde_json::from_slice(&self.text).ok()?;
+        (summary.manifest == self.manifest && summary.date == self.date).then_some(summary)
+    }
 }
 
 /// The sealed parts of each stream of a day, and what was deleted.
@@ -107,8 +121,8 @@ fn parts(date: Date, Listing { sealed, pruned }: Listing) -> BTreeMap<String, Ve
     parts
 }
 
-/// The summary of a complete day of a directory's tree, to be written beside its manifest; `None`: it has no manifest, or
-/// segments that are not sealed.
+/// The line that sums up a complete day of a directory's tree, to be written beside its manifest; `None`: it has no
+/// manifest, or segments that are not sealed.
 ///
 /// # Errors
 /// It cannot be read.
@@ -118,7 +132,7 @@ pub fn of_complete_day(
     date: Date,
     gaps: &DayGaps,
     now: Stamp,
-) -> io::Result<Option<DaySummary>> {
+) -> io::Result<Option<String>> {
     let directory = paths::date_directory(feed, date);
     let manifest = paths::manifest(&directory);
     let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -136,6 +150,8 @@ pub fn of_complete_day(
     let read = |opened: Manifest| opened.read();
     let listing = Manifest::open(files, Path::new(&manifest)).and_then(|opened| opened.map(read).transpose());
     let listing = listing.map_err(|error| error.source)?.unwrap_or_default();
-    let streams = summarise(date, &parts(date, listing), gaps);
-    Ok(Some(DaySummary { date, version: env!("CARGO_PKG_VERSION").to_owned(), written: now, manifest: bytes, streams }))
+    let parts = parts(date, listing);
+    let streams = summarise(date, &parts, gaps);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    Ok(Some(DaySummary { date, version, written: now, manifest: bytes, streams }.to_line()))
 }

@@ -9,15 +9,13 @@ use crate::config::Sources;
 use crate::exit::Exit;
 use crate::history::backfill::{self, BackfillError, Summary, Wanted};
 use crate::history::span::Span;
+use crate::reading::times::Time;
 use crate::rest::FetchError;
 use crate::rest::codes::RestUse;
 use crate::rest::pairs;
 use crate::upbit::codes::{is_pattern, select};
 use crate::upbit::series::{Series, Unit};
 use clap::Args;
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::Offset;
 
 /// What to fetch.
 #[derive(Args, Clone, Debug)]
@@ -37,13 +35,14 @@ pub struct BackfillOptions {
     #[arg(long)]
     ticks: bool,
 
-    /// The first moment, UTC: 2026-03-01 or 2026-03-01T12:00:00. Without it: the earliest that the exchange has.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: Option<i64>,
+    /// The first moment: a time as for `cat --from`, such as 2026-03-01, 2026-03-01T12:00:00 (UTC) or -2d. Without it: the
+    /// earliest that the exchange has.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<Time>,
 
     /// The first moment that is not wanted any more. Without it: now.
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: Option<i64>,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    to: Option<Time>,
 
     /// Prints the summary as one JSON object.
     #[arg(long)]
@@ -98,27 +97,9 @@ async fn markets(host: &Host, options: &BackfillOptions) -> Result<Vec<String>, 
 }
 
 fn wanted(host: &Host, options: &BackfillOptions, markets: Vec<String>) -> Wanted {
-    let now = host.clock.stamp().as_millis();
+    let stamp = host.clock.stamp();
+    let (now, moment) = (stamp.as_millis(), |time: Option<Time>| time.map(|time| time.stamp(stamp).as_millis()));
     let series = if options.ticks { Series::Trades } else { Series::Candles(options.unit) };
-    let from = options.from.unwrap_or_else(|| series.reach(now).unwrap_or_default());
-    Wanted { markets, series, span: Span { from, to: options.to.unwrap_or(now) } }
-}
-
-/// Parses a date, a time without offset (UTC), or one with an offset.
-fn moment(text: &str) -> Result<i64, String> {
-    let civil = || text.parse::<DateTime>().ok().and_then(|civil| Offset::UTC.to_timestamp(civil).ok());
-    let moment = text.parse::<Timestamp>().ok().or_else(civil).map(Timestamp::as_millisecond);
-    moment.ok_or_else(|| format!("`{text}` is no time: write 2026-03-01 or 2026-03-01T12:00:00"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_utc_where_they_do_not_say() {
-        assert_eq!(moment("1970-01-02"), Ok(86_400_000));
-        assert_eq!(moment("1970-01-01T09:00:01+09:00"), Ok(1_000));
-        assert!(moment("yesterday").is_err());
-    }
+    let from = moment(options.from).unwrap_or_else(|| series.reach(now).unwrap_or_default());
+    Wanted { markets, series, span: Span { from, to: moment(options.to).unwrap_or(now) } }
 }

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 /// A span of receive times.
 #[derive(Args, Clone, Debug)]
 pub(super) struct SpanArgs {
-    /// The first time: RFC 3339, a date, `today`, `yesterday`, -2h (so long ago), or a stamp. Without it: from the beginning.
+    /// The first time: RFC 3339 (UTC without an offset), a date, `today`, `yesterday`, -2h (so long ago), or a stamp. Without
+    /// it: from the beginning.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) from: Option<Time>,
     /// The time at which to end, not included. Without it: to the end.
@@ -32,7 +33,7 @@ pub(super) enum ReadError {
     #[error("there is no directory {}: name another one with --set data_dir=…", .0.display())]
     NoDirectory(PathBuf),
     /// Nothing is meant that is there.
-    #[error("{} has no stream that is meant by {}; `ls` shows those that it has", directory.display(), patterns.join(" "))]
+    #[error("the directory {} has no stream that is meant by {}; `ls` shows those that it has", directory.display(), patterns.join(" "))]
     NoStream {
         /// The data directory.
         directory: PathBuf,

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! 2026-11-22T05:12:04Z  2026-11-22T14:12:04.113204+09:00     RFC 3339
+//! 2026-11-22T05:12:04   2026-11-22 05:12                     UTC, as all that is printed
 //! 2026-11-22  today  yesterday                               a midnight, UTC
 //! now  -2h  -30m                                             now, and so long ago
 //! 1795324324113204                                           a stamp, as ts_recv and gaps have it
@@ -10,8 +11,8 @@
 use crate::clock::Stamp;
 use crate::quantity::parse_duration;
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub enum Time {
 /// Text that is no time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no time: write one as in RFC 3339 (2026-11-22T05:12:04Z), a date (its midnight, UTC), `today`, `yesterday`, `now`, how long ago (-2h, -30m, -1d), or a stamp (1795324324113204)"
+    "`{0}` is no time: write one as in RFC 3339 (2026-11-22T05:12:04+09:00; UTC without an offset), a date (its midnight, UTC), `today`, `yesterday`, `now`, how long ago (-2h, -30m, -1d), or a stamp (1795324324113204)"
 )]
 pub struct TimeError(String);
 
@@ -67,10 +68,10 @@ impl FromStr for Time {
         if text.len() == STAMP_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
             return text.parse().ok().and_then(Stamp::from_micros).map(Self::At).ok_or_else(wrong);
         }
-        // A date first: a time of day without a zone could be anybody's.
-        let of_date = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-        let is_date = text.len() == "2026-11-22".len();
-        let time = if is_date { of_date() } else { text.parse::<Timestamp>().ok() };
+        // A name of a zone would be passed over, and the time taken for UTC.
+        let is_plain = !text.contains('[');
+        let civil = || Offset::UTC.to_timestamp(text.parse::<DateTime>().ok().filter(|_| is_plain)?).ok();
+        let time = text.parse::<Timestamp>().ok().or_else(civil);
         let micros = time.and_then(|time| u64::try_from(time.as_microsecond()).ok());
         micros.and_then(Stamp::from_micros).map(Self::At).ok_or_else(wrong)
     }
@@ -89,6 +90,9 @@ mod tests {
             ("2026-11-22T05:12:04.113204Z", 1_795_324_324_113_204),
             ("2026-11-22T14:12:04.113204+09:00", 1_795_324_324_113_204),
             ("2026-11-22T05:12:04Z", 1_795_324_324_000_000),
+            ("2026-11-22T05:12:04", 1_795_324_324_000_000),
+            ("2026-11-22 05:12", 1_795_324_320_000_000),
+            ("2026-11-22T14:12:04+09:00[Asia/Seoul]", 1_795_324_324_000_000),
             ("2026-11-22", midnight),
             ("today", midnight),
             ("yesterday", midnight - 86_400_000_000),
@@ -103,8 +107,10 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused_with_the_ways_out() {
-        for text in
-            ["", "-", "2h", "-2", "-2y", "tomorrow", "2026-11-22T05:12:04", "2026-13-01", "1795324324", "1960-01-01"]
+        let strange = ["2026-11-22T05:12:04+99:00", "2026-11-22T05:12:04[Asia/Seoul]", "2026-11-22T05:61"];
+        for text in ["", "-", "2h", "-2", "-2y", "tomorrow", "05:12:04", "2026-13-01", "1795324324", "1960-01-01"]
+            .iter()
+            .chain(&strange)
         {
             let error = text.parse::<Time>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("`{text}` is no time: ")) && error.contains("-2h"), "{error}");

@@ -5,9 +5,10 @@ mod tape;
 use super::output::complain;
 use super::process::serve;
 use super::work::StopTerms;
-use crate::clock::{Clock, Position, Stamp};
+use crate::clock::{Clock, Position};
 use crate::config::{KeyError, KeySource, KeySources, Sources};
 use crate::exit::Exit;
+use crate::reading::times::Time;
 use crate::replay::{
     self, Exchange, Habits, Keys, MAX_PAIRS, Market, Plan, Recorded, RecordedError, Reel, SentLog, Server, ServerError,
     Source,
@@ -39,9 +40,9 @@ pub struct ReplayOptions {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = Speed::parse, requires = "from")]
     speed: Speed,
 
-    /// Where to begin: RFC 3339, or a date, or a date and a time (UTC). Without it: with the first object.
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "from")]
-    start: Option<Stamp>,
+    /// Where to begin: a time as for `cat --from`, such as 2026-11-22T05:12:00Z or yesterday. Without it: with the first object.
+    #[arg(long, value_name = "TIME", requires = "from", allow_hyphen_values = true)]
+    start: Option<Time>,
 
     /// What a gap of the recording is to clients: nothing comes, or their connection ends and waits for them to come back.
     #[arg(long, value_enum, default_value = "silence", requires = "from")]
@@ -269,7 +270,7 @@ fn with_causes(error: &dyn Error) -> String {
 fn source(options: &ReplayOptions, clock: Clock) -> Result<Source, ReplayError> {
     if let Some(directory) = &options.from {
         let recording = TapeRecording::open(directory, clock.stamp())?;
-        let start = options.start.map(|stamp| Position { epoch: 0, stamp });
+        let start = options.start.map(|time| Position { epoch: 0, stamp: time.stamp(clock.stamp()) });
         let cuts = options.gaps == Gaps::Disconnect;
         return Ok(Source::Reel(Arc::new(Reel::new(Box::new(recording), start, options.speed.times(), cuts))));
     }
@@ -290,15 +291,6 @@ fn habits(options: &ReplayOptions) -> Habits {
         bare_snapshots: options.bare_snapshots,
         text: options.text,
     }
-}
-
-/// A time: with an offset, or else in UTC.
-fn time(text: &str) -> Result<Stamp, String> {
-    let zoned = || text.parse::<jiff::Timestamp>().ok();
-    let civil = || jiff::tz::Offset::UTC.to_timestamp(text.parse::<jiff::civil::DateTime>().ok()?).ok();
-    let micros = zoned().or_else(civil).and_then(|time| u64::try_from(time.as_microsecond()).ok());
-    let expected = || "expected a time such as 2026-11-22T05:12:00Z, or a date".to_owned();
-    micros.and_then(Stamp::from_micros).ok_or_else(expected)
 }
 
 /// Whole seconds, with or without the unit.

@@ -85,6 +85,8 @@ fn what_is_wrong_is_named_with_the_way_out() {
     for (arguments, code, told) in [
         (&["cat", "KRW-ETH_trade"][..], 1, "`ls` shows those that it has"),
         (&["cat", "KRW-BTC_trade", "--from", "noon"], 64, "`noon` is no time: write one as in RFC 3339"),
+        (&["replay", "--from", "/nowhere", "--start", "noon"], 64, "`noon` is no time: write one as in RFC 3339"),
+        (&["backfill", "--markets", "KRW-BTC", "--to", "noon"], 64, "`noon` is no time: write one as in RFC 3339"),
         (&["cat", "KRW-BTC_trade", "--from", "today", "--to", "yesterday"], 64, "--to is not later than --from"),
         (&["cat", "*", "--csv", "--raw"], 64, "cannot be used with"),
         (&["cat"], 64, "<STREAM>"),
@@ -135,6 +137,28 @@ fn two_recorders_of_one_exchange_are_one_tape() {
     let mut found = trades(&union(&["KRW-BTC_trade", "--raw"]));
     found.sort_unstable();
     assert_eq!(found, both, "each trade once");
+}
+
+#[test]
+fn tapes_of_two_venues_are_not_one() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&["--codes", "1", "--rate", "300"]);
+    let directories = ["one", "two", "three"].map(|name| scene.directory.path().join(name));
+    for (directory, venue) in directories.iter().zip(["here", "there", "here"]) {
+        let settings = [format!("data_dir={}", directory.display()), format!("venue={venue}")];
+        let recorder = scene.record(&exchange, &settings.each_ref().map(String::as_str));
+        eventually("it records", || directory.join("KRW-BTC_trade.jsonl").exists());
+        assert!(recorder.terminate().success());
+    }
+    let [one, two, three] = directories.each_ref().map(|directory| directory.to_str().unwrap());
+    let merge =
+        |directories: &[&str]| scene.verb(&[&["cat", "*_trade", "--merge"], directories].concat()).output().unwrap();
+    let refused = merge(&[one, three, two]);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!((refused.status.code(), &*refused.stdout), (Some(64), &b""[..]));
+    assert!(told.contains(&format!("{two} has records of there, and {one} of here")), "{told}");
+    let merged = merge(&[one, three]);
+    assert!(merged.status.success() && !merged.stdout.is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! ```text
 //! Merged: the last lines ──▶ a ring of -n ─┐
 //! Follower, a round every 200 ms ──────────┴─▶ standard output
-//!   └ `gap` events ──▶ comments on standard error, where they stand among the lines
+//!   └ `gap` events, names that nothing is of ──▶ comments on standard error, where they stand among the lines
 //! ```
 
 use super::output::{Form, complain, exit_of, standard};
@@ -86,6 +86,15 @@ async fn tail(host: &Host, options: &TailOptions, out: Box<dyn Write>) -> Result
             trees.extend(follower.map(|follower| FollowedTree { place, follower }));
         }
     }
+    let unmet = unmet(&options.streams, &choice, &trees);
+    if options.no_follow && !unmet.is_empty() && !is_anything_meant(&tape, &choice)? {
+        let (directory, patterns) = (host.config.data_dir.clone(), options.streams.clone());
+        return Err(ReadError::NoStream { directory, patterns });
+    }
+    let waiting = if options.no_follow { "nothing of" } else { "waiting for" };
+    for pattern in unmet {
+        comment(&format!("# {waiting} {pattern}: no line of the last two days is meant; `ls` shows what there is"));
+    }
     let mut printer = Printer { choice, raw: options.raw, out, told: BTreeSet::new() };
     for line in last_lines(&tape, &trees, &printer.choice, options.lines)? {
         printer.print(&line)?;
@@ -109,6 +118,32 @@ async fn tail(host: &Host, options: &TailOptions, out: Box<dyn Write>) -> Result
 struct FollowedTree {
     place: Place,
     follower: Follower,
+}
+
+/// The names and patterns that no recent line is meant by.
+fn unmet<'a>(patterns: &'a [String], choice: &Choice, trees: &[FollowedTree]) -> Vec<&'a String> {
+    let is_met = |pattern: &String| {
+        let own = Choice::of(std::slice::from_ref(pattern));
+        let is_meant = |place, stream: &StreamKey| own.holds(place, stream) && choice.holds(place, stream);
+        trees.iter().any(|tree| tree.follower.ends().any(|(stream, _)| is_meant(tree.place, stream)))
+    };
+    patterns.iter().filter(|pattern| !pattern.starts_with('!') && !is_met(pattern)).collect()
+}
+
+/// Whether there is a stream that is meant, however old.
+fn is_anything_meant(tape: &Tape, choice: &Choice) -> Result<bool, ReadError> {
+    for place in choice.places() {
+        if place.of(tape).streams()?.iter().any(|stream| choice.holds(place, stream)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Tells something among the lines, on standard error.
+fn comment(text: &str) {
+    // Ignored: standard error is closed, and the lines go on.
+    let _ = writeln!(io::stderr(), "{}", printable::whole(text));
 }
 
 /// A line, and its stream.
@@ -200,11 +235,10 @@ impl Printer {
     fn print(&mut self, Found { named, line }: &Found) -> io::Result<()> {
         if named.place == Place::Public
             && named.stream == StreamKey::recorder()
-            && let Some(comment) = GapComment::of(line.text(), &self.choice)
+            && let Some(gap) = GapComment::of(line.text(), &self.choice)
         {
             self.out.flush()?;
-            // Ignored: standard error is closed, and the lines go on.
-            let _ = writeln!(io::stderr(), "{}", printable::whole(&comment.to_string()));
+            comment(&gap.to_string());
         }
         if !self.choice.holds(named.place, &named.stream) || !is_whole(line) {
             return Ok(());

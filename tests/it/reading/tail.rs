@@ -2,9 +2,9 @@
 
 use super::{Scene, printed};
 use crate::support::json::object_of;
-use crate::support::{Program, eventually, pause};
+use crate::support::{Program, Tape, eventually, pause};
 use rustix::process::Signal;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,4 +96,72 @@ fn it_begins_with_the_last_lines_and_ends_there_if_it_is_told() {
         let raw: Vec<String> = wanted.iter().map(|line| object_of(line)).collect();
         assert_eq!(printed(scene.verb(&tail).arg("--raw")).lines().collect::<Vec<_>>(), raw);
     }
+}
+
+#[test]
+fn streams_of_the_account_are_followed_across_a_rotation() {
+    let scene = Scene::new();
+    let exchange =
+        scene.exchange(&["--codes", "3", "--rate", "300", "--access-key", "access", "--secret-key", "secret"]);
+    let mut command = scene.verb(&["record"]);
+    command.args(["--set", "private.enabled=true", "--set", "rest.heal_max=0"]);
+    for (key, path) in [("public.url", ""), ("private.url", "/private")] {
+        command.args(["--set", &format!("{key}={}{path}", exchange.url)]);
+    }
+    command.env("UPBIT_ACCESS_KEY", "access").env("UPBIT_SECRET_KEY", "secret");
+    let recorder = Program::spawn(&mut command);
+    let account = Tape { path: scene.tape.path.join("private") };
+    let sealed = || account.archived(".zst").len();
+    eventually("it records", || account.path.is_dir());
+    let tailing = Tailing::start(&scene, &["private/*", "-n", "1000000"]);
+    eventually("there are lines", || tailing.lines().len() > 10);
+    recorder.signal(Signal::USR1);
+    eventually("files are rotated", || sealed() > 0);
+    let before = tailing.lines().len();
+    eventually("there are more", || tailing.lines().len() > before + 10);
+    assert!(recorder.terminate().success());
+    let wanted = account.lines();
+    eventually("all is printed", || tailing.lines().len() >= wanted.values().map(Vec::len).sum::<usize>());
+    let lines = tailing.lines();
+    for (stream, own) in &wanted {
+        assert!(lines.iter().filter(|line| own.contains(line)).eq(own), "{stream}");
+    }
+    assert_eq!(lines.len(), wanted.values().map(Vec::len).sum::<usize>(), "each line once");
+    assert!(tailing.program.terminate().success());
+}
+
+#[test]
+fn streams_that_come_are_waited_for_and_merged_by_time() {
+    let scene = Scene::new();
+    let prepared = scene.directory.path().join("prepared");
+    for directory in [&scene.tape.path, &prepared] {
+        fs::create_dir(directory).unwrap();
+    }
+    let line = |number: u64| format!("{{\"ts_recv\":{},\"n\":{number}}}", 1_795_324_324_000_000 + number);
+    for (place, stream) in ["KRW-BTC_myOrder", "KRW-ETH_myOrder", "myAsset"].into_iter().enumerate() {
+        let lines = (0..300).filter(|number| number % 7 % 3 == place as u64).map(|number| line(number) + "\n");
+        fs::write(prepared.join(format!("{stream}.jsonl")), lines.collect::<String>()).unwrap();
+    }
+    let tailing = Tailing::start(&scene, &["private/*", "KRW-*_trade", "!*-DOGE_*"]);
+    eventually("it says what it waits for", || tailing.told().lines().count() == 2);
+    for (told, pattern) in tailing.told().lines().zip(["private/*", "KRW-*_trade"]) {
+        assert_eq!(
+            told,
+            format!("# waiting for {pattern}: no line of the last two days is meant; `ls` shows what there is")
+        );
+    }
+    // All of them come at once.
+    fs::rename(&prepared, scene.tape.path.join("private")).unwrap();
+    eventually("all is printed", || tailing.lines().len() >= 300);
+    assert_eq!(tailing.lines(), (0..300).map(line).collect::<Vec<_>>());
+    assert!(tailing.program.terminate().success());
+    let nothing = scene.verb(&["tail", "KRW-NOPE_trade", "--no-follow"]).output().unwrap();
+    let told = String::from_utf8(nothing.stderr).unwrap();
+    assert!(
+        nothing.status.code() == Some(1) && told.contains("has no stream that is meant by KRW-NOPE_trade"),
+        "{told}"
+    );
+    let some = scene.verb(&["tail", "private/*", "KRW-NOPE_trade", "--no-follow", "-n", "1"]).output().unwrap();
+    assert_eq!(String::from_utf8(some.stdout).unwrap(), line(299) + "\n");
+    assert!(String::from_utf8(some.stderr).unwrap().starts_with("# nothing of KRW-NOPE_trade: "));
 }

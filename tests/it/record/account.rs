@@ -6,20 +6,20 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-const KEYS: [&str; 4] = ["--access-key", "access", "--secret-key", "secret"];
+pub(super) const KEYS: [&str; 4] = ["--access-key", "access", "--secret-key", "secret"];
 
 /// What a recorder signs with.
 #[derive(Clone, Copy)]
-struct Keys {
+pub(super) struct Keys {
     access: &'static str,
     secret: &'static str,
 }
 
 /// Those that the exchange knows, by [`KEYS`].
-const RIGHT: Keys = Keys { access: "access", secret: "secret" };
+pub(super) const RIGHT: Keys = Keys { access: "access", secret: "secret" };
 
 /// A recorder of both connections with these keys, whose log goes into the file `log`.
-fn record(scene: &Scene, exchange: &Exchange, keys: Keys, settings: &[&str]) -> Program {
+pub(super) fn record(scene: &Scene, exchange: &Exchange, keys: Keys, settings: &[&str]) -> Program {
     let private = format!("private.url={}/private", exchange.url);
     let settings = [&["private.enabled=true", private.as_str(), "log.format=json"], settings].concat();
     let mut command = scene.command("record", &exchange.url, &settings);

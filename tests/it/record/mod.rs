@@ -92,7 +92,12 @@ impl Scene {
 
     /// How many frames are in the active files of a running recorder.
     fn recorded(&self) -> usize {
-        let entries = std::fs::read_dir(&self.tape.path).into_iter().flatten();
+        Self::recorded_in(&self.tape)
+    }
+
+    /// The same of a part of the tape.
+    fn recorded_in(tape: &Tape) -> usize {
+        let entries = std::fs::read_dir(&tape.path).into_iter().flatten();
         let active = entries.map(|entry| entry.unwrap().path()).filter(|path| !path.ends_with("recorder.jsonl"));
         // A file that is renamed between the two looks is counted the next time.
         let lines = active.filter_map(|path| std::fs::read(path).ok());

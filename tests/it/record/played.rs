@@ -1,6 +1,6 @@
 //! What was recorded is played, and recorded once more: the same tape, raw line by raw line, stream by stream.
 
-use super::Scene;
+use super::{Scene, account};
 use crate::support::http::get;
 use crate::support::{Exchange, eventually, pause};
 use serde_json::Value;
@@ -81,6 +81,33 @@ fn a_recording_is_spelt_the_other_way_and_back() {
         }
     }
     assert_same(&scene, &played(&short, &["--speed", "max"], &[]), "numbers are what they were");
+}
+
+#[test]
+fn what_the_account_received_is_played_to_its_owner() {
+    let scene = Scene::new();
+    let exchange = scene.exchange(&[&account::KEYS[..], &["--codes", "3", "--rate", "600", "--no-limits"]].concat());
+    let settings = [&QUICK[..], &["public.enabled=false"]].concat();
+    let recorder = account::record(&scene, &exchange, account::RIGHT, &settings);
+    eventually("the account's events are recorded", || Scene::recorded_in(&scene.private()) > 30);
+    assert!(recorder.terminate().success());
+    exchange.terminate();
+    let account = |scene: &Scene| {
+        let mut frames = scene.private().frames();
+        frames.remove("misc");
+        frames
+    };
+    let wanted = account(&scene);
+    let count = wanted.values().map(Vec::len).sum::<usize>();
+    let again = Scene::new();
+    let directory = scene.tape.path.to_str().unwrap();
+    let exchange = Exchange::start(0, &[&["--from", directory, "--speed", "max"], &account::KEYS[..]].concat());
+    let recorder = account::record(&again, &exchange, account::RIGHT, &settings);
+    eventually("everything was played", || Scene::recorded_in(&again.private()) >= count);
+    pause(Duration::from_millis(300));
+    assert!(recorder.terminate().success());
+    exchange.terminate();
+    assert!(wanted.len() >= 2 && account(&again) == wanted, "{count} objects of {:?}", wanted.keys());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What every line has to be: JSON, with a stamp in front that is later than the one before. Pure.
 
-use super::story::{Note, Told};
+use super::story::{MissedLines, Note, Told};
 use crate::clock::{Position, Stamp};
 use crate::tape::line;
 use crate::tape::record::Record;
@@ -22,8 +22,8 @@ pub(super) struct Content {
     pub(super) last: Option<Stamp>,
     /// What its events tell.
     pub(super) notes: Vec<Note>,
-    /// The gaps that its lines were missed in, and where each is named first.
-    pub(super) gaps: BTreeMap<Position, u64>,
+    /// The gaps that its lines were missed in.
+    pub(super) gaps: BTreeMap<Position, MissedLines>,
 }
 
 /// Lines that say more than data.
@@ -76,7 +76,7 @@ impl Content {
             Kind::Healed => {
                 let healed: Healed = serde_json::from_slice(line).map_err(|_| "a line does not name its gap")?;
                 let gap = Position { epoch: healed.gap_epoch.unwrap_or(self.epoch), stamp: healed.gap };
-                self.gaps.entry(gap).or_insert(offset);
+                self.gaps.entry(gap).or_insert(MissedLines { offset, lines: 0 }).lines += 1;
             }
         }
         Ok(())

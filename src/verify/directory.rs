@@ -11,6 +11,7 @@ use crate::tape::manifest::{ManifestEntry, PrunedLine};
 use crate::tape::paths;
 use crate::tape::segment_name::{self, Archived, SegmentName};
 use crate::tape::state::{SLOT, State};
+use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -104,7 +105,7 @@ fn is_segment(entry: &Listed) -> bool {
 fn epoch_of(job: &Job) -> u64 {
     match &job.task {
         Task::Sealed(name, _) | Task::Waiting(name) | Task::Listed(name, _) => name.epoch,
-        Task::Active(..) | Task::Found(_) => 0,
+        Task::Active(..) | Task::Found(_) | Task::Pruned(_) => 0,
     }
 }
 
@@ -242,6 +243,11 @@ impl<'a> Date<'a> {
                 }));
             }
         }
+        let pruned = self.pruned.iter().filter_map(|file| Some(self.segment(file)?.stream));
+        let pruned: BTreeSet<StreamKey> = pruned.filter(StreamKey::is_healed).collect();
+        if !pruned.is_empty() {
+            jobs.push(job(Task::Pruned(pruned)));
+        }
         if !self.found.is_empty() {
             jobs.push(job(Task::Found(self.found)));
         }
@@ -281,8 +287,13 @@ impl<'a> Date<'a> {
     }
 
     fn parse(&self, entry: &ManifestEntry) -> Option<SegmentName> {
+        self.segment(&entry.name)
+    }
+
+    /// The segment of a sealed file's name.
+    fn segment(&self, file: &str) -> Option<SegmentName> {
         let date = file_name(&self.directory);
-        match segment_name::parse_archived(Feed::Public, &date, &entry.name)? {
+        match segment_name::parse_archived(Feed::Public, &date, file)? {
             Archived::Sealed(name) => Some(name),
             _ => None,
         }

@@ -13,6 +13,7 @@ use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::{line, paths};
 use crate::upbit::feed::Feed;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub enum Task {
     Listed(SegmentName, Box<ManifestEntry>),
     /// Nothing more: what was found without opening it.
     Found(Vec<Fault>),
+    /// The healed streams of which files of a date were deleted.
+    Pruned(BTreeSet<StreamKey>),
 }
 
 impl Job {
@@ -57,6 +60,7 @@ impl Job {
                 let file = found.first().map(|fault| fault.file.clone()).unwrap_or_default();
                 return Report { found, ..Report::of(file) };
             }
+            Task::Pruned(pruned) => return Report { pruned, ..Report::of(PathBuf::new()) },
             Task::Listed(name, entry) => {
                 let mut report = Report::of(root.shown(&name.sealed()));
                 report.stream = Some((name.stream.clone(), entry.epoch));

@@ -2,11 +2,11 @@
 
 use super::content::Content;
 use super::fault::{Fault, Faults};
-use super::story::Note;
+use super::story::{MissedLines, Note};
 use crate::clock::{Position, Stamp};
 use crate::files::ReadFile;
 use crate::tape::stream_key::StreamKey;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,7 +63,9 @@ pub struct Report {
     /// What its events tell.
     pub notes: Vec<Note>,
     /// The gaps that its lines were missed in.
-    pub gaps: BTreeMap<Position, u64>,
+    pub gaps: BTreeMap<Position, MissedLines>,
+    /// Healed streams of which files were deleted on its date.
+    pub pruned: BTreeSet<StreamKey>,
     pub(super) faults: Faults,
 }
 
@@ -80,6 +82,7 @@ impl Report {
             ends: None,
             notes: Vec::new(),
             gaps: BTreeMap::new(),
+            pruned: BTreeSet::new(),
         }
     }
 

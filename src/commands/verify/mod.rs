@@ -19,7 +19,7 @@ use crate::verify::directory::{Depth, Walk, weigh};
 use crate::verify::fault::{Fault, Within};
 use crate::verify::order::Order;
 use crate::verify::story::Story;
-use crate::verify::{Meter, Report, Root};
+use crate::verify::{Beside, Meter, Report, Root};
 use clap::Args;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -90,6 +90,8 @@ fn verify(host: &Host, options: &VerifyOptions, out: &mut dyn Write) -> Result<E
         disk => Ok(Root::all(&disk.map_err(IoError::at("open the data directory", directory))?)?),
     };
     let roots = host.waiting.during(format!("the data directory {}", directory.display()), GRACE, open)?;
+    let is_alone = roots.iter().all(|root| root.beside == Beside::Nobody);
+    let beside = if is_alone { Beside::Nobody } else { Beside::Recorder };
     let depth = if options.manifest_only { Depth::Manifests } else { Depth::Files };
     let total = if host.screen.is_shown() && depth == Depth::Files { weigh(&roots) } else { 0 };
     let show = progress::show_bytes(host, total);
@@ -99,7 +101,7 @@ fn verify(host: &Host, options: &VerifyOptions, out: &mut dyn Write) -> Result<E
         json: options.json,
         out,
         order: Order::default(),
-        story: Story::default(),
+        story: Story::new(beside),
         misnamed: Vec::new(),
         sum: Sum::default(),
         faulty: BTreeSet::new(),
@@ -144,11 +146,12 @@ struct Findings<'a> {
 impl Findings<'_> {
     fn take(&mut self, below: &Path, report: Report) -> io::Result<()> {
         let out_of_order = self.order.next(below, &report);
-        let Report { file, found, misnamed, lines, content_bytes, notes, gaps, .. } = report;
+        let Report { file, stream, found, misnamed, lines, content_bytes, notes, gaps, pruned, .. } = report;
         self.sum.files += u64::from(!file.as_os_str().is_empty() && self.is_segment(&file));
         self.sum.lines += lines;
         self.sum.content_bytes += content_bytes;
-        self.story.add(&file, notes, gaps);
+        self.story.add(&file, stream.as_ref().map(|(stream, _)| stream), notes, gaps);
+        self.story.add_pruned(pruned);
         self.misnamed.extend(misnamed);
         found.into_iter().chain(out_of_order).try_for_each(|fault| self.tell(&fault))
     }
@@ -161,7 +164,7 @@ impl Findings<'_> {
             }
         }
         if self.depth == Depth::Files {
-            let told = std::mem::take(&mut self.story).faults();
+            let told = self.story.faults();
             told.iter().try_for_each(|fault| self.tell(fault))?;
         }
         self.sum.faulty = self.faulty.len();

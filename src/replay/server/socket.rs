@@ -22,7 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::select;
 use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
@@ -255,8 +255,7 @@ impl Socket {
             }
         }
         match end {
-            // The stream is closed when it is dropped; no close frame goes out.
-            End::Drop => {}
+            End::Drop => self.hang_up().await,
             End::Half => {
                 let stream = self.socket.get_mut();
                 // Ignored: the client may be gone already, and the connection ends anyway.
@@ -271,5 +270,14 @@ impl Socket {
             }
         }
         Ok(())
+    }
+
+    /// Ends the stream without a close frame. A socket that is closed while bytes of the client wait in it resets the
+    /// connection, and the client loses what it was sent before: they are read until it is gone, too.
+    async fn hang_up(&mut self) {
+        let (stream, mut heard) = (self.socket.get_mut(), [0; 1_024]);
+        if stream.shutdown().await.is_ok() {
+            while stream.read(&mut heard).await.is_ok_and(|length| length > 0) {}
+        }
     }
 }

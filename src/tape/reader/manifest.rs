@@ -115,7 +115,7 @@ impl Manifest {
             zst_bytes: Option<u64>,
         }
         let mut standings = BTreeMap::new();
-        self.each_line("", |line| {
+        self.each_line(|line| {
             let Ok(Told { name, pruned, reason, last, zst_bytes }) = serde_json::from_slice(line) else { return };
             let sealed = last.zip(zst_bytes).map(|(last, zst_bytes)| Standing::Sealed { last, zst_bytes });
             if let Some(standing) = pruned.and(reason).map(|reason| Standing::Pruned { reason }).or(sealed) {
@@ -133,7 +133,7 @@ impl Manifest {
         let mut sealed: Vec<Option<ManifestEntry>> = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         let mut pruned = BTreeMap::new();
-        self.each_line("", |line| {
+        self.each_line(|line| {
             if !is_wanted(line) {
                 return;
             }
@@ -153,11 +153,11 @@ impl Manifest {
         Ok(Listing { sealed: sealed.into_iter().flatten().collect(), pruned })
     }
 
-    fn each_line(mut self, begin: &str, mut each: impl FnMut(&[u8])) -> Result<(), IoError> {
+    /// Each line, without what stands before it of pages that a failing disk has lost: the system shows those as NULs.
+    fn each_line(mut self, mut each: impl FnMut(&[u8])) -> Result<(), IoError> {
         while let Some(line) = self.lines.next_line().map_err(IoError::at("read", &self.path))? {
-            if line.starts_with(begin.as_bytes()) {
-                each(line);
-            }
+            let begin = line.iter().take_while(|byte| **byte == 0).count();
+            each(&line[begin..]);
         }
         self.lines.tell(&self.path);
         Ok(())
@@ -189,7 +189,7 @@ mod tests {
         PrunedLine { name: name.to_owned(), pruned: Stamp::default(), reason }.to_line()
     }
 
-    fn manifest(lines: &[String]) -> impl Fn() -> Manifest {
+    fn manifest(lines: &[String]) -> impl Fn() -> Manifest + use<> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("manifest.jsonl"), lines.concat()).unwrap();
         let disk = Disk::existing(directory.path()).unwrap();
@@ -197,6 +197,14 @@ mod tests {
             let _ = &directory;
             Manifest::open(&disk, Path::new("manifest.jsonl")).unwrap().unwrap()
         }
+    }
+
+    #[test]
+    fn a_line_behind_lost_pages_is_read() {
+        let lost = "\0".repeat(sealed("KRW-BTC_trade.b", 2).len());
+        let open = manifest(&[sealed("KRW-BTC_trade.a", 1), lost, pruned("KRW-BTC_trade.a")]);
+        let Listing { sealed, pruned } = open().read().unwrap();
+        assert!(sealed.is_empty() && pruned["KRW-BTC_trade.a"].is_some());
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl State {
         for (path, inode) in &self.names {
             let file = &self.inodes[*inode];
             let is_durable = self.durable.get(path) == Some(inode);
-            let is_synced = file.synced == file.data.len() || file.doomed_from.is_some();
+            let is_synced = file.synced == file.data.len() || file.doomed.is_some();
             match segment(path) {
                 Some(Segment::Active) => faults.push(format!("{} is active as epoch {epoch} begins", path.display())),
                 Some(Segment::Archived(of)) if of < epoch && !(is_durable && is_synced) => {
@@ -195,7 +195,7 @@ impl State {
         let file = &self.inodes[inode];
         let (from, to) = (file.synced, file.data.len());
         let is_whole = from < to && is_line_end(&file.data, from) && is_line_end(&file.data, to);
-        if is_whole && file.doomed_from.is_none() && self.rng.random() {
+        if is_whole && file.doomed.is_none() && self.rng.random() {
             match self.inodes[inode].dropped.last_mut() {
                 Some(last) if from < last.end => last.end = to,
                 _ => self.inodes[inode].dropped.push(from..to),

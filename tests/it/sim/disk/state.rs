@@ -132,8 +132,11 @@ pub(super) struct Inode {
     pub(super) before: VecDeque<Vec<u8>>,
     /// Bytes of the disk that are set aside for it.
     pub(super) reserved: u64,
-    /// A failed sync has dropped what follows here: no later one brings it back.
-    pub(super) doomed_from: Option<usize>,
+    /// The pages that a failed sync has dropped, as far as nothing behind them was synced: a power cut ends the file
+    /// before them.
+    pub(super) doomed: Option<Range<usize>>,
+    /// Pages that a failed sync has dropped, with synced ones behind: a power cut leaves zeros there.
+    pub(super) zeroed: Vec<Range<usize>>,
     /// Whole lines that a sync without room has dropped: a power cut takes them, and leaves what follows.
     pub(super) dropped: Vec<Range<usize>>,
 }
@@ -243,7 +246,12 @@ impl State {
     pub(super) fn sync_inode(&mut self, inode: usize) {
         let inode = &mut self.inodes[inode];
         inode.before.clear();
-        inode.synced = inode.doomed_from.unwrap_or(inode.data.len()).max(inode.synced);
+        // What was clean after the failure is not written again: only more than that makes a sync true.
+        let dropped = inode.doomed.take_if(|dropped| dropped.end < inode.data.len());
+        inode.zeroed.extend(dropped);
+        if inode.doomed.is_none() {
+            inode.synced = inode.data.len();
+        }
     }
 
     pub(super) fn cut_power(&mut self) {
@@ -257,9 +265,12 @@ impl State {
                 inode.data = before;
                 continue;
             }
-            let end = inode.doomed_from.take().unwrap_or(inode.data.len()).max(inode.synced);
+            let end = inode.doomed.take().map_or(inode.data.len(), |dropped| dropped.start).max(inode.synced);
             let kept = self.rng.random_range(inode.synced..=end);
             inode.data.truncate(kept);
+            for zeroed in std::mem::take(&mut inode.zeroed) {
+                inode.data[zeroed.start.min(kept)..zeroed.end.min(kept)].fill(0);
+            }
             for dropped in std::mem::take(&mut inode.dropped).into_iter().rev() {
                 inode.data.drain(dropped.start.min(kept)..dropped.end.min(kept));
             }
@@ -303,7 +314,8 @@ fn apply(names: &mut BTreeMap<PathBuf, usize>, change: &Change) {
 impl Inode {
     pub(super) fn doom(&mut self) {
         if self.synced < self.data.len() {
-            self.doomed_from.get_or_insert(self.synced);
+            let from = self.doomed.take().map_or(self.synced, |dropped| dropped.start);
+            self.doomed = Some(from..self.data.len());
         }
     }
 }

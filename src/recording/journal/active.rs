@@ -24,8 +24,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Buffers kept for reuse: the usual number of streams written between two flushes.
-const SPARE_BUFFERS: usize = 64;
+/// Bytes of buffers kept for reuse: those of the streams that are written together under the greatest load.
+const SPARE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A larger buffer is freed after use: it held an unusual burst.
 const SPARE_BUFFER_BYTES: usize = 64 * 1024;
@@ -47,7 +47,9 @@ pub(super) struct ActiveFiles {
     /// Streams to be rotated when no command waits.
     due: BTreeMap<StreamId, RotationReason>,
     unsynced: Vec<StreamId>,
+    /// Empty buffers for reuse, and their size in bytes.
     spare: Vec<Vec<u8>>,
+    spare_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl ActiveFiles {
             due: BTreeMap::new(),
             unsynced: Vec::new(),
             spare: Vec::new(),
+            spare_bytes: 0,
         }
     }
 
@@ -132,6 +135,11 @@ impl ActiveFiles {
         self.pending_bytes
     }
 
+    /// Files with lines that are only in memory.
+    pub(super) fn pending_files(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Writes all lines to their files. After an error the rest stays, and a later call resumes it.
     pub(super) fn write_out(&mut self) -> Result<(), IoError> {
         while let Some(id) = self.pending.last().copied() {
@@ -155,7 +163,9 @@ impl ActiveFiles {
             self.unsynced.push(id);
         }
         let buffer = written?;
-        if self.spare.len() < SPARE_BUFFERS && (1..=SPARE_BUFFER_BYTES).contains(&buffer.capacity()) {
+        let bytes = buffer.capacity();
+        if (1..=SPARE_BUFFER_BYTES).contains(&bytes) && self.spare_bytes + bytes <= SPARE_BYTES {
+            self.spare_bytes += bytes;
             self.spare.push(buffer);
         }
         Ok(())
@@ -177,8 +187,13 @@ impl ActiveFiles {
         if !segment.has_pending() {
             self.pending.push(id);
         }
-        let spare = &mut self.spare;
-        self.pending_bytes += segment.extend(|| spare.pop().unwrap_or_default(), write);
+        let (spare, spare_bytes) = (&mut self.spare, &mut self.spare_bytes);
+        let buffer = || {
+            let buffer = spare.pop().unwrap_or_default();
+            *spare_bytes -= buffer.capacity();
+            buffer
+        };
+        self.pending_bytes += segment.extend(buffer, write);
     }
 
     /// The stream that takes the lines of this one: `misc` where a foreign file has its name.

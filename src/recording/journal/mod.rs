@@ -101,6 +101,11 @@ impl Journal {
         self.active.pending_bytes()
     }
 
+    /// Files that these lines are of.
+    pub fn pending_files(&self) -> usize {
+        self.active.pending_files()
+    }
+
     /// The epoch of the next line.
     pub fn epoch(&self) -> u64 {
         self.active.epoch

@@ -5,9 +5,8 @@
 //!               └─ events ──▶ recorder.jsonl, from the reserve       on a full disk, past everything that waits
 //! ```
 //!
-//! Lines are written when the queue is empty, when `FLUSH_BYTES` of them wait, or after a queue's length of commands,
-//! whichever is first: a line is in the kernel's cache a few milliseconds after its frame was read, and a `kill -9`
-//! loses no more than that.
+//! Lines are written behind the commands that are there, or wait a moment for others of the same files: see [`pace`]. A
+//! `kill -9` loses no more than that.
 //!
 //! Before each sync the names of written files are compared with the open files: see
 //! [`displaced`](super::journal::displaced).
@@ -18,6 +17,7 @@
 //! budgets, so that the connections stop reading when `buffer_bytes` are used up, and resume once the lines are
 //! written.
 
+mod pace;
 mod reserve;
 
 use super::journal::{BeginEpoch, Journal, JournalCommand};
@@ -28,6 +28,7 @@ use crate::clock::{self, Clock, Instant, Position, Stamp};
 use crate::counters::turns::SharedTurn;
 use crate::files::{Files, IoError};
 use crate::tape::state::State;
+use pace::Pace;
 use reserve::Reserve;
 use std::collections::VecDeque;
 use std::io;
@@ -40,9 +41,6 @@ use tokio::sync::oneshot;
 
 /// Commands taken from the queue at a time.
 const COMMANDS: usize = 64;
-
-/// Lines are flushed when this many bytes of them wait: a few large writes cost as little as one.
-const FLUSH_BYTES: usize = 256 * 1024;
 
 /// The polling interval of the free space of a full disk.
 const FULL_RETRY: Duration = Duration::from_millis(200);
@@ -86,6 +84,7 @@ pub struct Writer {
     /// The queue is closed.
     is_closed: bool,
     reserve: Reserve,
+    pace: Pace,
     /// Set when the time to wait for a full disk is over.
     stop: Stop,
     progress: Progress,
@@ -123,6 +122,7 @@ impl Writer {
             backlog: VecDeque::new(),
             is_closed: false,
             reserve: Reserve::new(files),
+            pace: Pace::default(),
             stop: signals.stop,
             progress: signals.progress,
             turn: signals.turn,
@@ -171,11 +171,14 @@ impl Writer {
                     JournalCommand::Stop(state) => self.stopped = Some(state),
                     command => self.execute(command).await?,
                 }
-                if self.journal.pending_bytes() >= FLUSH_BYTES {
-                    self.persist(Journal::write_out).await?;
+                if Pace::is_full(self.journal.pending_files(), self.journal.pending_bytes()) {
+                    self.flush().await?;
                 }
             }
-            self.write_out().await?;
+            let now = self.clock.now();
+            if look.is_some() || self.due(now).is_none_or(|due| due <= now) {
+                self.write_out().await?;
+            }
             if let Some(stamp) = look.take() {
                 self.persist(|journal| journal.check_written(stamp)).await?;
             }
@@ -207,10 +210,21 @@ impl Writer {
             return true;
         }
         self.turn.end(self.clock.now());
+        let due = self.due(self.clock.now());
         let mut commands = Vec::with_capacity(COMMANDS);
-        let taken = self.channels.commands.recv_many(&mut commands, COMMANDS).await;
+        let is_open = tokio::select! {
+            biased;
+            taken = self.channels.commands.recv_many(&mut commands, COMMANDS) => taken > 0,
+            () = clock::sleep_until(due) => true,
+        };
         self.backlog.extend(commands);
-        taken > 0
+        is_open
+    }
+
+    /// When the lines in memory should be written; `None`: there are none.
+    fn due(&mut self, now: Instant) -> Option<Instant> {
+        let files = self.journal.pending_files();
+        (files > 0).then(|| self.pace.due(now, files))
     }
 
     async fn execute(&mut self, command: JournalCommand) -> Result<(), IoError> {
@@ -268,10 +282,17 @@ impl Writer {
     }
 
     async fn write_out(&mut self) -> Result<(), IoError> {
-        self.persist(Journal::write_out).await?;
+        self.flush().await?;
         let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
         self.progress.advance(std::mem::take(&mut self.taken), reached, self.steps);
         self.certain = self.ticked.take().or(self.certain.take());
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), IoError> {
+        let files = self.journal.pending_files();
+        self.persist(Journal::write_out).await?;
+        self.pace.written(files);
         Ok(())
     }
 

@@ -1,12 +1,14 @@
 //! The writer on a real disk, and its jobs for the syncer.
 
 use super::*;
+use crate::batch::Batch;
 use crate::files::disk::Disk;
-use crate::recording::journal::ClockStep;
+use crate::recording::journal::{ClockStep, Routed};
 use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::tape::event::Event;
 use crate::tape::words::RotationReason;
+use crate::upbit::feed::Feed;
 
 fn stamp(micros: u64) -> Stamp {
     Stamp::from_micros(micros).unwrap()
@@ -55,4 +57,41 @@ async fn an_epoch_begins_between_two_syncs() {
     let ((), seen) = tokio::join!(writer.run(), syncer);
     // The step is durable while the old file is active, and the epoch before the new one has a line.
     assert_eq!(seen[seen.len() - 3..], [(0, 103, true, 2), (0, 104, true, 0), (0, 104, false, 3)]);
+}
+
+#[tokio::test]
+async fn lines_are_written_before_a_sync_is_due() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
+    let rotation = Rotation { interval: Duration::from_secs(3600), bytes: 1 << 20 };
+    let journal = Journal::new(disk.clone(), rotation, Vec::new(), 0);
+    let (commands, queue) = mpsc::channel(1_000);
+    let (sync_jobs, _jobs) = mpsc::channel(1);
+    let (reports, _reports) = mpsc::channel(100);
+    let channels = Channels { commands: queue, sync_jobs, reports };
+    let clock = Clock::anchored(Stamp::default());
+    let writing = tokio::spawn(Writer::new(journal, disk, channels, WriterSignals::default(), clock).run());
+
+    let mut router = Router::new(1_000);
+    let written = || {
+        let files = std::fs::read_dir(directory.path()).unwrap();
+        files.filter(|file| file.as_ref().unwrap().metadata().unwrap().len() > 0).count()
+    };
+    // The second time more than are written at once.
+    for codes in [10, 500] {
+        let mut batch = Batch::default();
+        (0..codes).for_each(|n| batch.push(format!(r#"{{"type":"trade","code":"KRW-{n}"}}"#).as_bytes(), clock.now()));
+        let lines = batch.entries().map(|(_, entry)| (stamp(100), router.route(Feed::Public, &entry))).collect();
+        for opened in router.take_fresh() {
+            commands.send(JournalCommand::Open(opened)).await.unwrap();
+        }
+        commands.send(JournalCommand::Lines(Routed { batch, lines })).await.unwrap();
+        let all_written = async {
+            while written() < codes {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), all_written).await.unwrap();
+    }
+    writing.abort();
 }

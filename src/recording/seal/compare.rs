@@ -92,7 +92,7 @@ pub fn compare(
 }
 
 /// Reads the next [`CHUNK`] bytes, or all that remain.
-fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
+pub(super) fn fill(source: &mut dyn Read, chunk: &mut Vec<u8>) -> io::Result<()> {
     chunk.clear();
     source.take(CHUNK as u64).read_to_end(chunk).map(drop)
 }

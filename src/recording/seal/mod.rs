@@ -16,11 +16,11 @@ pub mod torn;
 use super::journal::displaced::Displaced;
 use super::segment::Finished;
 use crate::clock::Stamp;
-use crate::files::{AppendFile, CHUNK, EntryKind, Files, IoError};
+use crate::files::{AppendFile, CHUNK, EntryKind, Files, IoError, ReadFile};
 use crate::tape::manifest::{ManifestEntry, TornLine};
 use crate::tape::quarantine::{Quarantined, clear, quarantine};
 use crate::upbit::venue::Venue;
-use compare::{Comparison, Figures, compare};
+use compare::{Comparison, Figures, compare, fill};
 pub use error::SealError;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -91,7 +91,7 @@ impl Sealer {
             Err(error) if error.kind() == io::ErrorKind::NotFound && was_interrupted => {}
             removed => removed.map_err(IoError::at("remove", &source))?,
         }
-        let is_cut = finished.bytes.is_some_and(|bytes| figures.content.checksum.bytes < bytes);
+        let is_cut = finished.bytes.is_some_and(|bytes| figures.content.bytes < bytes);
         let cut = is_cut.then(|| Displaced::of_cut(finished, figures.content.last));
         Ok(Sealed { entry, quarantined, cut })
     }
@@ -165,7 +165,7 @@ impl Sealer {
         let file = self.files.create(unfinished).map_err(IoError::at("create", unfinished))?;
         let content = self.compress(source, &*file, unfinished)?;
         file.sync().map_err(IoError::at("sync", unfinished))?;
-        let file = self.prove(unfinished, &content)?;
+        let file = self.prove(source, unfinished)?;
         Ok(Figures { content, file })
     }
 
@@ -193,41 +193,51 @@ impl Sealer {
         Ok(content)
     }
 
-    /// Decodes a sealed file and compares it with its source. Returns the figures of the file itself.
-    fn prove(&self, path: &Path, content: &Tally) -> Result<Checksum, SealError> {
-        let file = self.files.read(path).map_err(IoError::at("read", path))?;
-        let mut file = Measured::new(file);
+    /// Decodes a sealed file and compares it with its source, which is read once more. Returns the checksum of the file.
+    fn prove(&self, source: Source<'_>, path: &Path) -> Result<Checksum, SealError> {
+        let plain = source.name.plain();
+        let mut source = self.open_source(source)?;
+        let mut file = Measured::new(self.files.read(path).map_err(IoError::at("read", path))?);
         let mut decoder = zstd::stream::read::Decoder::new(&mut file).map_err(IoError::at("decode", path))?;
-        let mut decoded = Checksum::default();
-        self.read_all(&mut decoder, path, &mut |chunk| {
-            decoded.update(chunk);
-            Ok(())
-        })?;
+        let (mut decoded, mut expected) = (Vec::with_capacity(CHUNK), Vec::with_capacity(CHUNK));
+        loop {
+            self.check_stop()?;
+            fill(&mut decoder, &mut decoded).map_err(IoError::at("decode", path))?;
+            fill(&mut source, &mut expected).map_err(IoError::at("read", &plain))?;
+            if decoded != expected {
+                return Err(SealError::Mismatch(path.to_owned()));
+            }
+            if decoded.is_empty() {
+                break;
+            }
+        }
         drop(decoder);
-        let is_same = decoded.bytes == content.checksum.bytes && decoded.sha256() == content.checksum.sha256();
-        if is_same { Ok(file.into_checksum()) } else { Err(SealError::Mismatch(path.to_owned())) }
+        Ok(file.into_checksum())
     }
 
-    fn read_source(&self, Source { name, torn }: Source<'_>, each: &mut Each<'_>) -> Result<(), SealError> {
+    fn check_stop(&self) -> Result<(), SealError> {
+        if self.stop.load(Ordering::Relaxed) { Err(SealError::Stopped) } else { Ok(()) }
+    }
+
+    fn open_source<'a>(&self, Source { name, torn }: Source<'a>) -> Result<LessTorn<'a, Box<dyn ReadFile>>, SealError> {
         let path = name.plain();
-        let source = match self.files.read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(SealError::Gone(path)),
-            source => source.map_err(IoError::at("read", &path))?,
-        };
-        self.read_all(&mut LessTorn::new(source, torn), &path, each)
+        match self.files.read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(SealError::Gone(path)),
+            source => Ok(LessTorn::new(source.map_err(IoError::at("read", &path))?, torn)),
+        }
     }
 
-    fn read_all(&self, source: &mut dyn Read, path: &Path, each: &mut Each<'_>) -> Result<(), SealError> {
+    fn read_source(&self, source: Source<'_>, each: &mut Each<'_>) -> Result<(), SealError> {
+        let path = source.name.plain();
+        let mut source = self.open_source(source)?;
         let mut chunk = vec![0; CHUNK];
         loop {
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(SealError::Stopped);
-            }
+            self.check_stop()?;
             match source.read(&mut chunk) {
                 Ok(0) => return Ok(()),
-                Ok(length) => each(&chunk[..length]).map_err(IoError::at("compress", path))?,
+                Ok(length) => each(&chunk[..length]).map_err(IoError::at("compress", &path))?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(IoError::at("read", path)(error).into()),
+                Err(error) => return Err(IoError::at("read", &path)(error).into()),
             }
         }
     }
@@ -248,7 +258,7 @@ impl Sealer {
             first: content.first.unwrap_or(name.first),
             last: content.last.unwrap_or(name.first),
             lines: content.lines,
-            bytes: content.checksum.bytes,
+            bytes: content.bytes,
             zst_bytes: file.bytes,
             sha256: file.sha256(),
         }

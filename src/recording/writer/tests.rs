@@ -70,7 +70,7 @@ async fn lines_are_written_before_a_sync_is_due() {
     let (reports, _reports) = mpsc::channel(100);
     let channels = Channels { commands: queue, sync_jobs, reports };
     let clock = Clock::anchored(Stamp::default());
-    let writing = tokio::spawn(Writer::new(journal, disk, channels, WriterSignals::default(), clock).run());
+    let mut writing = Box::pin(Writer::new(journal, disk, channels, WriterSignals::default(), clock).run());
 
     let mut router = Router::new(1_000);
     let written = || {
@@ -88,10 +88,13 @@ async fn lines_are_written_before_a_sync_is_due() {
         commands.send(JournalCommand::Lines(Routed { batch, lines })).await.unwrap();
         let all_written = async {
             while written() < codes {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                clock::sleep_until(Some(clock.now() + Duration::from_millis(1))).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), all_written).await.unwrap();
+        tokio::select! {
+            () = &mut writing => panic!("it ended"),
+            () = clock::sleep_until(Some(clock.now() + Duration::from_secs(60))) => panic!("{} of {codes}", written()),
+            () = all_written => {}
+        }
     }
-    writing.abort();
 }

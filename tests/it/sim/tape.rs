@@ -1,6 +1,7 @@
 //! What is on a disk, as a reader sees it: the lines of every stream in their order.
 
 use super::disk::SimDisk;
+use super::timeline::Moment;
 use super::timeline::{Forgotten, Gap};
 use crate::support::json::Stamped;
 use base64::Engine;
@@ -172,6 +173,13 @@ impl Tape {
         if name.stream != "recorder" {
             self.streams[name.feed].entry(name.stream.to_owned()).or_default().push(Segment { lines, epoch });
         }
+    }
+
+    /// The first event of an epoch, with which it begins.
+    pub(crate) fn first_of(&self, epoch: u64) -> Option<Moment> {
+        let own = self.events.iter().filter(|event| event["of_epoch"].as_u64() == Some(epoch));
+        let stamp = own.filter_map(|event| event["ts_recv"].as_u64()).min()?;
+        Some(Moment { epoch, stamp })
     }
 
     /// The epoch of the next line; that which begins, where one does.

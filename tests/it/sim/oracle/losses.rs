@@ -91,6 +91,8 @@ pub(super) fn unheard(evidence: &Evidence) -> Vec<String> {
             continue;
         }
         let opened = history.recorded_moment(session.opened);
+        // An epoch whose beginning was lost with the state begins anew, with its first line.
+        reached = reached.max(evidence.tape.first_of(reached.epoch).unwrap_or_default());
         if reached < opened && !history.time.is_covered(gaps, reached, opened) {
             faults.push(format!("nobody listened from {reached:?} to {opened:?}"));
         }

@@ -25,6 +25,8 @@ fn streams_are_listed_with_times_sizes_and_gaps() {
     exchange.terminate();
     eventually("the end is seen", || scene.tape.active_events().iter().any(|event| event["event"] == "lost"));
     eventually("everything that ended is sealed", || scene.tape.unsealed().is_empty());
+    // The recorder goes on, and on a busy machine tells of another gap while the verb reads.
+    let gaps_before = scene.tape.events("gap");
     let listed = rows(&printed(&mut scene.verb(&["ls", "--json", "*_*", "--coverage"])));
     let (lines, gaps) = (scene.tape.lines(), scene.tape.events("gap"));
     let mut streams: Vec<&String> = lines.keys().filter(|stream| stream.contains('_')).collect();
@@ -36,7 +38,8 @@ fn streams_are_listed_with_times_sizes_and_gaps() {
         assert_eq!(["first", "last", "lines"].map(|key| row[key].as_u64().unwrap()), wanted, "{stream}");
         assert_eq!(row["bytes"].as_u64().unwrap(), own.iter().map(|line| line.len() as u64 + 1).sum::<u64>());
         let names_it = |gap: &&Value| gap["streams"].as_array().unwrap().contains(&Value::from(stream.as_str()));
-        assert_eq!(row["gaps"].as_u64().unwrap(), gaps.iter().filter(names_it).count() as u64, "{stream}");
+        let [least, most] = [&gaps_before, &gaps].map(|gaps| gaps.iter().filter(names_it).count() as u64);
+        assert!(least > 0 && (least..=most).contains(&row["gaps"].as_u64().unwrap()), "{stream}: {least} to {most}");
         assert!(row["gap_micros"].as_u64().unwrap() > 0);
         let days: Vec<&str> = row["days"].as_object().unwrap().values().map(|hours| hours.as_str().unwrap()).collect();
         assert!(days.iter().any(|hours| hours.contains('g') && hours.len() == 24), "{days:?}");

@@ -249,6 +249,10 @@ mod tests {
         ]);
         let wanted = ["1 {\"a\":1}", "2 {\"a\":1}", "5 {\"a\":9}", "9 {\"a\":2}", "30 {\"a\":1}", "50 {\"a\":1}"];
         assert_eq!(found, wanted);
+        let (one, two, same) = ([1, 2], [3, 4, 5], "\"a\":1");
+        let found =
+            union(&[&[(book, &one.map(|second| (second, same)))], &[(book, &two.map(|second| (second, same)))]]);
+        assert_eq!(found, ["1 {\"a\":1}", "2 {\"a\":1}", "5 {\"a\":1}"], "one had two of them, the other three");
     }
 
     #[test]

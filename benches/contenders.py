@@ -11,14 +11,26 @@ import subprocess
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
 # What stands in front of the object on each line, less its own brace, and the line's end.
 STAMP = len('"ts_recv":1795317064154123,') + 1
 
 # Nothing that is measured takes longer to come, in seconds.
-PATIENCE = 120
+PATIENCE = 900
 
 # What was started, so that nothing of it outlives a run that goes wrong.
 STARTED = []
+
+
+def programs():
+    """The recorder, and the folder of the examples beside it; built where none is named."""
+    named = os.environ.get("UPBIT_RECORDER")
+    if not named:
+        subprocess.run(["cargo", "build", "--quiet", "--release", "--bins", "--examples"], cwd=ROOT, check=True)
+    recorder = Path(named or TARGET / "release/upbit-recorder").resolve()
+    return recorder, recorder.parent / "examples"
 
 
 class Process:
@@ -171,10 +183,6 @@ class Server:
         """Its next line, or the value of it."""
         line = json.loads(self.child.stdout.readline())
         return line[key] if key else line
-
-    def stop(self):
-        self.child.kill()
-        self.child.wait()
 
 
 def stop_all():

@@ -37,11 +37,16 @@ pub(crate) fn make(frames: &mut Frames, streams: usize, rate: usize, count: usiz
         let kind = MIX[random.below(10) as usize];
         let pairs = (streams - kind).div_ceil(TYPES);
         // The busiest of n pairs has a share of about 1 / ln n, as if the k-th had one of 1 / k.
-        let code = ((pairs as f64).powf(random.share()) - 1.0) as usize;
+        let code = ((pairs as f64).powf(share(&mut random)) - 1.0) as usize;
         frame(code * TYPES + kind, streams + number, &mut random, &mut text);
-        due += Duration::from_secs(1).div_f64(rate as f64).mul_f64(-(1.0 - random.share()).ln());
+        due += Duration::from_secs(1).div_f64(rate as f64).mul_f64(-(1.0 - share(&mut random)).ln());
         frames.push_due(&text, due);
     }
+}
+
+/// From 0 to 1.
+fn share(random: &mut Random) -> f64 {
+    random.below(1 << 53) as f64 / (1_u64 << 53) as f64
 }
 
 /// DEFAULT, about 430 bytes, up to its last key.

@@ -14,11 +14,6 @@ impl Random {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    /// From 0 to 1.
-    pub(crate) fn share(&mut self) -> f64 {
-        self.below(1 << 53) as f64 / (1_u64 << 53) as f64
-    }
-
     /// A volume with eight decimals.
     pub(crate) fn volume(&mut self) -> f64 {
         (self.below(2_000_000_000) + 1) as f64 / 1e8

@@ -230,7 +230,9 @@ impl Tape {
         let mut listed = Listing::new();
         for (path, content) in files.iter().filter(|(path, _)| path.ends_with("manifest.jsonl")) {
             for line in content.split(|byte| *byte == b'\n') {
-                let Ok(entry) = serde_json::from_slice::<serde_json::Value>(line) else { continue };
+                // Pages that a failing disk lost stand before a line as zeros.
+                let begin = line.iter().take_while(|byte| **byte == 0).count();
+                let Ok(entry) = serde_json::from_slice::<serde_json::Value>(&line[begin..]) else { continue };
                 let file = path.with_file_name(entry["name"].as_str().unwrap());
                 let is_pruned = entry["pruned"].is_u64();
                 if listed.insert(file.clone(), entry).is_some() && !is_pruned {

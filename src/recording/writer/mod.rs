@@ -5,7 +5,7 @@
 //!               └─ events ──▶ recorder.jsonl, from the reserve       on a full disk, past everything that waits
 //! ```
 //!
-//! Lines are written behind the commands that are there, or wait a moment for others of the same files: see [`pace`]. A
+//! Lines are written behind the commands that are there, or wait a moment for others of the same files (`pace`). A
 //! `kill -9` loses no more than that.
 //!
 //! Before each sync the names of written files are compared with the open files: see

@@ -135,11 +135,6 @@ impl Evidence {
         self.before.iter().any(|(_, time)| *time < floor)
     }
 
-    /// Whether there is any record.
-    pub fn has_any(&self) -> bool {
-        self.has_begun
-    }
-
     /// Whether more identifiers were recorded than are held for comparison.
     pub fn is_too_much(&self) -> bool {
         self.is_too_much

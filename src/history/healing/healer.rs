@@ -213,8 +213,7 @@ impl<F: Fetch> Healer<F> {
             task.requests += requests;
             let page = match outcome {
                 Ok(page) => page,
-                // An unlisted pair has no missing objects.
-                Err(FetchError::Rest(RestError::Refused(_))) if !search.has_any() => return Ok(End::Complete),
+                // One refusal proves nothing, even of a stream without a record: "code not found" may be a moment's.
                 Err(FetchError::Rest(RestError::Refused(denial))) => {
                     tracing::warn!(stream = %task.stream, %denial, "the exchange refuses what was missed");
                     return Ok(End::Partial);

@@ -106,11 +106,6 @@ impl Search {
         });
         items
     }
-
-    /// Whether the stream has any record.
-    pub(super) fn has_any(&self) -> bool {
-        self.evidence.has_any()
-    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,10 @@ pub(super) fn beyond_bound(history: &History, matched: &Matched, seen: &BTreeSet
 /// Everything that was handed over and is not on disk lies in a gap.
 pub(super) fn missing(evidence: &Evidence) -> Vec<String> {
     let Evidence { history, gaps, .. } = evidence;
-    let is_untold = |(_, at): &(Object, Moment)| !gaps.iter().any(|gap| gap.holds(*at)) && !history.time.is_behind(*at);
+    // An epoch whose beginning was lost with the state begins anew, with its first line.
+    let is_ahead = |at: Moment| evidence.tape.first_of(at.epoch).is_some_and(|first| at <= first);
+    let is_told = |at: Moment| gaps.iter().any(|gap| gap.holds(at)) || history.time.is_behind(at) || is_ahead(at);
+    let is_untold = |(_, at): &(Object, Moment)| !is_told(*at);
     let untold = lost(evidence).into_iter().filter(is_untold);
     let shown = |(object, at): (Object, Moment)| {
         let found = history.time.found(at.epoch);

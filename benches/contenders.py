@@ -7,6 +7,7 @@ it has ended: user and system, of all threads.
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -107,7 +108,7 @@ class Recorder(Process):
         events = [json.loads(line) for line in (self.data / "recorder.jsonl").read_text().splitlines()]
         # What is sent as fast as it is taken waits for the disk.
         gaps = [event for event in events if event["event"] == "gap" and event["kind"] != "paused"]
-        assert not gaps, gaps
+        assert not gaps, f"{len(gaps)} gaps, of which the first is {gaps[0]}"
 
 
 class Peer(Process):
@@ -176,7 +177,7 @@ class Server:
         self.child = subprocess.Popen(command + (["--tls", self.certificate] if tls else []), stdout=subprocess.PIPE, text=True)
         STARTED.append(self.child)
         first = self.told()
-        self.frames, self.bytes = first["frames"], first["bytes"]
+        self.frames, self.bytes, self.sent = first["frames"], first["bytes"], first["sent"]
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{first['listening']}/websocket/v1"
 
     def told(self, key=None):
@@ -191,6 +192,22 @@ def stop_all():
         if child.poll() is None:
             child.kill()
             child.wait()
+
+
+def drained(server):
+    """Seconds that a client takes which looks at nothing: the server alone."""
+    host, port = server.url.split("/")[2].split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        client.recv(4096)
+        # A masked text of two bytes, and the mask is 0.
+        client.sendall(b"\x81\x82\0\0\0\0[]")
+        begin, room, missing = server.told("begin") / 1e6, bytearray(1 << 20), server.sent
+        while missing:
+            missing -= client.recv_into(room)
+        length = time.time() - begin
+    server.told("end")
+    return length
 
 
 def size(path):

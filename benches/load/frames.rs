@@ -45,7 +45,7 @@ impl Frames {
         self.due.push(due);
     }
 
-    /// Whether another frame follows the last, which is one of a stream of its own.
+    /// With a last one, of a stream of its own.
     pub(crate) fn finish(mut self) -> Self {
         let end = r#"{"type":"trade","code":"KRW-END","stream_type":"REALTIME","sent":1000000000000000}"#;
         match self.due.last() {
@@ -64,6 +64,11 @@ impl Frames {
     /// Bytes of all, without their WebSocket headers.
     pub(crate) fn payload(&self) -> usize {
         self.payload
+    }
+
+    /// Bytes of all.
+    pub(crate) fn sent(&self) -> usize {
+        self.bytes.len()
     }
 
     /// In the order of sending.

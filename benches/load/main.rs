@@ -11,8 +11,9 @@
 //!
 //! Serves one client after the other, from the first text message on: whatever was subscribed, all frames, and last one
 //! of the stream `KRW-END_trade`. Then the connection stays until the client ends it. Standard output has a line of JSON for
-//! `listening` (the port), then for each client `begin`, `paced` (before the first frame of the market that waits for its time)
-//! and `end` (when the kernel took the last byte), in µs since the epoch.
+//! `listening` (the port) with the number of frames and their bytes without and with headers, then for each client `begin`,
+//! `paced` (with the first frame of the market that waits for its time) and `end` (when the kernel took the last byte), in
+//! µs since the epoch.
 
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the time, and waits")]
 #![expect(clippy::print_stdout, reason = "its reports are its output")]
@@ -42,7 +43,8 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::bind(argument("--tls").map(Into::into)).await;
-        println!(r#"{{"listening":{},"frames":{},"bytes":{}}}"#, server.port(), frames.count(), frames.payload());
+        let (count, payload, sent) = (frames.count(), frames.payload(), frames.sent());
+        println!(r#"{{"listening":{},"frames":{count},"bytes":{payload},"sent":{sent}}}"#, server.port());
         server.serve(&frames).await;
     });
 }

@@ -71,7 +71,8 @@ fn trade(text: &mut String, random: &mut Random, code: usize, time: u64) {
 
 /// DEFAULT, about 1.1 KB, up to its last key.
 fn ticker(text: &mut String, random: &mut Random, code: usize, time: u64) {
-    let (price, volume, total) = (100_000 + random.below(20_000), random.volume(), 1_000.0 + random.volume());
+    // A volume that grows seconds away from any trade would make the stream of trades suspect: it stays.
+    let (price, volume, total) = (100_000 + random.below(20_000), random.volume(), 1_000.0 + code as f64);
     write!(
         text,
         r#"{{"type":"ticker","code":"KRW-C{code}","opening_price":31883000.00000000,"high_price":32310000.00000000,"#

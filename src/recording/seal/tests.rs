@@ -3,9 +3,11 @@
 use super::*;
 use crate::files::append_all;
 use crate::files::disk::Disk;
+use crate::files::faulty::{Call, Faulty};
 use crate::tape::segment_name::SegmentName;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
+use std::sync::atomic::AtomicUsize;
 
 struct Scene {
     _directory: tempfile::TempDir,
@@ -67,6 +69,30 @@ fn a_sealed_file_holds_its_source_and_is_listed() {
     assert_eq!(scene.manifest_lines(), 1);
     let left: Vec<_> = scene.disk.list(&name.directory()).unwrap().into_iter().map(|file| file.name).collect();
     assert_eq!(left, [name.sealed().file_name().unwrap(), "manifest.jsonl".as_ref()]);
+}
+
+#[test]
+fn what_is_not_its_source_is_given_up() {
+    let scene = Scene::new();
+    let name = scene.finished.name.clone();
+    let plain = scene.disk.path().join(name.plain());
+    let reads = AtomicUsize::new(0);
+    // Another byte stands there once it is compressed, as if the disk had given a wrong one.
+    let fate = move |call: Call, path: &Path| {
+        if call == Call::Read && path == name.plain() && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            let mut source = std::fs::read(&plain).unwrap();
+            source[1_000_000] ^= 1;
+            std::fs::write(&plain, source).unwrap();
+        }
+        Ok(())
+    };
+    let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };
+    let sealer = Sealer::new(Arc::new(Faulty::new(scene.disk.clone(), fate)), 1, provenance, Arc::default());
+    assert!(matches!(sealer.step(&scene.finished), Err(SealError::Mismatch(_))));
+    let left: Vec<_> =
+        scene.disk.list(&scene.finished.name.directory()).unwrap().into_iter().map(|file| file.name).collect();
+    assert_eq!(left, [scene.finished.name.plain().file_name().unwrap()]);
+    scene.sealer().step(&scene.finished).unwrap();
 }
 
 #[test]

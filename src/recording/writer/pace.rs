@@ -13,7 +13,7 @@ use std::time::Duration;
 /// of that is for the way here and the writes.
 const BURST: Duration = Duration::from_millis(20);
 
-/// Writes a second at which no line waits: five times the usual load of the whole exchange, a twentieth of a core.
+/// Writes a second at which no line waits: five times the usual load of the whole exchange.
 const WRITES: f64 = 5_000.0;
 
 /// Writes that are saved up while there are fewer: every stream of the exchange may bring a line at the same moment, as

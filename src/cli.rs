@@ -1,5 +1,7 @@
 //! The command line: verbs and their options. Their implementation is in [`crate::commands`].
 
+#[cfg(feature = "export")]
+use crate::commands::export;
 use crate::commands::{
     audit, backfill, cat, check, completions, health, ls, markets, prune, record, replay, tail, verify,
 };
@@ -64,6 +66,9 @@ pub enum Verb {
     Verify(verify::VerifyOptions),
     /// Fetches candles or trades of the past; goes on where it was interrupted.
     Backfill(backfill::BackfillOptions),
+    /// Writes what is sealed as Parquet, a file per pair, type and day.
+    #[cfg(feature = "export")]
+    Export(export::ExportOptions),
     /// Lists the pairs that the exchange has.
     Markets(markets::MarketsOptions),
     /// Deletes old files, as storage.keep_for and storage.keep_bytes say, while no recorder runs.
@@ -107,6 +112,8 @@ impl Cli {
             Verb::Audit(options) => audit::run(sources, options),
             Verb::Verify(options) => verify::run(sources, options),
             Verb::Backfill(options) => backfill::run(sources, options),
+            #[cfg(feature = "export")]
+            Verb::Export(options) => export::run(sources, options),
             Verb::Markets(options) => markets::run(sources, options),
             Verb::Prune(options) => prune::run(sources, options),
             Verb::Replay(options) => replay::run(sources, *options),

@@ -13,6 +13,8 @@ pub mod desired;
 pub mod exit;
 pub mod files;
 pub mod history;
+#[cfg(feature = "export")]
+pub mod lake;
 pub mod logging;
 pub mod net;
 pub mod ops;

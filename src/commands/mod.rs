@@ -10,6 +10,8 @@ pub mod backfill;
 pub mod cat;
 pub mod check;
 pub mod completions;
+#[cfg(feature = "export")]
+pub mod export;
 pub mod health;
 pub mod ls;
 pub mod markets;

@@ -249,6 +249,11 @@ async fn set_up(
             .map_err(RecordError::Threads)?;
     }
     healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
+    #[cfg(feature = "export")]
+    if config.export.enabled {
+        let shutdown = host.signals.shutdown.orderly.clone();
+        super::export::nightly::spawn(config, *clock, shutdown).map_err(RecordError::Threads)?;
+    }
     Ok((supervisor, lock))
 }
 

@@ -29,6 +29,8 @@ pub struct Config {
     pub rest: RestConfig,
     /// Files, rotation, bounds.
     pub storage: StorageConfig,
+    /// The tape as Parquet.
+    pub export: ExportConfig,
     /// Metrics, health, status.
     pub http: HttpConfig,
     /// Logging.
@@ -150,6 +152,17 @@ pub struct RestConfig {
     pub heal_max: u32,
     /// Whether what the exchange says of its pairs is recorded.
     pub instruments: bool,
+}
+
+/// The tape as Parquet.
+#[derive(Clone, Debug)]
+pub struct ExportConfig {
+    /// Whether the recorder exports each day once it is over.
+    pub enabled: bool,
+    /// Where to; a relative path counts from `data_dir`.
+    pub directory: PathBuf,
+    /// So many levels of books in columns of their own, beside the lists; 0: none.
+    pub levels: u16,
 }
 
 /// Metrics, health, status.

@@ -5,7 +5,9 @@ use super::files;
 use super::filter::check_filter;
 use super::keys::KeySources;
 use super::layers::Sources;
-use super::model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig, TlsRoots};
+use super::model::{
+    Config, ConnectionConfig, ExportConfig, HttpConfig, LogConfig, LogFormat, RestConfig, StorageConfig, TlsRoots,
+};
 use super::proxy::ProxyConfig;
 use super::reader::Reader;
 use super::subscribe;
@@ -45,10 +47,12 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let (private, credentials) = read_connection(reader, sources, Feed::Private);
     let rest = read_rest(reader);
     let storage = read_storage(reader);
+    let export = read_export(reader);
     let http = read_http(reader);
     let log = read_log(reader);
     let proxies = ProxyConfig::read(|name| sources.variable(name));
-    let config = Config { data_dir, venue, tls_roots, public, private, credentials, rest, storage, http, log, proxies };
+    let config =
+        Config { data_dir, venue, tls_roots, public, private, credentials, rest, storage, export, http, log, proxies };
     refuse_contradictions(reader, &config);
     config
 }
@@ -109,6 +113,20 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
         keep_for: reader.optional_duration("storage.keep_for", HOUR..=36_500 * DAY),
         keep_bytes: reader.optional_size("storage.keep_bytes", MIB..=1024 * 1024 * TIB),
     }
+}
+
+fn read_export(reader: &mut Reader<'_>) -> ExportConfig {
+    let export = ExportConfig {
+        enabled: reader.flag("export.enabled"),
+        directory: reader.path("export.directory"),
+        // The exchange's books have thirty.
+        levels: reader.number("export.levels", 0..=30),
+    };
+    if export.enabled && !cfg!(feature = "export") {
+        let problem = "this program was built without it: take a release, or build with --features export";
+        reader.refuse("export.enabled", problem);
+    }
+    export
 }
 
 fn read_http(reader: &mut Reader<'_>) -> HttpConfig {

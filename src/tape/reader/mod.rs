@@ -16,6 +16,7 @@ mod growing;
 mod lines;
 pub mod manifest;
 mod merged;
+mod sealed;
 mod seek;
 mod segments;
 mod selection;
@@ -28,9 +29,10 @@ pub use error::TapeError;
 pub use follow::{Follower, Round};
 pub use lines::Lines;
 pub use merged::{Merged, MergedLine};
+pub use sealed::{SealedDate, SealedSegment, SealedStream, merged as merge_sealed};
 pub use selection::Selection;
 pub use summary::SummaryText;
-pub use told::ToldGaps;
+pub use told::{ToldGap, ToldGaps};
 
 use crate::clock::Stamp;
 use crate::files::Files;
@@ -129,6 +131,14 @@ impl Tape {
     /// The summary of a day that stands on disk.
     pub fn written_summary(&self, date: Date) -> Option<SummaryText> {
         SummaryText::read(self.tree.as_ref()?, date)
+    }
+
+    /// What is sealed of a date, of the streams that are meant.
+    ///
+    /// # Errors
+    /// Its directory or its manifest cannot be read.
+    pub fn sealed(&self, date: Date, is_meant: &dyn Fn(&StreamKey) -> bool) -> Result<SealedDate, TapeError> {
+        self.tree.as_ref().map_or_else(|| Ok(SealedDate::default()), |tree| sealed::of_date(tree, date, is_meant))
     }
 
     /// The sealed parts of each stream of a day, and those that were deleted, by its manifest.

@@ -110,6 +110,10 @@ impl Segment {
 }
 
 impl Archive {
+    pub(super) fn new(tree: Arc<Tree>, name: SegmentName, position: Position, listed: Option<(Stamp, u64)>) -> Self {
+        Self { tree, name, position, listed }
+    }
+
     fn open(self, portion: Portion) -> Result<Option<Source>, TapeError> {
         let Self { tree, name, position, listed } = self;
         let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));

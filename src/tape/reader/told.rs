@@ -28,6 +28,15 @@ struct Told {
     at: Stamp,
 }
 
+/// A gap on record.
+#[derive(Clone, Copy, Debug)]
+pub struct ToldGap<'a> {
+    /// The epoch of its stamps.
+    pub epoch: u64,
+    /// What was told of it.
+    pub gap: &'a GapRecord,
+}
+
 impl ToldGaps {
     /// Reads what was told since a time, and not read yet; what is damaged is passed over.
     ///
@@ -51,6 +60,14 @@ impl ToldGaps {
     /// Those that touch a day of the tree of `feed`.
     pub fn of_day(&self, feed: Feed, date: Date) -> DayGaps {
         DayGaps::of(self.gaps.values().map(|told| &told.gap), feed, date)
+    }
+
+    /// All of a feed, each with its epoch.
+    pub fn of_feed(&self, feed: Feed) -> impl Iterator<Item = ToldGap<'_>> {
+        self.gaps
+            .iter()
+            .map(|((epoch, _), told)| ToldGap { epoch: *epoch, gap: &told.gap })
+            .filter(move |told| told.gap.connection == feed)
     }
 
     /// Whether one of them was told after `stamp`.

@@ -1,0 +1,77 @@
+//! The gaps of a day, stream by stream: which rows have one in front of them. Pure.
+
+use super::metadata::GapNote;
+use crate::clock::{Position, Stamp};
+use crate::tape::day_summary::span;
+use crate::tape::gap::{GapRecord, Touched};
+use crate::tape::reader::{ToldGap, ToldGaps};
+use crate::upbit::feed::Feed;
+use jiff::civil::Date;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long before a day a gap may have ended that its first row is behind.
+const BEFORE: Duration = Duration::from_secs(86_400);
+
+/// The gaps that a day's rows may have in front of them.
+#[derive(Debug)]
+pub(super) struct Gaps {
+    begin: Stamp,
+    end: Stamp,
+    known: Vec<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    epoch: u64,
+    gap: GapRecord,
+    streams: Touched,
+}
+
+/// The same of one stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StreamGaps {
+    /// Those that touch the day.
+    pub(super) notes: Vec<GapNote>,
+    /// The ends of those that no row was behind yet, in order.
+    ends: VecDeque<Position>,
+}
+
+/// Since when gaps have to be read for a day.
+pub(super) fn needed_since(date: Date) -> Stamp {
+    span(date).map_or(Stamp::default(), |(begin, _)| begin.before(BEFORE))
+}
+
+impl Gaps {
+    pub(super) fn of(told: &ToldGaps, date: Date) -> Self {
+        let (begin, end) = span(date).unwrap_or((Stamp::MAX, Stamp::MAX));
+        let near = |told: &ToldGap<'_>| told.gap.from < end && needed_since(date) <= told.gap.to;
+        let known = told.of_feed(Feed::Public).filter(near).map(|ToldGap { epoch, gap }| Known {
+            epoch,
+            gap: gap.clone(),
+            streams: gap.touched(),
+        });
+        Self { begin, end, known: known.collect() }
+    }
+
+    /// Those of a stream whose last row before the day is known, or that has none on the day before.
+    pub(super) fn of_stream(&self, stream: &str, before: Option<Position>) -> StreamGaps {
+        let own = || self.known.iter().filter(|known| known.streams.holds(stream));
+        let touching = own().filter(|known| known.gap.from < self.end && self.begin <= known.gap.to);
+        let ends = own().map(|known| Position { epoch: known.epoch, stamp: known.gap.to });
+        let mut ends: Vec<Position> = ends.filter(|end| before.is_none_or(|before| before < *end)).collect();
+        ends.sort_unstable();
+        StreamGaps { notes: touching.map(|known| GapNote::of(known.epoch, &known.gap)).collect(), ends: ends.into() }
+    }
+}
+
+impl StreamGaps {
+    /// Whether a gap ended between the row before and the one at `position`.
+    pub(super) fn pass(&mut self, position: Position) -> bool {
+        let mut is_behind = false;
+        while self.ends.pop_front_if(|end| *end <= position).is_some() {
+            is_behind = true;
+        }
+        is_behind
+    }
+}

@@ -69,7 +69,8 @@ impl StreamGaps {
     /// Whether a gap ended between the row before and the one at `position`.
     pub(super) fn pass(&mut self, position: Position) -> bool {
         let mut is_behind = false;
-        while self.ends.pop_front_if(|end| *end <= position).is_some() {
+        while self.ends.front().is_some_and(|end| *end <= position) {
+            self.ends.pop_front();
             is_behind = true;
         }
         is_behind

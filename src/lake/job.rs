@@ -15,7 +15,7 @@ use crate::files::disk::Disk;
 use crate::reading::trade::TradeKey;
 use crate::tape::day_summary::span;
 use crate::tape::line::Line;
-use crate::tape::reader::{MergedLine, SealedStream, Tape, merge_sealed};
+use crate::tape::reader::{MergedLine, SealedSegment, SealedStream, Tape, merge_sealed};
 use crate::tape::stream_key::StreamKey;
 
 pub use super::file::{LakeError, Written};
@@ -110,18 +110,23 @@ impl Job {
     }
 
     fn named_sources(&self) -> Vec<Source> {
-        let names = [self.stream.to_string(), format!("{}.healed", self.stream)];
-        let of = |(stream, sealed): (String, &SealedStream)| -> Vec<Source> {
-            let source = |segment: &crate::tape::reader::SealedSegment| Source {
-                stream: stream.clone(),
-                name: segment.file_name(),
-                lines: segment.lines,
-                sha256: segment.sha256.clone(),
-            };
-            sealed.segments.iter().map(source).collect()
-        };
-        names.into_iter().zip(self.sources()).flat_map(of).collect()
+        let mut sources = named(self.stream.to_string(), &self.recorded);
+        if let Some(healed) = &self.healed {
+            sources.extend(named(format!("{}.healed", self.stream), healed));
+        }
+        sources
     }
+}
+
+/// The files of a stream, as the footer names them.
+fn named(stream: String, sealed: &SealedStream) -> Vec<Source> {
+    let source = |segment: &SealedSegment| Source {
+        stream: stream.clone(),
+        name: segment.file_name(),
+        lines: segment.lines,
+        sha256: segment.sha256.clone(),
+    };
+    sealed.segments.iter().map(source).collect()
 }
 
 /// Lines on their way to a row group.

@@ -5,6 +5,8 @@
 mod actor;
 mod config;
 mod console;
+#[cfg(feature = "export")]
+mod export;
 mod format;
 mod layers;
 mod network;

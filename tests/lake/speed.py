@@ -79,11 +79,12 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=1800)
+    parser.add_argument("--data", type=pathlib.Path, help="a tape that is there, in place of one that is made")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        data = tape(scratch / "data", "--pairs", options.pairs, "--seconds", options.seconds)
+        data = options.data or tape(scratch / "data", "--pairs", options.pairs, "--seconds", options.seconds)
         content = sum(int(line.split('"bytes":')[1].split(",")[0]) for line in open(next(data.glob("archive/*/manifest.jsonl"))))
         sealed = sum(path.stat().st_size for path in data.glob("archive/*/*.zst"))
         figures = {"export": [], "duckdb": []}

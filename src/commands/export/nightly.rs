@@ -6,9 +6,11 @@
 //!
 //! `day.json` is there once all of a day is sealed, and written again where a gap was told later: so is the lake.
 
+use super::error::ExportError;
 use super::pool::{Done, Lake};
-use super::{ExportError, Sum};
+use super::sum::Sum;
 use crate::clock::{Clock, Stamp, sleep_until};
+use crate::commands::recording::ReadError;
 use crate::config::Config;
 use crate::files::IoError;
 use crate::files::disk::Disk;
@@ -107,7 +109,7 @@ impl Nightly {
 
     /// The days that are complete, and when each was summed up.
     fn summed_up(&self, tape: &Tape) -> Result<BTreeMap<Date, Stamp>, ExportError> {
-        let dates = tape.dates().map_err(super::ReadError::from)?;
+        let dates = tape.dates().map_err(ReadError::from)?;
         let written = |date: Date| {
             let text: SummaryText = tape.written_summary(date)?;
             Some((date, text.parse()?.written))
@@ -118,7 +120,7 @@ impl Nightly {
     /// Exports a day; `false`: a part of it failed, and is tried again.
     fn export(&self, lake: &Lake, tape: &Tape, date: Date) -> Result<bool, ExportError> {
         let stop = || self.shutdown.is_cancelled();
-        let day = Day::plan(tape, &mut ToldGaps::default(), date, &self.selected).map_err(super::ReadError::from)?;
+        let day = Day::plan(tape, &mut ToldGaps::default(), date, &self.selected).map_err(ReadError::from)?;
         let mut sum = Sum::default();
         lake.run(day.jobs, 1, &stop, &mut |done: Done| drop(sum.add(&done)))?;
         if stop() {
@@ -143,4 +145,115 @@ fn write(lake: &Disk, exported: &BTreeMap<Date, Stamp>) -> Result<(), ExportErro
     let path = Path::new(EXPORTED);
     lake.put(Path::new(".exported.tmp"), path, &text).map_err(IoError::at("write", path))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::{Files, append_all};
+    use crate::recording::seal::{Provenance, Sealer};
+    use crate::recording::segment::Finished;
+    use crate::tape::paths;
+    use crate::tape::reader::summary::of_complete_day;
+    use crate::tape::segment_name::SegmentName;
+    use crate::tape::stream_key::StreamKey;
+    use crate::upbit::feed::Feed;
+    use crate::upbit::venue::Venue;
+    use std::fs;
+    use std::sync::Arc;
+
+    /// 2026-11-22T00:00:00Z.
+    const MIDNIGHT: u64 = 1_795_305_600_000_000;
+    const TRADES: &str = "lake/venue=local/type=trade/date=2026-11-22/KRW-BTC.parquet";
+
+    struct Scene {
+        directory: tempfile::TempDir,
+        files: Arc<dyn Files>,
+        nightly: Nightly,
+    }
+
+    fn stamp(second: u64) -> Stamp {
+        Stamp::from_micros(MIDNIGHT + second * 1_000_000).unwrap()
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let files: Arc<dyn Files> = Arc::new(Disk::open(directory.path()).unwrap());
+            let nightly = Nightly {
+                data_dir: directory.path().to_owned(),
+                directory: directory.path().join("lake"),
+                selected: Selected { tables: Vec::new(), levels: None, venue: "local".to_owned() },
+                clock: Clock::anchored(stamp(86_400)),
+                shutdown: CancellationToken::new(),
+            };
+            Self { directory, files, nightly }
+        }
+
+        fn seal(&self, second: u64) {
+            let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+            let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first: stamp(second) };
+            fs::create_dir_all(self.directory.path().join(name.directory())).unwrap();
+            let line = format!("{{\"ts_recv\":{},\"sequential_id\":{second}}}\n", name.first);
+            fs::write(self.directory.path().join(name.plain()), line).unwrap();
+            let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };
+            let (last, origin) = (name.first, None);
+            let sealer = Sealer::new(self.files.clone(), 1, provenance, Arc::default());
+            sealer.step(&Finished { name, origin, last, bytes: None, torn: Vec::new() }).unwrap();
+        }
+
+        /// The recorder's sum of the day, at a second.
+        fn sum_up(&self, second: u64) {
+            let date = "2026-11-22".parse().unwrap();
+            let mut told = ToldGaps::default();
+            told.read(&Tape::new(Some(self.files.clone()), Path::new("")), stamp(0)).unwrap();
+            let gaps = told.of_day(Feed::Public, date);
+            let line = of_complete_day(&*self.files, Feed::Public, date, &gaps, stamp(second)).unwrap().unwrap();
+            let path = paths::date_directory(Feed::Public, date).join(paths::SUMMARY);
+            let _ = self.files.remove(&path);
+            append_all(&*self.files.create(&path).unwrap(), line.as_bytes()).unwrap();
+        }
+
+        /// What a look leaves of the day's file.
+        fn look(&self) -> Option<Vec<u8>> {
+            self.nightly.look().unwrap();
+            fs::read(self.directory.path().join(TRADES)).ok()
+        }
+    }
+
+    #[test]
+    fn a_day_is_exported_once_it_is_summed_up() {
+        let scene = Scene::new();
+        scene.seal(3);
+        assert_eq!(scene.look(), None, "it is not complete");
+        scene.sum_up(90_000);
+        let first = scene.look().unwrap();
+        let exported = fs::read_to_string(scene.directory.path().join("lake/.exported")).unwrap();
+        assert_eq!(exported, format!("{{\"2026-11-22\":{}}}", stamp(90_000)));
+        // What is on record as exported is not looked at again.
+        fs::remove_file(scene.directory.path().join(TRADES)).unwrap();
+        assert_eq!(scene.look(), None);
+        scene.sum_up(91_000);
+        assert_eq!(scene.look().unwrap(), first);
+        let gap = format!(
+            "{{\"ts_recv\":{0},\"type\":\"recorder\",\"event\":\"gap\",\"id\":{0},\"connection\":\"public\",\"epoch\":0,\
+             \"from\":{1},\"to\":{2},\"kind\":\"stopped\",\"cause\":\"x\",\"streams\":[\"KRW-BTC_trade\"]}}\n",
+            stamp(91_500),
+            stamp(1),
+            stamp(2),
+        );
+        fs::write(scene.directory.path().join("recorder.jsonl"), gap).unwrap();
+        scene.sum_up(92_000);
+        assert_ne!(scene.look().unwrap(), first, "a gap was told that touches it");
+    }
+
+    #[test]
+    fn a_stop_leaves_the_day_for_the_next_look() {
+        let scene = Scene::new();
+        scene.seal(3);
+        scene.sum_up(90_000);
+        scene.nightly.shutdown.cancel();
+        assert!(matches!(scene.nightly.look(), Err(ExportError::Stopped)));
+        assert!(!scene.directory.path().join("lake/.exported").exists());
+    }
 }

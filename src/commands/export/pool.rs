@@ -1,11 +1,13 @@
 //! Threads that write files of the lake, and what became of each.
 
-use super::ExportError;
+use super::error::ExportError;
+use crate::clock::Stamp;
+use crate::files::IoError;
 use crate::files::disk::Disk;
 use crate::lake::job::{Job, LakeError, Outcome, Stop};
-use crate::recording::lock::Lock;
+use crate::recording::lock::{Lock, LockError};
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
@@ -17,8 +19,7 @@ const WINDOW: usize = 64;
 #[derive(Debug)]
 pub(super) struct Lake {
     pub(super) disk: Disk,
-    #[expect(dead_code, reason = "held until it is dropped")]
-    pub(super) lock: Lock,
+    _lock: Lock,
 }
 
 /// A file, and what became of it.
@@ -29,6 +30,16 @@ pub(super) struct Done {
 }
 
 impl Lake {
+    /// Opens it, and keeps others out.
+    pub(super) fn open(directory: &Path, now: Stamp) -> Result<Self, ExportError> {
+        let disk = Disk::open(directory).map_err(IoError::at("open the directory", directory))?;
+        let lock = Lock::take(&disk, now).map_err(|error| match error {
+            LockError::Held { .. } => ExportError::Held(error),
+            LockError::Io(_) => ExportError::Lock(error),
+        })?;
+        Ok(Self { disk, _lock: lock })
+    }
+
     /// Writes files on so many threads until they are done, or told to stop. The largest come first, so that no thread is
     /// left with one while the others have nothing.
     ///

@@ -1,0 +1,41 @@
+//! Why an export did not begin, or did not end.
+
+use crate::commands::recording::ReadError;
+use crate::exit::Exit;
+use crate::files::IoError;
+use crate::recording::lock::LockError;
+use std::io;
+
+/// Why it did not begin, or did not end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExportError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error("{0}; another export writes there")]
+    Held(LockError),
+    #[error(transparent)]
+    Lock(LockError),
+    #[error(transparent)]
+    Disk(#[from] IoError),
+    #[error("no threads to export with: {0}")]
+    Threads(io::Error),
+    #[error("stopped before everything was exported: what is there is whole, and the next export goes on")]
+    Stopped,
+}
+
+impl From<io::Error> for ExportError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(ReadError::Output(error))
+    }
+}
+
+impl ExportError {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Read(error) => error.exit(),
+            Self::Held(_) => Exit::Locked,
+            Self::Stopped => Exit::Wrong,
+            Self::Lock(_) | Self::Disk(_) | Self::Threads(_) => Exit::Io,
+        }
+    }
+}

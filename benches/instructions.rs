@@ -26,6 +26,7 @@ use upbit_recorder::recording::rotation::Rotation;
 use upbit_recorder::recording::router::{Router, StreamId};
 use upbit_recorder::recording::seal::{Provenance, Sealer};
 use upbit_recorder::recording::segment::Finished;
+use upbit_recorder::tape::words::RotationReason;
 use upbit_recorder::upbit::feed::Feed;
 use upbit_recorder::upbit::venue::Venue;
 
@@ -123,7 +124,7 @@ impl Sealing {
     fn new(frames: Vec<String>) -> Self {
         let mut writing = Writing::new(frames);
         writing.append();
-        writing.journal.accept(JournalCommand::Rotate);
+        writing.journal.accept(JournalCommand::Rotate(RotationReason::Requested));
         writing.journal.work().unwrap();
         while writing.journal.rotate_one().unwrap() {}
         let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };

@@ -128,7 +128,8 @@ impl Evidence<'_> {
         for feed in Feed::ALL {
             let FeedState { wanted, open, suspected, .. } = &mut former.state.feeds[feed];
             // A state that was restored from an earlier time may not know that it was recorded.
-            if !*wanted && (is_clean || !self.wanted[feed]) {
+            let is_unknown = open.is_none() && self.tails.has(feed);
+            if !*wanted && (is_clean || !(self.wanted[feed] || is_unknown)) {
                 continue;
             }
             let certain = match state.ended {

@@ -159,6 +159,8 @@ vocabulary! {
         Clock = "clock",
         /// Its file was taken away or changed by another program, and was saved.
         Displaced = "displaced",
+        /// A sync of it had found no room: what the kernel may have dropped is written once more, as it is sealed.
+        Unsynced = "unsynced",
         /// An earlier process left it behind and it could not be continued.
         Recovered = "recovered",
     }

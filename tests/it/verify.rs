@@ -5,6 +5,7 @@ use crate::support::{Exchange, Program, Tape, eventually, pause};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -170,11 +171,38 @@ fn is_right(text: &[u8]) -> bool {
     let mut previous = 0;
     let mut is_line = |line: &[u8]| {
         let stamp = crate::support::json::Stamped::parse(line).map(|line| line.stamp);
-        let is_json = serde_json::from_slice::<Value>(line).is_ok_and(|value| value.is_object());
-        let is_later = stamp.is_some_and(|stamp| std::mem::replace(&mut previous, stamp) < stamp);
-        is_json && is_later
+        let is_later = stamp.is_some_and(|stamp| std::mem::replace(&mut previous, stamp) < stamp && stamp < 1 << 53);
+        is_object(line) && is_later
     };
     text.is_empty() || (text.ends_with(b"\n") && text[..text.len() - 1].split(|byte| *byte == b'\n').all(&mut is_line))
+}
+
+/// By its grammar: `8.5E1795` is a number, though no double, and may come of a copy that begins in a time.
+fn is_object(line: &[u8]) -> bool {
+    match serde_json::from_slice::<Value>(line) {
+        Ok(value) => value.is_object(),
+        Err(error) => {
+            error.to_string().starts_with("number out of range") && serde_json::from_slice::<&RawValue>(line).is_ok()
+        }
+    }
+}
+
+#[test]
+fn what_is_right_is_told_by_grammar_and_stamps() {
+    let right: [&[u8]; 3] =
+        [b"", b"{\"ts_recv\":1,\"a\":1}\n", b"{\"ts_recv\":1,\"best_ask_size\":8.5E1795711,\"b\":[]}\n"];
+    for text in right {
+        assert!(is_right(text), "{}", String::from_utf8_lossy(text));
+    }
+    let wrong: [&[u8]; 4] = [
+        b"{\"ts_recv\":1,\"a\":1}",
+        b"{\"ts_recv\":1,\"a\":8.5E1795,\"b\":[}\n",
+        b"{\"ts_recv\":9007199254740992,\"a\":1}\n",
+        b"{\"ts_recv\":1,\"a\":1}\n{\"ts_recv\":1,\"a\":1}\n",
+    ];
+    for text in wrong {
+        assert!(!is_right(text), "{}", String::from_utf8_lossy(text));
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ use crate::tape::paths;
 use crate::tape::quarantine::{clear, quarantine};
 use crate::tape::segment_name::{self, Archived};
 use crate::tape::stream_key::StreamKey;
+use crate::tape::words::RotationReason;
 use crate::upbit::feed::{Feed, PerFeed};
 use crate::upbit::series::Series;
 use std::collections::{BTreeMap, BTreeSet};
@@ -171,7 +172,7 @@ impl Store {
     /// # Errors
     /// A file operation failed.
     pub(super) fn finish(mut self) -> Result<(), SealError> {
-        self.journal.accept(JournalCommand::Rotate);
+        self.journal.accept(JournalCommand::Rotate(RotationReason::Requested));
         self.journal.work()?;
         while self.journal.rotate_one()? {}
         sync(&mut self.journal, &self.syncer, &mut self.ended)?;

@@ -141,6 +141,10 @@ impl<F: Fetch> Healer<F> {
             tracing::debug!(stream = %task.stream, %error, "a gap is not healed");
             return self.plan.done(&task, End::Partial, &Written::new());
         }
+        if matches!(error, TapeError::Unsealed { .. }) {
+            tracing::debug!(stream = %task.stream, %error, "healing of a gap waits");
+            return self.plan.wait_for_seal(task, self.recorder.now());
+        }
         tracing::warn!(stream = %task.stream, %error, "what is on disk cannot be held against what the exchange has");
         self.plan.scan_failed(task, self.recorder.now());
     }

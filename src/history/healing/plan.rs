@@ -48,6 +48,10 @@ const SCAN_AGAIN: Duration = Duration::from_secs(300);
 /// and at the end four answers over more than ten minutes agree.
 const DOUBTED: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(300), Duration::from_secs(300)];
 
+/// The pauses before lines that were not sealed are looked at again: the sealer takes seconds for most, and hours where it
+/// has to wait for room.
+const UNSEALED: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(1_800) };
+
 /// The pauses of a task without an answer while others get one.
 const UNANSWERED: Backoff = Backoff { first: Duration::from_secs(60), longest: Duration::from_secs(1_800) };
 
@@ -59,6 +63,7 @@ pub struct TaskGap {
     from: Position,
     to: Position,
     is_unsure: bool,
+    is_cached: bool,
 }
 
 /// A stream to be healed, over one gap or several.
@@ -74,6 +79,8 @@ pub struct Task {
     /// Requests made so far.
     pub requests: u64,
     failed_scans: u32,
+    /// Scans that found lines that are not sealed.
+    waits: u32,
     /// Consecutive answers that contradict the tape.
     doubts: usize,
     /// Requests without an answer.
@@ -142,6 +149,11 @@ impl Task {
         self.gaps.iter().any(|gap| gap.is_unsure)
     }
 
+    /// The gaps whose lines may be in memory alone until they are sealed.
+    pub fn cached(&self) -> impl Iterator<Item = Range<Position>> {
+        self.gaps.iter().filter(|gap| gap.is_cached).map(|gap| gap.from..gap.to)
+    }
+
     /// The beginning of the first gap.
     pub fn from(&self) -> Position {
         self.gaps.iter().map(|gap| gap.from).min().unwrap_or_default()
@@ -177,7 +189,7 @@ impl Plan {
             return;
         }
         let [from, to] = [gap.from, gap.to].map(|stamp| Position { stamp, ..gap.id });
-        let task_gap = TaskGap { id: gap.id, from, to, is_unsure: gap.is_unsure };
+        let task_gap = TaskGap { id: gap.id, from, to, is_unsure: gap.is_unsure, is_cached: gap.is_cached };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
         let series = |stream: &StreamKey| Series::of_type(stream.kind()).filter(|_| stream.code().is_some());
         let (possible, impossible): (Vec<_>, Vec<_>) = streams.into_iter().partition(|stream| series(stream).is_some());
@@ -244,6 +256,16 @@ impl Plan {
         match task.failed_scans < MOST_SCANS {
             true => self.put(task, State::Scan(now.after(SCAN_AGAIN))),
             false => self.done(&task, End::Partial, &Written::new()),
+        }
+    }
+
+    /// Lines of a task are not sealed yet at `now`. What was read of them proves nothing.
+    pub fn wait_for_seal(&mut self, mut task: Task, now: Stamp) {
+        task.waits += 1;
+        let next = State::Scan(now.after(UNSEALED.ceiling(task.waits)));
+        match now.since(task.to().stamp) > REACH {
+            true => self.done(&task, End::Partial, &Written::new()),
+            false => self.put(task, next),
         }
     }
 
@@ -335,6 +357,7 @@ impl Plan {
                     gaps,
                     requests: 0,
                     failed_scans: 0,
+                    waits: 0,
                     doubts: 0,
                     failures: 0,
                 }

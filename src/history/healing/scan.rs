@@ -35,6 +35,13 @@ pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Posi
     if let Some(healed) = task.stream.healed() {
         refuse_pruned(tape, &healed, Selection::from(reach(task.from(), now)..=Stamp::MAX))?;
     }
+    for gap in task.cached() {
+        if tape
+            .is_unsealed(&task.stream, Selection::from(gap.start..).until(gap.end).not_before(reach(gap.start, now)))?
+        {
+            return Err(TapeError::Unsealed { stream: task.stream.clone() });
+        }
+    }
     let resume = resume_point(tape, starts, task, now)?;
     for length in LOOK_BACK {
         let view = view(tape, task, Extent::since(task.from().before(length), now), resume)?;
@@ -183,7 +190,7 @@ mod tests {
     /// Of a gap that begins at `from` and took a minute.
     fn evidence(directory: &Path, from: Position, is_unsure: bool) -> Evidence {
         let to = from.after(Duration::from_secs(60));
-        let gap = Gap { id: to, from: from.stamp, to: to.stamp, is_unsure, streams: vec![stream()] };
+        let gap = Gap { id: to, from: from.stamp, to: to.stamp, is_unsure, is_cached: false, streams: vec![stream()] };
         let (mut plan, now) = (Plan::default(), to.after(Duration::from_secs(600)));
         plan.add(&gap, now);
         let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
@@ -212,6 +219,7 @@ mod tests {
             from: at(0, NOON).stamp,
             to: at(0, NOON + 60).stamp,
             is_unsure: false,
+            is_cached: false,
             streams: vec![stream()],
         };
         let (mut plan, now) = (Plan::default(), at(1, NOON));
@@ -238,6 +246,49 @@ mod tests {
         assert!(!is_pruned(&other));
         let healed = |first| SegmentName { stream: stream().healed().unwrap(), ..name(first) };
         assert!(is_pruned(&healed(at(0, NOON + 300))), "what an earlier attempt had fetched");
+    }
+
+    #[test]
+    fn lines_in_memory_alone_are_no_evidence() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |first, ids| write(directory.path(), first, ids);
+        write(at(0, NOON - 30), 1..9);
+        let mut gap = Gap {
+            id: at(0, NOON + 60),
+            from: at(0, NOON).stamp,
+            to: at(0, NOON + 60).stamp,
+            is_unsure: false,
+            is_cached: false,
+            streams: vec![stream()],
+        };
+        let is_unsealed = |gap: &Gap| {
+            let (mut plan, now) = (Plan::default(), at(0, NOON + 600));
+            plan.add(gap, now);
+            let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
+            let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
+            matches!(scan_tape(&tape, &[], &task, now), Err(TapeError::Unsealed { .. }))
+        };
+        assert!(!is_unsealed(&gap));
+        gap.is_cached = true;
+        assert!(is_unsealed(&gap), "a segment that begins before it waits");
+        let name = SegmentName { feed: Feed::Public, stream: stream(), epoch: 0, first: at(0, NOON - 30).stamp };
+        let file = name.sealed().file_name().unwrap().to_str().unwrap().to_owned();
+        let listed = format!(
+            "{{\"name\":\"{file}\",\"stream\":\"KRW-BTC_trade\",\"run\":1,\"version\":\"1\",\"format\":null,\"subscription\":null,\
+             \"epoch\":0,\"first\":{},\"last\":{},\"lines\":8,\"bytes\":1,\"zst_bytes\":1,\"sha256\":\"\"}}\n",
+            (NOON - 30) * 1_000_000,
+            (NOON - 9) * 1_000_000
+        );
+        fs::write(directory.path().join(name.manifest()), listed).unwrap();
+        assert!(!is_unsealed(&gap), "it is sealed");
+        write(at(0, NOON + 61), 9..10);
+        assert!(!is_unsealed(&gap), "another begins behind it");
+        let active = directory.path().join("KRW-BTC_trade.jsonl");
+        let line = |second| format!("{{\"ts_recv\":{},\"type\":\"trade\"}}\n", second * 1_000_000);
+        fs::write(&active, line(NOON + 90)).unwrap();
+        assert!(!is_unsealed(&gap), "the active one does, too");
+        fs::write(&active, line(NOON + 30)).unwrap();
+        assert!(is_unsealed(&gap), "the active one begins within it");
     }
 
     #[test]

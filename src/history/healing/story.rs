@@ -18,6 +18,8 @@ pub struct Gap {
     pub to: Stamp,
     /// Lines within it may be lost although later ones are there.
     pub is_unsure: bool,
+    /// Lines within it may be in memory alone until they are sealed: a sync of them failed, or may have.
+    pub is_cached: bool,
     /// The streams affected.
     pub streams: Vec<StreamKey>,
 }
@@ -45,7 +47,9 @@ pub fn parse(line: &Line) -> Option<GapEvent> {
         Event::Gap(GapRecord { id, epoch, from, to, kind, streams, .. }) => {
             let streams = streams.iter().filter_map(|name| StreamKey::from_stem(name)).collect();
             let is_unsure = kind == GapKind::Unsure.into();
-            Some(GapEvent::Gap(Gap { id: named(id, epoch)?, from, to, is_unsure, streams }))
+            // A process may have died of the disk that refused the sync, and could not say so.
+            let is_cached = is_unsure || kind == GapKind::Killed.into();
+            Some(GapEvent::Gap(Gap { id: named(id, epoch)?, from, to, is_unsure, is_cached, streams }))
         }
         Event::Healed { gap, gap_epoch, .. } => Some(GapEvent::Healed(named(gap, gap_epoch)?)),
         Event::Started { .. } => Some(GapEvent::Started),
@@ -70,7 +74,14 @@ mod tests {
             let line = format!(
                 r#"{{"ts_recv":9,"type":"recorder","event":"gap","id":9,"connection":"public","{key}from":5,"to":8,"kind":"{kind}","cause":"x","streams":["KRW-BTC_trade","../x"]}}"#
             );
-            let gap = Gap { id, from: stamp(5), to: stamp(8), is_unsure: kind == "unsure", streams: streams.clone() };
+            let gap = Gap {
+                id,
+                from: stamp(5),
+                to: stamp(8),
+                is_unsure: kind == "unsure",
+                is_cached: true,
+                streams: streams.clone(),
+            };
             assert_eq!(parse(&line), Some(GapEvent::Gap(gap)));
             let key = key.replace("epoch", "gap_epoch");
             let healed = format!(r#"{{"ts_recv":9,"type":"recorder","event":"healed","{key}gap":9}}"#);

@@ -31,8 +31,8 @@ pub enum JournalCommand {
         /// A sync is due: what is certain once it is done.
         sync: Option<Box<SyncPoint>>,
     },
-    /// Rotates every stream.
-    Rotate,
+    /// Rotates every stream, for this reason.
+    Rotate(RotationReason),
     /// Segments end by other bounds from here on.
     SetRotation(Rotation),
     /// Compares every active name with its open file, before the stop.

@@ -162,7 +162,7 @@ impl Journal {
             JournalCommand::Missed(id, objects) => return self.append_missed(*id, objects, &mut done.lines),
             JournalCommand::Describe(feed, origins) => self.active.describe(*feed, origins),
             JournalCommand::Tick { stamp, .. } => self.active.tick(*stamp),
-            JournalCommand::Rotate => self.active.make_due(RotationReason::Requested, |_| true),
+            JournalCommand::Rotate(reason) => self.active.make_due(*reason, |_| true),
             JournalCommand::SetRotation(rotation) => self.active.rotation = *rotation,
             JournalCommand::CheckNames => return self.check_all(),
             JournalCommand::Step(step) => return self.step(step, &mut done.lines),

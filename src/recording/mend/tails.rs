@@ -30,6 +30,11 @@ impl Tails {
         self.archived.is_empty() && self.active.is_empty() && !self.has_unreadable
     }
 
+    /// Whether there are some of a feed.
+    pub fn has(&self, feed: Feed) -> bool {
+        self.archived.keys().chain(self.active.keys()).any(|(of, _)| *of == feed)
+    }
+
     /// The number of active files.
     pub fn active(&self) -> usize {
         self.active.len()

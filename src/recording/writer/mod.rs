@@ -276,7 +276,7 @@ impl Writer {
             }
             JournalCommand::CheckNames => self.names_checked = true,
             JournalCommand::Open(_) | JournalCommand::Describe(..) => {}
-            JournalCommand::Rotate | JournalCommand::SetRotation(_) => {}
+            JournalCommand::Rotate(_) | JournalCommand::SetRotation(_) => {}
             JournalCommand::BeginEpoch(_) | JournalCommand::Stop(_) => {}
         }
     }

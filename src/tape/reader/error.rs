@@ -34,6 +34,12 @@ pub enum TapeError {
         /// The stream.
         stream: StreamKey,
     },
+    /// Lines that would be needed are not sealed yet.
+    #[error("lines of {stream} in it are not sealed yet, and the disk may not have them")]
+    Unsealed {
+        /// The stream.
+        stream: StreamKey,
+    },
     /// The active file of a stream changed during every listing.
     #[error("{} is rotated faster than the archive can be listed", path.display())]
     Restless {

@@ -90,6 +90,14 @@ impl Tape {
         self.tree.as_ref().map_or(Ok(false), |tree| segments::is_pruned(tree, stream, &selected.into()))
     }
 
+    /// Whether selected lines of `stream` are in a segment that is not sealed: the disk may not have them, if a sync failed.
+    ///
+    /// # Errors
+    /// The archive cannot be listed, or the active file not be read.
+    pub fn is_unsealed(&self, stream: &StreamKey, selected: impl Into<Selection>) -> Result<bool, TapeError> {
+        self.tree.as_ref().map_or(Ok(false), |tree| segments::is_unsealed(tree, stream, &selected.into()))
+    }
+
     /// The selected lines of `stream`, in the order of their positions. Every line is there once that was whole on disk at
     /// the time of the call. A line that a crash tore comes too, if its stamp is whole: it is no JSON.
     ///

@@ -89,6 +89,12 @@ impl Segment {
         }
     }
 
+    /// Where its first line is; `None` where it has none, or is gone.
+    fn first_position(self) -> Result<Option<Position>, TapeError> {
+        let Some(mut source) = self.open(Portion { begin: Stamp::default(), keep: CHUNK })? else { return Ok(None) };
+        source.next().map(|line| line.map(|line| line.position())).transpose()
+    }
+
     /// Where its last line is; `None` where it has none, or is gone.
     pub(super) fn last_position(self) -> Result<Option<Position>, TapeError> {
         let epoch = self.epoch();
@@ -308,6 +314,23 @@ pub(super) fn is_pruned(tree: &Tree, stream: &StreamKey, selected: &Selection) -
             None => segment(&date, name).is_none_or(|segment| segment.first <= *selected.of_epoch(segment.epoch).end()),
         };
         if tree.listing(&manifest, stream)?.pruned.iter().any(touches) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether selected lines of `stream` may be in a segment that no manifest lists.
+pub(super) fn is_unsealed(tree: &Tree, stream: &StreamKey, selected: &Selection) -> Result<bool, TapeError> {
+    let segments = list(tree, &Wanted::One(stream), selected)?.remove(stream);
+    for segment in segments.into_iter().flatten() {
+        let begins = match segment {
+            Segment::Archived(archive) if archive.listed.is_some() => None,
+            Segment::Archived(archive) => Some(archive.position),
+            segment @ Segment::Active(..) => segment.first_position()?,
+        };
+        if begins.is_some_and(|Position { epoch, stamp }| stamp.before(NAMED_LATER) <= *selected.of_epoch(epoch).end())
+        {
             return Ok(true);
         }
     }

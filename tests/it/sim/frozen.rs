@@ -2,6 +2,7 @@
 
 use super::disk::{Crash, Fault};
 use super::exchange::Mood;
+use super::machine::Freeze;
 use super::plan::{End, Life, Plan};
 use super::world;
 use std::time::Duration;
@@ -187,6 +188,48 @@ fn a_full_disk_before_a_step_and_a_power_cut() {
             },
             Life::quiet(45),
             Life::quiet(45),
+        ],
+    });
+}
+
+/// A sync finds no room and later succeeds, what it was to cover is held against the exchange while it can be read, and a
+/// power cut takes it.
+#[test]
+fn healing_believed_what_only_memory_held() {
+    let freeze = |after, length, is_suspended| Freeze { after: ms(after), length: ms(length), is_suspended };
+    keeps_every_promise(&Plan {
+        seed: 210,
+        lives: vec![
+            Life {
+                length: ms(12_217),
+                mood: Mood::Wild,
+                faults: [(242, Fault::Fail(4)), (720, Fault::Crash(Crash::Kill))].into(),
+                pause: ms(7_099),
+                freezes: vec![freeze(8_257, 253_818, true)],
+                heals: true,
+                ..Life::quiet(0)
+            },
+            Life {
+                length: ms(46_219),
+                mood: Mood::Wild,
+                end: End::Crash(Crash::PowerCut),
+                faults: [(9, Fault::Fail(27)), (201, Fault::Fail(4)), (512, Fault::NoRoom)].into(),
+                pause: ms(10_008),
+                jump: 83_771_118,
+                freezes: vec![freeze(12_620, 13_951, false)],
+                heals: true,
+                ..Life::quiet(0)
+            },
+            Life {
+                length: ms(20_941),
+                mood: Mood::Wild,
+                end: End::Crash(Crash::Kill),
+                pause: ms(10_742),
+                jump: 14_428_410,
+                heals: true,
+                ..Life::quiet(0)
+            },
+            Life::healing(),
         ],
     });
 }

@@ -69,8 +69,8 @@ impl Timeline {
         for span in spans {
             let begins = span.clock.stamp_at(span.from).as_micros();
             let last = self.spans.last().copied();
-            let epoch = self.epoch_mut(span.epoch);
-            epoch.begins = Some(epoch.begins.map_or(begins, |before| before.min(begins)));
+            // The clock of a later life may be behind: its stamps are raised past the last one, and begin nothing.
+            self.epoch_mut(span.epoch).begins.get_or_insert(begins);
             if let Some(last) = last.filter(|last| last.epoch < span.epoch) {
                 let ends = last.clock.stamp_at(span.from).as_micros();
                 let ended = self.epoch_mut(last.epoch);

@@ -10,6 +10,7 @@ use crate::clock::{Instant, Position, Stamp};
 use crate::daemon::supervisor::interface::Unwritten;
 use crate::files::Free;
 use crate::ops::status::{DiskStatus, Room, Sealed};
+use crate::recording::journal::JournalCommand;
 use crate::recording::journal::displaced::{Displaced, Doubt, shown};
 use crate::recording::report::ThreadReport;
 use crate::recording::retention::run::Pruned;
@@ -140,6 +141,8 @@ impl DiskHealth {
                 let to = end.unwrap_or_else(|| sequence.time.stamp());
                 feeds.tell_again(sequence);
                 feeds.record_unsure(sequence, from, Position { epoch, stamp: to }, UNSURE);
+                // Dropped pages can be read until the machine stops; sealing reads them, and writes them to another file.
+                sequence.commands.push_back(JournalCommand::Rotate(RotationReason::Unsynced));
                 snapshots.handle_decided();
             }
             ThreadReport::SyncFailed(error) => {

@@ -44,7 +44,7 @@ use crate::tape::event::{ClockHealth, Event};
 use crate::tape::healed::{self, HealReport, MissedObject};
 use crate::tape::rest_objects::RestObjects;
 use crate::tape::stream_key::StreamKey;
-use crate::tape::words::StopReason;
+use crate::tape::words::{RotationReason, StopReason};
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
 use connection::Connection;
@@ -290,7 +290,9 @@ impl Sequencer {
     pub(super) fn handle_request(&mut self, reading: Reading, request: OperatorRequest) {
         self.sequence.follow(reading);
         match request {
-            OperatorRequest::Rotate => self.sequence.commands.push_back(JournalCommand::Rotate),
+            OperatorRequest::Rotate => {
+                self.sequence.commands.push_back(JournalCommand::Rotate(RotationReason::Requested))
+            }
             OperatorRequest::Reloading => {
                 self.reload.is_running = true;
                 self.sequence.actions.push_back(Action::Publish);

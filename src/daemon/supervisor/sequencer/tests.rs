@@ -286,7 +286,7 @@ impl Script {
             JournalCommand::Event(_, stamp, EventObject::Ended(reason, _)) => format!("{stamp} rotated: {reason:?}"),
             JournalCommand::Missed(_, objects) => format!("{} missed: {}", objects[0].0, objects[0].1),
             JournalCommand::Describe(feed, origins) => format!("describe {feed}: {}", origins.names().join(" ")),
-            JournalCommand::Rotate => "rotate".to_owned(),
+            JournalCommand::Rotate(reason) => format!("rotate: {}", reason.as_str()),
             JournalCommand::SetRotation(rotation) => format!("rotate at {} bytes", rotation.bytes),
             JournalCommand::CheckNames => "check names".to_owned(),
             JournalCommand::Step(step) => format!("{} {}, then {}", step.first, step.event, step.second),

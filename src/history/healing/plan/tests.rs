@@ -17,6 +17,7 @@ fn gap(from: u64, to: u64, streams: &[&str]) -> Gap {
         from: at(from).stamp,
         to: at(to).stamp,
         is_unsure: false,
+        is_cached: false,
         streams,
     }
 }
@@ -272,4 +273,24 @@ fn a_stream_without_an_answer_lets_others_go_first() {
     plan.put_aside(busy, first);
     let Next::Wait(Some(second)) = plan.next(later) else { panic!("it is asked at once") };
     assert_eq!((first.since(at(16).stamp), second.since(first)), (UNANSWERED.first, UNANSWERED.first * 2));
+}
+
+#[test]
+fn lines_that_are_not_sealed_are_waited_for_as_long_as_it_can_help() {
+    let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
+    let mut now = at(20);
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        let task = scan(&mut plan, now);
+        plan.wait_for_seal(task, now.stamp);
+        let Next::Wait(Some(until)) = plan.next(now) else { panic!("it is scanned at once") };
+        waits.push(until.since(now.stamp));
+        now.stamp = until;
+    }
+    assert_eq!(waits, [UNSEALED.first, UNSEALED.first * 2, UNSEALED.first * 4]);
+    let task = scan(&mut plan, now);
+    now.stamp = at(11).stamp.after(REACH);
+    plan.wait_for_seal(task, now.stamp);
+    let partial = BTreeMap::from([("KRW-BTC_trade".to_owned(), 0)]);
+    assert_eq!(report(&mut plan, now).1, HealReport { partial, ..HealReport::default() });
 }

@@ -186,7 +186,7 @@ fn a_rotation_finds_what_is_displaced_and_does_not_fail() {
     scene.receive(10..20);
     fs::remove_file(scene.path(TRADES)).unwrap();
     scene.receive(20..30);
-    scene.journal.accept(JournalCommand::Rotate);
+    scene.journal.accept(JournalCommand::Rotate(RotationReason::Requested));
     scene.journal.work().unwrap();
     while scene.journal.rotate_one().unwrap() {}
     assert_eq!((scene.displaced().what, scene.stamps()), (Displacement::Removed, (10..30).collect::<Vec<_>>()));

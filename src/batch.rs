@@ -7,12 +7,14 @@
 //! ```
 //!
 //! One buffer for all, no allocation per frame. A batch holds a permit of the connection's byte budget until it is
-//! dropped, which is after its lines were copied to the journal's buffers.
+//! dropped, which is after its lines were copied to the journal's buffers. Its own buffers then serve the next one
+//! ([`Spares`]): under load the kernel would otherwise take their pages back, and zero them for each batch anew.
 
 use crate::clock::Instant;
 use crate::upbit::message::{self, Part};
 use std::fmt;
 use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The target size of a batch: reading stops at the message that crosses it.
@@ -33,6 +35,12 @@ const BATCH_OVERHEAD: usize = 512;
 /// the one of twice the size that this is copied to when it grows.
 const RECEIVING: usize = 3;
 
+/// Batches whose buffers are kept: one is read into, one is with the supervisor, two wait for the writer.
+const SPARES: usize = 4;
+
+/// Smaller buffers are made as fast as they are found again, and greater ones held an unusual message, bytes.
+const SPARE_BYTES: Range<usize> = BATCH_BYTES / 8..2 * BATCH_BYTES + 1;
+
 /// The room, in bytes, that is reserved before a read: a batch, one message on top of it, and its receive buffers.
 pub fn room_needed(max_message_bytes: usize) -> u32 {
     let message = max_message_bytes.saturating_mul(1 + RECEIVING);
@@ -42,11 +50,54 @@ pub fn room_needed(max_message_bytes: usize) -> u32 {
 /// Frames that left the socket together, taken apart. Its `Debug` shows no byte of them: they may be private.
 #[derive(Default)]
 pub struct Batch {
-    bytes: Vec<u8>,
-    records: Vec<Record>,
+    buffers: Buffers,
     seen: Seen,
     data: Option<DataSpan>,
     room: Option<OwnedSemaphorePermit>,
+    spares: Option<Spares>,
+}
+
+/// Empty buffers of batches that were dropped, on whichever thread.
+#[derive(Clone, Default)]
+pub struct Spares(Arc<Mutex<Vec<Buffers>>>);
+
+#[derive(Default)]
+struct Buffers {
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+}
+
+impl Spares {
+    /// A batch that takes buffers from here with its first frame, and leaves its own when it is dropped.
+    pub fn batch(&self) -> Batch {
+        let mut batch = Batch::default();
+        batch.spares = Some(self.clone());
+        batch
+    }
+
+    fn take(&self) -> Buffers {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn leave(&self, mut buffers: Buffers) {
+        let is_usual = buffers.records.capacity() * RECORD_BYTES < SPARE_BYTES.end;
+        if !is_usual || !SPARE_BYTES.contains(&buffers.bytes.capacity()) {
+            return;
+        }
+        (buffers.bytes.clear(), buffers.records.clear());
+        let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spares.len() < SPARES {
+            spares.push(buffers);
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        if let Some(spares) = self.spares.take() {
+            spares.leave(std::mem::take(&mut self.buffers));
+        }
+    }
 }
 
 /// One part of a frame inside a batch.
@@ -151,28 +202,28 @@ impl Batch {
 
     /// When an entry left the socket.
     pub fn received(&self, entry: usize) -> Option<Instant> {
-        self.records.get(entry).map(|record| record.received)
+        self.buffers.records.get(entry).map(|record| record.received)
     }
 
     /// Whether reading should stop here.
     pub fn is_full(&self) -> bool {
-        self.bytes.len() + self.records.len() * RECORD_BYTES >= BATCH_BYTES
+        self.buffers.bytes.len() + self.buffers.records.len() * RECORD_BYTES >= BATCH_BYTES
     }
 
     /// Bytes of memory: the buffers of the frames, the records of their parts here and in the queue to the disk, and
     /// the batch itself. A million tiny frames, or a thousand tiny batches, cost more in records than in bytes.
     pub fn cost(&self) -> usize {
-        self.bytes.capacity() + self.records.capacity() * RECORD_BYTES + BATCH_OVERHEAD
+        self.buffers.bytes.capacity() + self.buffers.records.capacity() * RECORD_BYTES + BATCH_OVERHEAD
     }
 
     /// Whether nothing was taken in.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.buffers.records.is_empty()
     }
 
     /// Bytes held.
     pub fn len(&self) -> usize {
-        self.bytes.len()
+        self.buffers.bytes.len()
     }
 
     /// Keeps `room` in the queue's budget until the batch is dropped.
@@ -182,7 +233,7 @@ impl Batch {
 
     /// The parts in the order of arrival, each with the time it was received.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = (Instant, Entry<'_>)> {
-        self.records.iter().map(|record| (record.received, self.entry(record)))
+        self.buffers.records.iter().map(|record| (record.received, self.entry(record)))
     }
 
     /// The objects that belong to no stream, in the order of arrival.
@@ -194,6 +245,11 @@ impl Batch {
     }
 
     fn push_part(&mut self, part: &Part<'_>, received: Instant) {
+        if self.is_empty()
+            && let Some(spares) = &self.spares
+        {
+            self.buffers = spares.take();
+        }
         match part {
             Part::Error { .. } => self.seen.error = true,
             Part::Reply { .. } => self.seen.reply = true,
@@ -212,19 +268,19 @@ impl Batch {
             }
             Part::Unreadable { bytes } => (self.copy(bytes), Kind::Unreadable),
         };
-        self.records.push(Record { received, body, kind });
+        self.buffers.records.push(Record { received, body, kind });
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(bytes);
-        start..self.bytes.len()
+        let start = self.buffers.bytes.len();
+        self.buffers.bytes.extend_from_slice(bytes);
+        start..self.buffers.bytes.len()
     }
 
     fn entry(&self, record: &Record) -> Entry<'_> {
-        let body = &self.bytes[record.body.clone()];
+        let body = &self.buffers.bytes[record.body.clone()];
         let name = |range: &Range<usize>| {
-            std::str::from_utf8(&self.bytes[range.clone()]).expect("a name was copied from a string")
+            std::str::from_utf8(&self.buffers.bytes[range.clone()]).expect("a name was copied from a string")
         };
         match &record.kind {
             Kind::Data { kind, code } => Entry::Data { object: body, kind: name(kind), code: code.as_ref().map(name) },
@@ -236,7 +292,10 @@ impl Batch {
 
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("parts", &self.records.len()).field("bytes", &self.bytes.len()).finish()
+        f.debug_struct("Batch")
+            .field("parts", &self.buffers.records.len())
+            .field("bytes", &self.buffers.bytes.len())
+            .finish()
     }
 }
 
@@ -279,6 +338,31 @@ mod tests {
             parts += batch.entries().len();
         }
         assert_eq!(parts, 200_001);
+    }
+
+    #[test]
+    fn buffers_serve_again_and_hold_nothing_of_before() {
+        let now = Clock::anchored(Stamp::MAX).now();
+        let spares = Spares::default();
+        let frame = |bytes: usize| format!(r#"{{"ty":"trade","cd":"A-B","x":"{}"}}"#, "y".repeat(bytes)).into_bytes();
+        let kept = || spares.0.lock().unwrap().len();
+        let filled = |bytes: usize| {
+            let mut batch = spares.batch();
+            while !batch.is_full() {
+                batch.push(&frame(bytes), now);
+            }
+            batch
+        };
+        drop((spares.batch(), filled(BATCH_BYTES * 3)));
+        assert_eq!(kept(), 0, "an empty batch has none, and those of a giant go");
+        let batches: Vec<Batch> = (0..2 * SPARES).map(|_| filled(3_000)).collect();
+        std::thread::scope(|scope| _ = scope.spawn(|| drop(batches)));
+        assert_eq!(kept(), SPARES);
+        let mut batch = spares.batch();
+        assert_eq!((kept(), batch.len()), (SPARES, 0), "nothing is taken before a frame is there");
+        batch.push(&frame(1), now);
+        assert_eq!((kept(), batch.entries().len(), batch.len()), (SPARES - 1, 1, frame(1).len() + "tradeA-B".len()));
+        assert!(batch.cost() >= BATCH_BYTES, "what it holds is counted, used or not");
     }
 
     proptest! {

@@ -14,6 +14,7 @@ mod refused;
 mod wire;
 
 use super::session::{Inbound, Outgoing};
+use crate::batch::Spares;
 use crate::clock::{Clock, Instant};
 use crate::net::DialError;
 use crate::printable;
@@ -78,6 +79,8 @@ pub struct Transport<S> {
     broken: Option<String>,
     /// The exchange's reason for a close may be shown.
     shows_reason: bool,
+    /// The buffers of its batches.
+    spares: Spares,
     /// The rest of a frame that was too long for one batch.
     rest: Option<Rest>,
     /// Reading was interrupted, and bytes that waited since are not read yet.
@@ -113,7 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         socket.get_mut().detach();
         let heard = socket.get_ref().read();
         let shows_reason = terms.authorization.is_none();
-        Ok(Self { socket, clock, heard, unsent: false, broken: None, shows_reason, rest: None, behind: false })
+        let (spares, broken, rest) = (Spares::default(), None, None);
+        Ok(Self { socket, clock, heard, unsent: false, broken, shows_reason, spares, rest, behind: false })
     }
 
     /// Hands a frame over; it leaves while [`Self::recv`] is polled, which also reports a failure.
@@ -133,7 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
     /// waited while nothing was read is read, or the connection ended. Sending goes on either way.
     pub async fn recv(&mut self, reading: bool) -> Inbound {
         poll_fn(|cx| {
-            let mut inbound = Inbound::default();
+            let mut inbound = Inbound { batch: self.spares.batch(), ..Inbound::default() };
             self.poll_send(cx, &mut inbound);
             self.behind |= !reading;
             if reading {

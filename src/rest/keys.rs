@@ -10,6 +10,7 @@ use super::FetchError;
 use super::client::budget::Priority;
 use super::client::request::Request;
 use super::client::verdict::Page;
+use crate::backoff::Backoff;
 use crate::clock::{Clock, Stamp, sleep_until};
 use crate::config::Config;
 use crate::counters::requests::SharedRequests;
@@ -24,8 +25,8 @@ use tokio::sync::watch;
 /// The interval of questions: a key that is replaced in time needs a restart, which asks.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The interval after a question without an answer.
-const UNANSWERED: Duration = Duration::from_secs(3_600);
+/// The intervals after questions without an answer: a machine that starts may have no network yet.
+const UNANSWERED: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(3_600) };
 
 /// How long before its end a key is warned of, each day: enough for a holiday.
 const WARNED: Duration = Duration::from_secs(14 * 86_400);
@@ -58,16 +59,22 @@ pub fn spawn(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = config.clone();
     let follow = async move {
+        let mut failures = 0;
         while !expires.is_closed() {
             let asked = ask(&config, clock, &credentials, &requests).await;
-            let again = if asked.is_ok() { DAY } else { UNANSWERED };
-            match asked {
+            let again = match asked {
                 Ok(found) => {
+                    failures = 0;
                     expires.send_replace(found);
                     report(found, clock.stamp());
+                    DAY
                 }
-                Err(error) => tracing::debug!(%error, "the exchange does not tell when the account's key expires"),
-            }
+                Err(error) => {
+                    tracing::debug!(%error, "the exchange does not tell when the account's key expires");
+                    failures += 1;
+                    UNANSWERED.ceiling(failures)
+                }
+            };
             sleep_until(Some(clock.now() + again)).await;
         }
     };

@@ -63,7 +63,7 @@ def statement(kind, source, target):
 
 
 def timed(command, stdin=None):
-    """Seconds, and the peak of memory in MB."""
+    """Seconds, those of processors, and the peak of memory in MB."""
     begun = time.monotonic()
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     if stdin:
@@ -72,7 +72,7 @@ def timed(command, stdin=None):
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         sys.exit(f"{command[0]} failed")
-    return time.monotonic() - begun, usage.ru_maxrss / 1024
+    return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main():
@@ -101,10 +101,12 @@ def main():
             sizes["duckdb"] = sum(path.stat().st_size for path in target.glob("*.parquet"))
     print(f"{content / 1e6:.0f} MB of lines, {sealed / 1e6:.0f} MB sealed")
     for name, turns in figures.items():
-        seconds, memory = statistics.median(turn[0] for turn in turns), max(turn[1] for turn in turns)
-        print(f"{name:7} {seconds:6.2f} s {content / seconds / 1e6:6.0f} MB/s {memory:6.0f} MB of memory {sizes[name] / 1e6:7.1f} MB of Parquet")
+        seconds, work = (statistics.median(turn[place] for turn in turns) for place in (0, 1))
+        memory = max(turn[2] for turn in turns)
+        print(f"{name:7} {seconds:6.2f} s, {work:.2f} s of processors, {content / work / 1e6:.0f} MB/s of one, "
+              f"{memory:.0f} MB of memory, {sizes[name] / 1e6:.1f} MB of Parquet")
     seconds = {name: statistics.median(turn[0] for turn in turns) for name, turns in figures.items()}
-    memory = max(turn[1] for turn in figures["export"])
+    memory = max(turn[2] for turn in figures["export"])
     assert seconds["export"] <= seconds["duckdb"], "the export is slower"
     assert memory < 200, f"the export took {memory:.0f} MB"
 

@@ -84,7 +84,8 @@ impl Spares {
         if !is_usual || !SPARE_BYTES.contains(&buffers.bytes.capacity()) {
             return;
         }
-        (buffers.bytes.clear(), buffers.records.clear());
+        buffers.bytes.clear();
+        buffers.records.clear();
         let mut spares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if spares.len() < SPARES {
             spares.push(buffers);

@@ -1,13 +1,14 @@
 //! The recorder's interface to the file system, and the only one.
 //!
 //! Paths are relative to `data_dir`. The real disk is [`disk::Disk`], which opens every file by [`mod@open`]; tests
-//! replace it with one that forgets unsynced content. [`lines`] reads lines up to a bound.
+//! replace it with one that forgets unsynced content. [`lines`] reads lines up to a bound, [`watch`] tells which files are written to.
 
 pub mod disk;
 #[cfg(test)]
 pub(crate) mod faulty;
 pub mod lines;
 pub mod open;
+pub mod watch;
 
 use open::Obstacle;
 use std::ffi::OsString;

@@ -4,6 +4,7 @@
 //!  server ─ TCP, TLS ─▶ http ─ REST ────────────────▶ rest (pure) ────────┐
 //!                        └─ upgrade ─▶ socket ──────▶ session (pure) ─────┼─▶ market (pure)
 //!                                        └▶ sent log    └▶ recorded frames└─▶ reel: a recording, which the caller reads
+//!                                                                               └─▶ live: and what comes behind it
 //!  faults (pure): consulted at every step
 //! ```
 //!
@@ -12,7 +13,9 @@
 //! simulated world can host a [`Session`] and its [`Faults`] as the server does.
 
 mod faults;
+mod live;
 mod market;
+mod object;
 mod recorded;
 mod reel;
 mod rest;
@@ -21,9 +24,11 @@ mod session;
 mod wire;
 
 pub use faults::{Fault, Faults, MAX_FAULTS, NoPlan, Plan, Stage};
+pub use live::Live;
 pub use market::{MAX_PAIRS, Market};
+pub use object::ReelObject;
 pub use recorded::{Recorded, RecordedError};
-pub use reel::{Objects, Recording, Reel, ReelObject, Silence, Span};
+pub use reel::{Objects, Recording, Reel, Silence, Span};
 pub use rest::Keys;
 pub use server::{Exchange, PRIVATE_PATH, PUBLIC_PATH, SentLog, Server, ServerError, tls_acceptor};
 pub use session::{Habits, Output, Session, Source};

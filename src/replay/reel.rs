@@ -7,12 +7,14 @@
 //! All clients hear the same time of the recording. It stands still while nobody listens, so that one who is cut off and
 //! comes back misses nothing.
 
+use super::live::Live;
+use super::object::ReelObject;
 use super::wire::request::Endpoint;
 use crate::clock::{Position, Stamp};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A recording. Streams are named as their files: `KRW-BTC_trade`, `myAsset`.
@@ -74,17 +76,6 @@ pub(super) struct Joined {
     pub(super) cut_until: Position,
 }
 
-/// An object as it was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReelObject {
-    /// When.
-    pub at: Position,
-    /// The stream that it is of.
-    pub stream: String,
-    /// Its bytes.
-    pub object: Bytes,
-}
-
 /// A recording, and the time that it is played at.
 #[derive(Debug)]
 pub struct Reel {
@@ -93,6 +84,10 @@ pub struct Reel {
     speed: Option<f64>,
     /// Whether a gap ends the connection.
     pub(super) cuts_at_gaps: bool,
+    /// What comes behind it, of a tape that is being written.
+    pub(super) live: Option<Arc<Live>>,
+    /// Whether clients begin with what comes, and not with what is there.
+    pub(super) is_live_alone: bool,
     timeline: Mutex<Timeline>,
 }
 
@@ -123,7 +118,14 @@ impl Reel {
             is_cut: [false; 2],
             cut_until: [Position::default(); 2],
         };
-        Self { recording, speed, cuts_at_gaps, timeline: Mutex::new(timeline) }
+        let is_live_alone = false;
+        Self { recording, speed, cuts_at_gaps, live: None, is_live_alone, timeline: Mutex::new(timeline) }
+    }
+
+    /// The same, and then what comes: of a client that is `alone` nothing else.
+    #[must_use]
+    pub fn going_on(self, live: Arc<Live>, alone: bool) -> Self {
+        Self { live: Some(live), is_live_alone: alone, ..self }
     }
 
     /// A client listens from now on.
@@ -181,6 +183,9 @@ impl Reel {
     /// What the exchange knows now: all of it before anybody has listened.
     pub(super) fn known(&self, now: Stamp) -> Position {
         let timeline = self.lock();
+        if let Some(live) = self.live.as_ref().filter(|_| self.is_live_alone || !timeline.has_begun) {
+            return live.newest().after(Duration::from_micros(1));
+        }
         match timeline.has_begun {
             true => self.position(&timeline, now),
             false => Position { epoch: u64::MAX, stamp: Stamp::MAX },
@@ -189,10 +194,12 @@ impl Reel {
 
     fn position(&self, timeline: &Timeline, now: Stamp) -> Position {
         let (moment, anchor) = timeline.anchor;
-        match self.speed {
+        let position = match self.speed {
             Some(speed) if timeline.listeners > 0 => anchor.after(now.since(moment).mul_f64(speed)),
             _ => timeline.reached,
-        }
+        };
+        // Played faster than it came, a tape is never ahead of what has been written.
+        self.live.as_ref().map_or(position, |live| position.min(live.newest().after(Duration::from_micros(1))))
     }
 
     fn lock(&self) -> MutexGuard<'_, Timeline> {

@@ -1,7 +1,9 @@
 //! `replay`: serves a local exchange.
 
+mod follow;
 mod tape;
 
+use super::descriptors;
 use super::output::complain;
 use super::process::serve;
 use super::work::StopTerms;
@@ -14,6 +16,7 @@ use crate::replay::{
     Source,
 };
 use crate::upbit::auth::JwtAlgorithm;
+use follow::FollowError;
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -35,6 +38,11 @@ pub struct ReplayOptions {
     /// Time stands still while nobody is subscribed.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["frames", "rate", "codes", "seed"])]
     from: Option<PathBuf>,
+
+    /// Go on with what is being recorded there, as it is written: one connection to the exchange for a whole desk. Without
+    /// --start clients begin with the present, as at the exchange. Who takes it too slowly is cut off.
+    #[arg(long, requires = "from")]
+    follow: bool,
 
     /// How much faster than it was: a factor, or `max`, which is as fast as each client takes it.
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = Speed::parse, requires = "from")]
@@ -173,6 +181,9 @@ enum ReplayError {
     /// The recording cannot be played.
     #[error(transparent)]
     Recording(#[from] RecordingError),
+    /// The recording cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
     /// The account's keys cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -197,7 +208,12 @@ impl ReplayError {
     fn exit(&self) -> Exit {
         match self {
             Self::Keys(_) => Exit::Config,
-            Self::Recorded(_) | Self::Recording(_) | Self::Server(_) | Self::Sent { .. } | Self::Output(_) => Exit::Io,
+            Self::Recorded(_)
+            | Self::Recording(_)
+            | Self::Follow(_)
+            | Self::Server(_)
+            | Self::Sent { .. }
+            | Self::Output(_) => Exit::Io,
         }
     }
 }
@@ -205,6 +221,8 @@ impl ReplayError {
 /// Serves until a signal arrives.
 pub fn run(sources: Sources, options: ReplayOptions) -> Exit {
     serve(sources, StopTerms::ORDERLY, async move |host| {
+        // A stream that is played, or followed, has a file open, and a client a socket.
+        descriptors::raise_limit(host.config.storage.max_streams);
         match replay(options, host.clock, host.signals.shutdown.orderly).await {
             Ok(()) => Exit::Success,
             Err(error) => {
@@ -216,7 +234,7 @@ pub fn run(sources: Sources, options: ReplayOptions) -> Exit {
 }
 
 async fn replay(options: ReplayOptions, clock: Clock, shutdown: CancellationToken) -> Result<(), ReplayError> {
-    let source = source(&options, clock)?;
+    let source = source(&options, clock, &shutdown)?;
     let mut exchange = Exchange::new(source, habits(&options), keys(&options)?, clock);
     if let Some(path) = options.sent {
         let log = SentLog::create(&path).map_err(|source| ReplayError::Sent { path, source })?;
@@ -267,12 +285,18 @@ fn with_causes(error: &dyn Error) -> String {
     texts.join(": ")
 }
 
-fn source(options: &ReplayOptions, clock: Clock) -> Result<Source, ReplayError> {
+fn source(options: &ReplayOptions, clock: Clock, shutdown: &CancellationToken) -> Result<Source, ReplayError> {
     if let Some(directory) = &options.from {
-        let recording = TapeRecording::open(directory, clock.stamp())?;
+        let recording = TapeRecording::open(directory, clock.stamp(), options.follow)?;
+        let tape = recording.tape();
         let start = options.start.map(|time| Position { epoch: 0, stamp: time.stamp(clock.stamp()) });
         let cuts = options.gaps == Gaps::Disconnect;
-        return Ok(Source::Reel(Arc::new(Reel::new(Box::new(recording), start, options.speed.times(), cuts))));
+        let mut reel = Reel::new(Box::new(recording), start, options.speed.times(), cuts);
+        if options.follow {
+            let live = follow::begin(directory.clone(), tape, clock, shutdown.clone())?;
+            reel = reel.going_on(live, options.start.is_none());
+        }
+        return Ok(Source::Reel(Arc::new(reel)));
     }
     if options.frames.is_empty() {
         let opened = clock.stamp().as_micros() / 1_000;

@@ -53,8 +53,8 @@ pub(super) struct TapeRecording {
 }
 
 impl TapeRecording {
-    /// Opens a data directory at `now`.
-    pub(super) fn open(directory: &Path, now: Stamp) -> Result<Self, RecordingError> {
+    /// Opens a data directory at `now`. One that `goes_on` may be empty yet, and has no end.
+    pub(super) fn open(directory: &Path, now: Stamp, goes_on: bool) -> Result<Self, RecordingError> {
         let nothing = || RecordingError::Nothing(directory.to_owned());
         let files: Arc<dyn Files> = Disk::readable(directory)?.ok_or_else(nothing)?;
         let public = Tape::new(Some(files), directory);
@@ -68,13 +68,21 @@ impl TapeRecording {
                 .find_map(Result::ok);
             begin = begin.into_iter().chain(first.map(|first| first.line.position())).min();
         }
-        let begin = begin.ok_or_else(nothing)?;
+        let unknown = Position { epoch: trees.public.epoch(), stamp: now };
+        let begin = begin.or(goes_on.then_some(unknown)).ok_or_else(nothing)?;
         let rest = trees.public.beneath(Path::new("rest"));
         let mut recording = Self { trees, rest, streams, gaps: PerFeed::default(), begin, end: Position::default() };
         let last = recording.read_gaps()?;
-        let unknown = Position { epoch: recording.trees.public.epoch(), stamp: now };
-        recording.end = last.map_or(unknown, |last| last.after(BEHIND_EVENTS));
+        recording.end = match goes_on {
+            true => Position { epoch: u64::MAX, stamp: Stamp::MAX },
+            false => last.map_or(unknown, |last| last.after(BEHIND_EVENTS)),
+        };
         Ok(recording)
+    }
+
+    /// Its tape.
+    pub(super) fn tape(&self) -> Tape {
+        self.trees.public.clone()
     }
 
     /// Reads the intervals without a connection; returns where the last event is.
@@ -213,10 +221,17 @@ impl Objects for Playing {
     }
 }
 
-fn feed(endpoint: Endpoint) -> Feed {
+pub(super) fn feed(endpoint: Endpoint) -> Feed {
     match endpoint {
         Endpoint::Public => Feed::Public,
         Endpoint::Private => Feed::Private,
+    }
+}
+
+pub(super) fn endpoint(feed: Feed) -> Endpoint {
+    match feed {
+        Feed::Public => Endpoint::Public,
+        Feed::Private => Endpoint::Private,
     }
 }
 

@@ -37,6 +37,9 @@ const OUTBOX: usize = 64;
 /// Bytes collected for one write to the socket while more is due.
 const WRITE_BUFFER: usize = 64 * 1_024;
 
+/// How often a client that does not take what waits for it is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How long the last frames and the close frame may take at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,8 @@ pub(super) struct Socket {
     connection: u64,
     is_text: bool,
     faults: watch::Receiver<Arc<Faults>>,
+    /// Tells what comes from a living tape.
+    living: Option<watch::Receiver<u64>>,
     /// The socket may still buffer unsent bytes.
     unflushed: bool,
     end: Option<End>,
@@ -72,6 +77,18 @@ enum Turn {
     Emptied,
     Gone,
     Disturbed,
+    Came,
+}
+
+/// Waits until something comes from a living tape; for ever where there is none.
+async fn comes(living: Option<&mut watch::Receiver<u64>>) {
+    let told = match living {
+        Some(living) => living.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending().await
+    }
 }
 
 impl Socket {
@@ -80,9 +97,11 @@ impl Socket {
         let Upgraded { stream, read_ahead, endpoint } = upgraded;
         let config = Some(WebSocketConfig::default().write_buffer_size(WRITE_BUFFER));
         let read_ahead = read_ahead.to_vec();
+        let session = exchange.session(endpoint);
         Self {
+            living: session.living(),
+            session,
             socket: WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, config).await,
-            session: exchange.session(endpoint),
             outbox: VecDeque::with_capacity(OUTBOX),
             log: exchange.log.clone(),
             clock: exchange.clock,
@@ -104,16 +123,20 @@ impl Socket {
             let is_stuck = self.session.is_stuck(self.clock.stamp());
             let deadline = self.deadline();
             let mut faults = self.faults.clone();
+            let mut living = self.living.clone();
+            let is_waiting = !self.outbox.is_empty();
             let turn = select! {
                 biased;
                 () = shutdown.cancelled() => return self.say_goodbye(End::Close(CloseCode::Away)).await,
                 Ok(()) = faults.changed() => Turn::Disturbed,
                 turn = poll_fn(|cx| self.poll_turn(cx)), if !is_stuck => turn?,
+                () = comes(living.as_mut()), if !is_waiting => Turn::Came,
                 () = sleep_until(deadline) => Turn::Emptied,
             };
             match turn {
                 Turn::Heard(message) => self.hear(&message),
                 Turn::Emptied => {}
+                Turn::Came => self.living = living,
                 Turn::Disturbed => {
                     let faults = self.faults.borrow_and_update().clone();
                     self.session.handle_faults(faults);
@@ -126,7 +149,12 @@ impl Socket {
     /// Moves due frames from the session to the outbox.
     fn fill(&mut self) {
         let now = self.clock.stamp();
-        if self.session.is_cut(now) {
+        // Nobody is waited for; who takes everything at once is never late.
+        let is_late = !self.outbox.is_empty() && self.session.is_late(now);
+        if is_late {
+            tracing::warn!(client = self.connection, "cut off: it took what came too slowly");
+        }
+        if is_late || self.session.is_cut(now) {
             self.outbox.clear();
             self.end = Some(End::Drop);
         }
@@ -154,7 +182,8 @@ impl Socket {
         let wait = |at: Stamp| Duration::from_micros(at.as_micros().saturating_sub(now.as_micros()));
         let is_waiting = !self.outbox.is_empty();
         let at = if is_waiting { self.session.poll_disturbance(now) } else { self.session.poll_deadline(now) };
-        at.map(|at| self.clock.now() + wait(at))
+        let look = (is_waiting && self.living.is_some()).then(|| now.after(LOOK));
+        at.into_iter().chain(look).min().map(|at| self.clock.now() + wait(at))
     }
 
     fn hear(&mut self, message: &Message) {

@@ -11,6 +11,7 @@
 mod disturbance;
 mod item;
 mod keepalive;
+mod live;
 mod output;
 mod pair;
 mod playback;
@@ -37,12 +38,17 @@ use reel::{Begin, ReelOutput, ReelPlayback};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The delay from an error frame to the close.
 const CLOSE_AFTER_ERROR: Duration = Duration::from_millis(150);
 
 /// Messages a client may send on one connection: in any second, in any minute.
 const MESSAGES: &[(Duration, usize)] = &[(Duration::from_secs(1), 5), (Duration::from_secs(60), 100)];
+
+/// Codes of one request: the exchange's 855 pairs in each of its eleven types are 9,405. A client of a whole desk asks for
+/// less, and what one asks for is kept as long as it is there.
+const MOST_CODES: usize = 10_000;
 
 /// Where frames come from.
 #[derive(Clone, Debug)]
@@ -150,6 +156,9 @@ impl Session {
                 self.format = request.format;
                 match request.ask {
                     Ask::List => self.list(&request.ticket),
+                    Ask::Subscribe(asked) if asked.iter().map(|part| part.codes.len()).sum::<usize>() > MOST_CODES => {
+                        self.refuse(now, &Refusal::new("INVALID_PARAM", "too many codes"));
+                    }
                     Ask::Subscribe(subscriptions) => self.subscribe(now, subscriptions),
                 }
             }
@@ -176,6 +185,17 @@ impl Session {
     /// Whether a fault cuts the connection, even while a client that does not read holds everything else up.
     pub fn is_cut(&self, now: Stamp) -> bool {
         self.disturbance.cuts(now)
+    }
+
+    /// Whether the client takes too slowly what comes from a living tape: it is not waited for.
+    pub fn is_late(&self, now: Stamp) -> bool {
+        matches!(&self.state, State::Reel(playback) if playback.is_late(now))
+    }
+
+    /// Tells when something comes from a living tape; `None`: the source is none.
+    pub fn living(&self) -> Option<watch::Receiver<u64>> {
+        let Source::Reel(reel) = &self.source else { return None };
+        reel.live.as_ref().map(|live| live.subscribe())
     }
 
     /// When [`Session::is_stuck`] or [`Session::is_cut`] may change without a message; `None`: never.

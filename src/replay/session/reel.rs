@@ -2,16 +2,25 @@
 //!
 //! ```text
 //!  request ─▶ snapshots, where it begins in the middle ─▶ object ─▶ object ─▶ a gap: nothing, or the end of the connection
+//!                                                          └─ a tape that goes on: read to its end ─▶ live ─▶ object ─▶ …
 //! ```
 
+use super::live::{LiveCursor, LiveNext};
 use crate::clock::{Position, Stamp};
 use crate::replay::faults::Faults;
-use crate::replay::reel::{Joined, Objects, Reel, ReelObject, Silence};
+use crate::replay::live::{Live, LiveObject};
+use crate::replay::object::ReelObject;
+use crate::replay::reel::{Joined, Objects, Reel, Silence};
 use crate::replay::wire::request::{Endpoint, Subscription};
 use crate::replay::wire::spelt::Spelt;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How far back a tape that goes on is read once more where it had ended: a line may stand on disk this much later than one
+/// of another stream that came after it. A recorder writes within some 20 ms, and waits longer for a disk that stands still.
+const READ_AGAIN: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(super) struct ReelPlayback {
@@ -24,8 +33,25 @@ pub(super) struct ReelPlayback {
     /// Those that end the connection, the next one first.
     gaps: VecDeque<Silence>,
     short: bool,
+    /// What was asked for, to know what new streams are.
+    subscriptions: Arc<[Subscription]>,
+    tail: Tail,
+    /// Up to where each stream was played, of a tape that goes on.
+    played: BTreeMap<String, Position>,
     /// When it was last asked.
     now: Stamp,
+}
+
+/// How a tape goes on behind what was there when it was opened.
+enum Tail {
+    /// It does not.
+    Ends,
+    /// It is read to its end first.
+    Read(Arc<Live>),
+    /// It is read once more from its end back: what is behind that begins at this place.
+    Joining(Arc<Live>, u64),
+    /// Objects come as they are written.
+    Live(LiveCursor),
 }
 
 /// What a request wants of a stream.
@@ -48,12 +74,15 @@ impl ReelPlayback {
     pub(super) fn new(
         reel: &Arc<Reel>,
         endpoint: Endpoint,
-        subscriptions: &[Subscription],
+        subscriptions: &Arc<[Subscription]>,
         short: bool,
         begin: Begin,
     ) -> Self {
         let Joined { from, is_after_cut, cut_until } = reel.join(begin.now, endpoint);
         let from = begin.from.unwrap_or(from);
+        if let Some(live) = Self::live(reel, endpoint, subscriptions, short, begin.now) {
+            return live;
+        }
         let wanted = wanted(reel.recording.streams(endpoint), subscriptions);
         let streams: BTreeSet<String> =
             wanted.iter().filter(|(_, wanted)| wanted.realtime).map(|(stream, _)| stream.clone()).collect();
@@ -70,10 +99,55 @@ impl ReelPlayback {
             snapshots: VecDeque::new(),
             gaps: gaps.copied().collect(),
             short,
+            subscriptions: Arc::clone(subscriptions),
+            tail: reel.live.as_ref().map_or(Tail::Ends, |live| Tail::Read(Arc::clone(live))),
+            played: BTreeMap::new(),
             now: begin.now,
         };
         playback.take_snapshots(from, is_after_cut);
         playback
+    }
+
+    /// The same of what comes from now on alone, where that is wanted; the present state is what came last.
+    fn live(
+        reel: &Arc<Reel>,
+        endpoint: Endpoint,
+        subscriptions: &Arc<[Subscription]>,
+        short: bool,
+        now: Stamp,
+    ) -> Option<Self> {
+        let live = reel.live.as_ref().filter(|_| reel.is_live_alone)?;
+        let (place, last) = live.join(endpoint);
+        let last: BTreeMap<&str, &Arc<LiveObject>> = last.iter().map(|object| (&*object.stream, object)).collect();
+        let known = reel.recording.streams(endpoint).iter().map(String::as_str);
+        let streams: BTreeSet<String> = known.chain(last.keys().copied()).map(str::to_owned).collect();
+        let wanted = wanted(&streams, subscriptions);
+        let newest = live.newest().after(Duration::from_micros(1));
+        let shown = |stream: &String| match last.get(&**stream) {
+            Some(object) => as_snapshot(object.received(), short),
+            // What has brought nothing for so long that it is not in memory.
+            None => as_snapshot(&reel.recording.before(endpoint, stream, newest, 1).pop()?, short),
+        };
+        let snapshots = wanted.iter().filter(|(_, wanted)| wanted.snapshot).filter_map(|(stream, _)| shown(stream));
+        Some(Self {
+            snapshots: snapshots.collect(),
+            reel: Arc::clone(reel),
+            endpoint,
+            wanted,
+            objects: Box::new(Nothing),
+            next: None,
+            gaps: VecDeque::new(),
+            short,
+            subscriptions: Arc::clone(subscriptions),
+            tail: Tail::Live(LiveCursor::new(live, endpoint, place, BTreeMap::new())),
+            played: BTreeMap::new(),
+            now,
+        })
+    }
+
+    /// Whether the client was too slow for what comes.
+    pub(super) fn is_late(&self, now: Stamp) -> bool {
+        matches!(&self.tail, Tail::Live(cursor) if cursor.is_late(now))
     }
 
     /// Where it goes on.
@@ -93,6 +167,13 @@ impl ReelPlayback {
             if let Some(snapshot) = self.snapshots.pop_front() {
                 return Some(ReelOutput::Object(snapshot));
             }
+            if matches!(self.tail, Tail::Live(_)) {
+                return self.poll_live(now, faults);
+            }
+            if self.next.is_none() {
+                self.go_on(now)?;
+                continue;
+            }
             if self.next_due(now)? > now {
                 return None;
             }
@@ -103,16 +184,83 @@ impl ReelPlayback {
             }
             let object = std::mem::replace(&mut self.next, self.objects.next())?;
             self.reel.reach(object.at);
+            if !matches!(self.tail, Tail::Ends) {
+                let played = self.played.insert(object.stream.clone(), object.at);
+                if played.is_some_and(|played| played >= object.at) {
+                    self.played.extend(played.map(|played| (object.stream.clone(), played)));
+                    continue;
+                }
+            }
             if let Some(object) = self.spelt(&object, now, faults) {
                 return Some(ReelOutput::Object(object));
             }
         }
     }
 
+    /// Reads on behind the end of a tape that goes on; `None`: it does not.
+    fn go_on(&mut self, now: Stamp) -> Option<()> {
+        let (live, place) = match std::mem::replace(&mut self.tail, Tail::Ends) {
+            Tail::Read(live) => (live, None),
+            Tail::Joining(live, place) => (live, Some(place)),
+            tail => {
+                self.tail = tail;
+                return None;
+            }
+        };
+        if let Some(place) = place.filter(|place| live.has(*place, now)) {
+            let played = std::mem::take(&mut self.played);
+            self.tail = Tail::Live(LiveCursor::new(&live, self.endpoint, place, played));
+            return Some(());
+        }
+        // First the place, then the reading: what was added before the place is on disk.
+        let (place, _) = live.join(self.endpoint);
+        let end = self.played.values().max().copied().unwrap_or_else(|| live.newest());
+        let streams = self.wanted.iter().filter(|(_, wanted)| wanted.realtime).map(|(stream, _)| stream.clone());
+        self.objects = self.reel.recording.play(self.endpoint, &streams.collect(), end.before(READ_AGAIN));
+        self.next = self.objects.next();
+        self.tail = Tail::Joining(live, place);
+        Some(())
+    }
+
+    /// What has come.
+    fn poll_live(&mut self, now: Stamp, faults: &Faults) -> Option<ReelOutput> {
+        loop {
+            let Tail::Live(cursor) = &mut self.tail else { return None };
+            let object = match cursor.next()? {
+                LiveNext::Object(object) => object,
+                LiveNext::Lost if self.reel.cuts_at_gaps => return Some(ReelOutput::Cut),
+                LiveNext::Lost => continue,
+                LiveNext::Late => return Some(ReelOutput::Cut),
+            };
+            self.reel.reach(object.at);
+            let Wanted { snapshot, realtime } = self.wanted_of(&object.stream);
+            let (code, kind) = parts(&object.stream);
+            if realtime && (snapshot || !object.is_snapshot) && !faults.silences(now, kind, code) {
+                return Some(ReelOutput::Object(object.spelt(self.short)));
+            }
+        }
+    }
+
+    /// What is wanted of a stream, which may be a new one.
+    fn wanted_of(&mut self, stream: &str) -> Wanted {
+        if let Some(wanted) = self.wanted.get(stream) {
+            return *wanted;
+        }
+        let found = wanted(&BTreeSet::from([stream.to_owned()]), &self.subscriptions);
+        let found = found.get(stream).copied().unwrap_or_default();
+        self.wanted.insert(stream.to_owned(), found);
+        found
+    }
+
     /// When to poll again; `None`: never.
     pub(super) fn next_due(&self, now: Stamp) -> Option<Stamp> {
         if !self.snapshots.is_empty() {
             return Some(now);
+        }
+        match (&self.tail, &self.next) {
+            (Tail::Live(cursor), _) => return cursor.has_more().then_some(now),
+            (Tail::Read(_) | Tail::Joining(..), None) => return Some(now),
+            _ => {}
         }
         let next = self.next.as_ref()?.at;
         Some(self.reel.due(now, self.due_gap().map_or(next, |gap| gap.from)))
@@ -126,10 +274,7 @@ impl ReelPlayback {
 
     /// An object in the spelling that was asked for; `None`: it is not wanted.
     fn spelt(&self, object: &ReelObject, now: Stamp, faults: &Faults) -> Option<Bytes> {
-        let (code, kind) = match object.stream.split_once('_') {
-            Some((code, kind)) => (Some(code), kind),
-            None => (None, object.stream.as_str()),
-        };
+        let (code, kind) = parts(&object.stream);
         if faults.silences(now, kind, code) {
             return None;
         }
@@ -157,6 +302,20 @@ impl ReelPlayback {
             let shown = last.or_else(|| if wanted.realtime { None } else { first() });
             self.snapshots.extend(shown.and_then(|object| as_snapshot(&object, self.short)));
         }
+    }
+}
+
+/// The code and the type of a stream.
+fn parts(stream: &str) -> (Option<&str>, &str) {
+    stream.split_once('_').map_or((None, stream), |(code, kind)| (Some(code), kind))
+}
+
+/// No objects.
+struct Nothing;
+
+impl Objects for Nothing {
+    fn next(&mut self) -> Option<ReelObject> {
+        None
     }
 }
 

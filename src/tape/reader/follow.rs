@@ -52,6 +52,8 @@ struct Followed {
     /// Lines of segments that have ended.
     past: Option<Lines>,
     held: Option<Growing>,
+    /// The last line of its active file at the beginning.
+    begun_behind: Option<Line>,
     /// Its active file is another one, or there is one now.
     is_due: bool,
 }
@@ -80,7 +82,8 @@ impl Follower {
             let active = listed.pop_if(|segment| segment.is_active());
             if let Some((about, file)) = active.and_then(Segment::into_active) {
                 let mut held = Growing::new(about, file);
-                followed.last = held.skip_to_end()?;
+                followed.begun_behind = held.skip_to_end()?;
+                followed.last = followed.begun_behind.as_ref().map(Line::position);
                 followed.held = Some(held);
             }
             while let (None, Some(segment)) = (followed.last, listed.pop()) {
@@ -94,6 +97,25 @@ impl Follower {
     /// Where each stream that has lines ended at the beginning, and has come to since.
     pub fn ends(&self) -> impl Iterator<Item = (&StreamKey, Position)> {
         self.streams.iter().filter_map(|(stream, followed)| Some((stream, followed.last?)))
+    }
+
+    /// The last line of each active file at the beginning, to be had once.
+    pub fn take_last_lines(&mut self) -> impl Iterator<Item = (&StreamKey, Line)> {
+        self.streams.iter_mut().filter_map(|(stream, followed)| Some((stream, followed.begun_behind.take()?)))
+    }
+
+    /// Reads what is new of some streams, without looking whether their files are others by now, or what others there
+    /// are: the next round does.
+    pub fn read_on(&mut self, streams: &BTreeSet<StreamKey>) -> Round {
+        let mut round = Round::default();
+        for stream in streams {
+            match self.streams.get_mut(stream) {
+                Some(followed) => followed.read(stream, &mut round),
+                None => round.has_more |= (self.is_meant)(stream),
+            }
+        }
+        round.lines.sort_by_key(|(_, line)| line.position());
+        round
     }
 
     /// Reads what is new, up to some KiB of a stream.

@@ -3,7 +3,7 @@
 use super::error::TapeError;
 use super::seek;
 use super::source::About;
-use crate::clock::{Position, Stamp};
+use crate::clock::Stamp;
 use crate::files::{CHUNK, IoError, ReadFile};
 use crate::tape::line::Line;
 use std::io::Read;
@@ -36,13 +36,13 @@ impl Growing {
         self.is_read
     }
 
-    /// Passes over the lines that are there; returns where the last of them is.
-    pub(super) fn skip_to_end(&mut self) -> Result<Option<Position>, TapeError> {
+    /// Passes over the lines that are there; returns the last of them.
+    pub(super) fn skip_to_end(&mut self) -> Result<Option<Line>, TapeError> {
         seek::before(&mut self.file, Stamp::MAX).map_err(IoError::at("read", &self.about.path))?;
         let (mut last, mut faults) = (None, Vec::new());
         while !self.is_read {
             let lines = self.read(CHUNK, &mut faults);
-            last = lines.last().map(Line::position).or(last);
+            last = lines.into_iter().next_back().or(last);
         }
         Ok(last)
     }

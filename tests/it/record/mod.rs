@@ -6,6 +6,7 @@ pub(crate) mod clock;
 mod crash;
 mod displaced;
 mod ending;
+mod followed;
 mod formats;
 mod frozen;
 mod full;

@@ -17,20 +17,22 @@
 //! budgets, so that the connections stop reading when `buffer_bytes` are used up, and resume once the lines are
 //! written.
 
+mod backlog;
 mod pace;
+mod reached;
 mod reserve;
 
 use super::journal::{BeginEpoch, Journal, JournalCommand};
 use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
 use super::sync::{SyncJob, SyncPoint};
-use crate::clock::{self, Clock, Instant, Position, Stamp};
+use crate::clock::{self, Clock, Instant, Position};
 use crate::counters::turns::SharedTurn;
 use crate::files::{Files, IoError};
 use crate::tape::state::State;
+use backlog::Backlog;
 use pace::Pace;
-use reserve::Reserve;
-use std::collections::VecDeque;
+use reached::Reached;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,10 +49,6 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 
 /// Writing is retried after this long, whatever free space the file system reports: its figures may be wrong.
 const FULL_TRY: Duration = Duration::from_secs(5);
-
-/// Commands that may wait for a full disk. Batches are bounded earlier by their budgets; the rest are events, a few
-/// thousand in the worst hour.
-const BACKLOG: usize = 1 << 16;
 
 /// The queues of the writer.
 #[derive(Debug)]
@@ -79,25 +77,14 @@ pub struct WriterSignals {
 pub struct Writer {
     journal: Journal,
     channels: Channels,
-    /// Commands taken from the queue and not executed.
-    backlog: VecDeque<JournalCommand>,
+    backlog: Backlog,
+    reached: Reached,
     /// The queue is closed.
     is_closed: bool,
-    reserve: Reserve,
     pace: Pace,
     /// Set when the time to wait for a full disk is over.
     stop: Stop,
-    progress: Progress,
     turn: SharedTurn,
-    /// The stamp of the last executed command, the clock steps until then, and the bytes of messages since the last
-    /// flush.
-    reached: Stamp,
-    steps: u64,
-    taken: u64,
-    /// What the last executed tick said to be certain once all before it is written.
-    ticked: Option<SyncPoint>,
-    /// The same of the last tick before which all is in its file: without a newer state nothing beyond it is certain.
-    certain: Option<SyncPoint>,
     /// The state that holds once everything is durable, where the process stops in order.
     stopped: Option<Box<State>>,
     /// An epoch begins.
@@ -119,18 +106,12 @@ impl Writer {
         Self {
             journal,
             channels,
-            backlog: VecDeque::new(),
+            backlog: Backlog::new(files),
+            reached: Reached::new(signals.progress),
             is_closed: false,
-            reserve: Reserve::new(files),
             pace: Pace::default(),
             stop: signals.stop,
-            progress: signals.progress,
             turn: signals.turn,
-            reached: Stamp::default(),
-            steps: 0,
-            taken: 0,
-            ticked: None,
-            certain: None,
             stopped: None,
             is_stepping: false,
             names_checked: false,
@@ -148,7 +129,7 @@ impl Writer {
     }
 
     async fn write(mut self) -> Result<(), IoError> {
-        self.reserve.renew();
+        self.backlog.reserve.renew();
         let (mut due, mut look) = (None::<SyncPoint>, None);
         loop {
             let is_rotating = self.persist(Journal::rotate_one).await?;
@@ -156,11 +137,11 @@ impl Writer {
                 break;
             }
             self.turn.begin(self.clock.now());
-            for _ in 0..self.backlog.len().min(COMMANDS) {
-                let Some(command) = self.backlog.pop_front() else { break };
+            for _ in 0..self.backlog.commands.len().min(COMMANDS) {
+                let Some(command) = self.backlog.commands.pop_front() else { break };
                 match command {
                     JournalCommand::Tick { stamp, sync: Some(point) } => {
-                        self.ticked = Some(SyncPoint { state: None, ..(*point).clone() });
+                        self.reached.note_tick(&point);
                         due = Some(point.after(due));
                         look = Some(stamp);
                         self.execute(JournalCommand::Tick { stamp, sync: None }).await?;
@@ -196,15 +177,15 @@ impl Writer {
 
     /// Waits for commands, unless other work is due; `false`: the queue is closed and empty.
     async fn take(&mut self, is_busy: bool) -> bool {
-        if !self.backlog.is_empty() {
+        if !self.backlog.commands.is_empty() {
             return true;
         }
         if is_busy {
-            while self.backlog.len() < COMMANDS {
+            while self.backlog.commands.len() < COMMANDS {
                 match self.channels.commands.try_recv() {
-                    Ok(command) => self.backlog.push_back(command),
+                    Ok(command) => self.backlog.commands.push_back(command),
                     Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return !self.backlog.is_empty(),
+                    Err(TryRecvError::Disconnected) => return !self.backlog.commands.is_empty(),
                 }
             }
             return true;
@@ -217,7 +198,7 @@ impl Writer {
             taken = self.channels.commands.recv_many(&mut commands, COMMANDS) => taken > 0,
             () = clock::sleep_until(due) => true,
         };
-        self.backlog.extend(commands);
+        self.backlog.commands.extend(commands);
         is_open
     }
 
@@ -228,7 +209,8 @@ impl Writer {
     }
 
     async fn execute(&mut self, command: JournalCommand) -> Result<(), IoError> {
-        self.note(&command);
+        self.names_checked |= matches!(command, JournalCommand::CheckNames);
+        self.reached.note(&command);
         self.journal.accept(command);
         self.persist(Journal::work).await
     }
@@ -251,7 +233,7 @@ impl Writer {
     /// Has everything synced that was written, and waits for it.
     async fn sync_up_to(&mut self, point: SyncPoint) -> Result<(), IoError> {
         let (done, synced) = oneshot::channel();
-        self.certain = Some(SyncPoint { state: None, ..point.clone() });
+        self.reached.note_sync(&point);
         let mut job = self.journal.take_sync_job().up_to(point);
         job.done = Some(done);
         let is_handed_over = self.channels.sync_jobs.send(job).await.is_ok();
@@ -260,32 +242,9 @@ impl Writer {
         if is_handed_over && synced.await.is_ok() { Ok(()) } else { Err(ended(io::ErrorKind::BrokenPipe.into())) }
     }
 
-    fn note(&mut self, command: &JournalCommand) {
-        match command {
-            JournalCommand::Lines(routed) => {
-                self.taken += routed.batch.len() as u64;
-                self.reached = routed.lines.last().map_or(self.reached, |(stamp, _)| *stamp);
-            }
-            JournalCommand::Missed(_, objects) => {
-                self.reached = objects.last().map_or(self.reached, |(stamp, _)| *stamp);
-            }
-            JournalCommand::Event(_, stamp, _) | JournalCommand::Tick { stamp, .. } => self.reached = *stamp,
-            JournalCommand::Step(step) => {
-                self.reached = step.second;
-                self.steps += 1;
-            }
-            JournalCommand::CheckNames => self.names_checked = true,
-            JournalCommand::Open(_) | JournalCommand::Describe(..) => {}
-            JournalCommand::Rotate(_) | JournalCommand::SetRotation(_) => {}
-            JournalCommand::BeginEpoch(_) | JournalCommand::Stop(_) => {}
-        }
-    }
-
     async fn write_out(&mut self) -> Result<(), IoError> {
         self.flush().await?;
-        let reached = Position { epoch: self.journal.epoch(), stamp: self.reached };
-        self.progress.advance(std::mem::take(&mut self.taken), reached, self.steps);
-        self.certain = self.ticked.take().or(self.certain.take());
+        self.reached.written(self.journal.epoch());
         Ok(())
     }
 
@@ -338,10 +297,10 @@ impl Writer {
         let lost_since = displaced.filter(|doubt| doubt.is_lost).map(|doubt| doubt.from).min();
         // Written lines survive the end of the process, even if the syncer's last job is not done.
         let _ = self.channels.reports.send(ThreadReport::AllWritten).await;
-        let certain = self.certain.take().unwrap_or_default();
+        let certain = self.reached.certain.take().unwrap_or_default();
         let point = match (self.stopped.take(), lost_since) {
             (Some(state), None) => {
-                let up_to = Position { epoch: state.epoch, stamp: self.reached };
+                let up_to = Position { epoch: state.epoch, stamp: self.reached.stamp };
                 SyncPoint { up_to, state: Some(state), ..certain }
             }
             (_, Some(from)) => {
@@ -401,7 +360,7 @@ impl Writer {
         let try_at = self.clock.now() + FULL_TRY;
         loop {
             self.let_events_pass();
-            if let Some(certain) = self.certain.clone() {
+            if let Some(certain) = self.reached.certain.clone() {
                 self.offer_sync_job(certain);
             }
             self.collect_until(self.clock.now() + FULL_RETRY).await;
@@ -409,7 +368,7 @@ impl Writer {
                 return;
             }
             let is_time = self.clock.now() >= try_at;
-            if (is_time || self.reserve.has_room_beside()) && self.reserve.hold() {
+            if (is_time || self.backlog.reserve.has_room_beside()) && self.backlog.reserve.hold() {
                 return;
             }
         }
@@ -418,73 +377,24 @@ impl Writer {
     /// Takes commands into the backlog, so that events among them can overtake.
     async fn collect_until(&mut self, until: Instant) {
         loop {
-            let takes_commands = !self.is_closed && self.backlog.len() < BACKLOG;
+            let takes_commands = !self.is_closed && self.backlog.has_room();
             tokio::select! {
                 biased;
                 () = clock::sleep_until(Some(until)) => return,
                 command = self.channels.commands.recv(), if takes_commands => match command {
-                    Some(command) => self.put_behind(command),
+                    Some(command) => {
+                        if self.backlog.put_behind(command) {
+                            self.let_events_pass();
+                        }
+                    }
                     None => self.is_closed = true,
                 },
             }
         }
     }
 
-    fn put_behind(&mut self, command: JournalCommand) {
-        match (command, self.backlog.back_mut()) {
-            // Only the latest time is kept.
-            (JournalCommand::Tick { stamp: later, sync: syncs }, Some(JournalCommand::Tick { stamp, sync })) => {
-                *stamp = later;
-                *sync = match (syncs, sync.take()) {
-                    (Some(point), earlier) => Some(Box::new(point.after(earlier.map(|earlier| *earlier)))),
-                    (None, earlier) => earlier,
-                };
-            }
-            (command, _) => {
-                let is_event = matches!(command, JournalCommand::Event(..));
-                self.backlog.push_back(command);
-                if is_event {
-                    self.let_events_pass();
-                }
-            }
-        }
-    }
-
-    /// Writes the waiting events, from the reserve if the disk is full.
     fn let_events_pass(&mut self) {
-        let mut rest = VecDeque::with_capacity(self.backlog.len());
-        let mut written_to = None;
-        // Commands behind a clock step belong to the next epoch, which begins with the step's event.
-        let mut is_stuck = self.is_stepping || self.journal.is_stepping();
-        while let Some(command) = self.backlog.pop_front() {
-            match command {
-                JournalCommand::Event(id, stamp, object) if !is_stuck => {
-                    if self.with_reserve(|journal| journal.pass_event(id, stamp, &object)) {
-                        written_to = Some(id);
-                    } else {
-                        // The others stay behind it, in order.
-                        is_stuck = true;
-                        rest.push_back(JournalCommand::Event(id, stamp, object));
-                    }
-                }
-                other => {
-                    is_stuck |= matches!(other, JournalCommand::Step(_) | JournalCommand::BeginEpoch(_));
-                    rest.push_back(other);
-                }
-            }
-        }
-        self.backlog = rest;
-        if let Some(id) = written_to {
-            self.with_reserve(|journal| journal.flush(id));
-        }
-    }
-
-    /// Runs an action for the events, and retries it after releasing the reserve; whether it succeeded.
-    fn with_reserve(&mut self, mut step: impl FnMut(&mut Journal) -> Result<(), IoError>) -> bool {
-        match step(&mut self.journal) {
-            Err(error) if error.is_full() && self.reserve.release() => step(&mut self.journal).is_ok(),
-            result => result.is_ok(),
-        }
+        self.backlog.let_events_pass(&mut self.journal, self.is_stepping);
     }
 }
 

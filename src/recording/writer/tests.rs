@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::batch::Batch;
+use crate::clock::Stamp;
 use crate::files::disk::Disk;
 use crate::recording::journal::{ClockStep, Routed};
 use crate::recording::rotation::Rotation;

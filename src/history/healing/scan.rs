@@ -281,6 +281,9 @@ mod tests {
         );
         fs::write(directory.path().join(name.manifest()), listed).unwrap();
         assert!(!is_unsealed(&gap), "it is sealed");
+        fs::remove_file(directory.path().join(name.manifest())).unwrap();
+        fs::write(directory.path().join(name.sealed()), "").unwrap();
+        assert!(!is_unsealed(&gap), "and not listed any more, since it is to be pruned");
         write(at(0, NOON + 61), 9..10);
         assert!(!is_unsealed(&gap), "another begins behind it");
         let active = directory.path().join("KRW-BTC_trade.jsonl");

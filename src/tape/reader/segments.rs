@@ -136,6 +136,10 @@ impl Archive {
         tree.open(&sealed)?.map(|file| Source::sealed(about(&sealed), file, portion, bytes)).transpose()
     }
 
+    fn is_sealed(&self) -> Result<bool, TapeError> {
+        Ok(self.listed.is_some() || self.tree.open(&self.name.sealed())?.is_some())
+    }
+
     /// Whether it can have a line in `stamps`.
     fn can_hold(&self, stamps: &RangeInclusive<Stamp>) -> bool {
         self.name.first.before(NAMED_LATER) <= *stamps.end()
@@ -320,12 +324,13 @@ pub(super) fn is_pruned(tree: &Tree, stream: &StreamKey, selected: &Selection) -
     Ok(false)
 }
 
-/// Whether selected lines of `stream` may be in a segment that no manifest lists.
+/// Whether selected lines of `stream` may be in a segment without a sealed file. Whether a manifest lists that says nothing:
+/// a pruned one may still be there.
 pub(super) fn is_unsealed(tree: &Tree, stream: &StreamKey, selected: &Selection) -> Result<bool, TapeError> {
     let segments = list(tree, &Wanted::One(stream), selected)?.remove(stream);
     for segment in segments.into_iter().flatten() {
         let begins = match segment {
-            Segment::Archived(archive) if archive.listed.is_some() => None,
+            Segment::Archived(archive) if archive.is_sealed()? => None,
             Segment::Archived(archive) => Some(archive.position),
             segment @ Segment::Active(..) => segment.first_position()?,
         };

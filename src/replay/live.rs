@@ -166,6 +166,11 @@ impl Live {
         (ring.next(), ring.last[endpoint as usize].values().cloned().collect())
     }
 
+    /// The newest object of a stream, as it was received.
+    pub(super) fn last(&self, endpoint: Endpoint, stream: &str) -> Option<Bytes> {
+        self.lock().last[endpoint as usize].get(stream).map(|object| object.object.clone())
+    }
+
     /// Whether nothing is missing from a place on.
     pub(super) fn has(&self, place: u64, now: Stamp) -> bool {
         self.lock().has(place, now)

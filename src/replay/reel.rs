@@ -192,6 +192,13 @@ impl Reel {
         }
     }
 
+    /// The newest object of a stream that is known at `known`.
+    pub(super) fn last(&self, endpoint: Endpoint, stream: &str, known: Position) -> Option<Bytes> {
+        let living = self.live.as_ref().filter(|_| self.is_live_alone);
+        let last = living.and_then(|live| live.last(endpoint, stream));
+        last.or_else(|| self.recording.before(endpoint, stream, known, 1).pop())
+    }
+
     fn position(&self, timeline: &Timeline, now: Stamp) -> Position {
         let (moment, anchor) = timeline.anchor;
         let position = match self.speed {

@@ -80,7 +80,7 @@ impl Following {
         });
         let mut followers: PerFeed<Option<Follower>> = PerFeed::default();
         for feed in Feed::ALL {
-            followers[feed] = trees[feed].follow(is_meant, clock.stamp())?;
+            followers[feed] = trees[feed].follow_with_last(is_meant, clock.stamp())?;
         }
         let ends = followers.public.iter().chain(&followers.private).flat_map(Follower::ends);
         let newest = ends.map(|(_, end)| end).max();

@@ -165,7 +165,7 @@ impl RecordedPast<'_> {
         if let Some(_unknown) = asked.iter().find(|stream| !streams.contains(*stream)) {
             return Err(Answer::numbered(404, "Code not found"));
         }
-        let last = |stream: &String| self.reel.recording.before(Endpoint::Public, stream, self.known, 1).pop();
+        let last = |stream: &String| self.reel.last(Endpoint::Public, stream, self.known);
         let shown =
             asked.iter().filter_map(last).filter_map(|object| Some(as_rest(&Spelt::parse(&object)?, &object, "")));
         Ok(list(shown))
@@ -183,7 +183,7 @@ impl RecordedPast<'_> {
         let streams = self.reel.recording.streams(Endpoint::Public).iter();
         let own = streams.filter(|stream| stream.split_once('_').is_some_and(|(of, _)| of == market));
         let last = |stream: &String| {
-            let object = self.reel.recording.before(Endpoint::Public, stream, self.known, 1).pop()?;
+            let object = self.reel.last(Endpoint::Public, stream, self.known)?;
             Spelt::parse(&object)?.get("timestamp")?.parse().ok()
         };
         own.filter_map(last).max().unwrap_or_default()

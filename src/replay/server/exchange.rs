@@ -45,6 +45,11 @@ impl Exchange {
         self.faults.send_modify(|faults| Arc::make_mut(faults).plan(now, plan));
     }
 
+    /// Whether it passes on what is being recorded.
+    pub(super) fn is_living(&self) -> bool {
+        matches!(&self.source, Source::Reel(reel) if reel.live.is_some())
+    }
+
     pub(super) fn is_text(&self) -> bool {
         self.habits.text
     }

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `/_faults` is for tests, and exempt from `refuse` and `hang`, or these could not be cleared. A page in a browser may not
-//! use it: its requests bear an `Origin`.
+//! use it: its requests bear an `Origin`. Where a desk relies on a living tape, this machine alone may.
 
 use super::client_stream::ClientStream;
 use super::exchange::Exchange;
@@ -95,7 +95,10 @@ async fn respond(
 ) -> Result<Response<Full<Bytes>>, Refused> {
     let path = request.uri().path().to_owned();
     if path == "/_faults" {
-        return Ok(plain(faults(request, exchange).await));
+        return Ok(plain(match may_plan(peer.address, exchange.is_living()) {
+            true => faults(request, exchange).await,
+            false => Answer::text(403, "only this machine plans faults of what others rely on\n"),
+        }));
     }
     if peer.is_refused {
         return Err(Refused);
@@ -103,6 +106,11 @@ async fn respond(
     hang(exchange, Stage::Connect).await;
     hang(exchange, Stage::Upgrade).await;
     Ok(exchange_response(&request, &path, peer.address, exchange, upgrade))
+}
+
+/// Whether a client may plan faults.
+fn may_plan(address: IpAddr, is_living: bool) -> bool {
+    !is_living || address.is_loopback()
 }
 
 /// The exchange's response: an upgrade, or an answer.
@@ -225,6 +233,12 @@ mod tests {
             () = client(stream) => {}
             () = sleep_until(Some(clock.now() + length)) => {}
         }
+    }
+
+    #[test]
+    fn what_others_rely_on_is_disturbed_from_this_machine_alone() {
+        let [own, other] = [[127, 0, 0, 1], [10, 0, 0, 1]].map(IpAddr::from);
+        assert!(may_plan(own, true) && may_plan(other, false) && !may_plan(other, true));
     }
 
     #[tokio::test(start_paused = true)]

@@ -119,15 +119,10 @@ impl ReelPlayback {
         let live = reel.live.as_ref().filter(|_| reel.is_live_alone)?;
         let (place, last) = live.join(endpoint);
         let last: BTreeMap<&str, &Arc<LiveObject>> = last.iter().map(|object| (&*object.stream, object)).collect();
-        let known = reel.recording.streams(endpoint).iter().map(String::as_str);
-        let streams: BTreeSet<String> = known.chain(last.keys().copied()).map(str::to_owned).collect();
+        let streams: BTreeSet<String> = last.keys().map(|stream| (*stream).to_owned()).collect();
         let wanted = wanted(&streams, subscriptions);
-        let newest = live.newest().after(Duration::from_micros(1));
-        let shown = |stream: &String| match last.get(&**stream) {
-            Some(object) => as_snapshot(object.received(), short),
-            // What has brought nothing for so long that it is not in memory.
-            None => as_snapshot(&reel.recording.before(endpoint, stream, newest, 1).pop()?, short),
-        };
+        // The tape is not searched for what has brought nothing for days: that would hold everybody up.
+        let shown = |stream: &String| as_snapshot(last.get(&**stream)?.received(), short);
         let snapshots = wanted.iter().filter(|(_, wanted)| wanted.snapshot).filter_map(|(stream, _)| shown(stream));
         Some(Self {
             snapshots: snapshots.collect(),

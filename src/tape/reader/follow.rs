@@ -52,7 +52,7 @@ struct Followed {
     /// Lines of segments that have ended.
     past: Option<Lines>,
     held: Option<Growing>,
-    /// The last line of its active file at the beginning.
+    /// The last line at the beginning, where it was read.
     begun_behind: Option<Line>,
     /// Its active file is another one, or there is one now.
     is_due: bool,
@@ -70,8 +70,9 @@ pub struct Round {
 }
 
 impl Follower {
-    /// Begins behind the lines that are there. What is `now` by the reader's clock only decides what is listed.
-    pub(super) fn begin(tree: Tree, is_meant: IsMeant, now: Stamp) -> Result<Self, TapeError> {
+    /// Begins behind the lines that are there, and reads the last of each stream if `reads_last`. What is `now` by the
+    /// reader's clock only decides what is listed.
+    pub(super) fn begin(tree: Tree, is_meant: IsMeant, now: Stamp, reads_last: bool) -> Result<Self, TapeError> {
         let epoch = tree.epoch();
         let newest = segments::newest_date(&tree)?.unwrap_or(now);
         let floor = Position { epoch, stamp: now.min(newest).before(RECENT) };
@@ -87,7 +88,12 @@ impl Follower {
                 followed.held = Some(held);
             }
             while let (None, Some(segment)) = (followed.last, listed.pop()) {
-                followed.last = segment.last_position()?;
+                if reads_last {
+                    followed.begun_behind = segment.last_line()?;
+                    followed.last = followed.begun_behind.as_ref().map(Line::position);
+                } else {
+                    followed.last = segment.last_position()?;
+                }
             }
             streams.insert(stream, followed);
         }
@@ -99,7 +105,7 @@ impl Follower {
         self.streams.iter().filter_map(|(stream, followed)| Some((stream, followed.last?)))
     }
 
-    /// The last line of each active file at the beginning, to be had once.
+    /// The last line of each stream at the beginning, of those that were written to in the last two days; to be had once.
     pub fn take_last_lines(&mut self) -> impl Iterator<Item = (&StreamKey, Line)> {
         self.streams.iter_mut().filter_map(|(stream, followed)| Some((stream, followed.begun_behind.take()?)))
     }

@@ -180,7 +180,19 @@ impl Tape {
         is_meant: impl Fn(&StreamKey) -> bool + 'static,
         now: Stamp,
     ) -> Result<Option<Follower>, TapeError> {
-        self.tree.as_ref().map(|tree| Follower::begin(tree.clone(), Box::new(is_meant), now)).transpose()
+        self.tree.as_ref().map(|tree| Follower::begin(tree.clone(), Box::new(is_meant), now, false)).transpose()
+    }
+
+    /// The same, with the last line of each stream.
+    ///
+    /// # Errors
+    /// As [`Self::lines`].
+    pub fn follow_with_last(
+        &self,
+        is_meant: impl Fn(&StreamKey) -> bool + 'static,
+        now: Stamp,
+    ) -> Result<Option<Follower>, TapeError> {
+        self.tree.as_ref().map(|tree| Follower::begin(tree.clone(), Box::new(is_meant), now, true)).transpose()
     }
 }
 

@@ -18,7 +18,7 @@ use super::tree::Tree;
 use crate::clock::{Position, Stamp};
 use crate::files::{CHUNK, ReadFile};
 use crate::tape::day_summary;
-use crate::tape::line;
+use crate::tape::line::{self, Line};
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths::{self, PLAIN};
 use crate::tape::segment_name::{self, Archived, SegmentName};
@@ -101,9 +101,14 @@ impl Segment {
         if let Self::Archived(Archive { listed: Some((stamp, _)), .. }) = self {
             return Ok(Some(Position { epoch, stamp }));
         }
+        Ok(self.last_line()?.map(|line| line.position()))
+    }
+
+    /// Its last line; `None` where it has none, or is gone.
+    pub(super) fn last_line(self) -> Result<Option<Line>, TapeError> {
         let Some(mut source) = self.open(Portion { begin: Stamp::MAX, keep: CHUNK })? else { return Ok(None) };
         let lines = std::iter::from_fn(|| source.next());
-        Ok(lines.filter_map(Result::ok).last().map(|line| line.position()))
+        Ok(lines.filter_map(Result::ok).last())
     }
 
     /// Opens it where a portion of it begins, or before; `None` where it is gone since it was listed: pruned.

@@ -3,7 +3,7 @@
 #[cfg(feature = "export")]
 use crate::commands::export;
 use crate::commands::{
-    audit, backfill, cat, check, completions, health, ls, markets, prune, record, replay, tail, verify,
+    audit, backfill, cat, check, completions, health, ls, markets, prune, record, replay, tail, upload, verify,
 };
 use crate::config::Sources;
 use crate::exit::Exit;
@@ -73,6 +73,8 @@ pub enum Verb {
     Markets(markets::MarketsOptions),
     /// Deletes old files, as storage.keep_for and storage.keep_bytes say, while no recorder runs.
     Prune(prune::PruneOptions),
+    /// Brings sealed files to object storage, as [upload] says, and proves them there.
+    Upload(upload::UploadOptions),
     /// Plays the exchange on this machine.
     Replay(Box<replay::ReplayOptions>),
     /// Prints what makes a shell complete our commands.
@@ -116,6 +118,7 @@ impl Cli {
             Verb::Export(options) => export::run(sources, options),
             Verb::Markets(options) => markets::run(sources, options),
             Verb::Prune(options) => prune::run(sources, options),
+            Verb::Upload(options) => upload::run(sources, options),
             Verb::Replay(options) => replay::run(sources, *options),
             Verb::Completions(options) => completions::print_completions(&options, Self::description()),
             Verb::Man => completions::print_manual(&Self::description()),

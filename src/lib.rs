@@ -28,6 +28,7 @@ pub mod rest;
 pub mod signals;
 pub mod tape;
 pub mod upbit;
+pub mod upload;
 pub mod verify;
 pub mod window;
 

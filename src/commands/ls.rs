@@ -99,7 +99,9 @@ fn list_streams(host: &Host, options: &LsOptions, out: &mut dyn Write) -> Result
     let span = options.span.stamps(host.clock.stamp())?;
     let tape = open(host, &host.config.data_dir)?;
     let choice = Choice::of(&patterns(options));
-    let rows = list(&tape, &Request { choice: &choice, span, with_days: options.coverage })?;
+    let to = host.config.upload.identity();
+    let uploaded_to = to.as_deref();
+    let rows = list(&tape, &Request { choice: &choice, span, with_days: options.coverage, uploaded_to })?;
     if rows.is_empty() && !options.streams.is_empty() {
         let (directory, patterns) = (host.config.data_dir.clone(), options.streams.clone());
         return Err(ReadError::NoStream { directory, patterns });
@@ -113,9 +115,14 @@ fn list_streams(host: &Host, options: &LsOptions, out: &mut dyn Write) -> Result
     let zone = options.tz.clone().unwrap_or(TimeZone::UTC);
     let width = rows.keys().map(|named| named.to_string().len()).max().unwrap_or_default().max(6);
     let title = format!("{:<width$}  {:<19}  {:<19}", "STREAM", "FIRST", "LAST");
-    writeln!(out, "{title}  {:>12}  {:>10}  {:>10}  GAPS", "LINES", "SIZE", "SEALED")?;
+    write!(out, "{title}  {:>12}  {:>10}  {:>10}", "LINES", "SIZE", "SEALED")?;
+    if to.is_some() {
+        write!(out, "  {:>13}", "UPLOADED")?;
+    }
+    writeln!(out, "  GAPS")?;
     for (named, row) in &rows {
-        write_row(out, &format!("{:<width$}", named.to_string()), row, &zone)?;
+        let form = RowForm { name: format!("{:<width$}", named.to_string()), zone: &zone, has_store: to.is_some() };
+        write_row(out, &form, row)?;
     }
     if options.coverage {
         writeln!(out, "\n█ full  ▒ gap  ? suspected  x pruned  · nothing expected; hours of the day, UTC")?;
@@ -123,12 +130,26 @@ fn list_streams(host: &Host, options: &LsOptions, out: &mut dyn Write) -> Result
     Ok(())
 }
 
-fn write_row(out: &mut dyn Write, name: &str, row: &Row, zone: &TimeZone) -> io::Result<()> {
+/// How a row is shown.
+struct RowForm<'a> {
+    name: String,
+    zone: &'a TimeZone,
+    has_store: bool,
+}
+
+fn write_row(out: &mut dyn Write, form: &RowForm<'_>, row: &Row) -> io::Result<()> {
+    let RowForm { name, zone, has_store } = form;
     let time = |stamp: Option<Stamp>| {
-        stamp.map_or_else(|| "-".to_owned(), |stamp| moment(stamp).to_zoned(zone.clone()).strftime("%F %T").to_string())
+        stamp.map_or_else(
+            || "-".to_owned(),
+            |stamp| moment(stamp).to_zoned((*zone).clone()).strftime("%F %T").to_string(),
+        )
     };
     write!(out, "{name}  {:<19}  {:<19}  {:>12}", time(row.first), time(row.last), row.lines)?;
     write!(out, "  {:>10}  {:>10}", rounded_size(row.bytes), rounded_size(row.zst_bytes))?;
+    if *has_store {
+        write!(out, "  {:>13}", format!("{} of {}", row.uploaded, row.files + row.pruned))?;
+    }
     match row.gaps {
         0 => writeln!(out, "  -")?,
         gaps => writeln!(out, "  {gaps}, {}", rounded_duration(Duration::from_micros(row.gap_micros)))?,
@@ -161,6 +182,7 @@ struct Shown<'a> {
     zst_bytes: u64,
     files: u64,
     pruned: u64,
+    uploaded: u64,
     gaps: u64,
     gap_micros: u64,
     #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
@@ -168,9 +190,9 @@ struct Shown<'a> {
 }
 
 fn write_json(out: &mut dyn Write, named: &Named, row: &Row) -> io::Result<()> {
-    let Row { first, last, lines, bytes, zst_bytes, files, pruned, gaps, gap_micros, ref days } = *row;
+    let Row { first, last, lines, bytes, zst_bytes, files, pruned, uploaded, gaps, gap_micros, ref days } = *row;
     let stream = named.to_string();
-    let shown = Shown { stream, first, last, lines, bytes, zst_bytes, files, pruned, gaps, gap_micros, days };
+    let shown = Shown { stream, first, last, lines, bytes, zst_bytes, files, pruned, uploaded, gaps, gap_micros, days };
     serde_json::to_writer(&mut *out, &shown)?;
     writeln!(out)
 }

@@ -19,6 +19,7 @@ pub mod prune;
 pub mod record;
 pub mod replay;
 pub mod tail;
+pub mod upload;
 pub mod verify;
 
 mod descriptors;

@@ -4,6 +4,7 @@ use crate::config::Faults;
 use crate::exit::Exit;
 use crate::logging::journal;
 use crate::printable;
+use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
 /// The format of standard output.
@@ -54,6 +55,12 @@ pub(super) fn standard(form: Form) -> Box<dyn Write> {
         Form::Json => Box::new(printable::Writer::new(out).json()),
         Form::Verbatim => Box::new(out),
     }
+}
+
+/// Prints an object on a line of its own.
+pub(super) fn write_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, object)?;
+    writeln!(out)
 }
 
 /// How a command ends whose output fails: a closed pipe is no failure.

@@ -6,7 +6,7 @@
 //!
 //! It takes the recorder's lock, since one process at a time writes to manifests; a recorder that runs deletes by itself.
 
-use super::output::{Form, print};
+use super::output::{Form, print, write_line};
 use super::process::{GRACE, Host, serve};
 use super::work::StopTerms;
 use crate::clock::Stamp;
@@ -120,7 +120,7 @@ fn prune(host: &Host, options: &PruneOptions, out: &mut dyn Write) -> Result<Exi
     let shutdown = host.signals.shutdown.orderly.clone();
     let hindrance = Circumstances::read(&files, now, Discipline::machine().read()).hindrance();
     let work = Work { is_dry: options.dry_run, hindrance, json: options.json, shutdown, out };
-    work.run(Run::begin(files, limits, now)?)
+    work.run(Run::begin(files, limits, now)?.once_uploaded_to(config.uploaded_to()))
 }
 
 /// The directory, and the right to delete in it.
@@ -210,9 +210,4 @@ impl Work<'_> {
             (false, _) => writeln!(self.out, "{files} files, {bytes}: nothing was deleted."),
         }
     }
-}
-
-fn write_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
-    writeln!(out)
 }

@@ -31,6 +31,7 @@ use crate::rest::codes::RestUse;
 use crate::rest::keys;
 use crate::rest::pairs::evidence::ListingEvidence;
 use crate::rest::pairs::{self, Ports};
+use crate::upload::host::Host as Uploader;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use std::io;
 use std::sync::Arc;
@@ -207,6 +208,7 @@ async fn set_up(
     let (listing, listed) = watch::channel(evidence.listed());
     let (expires, key_expires) = watch::channel(None);
     stop.others.key_expires = key_expires;
+    let disk = (*files).clone();
     let environment = Environment {
         files,
         clock: *clock,
@@ -247,6 +249,12 @@ async fn set_up(
         let credentials = sources.load().map_err(AssemblyError::Key)?;
         keys::spawn(config, *clock, credentials, expires, stop.others.requests.clone())
             .map_err(RecordError::Threads)?;
+    }
+    if config.upload.enabled {
+        let cancel = host.signals.shutdown.orderly.clone();
+        let uploads = stop.others.uploads.clone();
+        let uploader = Uploader { config: config.clone(), disk, clock: *clock, uploads, cancel };
+        uploader.spawn().map_err(RecordError::Threads)?;
     }
     healer.map(Healer::spawn).transpose().map_err(RecordError::Threads)?;
     #[cfg(feature = "export")]

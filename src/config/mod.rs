@@ -20,6 +20,7 @@ mod reader;
 mod reload;
 mod sections;
 mod subscribe;
+mod upload;
 
 pub use faults::{Fault, Faults, Origin, nearest};
 pub use keys::{KeyError, KeySource, KeySources};
@@ -28,6 +29,7 @@ pub use model::{Config, ConnectionConfig, HttpConfig, LogConfig, LogFormat, Rest
 pub use reader::Setting;
 pub use reload::{Loaded, RELOADED, Reloaded};
 pub use subscribe::{Refusal, refusals};
+pub use upload::{Destination, HostName, Provider, UploadConfig};
 
 use layers::Layers;
 use reader::Reader;

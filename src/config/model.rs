@@ -2,6 +2,7 @@
 
 use super::keys::KeySources;
 use super::proxy::ProxyConfig;
+use super::upload::UploadConfig;
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::{Format, Subscription};
 use crate::upbit::url::Url;
@@ -31,6 +32,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The tape as Parquet.
     pub export: ExportConfig,
+    /// Where sealed files go.
+    pub upload: UploadConfig,
     /// Metrics, health, status.
     pub http: HttpConfig,
     /// Logging.
@@ -44,6 +47,11 @@ impl Config {
     pub fn enabled(&self) -> impl Iterator<Item = (Feed, &ConnectionConfig)> {
         let all = [(Feed::Public, &self.public), (Feed::Private, &self.private)];
         all.into_iter().filter(|(_, connection)| connection.enabled)
+    }
+
+    /// The store that a file has to be in before it is deleted; `None`: none.
+    pub fn uploaded_to(&self) -> Option<String> {
+        self.upload.identity().filter(|_| self.storage.keep_until_uploaded)
     }
 
     /// The recorded venue: that of the first enabled connection.
@@ -139,6 +147,8 @@ pub struct StorageConfig {
     pub keep_for: Option<Duration>,
     /// The oldest sealed files beyond this many bytes are deleted; `None` keeps them.
     pub keep_bytes: Option<u64>,
+    /// Of those only files that are in the store of `upload`, and proved there.
+    pub keep_until_uploaded: bool,
 }
 
 /// The exchange's REST interface.

@@ -186,10 +186,11 @@ impl<'a> Reader<'a> {
         let beside = nearest(name, siblings.keys().map(String::as_str)).map(str::to_owned);
         let elsewhere = (!namesakes.is_empty()).then(|| namesakes.join("` or `"));
         match beside.or(elsewhere).or_else(|| nearest(key, all()).map(str::to_owned)) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if is_service_link(key, origin) => {
+            // A section may have a name that is near by chance.
+            _ if is_service_link(key, origin) => {
                 "Kubernetes sets it for a service of our name: give the pod enableServiceLinks: false".to_owned()
             }
+            Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", siblings.keys().cloned().collect::<Vec<_>>().join(", ")),
         }
     }

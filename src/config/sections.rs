@@ -11,6 +11,7 @@ use super::model::{
 use super::proxy::ProxyConfig;
 use super::reader::Reader;
 use super::subscribe;
+use super::upload;
 use crate::batch::room_needed;
 use crate::quantity::{format_duration, format_size};
 use crate::upbit::feed::Feed;
@@ -47,12 +48,26 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> Config {
     let (private, credentials) = read_connection(reader, sources, Feed::Private);
     let rest = read_rest(reader);
     let storage = read_storage(reader);
+    let upload = upload::read(reader, sources);
     let export = read_export(reader);
     let http = read_http(reader);
     let log = read_log(reader);
     let proxies = ProxyConfig::read(|name| sources.variable(name));
-    let config =
-        Config { data_dir, venue, tls_roots, public, private, credentials, rest, storage, export, http, log, proxies };
+    let config = Config {
+        data_dir,
+        venue,
+        tls_roots,
+        public,
+        private,
+        credentials,
+        rest,
+        storage,
+        export,
+        upload,
+        http,
+        log,
+        proxies,
+    };
     refuse_contradictions(reader, &config);
     config
 }
@@ -112,6 +127,7 @@ fn read_storage(reader: &mut Reader<'_>) -> StorageConfig {
         min_free_bytes: reader.size("storage.min_free_bytes", 0..=1024 * TIB),
         keep_for: reader.optional_duration("storage.keep_for", HOUR..=36_500 * DAY),
         keep_bytes: reader.optional_size("storage.keep_bytes", MIB..=1024 * 1024 * TIB),
+        keep_until_uploaded: reader.flag("storage.keep_until_uploaded"),
     }
 }
 
@@ -165,6 +181,11 @@ fn refuse_contradictions(reader: &mut Reader<'_>, config: &Config) {
         reader.refuse_together(["public.enabled", "private.enabled"], problem);
     }
     refuse_plain_text(reader, &config.private);
+    upload::refuse_contradictions(reader, &config.upload, &config.data_dir);
+    if config.storage.keep_until_uploaded && config.upload.to.is_none() {
+        let problem = "there is no upload.url: nothing would ever be deleted";
+        reader.refuse_together(["storage.keep_until_uploaded", "upload.url"], problem);
+    }
     let connections = [(Feed::Public, &config.public), (Feed::Private, &config.private)];
     for (connection, settings) in connections {
         if settings.backoff_min > settings.backoff_max {

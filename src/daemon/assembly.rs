@@ -218,6 +218,7 @@ fn retention(config: &Config, environment: &Environment) -> RetentionSettings {
     let storage = &config.storage;
     RetentionSettings {
         limits: KeepLimits { keep_for: storage.keep_for, keep_bytes: storage.keep_bytes },
+        uploaded_to: config.uploaded_to(),
         min_free_bytes: storage.min_free_bytes,
         interval: environment.prune_interval,
         discipline: environment.discipline.clone(),

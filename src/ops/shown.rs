@@ -7,6 +7,7 @@ use super::status::gaps::{Healed, RecentGap};
 use super::status::{About, Status};
 use crate::clock::discipline::ClockState;
 use crate::clock::{Instant, Stamp};
+use crate::counters::uploads::Uploads;
 use crate::tape::gap::GapKind;
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
@@ -81,6 +82,20 @@ pub struct Shown<'a> {
     clock_offset: f64,
     clock_synchronised: Option<bool>,
     key_expires: Option<Stamp>,
+    /// `None`: nothing is uploaded.
+    uploads: Option<ShownUploads<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownUploads<'a> {
+    backlog_files: u64,
+    backlog_bytes: u64,
+    oldest: Option<Stamp>,
+    refused_files: u64,
+    files: u64,
+    bytes: u64,
+    failures: u64,
+    cause: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -175,6 +190,7 @@ impl<'a> Shown<'a> {
             clock_offset: seconds(status.clock_offset),
             clock_synchronised: status.clock.as_ref().and_then(ClockState::is_synchronised),
             key_expires: status.key_expires,
+            uploads: ShownUploads::of(&status.uploads),
         }
     }
 }
@@ -241,6 +257,22 @@ impl<'a> ShownGap<'a> {
                 ShownHealed { objects: *objects, complete: *complete, partial: *partial, impossible }
             }),
         }
+    }
+}
+
+impl<'a> ShownUploads<'a> {
+    fn of(uploads: &'a Uploads) -> Option<Self> {
+        let Uploads { backlog_files, backlog_bytes, oldest, refused_files, files, bytes, failures, cause } = uploads;
+        Some(Self {
+            backlog_files: (*backlog_files)?,
+            backlog_bytes: *backlog_bytes,
+            oldest: *oldest,
+            refused_files: *refused_files,
+            files: *files,
+            bytes: *bytes,
+            failures: *failures,
+            cause: cause.as_deref(),
+        })
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Row {
     pub files: u64,
     /// Files that the retention has deleted.
     pub pruned: u64,
+    /// Files that are in the store.
+    pub uploaded: u64,
     /// Gaps; one that goes over midnight counts on both days.
     pub gaps: u64,
     /// Their length together, µs.
@@ -51,6 +53,8 @@ pub struct Request<'a> {
     pub span: RangeInclusive<Stamp>,
     /// Whether the pictures of days are kept.
     pub with_days: bool,
+    /// The store whose files are counted.
+    pub uploaded_to: Option<&'a str>,
 }
 
 /// The rows of all streams that are meant, in order, and what could not be read.
@@ -102,6 +106,8 @@ impl Tree<'_> {
         for (stream, date, part) in self.tree.unsealed_parts(&others, &|stream| choice.holds(place, stream))? {
             unsealed.entry(date).or_default().entry(stream.to_string()).or_default().push(part);
         }
+        self.count_uploaded(&summed)?;
+        self.count_uploaded(&others)?;
         others.extend(unsealed.keys().filter(|date| self.is_touched(**date)));
         for date in others {
             let plain = unsealed.remove(&date).unwrap_or_default();
@@ -113,6 +119,20 @@ impl Tree<'_> {
             let parts = self.asked_for(sealed, plain);
             let streams = summarise(date, &parts, &known);
             streams.into_iter().for_each(|day| self.add(date, day));
+        }
+        Ok(())
+    }
+
+    /// Adds what is in the store to the streams.
+    fn count_uploaded(&mut self, dates: &BTreeSet<Date>) -> Result<(), TapeError> {
+        let Some(to) = self.request.uploaded_to else { return Ok(()) };
+        for date in dates {
+            let span = Some(&self.request.span).filter(|_| !self.is_whole(*date));
+            for (stream, files) in self.tree.uploaded(*date, to, span)? {
+                if let Some(row) = self.row(&stream) {
+                    row.uploaded += files;
+                }
+            }
         }
         Ok(())
     }
@@ -146,18 +166,21 @@ impl Tree<'_> {
         parts
     }
 
+    /// The row of a stream; `None`: it is not meant.
+    fn row(&mut self, name: &str) -> Option<&mut Row> {
+        if !self.rows.contains_key(name) {
+            let stream = StreamKey::from_stem(name);
+            let is_meant = stream.is_some_and(|stream| self.request.choice.holds(self.place, &stream));
+            self.rows.insert(name.to_owned(), is_meant.then(Row::default));
+        }
+        self.rows.get_mut(name)?.as_mut()
+    }
+
     fn add(&mut self, date: Date, day: StreamDay<'_>) {
-        let row = match self.rows.get_mut(&*day.stream) {
-            Some(row) => row,
-            None => {
-                let stream = StreamKey::from_stem(&day.stream);
-                let is_meant = stream.is_some_and(|stream| self.request.choice.holds(self.place, &stream));
-                self.rows.entry(day.stream.clone().into_owned()).or_insert(is_meant.then(Row::default))
-            }
-        };
-        if let Some(row) = row {
+        let with_days = self.request.with_days;
+        if let Some(row) = self.row(&day.stream) {
             row.add(&day);
-            if self.request.with_days {
+            if with_days {
                 let known = row.days.remove(&date);
                 row.days
                     .insert(date, known.map_or_else(|| day.hours.to_string(), |known| overlaid(&known, &day.hours)));
@@ -259,7 +282,7 @@ mod tests {
     fn listed(directory: &Path, span: RangeInclusive<Stamp>) -> BTreeMap<String, Row> {
         let tape = Tape::new(Disk::readable(directory).unwrap(), directory);
         let choice = Choice::of(&["*_trade".to_owned()]);
-        let rows = list(&tape, &Request { choice: &choice, span, with_days: true }).unwrap();
+        let rows = list(&tape, &Request { choice: &choice, span, with_days: true, uploaded_to: None }).unwrap();
         rows.into_iter().map(|(named, row)| (named.to_string(), row)).collect()
     }
 

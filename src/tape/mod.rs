@@ -21,4 +21,5 @@ pub mod rest_objects;
 pub mod segment_name;
 pub mod state;
 pub mod stream_key;
+pub mod uploaded;
 pub mod words;

@@ -32,11 +32,17 @@ pub const CERTIFICATE: &str = "audit.json";
 /// The file beside a manifest that sums its day up.
 pub const SUMMARY: &str = "day.json";
 
+/// The file beside a manifest that says which of its files are in the object store, and proved there.
+pub const UPLOADED: &str = "uploaded.jsonl";
+
+/// The file that whoever uploads holds locked, and that keeps the name of this host there.
+pub const UPLOAD: &str = ".upload";
+
 /// The file in the directory of a date that lists its sealed segments.
 const MANIFEST: &str = "manifest.jsonl";
 
 /// The files in the directory of a date that are no segments.
-pub const BESIDE_SEGMENTS: [&str; 3] = [MANIFEST, SUMMARY, CERTIFICATE];
+pub const BESIDE_SEGMENTS: [&str; 4] = [MANIFEST, SUMMARY, CERTIFICATE, UPLOADED];
 
 /// The ending of a plain file of lines.
 pub(super) const PLAIN: &str = ".jsonl";
@@ -102,7 +108,7 @@ pub fn own_directories(feed: Feed) -> &'static [&'static str] {
 /// The files in a tree's root that are no streams.
 pub fn own_files(feed: Feed) -> &'static [&'static str] {
     match feed {
-        Feed::Public => &[LOCK, STATE, MARK, RESERVE],
+        Feed::Public => &[LOCK, STATE, MARK, RESERVE, UPLOAD],
         Feed::Private => &[],
     }
 }

@@ -20,6 +20,7 @@ use upbit_recorder::tape::paths;
 use upbit_recorder::tape::record::Record;
 use upbit_recorder::tape::segment_name::SegmentName;
 use upbit_recorder::tape::stream_key::StreamKey;
+use upbit_recorder::tape::uploaded::UploadedLine;
 use upbit_recorder::tape::words::{
     Displacement, EpochReason, PauseCause, PruneReason, Refused, RotationReason, Stage, StopReason, SubscribeReason,
 };
@@ -183,6 +184,15 @@ fn every_key_of_the_manifest_is_shown_and_explained() {
     let pruned: PrunedLine = serde_json::from_str(line).unwrap();
     assert_eq!(pruned.to_line().trim_end(), line, "the example is what the code would write");
     assert!(PAGE.contains("`pruned`"));
+    let object = serde_json::from_str(line).unwrap();
+    assert!(keys(&object).iter().all(|key| PAGE.contains(&format!("`{key}`"))));
+}
+
+#[test]
+fn what_is_uploaded_is_shown_and_explained() {
+    let line = block("json uploaded").next().unwrap();
+    let uploaded: UploadedLine = serde_json::from_str(line).unwrap();
+    assert_eq!(uploaded.to_line().trim_end(), line, "the example is what the code would write");
     let object = serde_json::from_str(line).unwrap();
     assert!(keys(&object).iter().all(|key| PAGE.contains(&format!("`{key}`"))));
 }

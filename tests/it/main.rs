@@ -19,4 +19,5 @@ mod rest;
 mod sim;
 mod sources;
 mod support;
+mod upload;
 mod verify;

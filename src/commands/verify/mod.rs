@@ -4,9 +4,10 @@
 //! Walk ──Job──▶ [ thread, thread, … ] ──Report──▶ in the order of the jobs: Order, Story ──▶ faults, and last the sum
 //! ```
 
+mod remote;
 mod threads;
 
-use super::output::{Form, print};
+use super::output::{Form, exit_of, print, standard, write_line};
 use super::process::{GRACE, Host, serve};
 use super::progress;
 use super::work::StopTerms;
@@ -21,6 +22,7 @@ use crate::verify::order::Order;
 use crate::verify::story::Story;
 use crate::verify::{Beside, Meter, Report, Root};
 use clap::Args;
+use remote::{RemoteError, RemoteOptions};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -35,6 +37,12 @@ pub struct VerifyOptions {
     /// Reads manifests and names alone, for an archive whose files were moved away: one that is not there is no fault.
     #[arg(long)]
     manifest_only: bool,
+    /// Looks at the store of [upload] in place of the directory: what its manifests list is there, and nothing else.
+    #[arg(long, conflicts_with = "manifest_only")]
+    remote: bool,
+    /// Reads each object there, too, and compares its checksum.
+    #[arg(long, requires = "remote")]
+    content: bool,
     /// Prints an object a line: each fault, and last the sum.
     #[arg(long)]
     json: bool,
@@ -70,6 +78,9 @@ struct Sum {
 /// Reads, and prints what is wrong.
 pub fn run(sources: Sources, options: VerifyOptions) -> Exit {
     serve(sources, StopTerms::PROMPT, async move |host| {
+        if options.remote {
+            return verify_remote(&host, &options).await;
+        }
         print(Form::of(options.json), |out| match verify(&host, &options, out) {
             // A reader that has gone away is no failure, and `print` knows it.
             Err(VerifyError::Output(error)) => Err(error),
@@ -81,6 +92,21 @@ pub fn run(sources: Sources, options: VerifyOptions) -> Exit {
             Ok(exit) => Ok(exit),
         })
     })
+}
+
+async fn verify_remote(host: &Host, options: &VerifyOptions) -> Exit {
+    let mut out = standard(Form::of(options.json));
+    let verified =
+        remote::verify(host, RemoteOptions { content: options.content, json: options.json }, &mut *out).await;
+    let flushed = out.flush();
+    match verified {
+        Err(RemoteError::Output(error)) => exit_of(&error),
+        Err(error) => {
+            tracing::error!("{error}");
+            error.exit()
+        }
+        Ok(exit) => flushed.map_or_else(|error| exit_of(&error), |()| exit),
+    }
 }
 
 fn verify(host: &Host, options: &VerifyOptions, out: &mut dyn Write) -> Result<Exit, VerifyError> {
@@ -200,9 +226,4 @@ impl Findings<'_> {
     fn is_segment(&self, file: &Path) -> bool {
         file.extension().is_some_and(|ending| ending == "zst" || ending == "jsonl") && !file.ends_with("manifest.jsonl")
     }
-}
-
-fn write_line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, object)?;
-    writeln!(out)
 }

@@ -219,6 +219,7 @@ impl Supervisor {
             queues,
             hosts,
             requests: self.others.requests.read(),
+            uploads: self.others.uploads.read(),
             key_expires,
             ..status
         });

@@ -4,6 +4,7 @@ use super::interface::Reading;
 use crate::clock::discipline::Discipline;
 use crate::clock::{Boot, Clock, Instant, Stamp, Stamper, Wall};
 use crate::counters::requests::SharedRequests;
+use crate::counters::uploads::SharedUploads;
 use crate::daemon::gaps::GapTracker;
 use crate::desired::Listed;
 use crate::ops::status::{About, Status};
@@ -39,12 +40,15 @@ pub struct Others {
     pub requests: SharedRequests,
     /// When the account's key expires.
     pub key_expires: watch::Receiver<Option<Stamp>>,
+    /// What the uploader counts.
+    pub uploads: SharedUploads,
 }
 
 impl Others {
     /// Nobody counts, and there is no key.
     pub fn none() -> Self {
-        Self { requests: SharedRequests::default(), key_expires: watch::channel(None).1 }
+        let key_expires = watch::channel(None).1;
+        Self { requests: SharedRequests::default(), key_expires, uploads: SharedUploads::default() }
     }
 }
 

@@ -5,6 +5,7 @@
 //! | `process` | the process, its configuration and loops, the clock, REST |
 //! | `feeds` | connections, streams, gaps |
 //! | `disk` | writing, syncing, sealing, room |
+//! | `upload` | what is uploaded |
 //! | `sink` | how a family is written |
 //!
 //! Labels are few and bounded: `type` is a type that the exchange is known to have, and a code is never one, since each
@@ -14,6 +15,7 @@ mod disk;
 mod feeds;
 mod process;
 mod sink;
+mod upload;
 
 use super::status::Status;
 use crate::clock::Instant;
@@ -41,7 +43,8 @@ impl Collector for Scrape {
         let mut sink = Sink::new(encoder);
         process::encode(&mut sink, &self.status, self.now)?;
         feeds::encode(&mut sink, &self.status)?;
-        disk::encode(&mut sink, &self.status)
+        disk::encode(&mut sink, &self.status)?;
+        upload::encode(&mut sink, &self.status)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::clock::{Instant, Stamp};
 use crate::counters::durations::Durations;
 use crate::counters::requests::Requests;
 use crate::counters::turns::Turn;
+use crate::counters::uploads::Uploads;
 use crate::upbit::feed::Feed;
 use crate::upbit::venue::Venue;
 use feeds::{ConnectionStatus, StreamStatus};
@@ -57,6 +58,8 @@ pub struct Status {
     pub clock_offset: i64,
     /// Requests over REST since the start.
     pub requests: Requests,
+    /// What waits to be uploaded, and what was.
+    pub uploads: Uploads,
     /// When the account's key expires, where the exchange tells it.
     pub key_expires: Option<Stamp>,
     /// What came of reading the configuration.

@@ -5,6 +5,7 @@ use crate::files::open::Obstacle;
 use crate::files::{EntryKind, Files, IoError, Listed};
 use crate::tape::paths;
 use crate::tape::reader::manifest::{Manifest, Standing};
+use crate::tape::reader::uploaded::Uploaded;
 use crate::tape::segment_name::{Archived, SegmentName, parse_archived};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::feed::Feed;
@@ -41,14 +42,15 @@ pub fn bytes(files: &dyn Files, date: Date) -> Result<u64, IoError> {
     Ok(bytes)
 }
 
-/// What there is of a date. A directory that cannot be read keeps its files, and the events that tell of them.
+/// What there is of a date. A directory that cannot be read keeps its files, and the events that tell of them. Where files
+/// have to be in the store `uploaded_to` first, those that are not are awaited.
 ///
 /// # Errors
 /// A file operation failed for another reason than the directory itself.
-pub fn day(files: &dyn Files, date: Date) -> Result<Day, IoError> {
+pub fn day(files: &dyn Files, date: Date, uploaded_to: Option<&str>) -> Result<Day, IoError> {
     let mut day = Day { date, held: Vec::new(), has_other_data: false };
     for feed in Feed::ALL {
-        match add(files, feed, &mut day) {
+        match add(files, feed, &mut day, uploaded_to) {
             Err(error) if error.is_about_the_file() => {
                 tracing::warn!(%error, "its files are kept");
                 day.has_other_data = true;
@@ -60,7 +62,7 @@ pub fn day(files: &dyn Files, date: Date) -> Result<Day, IoError> {
 }
 
 /// Adds the files of one tree.
-fn add(files: &dyn Files, feed: Feed, day: &mut Day) -> Result<(), IoError> {
+fn add(files: &dyn Files, feed: Feed, day: &mut Day, uploaded_to: Option<&str>) -> Result<(), IoError> {
     let directory = paths::date_directory(feed, day.date);
     let entries = list(files, &directory)?;
     let mut waiting = BTreeSet::new();
@@ -74,8 +76,17 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day) -> Result<(), IoError> {
     }
     // What is pruned whole costs no look at its manifest.
     let standings = if sealed.is_empty() { BTreeMap::new() } else { standings(files, &directory)? };
+    let there = match uploaded_to {
+        Some(to) if !sealed.is_empty() => Some(there(files, &directory, to)?),
+        Some(_) => Some(BTreeSet::new()),
+        None => None,
+    };
     for (name, bytes) in sealed {
         let file = name.sealed();
+        let is_there = |names: &BTreeSet<String>| {
+            file.file_name().is_some_and(|file| file.to_str().is_some_and(|file| names.contains(file)))
+        };
+        let is_awaited = there.as_ref().is_some_and(|names| !is_there(names));
         let standing = file.file_name().and_then(|file| standings.get(file.to_str()?));
         let standing = match standing {
             Some(standing @ Standing::Sealed { zst_bytes, .. }) if *zst_bytes == bytes => standing.clone(),
@@ -90,7 +101,7 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day) -> Result<(), IoError> {
             // It is being sealed.
             day.has_other_data |= is_data(&name);
         } else {
-            day.held.push(Held { name, standing, bytes });
+            day.held.push(Held { name, standing, bytes, is_awaited });
         }
     }
     day.has_other_data |= waiting.iter().any(is_data);
@@ -99,6 +110,15 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day) -> Result<(), IoError> {
 
 fn standings(files: &dyn Files, directory: &Path) -> Result<BTreeMap<String, Standing>, IoError> {
     Manifest::open(files, &paths::manifest(directory))?.map_or_else(|| Ok(BTreeMap::new()), Manifest::standings)
+}
+
+/// The files of a directory that are in a store with the content that the manifest says.
+fn there(files: &dyn Files, directory: &Path, to: &str) -> Result<BTreeSet<String>, IoError> {
+    let uploaded = Uploaded::read(files, directory, to)?;
+    let entries =
+        Manifest::open(files, &paths::manifest(directory))?.map_or_else(|| Ok(Vec::new()), Manifest::entries)?;
+    let proved = entries.into_iter().filter(|entry| uploaded.has(&entry.name, &entry.sha256));
+    Ok(proved.map(|entry| entry.name).collect())
 }
 
 fn is_data(name: &SegmentName) -> bool {

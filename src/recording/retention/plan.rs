@@ -32,7 +32,7 @@ impl KeepLimits {
 }
 
 /// What the archive has of one date, both trees together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Day {
     /// The date, UTC.
     pub date: Date,
@@ -51,6 +51,8 @@ pub struct Held {
     pub standing: Standing,
     /// Its length.
     pub bytes: u64,
+    /// It is not in the store that it has to be in first: beyond a limit, it counts as gone, and stays.
+    pub is_awaited: bool,
 }
 
 /// A file to be deleted.
@@ -101,7 +103,7 @@ impl Planner {
         let mut removals = Vec::new();
         for held in day.held {
             let may_go = !is_events(&held) || self.may_forget(day.date);
-            let Held { name, standing, bytes } = held;
+            let Held { name, standing, bytes, is_awaited } = held;
             let due = match standing {
                 Standing::Sealed { last, .. } => {
                     self.reason(last).filter(|_| may_go).map(|reason| (last, Word::from(reason)))
@@ -109,6 +111,10 @@ impl Planner {
                 Standing::Pruned { reason } => Some((name.first, reason)),
             };
             match due {
+                Some(_) if is_awaited => {
+                    self.total = self.total.saturating_sub(bytes);
+                    self.has_data |= name.stream != StreamKey::recorder();
+                }
                 Some((last, reason)) => {
                     self.total = self.total.saturating_sub(bytes);
                     removals.push(Removal { name, last, bytes, reason });
@@ -154,7 +160,8 @@ mod tests {
         let first = BEGIN + day * DAY + hour * 3_600_000_000;
         let stream = StreamKey::from_stem(stream).unwrap();
         let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first: at(first) };
-        Held { name, standing: Standing::Sealed { last: at(first + 1_800_000_000), zst_bytes: bytes }, bytes }
+        let standing = Standing::Sealed { last: at(first + 1_800_000_000), zst_bytes: bytes };
+        Held { name, standing, bytes, is_awaited: false }
     }
 
     fn day(held: Vec<Held>) -> Day {
@@ -260,6 +267,21 @@ mod tests {
         days[0].held[2].standing = Standing::Pruned { reason: Word::Other("left".to_owned()) };
         let found = planned(bytes(1_750), BEGIN + 9 * DAY, days);
         assert_eq!(found, ["left KRW-BTC_trade.20261122T01"]);
+    }
+
+    #[test]
+    fn what_is_not_uploaded_stays_and_no_newer_file_goes_in_its_place() {
+        let mut days = archive();
+        let awaited: Vec<_> =
+            days[0].held.iter_mut().filter(|held| held.name.stream.kind() == "trade").take(2).collect();
+        awaited.into_iter().for_each(|held| held.is_awaited = true);
+        let found = planned(bytes(1_400), BEGIN + 9 * DAY, days.clone());
+        assert_eq!(found, ["keep_bytes KRW-ETH_trade.20261122T01", "keep_bytes KRW-ETH_trade.20261122T13"]);
+        let found = planned(age(1), BEGIN + 9 * DAY, days);
+        assert!(
+            found.len() == 10 && !found.iter().any(|name| name.contains("recorder")),
+            "events wait for it: {found:?}"
+        );
     }
 
     #[test]

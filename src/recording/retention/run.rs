@@ -28,6 +28,7 @@ pub struct Run {
     dates: VecDeque<Date>,
     planned: VecDeque<Removal>,
     now: Stamp,
+    uploaded_to: Option<String>,
     pruned: Pruned,
 }
 
@@ -61,8 +62,16 @@ impl Run {
             dates: dates.into_iter().collect(),
             planned: VecDeque::new(),
             now,
+            uploaded_to: None,
             pruned: Pruned::default(),
         })
+    }
+
+    /// Deletes only what is in this store, and proved there; `None`: whatever is beyond the limits.
+    #[must_use]
+    pub fn once_uploaded_to(mut self, store: Option<String>) -> Self {
+        self.uploaded_to = store;
+        self
     }
 
     /// The next files to be deleted, all of one directory; none: the run is over.
@@ -75,7 +84,7 @@ impl Run {
                 self.dates.clear();
                 return Ok(Vec::new());
             };
-            self.planned.extend(self.planner.plan(holdings::day(&*self.files, date)?));
+            self.planned.extend(self.planner.plan(holdings::day(&*self.files, date, self.uploaded_to.as_deref())?));
         }
         let mut batch: Vec<Removal> = Vec::new();
         while let Some(removal) = self.planned.front() {

@@ -29,6 +29,8 @@ const NEARLY_FULL: Duration = Duration::from_secs(600);
 pub struct RetentionSettings {
     /// What may be kept.
     pub limits: KeepLimits,
+    /// Only what is in this store goes; `None`: whatever is beyond the limits.
+    pub uploaded_to: Option<String>,
     /// Below so much free space a run does not wait for its time.
     pub min_free_bytes: u64,
     /// The interval of runs.
@@ -134,7 +136,10 @@ impl Pruner {
         }
         let mut run = match self.run.take() {
             Some(run) => run,
-            None => Run::begin(self.files.clone(), *self.limits.borrow(), now)?,
+            None => {
+                let run = Run::begin(self.files.clone(), *self.limits.borrow(), now)?;
+                run.once_uploaded_to(self.settings.uploaded_to.clone())
+            }
         };
         let deleted = run.next_batch().and_then(|batch| run.execute(&batch).map(|()| !batch.is_empty()));
         self.run = Some(run);

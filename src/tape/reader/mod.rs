@@ -24,6 +24,7 @@ mod source;
 pub mod summary;
 mod told;
 mod tree;
+pub mod uploaded;
 
 pub use error::TapeError;
 pub use follow::{Follower, Round};
@@ -41,6 +42,7 @@ use crate::tape::stream_key::StreamKey;
 use jiff::civil::Date;
 use segments::Wanted;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
@@ -155,6 +157,19 @@ impl Tape {
     /// The manifest cannot be read.
     pub fn sealed_parts(&self, date: Date) -> Result<BTreeMap<String, Vec<Part>>, TapeError> {
         self.tree.as_ref().map_or_else(|| Ok(BTreeMap::new()), |tree| summary::sealed(tree, date))
+    }
+
+    /// How many files of each stream of a day are in the store `to`: all of them, or those that reach into `span`.
+    ///
+    /// # Errors
+    /// What is uploaded, or the manifest, cannot be read.
+    pub fn uploaded(
+        &self,
+        date: Date,
+        to: &str,
+        span: Option<&RangeInclusive<Stamp>>,
+    ) -> Result<BTreeMap<String, u64>, TapeError> {
+        self.tree.as_ref().map_or_else(|| Ok(BTreeMap::new()), |tree| summary::uploaded(tree, date, to, span))
     }
 
     /// What is not sealed of the streams that are meant, on some dates and in active files: each file's date and figures, by

@@ -15,6 +15,7 @@ use crate::upbit::feed::Feed;
 use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// The most bytes of a summary: those of 100,000 streams, the configurable maximum, in 300 each.
@@ -58,6 +59,31 @@ impl SummaryText {
 pub(super) fn sealed(tree: &Tree, date: Date) -> Result<BTreeMap<String, Vec<Part>>, TapeError> {
     let manifest = paths::manifest(&paths::date_directory(Feed::Public, date));
     Ok(parts(date, tree.listing_of_all(&manifest)?))
+}
+
+/// How many files of each stream of a day are in a store: all of them, or those that reach into a span.
+pub(super) fn uploaded(
+    tree: &Tree,
+    date: Date,
+    to: &str,
+    span: Option<&RangeInclusive<Stamp>>,
+) -> Result<BTreeMap<String, u64>, TapeError> {
+    let directory = paths::date_directory(Feed::Public, date);
+    let there = tree.uploaded(&directory, to)?;
+    let mut counts = BTreeMap::new();
+    let Some(span) = span.filter(|_| there.count() > 0) else {
+        let name_of_date = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let segments = there.each().filter_map(|name| segments::segment(&name_of_date, name));
+        segments.for_each(|segment| *counts.entry(segment.stream.to_string()).or_default() += 1);
+        return Ok(counts);
+    };
+    for entry in tree.listing_of_all(&paths::manifest(&directory))?.sealed {
+        let reaches = entry.first <= *span.end() && *span.start() <= entry.last;
+        if reaches && there.has(&entry.name, &entry.sha256) {
+            *counts.entry(entry.stream).or_default() += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// Segments that are not sealed, each counted by reading it.

@@ -2,6 +2,7 @@
 
 use super::error::TapeError;
 use super::manifest::{Listing, Manifest};
+use super::uploaded::Uploaded;
 use crate::files::open::Obstacle;
 use crate::files::{Files, Identity, IoError, ReadFile};
 use crate::tape::durable::DurableMark;
@@ -109,6 +110,12 @@ impl Tree {
     /// The same of some files.
     pub(super) fn listing_of_files(&self, manifest: &Path, names: &BTreeSet<String>) -> Result<Listing, TapeError> {
         self.listing_by(manifest, |opened| opened.listing_of_files(names))
+    }
+
+    /// What is uploaded of a date.
+    pub(super) fn uploaded(&self, directory: &Path, to: &str) -> Result<Uploaded, TapeError> {
+        let read = Uploaded::read(&*self.files, &self.below.join(directory), to);
+        read.map_err(|error| IoError { path: self.shown(&directory.join(paths::UPLOADED)), ..error }.into())
     }
 
     fn listing_by(

@@ -1,0 +1,409 @@
+//! `upload`, on a directory and on stores that misbehave: what is there is whole and listed last, nothing is replaced, and a
+//! store that fails costs backlog and a line.
+
+mod retention;
+mod store;
+
+use crate::support::json::{number, parse};
+use crate::support::{Program, eventually};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Mood, Store};
+use upbit_recorder::clock::{Clock, Stamp};
+use upbit_recorder::files::Files;
+use upbit_recorder::files::disk::Disk;
+use upbit_recorder::recording::seal::{Provenance, Sealer};
+use upbit_recorder::recording::segment::Finished;
+use upbit_recorder::tape::segment_name::SegmentName;
+use upbit_recorder::tape::stream_key::StreamKey;
+use upbit_recorder::upbit::feed::Feed;
+use upbit_recorder::upbit::venue::Venue;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A data directory with sealed files, and a directory to upload them to.
+struct Scene {
+    directory: tempfile::TempDir,
+    files: Arc<dyn Files>,
+    now: Stamp,
+}
+
+impl Scene {
+    /// Two streams, events and an account of two days.
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("data")).unwrap();
+        let files: Arc<dyn Files> = Arc::new(Disk::existing(&directory.path().join("data")).unwrap());
+        let scene = Self { directory, files, now: Clock::start().stamp() };
+        for age in [0, 1] {
+            for (feed, stream) in [
+                (Feed::Public, "KRW-BTC_trade"),
+                (Feed::Public, "KRW-ETH_trade"),
+                (Feed::Public, "recorder"),
+                (Feed::Private, "KRW-BTC_myOrder"),
+            ] {
+                scene.seal(feed, stream, scene.now.before(age * DAY));
+            }
+        }
+        scene
+    }
+
+    fn data(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join("data").join(name)
+    }
+
+    /// The path of the sealed file.
+    fn seal(&self, feed: Feed, stream: &str, first: Stamp) -> PathBuf {
+        let name = SegmentName { feed, stream: StreamKey::from_stem(stream).unwrap(), epoch: 0, first };
+        let line = format!("{{\"ts_recv\":{first},\"type\":\"trade\",\"n\":1}}\n");
+        std::fs::create_dir_all(self.data(name.directory())).unwrap();
+        std::fs::write(self.data(name.plain()), line).unwrap();
+        let provenance = Provenance { run: first, venue: Venue::named_after("local") };
+        let sealed = name.sealed();
+        let finished = Finished { name, origin: None, last: first, bytes: None, torn: Vec::new() };
+        Sealer::new(self.files.clone(), 1, provenance, Arc::default()).step(&finished).unwrap();
+        sealed
+    }
+
+    fn remote(&self) -> PathBuf {
+        self.directory.path().join("remote")
+    }
+
+    /// A verb, with a store in a directory.
+    fn command(&self, verb: &str, settings: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_upbit-recorder"));
+        command.arg(verb).env_clear();
+        let own = [
+            format!("data_dir={}", self.data("").display()),
+            format!("upload.url=file://{}", self.remote().display()),
+            "upload.host=tape1".to_owned(),
+        ];
+        for setting in own.iter().map(String::as_str).chain(settings.iter().copied()) {
+            command.args(["--set", setting]);
+        }
+        command
+    }
+
+    fn upload(&self, settings: &[&str]) -> Uploaded {
+        Uploaded::of(self.command("upload", settings).arg("--json").output().unwrap())
+    }
+
+    /// To a store that speaks the language of S3.
+    fn upload_to(&self, store: &Store) -> Uploaded {
+        self.upload_to_port(store.port)
+    }
+
+    fn upload_to_port(&self, port: u16) -> Uploaded {
+        let endpoint = format!("upload.endpoint=http://127.0.0.1:{port}");
+        let mut command = self.command("upload", &["upload.url=s3://tape/a", &endpoint]);
+        command.env("AWS_ACCESS_KEY_ID", "AKIATEST").env("AWS_SECRET_ACCESS_KEY", "SECRETTEST");
+        Uploaded::of(command.arg("--json").output().unwrap())
+    }
+
+    /// The files in the directory that is the store, by their paths.
+    fn there(&self) -> BTreeMap<String, Vec<u8>> {
+        fn walk(directory: &Path, root: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => walk(&path, root, found),
+                    false => {
+                        let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                        found.insert(name, std::fs::read(&path).unwrap());
+                    }
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        walk(&self.remote(), &self.remote(), &mut found);
+        found
+    }
+}
+
+/// What a run of `upload --json` came to.
+struct Uploaded {
+    code: Option<i32>,
+    files: u64,
+    waiting: u64,
+    told: String,
+}
+
+impl Uploaded {
+    fn of(output: Output) -> Self {
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!told.contains("panicked"), "{told}");
+        assert!(!told.contains("SECRETTEST") && !told.contains("AKIATEST"), "{told}");
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let sum = stdout.lines().next().map(parse);
+        let count = |key| sum.as_ref().map_or(0, |sum| number(sum, key));
+        Self { code: output.status.code(), files: count("files"), waiting: count("waiting"), told }
+    }
+}
+
+/// Each manifest line there has its file, whole; returns how many there are.
+fn assert_committed(there: &BTreeMap<String, Vec<u8>>) -> usize {
+    let mut listed = 0;
+    for (path, content) in there.iter().filter(|(path, _)| path.contains("/manifest.")) {
+        for line in std::str::from_utf8(content).unwrap().lines() {
+            let entry = parse(line);
+            let (directory, _) = path.rsplit_once('/').unwrap();
+            let file = &there[&format!("{directory}/{}", entry["name"].as_str().unwrap())];
+            let sha256 = upbit_recorder::printable::hex(&Sha256::digest(file));
+            assert_eq!(
+                (sha256.as_str(), file.len() as u64),
+                (entry["sha256"].as_str().unwrap(), number(&entry, "zst_bytes"))
+            );
+            listed += 1;
+        }
+    }
+    listed
+}
+
+#[test]
+fn what_is_sealed_is_there_once_and_listed() {
+    let scene = Scene::new();
+    let dry = scene.command("upload", &[]).args(["--dry-run", "--json"]).output().unwrap();
+    assert_eq!(Uploaded::of(dry).waiting, 6);
+    assert!(!scene.remote().exists(), "nothing is asked");
+    let done = scene.upload(&[]);
+    assert_eq!((done.code, done.files, done.waiting), (Some(0), 6, 0), "{}", done.told);
+    let there = scene.there();
+    assert_eq!((there.len(), assert_committed(&there)), (8, 6), "{:?}", there.keys());
+    assert!(there.keys().all(|path| path.starts_with("venue=local/host=tape1/date=")), "{:?}", there.keys());
+
+    let again = scene.upload(&[]);
+    assert_eq!((again.code, again.files, scene.there() == there), (Some(0), 0, true));
+    scene.seal(Feed::Public, "KRW-XRP_trade", scene.now);
+    let more = scene.upload(&["upload.host="]);
+    assert_eq!((more.code, more.files), (Some(0), 1), "it keeps its name there: {}", more.told);
+    let there = scene.there();
+    assert_eq!((there.len(), assert_committed(&there)), (10, 7), "a part of the manifest is added");
+}
+
+#[test]
+fn what_the_account_received_goes_where_it_may() {
+    let scene = Scene::new();
+    scene.upload(&[]);
+    assert!(!scene.there().keys().any(|path| path.contains("myOrder")));
+    let done = scene.upload(&["upload.private=true"]);
+    assert_eq!((done.code, done.files), (Some(0), 2), "{}", done.told);
+    let there = scene.there();
+    let private: Vec<&String> =
+        there.keys().filter(|path| path.starts_with("private/venue=local/host=tape1/")).collect();
+    assert_eq!((private.len(), assert_committed(&there)), (4, 8), "{private:?}");
+}
+
+#[test]
+fn a_name_that_is_taken_is_told_and_stays() {
+    let scene = Scene::new();
+    let sealed = scene.seal(Feed::Public, "KRW-XRP_trade", scene.now);
+    let date = sealed.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    let taken = scene.remote().join("venue=local/host=tape1").join(&date).join(sealed.file_name().unwrap());
+    std::fs::create_dir_all(taken.parent().unwrap()).unwrap();
+    let length = std::fs::metadata(scene.data(&sealed)).unwrap().len();
+    for (content, told) in
+        [("x".repeat(usize::try_from(length).unwrap()), "another content"), ("y".to_owned(), "another length")]
+    {
+        std::fs::write(&taken, &content).unwrap();
+        let done = scene.upload(&[]);
+        assert_eq!((done.code, done.waiting), (Some(1), 1), "{}", done.told);
+        assert!(done.told.contains(told) && done.told.contains("KRW-XRP_trade"), "{}", done.told);
+        assert_eq!(std::fs::read_to_string(&taken).unwrap(), content);
+    }
+    std::fs::remove_file(&taken).unwrap();
+    assert_eq!(scene.upload(&[]).code, Some(0));
+    assert_eq!(assert_committed(&scene.there()), 7);
+}
+
+#[test]
+fn what_a_kill_left_is_compared_and_listed() {
+    let scene = Scene::new();
+    scene.upload(&[]);
+    let there = scene.there();
+    // Objects without a line, as before the part was put; and a file in the making.
+    for (path, _) in there.iter().filter(|(path, _)| path.contains("/manifest.")) {
+        std::fs::remove_file(scene.remote().join(path)).unwrap();
+    }
+    let left = there.keys().find(|path| path.contains("KRW-BTC")).unwrap();
+    std::fs::write(scene.remote().join(format!("{left}#1")), "half").unwrap();
+    let dates: Vec<PathBuf> =
+        std::fs::read_dir(scene.data("archive")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let forget = || dates.iter().for_each(|date| std::fs::remove_file(date.join("uploaded.jsonl")).unwrap());
+    forget();
+    let done = scene.upload(&[]);
+    assert_eq!((done.code, done.files), (Some(0), 0), "{}", done.told);
+    assert_eq!((scene.there().keys().eq(there.keys()), assert_committed(&scene.there())), (true, 6));
+    // Lines there that are not known here, as before `uploaded.jsonl` was written; a torn line of it is no harm.
+    forget();
+    let torn = dates[0].join("uploaded.jsonl");
+    std::fs::write(&torn, "{\"name\":\"KRW-B").unwrap();
+    let done = scene.upload(&[]);
+    assert_eq!((done.code, done.files), (Some(0), 0), "{}", done.told);
+    assert_eq!(assert_committed(&scene.there()), 6);
+    assert!(std::fs::read_to_string(&torn).unwrap().lines().count() > 1);
+}
+
+#[test]
+fn a_file_that_is_damaged_here_does_not_go_there() {
+    let scene = Scene::new();
+    let sealed = scene.seal(Feed::Public, "KRW-XRP_trade", scene.now);
+    let path = scene.data(&sealed);
+    let whole = std::fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    for content in [damaged, whole[1..].to_vec(), [whole.clone(), vec![0]].concat()] {
+        std::fs::write(&path, content).unwrap();
+        let done = scene.upload(&[]);
+        assert_eq!((done.code, done.waiting), (Some(1), 1), "{}", done.told);
+        assert!(done.told.contains("not what its manifest says"), "{}", done.told);
+        assert!(!scene.there().keys().any(|path| path.contains("KRW-XRP")));
+    }
+    std::fs::write(&path, whole).unwrap();
+    assert_eq!(scene.upload(&[]).code, Some(0));
+}
+
+#[test]
+fn one_program_uploads_at_a_time() {
+    let scene = Scene::new();
+    let locked = std::fs::File::create(scene.data(".upload")).unwrap();
+    rustix::fs::flock(&locked, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let done = scene.upload(&[]);
+    assert_eq!(done.code, Some(75), "{}", done.told);
+    drop(locked);
+    assert_eq!(scene.upload(&[]).code, Some(0));
+}
+
+#[test]
+fn a_store_that_fails_is_told_in_a_line_and_costs_nothing_else() {
+    let scene = Scene::new();
+    let store = Store::start(Mood::Good);
+    for (mood, code, told) in [
+        (Mood::Refusing(403, "AccessDenied"), 77, "the store forbids it: 403 AccessDenied"),
+        (Mood::ReadOnly(403, "AccessDenied"), 77, "the store forbids it: 403 AccessDenied"),
+        (Mood::Refusing(400, "InvalidAccessKeyId"), 77, "the store forbids it: 400 InvalidAccessKeyId"),
+        (Mood::ReadOnly(507, "InsufficientStorage"), 74, "the store is full: 507 InsufficientStorage"),
+        (Mood::ReadOnly(403, "QuotaExceeded"), 74, "the store is full: 403 QuotaExceeded"),
+        (Mood::Refusing(404, "NoSuchBucket"), 74, "the store has no such place: 404 NoSuchBucket"),
+        (Mood::Refusing(503, "SlowDown"), 69, "the store is down: 503 SlowDown"),
+        (Mood::Refusing(301, "PermanentRedirect"), 74, "the store cannot be used: 301 PermanentRedirect"),
+    ] {
+        store.set(mood);
+        let done = scene.upload_to(&store);
+        assert_eq!(done.code, Some(code), "{mood:?}: {}", done.told);
+        assert!(done.told.lines().count() == 1 && done.told.contains(told), "{mood:?}: {}", done.told);
+        assert!(store.objects().is_empty() && !scene.data(".upload").metadata().unwrap().permissions().readonly());
+    }
+    store.set(Mood::Good);
+    let done = scene.upload_to(&store);
+    assert_eq!((done.code, done.files), (Some(0), 6), "{}", done.told);
+    assert_eq!(assert_committed(&store.objects()), 6);
+    let puts: Vec<String> = store.requests().into_iter().filter(|request| request.starts_with("PUT")).collect();
+    assert!(puts.iter().all(|put| put.ends_with(" if-none-match")), "{puts:?}");
+    let last = puts.last().unwrap();
+    assert!(last.contains("/manifest.000001.jsonl"), "the line goes last: {puts:?}");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_down() {
+    let done = Scene::new().upload_to_port(crate::support::http::free_port());
+    assert_eq!(done.code, Some(69), "{}", done.told);
+    assert!(
+        done.told.lines().count() == 1 && done.told.contains("the store is down: connection refused"),
+        "{}",
+        done.told
+    );
+}
+
+#[test]
+fn a_store_that_lies_about_lengths_is_not_believed() {
+    let (scene, store) = (Scene::new(), Store::start(Mood::Lying));
+    let done = scene.upload_to(&store);
+    assert_eq!((done.code, done.waiting), (Some(1), 6), "{}", done.told);
+    assert_eq!(done.told.matches("another length than what was sent").count(), 6, "{}", done.told);
+    assert_eq!(assert_committed(&store.objects()), 0, "nothing is listed");
+    store.set(Mood::Good);
+    let done = scene.upload_to(&store);
+    assert_eq!((done.code, done.files, assert_committed(&store.objects())), (Some(0), 0, 6), "{}", done.told);
+}
+
+#[test]
+fn without_conditions_each_name_is_looked_up_first() {
+    let (scene, store) = (Scene::new(), Store::start(Mood::Unconditional));
+    let done = scene.upload_to(&store);
+    assert_eq!((done.code, done.files), (Some(0), 6), "{}", done.told);
+    assert!(done.told.contains("does not know If-None-Match"), "{}", done.told);
+    let requests = store.requests();
+    for (at, put) in
+        requests.iter().enumerate().filter(|(_, request)| request.starts_with("PUT") && !request.ends_with("match"))
+    {
+        assert_eq!(requests[at - 1], put.replace("PUT", "HEAD"), "{requests:?}");
+    }
+    let content = b"somebody else's";
+    let sealed = scene.seal(Feed::Public, "KRW-XRP_trade", scene.now);
+    let date = sealed.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    let key = format!("a/venue=local/host=tape1/{date}/{}", sealed.file_name().unwrap().to_str().unwrap());
+    store.put(&key, content);
+    assert_eq!((scene.upload_to(&store).code, &*store.objects()[&key]), (Some(1), &content[..]));
+}
+
+#[test]
+fn an_answer_that_is_lost_leads_to_no_second_object() {
+    let (scene, store) = (Scene::new(), Store::start(Mood::HangingUp));
+    let done = scene.upload_to(&store);
+    assert_eq!((done.code, done.waiting), (Some(0), 0), "{}", done.told);
+    assert_eq!((store.objects().len(), assert_committed(&store.objects())), (8, 6));
+}
+
+#[test]
+#[ignore = "waits for a minute"]
+fn a_store_that_says_nothing_is_slow() {
+    let (scene, store) = (Scene::new(), Store::start(Mood::Mute));
+    let done = scene.upload_to(&store);
+    assert_eq!(done.code, Some(69), "{}", done.told);
+    assert!(done.told.contains("the store is too slow: nothing came or went for 60 s"), "{}", done.told);
+}
+
+#[test]
+fn a_recorder_uploads_by_itself_and_survives_its_store() {
+    let (scene, store) = (Scene::new(), Store::start(Mood::Refusing(503, "SlowDown")));
+    let exchange = crate::support::Exchange::start(0, &["--rate", "50", "--codes", "2"]);
+    let port = crate::support::http::free_port();
+    let settings = [
+        format!("upload.endpoint=http://127.0.0.1:{}", store.port),
+        format!("public.url={}", exchange.url),
+        "upload.url=s3://tape/a".to_owned(),
+        "upload.enabled=true".to_owned(),
+        "upload.private=true".to_owned(),
+        "venue=local".to_owned(),
+        "rest.heal_max=0".to_owned(),
+        format!("http.listen=127.0.0.1:{port}"),
+    ];
+    let mut command = scene.command("record", &settings.each_ref().map(String::as_str));
+    command.env("AWS_ACCESS_KEY_ID", "AKIATEST").env("AWS_SECRET_ACCESS_KEY", "SECRETTEST");
+    let recorder = Program::spawn(&mut command);
+    let status = || crate::support::http::get(port, "/status").map(|answer| parse(&answer.body));
+    let uploads = || status().map(|status| status["uploads"].clone()).filter(|uploads| uploads.is_object());
+    eventually("the store is told to be down", || {
+        uploads().is_some_and(|uploads| uploads["cause"].as_str().is_some_and(|cause| cause.contains("503 SlowDown")))
+    });
+    let shown = uploads().unwrap();
+    assert_eq!((number(&shown, "backlog_files"), number(&shown, "files")), (8, 0), "{shown}");
+    assert!(status().unwrap()["ready"].as_bool().unwrap(), "it records");
+    let metrics = crate::support::http::get(port, "/metrics").unwrap().body;
+    assert!(metrics.contains("upbit_recorder_upload_backlog_files 8.0\n"), "{metrics}");
+    store.set(Mood::Good);
+    eventually("all is there", || uploads().is_some_and(|uploads| number(&uploads, "backlog_files") == 0));
+    assert_eq!(assert_committed(&store.objects()), 8);
+    let niceness: Vec<String> = std::fs::read_dir(format!("/proc/{}/task", recorder.pid()))
+        .unwrap()
+        .map(|task| task.unwrap().path())
+        .filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "uploader"))
+        .map(|task| std::fs::read_to_string(task.join("stat")).unwrap().split_whitespace().nth(18).unwrap().to_owned())
+        .collect();
+    assert_eq!(niceness, ["19"]);
+    assert!(recorder.terminate().success());
+}

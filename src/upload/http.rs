@@ -151,11 +151,11 @@ impl Connector {
             let body = Watched { body, line: self.line.clone() };
             return Ok(HttpResponse::from_parts(parts, HttpResponseBody::new(body)));
         }
-        self.refused(response).await
+        self.refused(response, is_of_cloud).await
     }
 
     /// An answer that is no success, with as much of its body as tells why.
-    async fn refused(&self, response: hyper::Response<Incoming>) -> Result<HttpResponse, HttpError> {
+    async fn refused(&self, response: hyper::Response<Incoming>, is_of_cloud: bool) -> Result<HttpResponse, HttpError> {
         let (parts, mut body) = response.into_parts();
         let mut content = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -169,7 +169,11 @@ impl Connector {
         }
         let code = parts.headers.get("x-ms-error-code").and_then(|value| value.to_str().ok()).map(shown);
         let code = code.or_else(|| code_of(&content));
-        self.line.trouble.note(StoreError::of_answer(parts.status.as_u16(), code.as_deref()));
+        let status = parts.status.as_u16();
+        self.line.trouble.note(match is_of_cloud {
+            true => without_credentials(&format!("it answers {status}")),
+            false => StoreError::of_answer(status, code.as_deref()),
+        });
         Ok(HttpResponse::from_parts(parts, content.into()))
     }
 
@@ -182,9 +186,7 @@ impl Connector {
         }
         let cause = shown(&inner.to_string());
         let told = match is_of_cloud {
-            true => {
-                StoreError::Forbidden(format!("no credentials are set, and no cloud gives this machine any ({cause})"))
-            }
+            true => without_credentials(&cause),
             false => StoreError::Down(cause),
         };
         self.failed(HttpErrorKind::Connect, told)
@@ -203,6 +205,10 @@ impl Connector {
         let is_meant = self.plain.as_ref() == Some(&url.authority()) || url.is_loopback() || is_link_local(url.host());
         if is_meant { Ok(()) } else { Err(format!("{} would be asked in plain text", shown(url.host()))) }
     }
+}
+
+fn without_credentials(cause: &str) -> StoreError {
+    StoreError::Forbidden(format!("no credentials are set, and no cloud gives this machine any ({cause})"))
 }
 
 /// Whether an address is one by which a cloud tells its machines who they are.

@@ -109,6 +109,6 @@ fn check_of(host: &Host, options: RemoteOptions) -> Result<Check, RemoteError> {
     let known = known_host(&disk, &config.upload, &to);
     let host = known.ok_or_else(|| RemoteError::Nothing { directory: directory.clone(), to: to.clone() })?;
     let layout = Layout { prefix: prefix(config), host };
-    let (venue, reads_content) = (config.venue(), options.content);
-    Ok(Check { files: Arc::new(disk), store, layout, to, venue, reads_content })
+    let (venue, private, reads_content) = (config.venue(), config.upload.private, options.content);
+    Ok(Check { files: Arc::new(disk), store, layout, to, venue, private, reads_content })
 }

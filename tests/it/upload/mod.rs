@@ -267,6 +267,39 @@ fn a_file_that_is_damaged_here_does_not_go_there() {
 }
 
 #[test]
+fn manifests_are_held_against_what_is_there() {
+    let scene = Scene::new();
+    let verify = |arguments: &[&str]| {
+        let output = scene.command("verify", &[]).args(["--remote", "--json"]).args(arguments).output().unwrap();
+        let mut lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        let sum = lines.pop().map(|sum| parse(&sum)).unwrap_or_default();
+        (output.status.code(), lines, sum)
+    };
+    let (code, _, sum) = verify(&[]);
+    assert_eq!((code, number(&sum, "files"), number(&sum, "waiting")), (Some(0), 0, 6));
+    scene.upload(&[]);
+    scene.seal(Feed::Public, "KRW-XRP_trade", scene.now);
+    let (code, lines, sum) = verify(&["--content"]);
+    assert_eq!((code, lines.len(), number(&sum, "files"), number(&sum, "waiting")), (Some(0), 0, 6, 1), "{lines:?}");
+    let output = scene.command("ls", &[]).args(["--json", "KRW-*_trade"]).output().unwrap();
+    let rows: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().map(parse).collect();
+    assert_eq!(rows.iter().map(|row| number(row, "uploaded")).collect::<Vec<_>>(), [2, 2, 0]);
+
+    let there = scene.there();
+    let mut files = there.keys().filter(|path| path.contains("KRW-BTC"));
+    let (lost, other) = (files.next().unwrap(), files.next().unwrap());
+    std::fs::remove_file(scene.remote().join(lost)).unwrap();
+    let length = there[other].len();
+    std::fs::write(scene.remote().join(other), "x".repeat(length)).unwrap();
+    let (code, lines, _) = verify(&[]);
+    assert_eq!((code, lines.len()), (Some(1), 1), "{lines:?}");
+    assert!(lines[0].contains("it is not there"), "{lines:?}");
+    let (code, lines, _) = verify(&["--content"]);
+    assert_eq!((code, lines.len()), (Some(1), 2), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("its content is not")), "{lines:?}");
+}
+
+#[test]
 fn one_program_uploads_at_a_time() {
     let scene = Scene::new();
     let locked = std::fs::File::create(scene.data(".upload")).unwrap();

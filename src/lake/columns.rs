@@ -114,7 +114,12 @@ impl Column {
                 values.clear();
             }
             (ColumnWriter::FixedLenByteArrayColumnWriter(writer), Values::Decimals(values)) => {
-                writer.write_batch(&fixed(values), definitions, repetitions)?;
+                let mut rest = &values[..];
+                for levels in Levels::parts(definitions, repetitions, values.len()) {
+                    let (part, behind) = rest.split_at(levels.values);
+                    writer.write_batch(&fixed(part), levels.definitions, levels.repetitions)?;
+                    rest = behind;
+                }
                 values.clear();
             }
             (ColumnWriter::ByteArrayColumnWriter(writer), Values::Texts { bytes, ends }) => {
@@ -127,6 +132,38 @@ impl Column {
         self.definitions.clear();
         self.repetitions.clear();
         Ok(())
+    }
+}
+
+/// Values that are handed to a writer at once: as many as stay in the processor's cache.
+const PART: usize = 1 << 12;
+
+/// The levels of some rows, and how many values these have.
+#[derive(Debug, PartialEq, Eq)]
+struct Levels<'a> {
+    definitions: Option<&'a [i16]>,
+    repetitions: Option<&'a [i16]>,
+    values: usize,
+}
+
+impl<'a> Levels<'a> {
+    /// Those of a column in parts of whole rows.
+    fn parts(definitions: Option<&'a [i16]>, repetitions: Option<&'a [i16]>, values: usize) -> Vec<Self> {
+        let length = definitions.map_or(values, <[i16]>::len);
+        // The level of a value that is there.
+        let most = if repetitions.is_some() { 2 } else { 1 };
+        let (mut parts, mut begin) = (Vec::new(), 0);
+        while begin < length {
+            let mut end = length.min(begin + PART);
+            if let Some(repetitions) = repetitions {
+                end += repetitions[end..].iter().position(|level| *level == 0).unwrap_or(length - end);
+            }
+            let definitions = definitions.map(|levels| &levels[begin..end]);
+            let values = definitions.map_or(end - begin, |own| own.iter().filter(|level| **level == most).count());
+            parts.push(Self { definitions, repetitions: repetitions.map(|levels| &levels[begin..end]), values });
+            begin = end;
+        }
+        parts
     }
 }
 
@@ -143,4 +180,30 @@ fn fixed(values: &[i128]) -> Vec<FixedLenByteArray> {
 fn texts(bytes: &Bytes, ends: &[usize]) -> Vec<ByteArray> {
     let begins = std::iter::once(0).chain(ends.iter().copied());
     begins.zip(ends).map(|(begin, end)| bytes.slice(begin..*end).into()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_whole_rows_and_hold_every_value() {
+        // Lists of seven, none, and an empty one, in turns.
+        let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
+        for _ in 0..3_000 {
+            definitions.extend([2, 2, 2, 2, 2, 2, 2, 0, 1]);
+            repetitions.extend([0, 1, 1, 1, 1, 1, 1, 0, 0]);
+        }
+        let parts = Levels::parts(Some(&definitions), Some(&repetitions), 21_000);
+        assert!(parts.len() > 5 && parts.iter().all(|part| part.repetitions.unwrap()[0] == 0));
+        assert_eq!(parts.iter().map(|part| part.values).sum::<usize>(), 21_000);
+        let joined: Vec<i16> = parts.iter().flat_map(|part| part.definitions.unwrap()).copied().collect();
+        assert_eq!(joined, definitions);
+        let required = Levels::parts(None, None, 9_000);
+        assert_eq!(required.iter().map(|part| part.values).collect::<Vec<_>>(), [4_096, 4_096, 808]);
+        assert_eq!(
+            Levels::parts(Some(&[0, 0]), None, 0),
+            [Levels { definitions: Some(&[0, 0]), repetitions: None, values: 0 }]
+        );
+    }
 }

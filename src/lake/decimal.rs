@@ -13,6 +13,42 @@ const LONGEST: usize = 100;
 /// The number that a JSON text is, times ten to the power of `scale`; `None` where it is no number, has more decimals, or
 /// more digits than a column.
 pub fn parse(text: &[u8], scale: u32) -> Option<i128> {
+    short(text, scale).or_else(|| any(text, scale))
+}
+
+/// The same of what most numbers are: fewer than 19 digits, at most `scale` of them decimals, and nothing else.
+fn short(text: &[u8], scale: u32) -> Option<i128> {
+    let (mut digits, mut point) = (0_u64, None);
+    if text.len() > 19 || (text.first()? == &b'0' && text.get(1).is_some_and(u8::is_ascii_digit)) {
+        return None;
+    }
+    for (place, byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() && place > 0 => point = Some(place),
+            _ => return None,
+        }
+    }
+    let decimals = match point {
+        None => 0,
+        Some(place) => u32::try_from(text.len() - place - 1).ok().filter(|decimals| *decimals > 0)?,
+    };
+    let up = POWERS.get(usize::try_from(scale.checked_sub(decimals)?).ok()?)?;
+    Some(i128::from(digits) * i128::from(*up))
+}
+
+/// Powers of ten that no product of [`short`] overflows with: 19 digits and 16.
+const POWERS: [u64; 17] = {
+    let mut powers = [1; 17];
+    let mut place = 1;
+    while place < powers.len() {
+        powers[place] = powers[place - 1] * 10;
+        place += 1;
+    }
+    powers
+};
+
+fn any(text: &[u8], scale: u32) -> Option<i128> {
     let Spelling { is_negative, digits, decimals } = Spelling::read(text)?;
     let number = match i64::from(scale) - decimals {
         0 => digits,

@@ -150,7 +150,8 @@ fn properties(leaves: &[Leaf], known: Vec<KeyValue>) -> WriterPropertiesPtr {
     let stamp = sorted("ts_recv").or_else(|| sorted("local_timestamp"));
     let sorting = sorted("epoch").into_iter().chain(stamp).collect();
     let mut builder = WriterProperties::builder()
-        .set_created_by("upbit-recorder".to_owned())
+        // Spark believes no statistics of a writer whose version it cannot parse.
+        .set_created_by("upbit-recorder version 1".to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_key_value_metadata(Some(known))
         .set_sorting_columns(Some(sorting));

@@ -174,20 +174,32 @@ fn string(text: &[u8]) -> Option<usize> {
 fn nested(text: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     loop {
-        match *text.get(at)? {
+        // Most bytes are of numbers and names.
+        at += text[at..].iter().position(|byte| IS_MARK[usize::from(*byte)])?;
+        match text[at] {
             b'"' => at += string(&text[at..])? - 1,
             b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
+            _ => {
                 depth -= 1;
                 if depth == 0 {
                     return Some(at + 1);
                 }
             }
-            _ => {}
         }
         at += 1;
     }
 }
+
+/// The bytes that brackets are found by: they themselves, and quotes.
+const IS_MARK: [bool; 256] = {
+    let mut is_mark = [false; 256];
+    is_mark[b'"' as usize] = true;
+    is_mark[b'{' as usize] = true;
+    is_mark[b'}' as usize] = true;
+    is_mark[b'[' as usize] = true;
+    is_mark[b']' as usize] = true;
+    is_mark
+};
 
 /// The length of a number.
 fn number(text: &[u8]) -> Option<usize> {

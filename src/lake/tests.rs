@@ -278,6 +278,32 @@ fn books_are_lists_and_levels() {
 }
 
 #[test]
+fn candles_have_their_period_and_what_was_healed() {
+    let scene = Scene::new();
+    let candle = |time: &str| {
+        format!(
+            "{{\"ty\":\"candle.1m\",\"cd\":\"KRW-BTC\",\"cdttmu\":\"{time}\",\"op\":91133000.00000000,\"catp\":72957159.3459600000000000,\"tms\":7}}"
+        )
+    };
+    scene.seal("KRW-BTC_candle.1m", &[(1, candle("2026-11-22T00:00:00")), (3, candle("2026-11-22 00:01"))]);
+    let fetched = r#"{"gap":9,"gap_epoch":0,"market":"KRW-BTC","candle_date_time_utc":"2026-11-21T23:59:00","opening_price":5.0,"unit":1,"timestamp":8}"#;
+    scene.seal("KRW-BTC_candle.1m.healed", &[(2, fetched.to_owned())]);
+    scene.export(None);
+    let rows = scene.rows("venue=local/type=candle.1m/date=2026-11-22/KRW-BTC.parquet");
+    let of = |row: usize, name: &str| rows[row].get(name).map(String::as_str);
+    let minute = (MIDNIGHT / 1_000).to_string();
+    assert_eq!((of(0, "candle_date_time_utc"), of(0, "opening_price")), (Some(&*minute), Some("91133000")));
+    assert_eq!(of(0, "candle_acc_trade_price"), Some("72957159.34596"));
+    let before = (MIDNIGHT / 1_000 - 60_000).to_string();
+    assert_eq!((of(1, "origin"), of(1, "candle_date_time_utc")), (Some("healed"), Some(&*before)));
+    assert_eq!((of(1, "gap"), of(1, "gap_epoch"), of(1, "unit")), (Some("9"), Some("0"), Some("1")));
+    assert_eq!(
+        (of(2, "candle_date_time_utc"), of(2, "extra")),
+        (None, Some(r#"{"candle_date_time_utc":"2026-11-22 00:01"}"#))
+    );
+}
+
+#[test]
 fn the_same_tape_is_the_same_bytes_and_written_once() {
     let scene = Scene::new();
     let lines: Vec<_> = (0..100_000).map(|at| (at + 1, trade(at, at + 1, &format!("{at}.5"), "REALTIME"))).collect();

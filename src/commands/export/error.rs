@@ -19,6 +19,8 @@ pub(super) enum ExportError {
     Disk(#[from] IoError),
     #[error("no threads to export with: {0}")]
     Threads(io::Error),
+    #[error("the disk of the lake has less than storage.min_free_bytes: nothing is exported until it has more")]
+    Full,
     #[error("stopped before everything was exported: what is there is whole, and the next export goes on")]
     Stopped,
 }
@@ -35,7 +37,7 @@ impl ExportError {
             Self::Read(error) => error.exit(),
             Self::Held(_) => Exit::Locked,
             Self::Stopped => Exit::Wrong,
-            Self::Lock(_) | Self::Disk(_) | Self::Threads(_) => Exit::Io,
+            Self::Lock(_) | Self::Disk(_) | Self::Threads(_) | Self::Full => Exit::Io,
         }
     }
 }

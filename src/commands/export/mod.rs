@@ -68,7 +68,7 @@ fn export(host: &Host, options: &ExportOptions, out: &mut dyn Write) -> Result<E
     let tape = open(host, &config.data_dir)?;
     let directory = config.data_dir.join(&config.export.directory);
     let step = format!("the directory {}", directory.display());
-    let lake = waiting.during(step, GRACE, || Lake::open(&directory, clock.stamp()))?;
+    let lake = waiting.during(step, GRACE, || Lake::open(&directory, config.storage.min_free_bytes, clock.stamp()))?;
     let levels = options.levels.or(Some(config.export.levels).filter(|levels| *levels > 0));
     let selected = Selected { tables: options.types.clone(), levels, venue: config.venue().to_string() };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -93,6 +93,7 @@ fn export(host: &Host, options: &ExportOptions, out: &mut dyn Write) -> Result<E
         if stop() {
             return Err(ExportError::Stopped);
         }
+        lake.check_room()?;
     }
     if options.json {
         write_json(out, &sum)?;

@@ -45,6 +45,7 @@ struct Nightly {
     data_dir: PathBuf,
     directory: PathBuf,
     selected: Selected,
+    min_free_bytes: u64,
     clock: Clock,
     shutdown: CancellationToken,
 }
@@ -60,6 +61,7 @@ pub(in crate::commands) fn spawn(config: &Config, clock: Clock, shutdown: Cancel
         data_dir: config.data_dir.clone(),
         directory: config.data_dir.join(&config.export.directory),
         selected: Selected { tables: Vec::new(), levels, venue: config.venue().to_string() },
+        min_free_bytes: config.storage.min_free_bytes,
         clock,
         shutdown,
     };
@@ -93,7 +95,7 @@ impl Nightly {
         let Some(files) = Disk::readable(&self.data_dir)? else { return Ok(()) };
         let tape = Tape::new(Some(files), &self.data_dir);
         let summed_up = self.summed_up(&tape)?;
-        let lake = Lake::open(&self.directory, self.clock.stamp())?;
+        let lake = Lake::open(&self.directory, self.min_free_bytes, self.clock.stamp())?;
         let mut exported = read(&lake.disk);
         for (date, written) in summed_up.into_iter().rev() {
             if exported.get(&date) == Some(&written) {
@@ -126,6 +128,7 @@ impl Nightly {
         if stop() {
             return Err(ExportError::Stopped);
         }
+        lake.check_room()?;
         let Sum { written, failed, rows, bytes, unreadable, .. } = sum;
         if written + failed > 0 {
             tracing::info!(%date, files = written, rows, size = %rounded_size(bytes), unreadable, failed, "exported a day");
@@ -184,6 +187,7 @@ mod tests {
                 data_dir: directory.path().to_owned(),
                 directory: directory.path().join("lake"),
                 selected: Selected { tables: Vec::new(), levels: None, venue: "local".to_owned() },
+                min_free_bytes: 0,
                 clock: Clock::anchored(stamp(86_400)),
                 shutdown: CancellationToken::new(),
             };
@@ -255,5 +259,17 @@ mod tests {
         scene.nightly.shutdown.cancel();
         assert!(matches!(scene.nightly.look(), Err(ExportError::Stopped)));
         assert!(!scene.directory.path().join("lake/.exported").exists());
+    }
+
+    #[test]
+    fn what_is_left_of_the_disk_is_the_recorders() {
+        let mut scene = Scene::new();
+        scene.seal(3);
+        scene.sum_up(90_000);
+        scene.nightly.min_free_bytes = u64::MAX;
+        assert!(matches!(scene.nightly.look(), Err(ExportError::Full)));
+        assert!(!scene.directory.path().join(TRADES).exists());
+        scene.nightly.min_free_bytes = 0;
+        assert!(scene.look().is_some());
     }
 }

@@ -2,8 +2,8 @@
 
 use super::error::ExportError;
 use crate::clock::Stamp;
-use crate::files::IoError;
 use crate::files::disk::Disk;
+use crate::files::{Files, IoError};
 use crate::lake::job::{Job, LakeError, Outcome, Stop};
 use crate::recording::lock::{Lock, LockError};
 use std::collections::VecDeque;
@@ -19,6 +19,8 @@ const WINDOW: usize = 64;
 #[derive(Debug)]
 pub(super) struct Lake {
     pub(super) disk: Disk,
+    /// Less than so many bytes are never left free.
+    min_free_bytes: u64,
     _lock: Lock,
 }
 
@@ -31,16 +33,28 @@ pub(super) struct Done {
 
 impl Lake {
     /// Opens it, and keeps others out.
-    pub(super) fn open(directory: &Path, now: Stamp) -> Result<Self, ExportError> {
+    pub(super) fn open(directory: &Path, min_free_bytes: u64, now: Stamp) -> Result<Self, ExportError> {
         let disk = Disk::open(directory).map_err(IoError::at("open the directory", directory))?;
         let lock = Lock::take(&disk, now).map_err(|error| match error {
             LockError::Held { .. } => ExportError::Held(error),
             LockError::Io(_) => ExportError::Lock(error),
         })?;
-        Ok(Self { disk, _lock: lock })
+        Ok(Self { disk, min_free_bytes, _lock: lock })
     }
 
-    /// Writes files on so many threads until they are done, or told to stop. The largest come first, so that no thread is
+    /// Whether there is room for more: the disk is the recorder's first.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn check_room(&self) -> Result<(), ExportError> {
+        if self.has_room() { Ok(()) } else { Err(ExportError::Full) }
+    }
+
+    fn has_room(&self) -> bool {
+        self.disk.free().is_ok_and(|free| free.bytes >= self.min_free_bytes)
+    }
+
+    /// Writes files on so many threads until they are done, there is no more room, or they are told to stop. The largest come first, so that no thread is
     /// left with one while the others have nothing.
     ///
     /// # Errors
@@ -54,6 +68,8 @@ impl Lake {
     ) -> Result<(), ExportError> {
         jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes()));
         let queue = Mutex::new(VecDeque::from(jobs));
+        let is_over = || stop() || !self.has_room();
+        let stop: Stop<'_> = &is_over;
         let (done, reports) = sync_channel(WINDOW);
         scope(|scope| {
             for number in 0..threads {

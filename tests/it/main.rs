@@ -8,6 +8,7 @@ mod console;
 #[cfg(feature = "export")]
 mod export;
 mod format;
+mod languages;
 mod layers;
 mod network;
 mod ops;

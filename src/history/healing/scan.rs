@@ -36,9 +36,10 @@ pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Posi
         refuse_pruned(tape, &healed, Selection::from(reach(task.from(), now)..=Stamp::MAX))?;
     }
     for gap in task.cached() {
-        if tape
-            .is_unsealed(&task.stream, Selection::from(gap.start..).until(gap.end).not_before(reach(gap.start, now)))?
-        {
+        // The line at its end is the first one behind it.
+        let last = Position { stamp: gap.end.stamp.previous(), ..gap.end };
+        let within = Selection::from(gap.start..).until(last).not_before(reach(gap.start, now));
+        if tape.is_unsealed(&task.stream, within)? {
             return Err(TapeError::Unsealed { stream: task.stream.clone() });
         }
     }
@@ -290,6 +291,8 @@ mod tests {
         let line = |second| format!("{{\"ts_recv\":{},\"type\":\"trade\"}}\n", second * 1_000_000);
         fs::write(&active, line(NOON + 90)).unwrap();
         assert!(!is_unsealed(&gap), "the active one does, too");
+        fs::write(&active, line(NOON + 60)).unwrap();
+        assert!(!is_unsealed(&gap), "the line that ends a gap is behind it");
         fs::write(&active, line(NOON + 30)).unwrap();
         assert!(is_unsealed(&gap), "the active one begins within it");
     }

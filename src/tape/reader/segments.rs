@@ -336,11 +336,10 @@ pub(super) fn is_unsealed(tree: &Tree, stream: &StreamKey, selected: &Selection)
     for segment in segments.into_iter().flatten() {
         let begins = match segment {
             Segment::Archived(archive) if archive.is_sealed()? => None,
-            Segment::Archived(archive) => Some(archive.position),
+            Segment::Archived(archive) => Some(archive.position.before(NAMED_LATER)),
             segment @ Segment::Active(..) => segment.first_position()?,
         };
-        if begins.is_some_and(|Position { epoch, stamp }| stamp.before(NAMED_LATER) <= *selected.of_epoch(epoch).end())
-        {
+        if begins.is_some_and(|Position { epoch, stamp }| stamp <= *selected.of_epoch(epoch).end()) {
             return Ok(true);
         }
     }

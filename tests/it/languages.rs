@@ -139,7 +139,7 @@ fn a_difference_between_the_languages_is_told() {
         ("storage.rotate_bytes=256MiB", "storage.rotate_bytes=128MiB", "commands and keys of Configure"),
         ("](docs/page.png)", "](docs/other.png)", "links of Watch it"),
         ("### ", "## ", "headings: how many, in which order, or how deep"),
-        ("1,241,000", "1,241,001", "row 2 of Measured"),
+        ("1,320,000", "1,320,001", "row 2 of Measured"),
         ("| 맨몸 클라이언트 |", "| 맨몸 클라이언트 | |", "row 3 of Measured"),
         ("936,000", "936,001", "figures of Measured"),
     ] {

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_uploaded_stays_and_no_newer_file_goes_in_its_place() {
+    fn what_is_not_uploaded_stays_and_no_newer_goes_in_its_place() {
         let mut days = archive();
         let awaited: Vec<_> =
             days[0].held.iter_mut().filter(|held| held.name.stream.kind() == "trade").take(2).collect();

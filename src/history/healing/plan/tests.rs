@@ -276,7 +276,7 @@ fn a_stream_without_an_answer_lets_others_go_first() {
 }
 
 #[test]
-fn lines_that_are_not_sealed_are_waited_for_as_long_as_it_can_help() {
+fn lines_that_are_not_sealed_are_waited_for_while_it_helps() {
     let mut plan = plan(&[gap(0, 10, &["KRW-BTC_trade"])]);
     let mut now = at(20);
     let mut waits = Vec::new();

@@ -199,6 +199,13 @@ mod tests {
         scan_tape(&tape, &[], &task, now).unwrap().evidence
     }
 
+    /// A gap of a minute.
+    fn gap_at_noon() -> Gap {
+        let [from, to] = [NOON, NOON + 60].map(|second| at(0, second));
+        let (id, streams) = (to, vec![stream()]);
+        Gap { id, from: from.stamp, to: to.stamp, is_unsure: false, is_cached: false, streams }
+    }
+
     #[test]
     fn no_epoch_between_is_left_out_before_a_gap() {
         let directory = tempfile::tempdir().unwrap();
@@ -215,14 +222,7 @@ mod tests {
         write(directory.path(), at(0, NOON - 2 * HOUR), 1..9);
         write(directory.path(), at(0, NOON - 30), 9..17);
         write(directory.path(), at(1, NOON - HOUR), 17..18);
-        let gap = Gap {
-            id: at(0, NOON + 60),
-            from: at(0, NOON).stamp,
-            to: at(0, NOON + 60).stamp,
-            is_unsure: false,
-            is_cached: false,
-            streams: vec![stream()],
-        };
+        let gap = gap_at_noon();
         let (mut plan, now) = (Plan::default(), at(1, NOON));
         plan.add(&gap, now);
         let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
@@ -254,14 +254,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let write = |first, ids| write(directory.path(), first, ids);
         write(at(0, NOON - 30), 1..9);
-        let mut gap = Gap {
-            id: at(0, NOON + 60),
-            from: at(0, NOON).stamp,
-            to: at(0, NOON + 60).stamp,
-            is_unsure: false,
-            is_cached: false,
-            streams: vec![stream()],
-        };
+        let mut gap = gap_at_noon();
         let is_unsealed = |gap: &Gap| {
             let (mut plan, now) = (Plan::default(), at(0, NOON + 600));
             plan.add(gap, now);

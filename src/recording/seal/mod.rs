@@ -4,8 +4,8 @@
 //! x.jsonl less torn lines ──compress──▶ x.jsonl.zst.tmp ──fsync, verify──▶ x.jsonl.zst ──▶ manifest, x.jsonl removed
 //! ```
 //!
-//! Idempotent at every point of interruption: the source is removed last, and an existing sealed file is compared with
-//! it instead of trusted.
+//! Idempotent at every point of interruption: the source is removed last, an existing sealed file is compared with it
+//! instead of trusted, and of lines with one name the manifest's last holds.
 
 pub mod compare;
 mod error;
@@ -77,14 +77,9 @@ impl Sealer {
         let was_interrupted = !matches!(likeness, Comparison::Missing);
         let (figures, quarantined) = self.settle(Source { name, torn: &torn }, likeness)?;
         let listed = if was_interrupted { listing::find(&*self.files, name, &figures.file)? } else { None };
-        let entry = match listed {
-            Some(listed) => listed,
-            None => {
-                let entry = ManifestEntry { torn, ..self.entry(finished, &figures) };
-                listing::append(&*self.files, &name.manifest(), &entry)?;
-                entry
-            }
-        };
+        let entry = listed.unwrap_or_else(|| ManifestEntry { torn, ..self.entry(finished, &figures) });
+        // A line that is found is written again: it may be that of a sync that failed, whose pages the kernel calls clean.
+        listing::append(&*self.files, &name.manifest(), &entry)?;
         let source = name.plain();
         match self.files.remove(&source) {
             // It was moved away, or a crash has lost its manifest line alone.

@@ -235,8 +235,10 @@ impl Tape {
                 let Ok(entry) = serde_json::from_slice::<serde_json::Value>(&line[begin..]) else { continue };
                 let file = path.with_file_name(entry["name"].as_str().unwrap());
                 let is_pruned = entry["pruned"].is_u64();
-                if listed.insert(file.clone(), entry).is_some() && !is_pruned {
-                    self.unlisted.push(format!("{} is listed twice", file.display()));
+                let earlier = listed.insert(file.clone(), entry.clone());
+                // After an interruption the same is said again.
+                if earlier.is_some_and(|earlier| earlier != entry) && !is_pruned {
+                    self.unlisted.push(format!("{} is listed in two ways", file.display()));
                 }
             }
         }

@@ -80,6 +80,18 @@ class Item:
             raise Unapplicable(f"{self} has no body")
         return self.file.spliced(self.file.tokens[opener].end, self.file.tokens[self.last].start, f" {body} ")
 
+    def body(self):
+        """Where the body of this function begins and ends in the text of the file; `None` of anything else, and of a
+        `const fn`, which could not ask at run time which body is meant."""
+        tokens, before = self.file.tokens, self.first - 1
+        while before >= 0 and tokens[before].text in ("unsafe", "async"):
+            before -= 1
+        opener = self.file.next_of(self.first, "{")
+        is_const = before >= 0 and tokens[before].text == "const"
+        if tokens[self.first].text != "fn" or is_const or opener >= self.last:
+            return None
+        return tokens[opener].end, tokens[self.last].start
+
     def with_edit(self, old, new):
         """The text of the file with the one occurrence of `old` in this item replaced."""
         wanted = [token.text for token in tokenize(old)]

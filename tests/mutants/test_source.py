@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from source import File, Sources, Unapplicable, modules_of, tokenize
+from together import together
 
 
 def sources(**texts):
@@ -152,6 +153,25 @@ class Editing(unittest.TestCase):
     def test_a_declaration_has_no_body(self):
         with self.assertRaisesRegex(Unapplicable, "a::T::f in src/a.rs has no body"):
             sources(a="trait T { fn f(); } fn g() {}").find("f").with_body("1")
+
+    def test_a_body_that_can_be_chosen(self):
+        def body(source):
+            item = sources(a=source).find("f")
+            found = item.body()
+            return found and item.file.text[slice(*found)]
+
+        self.assertEqual(body("pub async unsafe fn f() -> [u8; 1] { if a { b } }"), " if a { b } ")
+        for source in ("const fn f() { 1 }", "pub const unsafe fn f() { 1 }", "trait T { fn f(); }", "const f: u8 = { 1 };"):
+            self.assertIsNone(body(source), source)
+
+
+class Together(unittest.TestCase):
+    def test_each_body_is_chosen_by_its_number(self):
+        item = sources(a="fn f(x: u8) -> u8 { x + 1 }\nfn g() {}").find("f")
+        mutants = [(3, item, item.with_edit("+", "-")), (5, item, item.with_body("0")), (7, item, item.with_edit("x: u8", "x: u16"))]
+        (function,) = together(mutants)
+        self.assertEqual(function.text()[2],
+                         " if crate::mutant::is(3) { x - 1 } else if crate::mutant::is(5) { 0 } else { x + 1 } ")
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ pub(super) fn doubled(evidence: &Evidence) -> Vec<String> {
             faults.push(format!("{stream} at {stamp}: not the exchange's: {object}"));
         }
         // While others have its file in hand, the healer cannot read what it has written.
-        let is_in_doubt = || evidence.gap_events().any(|found| found.names(&stream));
+        let is_in_doubt = || evidence.gap_events().any(|found| found.names(&stream)) || is_displaced(evidence, &stream);
         if !there.insert(id) && !is_in_doubt() {
             faults.push(format!("{stream} at {stamp}: {object} is there twice"));
         }
@@ -202,6 +202,12 @@ fn healed_lines(evidence: &Evidence) -> Vec<HealedLine> {
         Some(HealedLine { stream, stamp: line.stamp, id, object })
     };
     lines.filter_map(parse).collect()
+}
+
+/// Whether others had a file of a stream in hand, which may leave nothing in doubt.
+fn is_displaced(evidence: &Evidence, stream: &str) -> bool {
+    let displaced = evidence.tape.events.iter().filter(|event| event["event"] == "displaced");
+    displaced.filter_map(|event| event["file"].as_str()).any(|file| file.starts_with(&format!("{stream}.")))
 }
 
 fn is_snapshot(content: &[u8]) -> bool {

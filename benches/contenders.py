@@ -106,8 +106,9 @@ class Recorder(Process):
         """Each frame once, and nothing missed."""
         assert self.sealed() == self.server.frames, f"{self.lines} lines of {self.server.frames} frames"
         events = [json.loads(line) for line in (self.data / "recorder.jsonl").read_text().splitlines()]
-        # What is sent as fast as it is taken waits for the disk.
-        gaps = [event for event in events if event["event"] == "gap" and event["kind"] != "paused"]
+        # What is sent as fast as it is taken waits for the disk, and a stream of a random market may be mute for long.
+        borne = ("paused", "suspected")
+        gaps = [event for event in events if event["event"] == "gap" and event["kind"] not in borne]
         assert not gaps, f"{len(gaps)} gaps, of which the first is {gaps[0]}"
 
 

@@ -81,6 +81,16 @@ fn a_state_that_is_lost_or_older_begins_another_epoch() {
     }
 }
 
+/// The kernel drops what a failed sync was to write, and calls it written.
+#[test]
+fn a_failed_sync_ends_the_process_before_the_power_goes() {
+    for call in (40..400).step_by(3) {
+        let faults = [(call, Fault::Fail(EIO))].into();
+        let failing = Life { faults, end: End::Crash(Crash::PowerCut), ..Life::quiet(6) };
+        keeps_every_promise(call, vec![failing, Life::quiet(12)]);
+    }
+}
+
 #[test]
 fn continued_files_and_a_crash_before_the_first_sync() {
     for (millis, crash) in (0..2_000).step_by(80).flat_map(|millis| CRASHES.map(|crash| (millis, crash))) {

@@ -1,10 +1,14 @@
 //! The supervisor's state of a connection, and the events that its notices become. Pure.
 
+use super::joining::Joining;
+use super::sequence::stamps_of;
+use crate::batch::Batch;
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::Notice;
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::feeds::{ConnectionCount, Link};
 use crate::quantity::rounded_duration;
+use crate::recording::router::StreamId;
 use crate::tape::event::Event;
 use crate::tape::manifest::Origins;
 use crate::tape::state::{REQUESTS, Standing};
@@ -177,10 +181,10 @@ impl Connection {
         unlisted
     }
 
-    /// Holds streams in doubt until data of any of `proof`, or until a deadline.
-    pub(super) fn join(&mut self, streams: impl Iterator<Item = String>, proof: BTreeSet<String>, until: Instant) {
-        let earlier = self.joining.take().map(|joining| joining.streams).unwrap_or_default();
-        self.joining = Some(Joining { streams: earlier.into_iter().chain(streams).collect(), proof, until });
+    /// The stamp of the last line of a requested stream: a connection that closes does not mark its data any more.
+    pub(super) fn last_asked(&self, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
+        let asked = self.origins().names();
+        stamps_of(batch, lines, |stream| asked.contains(stream)).last()
     }
 
     /// Notes a request handed to the socket; returns its change from the previous one, if any.
@@ -294,17 +298,6 @@ impl Connection {
             }
         })
     }
-}
-
-/// Streams of a request that replaced another: until the exchange has taken it, what they bring may be lost.
-#[derive(Debug)]
-pub(super) struct Joining {
-    /// Those in doubt.
-    pub(super) streams: BTreeSet<String>,
-    /// Data of any of these proves that the request is taken.
-    pub(super) proof: BTreeSet<String>,
-    /// The deadline after which they count as joined.
-    pub(super) until: Instant,
 }
 
 /// The change between two requests.

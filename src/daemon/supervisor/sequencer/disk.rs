@@ -121,7 +121,7 @@ impl DiskHealth {
             }
             ThreadReport::Quarantined(moved) => sequence.event(&Event::from(moved)),
             ThreadReport::Synced(up_to) => {
-                feeds.handle_synced(up_to);
+                feeds.gap_log.handle_synced(up_to);
                 // A durable mark of an earlier epoch does not hold in this one.
                 if up_to.epoch == sequence.time.epoch {
                     self.durable = Some(up_to.stamp);
@@ -139,7 +139,7 @@ impl DiskHealth {
                 // The kernel may have dropped pages it had no room for, and a later successful sync does not reveal it.
                 let end = sequence.time.end_of(epoch).map(|end| end.before);
                 let to = end.unwrap_or_else(|| sequence.time.stamp());
-                feeds.tell_again(sequence);
+                feeds.gap_log.tell_again(sequence);
                 feeds.record_unsure(sequence, from, Position { epoch, stamp: to }, UNSURE);
                 // Dropped pages can be read until the machine stops; sealing reads them, and writes them to another file.
                 sequence.commands.push_back(JournalCommand::Rotate(RotationReason::Unsynced));

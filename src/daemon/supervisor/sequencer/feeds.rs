@@ -1,4 +1,4 @@
-//! Both connections and the gaps of their streams: handles their deliveries and records the events and gaps. Pure.
+//! Both connections and the gaps of their streams: handles their deliveries, and decides which gaps go on record. Pure.
 //!
 //! ```text
 //! listed, reload ──▶ request of each connection ──▶ session: sends it ──▶ `subscribed`: origins to the journal
@@ -13,65 +13,43 @@
 
 use super::connection::{Change, Connection};
 use super::epoch::{EpochClock, EpochEnd};
+use super::gap_log::GapLog;
+use super::joining::Joining;
 use super::sequence::Sequence;
-use crate::batch::{Batch, Entry};
+use crate::batch::Batch;
 use crate::clock::{Instant, Position, Stamp};
 use crate::connection::{Notice, Suspect};
 use crate::daemon::gaps::GapTracker;
 use crate::daemon::supervisor::interface::Action;
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::feeds::{ConnectionStatus, Link};
-use crate::ops::status::gaps::GapStatus;
-use crate::quantity::rounded_duration;
 use crate::recording::journal::{JournalCommand, Routed};
-use crate::recording::router::StreamId;
 use crate::tape::event::Event;
 use crate::tape::gap::{Gap, GapKind, suspicions};
 use crate::tape::state::{FeedState, Redo};
 use crate::upbit::feed::{Feed, PerFeed};
-use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Request;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Added streams without data for this long count as quiet: the exchange sends the first snapshots 0.2 s after a
-/// request.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Feeds {
     /// Connections that end from here on end because of the stop.
     pub(super) is_stopping: bool,
-    /// The gaps on record.
-    pub(super) told: GapStatus,
+    /// Puts gaps on record.
+    pub(super) gap_log: GapLog,
     connections: BTreeMap<Feed, Connection>,
     /// The newest list of pairs.
     listed: Listed,
     gaps: GapTracker,
-    /// The time from the last data to the end of an epoch, until a feed is proved to live in the next one: a loss is
-    /// noticed late.
-    unproved: Vec<Redo>,
-    /// Gaps on record whose events are not durable yet. A sync that hangs for an hour holds some thousand.
-    unsynced: Vec<Told>,
-}
-
-/// A gap on record.
-#[derive(Debug)]
-struct Told {
-    redo: Redo,
-    /// All streams of its feed.
-    streams: Vec<String>,
-    /// The position of its event.
-    at: Position,
 }
 
 impl Feeds {
     /// Begins without connections, with a list of pairs, and with the gaps since the previous process open.
     pub(super) fn new(gaps: GapTracker, listed: Listed) -> Self {
-        let (connections, unproved, unsynced) = Default::default();
-        Self { is_stopping: false, told: GapStatus::default(), connections, listed, gaps, unproved, unsynced }
+        let (gap_log, connections) = Default::default();
+        Self { is_stopping: false, gap_log, connections, listed, gaps }
     }
 
     /// Adds a connection, and describes its first request to the journal.
@@ -117,29 +95,6 @@ impl Feeds {
         })
     }
 
-    /// Gaps that are to be told if the process dies: before their events are durable, or their feed is proved to live.
-    pub(super) fn redo(&self) -> impl Iterator<Item = &Redo> {
-        self.unsynced.iter().map(|told| &told.redo).chain(self.unproved())
-    }
-
-    /// Those of feeds that are not proved to live.
-    pub(super) fn unproved(&self) -> impl Iterator<Item = &Redo> {
-        self.unproved.iter()
-    }
-
-    /// Everything up to this position is durable.
-    pub(super) fn handle_synced(&mut self, up_to: Position) {
-        self.unsynced.retain(|told| told.at > up_to);
-    }
-
-    /// Records again what a sync may have lost.
-    pub(super) fn tell_again(&mut self, sequence: &mut Sequence) {
-        for Told { redo, streams, .. } in std::mem::take(&mut self.unsynced) {
-            let stamp = sequence.time.stamp();
-            self.record(sequence, stamp, redo, streams);
-        }
-    }
-
     /// The pause that the next delivery leaves untold began at this stamp.
     pub(super) fn handle_unsettled(&mut self, feed: Feed, from: Option<Stamp>) {
         if let Some(connection) = self.connections.get_mut(&feed) {
@@ -153,15 +108,17 @@ impl Feeds {
         let stamp_of = |entry: usize| lines.get(entry).map(|(stamp, _)| *stamp);
         let first_data = batch.data().and_then(|data| stamp_of(data.first));
         let last_data = batch.data().and_then(|data| stamp_of(data.last));
-        let last_data = if self.is_stopping { last_data.max(self.last_asked(feed, &batch, &lines)) } else { last_data };
+        let mut joined = None;
         if let Some(connection) = self.connections.get_mut(&feed) {
             let before = connection.heard();
-            connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data);
+            let asked = if self.is_stopping { connection.last_asked(&batch, &lines) } else { None };
+            joined = connection.joining.as_ref().and_then(|joining| joining.proved_at(&batch, &lines));
+            connection.handle_lines(lines.last().map(|(stamp, _)| *stamp), last_data.max(asked));
             if connection.heard() > before {
-                self.unproved.retain(|redo| redo.gap.connection != feed);
+                self.gap_log.prove(feed);
             }
         }
-        if let Some(stamp) = self.joined_at(feed, &batch, &lines) {
+        if let Some(stamp) = joined {
             self.end_joining(sequence, feed, stamp);
         }
         sequence.commands.push_back(JournalCommand::Lines(Routed { batch, lines }));
@@ -177,7 +134,7 @@ impl Feeds {
         if notice == Notice::Alive {
             // It becomes no line, so it takes no stamp.
             connection.handle(notice, at, &clock);
-            self.unproved.retain(|redo| redo.gap.connection != feed);
+            self.gap_log.prove(feed);
             return;
         }
         let stamp = sequence.time.stamp_at(at);
@@ -272,7 +229,7 @@ impl Feeds {
     pub(super) fn end_overdue_joining(&mut self, sequence: &mut Sequence) {
         let now = sequence.time.now();
         let is_overdue =
-            |connection: &Connection| connection.joining.as_ref().is_some_and(|joining| now >= joining.until);
+            |connection: &Connection| connection.joining.as_ref().is_some_and(|joining| joining.is_overdue(now));
         let overdue = self.connections.iter().filter(|(_, connection)| is_overdue(connection));
         let overdue: Vec<Feed> = overdue.map(|(feed, _)| *feed).collect();
         for feed in overdue {
@@ -289,7 +246,7 @@ impl Feeds {
             let stamp = sequence.time.stamp();
             // A stamp of another epoch would be no id in the gap's.
             let end = if gap.epoch == sequence.time.epoch { None } else { sequence.time.end_of(gap.epoch) };
-            self.record(sequence, stamp, Redo { id: end.map_or(stamp, |end| end.id), gap }, all);
+            self.gap_log.record(sequence, stamp, Redo { id: end.map_or(stamp, |end| end.id), gap }, all);
         }
     }
 
@@ -298,27 +255,12 @@ impl Feeds {
         let connection = self.connections.get(&redo.gap.connection);
         let all = connection.map(Connection::streams).unwrap_or(asked);
         let stamp = sequence.time.stamp();
-        self.record(sequence, stamp, redo, all);
-    }
-
-    fn record(&mut self, sequence: &mut Sequence, stamp: Stamp, redo: Redo, all: Vec<String>) {
-        let at = sequence.time.position(stamp);
-        self.unsynced.push(Told { redo: redo.clone(), streams: all.clone(), at });
-        let Redo { id, gap } = redo;
-        let (connection, length) = (gap.connection, rounded_duration(gap.length()));
-        tracing::info!(%connection, length, cause = gap.cause, "a gap is on record");
-        self.told.note(Position { epoch: gap.epoch, stamp: id }, gap.clone(), stamp);
-        sequence.event_at(stamp, &Event::gap(gap, id, all));
-        sequence.tell_healer_of_gap(stamp);
+        self.gap_log.record(sequence, stamp, redo, all);
     }
 
     /// What a feed was not proved to have brought at the end of an epoch was missed.
     fn tell_unproved(&mut self, sequence: &mut Sequence, feed: Feed, kind: GapKind, cause: &str) {
-        let (own, others) =
-            std::mem::take(&mut self.unproved).into_iter().partition(|redo| redo.gap.connection == feed);
-        self.unproved = others;
-        let own: Vec<Redo> = own;
-        for Redo { id, gap } in own {
+        for Redo { id, gap } in self.gap_log.take_unproved(feed) {
             self.tell(sequence, Redo { id, gap: Gap { kind, cause: cause.to_owned(), ..gap } }, Vec::new());
         }
     }
@@ -352,7 +294,7 @@ impl Feeds {
             let (kind, cause) = (GapKind::Killed, "the recorder had died".to_owned());
             let gap = Gap { connection, epoch, from, to: before, kind, cause, only: None };
             if from < before {
-                self.unproved.push(Redo { id: sequence.time.stamp(), gap });
+                self.gap_log.doubt(Redo { id: sequence.time.stamp(), gap });
             }
         }
         let ended = self.gaps.step(before, after);
@@ -390,7 +332,7 @@ impl Feeds {
         if !added.is_empty() || !kept.is_empty() {
             let proof = if added.is_empty() { &kept } else { &added }.iter().cloned().collect();
             let streams = added.iter().chain(&kept).cloned();
-            connection.join(streams, proof, sequence.time.now() + JOIN_TIMEOUT);
+            connection.joining = Some(Joining::new(connection.joining.take(), streams, proof, sequence.time.now()));
         }
         if !added.is_empty() {
             // Time before a step is in another epoch, whose gap names the patterns.
@@ -399,29 +341,6 @@ impl Feeds {
             gaps.extend(self.gaps.join(feed, added, since));
         }
         gaps
-    }
-
-    /// The stamp of the last line of a requested stream: a connection that closes does not mark its data any more.
-    fn last_asked(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
-        let asked = self.connections.get(&feed)?.origins().names();
-        let is_asked = |entry: &Entry<'_>| match entry {
-            Entry::Data { kind, code, .. } => asked.contains(&stream_name(kind, *code)),
-            _ => false,
-        };
-        let own = batch.entries().zip(lines).filter(|((_, entry), _)| is_asked(entry));
-        own.map(|(_, (stamp, _))| *stamp).last()
-    }
-
-    /// The stamp of the first data that proves that the exchange has taken the request: of an added stream, where there are
-    /// any.
-    fn joined_at(&self, feed: Feed, batch: &Batch, lines: &[(Stamp, StreamId)]) -> Option<Stamp> {
-        let joining = self.connections.get(&feed)?.joining.as_ref()?;
-        let is_joining = |entry: &Entry<'_>| match entry {
-            Entry::Data { kind, code, .. } => joining.proof.contains(&stream_name(kind, *code)),
-            _ => false,
-        };
-        let first = batch.entries().zip(lines).find(|((_, entry), _)| is_joining(entry));
-        first.map(|(_, (stamp, _))| *stamp)
     }
 
     fn end_joining(&mut self, sequence: &mut Sequence, feed: Feed, stamp: Stamp) {

@@ -8,7 +8,8 @@
 //! | part | owns |
 //! |---|---|
 //! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
-//! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them |
+//! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them; `joining`: its added streams |
+//! | `gap_log` | gaps on record, and what the next start has to tell if the process dies |
 //! | `discipline` | whether the wall clock is synchronised |
 //! | `listings` | pairs that come and go, and their first messages |
 //! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
@@ -21,6 +22,8 @@ mod discipline;
 mod disk;
 mod epoch;
 mod feeds;
+mod gap_log;
+mod joining;
 mod lifecycle;
 mod listings;
 mod sequence;
@@ -41,7 +44,7 @@ use crate::recording::journal::{BeginEpoch, JournalCommand};
 use crate::recording::report::ThreadReport;
 use crate::recording::rotation::Rotation;
 use crate::tape::event::{ClockHealth, Event};
-use crate::tape::healed::{self, HealReport, MissedObject};
+use crate::tape::healed::{HealReport, MissedObject};
 use crate::tape::rest_objects::RestObjects;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::{RotationReason, StopReason};
@@ -221,7 +224,7 @@ impl Sequencer {
             stream_count: sequence.streams(),
             messages: sequence.messages,
             bytes: sequence.bytes,
-            gaps: self.feeds.told.clone(),
+            gaps: self.feeds.gap_log.status.clone(),
             disk: self.disk.status(),
             clock_offset: sequence.time.offset(),
             reload: self.reload,
@@ -331,10 +334,7 @@ impl Sequencer {
     /// Records that a gap is healed.
     pub(super) fn handle_healed(&mut self, reading: Reading, gap: Position, report: HealReport) {
         self.sequence.follow(reading);
-        self.feeds.told.note_healed(gap, &report);
-        let (gap, gap_epoch) = healed::name(gap, self.sequence.time.epoch);
-        log_healed(gap, &report);
-        self.sequence.event(&Event::Healed { gap, gap_epoch, report });
+        self.feeds.gap_log.record_healed(&mut self.sequence, gap, report);
     }
 
     /// Handles the wish of the operator to stop.
@@ -479,20 +479,6 @@ impl Sequencer {
 /// it.
 fn is_announcing(batch: &Batch) -> bool {
     batch.entries().any(|(_, entry)| matches!(entry, Entry::Data { kind: "announcement", .. }))
-}
-
-/// Logs what healing a gap came to.
-fn log_healed(gap: u64, report: &HealReport) {
-    let (requests, unaffected) = (report.requests, report.unaffected);
-    let written: u64 = report.complete.values().chain(report.partial.values()).sum();
-    if !report.partial.is_empty() {
-        let partial: Vec<_> = report.partial.keys().collect();
-        tracing::warn!(gap, written, requests, ?partial, "a gap could not be healed whole");
-    } else if written > 0 {
-        tracing::info!(gap, written, requests, "what was missed in a gap is on disk");
-    } else {
-        tracing::debug!(gap, requests, unaffected, "nothing that can be fetched was missed in a gap");
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The single sequence: everything recorded gets its stamp and its stream here, and becomes a command to the journal. Pure.
 
 use super::epoch::EpochClock;
-use crate::batch::Batch;
+use crate::batch::{Batch, Entry};
 use crate::clock::{Position, Stamp};
 use crate::daemon::supervisor::interface::{Action, Reading};
 use crate::history::healing::HealerInput;
@@ -15,6 +15,7 @@ use crate::tape::rest_objects::RestObjects;
 use crate::tape::stream_key::StreamKey;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
+use crate::upbit::listing::stream_name;
 use crate::upbit::subscription::Subscription;
 use std::collections::VecDeque;
 
@@ -171,6 +172,18 @@ impl Sequence {
             count.note(bytes, stamp);
         }
     }
+}
+
+/// The stamps of data of some streams, in a batch that was routed to `lines`.
+pub(super) fn stamps_of(
+    batch: &Batch,
+    lines: &[(Stamp, StreamId)],
+    is_meant: impl Fn(&String) -> bool,
+) -> impl Iterator<Item = Stamp> {
+    batch.entries().zip(lines).filter_map(move |((_, entry), (stamp, _))| match entry {
+        Entry::Data { kind, code, .. } => is_meant(&stream_name(kind, code)).then_some(*stamp),
+        _ => None,
+    })
 }
 
 /// The event of segments that ended while the recorder ran.

@@ -130,7 +130,7 @@ impl Snapshots {
     pub(super) fn stopped(&self, time: &EpochClock, feeds: &Feeds, last: Stamp) -> State {
         let ended = Ended::Stopped { last, heard: feeds.heard() };
         // The events of all others are durable by then.
-        let redo = feeds.unproved().cloned().collect();
+        let redo = feeds.gap_log.unproved().cloned().collect();
         State { ended, redo, ..self.state(time, feeds) }
     }
 
@@ -146,7 +146,7 @@ impl Snapshots {
             unsure: Vec::new(),
             dates,
             feeds: PerFeed::from_fn(|feed| feeds.state(feed, &self.sent.feeds[feed])),
-            redo: feeds.redo().cloned().collect(),
+            redo: feeds.gap_log.redo().cloned().collect(),
             ..self.sent.clone()
         }
     }

@@ -4,7 +4,7 @@
 //! A line in its file survives the process, so a sync that misses the deadline is a warning; a line in no file is a
 //! failure.
 
-use super::sequencer::{Ended, Failure};
+use super::ending::{Ended, Failure};
 use crate::clock::{self, Clock, Stamp};
 use crate::recording::report::ThreadReport;
 use crate::recording::threads::Threads;

@@ -14,19 +14,21 @@
 //! | `sequencer` | every decision: data, events, ticks and the shutdown in one sequence |
 //! | `interface` | readings of the clocks, actions |
 //! | `inbox` | the queues of the connections |
-//! | `closing` | the wait for the last write and the last sync |
+//! | `closing` | the wait for the last write and the last sync; `ending`: what is left by then, and what failed |
 //!
 //! Backpressure: while the writer's queue is full the supervisor takes no deliveries, and so the connections stop
 //! reading.
 
 mod closing;
+mod ending;
 mod inbox;
 mod interface;
 mod sequencer;
 mod setup;
 
+pub use ending::Failure;
 pub use interface::{OperatorRequest, PairsHandle, Reload};
-pub use sequencer::{Failure, Sequencer};
+pub use sequencer::Sequencer;
 pub use setup::{Clocks, Others, SequencerSetup, Setup};
 
 use crate::clock;

@@ -3,10 +3,10 @@
 use super::backlog::Backlog;
 use super::epoch::Step;
 use super::feeds::Feeds;
-use super::lifecycle::Failure;
 use super::sequence::Sequence;
 use super::snapshot::Snapshots;
 use crate::clock::{Instant, Position, Stamp};
+use crate::daemon::supervisor::ending::Failure;
 use crate::daemon::supervisor::interface::Unwritten;
 use crate::files::Free;
 use crate::ops::status::{DiskStatus, Room, Sealed};

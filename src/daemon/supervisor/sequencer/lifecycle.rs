@@ -9,7 +9,7 @@
 //! Each phase ends early when its work is done. Pure.
 
 use crate::clock::Instant;
-use crate::quantity::rounded_size;
+use crate::daemon::supervisor::ending::{ENDED, Failure};
 use crate::tape::words::StopReason;
 use std::time::Duration;
 
@@ -18,31 +18,6 @@ const STOPPED: Duration = Duration::from_secs(3);
 
 /// When sealing is given up, counted from the stop.
 const SEALED: Duration = Duration::from_secs(6);
-
-/// The exit, counted from the stop, even if the disk hangs.
-const ENDED: Duration = Duration::from_secs(10);
-
-/// Why the recorder failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Writing or syncing failed in a way that a retry cannot fix.
-    #[error("{0}")]
-    Storage(String),
-    /// Every connection was given up.
-    #[error("every connection has given up: {0}")]
-    Unavailable(String),
-    /// A task panicked: a bug.
-    #[error("a connection ended unexpectedly: {0}")]
-    Crashed(String),
-    /// The disk did not take the last lines in time.
-    #[error("within {} s the disk did not take the last {} of messages ({cause}); the next start puts the gap on record", ENDED.as_secs(), rounded_size(*bytes))]
-    Unwritten {
-        /// Bytes of messages that are in no file.
-        bytes: u64,
-        /// The known state of the disk.
-        cause: String,
-    },
-}
 
 /// A phase of the process's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -106,3 +106,10 @@ impl Listings {
         self.awaited.values_mut().for_each(|awaited| awaited.listed = first);
     }
 }
+
+/// Whether the account's feed announces something, of whatever category: what announces a listing is not told for sure by
+/// it.
+pub(super) fn announces(feed: Feed, batch: &Batch) -> bool {
+    let is_announcement = |entry: &Entry<'_>| matches!(entry, Entry::Data { kind: "announcement", .. });
+    feed == Feed::Private && batch.entries().any(|(_, entry)| is_announcement(&entry))
+}

@@ -7,16 +7,18 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps |
+//! | `sequence` | the sequence: stamps, streams, commands to the journal; `epoch`: the clock that makes the stamps; `clock_set`: how they go on when it is set |
 //! | `feeds` | both connections, and the gaps of their streams; `connection`: one of them; `joining`: its added streams |
 //! | `gap_log` | gaps on record, and what the next start has to tell if the process dies |
+//! | `reloads` | what a configuration that was read again brings into force |
 //! | `discipline` | whether the wall clock is synchronised |
 //! | `listings` | pairs that come and go, and their first messages |
 //! | `disk` | the reports of writer, syncer and sealer; `backlog`: segments that wait for the sealer |
 //! | `snapshot` | the state for the next start |
-//! | `lifecycle` | the phases from the stop to the exit |
+//! | `lifecycle` | the phases from the stop to the exit; `timetable`: its ticks and syncs |
 
 mod backlog;
+mod clock_set;
 mod connection;
 mod discipline;
 mod disk;
@@ -26,23 +28,22 @@ mod gap_log;
 mod joining;
 mod lifecycle;
 mod listings;
+mod reloads;
 mod sequence;
 mod snapshot;
+mod timetable;
 
-pub use lifecycle::Failure;
-
-use super::interface::{Action, OperatorRequest, Reading, Reload, Unwritten};
+use super::ending::{Ended, Failure};
+use super::interface::{Action, OperatorRequest, Reading, Unwritten};
 use super::setup::SequencerSetup;
-use crate::batch::{Batch, Entry};
 use crate::clock::discipline::ClockState;
 use crate::clock::{Clock, Instant, Position, Stamp};
 use crate::connection::{Delivery, Payload};
 use crate::desired::{Listed, Wanted};
 use crate::ops::status::feeds::Link;
-use crate::ops::status::{About, LastReload, Status};
-use crate::recording::journal::{BeginEpoch, JournalCommand};
+use crate::ops::status::{About, Status};
+use crate::recording::journal::JournalCommand;
 use crate::recording::report::ThreadReport;
-use crate::recording::rotation::Rotation;
 use crate::tape::event::{ClockHealth, Event};
 use crate::tape::healed::{HealReport, MissedObject};
 use crate::tape::rest_objects::RestObjects;
@@ -50,23 +51,18 @@ use crate::tape::stream_key::StreamKey;
 use crate::tape::words::{RotationReason, StopReason};
 use crate::upbit::feed::Feed;
 use crate::upbit::subscription::Request;
+use clock_set::ClockSet;
 use connection::Connection;
 use discipline::DisciplineWatch;
 use disk::DiskHealth;
 use epoch::{Comparison, EpochClock};
 use feeds::Feeds;
 use lifecycle::{Lifecycle, Phase};
-use listings::Listings;
+use listings::{Listings, announces};
+use reloads::Reloads;
 use sequence::Sequence;
 use snapshot::Snapshots;
-use std::collections::VecDeque;
-use std::time::Duration;
-
-/// Interval of the journal's ticks and of the status.
-const TICK: Duration = Duration::from_secs(1);
-
-/// The interval after a stop, so that the exit does not wait for the next second.
-const CLOSING_TICK: Duration = Duration::from_millis(100);
+use timetable::Timetable;
 
 /// See the module.
 #[derive(Debug)]
@@ -78,29 +74,9 @@ pub struct Sequencer {
     discipline: DisciplineWatch,
     snapshots: Snapshots,
     lifecycle: Lifecycle,
-    rotation: Rotation,
-    /// The last reload; the start counts as one.
-    reload: LastReload,
+    reloads: Reloads,
+    timetable: Timetable,
     about: About,
-    run_until: Option<Instant>,
-    sync_interval: Duration,
-    next_tick: Instant,
-    next_sync: Instant,
-}
-
-/// The end of a sequencer.
-#[derive(Debug)]
-pub(super) struct Ended {
-    /// The last commands.
-    pub(super) commands: VecDeque<JournalCommand>,
-    /// By when they have to be written and synced.
-    pub(super) deadline: Instant,
-    /// The first failure.
-    pub(super) failure: Option<Failure>,
-    /// The durable mark.
-    pub(super) durable: Option<Stamp>,
-    /// The cause while the disk is full.
-    pub(super) disk_full: Option<String>,
 }
 
 impl Sequencer {
@@ -115,13 +91,9 @@ impl Sequencer {
             discipline: DisciplineWatch::default(),
             snapshots: Snapshots::new(setup.state, &setup.waiting),
             lifecycle: Lifecycle::new(),
-            rotation: setup.rotation,
-            reload: LastReload::started(clock.stamp_at(reading.now)),
+            reloads: Reloads::new(setup.rotation, clock.stamp_at(reading.now)),
+            timetable: Timetable::new(setup.run_until, setup.sync_interval, reading.now),
             about: setup.about,
-            run_until: setup.run_until,
-            sync_interval: setup.sync_interval,
-            next_tick: reading.now,
-            next_sync: reading.now,
         }
     }
 
@@ -171,8 +143,7 @@ impl Sequencer {
 
     /// When [`Self::handle_tick`] is due.
     pub(super) fn next_tick(&self) -> Instant {
-        let elapsed = self.run_until.filter(|_| self.is_running());
-        elapsed.map_or(self.next_tick, |elapsed| elapsed.min(self.next_tick))
+        self.timetable.next_tick(self.is_running())
     }
 
     /// Whether nothing has stopped it.
@@ -227,7 +198,7 @@ impl Sequencer {
             gaps: self.feeds.gap_log.status.clone(),
             disk: self.disk.status(),
             clock_offset: sequence.time.offset(),
-            reload: self.reload,
+            reload: self.reloads.last,
             clock: self.discipline.state().cloned(),
             listings: self.listings.counts,
             is_stopping: !self.is_running(),
@@ -249,7 +220,7 @@ impl Sequencer {
         self.feeds.handle_unsettled(connection, unsettled.map(|from| self.sequence.time.clock.stamp_of(from)));
         match payload {
             Payload::Batch(batch) => {
-                if connection == Feed::Private && is_announcing(&batch) {
+                if announces(connection, &batch) {
                     self.sequence.actions.push_back(Action::LookAtPairs);
                 }
                 let first = self.listings.take_first(connection, &batch);
@@ -296,21 +267,8 @@ impl Sequencer {
             OperatorRequest::Rotate => {
                 self.sequence.commands.push_back(JournalCommand::Rotate(RotationReason::Requested))
             }
-            OperatorRequest::Reloading => {
-                self.reload.is_running = true;
-                self.sequence.actions.push_back(Action::Publish);
-            }
-            OperatorRequest::Reload(outcome) => {
-                let succeeded = outcome.is_ok();
-                match outcome {
-                    Ok(reload) => self.reload(*reload),
-                    Err(cause) => self.sequence.event(&Event::ReloadFailed { cause }),
-                }
-                let (at, ended) = (self.sequence.time.last(), self.reload.ended + 1);
-                let in_force_since = if succeeded { at } else { self.reload.in_force_since };
-                self.reload = LastReload { succeeded, at, in_force_since, is_running: false, ended };
-                self.sequence.actions.push_back(Action::Publish);
-            }
+            OperatorRequest::Reloading => self.reloads.handle_begun(&mut self.sequence),
+            OperatorRequest::Reload(outcome) => self.reloads.handle_ended(&mut self.sequence, &mut self.feeds, outcome),
         }
     }
 
@@ -352,19 +310,16 @@ impl Sequencer {
     pub(super) fn handle_tick(&mut self, reading: Reading) {
         self.sequence.follow(reading);
         let now = reading.now;
-        if self.is_running() && self.run_until.is_some_and(|elapsed| now >= elapsed) {
+        if self.is_running() && self.timetable.has_elapsed(now) {
             self.stop(StopReason::Elapsed);
         }
         let is_running = self.is_running();
-        self.next_tick = now + if is_running { TICK.min(self.sync_interval) } else { CLOSING_TICK };
+        self.timetable.note_tick(now, is_running);
         if is_running {
             self.compare_clocks();
         }
         if self.sequence.has_room() {
-            let is_sync_due = now >= self.next_sync || !is_running;
-            if is_sync_due {
-                self.next_sync = now + self.sync_interval;
-            }
+            let is_sync_due = self.timetable.take_sync(now, is_running);
             let stamp = self.sequence.time.stamp();
             let point = is_sync_due.then(|| self.snapshots.point(&self.sequence.time, &self.feeds, stamp));
             self.sequence.commands.push_back(JournalCommand::Tick { stamp, sync: point.map(Box::new) });
@@ -399,21 +354,13 @@ impl Sequencer {
         }
     }
 
-    /// Brings what was read again into force, from the `reloaded` event on.
-    fn reload(&mut self, reload: Reload) {
-        let Reload { wanted, rotation, limits, changed, restart } = reload;
-        self.sequence.event(&Event::Reloaded { changed, restart });
-        if rotation != std::mem::replace(&mut self.rotation, rotation) {
-            self.sequence.commands.push_back(JournalCommand::SetRotation(rotation));
-        }
-        self.sequence.actions.push_back(Action::Keep(limits));
-        self.feeds.handle_reload(&mut self.sequence, wanted);
-    }
-
     fn compare_clocks(&mut self) {
         match self.sequence.time.compare() {
             None => {}
-            Some(Comparison::Set(wall)) => self.step(wall),
+            Some(Comparison::Set(wall)) => {
+                let Self { sequence, feeds, listings, snapshots, disk, .. } = self;
+                ClockSet { sequence, feeds, listings, snapshots, disk }.go_on(wall);
+            }
             Some(Comparison::Due { offset, ahead }) => {
                 let clock = self.discipline.state().map(ClockHealth::from).unwrap_or_default();
                 self.sequence.event(&Event::Clock { offset, ahead, clock });
@@ -421,38 +368,10 @@ impl Sequencer {
         }
     }
 
-    /// Goes on at `wall`: in another epoch where stamps go back with it.
-    fn step(&mut self, wall: Stamp) {
-        let before = self.sequence.time.stamp();
-        if self.sequence.time.beyond(wall).epoch > self.sequence.time.epoch {
-            return self.begin_epoch(before, wall);
-        }
-        let step = self.sequence.step(wall);
-        self.sequence.commands.push_back(JournalCommand::Step(step));
-    }
-
-    /// Ends the epoch, and begins the next one at `wall`. Gaps are ended first: their stamps belong to the old epoch,
-    /// too.
-    fn begin_epoch(&mut self, before: Stamp, wall: Stamp) {
-        let (sequence, feeds) = (&mut self.sequence, &mut self.feeds);
-        let before = sequence.time.position(before);
-        let after = sequence.time.beyond(wall);
-        let dormant = self.snapshots.end_epoch(before, after.stamp);
-        feeds.record_gaps(sequence, dormant);
-        feeds.end_epoch(sequence, before.stamp, after);
-        let stepping = self.snapshots.stepping(&sequence.time, feeds, after);
-        let step = sequence.step(wall);
-        feeds.begin_epoch(step.first);
-        self.listings.begin_epoch(step.first);
-        let begun = self.snapshots.begun(&sequence.time, feeds, step.first, &stepping);
-        self.disk.begin_epoch(step.first);
-        let begin = BeginEpoch { stepping, begun, step };
-        sequence.commands.push_back(JournalCommand::BeginEpoch(Box::new(begin)));
-    }
-
     fn stop(&mut self, reason: StopReason) {
-        self.next_tick = self.sequence.time.now();
-        self.lifecycle.stop(self.next_tick, reason);
+        let now = self.sequence.time.now();
+        self.timetable.hasten(now);
+        self.lifecycle.stop(now, reason);
         self.feeds.is_stopping = true;
         self.sequence.actions.push_back(Action::CloseConnections);
     }
@@ -469,16 +388,10 @@ impl Sequencer {
     /// event.
     fn seal_the_rest(&mut self) {
         self.lifecycle.phase = Phase::Sealing;
-        self.next_tick = self.sequence.time.now();
+        self.timetable.hasten(self.sequence.time.now());
         self.sequence.commands.push_back(JournalCommand::CheckNames);
         self.sequence.actions.push_back(Action::SealTheRest);
     }
-}
-
-/// Whether the account's feed announces something, of whatever category: what announces a listing is not told for sure by
-/// it.
-fn is_announcing(batch: &Batch) -> bool {
-    batch.entries().any(|(_, entry)| matches!(entry, Entry::Data { kind: "announcement", .. }))
 }
 
 #[cfg(test)]

@@ -6,17 +6,20 @@
 //!
 //! `UPDATE_GOLDENFILES=1 cargo test --lib sequencer::tests` rewrites the part after `---`; review the difference.
 
+mod shown;
+
 use super::*;
 use crate::batch::{Batch, DataSpan};
 use crate::clock::{Moment, Stamper};
 use crate::config::{ConnectionConfig, Sources, load};
 use crate::connection::{Notice, Suspect};
 use crate::daemon::gaps::GapTracker;
+use crate::daemon::supervisor::interface::Reload;
 use crate::files::IoError;
 use crate::ops::status::{Limit, Limits};
 use crate::quantity::parse_duration;
-use crate::recording::journal::EventObject;
 use crate::recording::retention::plan::KeepLimits;
+use crate::recording::rotation::Rotation;
 use crate::recording::router::Router;
 use crate::tape::gap::GapKind;
 use crate::tape::segment_name::date;
@@ -32,6 +35,7 @@ use std::fmt::Write;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// When segments end, before a reload.
 const ROTATION: Rotation = Rotation { interval: Duration::from_secs(86_400), bytes: 1 << 20 };
@@ -248,56 +252,18 @@ impl Script {
             self.show(command);
         }
         while let Some(action) = self.sequencer.as_mut().and_then(Sequencer::poll_action) {
-            let text = match action {
-                Action::CloseConnections => "close the connections".to_owned(),
-                Action::SealTheRest => "seal the rest".to_owned(),
-                Action::Request(feed, request) => {
-                    let text = format!("request on {feed}: {}", request.subscriptions[0].codes.join(" "));
-                    self.standing = Arc::new(request);
-                    text
-                }
-                Action::Keep(KeepLimits { keep_bytes, .. }) => format!("keep {keep_bytes:?} bytes of sealed files"),
-                Action::LookAtPairs => "look at the pairs".to_owned(),
-                Action::Publish => {
-                    let status = self.sequencer.as_ref().map(Sequencer::status).unwrap_or_default();
-                    let LastReload { succeeded, at, is_running, .. } = status.reload;
-                    format!("publish: reload succeeded {succeeded} at {at}, is running {is_running}")
-                }
-                Action::TellHealer(input) => {
-                    let clock = input.clock.stamp_at(self.reading.now);
-                    let Position { epoch, stamp } = input.last;
-                    let entries = input.entries.map(|entries| format!(", entries {}", entries.len()));
-                    let entries = entries.unwrap_or_default();
-                    format!("tell the healer: clock at {clock}, last {stamp} of epoch {epoch}{entries}")
-                }
-            };
+            let text = shown::action(&action, self.sequencer.as_ref(), self.reading.now);
+            if let Action::Request(_, request) = action {
+                self.standing = Arc::new(request);
+            }
             writeln!(self.output, "=> {text}").unwrap();
         }
     }
 
     fn show(&mut self, command: JournalCommand) {
-        let text = match command {
-            JournalCommand::Tick { sync: None, .. } | JournalCommand::Open(_) => return,
-            JournalCommand::Tick { stamp, sync: Some(point) } => {
-                format!("{stamp} sync, certain up to {}", point.up_to.stamp)
-            }
-            JournalCommand::Lines(routed) => format!("{} data", routed.lines[0].0),
-            JournalCommand::Event(_, stamp, EventObject::Text(text)) => format!("{stamp} {text}"),
-            JournalCommand::Event(_, stamp, EventObject::Ended(reason, _)) => format!("{stamp} rotated: {reason:?}"),
-            JournalCommand::Missed(_, objects) => format!("{} missed: {}", objects[0].0, objects[0].1),
-            JournalCommand::Describe(feed, origins) => format!("describe {feed}: {}", origins.names().join(" ")),
-            JournalCommand::Rotate(reason) => format!("rotate: {}", reason.as_str()),
-            JournalCommand::SetRotation(rotation) => format!("rotate at {} bytes", rotation.bytes),
-            JournalCommand::CheckNames => "check names".to_owned(),
-            JournalCommand::Step(step) => format!("{} {}, then {}", step.first, step.event, step.second),
-            JournalCommand::BeginEpoch(begin) => {
-                let BeginEpoch { begun, step, .. } = *begin;
-                let epoch = begun.state.map_or(0, |state| state.epoch);
-                format!("epoch {epoch}: {} {}, then {}", step.first, step.event, step.second)
-            }
-            JournalCommand::Stop(state) => format!("{:?}", state.ended),
-        };
-        writeln!(self.output, "{text}").unwrap();
+        if let Some(text) = shown::command(command) {
+            writeln!(self.output, "{text}").unwrap();
+        }
     }
 }
 

@@ -117,12 +117,6 @@ impl UploadBacklog {
     pub fn refused(&self) -> u64 {
         self.days.values().filter(|looked| looked.again.is_some()).map(|looked| looked.waiting.files).sum()
     }
-
-    /// What waits of each date.
-    pub fn by_day(&self) -> impl Iterator<Item = (Day, Waiting)> {
-        let waits = self.days.iter().filter(|(_, looked)| looked.waiting.files > 0);
-        waits.map(|(day, looked)| (*day, looked.waiting))
-    }
 }
 
 impl Waiting {

@@ -18,6 +18,7 @@
 //! | [`host`] | the thread of a running recorder |
 //! | [`trouble`] | PURE: what goes wrong, in one line each |
 //! | [`pace`] | the bandwidth bound |
+//! | [`patience`] | how long the store is waited for, and how often the same is asked |
 //! | [`http`] | HTTP for the client, over our network |
 //! | [`open`] | the store of a configuration, with its credentials |
 //! | [`store`] | the store: put that never replaces, sizes, checksums |
@@ -31,6 +32,7 @@ pub mod layout;
 pub mod open;
 pub mod pace;
 pub mod pass;
+pub mod patience;
 pub mod plan;
 pub mod store;
 pub mod trouble;

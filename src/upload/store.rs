@@ -1,21 +1,19 @@
 //! The store, as far as uploading needs it: lists, sizes, checksums, and a put that never replaces anything.
-//!
-//! A request is given up where no byte has come or gone for [`STALL`], and tried again where the store fails by itself.
 
-use super::http::{Line, Movement};
-use super::layout::part_number;
+use super::http::Line;
+use super::layout::{part_name, part_number};
+use super::patience::Patience;
 use super::plan::RemoteDay;
-use super::trouble::{LastTrouble, StoreError, shown};
-use crate::clock::{self, Clock};
+use super::trouble::{LastTrouble, StoreError};
 use crate::files::disk::Disk;
 use crate::files::{Files, IoError};
 use crate::printable::hex;
 use crate::tape::manifest::ManifestEntry;
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
-    Attribute, Attributes, Error, GetOptions, MultipartUpload, ObjectStore, PutMode, PutMultipartOptions, PutOptions,
-    PutPayload,
+    Attribute, Attributes, Error, GetOptions, GetResult, MultipartUpload, ObjectStore, PutMode, PutMultipartOptions,
+    PutOptions, PutPayload,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -24,9 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// How long nothing may come or go: a store answers in a tenth of a second, and a part of 8 MiB is assembled in some.
-pub const STALL: Duration = Duration::from_secs(60);
 
 /// Files up to here go in one request, and are in memory once; the issue of a second request costs more than they do.
 pub const ONE_PUT: u64 = 16 << 20;
@@ -43,9 +38,6 @@ const MOST_OBJECTS: usize = 1_000_000;
 /// Bytes of a part of a manifest that are read: those of as many lines as one is made of take a hundredth.
 pub const MOST_PART_OF_MANIFEST: usize = 64 << 20;
 
-/// Pauses before the same is asked once more. What lasts longer is the caller's to wait out.
-const AGAIN: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(3)];
-
 /// The metadata that an object bears its checksum in.
 const SHA256: &str = "sha256";
 
@@ -53,9 +45,8 @@ const SHA256: &str = "sha256";
 #[derive(Debug)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
-    clock: Clock,
+    patience: Patience,
     trouble: LastTrouble,
-    movement: Movement,
     /// What is set to complete a large object only where nothing has its name.
     is_guarded: Arc<AtomicBool>,
     /// Whether the store knows a put on condition that nothing has the name.
@@ -63,7 +54,6 @@ pub struct Store {
     has_attributes: bool,
     /// The directory that it is, where it is one.
     directory: Option<Disk>,
-    cancel: CancellationToken,
 }
 
 /// What became of a put.
@@ -91,14 +81,12 @@ impl Store {
     pub fn new(inner: Arc<dyn ObjectStore>, line: &Line, directory: Option<Disk>, cancel: CancellationToken) -> Self {
         Self {
             inner,
-            clock: line.clock,
+            patience: Patience::new(line, cancel),
             trouble: line.trouble.clone(),
-            movement: line.movement.clone(),
             is_guarded: line.is_guarded.clone(),
             is_conditional: AtomicBool::new(true),
             has_attributes: directory.is_none(),
             directory,
-            cancel,
         }
     }
 
@@ -107,11 +95,11 @@ impl Store {
     /// # Errors
     /// It cannot be listed, or a part of the manifest cannot be read.
     pub async fn day(&self, directory: &Path) -> Result<RemoteDay, StoreError> {
-        let mut day = self.again(async || self.list(directory).await).await?;
+        let mut day = self.patience.again(async || self.list(directory).await).await?;
         let parts: BTreeSet<u32> = day.objects.keys().filter_map(|name| part_number(name)).collect();
         for number in parts {
-            let path = directory.clone().join(super::layout::part_name(number));
-            let content = self.again(async || self.read(&path, MOST_PART_OF_MANIFEST).await).await?;
+            let path = directory.clone().join(part_name(number));
+            let content = self.patience.again(async || self.read(&path, MOST_PART_OF_MANIFEST).await).await?;
             day.add_part(&content.unwrap_or_default());
         }
         Ok(day)
@@ -139,8 +127,8 @@ impl Store {
     /// # Errors
     /// It cannot be listed.
     pub async fn directories(&self, directory: &Path) -> Result<BTreeSet<String>, StoreError> {
-        let list = async || self.watched(self.inner.list_with_delimiter(Some(directory))).await;
-        let listed = self.again(list).await?.map_err(|error| self.told(&error))?;
+        let list = async || self.patience.await_step(self.inner.list_with_delimiter(Some(directory))).await;
+        let listed = self.patience.again(list).await?.map_err(|error| self.told(&error))?;
         let names = listed.common_prefixes.iter().filter_map(|path| path.filename());
         Ok(names.map(str::to_owned).collect())
     }
@@ -150,7 +138,7 @@ impl Store {
     /// # Errors
     /// The store does not say.
     pub async fn describe(&self, path: &Path) -> Result<Option<Described>, StoreError> {
-        self.again(async || self.describe_once(path).await).await
+        self.patience.again(async || self.describe_once(path).await).await
     }
 
     /// The checksum of an object's content; `None`: there is none. It is read where it does not bear it.
@@ -161,7 +149,7 @@ impl Store {
         let Some(described) = self.describe(path).await? else { return Ok(None) };
         match described.sha256.filter(|_| is_believed) {
             Some(sha256) => Ok(Some(sha256)),
-            None => self.again(async || self.digest(path).await).await,
+            None => self.patience.again(async || self.digest(path).await).await,
         }
     }
 
@@ -175,14 +163,15 @@ impl Store {
         entry: &ManifestEntry,
         open: impl Fn() -> Result<R, StoreError>,
     ) -> Result<Put, StoreError> {
-        self.again(async || {
-            let file = open()?;
-            match entry.zst_bytes <= ONE_PUT {
-                true => self.put_whole(path, entry, file).await,
-                false => self.put_in_parts(path, entry, file).await,
-            }
-        })
-        .await
+        self.patience
+            .again(async || {
+                let file = open()?;
+                match entry.zst_bytes <= ONE_PUT {
+                    true => self.put_whole(path, entry, file).await,
+                    false => self.put_in_parts(path, entry, file).await,
+                }
+            })
+            .await
     }
 
     /// Brings text there.
@@ -191,14 +180,15 @@ impl Store {
     /// The store does not take it.
     pub async fn put_text(&self, path: &Path, text: &str) -> Result<Put, StoreError> {
         let sha256 = hex(&Sha256::digest(text.as_bytes()));
-        self.again(async || self.put(path, text.as_bytes().to_vec(), "application/x-ndjson", &sha256).await).await
+        self.patience
+            .again(async || self.put(path, text.as_bytes().to_vec(), "application/x-ndjson", &sha256).await)
+            .await
     }
 
     async fn list(&self, directory: &Path) -> Result<RemoteDay, StoreError> {
         let mut day = RemoteDay::default();
         let mut listed = self.inner.list(Some(directory));
-        while let Some(object) = self.watched(listed.next()).await? {
-            let object = object.map_err(|error| self.told(&error))?;
+        while let Some(object) = self.step(listed.try_next()).await? {
             let mut parts = object.location.prefix_match(directory).into_iter().flatten();
             if let (Some(name), None) = (parts.next(), parts.next()) {
                 day.objects.insert(name.as_ref().to_owned(), object.size);
@@ -211,13 +201,10 @@ impl Store {
     }
 
     async fn read(&self, path: &Path, most: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = match self.watched(self.inner.get_opts(path, GetOptions::default())).await? {
-            Err(Error::NotFound { .. }) => return Ok(None),
-            found => found.map_err(|error| self.told(&error))?,
-        };
+        let Some(found) = self.get(path, false).await? else { return Ok(None) };
         let (mut content, mut stream) = (Vec::new(), found.into_stream());
-        while let Some(chunk) = self.watched(stream.next()).await? {
-            content.extend_from_slice(&chunk.map_err(|error| self.told(&error))?);
+        while let Some(chunk) = self.step(stream.try_next()).await? {
+            content.extend_from_slice(&chunk);
             if content.len() > most {
                 return Err(StoreError::Other(format!("{path} has more than {most} bytes")));
             }
@@ -226,26 +213,26 @@ impl Store {
     }
 
     async fn digest(&self, path: &Path) -> Result<Option<String>, StoreError> {
-        let found = match self.watched(self.inner.get_opts(path, GetOptions::default())).await? {
-            Err(Error::NotFound { .. }) => return Ok(None),
-            found => found.map_err(|error| self.told(&error))?,
-        };
+        let Some(found) = self.get(path, false).await? else { return Ok(None) };
         let (mut digest, mut stream) = (Sha256::new(), found.into_stream());
-        while let Some(chunk) = self.watched(stream.next()).await? {
-            digest.update(&chunk.map_err(|error| self.told(&error))?);
+        while let Some(chunk) = self.step(stream.try_next()).await? {
+            digest.update(&chunk);
         }
         Ok(Some(hex(&digest.finalize())))
     }
 
     async fn describe_once(&self, path: &Path) -> Result<Option<Described>, StoreError> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
-        match self.watched(self.inner.get_opts(path, options)).await? {
+        let Some(found) = self.get(path, true).await? else { return Ok(None) };
+        let sha256 = found.attributes.get(&Attribute::Metadata(SHA256.into())).map(|value| value.to_string());
+        Ok(Some(Described { bytes: found.meta.size, sha256 }))
+    }
+
+    /// An object, or its head alone; `None`: there is none.
+    async fn get(&self, path: &Path, head: bool) -> Result<Option<GetResult>, StoreError> {
+        let options = GetOptions { head, ..GetOptions::default() };
+        match self.patience.await_step(self.inner.get_opts(path, options)).await? {
             Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.told(&error)),
-            Ok(found) => {
-                let sha256 = found.attributes.get(&Attribute::Metadata(SHA256.into())).map(|value| value.to_string());
-                Ok(Some(Described { bytes: found.meta.size, sha256 }))
-            }
+            found => found.map(Some).map_err(|error| self.told(&error)),
         }
     }
 
@@ -267,36 +254,27 @@ impl Store {
         let mode = if is_conditional { PutMode::Create } else { PutMode::Overwrite };
         let options = PutOptions { mode, attributes: self.attributes(kind, sha256), ..PutOptions::default() };
         let payload = PutPayload::from(content);
-        match self.watched(self.inner.put_opts(path, payload.clone(), options.clone())).await? {
-            Ok(_) => Ok(Put::New),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Taken),
+        match self.patience.await_step(self.inner.put_opts(path, payload.clone(), options.clone())).await? {
             Err(error) if is_conditional && self.does_not_know(&error) => {
                 self.is_conditional.store(false, Ordering::Relaxed);
                 if self.describe_once(path).await?.is_some() {
                     return Ok(Put::Taken);
                 }
                 let options = PutOptions { mode: PutMode::Overwrite, ..options };
-                let put = self.watched(self.inner.put_opts(path, payload, options)).await?;
-                put.map(|_| Put::New).map_err(|error| self.told(&error))
+                self.step(self.inner.put_opts(path, payload, options)).await.map(|_| Put::New)
             }
-            Err(error) => Err(self.told(&error)),
+            done => self.outcome(done),
         }
     }
 
     async fn put_in_parts(&self, path: &Path, entry: &ManifestEntry, file: impl Read) -> Result<Put, StoreError> {
         let attributes = self.attributes("application/zstd", &entry.sha256);
         let options = PutMultipartOptions { attributes, ..PutMultipartOptions::default() };
-        let begun = self.watched(self.inner.put_multipart_opts(path, options)).await?;
-        let mut upload = begun.map_err(|error| self.told(&error))?;
+        let mut upload = self.step(self.inner.put_multipart_opts(path, options)).await?;
         let put = self.put_parts(&mut *upload, path, entry, file).await;
         if !matches!(put, Ok(Put::New)) {
             // What was sent costs room where it stays. The first error is told; a store also forgets it by its own rules.
-            let abort = async { Ok::<_, StoreError>(upload.abort().await) };
-            let deadline = clock::sleep_until(Some(self.clock.now() + Duration::from_secs(2)));
-            tokio::select! {
-                _ = abort => {}
-                () = deadline => {}
-            }
+            self.patience.await_briefly(Duration::from_secs(2), upload.abort()).await;
         }
         put
     }
@@ -319,8 +297,7 @@ impl Store {
             }
             digest.update(&part);
             sent += part.len() as u64;
-            let put = self.watched(upload.put_part(PutPayload::from(part))).await?;
-            put.map_err(|error| self.told(&error))?;
+            self.step(upload.put_part(PutPayload::from(part))).await?;
         }
         if hex(&digest.finalize()) != entry.sha256 {
             return Ok(Put::Damaged);
@@ -328,14 +305,20 @@ impl Store {
         if self.describe_once(path).await?.is_some() {
             return Ok(Put::Taken);
         }
-        match self.watched(upload.complete()).await? {
-            Ok(_) => Ok(Put::New),
-            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Taken),
+        match self.patience.await_step(upload.complete()).await? {
             Err(error) if self.is_guarded.load(Ordering::Relaxed) && self.does_not_know(&error) => {
                 self.is_guarded.store(false, Ordering::Relaxed);
-                let completed = self.watched(upload.complete()).await?;
-                completed.map(|_| Put::New).map_err(|error| self.told(&error))
+                self.step(upload.complete()).await.map(|_| Put::New)
             }
+            done => self.outcome(done),
+        }
+    }
+
+    /// What a put on condition that nothing has the name came to.
+    fn outcome<T>(&self, done: object_store::Result<T>) -> Result<Put, StoreError> {
+        match done {
+            Ok(_) => Ok(Put::New),
+            Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Taken),
             Err(error) => Err(self.told(&error)),
         }
     }
@@ -359,61 +342,14 @@ impl Store {
         attributes
     }
 
-    /// Awaits a step, as long as bytes come or go.
-    async fn watched<T>(&self, step: impl Future<Output = T>) -> Result<T, StoreError> {
-        self.movement.note();
-        tokio::pin!(step);
-        loop {
-            let due = self.movement.last() + STALL;
-            tokio::select! {
-                biased;
-                () = self.cancel.cancelled() => return Err(StoreError::Stopped),
-                done = &mut step => return Ok(done),
-                () = clock::sleep_until(Some(due)) => {
-                    if self.clock.now() >= self.movement.last() + STALL {
-                        return Err(StoreError::Slow(STALL.as_secs()));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Tries it again where the store fails by itself.
-    async fn again<T>(&self, attempt: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        for pause in AGAIN {
-            match attempt().await {
-                Err(error) if error.is_passing() => tracing::debug!(%error, "asked again"),
-                done => return done,
-            }
-            self.pause(pause).await?;
-        }
-        attempt().await
-    }
-
-    /// Waits, unless the program stops.
-    ///
-    /// # Errors
-    /// It does.
-    pub async fn pause(&self, length: Duration) -> Result<(), StoreError> {
-        tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => Err(StoreError::Stopped),
-            () = clock::sleep_until(Some(self.clock.now() + length)) => Ok(()),
-        }
+    /// Awaits a step of the client, and says what went wrong in it.
+    async fn step<T>(&self, step: impl Future<Output = object_store::Result<T>>) -> Result<T, StoreError> {
+        self.patience.await_step(step).await?.map_err(|error| self.told(&error))
     }
 
     /// What an error of the client comes to.
     fn told(&self, error: &Error) -> StoreError {
-        let of_system = || {
-            let mut inner: Option<&(dyn std::error::Error + 'static)> = Some(error);
-            while let Some(cause) = inner {
-                if let Some(cause) = cause.downcast_ref::<std::io::Error>() {
-                    return Some(of_system(cause));
-                }
-                inner = cause.source();
-            }
-            None
-        };
+        let of_system = || StoreError::of_system(error);
         self.trouble.read().or_else(of_system).unwrap_or_else(|| StoreError::of_client(&error.to_string()))
     }
 }
@@ -422,17 +358,6 @@ impl Store {
 fn is_unfinished(name: &str) -> bool {
     let numbered = name.rsplit_once('#').filter(|(_, number)| number.parse::<u32>().is_ok());
     numbered.is_some_and(|(own, _)| own.ends_with(".jsonl.zst") || own.ends_with(".jsonl"))
-}
-
-fn of_system(error: &std::io::Error) -> StoreError {
-    use std::io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    let text = shown(&error.to_string());
-    match error.kind() {
-        StorageFull | QuotaExceeded => StoreError::Full(text),
-        PermissionDenied | ReadOnlyFilesystem => StoreError::Forbidden(text),
-        NotFound => StoreError::Nowhere(text),
-        _ => StoreError::Other(text),
-    }
 }
 
 /// The length of parts of a file.

@@ -56,6 +56,20 @@ impl StoreError {
         }
     }
 
+    /// One of the operating system, where that is the cause of an error.
+    pub fn of_system(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        use std::io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let mut causes = std::iter::successors(Some(error), |cause| cause.source());
+        let error = causes.find_map(|cause| cause.downcast_ref::<std::io::Error>())?;
+        let text = shown(&error.to_string());
+        Some(match error.kind() {
+            StorageFull | QuotaExceeded => Self::Full(text),
+            PermissionDenied | ReadOnlyFilesystem => Self::Forbidden(text),
+            NotFound => Self::Nowhere(text),
+            _ => Self::Other(text),
+        })
+    }
+
     /// One of the client itself, whose own texts may hold addresses: what stands behind the first colon is left out.
     pub fn of_client(text: &str) -> Self {
         Self::Other(shown(text.split(": ").next().unwrap_or_default()))

@@ -12,6 +12,7 @@
 mod happy_eyeballs;
 pub(crate) mod head;
 pub mod network;
+pub mod pool;
 pub mod proxy;
 pub mod tls;
 mod tunnel;

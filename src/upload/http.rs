@@ -1,8 +1,8 @@
-//! HTTP for the client of the store: the only file of this room that depends on an HTTP client.
+//! HTTP for the client of the store, through a [`pool`](crate::net::pool) of connections.
 //!
 //! ```text
-//! object_store ──HttpRequest──▶ Connector ──▶ pool ──▶ Dialer ──▶ Network: proxy, TCP, TLS as for the exchange
-//!                                   └ Pace: a piece at a time      └ Movement: when bytes last came or went
+//! object_store ──HttpRequest──▶ Connector ──▶ Paced: a piece at a time ──▶ Pool
+//! object_store ◀──HttpResponse── Connector ◀── Watched: when bytes last came ◀──┘
 //! ```
 //!
 //! One TLS configuration and no redirects. In plain text it speaks to the configured endpoint, to this machine, and to
@@ -11,8 +11,10 @@
 use super::pace::{PIECE, Pace};
 use super::trouble::{LastTrouble, StoreError, code_of, shown};
 use crate::clock::{self, Clock, Instant};
-use crate::net::network::{Network, NetworkStream};
-use crate::net::{Dial, DialError};
+use crate::net::DialError;
+use crate::net::network::Network;
+use crate::net::pool::{self, AGENT, Pool, Way};
+use crate::tape::words::Stage;
 use crate::upbit::url::Url;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -20,8 +22,6 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderValue, IF_NONE_MATCH, USER_AGENT};
 use hyper::{Method, Uri};
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpRequestBody, HttpResponse, HttpResponseBody,
@@ -33,20 +33,12 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
-use tower_service::Service;
-
-/// The timeout of resolution, TCP, proxy and TLS together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Idle connections kept open: requests come one after the other.
 const IDLE_CONNECTIONS: usize = 1;
 
 /// The most of a body that refuses: longer ones have no more to tell.
 const MOST_REFUSAL: usize = 64 << 10;
-
-/// The header `User-Agent`.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")));
 
 /// When bytes last came or went.
 #[derive(Clone, Debug)]
@@ -97,7 +89,7 @@ pub struct Line {
 /// See the module.
 #[derive(Clone)]
 pub struct Connector {
-    client: legacy::Client<Dialer, Paced>,
+    client: Pool<Paced>,
     line: Line,
     /// The authority that plain HTTP may be spoken to.
     plain: Option<String>,
@@ -118,13 +110,18 @@ pub struct Ways {
     pub direct: Network,
 }
 
+impl Ways {
+    fn to(&self, uri: &Uri) -> Result<Way, DialError> {
+        let url = address(uri).map_err(|cause| DialError::new(Stage::Resolve, cause))?;
+        let network = if is_link_local(url.host()) { &self.direct } else { &self.usual };
+        Ok(Way { network: network.clone(), url })
+    }
+}
+
 impl Connector {
     /// Over `ways`; `endpoint` is the configured one.
     pub fn new(ways: Ways, line: Line, endpoint: Option<&Url>) -> Self {
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(Dialer { ways, clock: line.clock });
+        let client = pool::pool(line.clock, IDLE_CONNECTIONS, move |uri| ways.to(uri));
         let plain = endpoint.filter(|endpoint| !endpoint.tls()).map(Url::authority);
         Self { client, line, plain }
     }
@@ -180,11 +177,7 @@ impl Connector {
     /// A request that had no answer: the innermost cause, since the outer ones say only that it failed. A cloud's own
     /// addresses are asked where no credentials are set.
     fn broken(&self, error: &(dyn std::error::Error + 'static), is_of_cloud: bool) -> HttpError {
-        let mut inner = error;
-        while let Some(source) = inner.source() {
-            inner = source;
-        }
-        let cause = shown(&inner.to_string());
+        let cause = shown(&pool::innermost(error));
         let told = match is_of_cloud {
             true => without_credentials(&cause),
             false => StoreError::Down(cause),
@@ -321,32 +314,5 @@ impl Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Opens the pool's connections.
-#[derive(Clone)]
-struct Dialer {
-    ways: Ways,
-    clock: Clock,
-}
-
-impl Service<Uri> for Dialer {
-    type Response = TokioIo<NetworkStream>;
-    type Error = DialError;
-    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { ways, clock } = self.clone();
-        Box::pin(async move {
-            let url = address(&uri).map_err(|cause| DialError::new(crate::tape::words::Stage::Resolve, cause))?;
-            let network = if is_link_local(url.host()) { &ways.direct } else { &ways.usual };
-            let opened = network.dial(&url, clock.now() + CONNECT_TIMEOUT).await?;
-            Ok(TokioIo::new(opened.stream))
-        })
     }
 }

@@ -1,35 +1,21 @@
-//! One request over HTTP: the only file that depends on the HTTP client.
+//! One request over HTTP to the one host of the API, through a [`pool`](crate::net::pool) of connections.
 //!
-//! ```text
-//! send ──▶ pool ──▶ an idle connection, or Dialer ──▶ Network: proxy, TCP, TLS as for the WebSocket
-//! ```
-//!
-//! One connection pool, one TLS configuration, no redirects, no `Origin`, and a size bound for bodies.
+//! One TLS configuration, no redirects, no `Origin`, and a size bound for bodies.
 
 use super::request::Request;
 use crate::clock::{self, Clock};
-use crate::net::network::{Network, NetworkStream};
-use crate::net::{Dial, DialError};
+use crate::net::network::Network;
+use crate::net::pool::{self, AGENT, Pool, Way};
 use crate::printable;
 use crate::upbit::auth::Secret;
 use crate::upbit::limits::Answer;
 use crate::upbit::url::Url;
-use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Empty};
-use hyper::Uri;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tower_service::Service;
-
-/// The timeout of resolution, TCP, proxy and TLS together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The timeout from the first byte sent to the last one received.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,9 +29,6 @@ pub const MAX_IN_FLIGHT: usize = 16;
 /// Idle connections kept open: one for each concurrent request.
 const IDLE_CONNECTIONS: usize = MAX_IN_FLIGHT;
 
-/// The header `User-Agent`.
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("upbit-recorder/", env!("CARGO_PKG_VERSION")));
-
 /// An HTTP response.
 #[derive(Debug)]
 pub struct Response {
@@ -58,7 +41,7 @@ pub struct Response {
 /// An HTTP client of one host.
 #[derive(Clone)]
 pub struct Http {
-    client: legacy::Client<Dialer, Empty<Bytes>>,
+    client: Pool<Empty<Bytes>>,
     clock: Clock,
     base: Arc<str>,
 }
@@ -72,10 +55,8 @@ impl fmt::Debug for Http {
 impl Http {
     /// A client of the API at `url`, over `network`.
     pub fn new(url: &Url, network: Network, clock: Clock) -> Self {
-        let client = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(Dialer { network, url: Arc::new(url.clone()), clock });
+        let way = Way { network, url: url.clone() };
+        let client = pool::pool(clock, IDLE_CONNECTIONS, move |_| Ok(way.clone()));
         Self { client, clock, base: url.as_str().trim_end_matches('/').into() }
     }
 
@@ -133,43 +114,6 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The innermost cause: the outer ones say only that a request failed.
 fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut inner = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    printable::line(&inner.to_string(), printable::SENTENCE)
-}
-
-/// Opens the pool's connections, all to the one host.
-#[derive(Clone)]
-struct Dialer {
-    network: Network,
-    url: Arc<Url>,
-    clock: Clock,
-}
-
-impl Service<Uri> for Dialer {
-    type Response = TokioIo<NetworkStream>;
-    type Error = DialError;
-    type Future = BoxFuture<'static, Result<Self::Response, DialError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { network, url, clock } = self.clone();
-        Box::pin(async move {
-            let opened = network.dial(&url, clock.now() + CONNECT_TIMEOUT).await?;
-            Ok(TokioIo::new(opened.stream))
-        })
-    }
-}
-
-impl Connection for NetworkStream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
+    printable::line(&pool::innermost(error), printable::SENTENCE)
 }

@@ -12,57 +12,28 @@
 
 mod catalogue;
 pub mod evidence;
+mod lister;
 mod objects;
+mod once;
 mod report;
 
-use super::client::budget::Priority;
-use super::client::request::Request;
-use super::client::{Client, RestError};
+pub use lister::Lister;
+pub use once::{ListingAnswer, ask_once};
+
 use super::codes::{has_patterns, is_checkable};
-use super::markets::{FILE, Markets, Pair};
-use super::{FetchError, SetupError};
 use crate::clock::{Clock, Wall, sleep_until};
 use crate::config::Config;
 use crate::counters::requests::SharedRequests;
 use crate::desired::Listed;
-use crate::quantity::rounded_duration;
 use crate::tape::rest_objects::RestObjects;
 use evidence::{Finding, ListingEvidence};
+use lister::Exchange;
 use objects::Objects;
 use report::ListingReport;
-use std::future::Future;
 use std::io;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
-
-/// How often a one-shot command repeats the request before it reports a short list, and the pause before each
-/// repetition.
-const ONCE: u32 = 3;
-const ONCE_PAUSE: Duration = Duration::from_secs(2);
-
-/// Pairs that one request for instruments names: an address of a kilobyte, which every proxy takes.
-const INSTRUMENTS: usize = 100;
-
-/// Refusals of requests for instruments after which the rest waits for the next time: two pairs that the exchange does not
-/// know any more cost seven each.
-const REFUSALS: usize = 16;
-
-/// The source of lists of pairs, and the store of the known list.
-pub trait Lister {
-    /// Requests the list; an error holds the reason.
-    fn ask(&mut self) -> impl Future<Output = Result<Markets, String>>;
-
-    /// Keeps the known list for a start without REST.
-    fn keep(&mut self, known: &Markets);
-
-    /// Requests how these pairs are traded; an error holds the reason.
-    fn ask_instruments(&mut self, _codes: &[String]) -> impl Future<Output = Result<Vec<Pair>, String>> {
-        std::future::ready(Ok(Vec::new()))
-    }
-}
 
 /// The channels of a follower.
 #[derive(Debug)]
@@ -79,62 +50,6 @@ pub struct Ports {
     pub requests: SharedRequests,
     /// Tells the days.
     pub wall: Wall,
-}
-
-/// The configured exchange over REST, and its data directory.
-struct Exchange {
-    config: Config,
-    clock: Clock,
-    requests: SharedRequests,
-    client: Option<Client>,
-}
-
-impl Lister for Exchange {
-    async fn ask(&mut self) -> Result<Markets, String> {
-        let mut client = self.take_client()?;
-        let has_details = self.config.rest.instruments;
-        let answer = Markets::fetch(&mut client, has_details).await.map_err(|error| error.to_string())?;
-        // The client is dropped after a failure, because it may hold requests in flight: the next request makes a new
-        // one.
-        self.client = Some(client);
-        Ok(answer)
-    }
-
-    fn keep(&mut self, known: &Markets) {
-        keep(known, &self.config.data_dir);
-    }
-
-    async fn ask_instruments(&mut self, codes: &[String]) -> Result<Vec<Pair>, String> {
-        let mut client = self.take_client()?;
-        let mut waiting: Vec<&[String]> = codes.chunks(INSTRUMENTS).rev().collect();
-        let (mut pairs, mut refused) = (Vec::new(), 0);
-        while let Some(part) = waiting.pop() {
-            match client.get(Request::new("orderbook/instruments").with("markets", part.join(","))).await {
-                Ok(page) => pairs.extend(Markets::of(page).pairs),
-                // A pair that it does not know fails the whole request, so that it is looked for.
-                Err(RestError::Refused(_)) if refused < REFUSALS => {
-                    refused += 1;
-                    if part.len() > 1 {
-                        let (one, other) = part.split_at(part.len() / 2);
-                        waiting.extend([other, one]);
-                    }
-                }
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-        self.client = Some(client);
-        Ok(pairs)
-    }
-}
-
-impl Exchange {
-    fn take_client(&mut self) -> Result<Client, String> {
-        let connect = || {
-            let client = super::connect(&self.config, self.clock, Priority::History)?;
-            Ok::<_, SetupError>(client.counting(self.requests.clone()))
-        };
-        self.client.take().map_or_else(connect, Ok).map_err(|error| error.to_string())
-    }
 }
 
 /// Drives the evidence with a lister's answers.
@@ -293,61 +208,19 @@ async fn changed(config: &mut Option<watch::Receiver<Arc<Config>>>) {
 pub fn spawn(clock: Clock, evidence: ListingEvidence, ports: Ports) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (config, requests) = (Config::clone(&ports.config.borrow()), ports.requests.clone());
-    let exchange = Exchange { config, clock, requests, client: None };
+    let exchange = Exchange::new(config, clock, requests);
     let follower = Follower::as_configured(exchange, clock, evidence, ports);
     std::thread::Builder::new().name("pairs".to_owned()).spawn(move || runtime.block_on(follower.run())).map(drop)
-}
-
-/// The list of pairs used by a one-shot command.
-#[derive(Debug)]
-pub struct ListingAnswer {
-    /// The answer's pairs, or the known ones if the answer is unreliable.
-    pub markets: Markets,
-    /// The answer lacked too many known pairs, also when it was repeated.
-    pub is_short: bool,
-}
-
-/// Requests the configured exchange's list once, and keeps the result below its data directory if it is reliable;
-/// `kept` is the list of an earlier process.
-///
-/// # Errors
-/// The request failed, or the list is empty and none is known.
-pub async fn ask_once(config: &Config, clock: Clock, kept: Option<Markets>) -> Result<ListingAnswer, FetchError> {
-    let mut client = super::connect(config, clock, Priority::History)?;
-    let mut evidence = ListingEvidence::new(kept, clock.now());
-    let report = ListingReport::default();
-    for round in 1..=ONCE {
-        let answer = Markets::fetch(&mut client, false).await?;
-        let listed = answer.clone();
-        let changed = evidence.handle_answer(clock.now(), answer).cloned();
-        std::iter::from_fn(|| evidence.poll_finding()).for_each(|finding| report.finding(finding, clock.now()));
-        if let Some(known) = changed {
-            keep(&known, &config.data_dir);
-            return Ok(ListingAnswer { markets: listed, is_short: false });
-        }
-        if round < ONCE {
-            let pause = ONCE_PAUSE * round;
-            let (pairs, again_in) = (listed.pairs.len(), rounded_duration(pause));
-            tracing::warn!(pairs, again_in, "the list of pairs is empty or much shorter than known: asking again");
-            sleep_until(Some(clock.now() + pause)).await;
-        }
-    }
-    let markets = evidence.known().clone();
-    if markets.pairs.is_empty() { Err(FetchError::Empty) } else { Ok(ListingAnswer { markets, is_short: true }) }
-}
-
-fn keep(known: &Markets, data_dir: &Path) {
-    if let Err(error) = known.keep(data_dir) {
-        tracing::warn!(%error, file = FILE, "the list of pairs cannot be kept for a start without the exchange");
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Stamp;
+    use crate::rest::markets::Markets;
     use std::collections::VecDeque;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
+    use std::time::Duration;
 
     fn markets(count: usize) -> Markets {
         let entries: Vec<String> = (0..count).map(|number| format!(r#"{{"market":"KRW-{number}"}}"#)).collect();

@@ -16,6 +16,7 @@
 //!
 //! | part | owns |
 //! |---|---|
+//! | `state` | what it is doing: waiting, dialing, open, closing |
 //! | `timer` | every deadline, and the order in which those that expired are handled |
 //! | `retry`, `budget` | when the next attempt is made; the exchange's limits |
 //! | `socket`, `pause`, `quiet` | an open socket: its liveness checks, and when they are suspended |
@@ -39,6 +40,7 @@ mod served;
 mod silence;
 mod socket;
 mod staleness;
+mod state;
 mod streams;
 mod timer;
 mod unreadable;
@@ -63,6 +65,7 @@ use pause::Pause;
 use quiet::Quiet;
 use retry::{Failure, Retry};
 use socket::{OpenSocket, Shared};
+use state::State;
 use std::sync::Arc;
 use std::time::Duration;
 use timer::{Timer, TimerTable};
@@ -82,24 +85,6 @@ pub struct Session {
     /// While no socket is open.
     watchdog: StreamWatchdog,
     shared: Shared,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Until [`Timer::Retry`], which is not armed while there is nothing to subscribe to.
-    Waiting {
-        /// A new request is a reason to try at once.
-        refused_request: bool,
-    },
-    Dialing,
-    Open(Box<OpenSocket>),
-    /// Until the exchange's answer, or [`Timer::Close`].
-    Closing {
-        stage: Stage,
-        /// Frames that waited in it may still be read.
-        pause: Option<Pause>,
-    },
-    Finished,
 }
 
 impl Session {
@@ -263,12 +248,7 @@ impl Session {
             Notice::Paused { from, .. } => Some(*from),
             _ => None,
         });
-        let current = match &self.state {
-            State::Open(socket) => socket.pause(),
-            State::Closing { pause, .. } => pause.as_ref(),
-            State::Waiting { .. } | State::Dialing | State::Finished => None,
-        };
-        told_next.or_else(|| current.map(|pause| pause.from))
+        told_next.or_else(|| self.state.pause().map(|pause| pause.from))
     }
 
     /// When to call [`Self::handle_timeout`], unless something happens before.
@@ -350,11 +330,7 @@ impl Session {
     /// Reports a pause in reading that is over, or ends because the connection is `lost`.
     fn end_pause(&mut self, now: Instant, lost: bool) {
         let to = self.heartbeat.moment(now);
-        let ended = match &mut self.state {
-            State::Open(socket) => socket.end_pause(to, lost, &mut self.shared.timers),
-            State::Closing { pause, .. } => pause.take().filter(|pause| pause.is_noted(to)),
-            State::Waiting { .. } | State::Dialing | State::Finished => None,
-        };
+        let ended = self.state.end_pause(to, lost, &mut self.shared.timers);
         self.report(now, ended.map(|Pause { from, cause, .. }| Notice::Paused { from, to, cause }));
     }
 

@@ -8,6 +8,7 @@
 //! `docs/FORMAT.md` shows each of them; a test holds it against this file. No event ever holds bytes of a private frame
 //! but the name of its stream. Keys that are not known are ignored, and so are events.
 
+use super::feed_names;
 use super::gap::{Gap, GapRecord};
 use super::healed::HealReport;
 use super::manifest::ManifestEntry;
@@ -36,7 +37,7 @@ pub enum Event {
         /// The venue that is recorded; `None`: a version without this field.
         venue: Option<Venue>,
         /// The connections that are enabled.
-        #[serde(deserialize_with = "known_feeds")]
+        #[serde(deserialize_with = "feed_names::known")]
         connections: Vec<Feed>,
         /// The epoch: how often stamps had gone back in this directory; `None`: a version without this field.
         epoch: Option<u64>,
@@ -52,7 +53,7 @@ pub enum Event {
         /// The reason of the stop.
         reason: Word<StopReason>,
         /// The standing request of each connection, so that the next process knows what the active files hold.
-        #[serde(with = "by_feed")]
+        #[serde(with = "feed_names")]
         requests: BTreeMap<Feed, String>,
     },
     /// A WebSocket is open.
@@ -386,31 +387,4 @@ struct EventLine<'a> {
     kind: &'static str,
     #[serde(flatten)]
     event: &'a Event,
-}
-
-/// The feeds of a list; names unknown to this version are left out.
-fn known_feeds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Feed>, D::Error> {
-    let feeds = Vec::<Word<Feed>>::deserialize(deserializer)?;
-    Ok(feeds.into_iter().filter_map(Word::known).collect())
-}
-
-/// Values by the names of feeds, in their order; names unknown to this version are left out.
-mod by_feed {
-    use super::{BTreeMap, Deserialize, Feed, Serialize, Word};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        values: &BTreeMap<Feed, T>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let by_name: BTreeMap<_, _> = values.iter().map(|(feed, value)| (feed.as_str(), value)).collect();
-        by_name.serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<BTreeMap<Feed, T>, D::Error> {
-        let by_name = BTreeMap::<Word<Feed>, T>::deserialize(deserializer)?;
-        Ok(by_name.into_iter().filter_map(|(feed, value)| Some((feed.known()?, value))).collect())
-    }
 }

@@ -9,6 +9,7 @@ pub mod day_summary;
 pub mod decimal;
 pub mod durable;
 pub mod event;
+mod feed_names;
 pub mod gap;
 pub mod healed;
 pub mod line;

@@ -11,7 +11,8 @@
 use super::error::TapeError;
 use super::growing::Growing;
 use super::lines::Lines;
-use super::segments::{self, Segment, Wanted};
+use super::segment::Segment;
+use super::segments::{self, Wanted};
 use super::selection::Selection;
 use super::tree::Tree;
 use crate::clock::{Position, Stamp};

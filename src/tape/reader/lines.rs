@@ -1,7 +1,7 @@
 //! The lines of a list of segments, one in memory at a time.
 
 use super::error::TapeError;
-use super::segments::Segment;
+use super::segment::Segment;
 use super::selection::Selection;
 use super::source::{Portion, Source};
 use crate::clock::{Position, Stamp};

@@ -18,6 +18,7 @@ pub mod manifest;
 mod merged;
 mod sealed;
 mod seek;
+mod segment;
 mod segments;
 mod selection;
 mod source;

@@ -2,7 +2,8 @@
 
 use super::lines::{self, Lines};
 use super::merged;
-use super::segments::{self, Archive, Segment};
+use super::segment::{Archive, Segment};
+use super::segments;
 use super::tree::Tree;
 use super::{Selection, TapeError};
 use crate::clock::{Position, Stamp};

@@ -12,13 +12,14 @@
 //! epoch that the recorder's own files name, since a new one begins after all segments ended.
 
 use super::error::TapeError;
+use super::segment::{Archive, Segment};
 use super::selection::Selection;
-use super::source::{About, Portion, Source};
+use super::source::About;
 use super::tree::Tree;
 use crate::clock::{Position, Stamp};
-use crate::files::{CHUNK, ReadFile};
+use crate::files::ReadFile;
 use crate::tape::day_summary;
-use crate::tape::line::{self, Line};
+use crate::tape::line;
 use crate::tape::manifest::ManifestEntry;
 use crate::tape::paths::{self, PLAIN};
 use crate::tape::segment_name::{self, Archived, SegmentName};
@@ -29,129 +30,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Listings before a stream counts as rotated too fast to be read: at the smallest segments and the greatest rates a
 /// recorder rotates a stream some times a second, and a listing takes milliseconds.
 const LOOKS: usize = 100;
-
-/// A name is this much later than the first line at the most, in a directory whose names hold no epochs: where a clock set
-/// back had brought the stamp before.
-const NAMED_LATER: Duration = Duration::from_millis(1);
-
-/// A segment to be read.
-#[derive(Debug)]
-pub(super) enum Segment {
-    /// One in the archive.
-    Archived(Archive),
-    /// The one that was active, held open.
-    Active(About, Box<dyn ReadFile>),
-}
-
-/// A segment in the archive, and what its manifest says of it.
-#[derive(Debug)]
-pub(super) struct Archive {
-    tree: Arc<Tree>,
-    name: SegmentName,
-    /// Its epoch, and the stamp in its name.
-    position: Position,
-    /// The stamp of its last line, and the length of its content, where the manifest lists it.
-    listed: Option<(Stamp, u64)>,
-}
-
-impl Segment {
-    /// The epoch of its lines.
-    pub(super) fn epoch(&self) -> u64 {
-        match self {
-            Self::Archived(archived) => archived.position.epoch,
-            Self::Active(about, _) => about.epoch,
-        }
-    }
-
-    /// A position that none of its lines is before, where it is known before it is opened.
-    pub(super) fn bound(&self) -> Position {
-        match self {
-            Self::Archived(archived) => archived.position.before(NAMED_LATER),
-            Self::Active(about, _) => Position { epoch: about.epoch, stamp: Stamp::default() },
-        }
-    }
-
-    /// Whether it is the one that is being written.
-    pub(super) fn is_active(&self) -> bool {
-        matches!(self, Self::Active(..))
-    }
-
-    /// The one that is being written.
-    pub(super) fn into_active(self) -> Option<(About, Box<dyn ReadFile>)> {
-        match self {
-            Self::Active(about, file) => Some((about, file)),
-            Self::Archived(_) => None,
-        }
-    }
-
-    /// Where its first line is; `None` where it has none, or is gone.
-    fn first_position(self) -> Result<Option<Position>, TapeError> {
-        let Some(mut source) = self.open(Portion { begin: Stamp::default(), keep: CHUNK })? else { return Ok(None) };
-        source.next().map(|line| line.map(|line| line.position())).transpose()
-    }
-
-    /// Where its last line is; `None` where it has none, or is gone.
-    pub(super) fn last_position(self) -> Result<Option<Position>, TapeError> {
-        let epoch = self.epoch();
-        if let Self::Archived(Archive { listed: Some((stamp, _)), .. }) = self {
-            return Ok(Some(Position { epoch, stamp }));
-        }
-        Ok(self.last_line()?.map(|line| line.position()))
-    }
-
-    /// Its last line; `None` where it has none, or is gone.
-    pub(super) fn last_line(self) -> Result<Option<Line>, TapeError> {
-        let Some(mut source) = self.open(Portion { begin: Stamp::MAX, keep: CHUNK })? else { return Ok(None) };
-        let lines = std::iter::from_fn(|| source.next());
-        Ok(lines.filter_map(Result::ok).last())
-    }
-
-    /// Opens it where a portion of it begins, or before; `None` where it is gone since it was listed: pruned.
-    pub(super) fn open(self, portion: Portion) -> Result<Option<Source>, TapeError> {
-        match self {
-            Self::Active(about, file) => Source::plain(about, file, portion).map(Some),
-            Self::Archived(archived) => archived.open(portion),
-        }
-    }
-}
-
-impl Archive {
-    pub(super) fn new(tree: Arc<Tree>, name: SegmentName, position: Position, listed: Option<(Stamp, u64)>) -> Self {
-        Self { tree, name, position, listed }
-    }
-
-    fn open(self, portion: Portion) -> Result<Option<Source>, TapeError> {
-        let Self { tree, name, position, listed } = self;
-        let (plain, sealed, longest) = (name.plain(), name.sealed(), line::longest(&name.stream));
-        let about = |path: &Path| About { path: tree.shown(path), longest, epoch: position.epoch };
-        let bytes = listed.map(|(_, bytes)| bytes);
-        // A sealed segment is verified. A plain file beside it may be the rest of its source after a power cut.
-        if let Some(file) = tree.open(&sealed)? {
-            return Source::sealed(about(&sealed), file, portion, bytes).map(Some);
-        }
-        if let Some(file) = tree.open(&plain)? {
-            return Source::plain(about(&plain), file, portion).map(Some);
-        }
-        // The plain file goes when the sealed one is there.
-        tree.open(&sealed)?.map(|file| Source::sealed(about(&sealed), file, portion, bytes)).transpose()
-    }
-
-    fn is_sealed(&self) -> Result<bool, TapeError> {
-        Ok(self.listed.is_some() || self.tree.open(&self.name.sealed())?.is_some())
-    }
-
-    /// Whether it can have a line in `stamps`.
-    fn can_hold(&self, stamps: &RangeInclusive<Stamp>) -> bool {
-        self.name.first.before(NAMED_LATER) <= *stamps.end()
-            && stamps.start() <= stamps.end()
-            && self.listed.is_none_or(|(last, _)| last >= *stamps.start())
-    }
-}
 
 /// Which streams are listed.
 pub(super) enum Wanted<'a> {
@@ -183,7 +65,7 @@ pub(super) fn list(
         let mut archives: BTreeMap<StreamKey, Vec<Archive>> = BTreeMap::new();
         for date in dates(tree, selected.stamps())? {
             for archive in archived(&shared, &date, wanted)? {
-                archives.entry(archive.name.stream.clone()).or_default().push(archive);
+                archives.entry(archive.stream().clone()).or_default().push(archive);
             }
         }
         let newest = tree.epoch();
@@ -211,9 +93,9 @@ fn in_order(tree: &Tree, listed: Listed, selected: &Selection) -> BTreeMap<Strea
     let streams: BTreeSet<StreamKey> = active.keys().chain(archives.keys()).cloned().collect();
     let segments = streams.into_iter().map(|stream| {
         let mut archives = archives.remove(&stream).unwrap_or_default();
-        archives.sort_by_key(|archive| archive.position);
-        let epoch = archives.last().map_or(0, |archive| archive.position.epoch).max(newest);
-        archives.retain(|archive| archive.can_hold(&selected.of_epoch(archive.position.epoch)));
+        archives.sort_by_key(Archive::position);
+        let epoch = archives.last().map_or(0, |archive| archive.position().epoch).max(newest);
+        archives.retain(|archive| archive.can_hold(&selected.of_epoch(archive.position().epoch)));
         let path = tree.shown(&paths::active(Feed::Public, &stream));
         let about = About { path, longest: line::longest(&stream), epoch };
         let active = active.remove(&stream).filter(|_| !selected.of_epoch(epoch).is_empty());
@@ -336,7 +218,7 @@ pub(super) fn is_unsealed(tree: &Tree, stream: &StreamKey, selected: &Selection)
     for segment in segments.into_iter().flatten() {
         let begins = match segment {
             Segment::Archived(archive) if archive.is_sealed()? => None,
-            Segment::Archived(archive) => Some(archive.position.before(NAMED_LATER)),
+            Segment::Archived(archive) => Some(archive.bound()),
             segment @ Segment::Active(..) => segment.first_position()?,
         };
         if begins.is_some_and(|Position { epoch, stamp }| stamp <= *selected.of_epoch(epoch).end()) {
@@ -383,7 +265,8 @@ fn archived(tree: &Arc<Tree>, date: &str, wanted: &Wanted<'_>) -> Result<Vec<Arc
         let entry = file.file_name().and_then(|file| entries.get(file.to_str()?));
         let epoch = entry.filter(|_| name.epoch == 0).map_or(name.epoch, |entry| entry.epoch);
         let listed = entry.map(|entry| (entry.last, entry.bytes));
-        Archive { tree: tree.clone(), position: Position { epoch, stamp: name.first }, name, listed }
+        let position = Position { epoch, stamp: name.first };
+        Archive::new(tree.clone(), name, position, listed)
     });
     Ok(segments.collect())
 }

@@ -18,14 +18,16 @@
 //! written.
 
 mod backlog;
+mod channels;
 mod pace;
 mod reached;
 mod reserve;
 
+pub use channels::{Channels, WriterSignals};
+
 use super::journal::{BeginEpoch, Journal, JournalCommand};
-use super::progress::Progress;
 use super::report::{Stop, ThreadReport};
-use super::sync::{SyncJob, SyncPoint};
+use super::sync::SyncPoint;
 use crate::clock::{self, Clock, Instant, Position};
 use crate::counters::turns::SharedTurn;
 use crate::files::{Files, IoError};
@@ -37,7 +39,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::oneshot;
 
@@ -49,28 +50,6 @@ const FULL_RETRY: Duration = Duration::from_millis(200);
 
 /// Writing is retried after this long, whatever free space the file system reports: its figures may be wrong.
 const FULL_TRY: Duration = Duration::from_secs(5);
-
-/// The queues of the writer.
-#[derive(Debug)]
-pub struct Channels {
-    /// From the supervisor.
-    pub commands: mpsc::Receiver<JournalCommand>,
-    /// To the syncer; a queue of one, so that a slow disk has at most one job waiting.
-    pub sync_jobs: mpsc::Sender<SyncJob>,
-    /// To the supervisor.
-    pub reports: mpsc::Sender<ThreadReport>,
-}
-
-/// The state that the writer shares with the supervisor.
-#[derive(Clone, Debug, Default)]
-pub struct WriterSignals {
-    /// Set when the time to wait for a full disk is over.
-    pub stop: Stop,
-    /// The writer's position.
-    pub progress: Progress,
-    /// The writer's turns.
-    pub turn: SharedTurn,
-}
 
 /// See the module.
 #[derive(Debug)]

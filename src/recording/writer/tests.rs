@@ -10,6 +10,7 @@ use crate::recording::router::Router;
 use crate::tape::event::Event;
 use crate::tape::words::RotationReason;
 use crate::upbit::feed::Feed;
+use tokio::sync::mpsc;
 
 fn stamp(micros: u64) -> Stamp {
     Stamp::from_micros(micros).unwrap()

@@ -2,8 +2,9 @@
 
 use super::disk::{Crash, Fault};
 use super::exchange::Mood;
+use super::life::{End, Life};
 use super::machine::Freeze;
-use super::plan::{End, Life, Plan};
+use super::plan::Plan;
 use super::world;
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 //! `recording::resume`.
 
 use super::disk::{Amnesia, Crash, EIO, Fault};
-use super::plan::{End, Life, Plan};
+use super::life::{End, Life};
+use super::plan::Plan;
 use super::world;
 use std::time::Duration;
 use upbit_recorder::upbit::feed::Feed;

@@ -2,8 +2,8 @@
 //! in the end the recorder is stopped or dies.
 
 use super::disk::{Crash, SimDisk};
+use super::life::{End, Life};
 use super::machine::Machine;
-use super::plan::{End, Life};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;

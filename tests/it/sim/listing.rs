@@ -3,7 +3,8 @@
 
 use super::disk::Crash;
 use super::exchange::Mood;
-use super::plan::{End, Life, Plan};
+use super::life::{End, Life};
+use super::plan::Plan;
 use super::world;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -11,11 +11,15 @@
 //! ```
 
 mod disk;
+mod draw;
 mod exchange;
 mod frozen;
 mod histories;
+mod hosts;
 mod incidents;
+mod life;
 mod listing;
+mod lived;
 mod machine;
 mod oracle;
 mod plan;

@@ -7,8 +7,9 @@
 
 use super::disk::Crash;
 use super::exchange::Mood;
+use super::life::{End, Life};
 use super::listing::Listing;
-use super::plan::{End, Life, Plan};
+use super::plan::Plan;
 use super::reloads::Reloading;
 use super::world;
 use rand::SeedableRng;

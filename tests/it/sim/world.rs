@@ -8,35 +8,34 @@
 //!
 //! The recorder is the real one, as `assembly` makes it; everything runs in one thread and in virtual time.
 
-use super::disk::{Crash, SimDisk};
+use super::disk::SimDisk;
 use super::exchange::books::Books;
 use super::exchange::rest::Rest;
 use super::exchange::{Mood, Pipe, exchange};
+use super::hosts::{heal, paced};
 use super::incidents::Incidents;
+use super::life::Life;
 use super::listing::Listing;
-use super::machine::{Frozen, Machine};
+use super::lived::{Ended, Lived};
+use super::machine::Machine;
 use super::oracle::{Count, Oracle};
-use super::plan::{Life, Plan};
+use super::plan::Plan;
 use super::reloads;
 use super::remains::Remains;
 use super::tape::Tape;
-use super::timeline::{FIRST_PID, Forgotten, Moment, Span};
-use std::future::poll_fn;
-use std::pin::pin;
+use super::timeline::{FIRST_PID, Moment, Span};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use upbit_recorder::clock::discipline::{ClockError, ClockState, Discipline};
-use upbit_recorder::clock::{Boot, Clock, Instant, Stamp, Wall, sleep_until};
+use upbit_recorder::clock::{Boot, Clock, Stamp, Wall, sleep_until};
 use upbit_recorder::config::{self, Config, Sources};
 use upbit_recorder::daemon::assembly::{self, Assembled, Environment, StopConditions};
 use upbit_recorder::daemon::supervisor::{Failure, Others};
 use upbit_recorder::desired::Listed;
-use upbit_recorder::history::healing::Healer;
 use upbit_recorder::ops::status::Status;
 use upbit_recorder::recording::threads::Hosts;
 use upbit_recorder::rest::pairs::Follower;
@@ -70,39 +69,6 @@ impl Outcome {
     pub(crate) fn count(&self, event: &str, connection: &str) -> usize {
         self.events.iter().filter(|found| found["event"] == event && found["connection"] == connection).count()
     }
-}
-
-/// How a life ended.
-#[derive(Debug)]
-pub(crate) enum Ended {
-    Orderly,
-    Crashed(Crash),
-    /// The process ended itself because of an error, perhaps before it had begun to record.
-    Failed,
-}
-
-/// A life, as the oracle needs to know it.
-#[derive(Debug)]
-pub(crate) struct Lived {
-    pub(crate) life: Life,
-    /// The clocks that made its stamps, one after the other.
-    pub(crate) spans: Vec<Span>,
-    /// Its start ended the epoch before, with this as the last moment on the disk.
-    pub(crate) found: Option<Moment>,
-    pub(crate) from: Instant,
-    pub(crate) to: Instant,
-    pub(crate) ended: Ended,
-    /// What earlier lives had left was put in order.
-    pub(crate) recovered: bool,
-    /// The stamp of its start, where it is on disk.
-    pub(crate) started: Option<u64>,
-    pub(crate) sync_failed: bool,
-    /// When it was not let run.
-    pub(crate) frozen: Vec<Frozen>,
-    /// What its start could not know any more.
-    pub(crate) forgotten: Vec<Forgotten>,
-    /// The last epoch that its start could know of, where there had been others.
-    pub(crate) known_epoch: Option<u64>,
 }
 
 /// Lets a plan happen, in virtual time and in a runtime of its own.
@@ -379,41 +345,6 @@ async fn watch_clock(mut shown: watch::Receiver<Status>, machine: &Machine, span
         }
     }
     std::future::pending().await
-}
-
-/// Heals gaps, where that is wanted.
-async fn heal(healer: Option<Healer<Rest>>, disk: &SimDisk) {
-    if let Some(healer) = healer {
-        let mut healing = pin!(healer.run());
-        poll_fn(|cx| {
-            disk.set_aside(true);
-            let polled = healing.as_mut().poll(cx);
-            disk.set_aside(false);
-            polled
-        })
-        .await;
-    }
-    std::future::pending().await
-}
-
-/// Runs a host of the disk. What its calls take, it waits for, while everything else goes on.
-async fn paced(host: impl Future<Output = ()>, disk: SimDisk, clock: Clock) {
-    let mut host = pin!(host);
-    loop {
-        let debt = poll_fn(|cx| {
-            let polled = host.as_mut().poll(cx);
-            let debt = disk.take_debt();
-            match polled {
-                Poll::Ready(()) => Poll::Ready(None),
-                Poll::Pending if debt.is_zero() => Poll::Pending,
-                Poll::Pending => Poll::Ready(Some(debt)),
-            }
-        });
-        match debt.await {
-            None => return,
-            Some(debt) => sleep_until(Some(clock.now() + debt)).await,
-        }
-    }
 }
 
 /// Small bounds, so that a minute brings what takes a day outside.

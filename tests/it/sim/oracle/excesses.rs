@@ -3,8 +3,8 @@
 use super::history::GapEvent;
 use super::{Evidence, FLUSH};
 use crate::sim::disk::{Amnesia, Crash, Fault};
+use crate::sim::lived::Ended;
 use crate::sim::timeline::{Gap, Moment, RAISED};
-use crate::sim::world::Ended;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use upbit_recorder::upbit::feed::Feed;

@@ -1,9 +1,9 @@
 //! The lives so far, and time as the disk tells it: what every check is made against.
 
+use crate::sim::lived::Lived;
 use crate::sim::machine;
 use crate::sim::tape::Tape;
 use crate::sim::timeline::{Gap, Moment, Timeline};
-use crate::sim::world::Lived;
 use std::time::Duration;
 use upbit_recorder::clock::Instant;
 use upbit_recorder::upbit::feed::Feed;

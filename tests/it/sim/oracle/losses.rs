@@ -6,8 +6,8 @@ use super::{Evidence, FLUSH};
 use crate::sim::disk::Crash;
 use crate::sim::exchange::books::MuteTime;
 use crate::sim::exchange::is_of;
+use crate::sim::lived::Ended;
 use crate::sim::timeline::Moment;
-use crate::sim::world::Ended;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -7,29 +7,12 @@ import time
 
 import sample
 import upbit_sdk_client
-from local_exchange import local_exchange, recorder
-from recorded import CODES, check_ccxt, check_pyupbit
-
-
-def record(directory, address):
-    subscribe = ",".join(
-        f'{{type="{kind}",codes={CODES}}}'.replace("'", '"') for kind in ["ticker", "trade", "orderbook", "candle.1s"]
-    )
-    settings = [
-        f"data_dir={directory}",
-        f"public.url=ws://{address}/websocket/v1",
-        f"rest.url=http://{address}/v1",
-        f"public.subscribe=[{subscribe}]",
-        "rest.heal_max=0",
-        "http.listen=",
-        "log.level=error",
-    ]
-    return subprocess.Popen(recorder("record", *[part for it in settings for part in ["--set", it]]))
-
+from local_exchange import local_exchange
+from recorded import MARKET, check_ccxt, check_pyupbit, recording
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory, local_exchange("--codes", "300", "--rate", "10000", "--no-limits") as address:
-        recording = record(directory, address)
+    with tempfile.TemporaryDirectory() as directory, local_exchange(*MARKET) as address:
+        recorder = subprocess.Popen(recording(directory, address))
         try:
             # Candles of the last minutes are wanted, and are made of what has come.
             time.sleep(30)
@@ -41,5 +24,5 @@ if __name__ == "__main__":
                 upbit_sdk_client.check_stream(followed)
                 upbit_sdk_client.check_rest(followed, keys=False)
         finally:
-            recording.terminate()
-            assert recording.wait(15) == 0
+            recorder.terminate()
+            assert recorder.wait(15) == 0

@@ -13,24 +13,25 @@ import upbit_sdk_client
 from local_exchange import local_exchange, recorder
 
 RECORDED = "30s"
+MARKET = ["--codes", "300", "--rate", "10000", "--no-limits"]
 CODES = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "BTC-ETH"]
 
 
-def record(directory):
-    with local_exchange("--codes", "300", "--rate", "10000", "--no-limits") as address:
-        subscribe = ",".join(
-            f'{{type="{kind}",codes={CODES}}}'.replace("'", '"') for kind in ["ticker", "trade", "orderbook", "candle.1s"]
-        )
-        settings = [
-            f"data_dir={directory}",
-            f"public.url=ws://{address}/websocket/v1",
-            f"rest.url=http://{address}/v1",
-            f"public.subscribe=[{subscribe}]",
-            "rest.heal_max=0",
-            "http.listen=",
-            "log.level=error",
-        ]
-        subprocess.run(recorder("record", "--for", RECORDED, *[part for it in settings for part in ["--set", it]]), check=True)
+def recording(directory, address, *arguments):
+    """The command that records the market data which the clients ask for, from the exchange at an address."""
+    subscribe = ",".join(
+        f'{{type="{kind}",codes={CODES}}}'.replace("'", '"') for kind in ["ticker", "trade", "orderbook", "candle.1s"]
+    )
+    settings = [
+        f"data_dir={directory}",
+        f"public.url=ws://{address}/websocket/v1",
+        f"rest.url=http://{address}/v1",
+        f"public.subscribe=[{subscribe}]",
+        "rest.heal_max=0",
+        "http.listen=",
+        "log.level=error",
+    ]
+    return recorder("record", *arguments, *[part for it in settings for part in ["--set", it]])
 
 
 async def check_ccxt(address):
@@ -66,7 +67,8 @@ def check_pyupbit(address):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
-        record(directory)
+        with local_exchange(*MARKET) as address:
+            subprocess.run(recording(directory, address, "--for", RECORDED), check=True)
 
         def played():
             return local_exchange("--from", directory, "--speed", "2", "--no-limits")

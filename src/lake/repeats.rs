@@ -1,10 +1,10 @@
 //! Trades that another row has: what a snapshot repeats, and what was healed twice.
 
 use crate::clock::Stamp;
+use crate::reading::remembered::Remembered;
 use crate::reading::trade::TradeKey;
 use crate::tape::reader::{Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
-use std::collections::{HashSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -25,25 +25,18 @@ pub(super) struct Repeats {
     stream: StreamKey,
     /// When the day begins.
     begin: Stamp,
-    ids: HashSet<u64>,
-    order: VecDeque<u64>,
+    seen: Remembered,
 }
 
 impl Repeats {
     pub(super) fn new(tape: Tape, stream: StreamKey, begin: Stamp) -> Self {
-        Self { tape, stream, begin, ids: HashSet::new(), order: VecDeque::new() }
+        Self { tape, stream, begin, seen: Remembered::new(REMEMBERED) }
     }
 
     /// Whether a trade was there before, on this day or an earlier one.
     pub(super) fn holds(&mut self, trade: TradeKey, is_snapshot: bool) -> Result<bool, TapeError> {
-        if !self.ids.insert(trade.id) {
+        if !self.seen.add(trade.id) {
             return Ok(true);
-        }
-        self.order.push_back(trade.id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
         }
         let is_older = trade.time < self.begin.as_millis();
         if is_snapshot && is_older { self.is_recorded(trade) } else { Ok(false) }

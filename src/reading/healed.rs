@@ -9,6 +9,7 @@
 //! What was missed is written newest page first and up to a week later, so it is read once for its keys and once more
 //! for each chunk of lines. A span is one of trade time: a trade of 23:59:59.9 is given with its own day.
 
+use super::remembered::Remembered;
 use super::trade::TradeKey;
 use crate::clock::Stamp;
 use crate::tape::line::Line;
@@ -81,7 +82,7 @@ impl HealedTrades {
         let (mut faults, healed) = (VecDeque::new(), stream.healed());
         let sources = tapes.iter().cloned().zip(healed.into_iter().cycle()).collect();
         let missed = Missed::new(sources, from, span.clone(), &mut faults)?;
-        Ok(Self { span, recorded, waiting: BinaryHeap::new(), missed, given: Remembered::default(), faults })
+        Ok(Self { span, recorded, waiting: BinaryHeap::new(), missed, given: Remembered::new(REMEMBERED), faults })
     }
 
     /// Reads a line of the stream that is behind.
@@ -199,29 +200,6 @@ impl Missed {
             }
         }
         Ok(())
-    }
-}
-
-/// The ids that were given last.
-#[derive(Debug, Default)]
-struct Remembered {
-    ids: BTreeSet<u64>,
-    order: VecDeque<u64>,
-}
-
-impl Remembered {
-    /// Whether it is new.
-    fn add(&mut self, id: u64) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
     }
 }
 

@@ -14,6 +14,7 @@ pub mod healed;
 pub mod listing;
 pub mod pairs;
 pub mod raw;
+pub mod remembered;
 pub mod streams;
 pub mod times;
 pub mod trade;

@@ -1,4 +1,4 @@
-//! HTTP for the client of the store, through a [`pool`](crate::net::pool) of connections.
+//! HTTP for the client of the store, through a [`pool`] of connections.
 //!
 //! ```text
 //! object_store ──HttpRequest──▶ Connector ──▶ Paced: a piece at a time ──▶ Pool

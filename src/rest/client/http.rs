@@ -1,4 +1,4 @@
-//! One request over HTTP to the one host of the API, through a [`pool`](crate::net::pool) of connections.
+//! One request over HTTP to the one host of the API, through a [`pool`] of connections.
 //!
 //! One TLS configuration, no redirects, no `Origin`, and a size bound for bodies.
 

@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn one_that_cannot_be_used_is_an_error_and_not_gone_around() {
+        let unusable = proxies(&[("https_proxy", "socks5://a:1"), ("http_proxy", "http://b:2")]);
+        assert!(unusable.between(&Url::http("https://api.upbit.com/v1").unwrap()).is_err());
+        assert!(unusable.between(&Url::websocket("wss://api.upbit.com/").unwrap()).is_err());
+        assert_eq!(decision(&unusable, "http://api.upbit.com/v1"), "http://b:2 (http_proxy)");
+    }
+
+    #[test]
     fn no_proxy_lists_hosts_domains_and_networks() {
         let listing = |no: &'static str| proxies(&[("ALL_PROXY", "http://a:1"), ("no_proxy", no)]);
         for (no, url, is_straight) in [

@@ -3,7 +3,7 @@
 //! ```text
 //! log lines ───────┐
 //! status lines ────┼─▶ queue ──▶ thread ──▶ standard error
-//! "finish" ────────┘     full: the line is dropped and counted
+//! "finish" ────────┘     full: the line is dropped and counted, which is told once lines are taken again
 //! ```
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -30,6 +30,7 @@ pub(super) struct Console {
 #[derive(Debug, Default)]
 struct Counts {
     waiting: AtomicUsize,
+    /// Lines for which the queue had no room.
     dropped: AtomicUsize,
 }
 
@@ -42,12 +43,17 @@ enum Entry {
 
 impl Console {
     /// Starts the thread; `has_status`: `out` is a terminal, and the status line can be drawn below the log lines.
-    pub(super) fn start(out: impl Write + Send + 'static, has_status: bool) -> io::Result<Self> {
+    /// `report` is called by the thread, with how many lines were dropped since it was called last.
+    pub(super) fn start(
+        out: impl Write + Send + 'static,
+        has_status: bool,
+        report: impl Fn(usize) + Send + 'static,
+    ) -> io::Result<Self> {
         // One slot more than lines are admitted, so that "finish" always has one.
         let (queue, entries) = sync_channel(WAITING_LINES + 1);
         let counts = Arc::new(Counts::default());
         let status = has_status.then(status_line);
-        let printer = Printer { entries, counts: Arc::clone(&counts), status, out };
+        let printer = Printer { entries, counts: Arc::clone(&counts), reported: 0, report, status, out };
         // Not joined: a thread that is stuck in a write must not keep the process from ending.
         thread::Builder::new().name("log".into()).spawn(move || printer.run())?;
         Ok(Self { queue, counts })
@@ -56,11 +62,6 @@ impl Console {
     /// Replaces the status line.
     pub(super) fn show(&self, text: String) {
         self.enqueue(Entry::Status(text));
-    }
-
-    /// Lines dropped: the queue was full, or their write failed.
-    pub(super) fn dropped(&self) -> usize {
-        self.counts.dropped.load(Relaxed)
     }
 
     /// Waits, for a bounded time, until everything so far is written, and removes the status line.
@@ -94,14 +95,17 @@ impl Write for Console {
 }
 
 /// The consumer's end.
-struct Printer<W> {
+struct Printer<W, R> {
     entries: Receiver<Entry>,
     counts: Arc<Counts>,
+    /// How many dropped lines were reported.
+    reported: usize,
+    report: R,
     status: Option<ProgressBar>,
     out: W,
 }
 
-impl<W: Write> Printer<W> {
+impl<W: Write, R: Fn(usize)> Printer<W, R> {
     fn run(mut self) {
         while let Ok(entry) = self.entries.recv() {
             match entry {
@@ -132,8 +136,17 @@ impl<W: Write> Printer<W> {
             None => self.out.write_all(line),
         };
         // A closed terminal takes nothing more; an error could only be reported to it.
-        if written.is_err() {
-            self.counts.dropped.fetch_add(1, Relaxed);
+        if written.is_ok() {
+            self.report_dropped();
+        }
+    }
+
+    /// The report is a line behind those that wait, where there is room for it again.
+    fn report_dropped(&mut self) {
+        let dropped = self.counts.dropped.load(Relaxed);
+        if dropped > self.reported {
+            (self.report)(dropped - self.reported);
+            self.reported = dropped;
         }
     }
 
@@ -172,28 +185,35 @@ mod tests {
         }
     }
 
-    fn slow() -> (Console, SyncSender<()>, Arc<Mutex<Vec<u8>>>) {
+    type Reports = Receiver<usize>;
+
+    fn slow() -> (Console, SyncSender<()>, Arc<Mutex<Vec<u8>>>, Reports) {
         let (release, tokens) = sync_channel(WAITING_LINES);
+        let (report, reports) = sync_channel(WAITING_LINES);
         let written = Arc::default();
-        let console = Console::start(Slow { tokens, written: Arc::clone(&written) }, false).unwrap();
-        (console, release, written)
+        let out = Slow { tokens, written: Arc::clone(&written) };
+        let console = Console::start(out, false, move |lines| report.send(lines).unwrap()).unwrap();
+        (console, release, written, reports)
     }
 
     #[test]
     fn a_stuck_terminal_costs_lines_and_a_second_at_the_end() {
-        let (mut console, release, _) = slow();
+        let (mut console, release, _, reports) = slow();
         for _ in 0..WAITING_LINES + 100 {
             console.write_all(b"line\n").unwrap();
         }
-        // One line may have left the queue and wait in the write.
-        assert!((99..=100).contains(&console.dropped()), "{}", console.dropped());
+        assert!(reports.try_recv().is_err());
+        release.send(()).unwrap();
+        // One line may have left the queue and waited in the write.
+        let told = reports.recv().unwrap();
+        assert!((99..=100).contains(&told), "{told}");
         console.finish();
         drop(release);
     }
 
     #[test]
     fn everything_so_far_is_written_before_the_end() {
-        let (mut console, release, written) = slow();
+        let (mut console, release, written, reports) = slow();
         console.write_all(b"first\n").unwrap();
         console.show("status".into());
         console.write_all(b"last\n").unwrap();
@@ -201,15 +221,15 @@ mod tests {
         release.send(()).unwrap();
         console.finish();
         assert_eq!(*written.lock().unwrap(), b"first\nlast\n");
-        assert_eq!(console.dropped(), 0);
+        assert!(reports.try_recv().is_err());
     }
 
     #[test]
-    fn a_terminal_that_is_gone_is_counted() {
-        let (mut console, release, _) = slow();
+    fn a_terminal_that_is_gone_does_not_hold_the_end_up() {
+        let (mut console, release, written, _) = slow();
         drop(release);
         console.write_all(b"line\n").unwrap();
         console.finish();
-        assert_eq!(console.dropped(), 1);
+        assert_eq!(*written.lock().unwrap(), b"");
     }
 }

@@ -26,13 +26,6 @@ pub struct Logging {
     console: Console,
 }
 
-impl Logging {
-    /// Lines that were dropped because standard error did not take them.
-    pub fn dropped_lines(&self) -> usize {
-        self.console.dropped()
-    }
-}
-
 impl Drop for Logging {
     fn drop(&mut self) {
         self.console.finish();
@@ -46,7 +39,9 @@ impl Drop for Logging {
 /// The console's thread cannot be started.
 pub fn init(config: &LogConfig) -> io::Result<Logging> {
     let is_terminal = io::stderr().is_terminal();
-    let console = Console::start(io::stderr(), is_terminal)?;
+    let console = Console::start(io::stderr(), is_terminal, |lines| {
+        tracing::warn!(lines, "log lines were dropped: standard error did not take them in time");
+    })?;
     let has_colours = is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let form = match config.format {
         LogFormat::Auto if journal::is_stderr() => Form::Journal,

@@ -3,7 +3,7 @@
 //! ```text
 //! recorder A ──Merged──▶ ┐
 //! recorder B ──Merged──▶ ┴─▶ by receive time ──▶ did another one have it? ──▶ UnionLine
-//!                            trades: by code and sequential_id
+//!                            trades, recorded or healed: by code and sequential_id
 //!                            books, tickers, the rest: by the received bytes, within some seconds
 //! ```
 //!
@@ -16,15 +16,16 @@ use crate::tape::line::Line;
 use crate::tape::reader::{Lines, Merged, MergedLine, TapeError};
 use crate::tape::stream_key::StreamKey;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 /// How far apart two recorders receive one frame, clocks included. Two equal frames of one stream that are further apart
 /// are two. At 10,000 lines a second some MiB are held.
 pub const APART: Duration = Duration::from_secs(5);
 
-/// How long an id is remembered: a trade has one for ever, but a snapshot that repeats an older one than the last is rare.
-const REPEATED: Duration = Duration::from_secs(600);
+/// Trades that are remembered, in 60 MiB: those of an hour and a half of the whole exchange, at 200 a second. What a recorder
+/// has missed is healed minutes after another one has recorded or healed it.
+const REMEMBERED: usize = 1 << 20;
 
 /// A line that is given, and the place of its stream in the list of all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct UnionLine {
 #[derive(Debug)]
 pub struct Union {
     streams: Vec<Named>,
+    /// Of each stream the place of the one whose trades it has: a healed one has those of another.
+    owners: Vec<usize>,
     recorders: Vec<Recorder>,
     seen: Seen,
 }
@@ -65,7 +68,7 @@ impl Union {
             Recorder { lines, places, next }
         });
         let recorders = recorders.collect();
-        Self { streams, recorders, seen: Seen::default() }
+        Self { owners: owners(&streams), streams, recorders, seen: Seen::default() }
     }
 
     /// All streams, in order.
@@ -96,36 +99,67 @@ impl Iterator for Union {
                 Err(fault) => return Some(Err(fault)),
             };
             let place = places[place];
-            if self.seen.is_new(recorder, Frame { place, stream: &self.streams[place].stream, line: &line }) {
+            let frame = Frame { place, owner: self.owners[place], stream: &self.streams[place].stream, line: &line };
+            if self.seen.is_new(recorder, frame) {
                 return Some(Ok(UnionLine { place, line }));
             }
         }
     }
 }
 
+/// Of each stream the place of the one that it was healed for, if that is there, else its own.
+fn owners(streams: &[Named]) -> Vec<usize> {
+    let own = |(place, named): (usize, &Named)| {
+        let owner = named.stream.as_str().strip_suffix(".healed").and_then(StreamKey::from_stem);
+        owner.and_then(|stream| streams.binary_search(&Named { stream, ..*named }).ok()).unwrap_or(place)
+    };
+    streams.iter().enumerate().map(own).collect()
+}
+
 struct Frame<'a> {
     place: usize,
+    owner: usize,
     stream: &'a StreamKey,
     line: &'a Line,
 }
 
-/// What makes two frames one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Trade(usize, u64),
-    Bytes(usize, [u8; 16]),
-}
+/// What makes two frames one: their stream and their bytes.
+type Key = (usize, [u8; 16]);
 
 /// What was given a while ago, or dropped.
 #[derive(Debug, Default)]
 struct Seen {
-    /// Frames of each recorder that no other one has matched yet, oldest first; of trades one is enough.
+    /// Frames of each recorder that no other one has matched yet, oldest first.
     frames: HashMap<Key, VecDeque<(usize, Stamp)>>,
     /// All of them, as they are forgotten.
-    trades: VecDeque<(Stamp, Key)>,
-    others: VecDeque<(Stamp, Key)>,
-    /// The highest id of each stream of trades, which a snapshot repeats however much later.
+    order: VecDeque<(Stamp, Key)>,
+    trades: Trades,
+}
+
+/// The trades that were given last, by stream and id.
+#[derive(Debug, Default)]
+struct Trades {
+    ids: HashSet<(usize, u64)>,
+    order: VecDeque<(usize, u64)>,
+    /// The highest id of each stream, which a snapshot repeats however much later.
     last: HashMap<usize, u64>,
+}
+
+impl Trades {
+    fn is_new(&mut self, stream: usize, id: u64) -> bool {
+        let last = self.last.entry(stream).or_default();
+        if *last == id || !self.ids.insert((stream, id)) {
+            return false;
+        }
+        *last = id.max(*last);
+        self.order.push_back((stream, id));
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
 }
 
 impl Seen {
@@ -142,20 +176,9 @@ impl Seen {
             _ => None,
         };
         match id {
-            Some(TradeKey { id, .. }) => self.is_new_trade(frame.place, id, stamp),
-            None => self.is_new_frame(recorder, Key::Bytes(frame.place, digest(frame.line)), stamp),
+            Some(TradeKey { id, .. }) => self.trades.is_new(frame.owner, id),
+            None => self.is_new_frame(recorder, (frame.place, digest(frame.line)), stamp),
         }
-    }
-
-    fn is_new_trade(&mut self, place: usize, id: u64, stamp: Stamp) -> bool {
-        let (key, last) = (Key::Trade(place, id), self.last.entry(place).or_default());
-        if *last == id || self.frames.contains_key(&key) {
-            return false;
-        }
-        *last = id.max(*last);
-        self.frames.insert(key, VecDeque::new());
-        self.trades.push_back((stamp, key));
-        true
     }
 
     /// Two equal frames of one recorder are two, and another one's are the same two.
@@ -166,15 +189,12 @@ impl Seen {
             return false;
         }
         waiting.push_back((recorder, stamp));
-        self.others.push_back((stamp, key));
+        self.order.push_back((stamp, key));
         true
     }
 
     fn forget(&mut self, now: Stamp) {
-        while let Some((_, key)) = pop_older(&mut self.trades, now, REPEATED) {
-            self.frames.remove(&key);
-        }
-        while let Some((at, key)) = pop_older(&mut self.others, now, APART) {
+        while let Some((at, key)) = self.pop_apart(now) {
             if let Some(waiting) = self.frames.get_mut(&key) {
                 waiting.retain(|(_, stamp)| *stamp > at);
                 if waiting.is_empty() {
@@ -183,12 +203,13 @@ impl Seen {
             }
         }
     }
-}
 
-/// The first of a queue, if it is older than `length`.
-fn pop_older(queue: &mut VecDeque<(Stamp, Key)>, now: Stamp, length: Duration) -> Option<(Stamp, Key)> {
-    let is_older = queue.front().is_some_and(|(stamp, _)| now.since(*stamp) > length);
-    if is_older { queue.pop_front() } else { None }
+    /// The first frame, if it cannot be the same as one of `now`: it is older, or a clock was set back behind it.
+    fn pop_apart(&mut self, now: Stamp) -> Option<(Stamp, Key)> {
+        let (stamp, _) = self.order.front()?;
+        let is_apart = now.since(*stamp).max(stamp.since(now)) > APART;
+        if is_apart { self.order.pop_front() } else { None }
+    }
 }
 
 /// A part of the SHA-256 of what was received: enough that no two frames of seconds have the same.
@@ -253,6 +274,30 @@ mod tests {
         let found =
             union(&[&[(book, &one.map(|second| (second, same)))], &[(book, &two.map(|second| (second, same)))]]);
         assert_eq!(found, ["1 {\"a\":1}", "2 {\"a\":1}", "5 {\"a\":1}"], "one had two of them, the other three");
+    }
+
+    #[test]
+    fn a_trade_is_one_recorded_or_healed_however_late() {
+        let (trade, healed) = ("KRW-BTC_trade", "KRW-BTC_trade.healed");
+        let (first, missed) = ("\"ttms\":1,\"sid\":1", "\"gap\":9,\"timestamp\":2,\"sequential_id\":2");
+        let found = union(&[
+            // One has missed a trade that the other has recorded, and both have missed another one.
+            &[(trade, &[(1, first)]), (healed, &[(300, missed)])],
+            &[(trade, &[]), (healed, &[(1_500, missed), (1_501, "\"gap\":9,\"timestamp\":1,\"sequential_id\":1")])],
+        ]);
+        assert_eq!(found, [format!("1 {{{first}}}"), format!("300 {{{missed}}}")]);
+    }
+
+    #[test]
+    fn nothing_is_held_behind_a_step_back() {
+        let mut seen = Seen::default();
+        let book = StreamKey::from_stem("KRW-BTC_orderbook").unwrap();
+        for second in (0..1_000).map(|second| second + 7_200).chain(0..7_000) {
+            let text = format!("{{\"ts_recv\":{},\"a\":{second}}}", MIDNIGHT + second * 1_000_000);
+            let line = Line::parse(0, text.as_bytes()).unwrap();
+            assert!(seen.is_new(0, Frame { place: 0, owner: 0, stream: &book, line: &line }));
+        }
+        assert!(seen.order.len() < 10 && seen.frames.len() < 10, "{}", seen.order.len());
     }
 
     #[test]

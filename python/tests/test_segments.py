@@ -76,6 +76,24 @@ def test_the_sealed_file_counts_beside_its_plain_one(tmp_path):
             upbit_tape.scan_trades(tmp_path, "KRW-BTC").collect()
 
 
+def test_a_sealed_file_cut_between_two_frames_is_damaged(tmp_path):
+    import zstandard
+
+    folder = tmp_path / "archive/date=2026-11-22"
+    folder.mkdir(parents=True)
+    line = '{"ts_recv":%d,"trade_timestamp":1795324324000,"trade_price":1,"trade_volume":1,"ask_bid":"BID","sequential_id":%d}\n'
+    lines = [(line % (1795324324113204 + id, id)).encode() for id in (1, 2)]
+    frames = [zstandard.ZstdCompressor(write_checksum=True).compress(own) for own in lines]
+    name = "KRW-BTC_trade.20261122T051204.113204Z.jsonl.zst"
+    entry = f'{{"name":"{name}","epoch":0,"last":1795324324113206,"bytes":{sum(map(len, lines))}}}\n'
+    (folder / "manifest.jsonl").write_text(entry)
+    (folder / name).write_bytes(b"".join(frames))
+    assert upbit_tape.scan_trades(tmp_path, "KRW-BTC").collect()["sequential_id"].to_list() == [1, 2]
+    (folder / name).write_bytes(frames[0])
+    with pytest.raises(Exception, match="is damaged: it holds .* bytes of content, and its manifest says"):
+        upbit_tape.scan_trades(tmp_path, "KRW-BTC").collect()
+
+
 def test_a_directory_that_is_not_there_is_told():
     with pytest.raises(upbit_tape.TapeError, match="there is no directory"):
         upbit_tape.gaps(pathlib.Path("/nowhere"))

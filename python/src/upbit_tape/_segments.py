@@ -48,9 +48,11 @@ class Segment:
 
     path: pathlib.Path
     epoch: int
-    # The stamp in its name, and that of its last line where the manifest tells; an active file has neither.
+    # The stamp in its name; that of its last line and the length of its content where the manifest tells; an active file has
+    # none of them.
     first: int | None = None
     last: int | None = None
+    length: int | None = None
     held: BinaryIO | None = None
 
     def read(self, size: int) -> Iterator[bytes]:
@@ -75,7 +77,7 @@ class Segment:
                 yield content
 
     def _sealed(self, file: BinaryIO, size: int) -> Iterator[bytes]:
-        frame, rest, content = None, b"", []
+        frame, rest, content, found = None, b"", [], 0
         with file:
             while packed := rest or self._bytes(file, _PACKED):
                 frame = frame or zstandard.ZstdDecompressor().decompressobj()
@@ -83,6 +85,7 @@ class Segment:
                     content.append(frame.decompress(packed))
                 except zstandard.ZstdError as error:
                     raise TapeError(f"{self.path}.zst is damaged: {error}") from error
+                found += len(content[-1])
                 rest = frame.unused_data
                 frame = None if frame.eof else frame
                 if sum(map(len, content)) >= size:
@@ -90,6 +93,9 @@ class Segment:
                     content = []
         if frame is not None:
             raise TapeError(f"{self.path}.zst is damaged: its last frame is cut off")
+        # A decoder takes a file that was cut between two frames for a whole one, the manifest does not.
+        if self.length is not None and found != self.length:
+            raise TapeError(f"{self.path}.zst is damaged: it holds {found} bytes of content, and its manifest says {self.length}")
         yield b"".join(content)
 
     def _bytes(self, file: BinaryIO, size: int) -> bytes:
@@ -175,7 +181,7 @@ def _archived(root: pathlib.Path, stream: str, since: int, until: int) -> Iterat
             epoch = int(match["epoch"]) if match["epoch"] else entry.get("epoch", 0)
             first, last = _stamp(match["time"]), entry.get("last")
             if first - _NAMED_LATER < until and (last is None or last >= since):
-                yield Segment(directory / match[0], epoch, first, last)
+                yield Segment(directory / match[0], epoch, first, last, entry.get("bytes"))
 
 
 def _manifest(path: pathlib.Path, stream: str) -> dict[str, dict[str, Any]]:

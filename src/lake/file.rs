@@ -39,6 +39,27 @@ pub enum LakeError {
         /// What is wrong.
         source: ParquetError,
     },
+    /// It has rows whose sources are deleted, and is without some whose sources are there.
+    #[error(
+        "{} is without sealed files that are on the tape, and has rows of others that were deleted: move it away, and what \
+         is on the tape is exported",
+        path.display()
+    )]
+    Apart {
+        /// The file, below the lake.
+        path: PathBuf,
+    },
+    /// It is damaged, and cannot be made again.
+    #[error(
+        "{} is damaged, and some of its sources were deleted: move it away, and what is on the tape is exported: {source}",
+        path.display()
+    )]
+    Damaged {
+        /// The file, below the lake.
+        path: PathBuf,
+        /// What is wrong.
+        source: ParquetError,
+    },
     /// A sealed file went while it was read.
     #[error("a sealed file of {stream} was taken away while it was read")]
     Gone {

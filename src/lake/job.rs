@@ -6,7 +6,7 @@ use super::gaps::StreamGaps;
 use super::metadata::{self, LeftOut, Source};
 use super::place::LakePlace;
 use super::read_back;
-use super::repeats::Repeats;
+use super::repeats::{Came, Repeats};
 use super::row::{Row, RowReader};
 use super::scan::text_of;
 use super::table::Table;
@@ -15,8 +15,9 @@ use crate::files::disk::Disk;
 use crate::reading::trade::TradeKey;
 use crate::tape::day_summary::span;
 use crate::tape::line::Line;
-use crate::tape::reader::{MergedLine, SealedSegment, SealedStream, Tape, merge_sealed};
+use crate::tape::reader::{MergedLine, SealedSegment, SealedStream, Tape, TapeError, merge_sealed};
 use crate::tape::stream_key::StreamKey;
+use std::borrow::Cow;
 
 pub use super::file::{LakeError, Written};
 
@@ -45,12 +46,12 @@ pub enum Outcome {
     Written(Written),
     /// It was there, from the same sources.
     Current,
-    /// Some of its sources are gone. The file that was made of all of them stays.
+    /// Some of its sources are gone. The file that was made of them and of all that are there stays.
     Kept,
 }
 
 impl Job {
-    /// Bytes of its sources before compression.
+    /// Bytes of its sources before compression, as far as they are listed.
     pub fn bytes(&self) -> u64 {
         self.sources().map(SealedStream::bytes).sum()
     }
@@ -60,18 +61,24 @@ impl Job {
     /// # Errors
     /// The tape, the disk, or that it was told to `stop`.
     pub fn run(&self, disk: &Disk, stop: Stop<'_>) -> Result<Outcome, LakeError> {
-        let known = metadata::known(&self.place, &self.named_sources(), &self.gaps.notes);
+        let measured: Vec<Cow<'_, SealedStream>> =
+            self.sources().map(SealedStream::measured).collect::<Result<_, TapeError>>()?;
+        let sources: Vec<&SealedStream> = measured.iter().map(AsRef::as_ref).collect();
+        let named = self.named(&sources);
+        let known = metadata::known(&self.place, &named, &self.gaps.notes, self.gaps.before);
         if let Ok(file) = disk.read(&self.place.path()) {
-            if self.sources().any(|stream| stream.missing > 0) {
-                return Ok(Outcome::Kept);
-            }
-            // One that is damaged is written anew.
-            if read_back::footer(file).is_ok_and(|footer| metadata::is_current(&footer, &known)) {
-                return Ok(Outcome::Current);
+            let is_partial = sources.iter().any(|stream| stream.missing > 0);
+            match read_back::footer(file) {
+                Ok(footer) if metadata::is_current(&footer, &known) => return Ok(Outcome::Current),
+                // It is written anew, and so is one that is damaged.
+                _ if !is_partial => {}
+                Ok(footer) if metadata::covers(&footer, &named) => return Ok(Outcome::Kept),
+                Ok(_) => return Err(LakeError::Apart { path: self.place.path() }),
+                Err(source) => return Err(LakeError::Damaged { path: self.place.path(), source }),
             }
         }
         let mut file = LakeFile::begin(disk, &self.place, known)?;
-        let written = self.write(&mut file, stop).and_then(|left_out| file.finish(left_out));
+        let written = self.write(&mut file, &sources, stop).and_then(|left_out| file.finish(left_out));
         if written.is_err() {
             // Ignored: the next run removes it.
             let _ = disk.remove(&self.place.unfinished());
@@ -79,9 +86,8 @@ impl Job {
         written.map(Outcome::Written)
     }
 
-    fn write(&self, file: &mut LakeFile<'_>, stop: Stop<'_>) -> Result<LeftOut, LakeError> {
-        let sources: Vec<&SealedStream> = self.sources().collect();
-        let mut lines = merge_sealed(&sources);
+    fn write(&self, file: &mut LakeFile<'_>, sources: &[&SealedStream], stop: Stop<'_>) -> Result<LeftOut, LakeError> {
+        let mut lines = merge_sealed(sources);
         let mut rows = Rows::new(self);
         let mut count = 0_u64;
         for item in lines.by_ref() {
@@ -96,12 +102,14 @@ impl Job {
                 file.write(rows.group.take(), count)?;
             }
         }
-        if lines.decoded() != self.bytes() {
+        if lines.decoded() != sources.iter().map(|stream| stream.bytes()).sum::<u64>() {
             return Err(LakeError::Gone { stream: self.stream.to_string() });
         }
         let count = rows.group.rows();
         file.write(rows.group.take(), count)?;
-        Ok(rows.left_out)
+        // Lines without a stamp are none to a reader: what is listed tells that they are there.
+        let listed: u64 = sources.iter().flat_map(|stream| &stream.segments).map(|segment| segment.lines).sum();
+        Ok(rows.left_out(listed))
     }
 
     /// The stream, and what was healed of it.
@@ -109,12 +117,9 @@ impl Job {
         std::iter::once(&self.recorded).chain(&self.healed)
     }
 
-    fn named_sources(&self) -> Vec<Source> {
-        let mut sources = named(self.stream.to_string(), &self.recorded);
-        if let Some(healed) = &self.healed {
-            sources.extend(named(format!("{}.healed", self.stream), healed));
-        }
-        sources
+    fn named(&self, sources: &[&SealedStream]) -> Vec<Source> {
+        let names = [self.stream.to_string(), format!("{}.healed", self.stream)];
+        names.into_iter().zip(sources).flat_map(|(name, sealed)| named(name, sealed)).collect()
     }
 }
 
@@ -138,6 +143,7 @@ struct Rows {
     /// A gap ended in front of the next row.
     gap_before: bool,
     group: Group,
+    rows: u64,
     left_out: LeftOut,
 }
 
@@ -152,6 +158,7 @@ impl Rows {
             gaps: job.gaps.clone(),
             gap_before: false,
             group: Group::new(*table, venue, code),
+            rows: 0,
             left_out: LeftOut::default(),
         }
     }
@@ -166,18 +173,25 @@ impl Rows {
         };
         if self.is_trade
             && let Some(trade) = trade(&row)
-            && self.repeats.holds(trade, !is_healed && is_snapshot(&row))?
+            && self.repeats.holds(trade, came(&row, is_healed))?
         {
             self.left_out.repeats += 1;
             return Ok(());
         }
         let about = About { position: line.position(), is_healed, gap_before: self.gap_before && !is_healed };
-        match self.group.push(&row, about, line.text().len()) {
-            true if !is_healed => self.gap_before = false,
-            true => {}
-            false => self.left_out.unreadable += 1,
+        if !self.group.push(&row, about, line.text().len()) {
+            self.left_out.unreadable += 1;
+            return Ok(());
         }
+        self.rows += 1;
+        self.gap_before &= is_healed;
         Ok(())
+    }
+
+    /// What has no row, of so many lines.
+    fn left_out(&self, lines: u64) -> LeftOut {
+        let LeftOut { repeats, unreadable } = self.left_out;
+        LeftOut { repeats, unreadable: unreadable.max(lines.saturating_sub(self.rows + repeats)) }
     }
 }
 
@@ -187,8 +201,13 @@ fn trade(row: &Row<'_>) -> Option<TradeKey> {
     Some(TradeKey { time: time.parse().ok()?, id: id.parse().ok()? })
 }
 
-fn is_snapshot(row: &Row<'_>) -> bool {
+fn came(row: &Row<'_>, is_healed: bool) -> Came {
     /// The place of `stream_type` among the columns of trades.
     const STREAM_TYPE: usize = 15;
-    row.values.get(STREAM_TYPE).copied().flatten().and_then(text_of).is_some_and(|kind| kind == "SNAPSHOT")
+    let kind = || row.values.get(STREAM_TYPE).copied().flatten().and_then(text_of);
+    match is_healed {
+        true => Came::Healed,
+        false if kind().is_some_and(|kind| kind == "SNAPSHOT") => Came::Snapshot,
+        false => Came::Live,
+    }
 }

@@ -11,6 +11,7 @@
 pub mod day;
 pub mod decimal;
 pub mod job;
+pub mod leftovers;
 pub mod place;
 pub mod table;
 

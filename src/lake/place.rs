@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! venue=upbit-kr/type=trade/date=2026-11-22/KRW-BTC.parquet
-//! venue=upbit-kr/type=trade/date=2026-11-22/KRW-BTC.parquet.tmp      in the making
+//! venue=upbit-kr/type=trade/date=2026-11-22/.KRW-BTC.parquet.tmp     in the making, and no file to who reads directories
 //! ```
 
 use super::table::Table;
@@ -41,6 +41,6 @@ impl LakePlace {
 
     /// The same while it is being written.
     pub fn unfinished(&self) -> PathBuf {
-        self.directory().join(format!("{}{UNFINISHED}", self.code))
+        self.directory().join(format!(".{}{UNFINISHED}", self.code))
     }
 }

@@ -15,8 +15,20 @@ const REMEMBERED: usize = 1 << 18;
 /// How far a receive time may be from the trade's, by a clock that is wrong.
 const CLOCK_ERROR: Duration = Duration::from_secs(600);
 
-/// How far back it is looked whether a day before had the trade that a snapshot brings, beside the time of the trade itself.
+/// How far back it is looked whether a day before had the trade that a snapshot brings, beside the time of the trade itself, or
+/// that was healed.
 const LOOKED_BACK: Duration = Duration::from_secs(2 * 86_400);
+
+/// How a trade came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// As it happened.
+    Live,
+    /// As the last one when a connection began.
+    Snapshot,
+    /// It was missed, and fetched.
+    Healed,
+}
 
 /// The trades of a day that were seen.
 #[derive(Debug)]
@@ -26,20 +38,41 @@ pub(super) struct Repeats {
     /// When the day begins.
     begin: Stamp,
     seen: Remembered,
+    /// What was healed on the days before, read once it is asked for.
+    healed_before: Option<Remembered>,
 }
 
 impl Repeats {
     pub(super) fn new(tape: Tape, stream: StreamKey, begin: Stamp) -> Self {
-        Self { tape, stream, begin, seen: Remembered::new(REMEMBERED) }
+        Self { tape, stream, begin, seen: Remembered::new(REMEMBERED), healed_before: None }
     }
 
     /// Whether a trade was there before, on this day or an earlier one.
-    pub(super) fn holds(&mut self, trade: TradeKey, is_snapshot: bool) -> Result<bool, TapeError> {
+    pub(super) fn holds(&mut self, trade: TradeKey, came: Came) -> Result<bool, TapeError> {
         if !self.seen.add(trade.id) {
             return Ok(true);
         }
-        let is_older = trade.time < self.begin.as_millis();
-        if is_snapshot && is_older { self.is_recorded(trade) } else { Ok(false) }
+        // A clock that is behind has received it on the day before its own time.
+        let is_older = trade.time < self.begin.after(CLOCK_ERROR).as_millis();
+        match came {
+            Came::Snapshot if is_older => self.is_recorded(trade),
+            Came::Healed if is_older => self.is_healed_before(trade.id),
+            _ => Ok(false),
+        }
+    }
+
+    /// Whether it was healed on a day before: around midnight a gap may be healed once more.
+    fn is_healed_before(&mut self, id: u64) -> Result<bool, TapeError> {
+        if self.healed_before.is_none() {
+            let mut found = Remembered::new(REMEMBERED);
+            let span = self.begin.before(LOOKED_BACK)..=self.begin.previous();
+            if let Some(healed) = self.stream.healed() {
+                let lines = self.tape.lines(&healed, span)?.flatten();
+                lines.filter_map(|line| TradeKey::healed(line.text())).for_each(|trade| drop(found.add(trade.id)));
+            }
+            self.healed_before = Some(found);
+        }
+        Ok(self.healed_before.as_ref().is_some_and(|found| found.holds(id)))
     }
 
     /// Whether a day before has it, recorded or healed.
@@ -63,12 +96,9 @@ impl Repeats {
 
     fn has(&self, span: &RangeInclusive<Stamp>, trade: TradeKey) -> Result<bool, TapeError> {
         let of = |stream: &StreamKey, key: fn(&[u8]) -> Option<TradeKey>| -> Result<bool, TapeError> {
-            for line in self.tape.lines(stream, span.clone())? {
-                if key(line?.text()).is_some_and(|key| key.id == trade.id) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
+            // What is damaged there is told where that day is read.
+            let mut lines = self.tape.lines(stream, span.clone())?.flatten();
+            Ok(lines.any(|line| key(line.text()).is_some_and(|key| key.id == trade.id)))
         };
         Ok(of(&self.stream, TradeKey::recorded)?
             || self.stream.healed().map_or(Ok(false), |healed| of(&healed, TradeKey::healed))?)

@@ -21,9 +21,10 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+
+mod faults;
 
 /// 2026-11-22T00:00:00Z.
 const MIDNIGHT: u64 = 1_795_305_600_000_000;
@@ -49,12 +50,20 @@ impl Scene {
 
     /// Seals a segment of lines, each with its microsecond of the day.
     fn seal(&self, stream: &str, lines: &[(u64, String)]) {
-        let stamp = |micros: u64| Stamp::from_micros(MIDNIGHT + micros).unwrap();
+        self.seal_since(MIDNIGHT, stream, lines);
+    }
+
+    /// The same of another day, or with what is no line.
+    fn seal_since(&self, midnight: u64, stream: &str, lines: &[(u64, String)]) {
+        let stamp = |micros: u64| Stamp::from_micros(midnight + micros).unwrap();
         let (first, last) = (stamp(lines[0].0), stamp(lines[lines.len() - 1].0));
         let name = SegmentName { feed: Feed::Public, stream: StreamKey::from_stem(stream).unwrap(), epoch: 0, first };
         let path = self.directory.path().join(name.plain());
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let text = lines.iter().map(|(micros, object)| format!("{{\"ts_recv\":{},{}\n", stamp(*micros), &object[1..]));
+        let text = lines.iter().map(|(micros, object)| match object.strip_prefix('{') {
+            Some(rest) => format!("{{\"ts_recv\":{},{rest}\n", stamp(*micros)),
+            None => format!("{object}\n"),
+        });
         fs::write(path, text.collect::<String>()).unwrap();
         let provenance = Provenance { run: Stamp::default(), venue: Venue::named_after("local") };
         let files: Arc<dyn Files> = Arc::new(Disk::open(self.directory.path()).unwrap());
@@ -79,6 +88,13 @@ impl Scene {
             row.get_column_iter().filter_map(shown).collect()
         });
         rows.collect()
+    }
+
+    /// What is in the directory of a file.
+    fn names(&self, path: &str) -> Vec<String> {
+        let path = self.directory.path().join("lake").join(path);
+        let entries = fs::read_dir(path.parent().unwrap()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     fn bytes(&self, path: &str) -> Vec<u8> {
@@ -326,5 +342,5 @@ fn the_same_tape_is_the_same_bytes_and_written_once() {
     fs::remove_file(oldest).unwrap();
     assert_eq!(scene.export(None), [(path.clone(), Outcome::Kept)]);
     assert_eq!(scene.rows(path).len(), 100_001);
-    assert!(!Path::new(&format!("{path}.tmp")).exists());
+    assert_eq!(scene.names(path), ["KRW-BTC.parquet"], "nothing is left of what was in the making");
 }

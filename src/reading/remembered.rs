@@ -17,6 +17,11 @@ impl Remembered {
         Self { most, ids: HashSet::new(), order: VecDeque::new() }
     }
 
+    /// Whether an id is remembered.
+    pub fn holds(&self, id: u64) -> bool {
+        self.ids.contains(&id)
+    }
+
     /// Remembers an id; whether it is new.
     pub fn add(&mut self, id: u64) -> bool {
         if !self.ids.insert(id) {

@@ -25,6 +25,7 @@ mod source;
 pub mod summary;
 mod told;
 mod tree;
+mod unlisted;
 pub mod uploaded;
 
 pub use error::TapeError;
@@ -36,14 +37,14 @@ pub use selection::Selection;
 pub use summary::SummaryText;
 pub use told::{ToldGap, ToldGaps};
 
-use crate::clock::Stamp;
+use crate::clock::{Position, Stamp};
 use crate::files::Files;
 use crate::tape::day_summary::Part;
 use crate::tape::stream_key::StreamKey;
 use jiff::civil::Date;
 use segments::Wanted;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 use tree::Tree;
@@ -150,6 +151,27 @@ impl Tape {
     /// Its directory or its manifest cannot be read.
     pub fn sealed(&self, date: Date, is_meant: &dyn Fn(&StreamKey) -> bool) -> Result<SealedDate, TapeError> {
         self.tree.as_ref().map_or_else(|| Ok(SealedDate::default()), |tree| sealed::of_date(tree, date, is_meant))
+    }
+
+    /// Where each stream ended before a position, as the manifests of some dates tell, of deleted files too.
+    ///
+    /// # Errors
+    /// The archive cannot be listed.
+    pub fn ends_before(
+        &self,
+        dates: Range<Date>,
+        wanted: BTreeMap<StreamKey, Position>,
+    ) -> Result<BTreeMap<StreamKey, Position>, TapeError> {
+        self.tree.as_ref().map_or_else(|| Ok(BTreeMap::new()), |tree| sealed::ends_before(tree, dates, wanted))
+    }
+
+    /// The dates of lines that are in active files still, of the streams that are meant.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn active_dates(&self, is_meant: &dyn Fn(&StreamKey) -> bool) -> Result<BTreeSet<Date>, TapeError> {
+        let Some(tree) = &self.tree else { return Ok(BTreeSet::new()) };
+        Ok(sealed::active_dates(tree, is_meant)?.into_iter().filter_map(|(_, date)| date).collect())
     }
 
     /// The sealed parts of each stream of a day, and those that were deleted, by its manifest.

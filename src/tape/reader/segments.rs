@@ -79,7 +79,7 @@ pub(super) fn list(
 }
 
 /// The active files of wanted streams, held open.
-type Active = BTreeMap<StreamKey, Box<dyn ReadFile>>;
+pub(super) type Active = BTreeMap<StreamKey, Box<dyn ReadFile>>;
 
 struct Listed {
     active: Active,
@@ -106,7 +106,7 @@ fn in_order(tree: &Tree, listed: Listed, selected: &Selection) -> BTreeMap<Strea
 }
 
 /// Opens the active files. A stream whose name an obstacle has taken is recorded in `misc`.
-fn open_active(tree: &Tree, wanted: &Wanted<'_>) -> Result<Active, TapeError> {
+pub(super) fn open_active(tree: &Tree, wanted: &Wanted<'_>) -> Result<Active, TapeError> {
     let mut active = BTreeMap::new();
     for stream in active_streams(tree, wanted)? {
         if let Some(file) = tree.open_unless_in_the_way(&paths::active(Feed::Public, &stream))? {

@@ -93,4 +93,6 @@ fn one_exports_at_a_time_and_types_are_checked() {
     rustix::fs::flock(&lake, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let locked = verb(&tape, &["export"]);
     assert_eq!(locked.status.code(), Some(75), "{}", text(&locked));
+    // A recorder has nothing to do with it, and is not to be stopped.
+    assert!(text(&locked).contains("that export") && !text(&locked).contains("stop that"), "{}", text(&locked));
 }

@@ -3,16 +3,20 @@
 use crate::commands::recording::ReadError;
 use crate::exit::Exit;
 use crate::files::IoError;
-use crate::recording::lock::LockError;
+use crate::recording::lock::{Holder, LockError};
 use std::io;
+use std::path::PathBuf;
 
 /// Why it did not begin, or did not end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExportError {
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("{0}; another export writes there")]
-    Held(LockError),
+    #[error(
+        "{} is being exported to{}; wait until that export ends, or give this one an export.directory of its own",
+        directory.display(), holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default()
+    )]
+    Held { directory: PathBuf, holder: Option<Holder> },
     #[error(transparent)]
     Lock(LockError),
     #[error(transparent)]
@@ -35,7 +39,7 @@ impl ExportError {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Read(error) => error.exit(),
-            Self::Held(_) => Exit::Locked,
+            Self::Held { .. } => Exit::Locked,
             Self::Stopped => Exit::Wrong,
             Self::Lock(_) | Self::Disk(_) | Self::Threads(_) | Self::Full => Exit::Io,
         }

@@ -25,6 +25,7 @@ use error::ExportError;
 use jiff::civil::Date;
 use pool::Lake;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use sum::Sum;
@@ -75,25 +76,30 @@ fn export(host: &Host, options: &ExportOptions, out: &mut dyn Write) -> Result<E
     let shutdown = host.signals.shutdown.orderly.clone();
     let stop = || shutdown.is_cancelled();
     let (mut told, mut sum) = (ToldGaps::default(), Sum::default());
-    for date in dates(&tape, &span)? {
-        let day = Day::plan(&tape, &mut told, date, &selected).map_err(ReadError::from)?;
+    for date in dates(&tape, &span, &selected)? {
+        let day = match Day::plan(&tape, &mut told, date, &selected) {
+            Ok(day) => day,
+            Err(error) => {
+                tracing::error!(%date, %error, "a day is not exported; the others are");
+                sum.failed += 1;
+                continue;
+            }
+        };
         let mut own = Sum { waiting: day.waiting.len() as u64, ..Sum::default() };
         let mut fault = None;
-        lake.run(day.jobs, cores, &stop, &mut |done| {
+        lake.clean(date)?;
+        let ended = lake.run(day.jobs, cores, &stop, &mut |done| {
             let shown = own.add(&done);
             if options.json && fault.is_none() {
-                fault = write_json(out, &shown).err();
+                fault = shown.and_then(|shown| write_json(out, &shown).err());
             }
-        })?;
+        });
         fault.map_or(Ok(()), Err)?;
         if !options.json {
             own.show(out, date)?;
         }
         sum.join(own);
-        if stop() {
-            return Err(ExportError::Stopped);
-        }
-        lake.check_room()?;
+        ended?;
     }
     if options.json {
         write_json(out, &sum)?;
@@ -102,10 +108,11 @@ fn export(host: &Host, options: &ExportOptions, out: &mut dyn Write) -> Result<E
     Ok(if sum.failed > 0 { Exit::Io } else { Exit::Success })
 }
 
-/// The dates of the archive that a span touches.
-fn dates(tape: &Tape, asked: &RangeInclusive<Stamp>) -> Result<Vec<Date>, ReadError> {
+/// The dates that a span touches, of the archive and of what is not in it yet.
+fn dates(tape: &Tape, asked: &RangeInclusive<Stamp>, selected: &Selected) -> Result<BTreeSet<Date>, ReadError> {
     let touches = |date: &Date| span(*date).is_some_and(|(begin, end)| begin <= *asked.end() && *asked.start() < end);
-    Ok(tape.dates()?.into_iter().filter(touches).collect())
+    let active = tape.active_dates(&|stream| selected.holds(stream))?;
+    Ok(tape.dates()?.into_iter().chain(active).filter(touches).collect())
 }
 
 fn write_json(out: &mut dyn Write, shown: &impl Serialize) -> io::Result<()> {

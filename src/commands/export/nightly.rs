@@ -91,22 +91,33 @@ impl Nightly {
     }
 
     /// Exports what is due, the newest day first.
+    ///
+    /// # Errors
+    /// The first one of a day, once all others were tried; or what ends them all.
     fn look(&self) -> Result<(), ExportError> {
         let Some(files) = Disk::readable(&self.data_dir)? else { return Ok(()) };
         let tape = Tape::new(Some(files), &self.data_dir);
         let summed_up = self.summed_up(&tape)?;
         let lake = Lake::open(&self.directory, self.min_free_bytes, self.clock.stamp())?;
-        let mut exported = read(&lake.disk);
+        let (mut exported, mut first) = (read(&lake.disk), Ok(()));
         for (date, written) in summed_up.into_iter().rev() {
             if exported.get(&date) == Some(&written) {
                 continue;
             }
-            if self.export(&lake, &tape, date)? {
-                exported.insert(date, written);
-                write(&lake.disk, &exported)?;
+            match self.export(&lake, &tape, date) {
+                Ok(true) => {
+                    exported.insert(date, written);
+                    write(&lake.disk, &exported)?;
+                }
+                Ok(false) => {}
+                Err(error @ ExportError::Read(_)) => {
+                    tracing::warn!(%date, %error, "a day is not exported");
+                    first = first.and(Err(error));
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        first
     }
 
     /// The days that are complete, and when each was summed up.
@@ -119,21 +130,18 @@ impl Nightly {
         Ok(dates.into_iter().filter_map(written).collect())
     }
 
-    /// Exports a day; `false`: a part of it failed, and is tried again.
+    /// Exports a day; `false`: a part of it failed, or is not sealed, and is tried again.
     fn export(&self, lake: &Lake, tape: &Tape, date: Date) -> Result<bool, ExportError> {
         let stop = || self.shutdown.is_cancelled();
         let day = Day::plan(tape, &mut ToldGaps::default(), date, &self.selected).map_err(ReadError::from)?;
         let mut sum = Sum::default();
+        lake.clean(date)?;
         lake.run(day.jobs, 1, &stop, &mut |done: Done| drop(sum.add(&done)))?;
-        if stop() {
-            return Err(ExportError::Stopped);
-        }
-        lake.check_room()?;
         let Sum { written, failed, rows, bytes, unreadable, .. } = sum;
         if written + failed > 0 {
             tracing::info!(%date, files = written, rows, size = %rounded_size(bytes), unreadable, failed, "exported a day");
         }
-        Ok(failed == 0)
+        Ok(failed == 0 && day.waiting.is_empty())
     }
 }
 
@@ -152,6 +160,7 @@ fn write(lake: &Disk, exported: &BTreeMap<Date, Stamp>) -> Result<(), ExportErro
 
 #[cfg(test)]
 mod tests {
+    use super::super::pool::Bounds;
     use super::*;
     use crate::files::{Files, append_all};
     use crate::recording::seal::{Provenance, Sealer};
@@ -164,6 +173,7 @@ mod tests {
     use crate::upbit::venue::Venue;
     use std::fs;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// 2026-11-22T00:00:00Z.
     const MIDNIGHT: u64 = 1_795_305_600_000_000;
@@ -195,7 +205,11 @@ mod tests {
         }
 
         fn seal(&self, second: u64) {
-            let stream = StreamKey::from_stem("KRW-BTC_trade").unwrap();
+            self.seal_stream("KRW-BTC_trade", second);
+        }
+
+        fn seal_stream(&self, stream: &str, second: u64) {
+            let stream = StreamKey::from_stem(stream).unwrap();
             let name = SegmentName { feed: Feed::Public, stream, epoch: 0, first: stamp(second) };
             fs::create_dir_all(self.directory.path().join(name.directory())).unwrap();
             let line = format!("{{\"ts_recv\":{},\"sequential_id\":{second}}}\n", name.first);
@@ -271,5 +285,24 @@ mod tests {
         assert!(!scene.directory.path().join(TRADES).exists());
         scene.nightly.min_free_bytes = 0;
         assert!(scene.look().is_some());
+    }
+
+    #[test]
+    fn room_that_comes_back_leaves_files_behind() {
+        let scene = Scene::new();
+        for (second, code) in ["KRW-A", "KRW-B", "KRW-C"].iter().enumerate() {
+            scene.seal_stream(&format!("{code}_trade"), second as u64);
+        }
+        let tape = Tape::new(Some(scene.files.clone()), Path::new(""));
+        let date = "2026-11-22".parse().unwrap();
+        let day = Day::plan(&tape, &mut ToldGaps::default(), date, &scene.nightly.selected).unwrap();
+        let lake = Lake::open(&scene.nightly.directory, 0, stamp(0)).unwrap();
+        // There is none when the second file begins, as if what it had taken were given up, and then again.
+        let looks = AtomicUsize::new(0);
+        let has_room = || looks.fetch_add(1, Ordering::Relaxed) != 1;
+        let mut sum = Sum::default();
+        let bounds = Bounds::new(&|| false, &has_room);
+        let ended = lake.run_within(day.jobs, 2, bounds, &mut |done| drop(sum.add(&done)));
+        assert!(matches!(ended, Err(ExportError::Full)) && sum.written < 3, "{ended:?} {sum:?}");
     }
 }

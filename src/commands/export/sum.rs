@@ -38,8 +38,8 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// Counts what became of a file.
-    pub(super) fn add(&mut self, done: &Done) -> ShownFile {
+    /// Counts what became of a file; `None`: nothing, since the export ends before.
+    pub(super) fn add(&mut self, done: &Done) -> Option<ShownFile> {
         let mut shown =
             ShownFile { file: done.path.clone(), state: "failed", rows: 0, bytes: 0, repeats: 0, unreadable: 0 };
         match &done.outcome {
@@ -56,7 +56,7 @@ impl Sum {
                 shown.state = "kept";
                 self.kept += 1;
             }
-            Err(LakeError::Stopped) => {}
+            Err(LakeError::Stopped) => return None,
             Err(error) => {
                 tracing::error!(file = %done.path.display(), %error, "not exported; what was there before stays");
                 self.failed += 1;
@@ -66,7 +66,7 @@ impl Sum {
         self.bytes += shown.bytes;
         self.repeats += shown.repeats;
         self.unreadable += shown.unreadable;
-        shown
+        Some(shown)
     }
 
     pub(super) fn join(&mut self, other: Self) {
@@ -83,7 +83,7 @@ impl Sum {
     }
 
     pub(super) fn show(&self, out: &mut dyn Write, date: Date) -> io::Result<()> {
-        let Self { written, current, kept, failed, rows, bytes, .. } = *self;
+        let Self { written, current, kept, failed, rows, bytes, waiting, .. } = *self;
         let size = rounded_size(bytes);
         write!(out, "{date}  {written} files written with {rows} rows, {size}; {current} as they are to be")?;
         if kept > 0 {
@@ -91,6 +91,9 @@ impl Sum {
         }
         if failed > 0 {
             write!(out, "; {failed} failed")?;
+        }
+        if waiting > 0 {
+            write!(out, "; {waiting} streams wait to be sealed")?;
         }
         writeln!(out)
     }

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 
+import pyarrow.dataset
 import pyarrow.parquet
 
 from lake import export, files, tape
@@ -53,7 +54,12 @@ def main():
                     assert content == whole[name], f"{name} is half there"
                     pyarrow.parquet.read_table(path)
                     seen += 1
-                unfinished += len(list((data / "lake").rglob("*.tmp")))
+                left = list((data / "lake").rglob("*.tmp"))
+                unfinished += len(left)
+                for directory in {path.parent for path in left}:
+                    # Who reads a directory sees nothing of what is in the making.
+                    rows = sum(pyarrow.parquet.read_metadata(path).num_rows for path in directory.glob("*.parquet"))
+                    assert pyarrow.dataset.dataset(directory, format="parquet").count_rows() == rows
                 if not was_running or rng.random() < 0.2:
                     break
             export(data, "--levels", 5)

@@ -1,6 +1,7 @@
 """A tape as a recorder leaves it, of as many pairs, days and lines as asked for: sealed files, manifests, events.
 
-    tests/lake/make_tape.py DIR [--days N] [--pairs N] [--seconds N] [--format SIMPLE] [--gap SECOND:LENGTH …] [--shift µs]
+    tests/lake/make_tape.py DIR [--days N] [--pairs N] [--seconds N] [--format SIMPLE] [--gap SECOND:LENGTH …] [--shift µs] [--heal]
+        [--unlisted]
 
 Trades, tickers and books of a random walk that the seed decides, spelt as the exchange spells numbers. The shape of files is
 that of docs/FORMAT.md; `upbit-recorder verify` finds nothing wrong with it.
@@ -98,6 +99,16 @@ class Pair:
     def snapshot(self):
         return spell(self.last | {"stream_type": text("SNAPSHOT")}, "trade", self.fmt)
 
+    def fetched(self, gap):
+        """The last trade as the REST interface has it, with the gap that it was missed in."""
+        names = {
+            "sequential_id": "sequential_id", "trade_price": "trade_price", "trade_volume": "trade_volume", "ask_bid": "ask_bid",
+            "prev_closing_price": "prev_closing_price", "change_price": "change_price", "trade_date": "trade_date_utc",
+            "trade_time": "trade_time_utc", "trade_timestamp": "timestamp",
+        }
+        values = [f'"gap":{gap}', f'"market":{text(self.code)}', *(f'"{new}":{self.last[old]}' for old, new in names.items())]
+        return "{" + ",".join(values) + "}"
+
     def ticker(self, at):
         rng, price, millis = self.rng, self.price, at // 1_000
         fields = {
@@ -169,9 +180,17 @@ class Day:
         }
         self.manifest.append(json.dumps(entry, separators=(",", ":")))
 
-    def close(self):
+    def close(self, unlisted):
+        if unlisted:
+            # A line that is lost, and one that was cut off.
+            self.manifest[1:3] = [self.manifest[2][:99]]
         with open(self.directory / "manifest.jsonl", "a") as file:
             file.writelines(line + "\n" for line in self.manifest)
+
+
+def told(begin, gaps, number, shift):
+    """When a gap is told, which is its id."""
+    return begin + sum(gaps[number]) * 1_000_000 + shift + 100 + number
 
 
 def main():
@@ -186,6 +205,8 @@ def main():
     parser.add_argument("--seed", default="1")
     parser.add_argument("--gap", action="append", default=[], help="second of each day:length in seconds")
     parser.add_argument("--shift", type=int, default=0, help="microseconds that all is received later")
+    parser.add_argument("--heal", action="store_true", help="trades of gaps are there as healed ones")
+    parser.add_argument("--unlisted", action="store_true", help="manifests have lost a line, and half of another one")
     options = parser.parse_args()
     gaps = [tuple(map(int, gap.split(":"))) for gap in options.gap]
     pairs = [Pair(f"KRW-P{n:03}", options.seed, options.format, options.units) for n in range(options.pairs)]
@@ -194,15 +215,20 @@ def main():
         files = Day(options.directory, begin, options.format)
         events, streams = [], {}
         for pair in pairs:
-            own = {kind: [] for kind in ("trade", "ticker", "orderbook")}
+            own = {kind: [] for kind in ("trade", "ticker", "orderbook", "trade.healed")}
             was_missing = False
             for step in range(options.seconds * options.rate):
                 at = begin + 1_000_000 + step * (1_000_000 // options.rate) + pair.rng.randrange(50_000)
                 pair.price = max(100, pair.price + pair.rng.randrange(-3, 4))
                 trade, book, ticker = pair.trade(at, 1), pair.book(at), pair.ticker(at)
                 second = (at - begin) // 1_000_000
-                if any(first <= second < first + length for first, length in gaps):
+                missed = [number for number, (first, length) in enumerate(gaps) if first <= second < first + length]
+                if missed:
                     was_missing = True
+                    if options.heal:
+                        # Behind all that is recorded, and not in the order of trades.
+                        stamp = begin + (options.seconds + 9) * 1_000_000 + options.shift - len(own["trade.healed"])
+                        own["trade.healed"].insert(0, (stamp, pair.fetched(told(begin, gaps, missed[0], options.shift))))
                     continue
                 at += options.shift
                 if was_missing:
@@ -215,15 +241,16 @@ def main():
             streams |= {f"{pair.code}_{kind}": lines for kind, lines in own.items() if lines}
         for number, (first, length) in enumerate(gaps):
             start, end = (begin + at * 1_000_000 + options.shift for at in (first, first + length))
-            events.append((end + 100 + number, json.dumps({
-                "type": "recorder", "event": "gap", "id": end + 100 + number, "connection": "public", "epoch": 0,
+            id = told(begin, gaps, number, options.shift)
+            events.append((id, json.dumps({
+                "type": "recorder", "event": "gap", "id": id, "connection": "public", "epoch": 0,
                 "from": start, "to": end, "kind": "disconnected", "cause": "connection reset by peer",
                 "streams": sorted(streams)}, separators=(",", ":"))))
         if events:
             files.seal("recorder", events)
         for stream, lines in sorted(streams.items()):
             files.seal(stream, lines)
-        files.close()
+        files.close(options.unlisted)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from make_tape import SHORT
 
 LONG = {short: name for name, short in SHORT.items()} | {"td": "trade_date", "tdt": "trade_date"}
 TYPES = ["trade", "ticker", "orderbook"]
+# The names that healed trades have, and columns.
+REST = {"market": "code", "timestamp": "trade_timestamp", "trade_date_utc": "trade_date", "trade_time_utc": "trade_time"}
 told = print
 
 
@@ -70,18 +72,31 @@ def same(found, wanted):
     return found == wanted
 
 
+def sealed(data):
+    """The date, type and code of each pair that has a sealed file, by the names of the archive."""
+    names = [path.relative_to(data / "archive").parts for path in (data / "archive").rglob("*.jsonl.zst")]
+    streams = {(date.removeprefix("date="), file.split(".2")[0].removesuffix(".healed")) for date, file in names}
+    return {(date, *reversed(stream.split("_"))) for date, stream in streams if "_" in stream}
+
+
 def held_against_lines(data):
-    """Each field of each line is in its row."""
-    fields, rows = 0, 0
-    for name, path in files(data).items():
-        venue, kind, date, file = name.split("/")
-        kind, code = kind.removeprefix("type="), file.removesuffix(".parquet")
-        if kind not in TYPES:
-            continue
-        date = date.removeprefix("date=")
+    """Each stream of the tape has its file, and each field of each line is in its row."""
+    fields, rows, lake = 0, 0, files(data)
+    wanted = sealed(data)
+    found = {tuple(part.split("=")[-1] for part in (date, kind, file.removesuffix(".parquet"))) for _, kind, date, file in map(lambda name: name.split("/"), lake)}
+    assert {own for own in found if own[1] in TYPES} == wanted and len(wanted) > 3, wanted ^ found
+    for date, kind, code in sorted(wanted):
+        name = f"venue=upbit-kr/type={kind}/date={date}/{code}.parquet"
+        path = lake[name]
         next_date = datetime.date.fromisoformat(date) + datetime.timedelta(days=1)
         seen, own = set(), []
-        for line in lines(data, f"{code}_{kind}", "--from", date, "--to", next_date):
+        of_day = lines(data, f"{code}_{kind}", "--from", date, "--to", next_date)
+        if kind == "trade":
+            fetched = lines(data, f"{code}_{kind}.healed", "--from", date, "--to", next_date)
+            assert fetched, f"{name}: nothing was healed"
+            of_day += [{REST.get(key, key): value for key, value in line.items()} for line in fetched]
+            of_day.sort(key=lambda line: line["ts_recv"])
+        for line in of_day:
             if kind == "trade" and line["sequential_id"] in seen:
                 continue
             seen.add(line.get("sequential_id"))
@@ -147,7 +162,7 @@ def candles_agree(data):
     wanted, compared = {}, 0
     for code in {code for code, _ in found}:
         for trade in lines(data, f"{code}_trade", "--healed", "--from", DATE, "--to", "2026-11-23"):
-            minute = (code, trade["trade_time"][:5])
+            minute = (code, (trade.get("trade_time") or trade["trade_time_utc"])[:5])
             volume, value = wanted.get(minute, (0, 0))
             with localcontext(prec=60):
                 price, size = Decimal(trade["trade_price"]), Decimal(trade["trade_volume"])
@@ -240,7 +255,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         os.chdir(scratch)
-        common = ["--pairs", 3, "--seconds", 150, "--days", 2, "--gap", "40:7", "--units", 15]
+        common = ["--pairs", 3, "--seconds", 150, "--days", 2, "--gap", "40:7", "--units", 15, "--heal", "--unlisted"]
         data = tape(scratch / "data", *common)
         short = tape(scratch / "short", *common, "--format", "SIMPLE")
         faults = program("verify", "--set", f"data_dir={data}", check=False)

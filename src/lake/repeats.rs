@@ -68,7 +68,9 @@ impl Repeats {
             let span = self.begin.before(LOOKED_BACK)..=self.begin.previous();
             if let Some(healed) = self.stream.healed() {
                 let lines = self.tape.lines(&healed, span)?.flatten();
-                lines.filter_map(|line| TradeKey::healed(line.text())).for_each(|trade| drop(found.add(trade.id)));
+                for trade in lines.filter_map(|line| TradeKey::healed(line.text())) {
+                    found.add(trade.id);
+                }
             }
             self.healed_before = Some(found);
         }

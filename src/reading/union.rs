@@ -9,6 +9,7 @@
 //!
 //! Epochs of two directories are not comparable: what follows a step back of a clock is given as soon as it is next.
 
+use super::remembered::Remembered;
 use super::streams::Named;
 use super::trade::TradeKey;
 use crate::clock::Stamp;
@@ -16,7 +17,7 @@ use crate::tape::line::Line;
 use crate::tape::reader::{Lines, Merged, MergedLine, TapeError};
 use crate::tape::stream_key::StreamKey;
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 /// How far apart two recorders receive one frame, clocks included. Two equal frames of one stream that are further apart
@@ -137,27 +138,26 @@ struct Seen {
 }
 
 /// The trades that were given last, by stream and id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trades {
-    ids: HashSet<(usize, u64)>,
-    order: VecDeque<(usize, u64)>,
+    ids: Remembered<(usize, u64)>,
     /// The highest id of each stream, which a snapshot repeats however much later.
     last: HashMap<usize, u64>,
+}
+
+impl Default for Trades {
+    fn default() -> Self {
+        Self { ids: Remembered::new(REMEMBERED), last: HashMap::new() }
+    }
 }
 
 impl Trades {
     fn is_new(&mut self, stream: usize, id: u64) -> bool {
         let last = self.last.entry(stream).or_default();
-        if *last == id || !self.ids.insert((stream, id)) {
+        if *last == id || !self.ids.add((stream, id)) {
             return false;
         }
         *last = id.max(*last);
-        self.order.push_back((stream, id));
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
         true
     }
 }

@@ -77,6 +77,17 @@ fn what_is_sealed_is_exported_beside_a_recorder() {
     }
     assert_eq!(rows(&lake, "orderbook"), rows(&lake, "book_snapshot_3"));
     assert!(recorder.terminate().success());
+    // A day that cannot be read ends no other.
+    let damaged = tape.path.join("archive/date=2026-11-01");
+    std::fs::write(&damaged, "no directory").unwrap();
+    let partial = verb(&tape, &["export", "--json"]);
+    assert_eq!(partial.status.code(), Some(74), "{}", text(&partial));
+    assert!(
+        text(&partial).contains("2026-11-01") && text(&partial).contains("\"state\":\"current\""),
+        "{}",
+        text(&partial)
+    );
+    std::fs::remove_file(damaged).unwrap();
     let verified = verb(&tape, &["verify"]);
     assert!(verified.status.success(), "{}", text(&verified));
 }

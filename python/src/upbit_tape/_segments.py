@@ -95,7 +95,9 @@ class Segment:
             raise TapeError(f"{self.path}.zst is damaged: its last frame is cut off")
         # A decoder takes a file that was cut between two frames for a whole one, the manifest does not.
         if self.length is not None and found != self.length:
-            raise TapeError(f"{self.path}.zst is damaged: it holds {found} bytes of content, and its manifest says {self.length}")
+            raise TapeError(
+                f"{self.path}.zst is damaged: it holds {found} bytes of content, and its manifest says {self.length}"
+            )
         yield b"".join(content)
 
     def _bytes(self, file: BinaryIO, size: int) -> bytes:

@@ -276,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn a_day_with_lines_that_are_not_sealed_is_tried_again() {
+        let scene = Scene::new();
+        scene.seal(3);
+        scene.sum_up(90_000);
+        let active = scene.directory.path().join("KRW-BTC_trade.jsonl");
+        fs::write(&active, format!("{{\"ts_recv\":{},\"sequential_id\":9}}\n", stamp(64_800))).unwrap();
+        assert!(scene.look().is_some(), "what is sealed is there");
+        let exported = scene.directory.path().join("lake/.exported");
+        assert!(!exported.exists());
+        fs::remove_file(active).unwrap();
+        scene.look();
+        assert!(exported.exists());
+    }
+
+    #[test]
     fn what_is_left_of_the_disk_is_the_recorders() {
         let mut scene = Scene::new();
         scene.seal(3);

@@ -1,5 +1,5 @@
-//! A file of the lake in the making: `.tmp`, synced, read back and counted, then renamed. Whoever reads sees all of it, or
-//! what was there before.
+//! A file of the lake in the making: in a directory of its own, synced, read back and counted, then renamed. Whoever reads
+//! sees all of it, or what was there before.
 
 use super::columns::Column;
 use super::metadata::{self, LeftOut};
@@ -95,7 +95,9 @@ impl<'a> LakeFile<'a> {
     /// Begins one that says `known` of itself.
     pub(super) fn begin(disk: &'a Disk, place: &'a LakePlace, known: Vec<KeyValue>) -> Result<Self, LakeError> {
         let path = place.unfinished();
-        disk.make_directory(&place.directory()).map_err(IoError::at("make", &place.directory()))?;
+        for directory in [&*place.directory(), path.parent().unwrap_or(Path::new(""))] {
+            disk.make_directory(directory).map_err(IoError::at("make", directory))?;
+        }
         match disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(IoError::at("remove", &path)(error).into());

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! day: manifest, gaps ──▶ Job ──▶ sealed and healed lines ──▶ row: names, numbers ──▶ columns ──▶ file
-//!      a pair of a type           repeats of trades dropped                            a row group   .tmp, synced, read
+//!      a pair of a type           repeats of trades dropped                            a row group   whole, synced, read
 //!                                                                                      at a time     back, renamed
 //! ```
 //!

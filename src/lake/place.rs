@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! venue=upbit-kr/type=trade/date=2026-11-22/KRW-BTC.parquet
-//! venue=upbit-kr/type=trade/date=2026-11-22/.KRW-BTC.parquet.tmp     in the making, and no file to who reads directories
+//! .unfinished/type=trade.date=2026-11-22.KRW-BTC.parquet.tmp          in the making: no file to who reads a directory of the lake
 //! ```
 
 use super::table::Table;
 use jiff::civil::Date;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// The ending of a file in the making.
-pub const UNFINISHED: &str = ".parquet.tmp";
+/// The directory of files in the making. A file beside the whole ones is one of them to Arrow, PySpark or Polars, which differ
+/// in what of a name they pass over.
+pub(super) const UNFINISHED: &str = ".unfinished";
 
 /// A file of the lake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,9 @@ impl LakePlace {
         self.directory().join(format!("{}.parquet", self.code))
     }
 
-    /// The same while it is being written.
+    /// The same while it is being written: whoever exports is alone, and does one venue at a time.
     pub fn unfinished(&self) -> PathBuf {
-        self.directory().join(format!(".{}{UNFINISHED}", self.code))
+        let Self { table, date, code, .. } = self;
+        Path::new(UNFINISHED).join(format!("type={table}.date={date}.{code}.parquet.tmp"))
     }
 }

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 
+import polars
 import pyarrow.dataset
 import pyarrow.parquet
 
@@ -54,17 +55,18 @@ def main():
                     assert content == whole[name], f"{name} is half there"
                     pyarrow.parquet.read_table(path)
                     seen += 1
-                left = list((data / "lake").rglob("*.tmp"))
-                unfinished += len(left)
-                for directory in {path.parent for path in left}:
+                unfinished += len(list((data / "lake").glob(".unfinished/*")))
+                for directory in (data / "lake").glob("venue=*/type=*"):
                     # Who reads a directory sees nothing of what is in the making.
-                    rows = sum(pyarrow.parquet.read_metadata(path).num_rows for path in directory.glob("*.parquet"))
-                    assert pyarrow.dataset.dataset(directory, format="parquet").count_rows() == rows
+                    rows = sum(pyarrow.parquet.read_metadata(path).num_rows for path in directory.rglob("*.parquet"))
+                    found = pyarrow.dataset.dataset(directory, format="parquet", partitioning="hive").count_rows()
+                    assert found == rows, directory
+                    assert rows == 0 or polars.scan_parquet(directory).select(polars.len()).collect().item() == rows
                 if not was_running or rng.random() < 0.2:
                     break
             export(data, "--levels", 5)
             assert {name: path.read_bytes() for name, path in files(data).items()} == whole, "the lake is another one"
-            left = [path for path in (data / "lake").rglob("*") if path.suffix == ".tmp"]
+            left = list((data / "lake").rglob("*.tmp"))
             assert not left, f"left behind: {left}"
     print(f"{kills} kills in {rounds} lakes of {len(whole)} files: {seen} files seen, each whole; {unfinished} left unfinished, none at the end")
 

@@ -28,4 +28,4 @@ def export(directory, *options):
 def files(directory):
     """The files that readers see, by their paths below the lake."""
     lake = directory / "lake"
-    return {str(path.relative_to(lake)): path for path in sorted(lake.rglob("*.parquet"))}
+    return {str(path.relative_to(lake)): path for path in sorted(lake.glob("venue=*/**/*.parquet"))}

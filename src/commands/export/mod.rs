@@ -87,7 +87,6 @@ fn export(host: &Host, options: &ExportOptions, out: &mut dyn Write) -> Result<E
         };
         let mut own = Sum { waiting: day.waiting.len() as u64, ..Sum::default() };
         let mut fault = None;
-        lake.clean(date)?;
         let ended = lake.run(day.jobs, cores, &stop, &mut |done| {
             let shown = own.add(&done);
             if options.json && fault.is_none() {

@@ -135,7 +135,6 @@ impl Nightly {
         let stop = || self.shutdown.is_cancelled();
         let day = Day::plan(tape, &mut ToldGaps::default(), date, &self.selected).map_err(ReadError::from)?;
         let mut sum = Sum::default();
-        lake.clean(date)?;
         lake.run(day.jobs, 1, &stop, &mut |done: Done| drop(sum.add(&done)))?;
         let Sum { written, failed, rows, bytes, unreadable, .. } = sum;
         if written + failed > 0 {

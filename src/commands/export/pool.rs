@@ -7,7 +7,6 @@ use crate::files::{Files, IoError};
 use crate::lake::job::{Job, LakeError, Outcome, Stop};
 use crate::lake::leftovers::remove_leftovers;
 use crate::recording::lock::{Lock, LockError};
-use jiff::civil::Date;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,19 +35,15 @@ pub(super) struct Done {
 }
 
 impl Lake {
-    /// Opens it, and keeps others out.
+    /// Opens it, keeps others out, and removes what one that was killed has left.
     pub(super) fn open(directory: &Path, min_free_bytes: u64, now: Stamp) -> Result<Self, ExportError> {
         let disk = Disk::open(directory).map_err(IoError::at("open the directory", directory))?;
         let lock = Lock::take(&disk, now).map_err(|error| match error {
             LockError::Held { directory, holder } => ExportError::Held { directory, holder },
             LockError::Io(_) => ExportError::Lock(error),
         })?;
+        remove_leftovers(&disk)?;
         Ok(Self { disk, min_free_bytes, _lock: lock })
-    }
-
-    /// Removes what an export that was killed left of a day.
-    pub(super) fn clean(&self, date: Date) -> Result<(), ExportError> {
-        Ok(remove_leftovers(&self.disk, date)?)
     }
 
     /// Whether there is room for more: the disk is the recorder's first.

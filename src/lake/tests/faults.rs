@@ -120,18 +120,20 @@ fn a_file_is_kept_where_it_has_all_that_is_there() {
 fn what_is_in_the_making_is_hidden_and_removed() {
     let scene = Scene::new();
     scene.seal("KRW-BTC_trade", &[one(1, 1)]);
-    scene.export(None);
     let place = &scene.day().jobs[0].place;
-    // Readers of a directory pass over what begins so.
-    assert!(place.unfinished().file_name().unwrap().to_str().unwrap().starts_with('.'));
-    let lake = scene.directory.path().join("lake");
-    fs::write(lake.join(place.unfinished()), "half").unwrap();
-    let other = lake.join("venue=x/type=book_snapshot_7/date=2026-11-22");
-    fs::create_dir_all(&other).unwrap();
-    fs::write(other.join("KRW-BTC.parquet.tmp"), "half").unwrap();
-    fs::write(lake.join("venue=x/type=odd"), "a file").unwrap();
-    remove_leftovers(&scene.lake, DATE.parse().unwrap()).unwrap();
-    assert_eq!((scene.names(TRADES).len(), fs::read_dir(other).unwrap().count()), (1, 0));
+    // Readers of a directory of the lake see nothing of it.
+    assert!(!place.unfinished().starts_with("venue=local") && place.path().starts_with("venue=local"));
+    let unfinished = scene.directory.path().join("lake/.unfinished");
+    fs::create_dir(&unfinished).unwrap();
+    for name in
+        ["type=trade.date=2026-11-22.KRW-BTC.parquet.tmp", "type=book_snapshot_7.date=2026-10-01.KRW-BTC.parquet.tmp"]
+    {
+        fs::write(unfinished.join(name), "half").unwrap();
+    }
+    scene.export(None);
+    assert_eq!(scene.rows(TRADES).len(), 1);
+    remove_leftovers(&scene.lake).unwrap();
+    assert_eq!((scene.names(TRADES).len(), fs::read_dir(unfinished).unwrap().count()), (1, 0));
 }
 
 #[test]

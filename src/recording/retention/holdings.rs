@@ -86,7 +86,7 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day, uploaded_to: Option<&str>) 
         let is_there = |names: &BTreeSet<String>| {
             file.file_name().is_some_and(|file| file.to_str().is_some_and(|file| names.contains(file)))
         };
-        let is_awaited = there.as_ref().is_some_and(|names| !is_there(names));
+        let is_missing = there.as_ref().is_some_and(|names| !is_there(names));
         let standing = file.file_name().and_then(|file| standings.get(file.to_str()?));
         let standing = match standing {
             Some(standing @ Standing::Sealed { zst_bytes, .. }) if *zst_bytes == bytes => standing.clone(),
@@ -101,6 +101,8 @@ fn add(files: &dyn Files, feed: Feed, day: &mut Day, uploaded_to: Option<&str>) 
             // It is being sealed.
             day.has_other_data |= is_data(&name);
         } else {
+            // What is announced was there before it was: the manifest lists it no more.
+            let is_awaited = is_missing && matches!(standing, Standing::Sealed { .. });
             day.held.push(Held { name, standing, bytes, is_awaited });
         }
     }

@@ -187,9 +187,13 @@ mod tests {
 
         /// One run; returns whether the file is left, and the manifest.
         fn run(self) -> (bool, String) {
+            self.run_once_uploaded_to(None)
+        }
+
+        fn run_once_uploaded_to(self, store: Option<&str>) -> (bool, String) {
             let limits = KeepLimits { keep_for: Some(Duration::from_secs(1)), keep_bytes: None };
             let disk = Arc::new(Disk::open(self.directory.path()).unwrap());
-            let mut run = Run::begin(disk, limits, now()).unwrap();
+            let mut run = Run::begin(disk, limits, now()).unwrap().once_uploaded_to(store.map(str::to_owned));
             let batch = run.next_batch().unwrap();
             run.execute(&batch).unwrap();
             (self.sealed.exists(), std::fs::read_to_string(&self.manifest).unwrap())
@@ -202,6 +206,14 @@ mod tests {
         let scene = Scene::new(|name| line(name, first()));
         let name = scene.sealed.file_name().unwrap().to_str().unwrap().to_owned();
         assert_eq!(scene.run(), (false, line(name.clone(), first()) + &line(name, now())));
+    }
+
+    #[test]
+    fn what_is_announced_goes_though_it_is_in_no_store() {
+        let line = |name| PrunedLine { name, pruned: first(), reason: PruneReason::Bytes.into() }.to_line();
+        assert!(!Scene::new(line).run_once_uploaded_to(Some("s3://tape")).0);
+        let listed = |name| format!("{{\"name\":\"{name}\",\"last\":{},\"zst_bytes\":6}}\n", first().as_micros());
+        assert!(Scene::new(listed).run_once_uploaded_to(Some("s3://tape")).0, "what is sealed is awaited");
     }
 
     #[test]

@@ -37,6 +37,9 @@ const OUTBOX: usize = 64;
 /// Bytes collected for one write to the socket while more is due.
 const WRITE_BUFFER: usize = 64 * 1_024;
 
+/// Bytes of a client's message, five times what the longest request has: it is held until it is whole.
+const MOST_MESSAGE: usize = 1 << 20;
+
 /// How often a client that does not take what waits for it is looked after.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -95,13 +98,16 @@ impl Socket {
     /// A freshly upgraded stream; `connection` is its number in the log.
     pub(super) async fn open(upgraded: Upgraded, exchange: &Exchange, connection: u64) -> Self {
         let Upgraded { stream, read_ahead, endpoint } = upgraded;
-        let config = Some(WebSocketConfig::default().write_buffer_size(WRITE_BUFFER));
+        let config = WebSocketConfig::default()
+            .write_buffer_size(WRITE_BUFFER)
+            .max_message_size(Some(MOST_MESSAGE))
+            .max_frame_size(Some(MOST_MESSAGE));
         let read_ahead = read_ahead.to_vec();
         let session = exchange.session(endpoint);
         Self {
             living: session.living(),
             session,
-            socket: WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, config).await,
+            socket: WebSocketStream::from_partially_read(stream, read_ahead, Role::Server, Some(config)).await,
             outbox: VecDeque::with_capacity(OUTBOX),
             log: exchange.log.clone(),
             clock: exchange.clock,

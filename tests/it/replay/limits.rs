@@ -3,6 +3,7 @@
 use super::{Client, Replay, now, pause, request, within_a_minute};
 use std::io::ErrorKind::WouldBlock;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 #[test]
@@ -100,5 +101,24 @@ fn without_limits_everything_is_answered() {
             assert_eq!(replay.get("/v1/market/all").await.0, 200);
             assert!(replay.try_connect("", &[]).await.is_ok());
         }
+    });
+}
+
+#[test]
+fn a_message_that_is_too_long_is_not_collected() {
+    let replay = Replay::start(&[]);
+    within_a_minute(async {
+        let mut tcp = TcpStream::connect(replay.address()).await.unwrap();
+        let head = "GET /websocket/v1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(tcp.read_u8().await.unwrap());
+        }
+        // A binary frame of 2 MiB, without its content.
+        tcp.write_all(&[&[0x82, 0xff][..], &(2_u64 << 20).to_be_bytes(), &[0; 4]].concat()).await.unwrap();
+        let ended = tcp.read(&mut [0; 64]).await;
+        assert!(ended.as_ref().is_ok_and(|length| *length == 0) || ended.is_err(), "{ended:?}");
     });
 }

@@ -166,6 +166,11 @@ impl Live {
         (ring.next(), ring.last[endpoint as usize].values().cloned().collect())
     }
 
+    /// The streams that have brought something.
+    pub(super) fn streams(&self, endpoint: Endpoint) -> Vec<String> {
+        self.lock().last[endpoint as usize].keys().map(|stream| (**stream).to_owned()).collect()
+    }
+
     /// The newest object of a stream, as it was received.
     pub(super) fn last(&self, endpoint: Endpoint, stream: &str) -> Option<Bytes> {
         self.lock().last[endpoint as usize].get(stream).map(|object| object.object.clone())

@@ -12,6 +12,8 @@
 //! that one misunderstanding cannot hide the other. The rooms marked pure take times as arguments and do no I/O: a
 //! simulated world can host a [`Session`] and its [`Faults`] as the server does.
 
+#[cfg(test)]
+mod fake;
 mod faults;
 mod live;
 mod market;

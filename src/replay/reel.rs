@@ -180,6 +180,13 @@ impl Reel {
         moment.after(ahead.div_f64(speed))
     }
 
+    /// All streams of an endpoint: those of the recording, and those that have come since.
+    pub(super) fn streams(&self, endpoint: Endpoint) -> BTreeSet<String> {
+        let mut streams = self.recording.streams(endpoint).clone();
+        streams.extend(self.live.iter().flat_map(|live| live.streams(endpoint)));
+        streams
+    }
+
     /// What the exchange knows now: all of it before anybody has listened.
     pub(super) fn known(&self, now: Stamp) -> Position {
         let timeline = self.lock();

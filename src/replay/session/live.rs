@@ -55,6 +55,23 @@ impl LiveCursor {
         }
     }
 
+    /// The same place, for the answer to another request.
+    pub(super) fn again(&self) -> Self {
+        let next = self.place();
+        let (live, played) = (Arc::clone(&self.live), self.played.clone());
+        Self { live, endpoint: self.endpoint, next, taken: VecDeque::new(), played }
+    }
+
+    /// Where the next object is; `None`: none has come yet.
+    pub(super) fn position(&self) -> Option<Position> {
+        let of = |entry: &Entry| match entry {
+            Entry::Object(object) if object.endpoint == self.endpoint => Some(object.at),
+            Entry::Object(_) | Entry::Cut(_) => None,
+        };
+        let waiting = || self.live.from(self.next, TAKEN)?.iter().find_map(of);
+        self.taken.iter().find_map(of).or_else(waiting)
+    }
+
     /// Whether something may be there.
     pub(super) fn has_more(&self) -> bool {
         !self.taken.is_empty() || self.live.from(self.next, 1).is_none_or(|entries| !entries.is_empty())
@@ -62,6 +79,10 @@ impl LiveCursor {
 
     /// Whether a client that takes nothing has lost its place.
     pub(super) fn is_late(&self, now: Stamp) -> bool {
-        !self.live.has(self.next - self.taken.len() as u64, now)
+        !self.live.has(self.place(), now)
+    }
+
+    fn place(&self) -> u64 {
+        self.next - self.taken.len() as u64
     }
 }

@@ -17,6 +17,7 @@ mod pair;
 mod playback;
 mod reel;
 mod topic;
+mod wanted;
 mod window;
 
 pub use output::Output;
@@ -320,11 +321,11 @@ impl Session {
                 self.state = State::Market(Box::new(playback));
             }
             (Source::Reel(reel), endpoint) => {
-                let from = match &self.state {
-                    State::Reel(playback) => playback.position(),
+                let before = match &self.state {
+                    State::Reel(playback) => Some(playback.before()),
                     _ => None,
                 };
-                let begin = Begin { now, from };
+                let begin = Begin { now, before };
                 let playback = ReelPlayback::new(reel, endpoint, &self.subscriptions, self.format.short, begin);
                 self.state = State::Reel(Box::new(playback));
             }
@@ -350,7 +351,7 @@ impl Session {
             Source::Market(market) => market.find(code).is_some(),
             Source::Recorded { .. } => true,
             Source::Reel(reel) => {
-                let streams = reel.recording.streams(self.endpoint);
+                let streams = reel.streams(self.endpoint);
                 streams.iter().any(|stream| stream.split_once('_').is_some_and(|(of, _)| of == code))
             }
         };

@@ -6,6 +6,7 @@
 //! ```
 
 use super::live::{LiveCursor, LiveNext};
+use super::wanted::{Wanted, as_snapshot, parts, wanted};
 use crate::clock::{Position, Stamp};
 use crate::replay::faults::Faults;
 use crate::replay::live::{Live, LiveObject};
@@ -21,6 +22,9 @@ use std::time::Duration;
 /// How far back a tape that goes on is read once more where it had ended: a line may stand on disk this much later than one
 /// of another stream that came after it. A recorder writes within some 20 ms, and waits longer for a disk that stands still.
 const READ_AGAIN: Duration = Duration::from_secs(2);
+
+/// Objects that are passed over at a time, as many as are sent: other clients can wait for that.
+const PASSED: usize = 64;
 
 /// See the module.
 pub(super) struct ReelPlayback {
@@ -38,6 +42,12 @@ pub(super) struct ReelPlayback {
     tail: Tail,
     /// Up to where each stream was played, of a tape that goes on.
     played: BTreeMap<String, Position>,
+    /// Where the first request began: nothing before it is played.
+    begin: Position,
+    /// How far the tape had come when it was read last: files that were made later were not.
+    listed: Position,
+    /// Objects that were passed over since the last time something else was done.
+    passed: usize,
     /// When it was last asked.
     now: Stamp,
 }
@@ -52,13 +62,6 @@ enum Tail {
     Joining(Arc<Live>, u64),
     /// Objects come as they are written.
     Live(LiveCursor),
-}
-
-/// What a request wants of a stream.
-#[derive(Clone, Copy, Debug, Default)]
-struct Wanted {
-    snapshot: bool,
-    realtime: bool,
 }
 
 /// What is due.
@@ -79,11 +82,17 @@ impl ReelPlayback {
         begin: Begin,
     ) -> Self {
         let Joined { from, is_after_cut, cut_until } = reel.join(begin.now, endpoint);
-        let from = begin.from.unwrap_or(from);
-        if let Some(live) = Self::live(reel, endpoint, subscriptions, short, begin.now) {
-            return live;
+        let Begin { now, before } = begin;
+        let before = before.unwrap_or(Before { from: None, begin: from, played: BTreeMap::new(), cursor: None });
+        let from = before.from.unwrap_or(from);
+        let listed = reel.live.as_ref().map(|live| live.newest()).unwrap_or_default();
+        if let Some(live) = reel.live.as_ref().filter(|_| reel.is_live_alone || before.cursor.is_some()) {
+            let (place, last) = live.join(endpoint);
+            let cursor = before.cursor.unwrap_or_else(|| LiveCursor::new(live, endpoint, place, BTreeMap::new()));
+            let joining = Joining { now, begin: before.begin, listed, cursor, last };
+            return Self::live(reel, endpoint, subscriptions, short, joining);
         }
-        let wanted = wanted(reel.recording.streams(endpoint), subscriptions);
+        let wanted = wanted(&reel.streams(endpoint), subscriptions);
         let streams: BTreeSet<String> =
             wanted.iter().filter(|(_, wanted)| wanted.realtime).map(|(stream, _)| stream.clone()).collect();
         let mut objects = reel.recording.play(endpoint, &streams, from);
@@ -101,30 +110,32 @@ impl ReelPlayback {
             short,
             subscriptions: Arc::clone(subscriptions),
             tail: reel.live.as_ref().map_or(Tail::Ends, |live| Tail::Read(Arc::clone(live))),
-            played: BTreeMap::new(),
-            now: begin.now,
+            played: before.played,
+            begin: before.begin,
+            listed,
+            passed: 0,
+            now,
         };
         playback.take_snapshots(from, is_after_cut);
         playback
     }
 
-    /// The same of what comes from now on alone, where that is wanted; the present state is what came last.
+    /// The same of what comes from a place on alone; the present state is what came last.
     fn live(
         reel: &Arc<Reel>,
         endpoint: Endpoint,
         subscriptions: &Arc<[Subscription]>,
         short: bool,
-        now: Stamp,
-    ) -> Option<Self> {
-        let live = reel.live.as_ref().filter(|_| reel.is_live_alone)?;
-        let (place, last) = live.join(endpoint);
+        joining: Joining,
+    ) -> Self {
+        let Joining { now, begin, listed, cursor, last } = joining;
         let last: BTreeMap<&str, &Arc<LiveObject>> = last.iter().map(|object| (&*object.stream, object)).collect();
         let streams: BTreeSet<String> = last.keys().map(|stream| (*stream).to_owned()).collect();
         let wanted = wanted(&streams, subscriptions);
         // The tape is not searched for what has brought nothing for days: that would hold everybody up.
         let shown = |stream: &String| as_snapshot(last.get(&**stream)?.received(), short);
         let snapshots = wanted.iter().filter(|(_, wanted)| wanted.snapshot).filter_map(|(stream, _)| shown(stream));
-        Some(Self {
+        Self {
             snapshots: snapshots.collect(),
             reel: Arc::clone(reel),
             endpoint,
@@ -134,10 +145,13 @@ impl ReelPlayback {
             gaps: VecDeque::new(),
             short,
             subscriptions: Arc::clone(subscriptions),
-            tail: Tail::Live(LiveCursor::new(live, endpoint, place, BTreeMap::new())),
+            tail: Tail::Live(cursor),
             played: BTreeMap::new(),
+            begin,
+            listed,
+            passed: 0,
             now,
-        })
+        }
     }
 
     /// Whether the client was too slow for what comes.
@@ -145,9 +159,23 @@ impl ReelPlayback {
         matches!(&self.tail, Tail::Live(cursor) if cursor.is_late(now))
     }
 
-    /// Where it goes on.
-    pub(super) fn position(&self) -> Option<Position> {
-        self.next.as_ref().map(|next| next.at)
+    /// Where it goes on; `None`: where the recording does.
+    fn position(&self) -> Option<Position> {
+        match (&self.tail, &self.next) {
+            (_, Some(next)) => Some(next.at),
+            (Tail::Live(cursor), None) => cursor.position(),
+            (Tail::Read(live) | Tail::Joining(live, _), None) => Some(self.read_again_from(live)),
+            (Tail::Ends, None) => None,
+        }
+    }
+
+    /// What the answer to another request goes on from.
+    pub(super) fn before(&self) -> Before {
+        let cursor = match &self.tail {
+            Tail::Live(cursor) => Some(cursor.again()),
+            _ => None,
+        };
+        Before { from: self.position(), begin: self.begin, played: self.played.clone(), cursor }
     }
 
     /// Selects short or long names for all later objects.
@@ -158,6 +186,7 @@ impl ReelPlayback {
     /// What is due at `now`; `None` until [`ReelPlayback::next_due`].
     pub(super) fn poll(&mut self, now: Stamp, faults: &Faults) -> Option<ReelOutput> {
         self.now = now;
+        self.passed = 0;
         loop {
             if let Some(snapshot) = self.snapshots.pop_front() {
                 return Some(ReelOutput::Object(snapshot));
@@ -183,6 +212,10 @@ impl ReelPlayback {
                 let played = self.played.insert(object.stream.clone(), object.at);
                 if played.is_some_and(|played| played >= object.at) {
                     self.played.extend(played.map(|played| (object.stream.clone(), played)));
+                    self.passed += 1;
+                    if self.passed > PASSED {
+                        return None;
+                    }
                     continue;
                 }
             }
@@ -209,12 +242,23 @@ impl ReelPlayback {
         }
         // First the place, then the reading: what was added before the place is on disk.
         let (place, _) = live.join(self.endpoint);
-        let end = self.played.values().max().copied().unwrap_or_else(|| live.newest());
+        let from = self.read_again_from(&live);
+        self.listed = live.newest();
+        for stream in live.streams(self.endpoint) {
+            self.wanted_of(&stream);
+        }
         let streams = self.wanted.iter().filter(|(_, wanted)| wanted.realtime).map(|(stream, _)| stream.clone());
-        self.objects = self.reel.recording.play(self.endpoint, &streams.collect(), end.before(READ_AGAIN));
+        self.objects = self.reel.recording.play(self.endpoint, &streams.collect(), from);
         self.next = self.objects.next();
         self.tail = Tail::Joining(live, place);
         Some(())
+    }
+
+    /// Where a tape that goes on is read once more: a stream that had no active file when it was read ended there, while
+    /// others were read on.
+    fn read_again_from(&self, live: &Live) -> Position {
+        let end = self.played.values().max().copied().unwrap_or_else(|| live.newest());
+        end.min(self.listed).before(READ_AGAIN).max(self.begin)
     }
 
     /// What has come.
@@ -300,11 +344,6 @@ impl ReelPlayback {
     }
 }
 
-/// The code and the type of a stream.
-fn parts(stream: &str) -> (Option<&str>, &str) {
-    stream.split_once('_').map_or((None, stream), |(code, kind)| (Some(code), kind))
-}
-
 /// No objects.
 struct Nothing;
 
@@ -315,12 +354,30 @@ impl Objects for Nothing {
 }
 
 /// When a playback begins.
-#[derive(Clone, Copy, Debug)]
 pub(super) struct Begin {
     /// Now.
     pub(super) now: Stamp,
     /// Where the one before stopped.
-    pub(super) from: Option<Position>,
+    pub(super) before: Option<Before>,
+}
+
+/// Where a playback stopped that is replaced.
+pub(super) struct Before {
+    from: Option<Position>,
+    begin: Position,
+    played: BTreeMap<String, Position>,
+    /// Its place, where it had come to what is being written.
+    cursor: Option<LiveCursor>,
+}
+
+/// A playback of what comes.
+struct Joining {
+    now: Stamp,
+    begin: Position,
+    listed: Position,
+    cursor: LiveCursor,
+    /// What came last of each stream.
+    last: Vec<Arc<LiveObject>>,
 }
 
 impl Drop for ReelPlayback {
@@ -329,31 +386,5 @@ impl Drop for ReelPlayback {
     }
 }
 
-fn as_snapshot(object: &[u8], short: bool) -> Option<Bytes> {
-    let text = Spelt::parse(object)?.respelt(short);
-    let [realtime, snapshot] = ["REALTIME", "SNAPSHOT"].map(|word| match short {
-        true => format!("\"st\":\"{word}\""),
-        false => format!("\"stream_type\":\"{word}\""),
-    });
-    Some(text.replace(&realtime, &snapshot).into())
-}
-
-/// The recorded streams that a request means.
-fn wanted(streams: &BTreeSet<String>, subscriptions: &[Subscription]) -> BTreeMap<String, Wanted> {
-    let mut found: BTreeMap<String, Wanted> = BTreeMap::new();
-    for Subscription { kind, codes, snapshot, realtime, .. } in subscriptions {
-        // The suffix of a book's code is its depth, and no part of the name.
-        let codes: BTreeSet<&str> =
-            codes.iter().map(|code| code.split_once('.').map_or(&**code, |(code, _)| code)).collect();
-        let is_meant = |stream: &&String| match stream.split_once('_') {
-            Some((code, of)) => of == kind && (codes.is_empty() || codes.contains(code)),
-            None => *stream == kind,
-        };
-        for stream in streams.iter().filter(is_meant) {
-            let wanted = found.entry(stream.clone()).or_default();
-            wanted.snapshot |= snapshot;
-            wanted.realtime |= realtime;
-        }
-    }
-    found
-}
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,10 @@ const FIRST_SPAN: u64 = 600_000;
 /// Each span is so many times as long as the one before, where that was not enough.
 const WIDER: u64 = 8;
 
+/// How far back trades are summed up to candles, in milliseconds: those of two days of the busiest pair are a million, and
+/// some hundred megabytes.
+const MOST_SUMMED: u64 = 2 * DAY_MILLIS;
+
 /// Answers a request to a path (behind `/v1/`).
 pub(super) fn answer(reel: &Reel, now: Stamp, path: &str, query: &Query) -> Answer {
     let known = reel.known(now);
@@ -112,17 +116,24 @@ impl RecordedPast<'_> {
         };
         let until = until.min(newest + 1);
         let mut found = BTreeMap::new();
-        for from in spans(until, 0) {
+        // What was fetched of the time before is read with each span.
+        for from in spans(until, self.begin().min(until)) {
             found = self.recorded_candles(market, unit, Span { from, until });
             if found.len() >= count {
                 break;
             }
         }
         if let Some(millis) = unit.millis.filter(|_| found.is_empty()) {
-            let from = until.saturating_sub((count as u64 + 1) * millis) / millis * millis;
+            let length = ((count as u64 + 1) * millis).min(MOST_SUMMED);
+            let from = until.saturating_sub(length).max(self.begin()).min(until) / millis * millis;
             found = candles_of(market, millis, &self.trades(market, Span { from, until }));
         }
         Ok(list(found.into_values().rev().take(count)))
+    }
+
+    /// Where the recording begins, in milliseconds since the epoch.
+    fn begin(&self) -> u64 {
+        self.reel.recording.begin().stamp.as_micros() / 1_000
     }
 
     /// Candles that were received or fetched, by their beginning as it is written.
@@ -155,7 +166,7 @@ impl RecordedPast<'_> {
 
     /// The last objects of some pairs, or of all.
     fn latest(&self, query: &Query, kind: &str, is_all: bool) -> Outcome {
-        let streams = self.reel.recording.streams(Endpoint::Public);
+        let streams = self.reel.streams(Endpoint::Public);
         let asked = match query.get("markets") {
             Some(codes) => codes.split(',').map(|code| format!("{}_{kind}", code.trim())).collect(),
             None if is_all => streams.iter().filter(|stream| stream.ends_with(&format!("_{kind}"))).cloned().collect(),
@@ -173,15 +184,15 @@ impl RecordedPast<'_> {
 
     fn market<'q>(&self, query: &'q Query) -> Result<&'q str, Answer> {
         let code = query.get("market").ok_or_else(|| Answer::numbered(400, "Missing request parameter: market"))?;
-        let streams = self.reel.recording.streams(Endpoint::Public);
+        let streams = self.reel.streams(Endpoint::Public);
         let is_known = streams.iter().any(|stream| stream.split_once('_').is_some_and(|(of, _)| of == code));
         if is_known { Ok(code) } else { Err(Answer::numbered(404, "Code not found")) }
     }
 
     /// When a pair was last heard of, in milliseconds since the epoch.
     fn newest(&self, market: &str) -> u64 {
-        let streams = self.reel.recording.streams(Endpoint::Public).iter();
-        let own = streams.filter(|stream| stream.split_once('_').is_some_and(|(of, _)| of == market));
+        let streams = self.reel.streams(Endpoint::Public);
+        let own = streams.iter().filter(|stream| stream.split_once('_').is_some_and(|(of, _)| of == market));
         let last = |stream: &String| {
             let object = self.reel.last(Endpoint::Public, stream, self.known)?;
             Spelt::parse(&object)?.get("timestamp")?.parse().ok()

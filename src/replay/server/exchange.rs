@@ -3,11 +3,16 @@
 use super::sent::SentLog;
 use crate::clock::{Clock, Stamp};
 use crate::replay::faults::{Fault, Faults, NoPlan, Plan, Stage};
-use crate::replay::rest::{Answer, AnswerSource, Api, Auth, Keys, RestPast, RestRequest, Visitors, blocked, too_many};
+use crate::replay::rest::{Answer, Api, Auth, Keys, RestPast, RestRequest, Visitors, blocked, too_many};
 use crate::replay::session::{Habits, Session, Source};
 use crate::replay::wire::request::Endpoint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::spawn_blocking;
+
+/// Answers that are read from a recording at a time: one that takes long holds up no other, and the disk is left to the
+/// recorder. Who waits is a client, of which there are 256.
+const READERS: usize = 2;
 
 /// The exchange behind the server.
 pub struct Exchange {
@@ -16,6 +21,8 @@ pub struct Exchange {
     pub(super) log: SentLog,
     pub(super) clock: Clock,
     api: Mutex<Api>,
+    /// Who reads a recording for an answer.
+    readers: Arc<Semaphore>,
     faults: watch::Sender<Arc<Faults>>,
 }
 
@@ -29,6 +36,7 @@ impl Exchange {
             log: SentLog::default(),
             clock,
             api: Mutex::new(api),
+            readers: Arc::new(Semaphore::new(READERS)),
             faults: watch::channel(Arc::default()).0,
         }
     }
@@ -92,19 +100,28 @@ impl Exchange {
         }
     }
 
-    /// Answers a REST request.
-    pub(super) fn answer(&self, request: &RestRequest<'_>) -> Answer {
+    /// Answers a REST request. A recording is read by another thread, or every WebSocket would wait for it.
+    pub(super) async fn answer(&self, request: &RestRequest<'_>) -> Answer {
         let now = self.clock.stamp();
-        if let Err(refusal) = self.refused(now) {
-            return refusal;
-        }
-        let past = match &self.source {
-            Source::Market(market) => RestPast::Market(market),
-            Source::Reel(reel) => RestPast::Reel(reel),
-            Source::Recorded { .. } => RestPast::None,
+        let admitted = match self.refused(now).and_then(|()| self.lock_api().admit(now, request)) {
+            Ok(admitted) => admitted,
+            Err(answer) => return answer,
         };
         let corruption = self.faults.borrow().corruption(now, request.query.get("market"));
-        self.lock_api().answer(now, AnswerSource { past, corruption }, request)
+        let reel = match &self.source {
+            Source::Market(market) => return admitted.answer(now, RestPast::Market(market), corruption),
+            Source::Recorded { .. } => return admitted.answer(now, RestPast::None, corruption),
+            Source::Reel(reel) => Arc::clone(reel),
+        };
+        let permit = Arc::clone(&self.readers).acquire_owned().await.expect("nobody closes it");
+        let read = move || {
+            let _permit = permit;
+            admitted.answer(now, RestPast::Reel(&reel), corruption)
+        };
+        match spawn_blocking(read).await {
+            Ok(answer) => answer,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     /// The faults as they are planned, one in a line.

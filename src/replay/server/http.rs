@@ -105,7 +105,7 @@ async fn respond(
     }
     hang(exchange, Stage::Connect).await;
     hang(exchange, Stage::Upgrade).await;
-    Ok(exchange_response(&request, &path, peer.address, exchange, upgrade))
+    Ok(exchange_response(&request, &path, peer.address, exchange, upgrade).await)
 }
 
 /// Whether a client may plan faults.
@@ -114,7 +114,7 @@ fn may_plan(address: IpAddr, is_living: bool) -> bool {
 }
 
 /// The exchange's response: an upgrade, or an answer.
-fn exchange_response(
+async fn exchange_response(
     request: &hyper::Request<Incoming>,
     path: &str,
     address: IpAddr,
@@ -132,7 +132,7 @@ fn exchange_response(
     let endpoint = match path {
         PUBLIC_PATH => Endpoint::Public,
         PRIVATE_PATH => Endpoint::Private,
-        _ if request.method() == Method::GET => return plain(exchange.answer(&asked)),
+        _ if request.method() == Method::GET => return plain(exchange.answer(&asked).await),
         _ => return plain(Answer::not_found()),
     };
     let Some(accept) =

@@ -8,7 +8,7 @@
 use super::tape::endpoint;
 use crate::clock::{Clock, Position};
 use crate::files::watch::{Noticed, Watch};
-use crate::replay::{Endpoint, Live, ReelObject};
+use crate::replay::{Live, ReelObject};
 use crate::tape::event::Event;
 use crate::tape::line::Line;
 use crate::tape::paths;
@@ -62,6 +62,8 @@ struct Following {
     clock: Clock,
     followers: PerFeed<Option<Follower>>,
     watch: Option<Watch>,
+    /// Nothing has come of a connection since its clients were cut off.
+    is_cut: PerFeed<bool>,
 }
 
 impl Following {
@@ -94,7 +96,7 @@ impl Following {
         }
         // Ignored: who began it has gone, and the token tells.
         let _ = begun.send(Ok(live.clone()));
-        Ok(Self { live, clock, followers, watch: watch.ok() })
+        Ok(Self { live, clock, followers, watch: watch.ok(), is_cut: PerFeed::default() })
     }
 
     fn run(mut self, shutdown: &CancellationToken) {
@@ -135,15 +137,20 @@ impl Following {
     }
 
     /// Hands on what a round has brought; whether there is more.
-    fn hand_on(&self, feed: Feed, round: Round) -> bool {
+    fn hand_on(&mut self, feed: Feed, round: Round) -> bool {
         let now = self.clock.stamp();
         for fault in round.faults {
             tracing::warn!("{fault}");
         }
         for (stream, line) in round.lines {
             if stream == StreamKey::recorder() {
-                lost(&line).into_iter().for_each(|endpoint| self.live.cut(now, endpoint));
+                for feed in lost(&line) {
+                    if !std::mem::replace(&mut self.is_cut[feed], true) {
+                        self.live.cut(now, endpoint(feed));
+                    }
+                }
             } else {
+                self.is_cut[feed] = false;
                 self.live.push(now, endpoint(feed), object(&stream, &line));
             }
         }
@@ -160,8 +167,34 @@ fn streams(names: &BTreeSet<String>) -> BTreeSet<StreamKey> {
     names.iter().filter_map(|name| paths::parse_active(name)).collect()
 }
 
-/// The endpoint that an event says was lost while it was live.
-fn lost(line: &Line) -> Option<Endpoint> {
-    let Event::Lost { connection, stage, .. } = Record::parse_if(&["lost"], line.text())?.event? else { return None };
-    (stage == Word::Known(Stage::Live)).then(|| endpoint(connection))
+/// The connections that an event says were lost while they were live: all of them where a recorder starts, since one that
+/// was killed has told of nothing.
+fn lost(line: &Line) -> Vec<Feed> {
+    match Record::parse_if(&["lost", "started"], line.text()).and_then(|record| record.event) {
+        Some(Event::Lost { connection, stage: Word::Known(Stage::Live), .. }) => vec![connection],
+        Some(Event::Started { .. }) => Feed::ALL.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_cuts_everybody_off_and_so_does_a_loss() {
+        let lost = |event: &str| {
+            let text = format!("{{\"ts_recv\":9,\"type\":\"recorder\",{event}}}");
+            super::lost(&Line::parse(0, text.as_bytes()).unwrap())
+        };
+        let started = "\"event\":\"started\",\"version\":\"1\",\"pid\":1,\"connections\":[],\"epoch\":0";
+        assert_eq!(lost(started), Feed::ALL);
+        for (stage, cut) in [("live", &[Feed::Private][..]), ("tcp", &[])] {
+            let event = format!(
+                "\"event\":\"lost\",\"connection\":\"private\",\"stage\":\"{stage}\",\"cause\":\"x\",\"attempt\":1,\"last\":8"
+            );
+            assert_eq!(lost(&event), cut, "{stage}");
+        }
+        assert_eq!(lost("\"event\":\"disk_ok\""), []);
+    }
 }

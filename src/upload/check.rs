@@ -70,7 +70,14 @@ pub enum CheckError {
 #[derive(Debug, Default)]
 struct Here {
     sealed: BTreeMap<String, ManifestEntry>,
-    uploaded: Uploaded,
+    /// The checksums of what was uploaded from here, also of what is only there any more.
+    uploaded: BTreeMap<String, String>,
+}
+
+impl Here {
+    fn has_uploaded(&self, name: &str, sha256: &str) -> bool {
+        self.uploaded.get(name).is_some_and(|known| known == sha256)
+    }
 }
 
 impl Check {
@@ -80,18 +87,22 @@ impl Check {
     /// They cannot be listed.
     pub async fn places(&self) -> Result<BTreeSet<Place>, CheckError> {
         let mut places = BTreeSet::new();
-        for feed in Feed::ALL {
+        for feed in self.feeds() {
             let archive = paths::archive(feed);
             for entry in self.files.list(&archive).map_err(IoError::at("list", &archive))? {
                 let date = entry.name.to_str().and_then(paths::date_of_directory);
                 let Some(date) = date.filter(|_| entry.kind == EntryKind::Directory) else { continue };
                 let listing = self.listing(feed, date)?;
                 places.extend(listing.sealed.iter().map(|entry| self.place(feed, date, entry)));
+                let uploaded = Uploaded::read(&*self.files, &paths::date_directory(feed, date), &self.to)?;
+                let venues = venues(&listing);
+                places
+                    .extend(uploaded.each().map(|name| self.place_of(feed, date, venues.get(name).copied().flatten())));
             }
         }
         let mut roots: BTreeSet<(Feed, String)> =
             places.iter().map(|place| (place.feed, place.venue.clone())).collect();
-        roots.extend(Feed::ALL.map(|feed| (feed, self.venue.to_string())));
+        roots.extend(self.feeds().map(|feed| (feed, self.venue.to_string())));
         for (feed, venue) in roots {
             let names = self.store.directories(&self.layout.root(feed, &venue)).await?;
             let dates = names.iter().filter_map(|name| paths::date_of_directory(name));
@@ -109,10 +120,8 @@ impl Check {
         let (here, there) = (self.here(place)?, self.store.day(&directory).await?);
         counted.files += there.committed.len() as u64;
         counted.bytes += there.committed.values().map(|committed| committed.zst_bytes).sum::<u64>();
-        let is_waiting = |entry: &&ManifestEntry| !here.uploaded.has(&entry.name, &entry.sha256);
-        if self.private || place.feed == Feed::Public {
-            counted.waiting += here.sealed.values().filter(is_waiting).count() as u64;
-        }
+        let is_waiting = |entry: &&ManifestEntry| !here.has_uploaded(&entry.name, &entry.sha256);
+        counted.waiting += here.sealed.values().filter(is_waiting).count() as u64;
         let mut found = compare(&here, &there);
         if self.reads_content {
             for (name, Committed { sha256, .. }) in &there.committed {
@@ -130,9 +139,24 @@ impl Check {
     fn here(&self, place: &Place) -> Result<Here, CheckError> {
         let directory = paths::date_directory(place.feed, place.date);
         let listing = self.listing(place.feed, place.date)?;
+        let known = Uploaded::read(&*self.files, &directory, &self.to)?;
+        let venues = venues(&listing);
+        let is_own = |name: &&str| self.place_of(place.feed, place.date, venues.get(name).copied().flatten()) == *place;
+        let checksum = |name: &str| Some((name.to_owned(), known.checksum(name)?.to_owned()));
+        let uploaded = known.each().filter(is_own).filter_map(checksum).collect();
         let own = listing.sealed.into_iter().filter(|entry| self.place(place.feed, place.date, entry) == *place);
-        let sealed = own.map(|entry| (entry.name.clone(), entry)).collect();
-        Ok(Here { sealed, uploaded: Uploaded::read(&*self.files, &directory, &self.to)? })
+        Ok(Here { sealed: own.map(|entry| (entry.name.clone(), entry)).collect(), uploaded })
+    }
+
+    /// The trees that are uploaded: keys for the others need not reach private/.
+    fn feeds(&self) -> impl Iterator<Item = Feed> {
+        let private = self.private;
+        Feed::ALL.into_iter().filter(move |feed| private || *feed == Feed::Public)
+    }
+
+    /// That of a file that was uploaded; of one without a line in the manifest it is not known.
+    fn place_of(&self, feed: Feed, date: Date, venue: Option<&Venue>) -> Place {
+        Place::of(feed, date, venue, &self.venue)
     }
 
     fn listing(&self, feed: Feed, date: Date) -> Result<Listing, IoError> {
@@ -143,6 +167,12 @@ impl Check {
     fn place(&self, feed: Feed, date: Date, entry: &ManifestEntry) -> Place {
         Place::of(feed, date, entry.venue.as_ref(), &self.venue)
     }
+}
+
+/// Whose data the files are that a manifest lists, or did before they were deleted.
+fn venues(listing: &Listing) -> BTreeMap<&str, Option<&Venue>> {
+    let entries = listing.sealed.iter().chain(listing.pruned.values().flatten());
+    entries.map(|entry| (&*entry.name, entry.venue.as_ref())).collect()
 }
 
 /// What is wrong, by names and lengths. Pure.
@@ -159,16 +189,18 @@ fn compare(here: &Here, there: &RemoteDay) -> Vec<(String, String)> {
         }
         if here.sealed.get(name).is_some_and(|entry| entry.sha256 != *sha256) {
             found.push((name.clone(), "the manifest there lists another content than the one here".to_owned()));
+        } else if here.uploaded.get(name).is_some_and(|uploaded| uploaded != sha256) {
+            found.push((name.clone(), "the manifest there lists another content than was uploaded".to_owned()));
         }
     }
     let unlisted = |name: &&String| part_number(name).is_none() && !there.committed.contains_key(*name);
     for name in there.objects.keys().filter(unlisted) {
-        let is_waiting = here.sealed.get(name).is_some_and(|entry| !here.uploaded.has(name, &entry.sha256));
+        let is_waiting = here.sealed.get(name).is_some_and(|entry| !here.has_uploaded(name, &entry.sha256));
         if !is_waiting {
             found.push((name.clone(), "no manifest there lists it".to_owned()));
         }
     }
-    for name in here.sealed.keys().filter(|name| here.uploaded.names(name) && !there.committed.contains_key(*name)) {
+    for name in here.uploaded.keys().filter(|name| !there.committed.contains_key(*name)) {
         found.push((name.clone(), "it was uploaded from here, and no manifest there lists it".to_owned()));
     }
     found
@@ -177,10 +209,6 @@ fn compare(here: &Here, there: &RemoteDay) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Stamp;
-    use crate::files::disk::Disk;
-    use crate::tape::uploaded::UploadedLine;
-    use std::path::Path;
 
     fn entry(name: &str, sha256: &str) -> (String, ManifestEntry) {
         let text = format!(
@@ -190,23 +218,16 @@ mod tests {
         (name.to_owned(), serde_json::from_str(&text).unwrap())
     }
 
-    fn uploaded(names: &[&str]) -> Uploaded {
-        let directory = tempfile::tempdir().unwrap();
-        let line = |name: &&str| {
-            let (name, sha256, to) = ((*name).to_owned(), "a".to_owned(), "s3://t".to_owned());
-            UploadedLine { name, uploaded: Stamp::default(), to, zst_bytes: 7, sha256 }.to_line()
-        };
-        std::fs::write(directory.path().join(paths::UPLOADED), names.iter().map(line).collect::<String>()).unwrap();
-        Uploaded::read(&Disk::existing(directory.path()).unwrap(), Path::new(""), "s3://t").unwrap()
-    }
-
     #[test]
     fn each_difference_is_found_once() {
         let sealed =
             ["good", "lost", "short", "other", "unlisted", "waits", "left"].map(|name| entry(name, "a")).into();
-        let here = Here { sealed, uploaded: uploaded(&["good", "lost", "short", "other", "unlisted"]) };
+        let uploaded = ["good", "lost", "short", "other", "unlisted", "pruned", "gone", "changed"];
+        let here = Here { sealed, uploaded: uploaded.map(|name| (name.to_owned(), "a".to_owned())).into() };
         let mut there = RemoteDay::default();
-        for (name, sha256) in [("good", "a"), ("lost", "a"), ("short", "a"), ("other", "b"), ("pruned", "a")] {
+        for (name, sha256) in
+            [("good", "a"), ("lost", "a"), ("short", "a"), ("other", "b"), ("pruned", "a"), ("changed", "b")]
+        {
             there.committed.insert(name.to_owned(), Committed { zst_bytes: 7, sha256: sha256.to_owned() });
         }
         for (name, bytes) in [
@@ -214,6 +235,7 @@ mod tests {
             ("short", 6),
             ("other", 7),
             ("pruned", 7),
+            ("changed", 7),
             ("left", 7),
             ("alien", 1),
             ("manifest.000001.jsonl", 9),
@@ -225,10 +247,12 @@ mod tests {
         assert_eq!(
             told,
             [
+                "changed: the manifest there lists another content than was uploaded",
                 "lost: the manifest there lists it, and it is not there",
                 "other: the manifest there lists another content than the one here",
                 "short: it has 6 bytes there, and 7 by the manifest there",
                 "alien: no manifest there lists it",
+                "gone: it was uploaded from here, and no manifest there lists it",
                 "unlisted: it was uploaded from here, and no manifest there lists it",
             ]
         );

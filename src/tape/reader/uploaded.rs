@@ -49,6 +49,11 @@ impl Uploaded {
         self.0.contains_key(name)
     }
 
+    /// The checksum of a file that is there; `None`: it is not.
+    pub fn checksum(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// Their names, in order.
     pub fn each(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

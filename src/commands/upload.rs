@@ -12,6 +12,7 @@ use crate::quantity::rounded_size;
 use crate::upload::backlog::{UploadBacklog, Waiting};
 use crate::upload::claim::ClaimError;
 use crate::upload::host::{Claimed, SetUpError, set_up};
+use crate::upload::local::DirectoryError;
 use crate::upload::open::OpenError;
 use crate::upload::pass::UploadError;
 use crate::upload::trouble::StoreError;
@@ -48,10 +49,15 @@ impl VerbError {
     fn exit(&self) -> Exit {
         match self {
             Self::SetUp(SetUpError::Claim(ClaimError::Held(_))) => Exit::Locked,
+            Self::SetUp(SetUpError::Open(OpenError::Directory(DirectoryError::Store(error)))) => exit_of(error),
             Self::SetUp(SetUpError::Claim(ClaimError::Io(_)) | SetUpError::Open(OpenError::Directory(_))) => Exit::Io,
             Self::SetUp(_) | Self::Upload(UploadError::TwoHosts(_)) => Exit::Config,
-            Self::Upload(UploadError::Store(error)) => exit_of(error),
-            Self::Upload(UploadError::Disk(_)) | Self::Disk(_) | Self::Output(_) => Exit::Io,
+            Self::Upload(UploadError::Store(error) | UploadError::Directory(DirectoryError::Store(error))) => {
+                exit_of(error)
+            }
+            Self::Upload(UploadError::Disk(_) | UploadError::Directory(_)) | Self::Disk(_) | Self::Output(_) => {
+                Exit::Io
+            }
         }
     }
 }
@@ -59,7 +65,7 @@ impl VerbError {
 /// How a verb ends with an error of the store.
 pub(super) fn exit_of(error: &StoreError) -> Exit {
     match error {
-        StoreError::Down(_) | StoreError::Slow(_) => Exit::Unavailable,
+        StoreError::Down(_) | StoreError::Slow(_) | StoreError::Unending(_) => Exit::Unavailable,
         StoreError::Forbidden(_) => Exit::Refused,
         StoreError::Full(_) | StoreError::Nowhere(_) | StoreError::Other(_) => Exit::Io,
         StoreError::Stopped => Exit::Wrong,
@@ -113,7 +119,9 @@ async fn upload(host: &Host, options: &UploadOptions, uploads: &SharedUploads) -
     let to = config.upload.identity().ok_or(SetUpError::Open(OpenError::None))?;
     if options.dry_run {
         let mut backlog = UploadBacklog::new(&to, config.upload.private);
-        backlog.look(&disk)?;
+        if let Some(error) = backlog.look(&disk)? {
+            tracing::warn!(%error, "what waits of that day is not known");
+        }
         let Waiting { files, bytes, .. } = backlog.total();
         return Ok(Some(Sum { to, host: None, files: 0, bytes: 0, waiting: files, waiting_bytes: bytes }));
     }

@@ -25,6 +25,8 @@ pub struct UploadConfig {
     pub to: Option<Destination>,
     /// The store's address where it is not the provider's own.
     pub endpoint: Option<Url>,
+    /// The storage account at Azure, of which each has containers of its own; `None`: it is not named.
+    pub account: Option<String>,
     /// The region, for stores that have some; `None`: as the environment says, else the provider's default.
     pub region: Option<String>,
     /// This recorder's name in the store; `None`: that of the host.
@@ -144,10 +146,21 @@ impl FromStr for Destination {
 }
 
 impl UploadConfig {
-    /// The store as `uploaded.jsonl` names it: two endpoints may have buckets of one name.
+    /// The store as `uploaded.jsonl` names it: two endpoints may have buckets of one name, and two accounts containers.
     pub fn identity(&self) -> Option<String> {
         let to = self.to.as_ref()?;
-        Some(self.endpoint.as_ref().map_or_else(|| to.to_string(), |endpoint| format!("{to}?endpoint={endpoint}")))
+        let endpoint = self.endpoint.as_ref().map(|endpoint| format!("endpoint={endpoint}"));
+        // Where it is not named, nothing is there, and nothing known to be.
+        let account = || format!("account={}", self.account.as_deref().unwrap_or_default());
+        let account = (to.provider == Provider::Azure).then(account);
+        let told: Vec<String> = endpoint.into_iter().chain(account).collect();
+        Some(if told.is_empty() { to.to_string() } else { format!("{to}?{}", told.join("&")) })
+    }
+
+    /// Whether an address is that of `upload.endpoint`.
+    pub fn is_endpoint(&self, address: &str) -> bool {
+        let plain = |address: &str| address.trim_end_matches('/').to_owned();
+        self.endpoint.as_ref().is_some_and(|endpoint| plain(endpoint.as_str()) == plain(address))
     }
 
     /// A credential that systemd hands over in a file; `None`: there is none of this name.
@@ -168,7 +181,8 @@ impl UploadConfig {
 
 /// Reads the section.
 pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> UploadConfig {
-    UploadConfig {
+    let mut upload = UploadConfig {
+        account: None,
         enabled: reader.flag("upload.enabled"),
         to: reader.optional("upload.url", str::parse::<Destination>),
         endpoint: reader.optional("upload.endpoint", Url::http),
@@ -184,7 +198,12 @@ pub(super) fn read(reader: &mut Reader<'_>, sources: &Sources) -> UploadConfig {
             files::check_certificates(&path).map(|()| path).map_err(|problem| format!("`{text}`: {problem}"))
         }),
         credentials: sources.variable("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-    }
+    };
+    // What cannot be read is told by whoever opens the store.
+    let handed = upload.credential("azure_storage_account_name").ok().flatten();
+    let handed = handed.map(|account| account.expose().to_owned());
+    upload.account = handed.or_else(|| sources.variable("AZURE_STORAGE_ACCOUNT_NAME").map(str::to_owned));
+    upload
 }
 
 /// Values that are each valid and contradict each other.
@@ -241,6 +260,23 @@ mod tests {
             assert!(host.parse::<HostName>().is_err(), "{host}");
         }
         assert_eq!("tape-1.example".parse::<HostName>().unwrap().as_str(), "tape-1.example");
+    }
+
+    #[test]
+    fn a_store_is_known_by_all_that_says_where_it_is() {
+        let identity = |assignments: &[&str], account: &str| {
+            let assignments = assignments.iter().map(|&text| text.to_owned()).collect();
+            let environment = vec![("AZURE_STORAGE_ACCOUNT_NAME".to_owned(), account.to_owned())];
+            let sources = crate::config::Sources { assignments, environment, ..Default::default() };
+            crate::config::load(&sources).unwrap().config.upload.identity().unwrap()
+        };
+        let endpoint = "upload.endpoint=https://store.example:9000";
+        assert_eq!(identity(&["upload.url=s3://tape/x"], "one"), "s3://tape/x");
+        assert_eq!(identity(&["upload.url=s3://tape", endpoint], ""), "s3://tape?endpoint=https://store.example:9000/");
+        assert_eq!(identity(&["upload.url=az://tape"], "one"), "az://tape?account=one");
+        assert_eq!(identity(&["upload.url=az://tape"], ""), "az://tape?account=");
+        let both = identity(&["upload.url=az://tape", endpoint], "one");
+        assert_eq!(both, "az://tape?endpoint=https://store.example:9000/&account=one");
     }
 
     #[test]

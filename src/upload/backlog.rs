@@ -26,13 +26,17 @@ pub struct Waiting {
 }
 
 /// What was found of a date when it was looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Looked {
     manifest_bytes: u64,
     waiting: Waiting,
-    /// When what was refused is tried again; `None`: nothing was.
-    again: Option<Instant>,
+    /// When each of the files that were refused is tried again.
+    refused: BTreeMap<String, Instant>,
 }
+
+/// Refused files of a date that are remembered, four times what the whole exchange has; what is behind that is tried again
+/// as often as the date grows.
+const MOST_REFUSED: usize = 10_000;
 
 /// See the module. A date is read again where its manifest has grown.
 #[derive(Debug)]
@@ -49,11 +53,11 @@ impl UploadBacklog {
         Self { to: to.to_owned(), feeds, days: BTreeMap::new() }
     }
 
-    /// Looks at all dates.
+    /// Looks at all dates. Returns why one of them cannot be read: the others are known.
     ///
     /// # Errors
-    /// The archive cannot be listed, or a date cannot be read.
-    pub fn look(&mut self, files: &dyn Files) -> Result<(), IoError> {
+    /// The archive cannot be listed, or the disk fails.
+    pub fn look(&mut self, files: &dyn Files) -> Result<Option<IoError>, IoError> {
         let mut there = BTreeSet::new();
         for feed in &self.feeds {
             let archive = paths::archive(*feed);
@@ -63,19 +67,38 @@ impl UploadBacklog {
             }
         }
         self.days.retain(|day, _| there.contains(day));
+        let mut fault = None;
         for day in there {
-            let bytes = manifest_bytes(files, day)?;
-            if self.days.get(&day).is_none_or(|looked| looked.manifest_bytes != bytes) {
-                let waiting = Waiting::of(&waiting(files, day, &self.to)?);
-                self.days.insert(day, Looked { manifest_bytes: bytes, waiting, again: None });
+            match self.look_at(files, day) {
+                Err(error) if error.is_about_the_file() => {
+                    self.days.remove(&day);
+                    fault.get_or_insert(error);
+                }
+                looked => looked?,
             }
+        }
+        Ok(fault)
+    }
+
+    fn look_at(&mut self, files: &dyn Files, day: Day) -> Result<(), IoError> {
+        let manifest_bytes = manifest_bytes(files, day)?;
+        let before = self.days.get(&day);
+        if before.is_none_or(|looked| looked.manifest_bytes != manifest_bytes) {
+            let entries = waiting(files, day, &self.to)?;
+            let mut refused = before.map(|looked| looked.refused.clone()).unwrap_or_default();
+            let names: BTreeSet<&str> = entries.iter().map(|entry| &*entry.name).collect();
+            refused.retain(|name, _| names.contains(&**name));
+            self.days.insert(day, Looked { manifest_bytes, waiting: Waiting::of(&entries), refused });
         }
         Ok(())
     }
 
     /// The dates of which something waits, and is due at `now`.
     pub fn due(&self, now: Instant) -> Vec<Day> {
-        let is_due = |looked: &Looked| looked.waiting.files > 0 && looked.again.is_none_or(|again| now >= again);
+        let is_due = |looked: &Looked| {
+            let is_later = looked.refused.values().filter(|again| now < **again).count() as u64;
+            looked.waiting.files > is_later
+        };
         self.days.iter().filter(|(_, looked)| is_due(looked)).map(|(day, _)| *day).collect()
     }
 
@@ -87,10 +110,27 @@ impl UploadBacklog {
         waiting(files, day, &self.to)
     }
 
-    /// A date was gone through, and `left` waits for another try at `again`.
-    pub fn settle(&mut self, day: Day, left: Waiting, again: Instant) {
+    /// Whether a file was refused, and is not to be tried again yet.
+    pub fn is_refused(&self, day: Day, name: &str, now: Instant) -> bool {
+        let again = self.days.get(&day).and_then(|looked| looked.refused.get(name));
+        again.is_some_and(|again| now < *again)
+    }
+
+    /// A file was refused, and is tried again at `again`.
+    pub fn handle_refused(&mut self, day: Day, name: &str, again: Instant) {
+        if let Some(Looked { refused, .. }) = self.days.get_mut(&day)
+            && (refused.len() < MOST_REFUSED || refused.contains_key(name))
+        {
+            refused.insert(name.to_owned(), again);
+        }
+    }
+
+    /// A date was gone through, and these files wait still.
+    pub fn settle(&mut self, day: Day, left: &[ManifestEntry]) {
         if let Some(looked) = self.days.get_mut(&day) {
-            (looked.waiting, looked.again) = (left, (left.files > 0).then_some(again));
+            let names: BTreeSet<&str> = left.iter().map(|entry| &*entry.name).collect();
+            looked.refused.retain(|name, _| names.contains(&**name));
+            looked.waiting = Waiting::of(left);
         }
     }
 
@@ -115,7 +155,7 @@ impl UploadBacklog {
 
     /// The files that were refused, and are tried again later.
     pub fn refused(&self) -> u64 {
-        self.days.values().filter(|looked| looked.again.is_some()).map(|looked| looked.waiting.files).sum()
+        self.days.values().map(|looked| looked.refused.len() as u64).sum()
     }
 }
 

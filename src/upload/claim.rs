@@ -1,10 +1,11 @@
-//! One uploader per directory: an flock on `.upload`, which keeps the name that this recorder has in its store.
+//! One uploader per directory: an flock on `.upload`, which keeps the name that this recorder has in each of its stores.
 //!
 //! ```text
-//! .upload    flock, {"to":"s3://tape/upbit","host":"tape1"}
+//! .upload    flock, {"to":"s3://tape/upbit","host":"tape1"}, a line per store, the present one's last
 //! ```
 //!
-//! A container gets another host name with each start: without the name that is kept, each would upload all of it again.
+//! A container gets another host name with each start: without the name that is kept, each would upload all of it again, and
+//! under another name nothing would be found that is there.
 
 use crate::config::{HostName, UploadConfig};
 use crate::files::IoError;
@@ -20,8 +21,8 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// More than its content needs; a longer one is ignored.
-const MOST_BYTES: u64 = 4096;
+/// Two hundred stores, with names as long as they can be; what is behind that is ignored.
+const MOST_BYTES: u64 = 256 << 10;
 
 /// The right to upload from a directory, held until it is dropped.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub struct Claim {
     _locked: File,
 }
 
-/// What the file keeps.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a line of the file keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     to: String,
     host: String,
@@ -47,6 +48,18 @@ pub enum ClaimError {
     /// This host has a name that cannot be in a path.
     #[error("this host has no name that can stand in a path: set upload.host")]
     NoName,
+    /// What is there would be found under the other name alone.
+    #[error(
+        "this directory is uploaded to {to} as {known}: set upload.host to that, or for {asked} another prefix in upload.url"
+    )]
+    Renamed {
+        /// The store.
+        to: String,
+        /// The name that it has there.
+        known: HostName,
+        /// The one that is configured.
+        asked: HostName,
+    },
     /// The file could not be used.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -68,26 +81,38 @@ impl Claim {
         }
         let mut text = Vec::new();
         (&mut file).take(MOST_BYTES).read_to_end(&mut text).map_err(failed("read"))?;
-        let kept: Option<Kept> = serde_json::from_slice(&text).ok();
-        let known = kept.as_ref().filter(|kept| kept.to == to).and_then(|kept| kept.host.parse().ok());
-        let host = upload.host.clone().or(known).or_else(machine).ok_or(ClaimError::NoName)?;
+        let mut kept = parse(&text);
+        let (known, asked) = (host_in(&kept, to), upload.host.clone());
+        if let Some((known, asked)) = known.clone().zip(asked.clone()).filter(|(known, asked)| known != asked) {
+            return Err(ClaimError::Renamed { to: to.to_owned(), known, asked });
+        }
+        let host = known.or(asked).or_else(machine).ok_or(ClaimError::NoName)?;
         let now = Kept { to: to.to_owned(), host: host.to_string() };
-        if kept.as_ref() != Some(&now) {
-            let line = serde_json::to_string(&now).expect("strings always serialise");
-            let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{line}"));
-            written.and_then(|()| file.sync_all()).map_err(failed("write"))?;
+        if kept.last() != Some(&now) {
+            kept.retain(|kept| kept.to != to);
+            kept.push(now);
+            let line = |kept| serde_json::to_string(kept).expect("strings always serialise") + "\n";
+            let lines: String = kept.iter().map(line).collect();
+            let written = file.rewind().and_then(|()| file.write_all(lines.as_bytes()));
+            let cut = written.and_then(|()| file.set_len(lines.len() as u64));
+            cut.and_then(|()| file.sync_all()).map_err(failed("write"))?;
         }
         Ok(Self { host, _locked: file })
     }
 }
 
-/// The name that a directory's recorder has in the store `to`, where nothing is claimed; `None`: none yet.
-pub fn known_host(disk: &Disk, upload: &UploadConfig, to: &str) -> Option<HostName> {
-    let kept = || {
-        let kept: Kept = serde_json::from_slice(&disk.read_all(Path::new(UPLOAD), MOST_BYTES).ok()?).ok()?;
-        (kept.to == to).then(|| kept.host.parse().ok())?
-    };
-    upload.host.clone().or_else(kept)
+/// The name that a directory's recorder has in the store `to`, where nothing is claimed; `None`: nothing was uploaded there.
+pub fn known_host(disk: &Disk, to: &str) -> Option<HostName> {
+    host_in(&parse(&disk.read_all(Path::new(UPLOAD), MOST_BYTES).ok()?), to)
+}
+
+/// Lines that are none are passed over: a kill may have torn one.
+fn parse(text: &[u8]) -> Vec<Kept> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+fn host_in(kept: &[Kept], to: &str) -> Option<HostName> {
+    kept.iter().rfind(|kept| kept.to == to)?.host.parse().ok()
 }
 
 fn machine() -> Option<HostName> {
@@ -108,13 +133,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let disk = Disk::open(directory.path()).unwrap();
         let named = upload(&["upload.host=first"]);
-        assert_eq!(known_host(&disk, &upload(&[]), "s3://a"), None);
+        assert_eq!(known_host(&disk, "s3://a"), None);
         let claim = Claim::take(&disk, &named, "s3://a").unwrap();
         assert!(matches!(Claim::take(&disk, &named, "s3://a"), Err(ClaimError::Held(_))));
         drop(claim);
         assert_eq!(Claim::take(&disk, &upload(&[]), "s3://a").unwrap().host.as_str(), "first");
-        assert_eq!(known_host(&disk, &upload(&[]), "s3://a").unwrap().as_str(), "first");
+        assert_eq!(known_host(&disk, "s3://a").unwrap().as_str(), "first");
         let other = Claim::take(&disk, &upload(&[]), "s3://b").unwrap();
-        assert_eq!(Some(other.host), machine(), "another store has another name");
+        assert_eq!(Some(other.host.clone()), machine(), "another store has another name");
+        drop(other);
+        assert_eq!(Claim::take(&disk, &upload(&[]), "s3://a").unwrap().host.as_str(), "first", "each keeps its own");
+        let renamed = Claim::take(&disk, &upload(&["upload.host=second"]), "s3://a").unwrap_err();
+        assert!(matches!(renamed, ClaimError::Renamed { .. }), "{renamed}");
+        assert_eq!(known_host(&disk, "s3://a").unwrap().as_str(), "first");
     }
 }

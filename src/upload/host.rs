@@ -2,8 +2,9 @@
 //! told of one that fails. A store that is down costs nothing but backlog.
 
 use super::backlog::{UploadBacklog, Waiting};
-use super::claim::{Claim, ClaimError};
+use super::claim::{Claim, ClaimError, known_host};
 use super::layout::Layout;
+use super::local::Intent;
 use super::open::{OpenError, open};
 use super::pass::{UploadError, Uploader};
 use super::trouble::StoreError;
@@ -62,8 +63,10 @@ pub fn set_up(
     uploads: SharedUploads,
     cancel: CancellationToken,
 ) -> Result<Claimed, SetUpError> {
-    let store = open(config, clock, cancel)?;
     let to = config.upload.identity().ok_or(OpenError::None)?;
+    let intent = Intent { is_known: known_host(disk, &to).is_some(), writes: true };
+    // Opened before the claim says that something was brought there.
+    let store = open(config, intent, clock, cancel)?;
     let claim = Claim::take(disk, &config.upload, &to)?;
     let layout = Layout { prefix: prefix(config), host: claim.host.clone() };
     let uploader = Uploader {

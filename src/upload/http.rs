@@ -30,7 +30,7 @@ use object_store::client::{
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -40,17 +40,28 @@ const IDLE_CONNECTIONS: usize = 1;
 /// The most of a body that refuses: longer ones have no more to tell.
 const MOST_REFUSAL: usize = 64 << 10;
 
-/// When bytes last came or went.
+/// The most that is received in one step: a list of a thousand objects has a hundredth of it, and an object is read in
+/// steps of its own.
+const MOST_RECEIVED: u64 = 64 << 20;
+
+/// When bytes last came or went, and how many came since a step began.
 #[derive(Clone, Debug)]
 pub struct Movement {
     clock: Clock,
     last: Arc<Mutex<Instant>>,
+    received: Arc<AtomicU64>,
 }
 
 impl Movement {
     /// Now.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, last: Arc::new(Mutex::new(clock.now())) }
+        Self { clock, last: Arc::new(Mutex::new(clock.now())), received: Arc::default() }
+    }
+
+    /// A step begins.
+    pub fn begin(&self) {
+        self.received.store(0, Ordering::Relaxed);
+        self.note();
     }
 
     /// Bytes moved, or are about to.
@@ -61,6 +72,13 @@ impl Movement {
     /// When they did last.
     pub fn last(&self) -> Instant {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes came; whether there was room for them in this step.
+    fn receive(&self, bytes: usize) -> bool {
+        self.note();
+        let before = self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        before.saturating_add(bytes as u64) <= MOST_RECEIVED
     }
 
     /// They will at `at`: until then the bandwidth is used up.
@@ -297,22 +315,25 @@ impl Body for Watched {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if polled.is_ready() {
-            this.line.movement.note();
-        }
-        polled.map_err(|error| {
-            let told = StoreError::Down(shown(&error.to_string()));
+        let failed = |told: StoreError| {
             this.line.trouble.note(told.clone());
             HttpError::new(HttpErrorKind::Interrupted, told)
-        })
+        };
+        let polled = std::task::ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let bytes = polled.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        if !this.line.movement.receive(bytes) {
+            let told = format!("an answer has more than {} MiB", MOST_RECEIVED >> 20);
+            return Poll::Ready(Some(Err(failed(StoreError::Other(told)))));
+        }
+        Poll::Ready(polled.map(|frame| frame.map_err(|error| failed(StoreError::Down(shown(&error.to_string()))))))
     }
 
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
 
+    /// Not what the store says: the client would make room for that at once.
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::default()
     }
 }

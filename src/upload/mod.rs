@@ -20,6 +20,7 @@
 //! | [`pace`] | the bandwidth bound |
 //! | [`patience`] | how long the store is waited for, and how often the same is asked |
 //! | [`http`] | HTTP for the client, over our network |
+//! | [`local`] | a store that is a directory: whether it is there |
 //! | [`open`] | the store of a configuration, with its credentials |
 //! | [`store`] | the store: put that never replaces, sizes, checksums |
 
@@ -29,6 +30,7 @@ pub mod claim;
 pub mod host;
 pub mod http;
 pub mod layout;
+pub mod local;
 pub mod open;
 pub mod pace;
 pub mod pass;

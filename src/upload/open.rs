@@ -1,20 +1,21 @@
 //! The store of a configuration. Credentials come from the provider's own variables, from files that systemd hands over,
-//! or from the cloud that the machine runs in; they go to the client alone.
+//! or from the cloud that the machine runs in; they go to the client alone. Where the store is, the configuration says alone:
+//! a variable that names another place is refused, since what is there by `uploaded.jsonl` may be deleted here.
 
 use super::http::{Connector, Line, Movement, Ways};
+use super::local::{Directory, DirectoryError, Intent};
 use super::pace::Pace;
 use super::store::Store;
 use super::trouble::{LastTrouble, StoreError};
 use crate::clock::Clock;
 use crate::config::proxy::ProxyConfig;
 use crate::config::{Config, Destination, Provider, UploadConfig};
-use crate::files::IoError;
-use crate::files::disk::Disk;
 use crate::net::network::Network;
 use crate::net::tls::{self, TlsSetupError};
-use object_store::aws::{AmazonS3Builder, Checksum, S3ConditionalPut};
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use crate::upbit::url::Url;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum, S3ConditionalPut};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, RetryConfig};
 use std::path::Path;
@@ -42,16 +43,32 @@ pub enum OpenError {
     /// The client refuses what it was given.
     #[error("{0}: see the variables of the provider, and [upload]")]
     Client(StoreError),
+    /// A variable of the provider names another store than the configuration.
+    #[error(
+        "{variable} names another place than upload.url and upload.endpoint do, and which files are there is known by those alone: {way_out}"
+    )]
+    Elsewhere {
+        /// The variable.
+        variable: &'static str,
+        /// What to do.
+        way_out: &'static str,
+    },
     /// The directory of a `file://` address.
     #[error(transparent)]
-    Directory(#[from] IoError),
+    Directory(#[from] DirectoryError),
 }
 
-/// Opens the store of `config`; nothing is asked of it yet.
+/// The way out where a variable names another address.
+const AS_ENDPOINT: &str = "set upload.endpoint, and not the variable";
+
+/// Google's own address, which a key would replace by another.
+const GOOGLE: &str = "https://storage.googleapis.com";
+
+/// Opens the store of `config`; nothing is asked of it yet, but that a directory is looked at.
 ///
 /// # Errors
 /// What is configured, or the credentials, cannot be used.
-pub fn open(config: &Config, clock: Clock, cancel: CancellationToken) -> Result<Store, OpenError> {
+pub fn open(config: &Config, intent: Intent, clock: Clock, cancel: CancellationToken) -> Result<Store, OpenError> {
     let upload = &config.upload;
     let to = upload.to.as_ref().ok_or(OpenError::None)?;
     if let Some(endpoint) = upload.endpoint.as_ref().filter(|endpoint| !endpoint.tls() && !endpoint.is_loopback()) {
@@ -76,10 +93,10 @@ pub fn open(config: &Config, clock: Clock, cancel: CancellationToken) -> Result<
         Provider::Azure => azure(upload, to, connector()?)?,
         Provider::Directory => {
             let path = Path::new(&to.prefix);
-            let disk = Disk::open(path).map_err(IoError::at("open the directory of upload.url", path))?;
+            let directory = Directory::open(path, intent, upload.private)?;
             // What is there survives a power cut, as in any other store.
             let inner = LocalFileSystem::new_with_prefix(path).map_err(client)?.with_fsync(true);
-            return Ok(Store::new(Arc::new(inner), &line, Some(disk), cancel));
+            return Ok(Store::new(Arc::new(inner), &line, Some(directory), cancel));
         }
     };
     Ok(Store::new(inner, &line, None, cancel))
@@ -87,6 +104,19 @@ pub fn open(config: &Config, clock: Clock, cancel: CancellationToken) -> Result<
 
 fn s3(upload: &UploadConfig, to: &Destination, connector: Connector) -> Result<Arc<dyn ObjectStore>, OpenError> {
     let mut builder = AmazonS3Builder::from_env();
+    let is_elsewhere = |key| builder.get_config_value(&key).is_some_and(|address| !upload.is_endpoint(&address));
+    for (key, variable) in [
+        (AmazonS3ConfigKey::Endpoint, "AWS_ENDPOINT_URL (or AWS_ENDPOINT)"),
+        (AmazonS3ConfigKey::S3Endpoint, "AWS_ENDPOINT_URL_S3"),
+    ] {
+        refuse(is_elsewhere(key), variable, AS_ENDPOINT)?;
+    }
+    // The name of the bucket would be in no address.
+    let is_virtual = builder.get_config_value(&AmazonS3ConfigKey::VirtualHostedStyleRequest).is_some_and(is_true);
+    let is_in_host = |endpoint: &Url| endpoint.host().starts_with(&format!("{}.", to.bucket));
+    let is_nowhere = is_virtual && upload.endpoint.as_ref().is_some_and(|endpoint| !is_in_host(endpoint));
+    let in_host = "begin the host of upload.endpoint with the bucket's name, or unset the variable";
+    refuse(is_nowhere, "AWS_VIRTUAL_HOSTED_STYLE_REQUEST", in_host)?;
     for (name, secret) in credentials(upload, &S3)? {
         builder = builder.with_config(name.parse().map_err(client)?, secret);
     }
@@ -108,27 +138,48 @@ fn s3(upload: &UploadConfig, to: &Destination, connector: Connector) -> Result<A
 
 fn gcs(upload: &UploadConfig, to: &Destination, connector: Connector) -> Result<Arc<dyn ObjectStore>, OpenError> {
     let mut builder = GoogleCloudStorageBuilder::from_env();
+    let address = builder.get_config_value(&GoogleConfigKey::BaseUrl);
+    refuse(address.is_some_and(|address| !upload.is_endpoint(&address)), "GOOGLE_BASE_URL", AS_ENDPOINT)?;
     for (name, secret) in credentials(upload, &GCS)? {
         builder = builder.with_config(name.parse().map_err(client)?, secret);
     }
-    if let Some(endpoint) = &upload.endpoint {
-        builder = builder.with_base_url(endpoint.as_str().trim_end_matches('/'));
-    }
+    let address = upload.endpoint.as_ref().map_or(GOOGLE, |endpoint| endpoint.as_str().trim_end_matches('/'));
+    builder = builder.with_base_url(address);
     let built = builder.with_bucket_name(&to.bucket).with_retry(once()).with_http_connector(connector).build();
     Ok(Arc::new(built.map_err(client)?))
 }
 
 fn azure(upload: &UploadConfig, to: &Destination, connector: Connector) -> Result<Arc<dyn ObjectStore>, OpenError> {
     let mut builder = MicrosoftAzureBuilder::from_env();
+    let address = builder.get_config_value(&AzureConfigKey::Endpoint);
+    refuse(address.is_some_and(|address| !upload.is_endpoint(&address)), "AZURE_STORAGE_ENDPOINT", AS_ENDPOINT)?;
+    for (key, variable) in [
+        (AzureConfigKey::UseEmulator, "AZURE_STORAGE_USE_EMULATOR"),
+        (AzureConfigKey::UseFabricEndpoint, "AZURE_USE_FABRIC_ENDPOINT"),
+    ] {
+        refuse(builder.get_config_value(&key).is_some_and(is_true), variable, AS_ENDPOINT)?;
+    }
     for (name, secret) in credentials(upload, &AZURE)? {
         builder = builder.with_config(name.parse().map_err(client)?, secret);
     }
+    let account = builder.get_config_value(&AzureConfigKey::AccountName);
+    let in_account = "set AZURE_STORAGE_ACCOUNT_NAME, or the credential azure_storage_account_name, alone";
+    refuse(account != upload.account, "a variable with the name of the storage account", in_account)?;
     if let Some(endpoint) = &upload.endpoint {
         let address = endpoint.as_str().trim_end_matches('/').to_owned();
         builder = builder.with_endpoint(address).with_allow_http(!endpoint.tls());
     }
     let built = builder.with_container_name(&to.bucket).with_retry(once()).with_http_connector(connector).build();
     Ok(Arc::new(built.map_err(client)?))
+}
+
+fn refuse(is_elsewhere: bool, variable: &'static str, way_out: &'static str) -> Result<(), OpenError> {
+    if is_elsewhere { Err(OpenError::Elsewhere { variable, way_out }) } else { Ok(()) }
+}
+
+/// As the client reads it.
+fn is_true(value: String) -> bool {
+    ["1", "true", "on", "yes", "y"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// Each with its name.

@@ -7,14 +7,15 @@
 //! A kill at any point leaves objects without a line, which the next pass compares and lists, or lines there that
 //! `uploaded.jsonl` has not, which it reads there.
 
-use super::backlog::{UploadBacklog, Waiting};
+use super::backlog::{Day, UploadBacklog, Waiting};
 use super::layout::{Layout, Place, part_name};
+use super::local::DirectoryError;
 use super::plan::{Committed, Refusal, RemoteDay, Step};
 use super::store::{Put, Store};
 use super::trouble::StoreError;
 use crate::clock::{Clock, Instant};
 use crate::counters::uploads::SharedUploads;
-use crate::files::{EntryKind, Files, IoError, ReadFile};
+use crate::files::{EntryKind, Files, IoError};
 use crate::printable::hex;
 use crate::recording::seal::listing::append_lines;
 use crate::tape::manifest::ManifestEntry;
@@ -55,6 +56,9 @@ pub enum UploadError {
     /// The disk here.
     #[error(transparent)]
     Disk(#[from] IoError),
+    /// The directory that the store is.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// The next part of a manifest is there, and is not ours.
     #[error("another recorder uploads as {0}: give each an upload.host of its own")]
     TwoHosts(String),
@@ -105,33 +109,45 @@ enum Outcome {
 }
 
 impl Uploader {
-    /// Uploads all that waits.
+    /// Uploads all that waits. A date that cannot be read here holds up no other.
     ///
     /// # Errors
-    /// Why it could not go on.
+    /// Why it could not go on, or what of the directory cannot be read.
     pub async fn pass(&mut self) -> Result<(), UploadError> {
-        self.backlog.look(&*self.files)?;
+        let mut fault = self.backlog.look(&*self.files)?;
         self.show();
         for day in self.backlog.due(self.clock.now()) {
-            let (date, feed) = day;
-            let mut by_place: BTreeMap<Place, Vec<ManifestEntry>> = BTreeMap::new();
-            for entry in self.backlog.files_of(&*self.files, day)? {
-                let place = Place::of(feed, date, entry.venue.as_ref(), &self.venue);
-                by_place.entry(place).or_default().push(entry);
-            }
-            let mut refused = Vec::new();
-            for (place, entries) in by_place {
-                // Where it fails, or something was refused, the store is asked anew.
-                let known = self.known.remove(&place);
-                let day = self.bring(&place, known, entries, &mut refused).await?;
-                if refused.is_empty() {
-                    self.known.insert(place, day);
-                }
+            match self.bring_day(day).await {
+                Err(UploadError::Disk(error)) if error.is_about_the_file() => drop(fault.get_or_insert(error)),
+                brought => brought?,
             }
             self.forget_oldest();
-            self.backlog.settle(day, Waiting::of(&refused), self.clock.now() + REFUSED_AGAIN);
             self.show();
         }
+        fault.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Brings the files of a date there that are due.
+    async fn bring_day(&mut self, day: Day) -> Result<(), UploadError> {
+        let ((date, feed), now) = (day, self.clock.now());
+        let (mut by_place, mut left): (BTreeMap<Place, Vec<ManifestEntry>>, _) = (BTreeMap::new(), Vec::new());
+        for entry in self.backlog.files_of(&*self.files, day)? {
+            if self.backlog.is_refused(day, &entry.name, now) {
+                left.push(entry);
+                continue;
+            }
+            let place = Place::of(feed, date, entry.venue.as_ref(), &self.venue);
+            by_place.entry(place).or_default().push(entry);
+        }
+        for (place, entries) in by_place {
+            let (known, before) = (self.known.remove(&place), left.len());
+            let there = self.bring(&place, known, entries, &mut left).await?;
+            // Where it fails, or something was refused, the store is asked anew.
+            if left.len() == before {
+                self.known.insert(place, there);
+            }
+        }
+        self.backlog.settle(day, &left);
         Ok(())
     }
 
@@ -159,7 +175,16 @@ impl Uploader {
         };
         let mut batch = Batch::default();
         for entry in entries {
-            match self.settle(place, &directory, &day, &entry).await? {
+            let outcome = match self.settle(place, &directory, &day, &entry).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    // What is there gets its lines, or a file that fails each time would keep them back for ever. The first
+                    // error is told.
+                    let _ = self.commit(place, &directory, &mut day, batch).await;
+                    return Err(error);
+                }
+            };
+            match outcome {
                 Outcome::There { is_listed } => batch.add(entry, is_listed, self.clock.now()),
                 Outcome::Refused(why) => {
                     self.refuse(place, &entry, why);
@@ -194,12 +219,16 @@ impl Uploader {
         if let Err(error) = self.files.read(&local) {
             return self.explain_missing(place, entry, IoError::at("read", &local)(error));
         }
-        let open = || -> Result<Box<dyn ReadFile>, StoreError> {
-            self.files.read(&local).map_err(|error| StoreError::Other(IoError::at("read", &local)(error).to_string()))
-        };
-        match self.store.put_file(&path, entry, open).await? {
+        let bytes = self.files.look(&local).map_err(IoError::at("look at", &local))?.map(|listed| listed.bytes);
+        if bytes.is_some_and(|bytes| bytes != entry.zst_bytes) {
+            return Ok(Outcome::Refused(Refusal::Damaged));
+        }
+        match self.store.put_file(&path, entry, || self.files.read(&local)).await? {
             Put::Taken => self.compare(&path, entry, is_listed).await,
-            Put::Damaged => Ok(Outcome::Refused(Refusal::Damaged)),
+            Put::Damaged => match self.files.read(&local) {
+                Err(error) => self.explain_missing(place, entry, IoError::at("read", &local)(error)),
+                Ok(_) => Ok(Outcome::Refused(Refusal::Damaged)),
+            },
             Put::New => {
                 let there = self.store.describe(&path).await?;
                 let is_whole = there.is_some_and(|there| there.bytes == entry.zst_bytes);
@@ -298,6 +327,8 @@ impl Uploader {
     }
 
     fn refuse(&mut self, place: &Place, entry: &ManifestEntry, why: Refusal) {
+        let again = self.clock.now() + REFUSED_AGAIN;
+        self.backlog.handle_refused((place.date, place.feed), &entry.name, again);
         if self.told.len() >= MOST_TOLD {
             self.told.clear();
         }

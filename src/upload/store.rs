@@ -2,11 +2,10 @@
 
 use super::http::Line;
 use super::layout::{part_name, part_number};
+use super::local::{Directory, DirectoryError};
 use super::patience::Patience;
 use super::plan::RemoteDay;
 use super::trouble::{LastTrouble, StoreError};
-use crate::files::disk::Disk;
-use crate::files::{Files, IoError};
 use crate::printable::hex;
 use crate::tape::manifest::ManifestEntry;
 use futures_util::TryStreamExt;
@@ -32,6 +31,9 @@ const PART: u64 = 8 << 20;
 /// Parts of an object: S3 has 10,000 at the most.
 const MOST_PARTS: u64 = 9_000;
 
+/// Bytes of a part: S3 has no longer ones.
+const MOST_PART: u64 = 5 << 30;
+
 /// Objects of a directory: 100,000 streams, the configurable maximum, with ten files each. More are somebody else's.
 const MOST_OBJECTS: usize = 1_000_000;
 
@@ -53,7 +55,7 @@ pub struct Store {
     is_conditional: AtomicBool,
     has_attributes: bool,
     /// The directory that it is, where it is one.
-    directory: Option<Disk>,
+    directory: Option<Directory>,
 }
 
 /// What became of a put.
@@ -63,7 +65,7 @@ pub enum Put {
     New,
     /// Something had the name.
     Taken,
-    /// The file is not what its manifest says; nothing was put.
+    /// The file cannot be read, or is not what its manifest says; nothing was put.
     Damaged,
 }
 
@@ -78,7 +80,12 @@ pub struct Described {
 
 impl Store {
     /// Over a client whose connections share `line`. Objects bear metadata, unless it is a `directory`.
-    pub fn new(inner: Arc<dyn ObjectStore>, line: &Line, directory: Option<Disk>, cancel: CancellationToken) -> Self {
+    pub fn new(
+        inner: Arc<dyn ObjectStore>,
+        line: &Line,
+        directory: Option<Directory>,
+        cancel: CancellationToken,
+    ) -> Self {
         Self {
             inner,
             patience: Patience::new(line, cancel),
@@ -108,18 +115,11 @@ impl Store {
     /// Removes what a kill has left half done in a directory of ours. Other stores show nothing of it.
     ///
     /// # Errors
-    /// It cannot be listed, or something cannot be removed.
-    pub fn sweep(&self, directory: &Path) -> Result<(), IoError> {
-        let Some(disk) = &self.directory else { return Ok(()) };
-        let path = std::path::Path::new(directory.as_ref());
-        for entry in disk.list(path).map_err(IoError::at("list", path))? {
-            let is_left = entry.name.to_str().is_some_and(is_unfinished);
-            if is_left && entry.is_file() {
-                let left = path.join(&entry.name);
-                disk.remove(&left).map_err(IoError::at("remove", &left))?;
-            }
-        }
-        Ok(())
+    /// The store is not there, the directory cannot be listed, or something cannot be removed.
+    pub fn sweep(&self, directory: &Path) -> Result<(), DirectoryError> {
+        let Some(local) = &self.directory else { return Ok(()) };
+        local.check()?;
+        local.sweep(std::path::Path::new(directory.as_ref()))
     }
 
     /// The names of the directories below one.
@@ -161,11 +161,11 @@ impl Store {
         &self,
         path: &Path,
         entry: &ManifestEntry,
-        open: impl Fn() -> Result<R, StoreError>,
+        open: impl Fn() -> std::io::Result<R>,
     ) -> Result<Put, StoreError> {
         self.patience
             .again(async || {
-                let file = open()?;
+                let Ok(file) = open() else { return Ok(Put::Damaged) };
                 match entry.zst_bytes <= ONE_PUT {
                     true => self.put_whole(path, entry, file).await,
                     false => self.put_in_parts(path, entry, file).await,
@@ -186,14 +186,19 @@ impl Store {
     }
 
     async fn list(&self, directory: &Path) -> Result<RemoteDay, StoreError> {
-        let mut day = RemoteDay::default();
+        let (mut day, mut count, allowance) = (RemoteDay::default(), 0, self.patience.for_list());
         let mut listed = self.inner.list(Some(directory));
         while let Some(object) = self.step(listed.try_next()).await? {
+            allowance.check()?;
             let mut parts = object.location.prefix_match(directory).into_iter().flatten();
-            if let (Some(name), None) = (parts.next(), parts.next()) {
-                day.objects.insert(name.as_ref().to_owned(), object.size);
+            if let (Some(name), None) = (parts.next(), parts.next())
+                && day.objects.insert(name.as_ref().to_owned(), object.size).is_some()
+            {
+                // As of a list that begins anew with each answer.
+                return Err(StoreError::Other(format!("it lists the same twice in {directory}")));
             }
-            if day.objects.len() > MOST_OBJECTS {
+            count += 1;
+            if count > MOST_OBJECTS {
                 return Err(StoreError::Other(format!("{directory} has more than {MOST_OBJECTS} objects")));
             }
         }
@@ -214,8 +219,14 @@ impl Store {
 
     async fn digest(&self, path: &Path) -> Result<Option<String>, StoreError> {
         let Some(found) = self.get(path, false).await? else { return Ok(None) };
-        let (mut digest, mut stream) = (Sha256::new(), found.into_stream());
+        let (bytes, allowance) = (found.meta.size, self.patience.for_object(found.meta.size));
+        let (mut digest, mut read, mut stream) = (Sha256::new(), 0, found.into_stream());
         while let Some(chunk) = self.step(stream.try_next()).await? {
+            allowance.check()?;
+            read += chunk.len() as u64;
+            if read > bytes {
+                return Err(StoreError::Other(format!("{path} goes on behind its {bytes} bytes")));
+            }
             digest.update(&chunk);
         }
         Ok(Some(hex(&digest.finalize())))
@@ -238,8 +249,9 @@ impl Store {
 
     async fn put_whole(&self, path: &Path, entry: &ManifestEntry, file: impl Read) -> Result<Put, StoreError> {
         let mut content = Vec::with_capacity(usize::try_from(entry.zst_bytes).unwrap_or_default());
-        let read = file.take(entry.zst_bytes + 1).read_to_end(&mut content);
-        read.map_err(|error| StoreError::Other(format!("{} cannot be read: {error}", entry.name)))?;
+        if is_unreadable(file.take(entry.zst_bytes + 1).read_to_end(&mut content), entry) {
+            return Ok(Put::Damaged);
+        }
         if content.len() as u64 != entry.zst_bytes || hex(&Sha256::digest(&content)) != entry.sha256 {
             return Ok(Put::Damaged);
         }
@@ -254,14 +266,15 @@ impl Store {
         let mode = if is_conditional { PutMode::Create } else { PutMode::Overwrite };
         let options = PutOptions { mode, attributes: self.attributes(kind, sha256), ..PutOptions::default() };
         let payload = PutPayload::from(content);
-        match self.patience.await_step(self.inner.put_opts(path, payload.clone(), options.clone())).await? {
+        match self.patience.await_put(self.inner.put_opts(path, payload.clone(), options.clone())).await? {
             Err(error) if is_conditional && self.does_not_know(&error) => {
                 self.is_conditional.store(false, Ordering::Relaxed);
                 if self.describe_once(path).await?.is_some() {
                     return Ok(Put::Taken);
                 }
                 let options = PutOptions { mode: PutMode::Overwrite, ..options };
-                self.step(self.inner.put_opts(path, payload, options)).await.map(|_| Put::New)
+                let put = self.patience.await_put(self.inner.put_opts(path, payload, options)).await?;
+                put.map(|_| Put::New).map_err(|error| self.told(&error))
             }
             done => self.outcome(done),
         }
@@ -289,15 +302,16 @@ impl Store {
         let length = part_bytes(entry.zst_bytes);
         let (mut digest, mut sent) = (Sha256::new(), 0);
         while sent < entry.zst_bytes {
-            let mut part = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            // No room is made for what a damaged manifest promises.
+            let mut part = Vec::with_capacity(usize::try_from(length.min(PART)).unwrap_or_default());
             let read = (&mut file).take(length.min(entry.zst_bytes - sent)).read_to_end(&mut part);
-            read.map_err(|error| StoreError::Other(format!("{} cannot be read: {error}", entry.name)))?;
-            if part.is_empty() {
+            if is_unreadable(read, entry) || part.is_empty() {
                 return Ok(Put::Damaged);
             }
             digest.update(&part);
             sent += part.len() as u64;
-            self.step(upload.put_part(PutPayload::from(part))).await?;
+            let put = self.patience.await_put(upload.put_part(PutPayload::from(part))).await?;
+            put.map_err(|error| self.told(&error))?;
         }
         if hex(&digest.finalize()) != entry.sha256 {
             return Ok(Put::Damaged);
@@ -354,15 +368,14 @@ impl Store {
     }
 }
 
-/// Whether a name is that of a file in the making, as the client calls it: `x.jsonl.zst#1`.
-fn is_unfinished(name: &str) -> bool {
-    let numbered = name.rsplit_once('#').filter(|(_, number)| number.parse::<u32>().is_ok());
-    numbered.is_some_and(|(own, _)| own.ends_with(".jsonl.zst") || own.ends_with(".jsonl"))
-}
-
 /// The length of parts of a file.
 fn part_bytes(length: u64) -> u64 {
-    PART.max(length.div_ceil(MOST_PARTS))
+    length.div_ceil(MOST_PARTS).clamp(PART, MOST_PART)
+}
+
+/// Whether a file here cannot be read to its end, which is told.
+fn is_unreadable(read: std::io::Result<usize>, entry: &ManifestEntry) -> bool {
+    read.inspect_err(|error| tracing::debug!(file = entry.name, %error, "cannot be read")).is_err()
 }
 
 #[cfg(test)]
@@ -375,5 +388,6 @@ mod tests {
         for length in [ONE_PUT + 1, 70 << 30, 5 << 40] {
             assert!(length.div_ceil(part_bytes(length)) <= MOST_PARTS, "{length}");
         }
+        assert_eq!(part_bytes(u64::MAX), MOST_PART, "no room is made for what a damaged manifest says");
     }
 }

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// Nothing was sent or answered for a while.
     #[error("the store is too slow: nothing came or went for {0} s")]
     Slow(u64),
+    /// Something came, and no end of it.
+    #[error("the store is too slow: an answer was not whole after {0} s")]
+    Unending(u64),
     /// It has no room.
     #[error("the store is full: {0}")]
     Full(String),

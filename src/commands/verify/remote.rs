@@ -11,6 +11,7 @@ use crate::upload::check::{Check, CheckError, Counted, Finding};
 use crate::upload::claim::known_host;
 use crate::upload::host::prefix;
 use crate::upload::layout::Layout;
+use crate::upload::local::{DirectoryError, Intent};
 use crate::upload::open::{OpenError, open};
 use crate::verify::fault::{Fault, Within};
 use serde::Serialize;
@@ -46,7 +47,8 @@ pub(super) enum RemoteError {
 impl RemoteError {
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Open(OpenError::Directory(_)) | Self::Check(CheckError::Disk(_)) => Exit::Io,
+            Self::Open(OpenError::Directory(DirectoryError::Store(error))) => exit_of(error),
+            Self::Open(OpenError::Directory(DirectoryError::Disk(_))) | Self::Check(CheckError::Disk(_)) => Exit::Io,
             Self::Disk(_) | Self::Output(_) => Exit::Io,
             Self::Open(_) => Exit::Config,
             Self::Nothing { .. } => Exit::Wrong,
@@ -102,12 +104,15 @@ pub(super) async fn verify(host: &Host, options: RemoteOptions, out: &mut dyn Wr
 fn check_of(host: &Host, options: RemoteOptions) -> Result<Check, RemoteError> {
     let Host { config, clock, waiting, signals, .. } = host;
     let directory = &config.data_dir;
-    let store = open(config, *clock, signals.shutdown.orderly.clone())?;
     let to = config.upload.identity().ok_or(OpenError::None)?;
-    let open = || Disk::existing(directory).map_err(IoError::at("open the data directory", directory));
-    let disk = waiting.during(format!("the data directory {}", directory.display()), GRACE, open)?;
-    let known = known_host(&disk, &config.upload, &to);
-    let host = known.ok_or_else(|| RemoteError::Nothing { directory: directory.clone(), to: to.clone() })?;
+    let existing = || Disk::existing(directory).map_err(IoError::at("open the data directory", directory));
+    let disk = waiting.during(format!("the data directory {}", directory.display()), GRACE, existing)?;
+    let known = known_host(&disk, &to);
+    let intent = Intent { is_known: known.is_some(), writes: false };
+    let store = open(config, intent, *clock, signals.shutdown.orderly.clone())?;
+    let host = known
+        .or_else(|| config.upload.host.clone())
+        .ok_or_else(|| RemoteError::Nothing { directory: directory.clone(), to: to.clone() })?;
     let layout = Layout { prefix: prefix(config), host };
     let (venue, private, reads_content) = (config.venue(), config.upload.private, options.content);
     Ok(Check { files: Arc::new(disk), store, layout, to, venue, private, reads_content })

@@ -1,7 +1,7 @@
 //! A pass over a data directory, to a store in memory.
 
 use super::*;
-use crate::clock::Stamp;
+use crate::clock::{self, Stamp};
 use crate::files::disk::Disk;
 use crate::tape::reader::uploaded::Uploaded;
 use crate::tape::segment_name::{SegmentName, date};
@@ -136,6 +136,23 @@ async fn a_taken_name_is_refused_and_what_has_it_stays() {
         assert_eq!((counted.refused_files, counted.backlog_files), (refusal, Some(refusal)));
         assert_eq!((scene.lines(1).await, scene.uploaded()), (usize::from(refusal == 0), usize::from(refusal == 0)));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_waits_for_its_hour_while_the_day_grows() {
+    let mut scene = Scene::new(false);
+    let name = scene.seal(Feed::Public, "KRW-BTC_trade", b"content");
+    scene.remote.put(&scene.path(Feed::Public, &name), b"other".to_vec().into()).await.unwrap();
+    scene.uploader.pass().await.unwrap();
+    scene.remote.delete(&scene.path(Feed::Public, &name)).await.unwrap();
+    scene.seal(Feed::Public, "KRW-ETH_trade", b"grows");
+    scene.uploader.pass().await.unwrap();
+    let counted = scene.uploader.uploads.read();
+    assert_eq!((counted.files, counted.refused_files, counted.backlog_files), (1, 1, Some(1)));
+    clock::sleep_until(Some(scene.uploader.clock.now() + REFUSED_AGAIN)).await;
+    scene.uploader.pass().await.unwrap();
+    let counted = scene.uploader.uploads.read();
+    assert_eq!((counted.files, counted.refused_files, counted.backlog_files), (2, 0, Some(0)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use upbit_recorder::recording::retention::plan::KeepLimits;
 use upbit_recorder::recording::retention::run::Run;
 
 /// Deletes what is older than 12 hours; returns the names that went.
-fn prune(scene: &Scene) -> Vec<String> {
+pub(super) fn prune(scene: &Scene) -> Vec<String> {
     let limits = KeepLimits { keep_for: Some(DAY / 2), keep_bytes: None };
     let to = format!("file://{}", scene.remote().display());
     let mut run = Run::begin(scene.files.clone(), limits, scene.now).unwrap().once_uploaded_to(Some(to));

@@ -53,8 +53,31 @@ impl Scene {
 
     /// The path of the sealed file.
     pub(super) fn seal(&self, feed: Feed, stream: &str, first: Stamp) -> PathBuf {
+        self.seal_line(feed, stream, first, "1")
+    }
+
+    /// The path of a sealed file of today that has more than 16 MiB and less than 24.
+    pub(super) fn seal_large(&self, stream: &str) -> PathBuf {
+        // Hexadecimal digits without order take half a byte each.
+        let mut digest = Sha256::digest(b"large");
+        let digits = (0..550_000).map(|_| {
+            digest = Sha256::digest(digest);
+            upbit_recorder::printable::hex(&digest)
+        });
+        let text = digits.collect::<String>();
+        self.seal_line(Feed::Public, stream, self.now, &format!("\"{text}\""))
+    }
+
+    /// Nothing is known here any more of what is in the store.
+    pub(super) fn forget_uploaded(&self) {
+        for date in std::fs::read_dir(self.data("archive")).unwrap() {
+            std::fs::remove_file(date.unwrap().path().join("uploaded.jsonl")).unwrap();
+        }
+    }
+
+    fn seal_line(&self, feed: Feed, stream: &str, first: Stamp, value: &str) -> PathBuf {
         let name = SegmentName { feed, stream: StreamKey::from_stem(stream).unwrap(), epoch: 0, first };
-        let line = format!("{{\"ts_recv\":{first},\"type\":\"trade\",\"n\":1}}\n");
+        let line = format!("{{\"ts_recv\":{first},\"type\":\"trade\",\"n\":{value}}}\n");
         std::fs::create_dir_all(self.data(name.directory())).unwrap();
         std::fs::write(self.data(name.plain()), line).unwrap();
         let provenance = Provenance { run: first, venue: Venue::named_after("local") };
@@ -92,14 +115,27 @@ impl Scene {
         self.upload_to_port(store.port)
     }
 
-    pub(super) fn upload_to_port(&self, port: u16) -> Uploaded {
+    /// A verb, with such a store.
+    pub(super) fn s3(&self, verb: &str, port: u16) -> Command {
         let endpoint = format!("upload.endpoint=http://127.0.0.1:{port}");
-        let mut command = self.command("upload", &["upload.url=s3://tape/a", &endpoint]);
+        let mut command = self.command(verb, &["upload.url=s3://tape/a", &endpoint]);
         command.env("AWS_ACCESS_KEY_ID", "AKIATEST").env("AWS_SECRET_ACCESS_KEY", "SECRETTEST");
-        Uploaded::of(command.arg("--json").output().unwrap())
+        command
     }
 
-    /// The files in the directory that is the store, by their paths.
+    pub(super) fn upload_to_port(&self, port: u16) -> Uploaded {
+        Uploaded::of(self.s3("upload", port).arg("--json").output().unwrap())
+    }
+
+    /// `verify --remote` of a store in a directory: how it ended, and its lines.
+    pub(super) fn verify(&self, settings: &[&str], arguments: &[&str]) -> Verified {
+        let output = self.command("verify", settings).args(["--remote", "--json"]).args(arguments).output().unwrap();
+        let mut lines: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+        let sum = lines.pop().map(|sum| parse(&sum)).unwrap_or_default();
+        Verified { code: output.status.code(), lines, sum, told: String::from_utf8(output.stderr).unwrap() }
+    }
+
+    /// The files in the directory that is the store, by their paths, but for the one that says so.
     pub(super) fn there(&self) -> BTreeMap<String, Vec<u8>> {
         fn walk(directory: &Path, root: &Path, found: &mut BTreeMap<String, Vec<u8>>) {
             for entry in std::fs::read_dir(directory).unwrap() {
@@ -115,8 +151,17 @@ impl Scene {
         }
         let mut found = BTreeMap::new();
         walk(&self.remote(), &self.remote(), &mut found);
+        assert!(found.remove(".upbit-recorder").is_some(), "it is marked");
         found
     }
+}
+
+/// What a run of `verify --remote --json` came to.
+pub(super) struct Verified {
+    pub(super) code: Option<i32>,
+    pub(super) lines: Vec<String>,
+    pub(super) sum: serde_json::Value,
+    pub(super) told: String,
 }
 
 /// What a run of `upload --json` came to.

@@ -22,6 +22,12 @@ pub(crate) enum Mood {
     Unconditional,
     /// It takes what is put, and hangs up.
     HangingUp,
+    /// It promises 100 TB with each answer that has content, and hangs up behind what it has.
+    Boasting,
+    /// Each part of a list is the first one.
+    Repeating,
+    /// It lets nobody see what the account received.
+    Discreet,
 }
 
 /// A running one.
@@ -33,6 +39,8 @@ pub(crate) struct Store {
 struct Shared {
     mood: Mood,
     objects: BTreeMap<String, Vec<u8>>,
+    /// The parts of objects that are not complete.
+    parts: BTreeMap<String, Vec<Vec<u8>>>,
     /// Method and path of each request, with what condition.
     requests: Vec<String>,
 }
@@ -49,7 +57,12 @@ impl Store {
     pub(crate) fn start(mood: Mood) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Mutex::new(Shared { mood, objects: BTreeMap::new(), requests: Vec::new() }));
+        let shared = Arc::new(Mutex::new(Shared {
+            mood,
+            objects: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            requests: Vec::new(),
+        }));
         let serving = shared.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -82,16 +95,18 @@ fn serve(stream: TcpStream, shared: &Mutex<Shared>) {
     let mut writer = stream;
     while let Some(request) = read(&mut reader) {
         let answer = answer(&request, &mut shared.lock().unwrap());
+        let is_boasting = shared.lock().unwrap().mood == Mood::Boasting;
         match answer {
             Some((status, body, headers)) => {
                 let length = if request.method == "HEAD" {
                     String::new()
                 } else {
-                    format!("content-length: {}\r\n", body.len())
+                    format!("content-length: {}\r\n", if is_boasting { 100_000_000_000_000 } else { body.len() })
                 };
                 let head = format!("HTTP/1.1 {status} x\r\n{length}{headers}\r\n");
                 let body = if request.method == "HEAD" { Vec::new() } else { body };
-                if writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&body)).is_err() {
+                let written = writer.write_all(head.as_bytes()).and_then(|()| writer.write_all(&body));
+                if written.is_err() || is_boasting {
                     return;
                 }
             }
@@ -147,6 +162,9 @@ fn answer(request: &Request, shared: &mut Shared) -> Answer {
         Mood::Refusing(status, code) => return refused(status, code),
         Mood::ReadOnly(status, code) if is_change => return refused(status, code),
         Mood::Mute => return None,
+        Mood::Discreet if key.starts_with("a/private") || query.contains("a%2Fprivate") => {
+            return refused(403, "AccessDenied");
+        }
         Mood::Unconditional if is_change && *is_conditional => return refused(501, "NotImplemented"),
         _ => {}
     }
@@ -160,6 +178,27 @@ fn answer(request: &Request, shared: &mut Shared) -> Answer {
             Some((200, Vec::new(), format!("content-length: {}\r\n{}", content.len() + more, headers(content.len()))))
         }
         ("GET" | "HEAD", None) => refused(404, "NoSuchKey"),
+        ("POST", _) if query == "uploads=" || query == "uploads" => {
+            shared.parts.insert(key.clone(), Vec::new());
+            let upload = "<UploadId>1</UploadId>";
+            let body = format!(
+                "<InitiateMultipartUploadResult><Bucket>tape</Bucket><Key>{key}</Key>{upload}</InitiateMultipartUploadResult>"
+            );
+            Some((200, body.into_bytes(), String::new()))
+        }
+        ("PUT", _) if query.contains("partNumber=") => {
+            shared.parts.get_mut(&key).unwrap().push(body.clone());
+            Some((200, Vec::new(), headers(0)))
+        }
+        ("POST", Some(_)) if *is_conditional => refused(412, "PreconditionFailed"),
+        ("POST", _) if query.contains("uploadId=") => {
+            let content = shared.parts.remove(&key).unwrap().concat();
+            shared.objects.insert(key.clone(), content);
+            let body = format!(
+                "<CompleteMultipartUploadResult><Bucket>tape</Bucket><Key>{key}</Key><ETag>\"1\"</ETag></CompleteMultipartUploadResult>"
+            );
+            Some((200, body.into_bytes(), String::new()))
+        }
         ("PUT", Some(_)) if *is_conditional => refused(412, "PreconditionFailed"),
         ("PUT", _) => {
             shared.objects.insert(key, body.clone());
@@ -173,12 +212,22 @@ fn headers(_: usize) -> String {
     "etag: \"1\"\r\nlast-modified: Sun, 22 Nov 2026 05:12:04 GMT\r\n".to_owned()
 }
 
+/// Objects of a part of a list.
+const PAGE: usize = 3;
+
 fn list(query: &str, shared: &Shared, more: usize) -> String {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let prefix = pairs.filter(|(name, _)| *name == "prefix").map(|(_, value)| value).next_back().unwrap_or_default();
-    let prefix = prefix.replace("%3D", "=").replace("%2F", "/");
-    let under = shared.objects.iter().filter(|(key, _)| key.starts_with(&prefix));
+    let value = |wanted: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let found = pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value).next_back();
+        found.unwrap_or_default().replace("%3D", "=").replace("%2F", "/")
+    };
+    let (prefix, page) = (value("prefix"), value("continuation-token").parse().unwrap_or(0_usize));
+    let under: Vec<_> = shared.objects.iter().filter(|(key, _)| key.starts_with(&prefix)).collect();
+    let begin = if shared.mood == Mood::Repeating { 0 } else { page * PAGE };
     let contents: String = under
+        .iter()
+        .skip(begin)
+        .take(PAGE)
         .map(|(key, content)| {
             format!(
                 "<Contents><Key>{key}</Key><LastModified>2026-11-22T05:12:04.000Z</LastModified><ETag>\"1\"</ETag>\
@@ -187,5 +236,10 @@ fn list(query: &str, shared: &Shared, more: usize) -> String {
             )
         })
         .collect();
-    format!("<ListBucketResult><Name>tape</Name><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>")
+    let has_more = shared.mood == Mood::Repeating || under.len() > begin + PAGE;
+    let next = format!("<NextContinuationToken>{}</NextContinuationToken>", page + 1);
+    let next = if has_more { next } else { String::new() };
+    format!(
+        "<ListBucketResult><Name>tape</Name><IsTruncated>{has_more}</IsTruncated>{next}{contents}</ListBucketResult>"
+    )
 }

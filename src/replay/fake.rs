@@ -15,6 +15,8 @@ pub(super) struct Fake {
     lines: Arc<Mutex<Vec<ReelObject>>>,
     /// The spans that were asked for.
     pub(super) spans: Arc<Mutex<Vec<Span>>>,
+    /// As long as it is locked, the past is being read.
+    pub(super) disk: Arc<Mutex<()>>,
     begin: Position,
 }
 
@@ -92,6 +94,7 @@ impl Recording for Fake {
     }
 
     fn past(&self, _: &str, span: Span, _: Position) -> Box<dyn Iterator<Item = Bytes> + '_> {
+        let _read = self.disk.lock().unwrap();
         self.spans.lock().unwrap().push(span);
         Box::new(std::iter::empty())
     }

@@ -162,3 +162,38 @@ impl Exchange {
         self.api.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::fake::{Fake, at, trade};
+    use crate::replay::reel::Reel;
+    use crate::replay::rest::Query;
+    use std::net::IpAddr;
+
+    fn request<'a>(path: &'a str, query: &str) -> RestRequest<'a> {
+        let (address, query) = (IpAddr::from([127, 0, 0, 1]), Query::parse(query));
+        RestRequest { address, path, query, authorization: None, has_origin: false }
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_holds_up_one_answer() {
+        let tape = Fake::of(&["KRW-BTC_trade"]);
+        tape.write(trade("KRW-BTC_trade", 1));
+        let disk = tape.disk.clone();
+        let reel = Reel::new(Box::new(tape), None, None, false);
+        let source = Source::Reel(Arc::new(reel));
+        let exchange = Exchange::new(source, Habits::default(), None, Clock::anchored(at(0).stamp));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let [candles, markets] = [request("/v1/candles/days", "market=KRW-BTC"), request("/v1/market/all", "")];
+        let still = disk.lock().unwrap();
+        let mut waiting = Box::pin(exchange.answer(&candles));
+        runtime.block_on(async {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+            assert_eq!(exchange.answer(&markets).await.status, 200);
+            assert!(exchange.admit(Endpoint::Public, &request("/websocket/v1", "")).is_ok());
+        });
+        drop(still);
+        assert_eq!(runtime.block_on(waiting).status, 200);
+    }
+}

@@ -1,7 +1,7 @@
 //! What a recorder wrote, read without its code, but for its own reader: by plain files, `zstd` and `sha256sum`.
 
 use super::json::{lines_so_far, object_of, parse, stamp_of};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -112,9 +112,11 @@ impl Tape {
         let mut listed = 0;
         for manifest in self.archived("manifest.jsonl") {
             let text = std::fs::read_to_string(&manifest).unwrap();
-            let entries: Vec<serde_json::Value> = text.lines().map(parse).collect();
+            // Sealing that was interrupted writes the same line again.
+            let entries: BTreeSet<String> = text.lines().map(|line| parse(line).to_string()).collect();
             let sums = entries
                 .iter()
+                .map(|entry| parse(entry))
                 .map(|entry| format!("{}  {}\n", entry["sha256"].as_str().unwrap(), entry["name"].as_str().unwrap()));
             let directory = manifest.parent().unwrap();
             let list = directory.join("../sums");

@@ -128,7 +128,10 @@ fn fault(evidence: &Evidence, outcomes: &BTreeMap<GapId, &Value>, missing: &Miss
         let time = u64::try_from(trade.time).unwrap() * 1_000;
         *is_first && !(found.gap().from..found.gap().to).contains(&time)
     };
-    let is_excused = own.any(|found| is_partial(found.event) || is_beyond(found)) || gaps.iter().any(is_taken);
+    // A gap may end with the last moment that a start found of its epoch, and what came behind that counts as of it, too.
+    let is_behind = evidence.history.time.is_behind(*at);
+    let is_excused =
+        is_behind || own.any(|found| is_partial(found.event) || is_beyond(found)) || gaps.iter().any(is_taken);
     (!is_excused).then(|| format!("{trade:?}, {at:?}, in {ids:?}"))
 }
 

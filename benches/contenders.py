@@ -90,7 +90,11 @@ class Recorder(Process):
         """How many lines the manifests have."""
         for path in self.data.glob("archive/*/manifest.jsonl"):
             file = self.manifests.setdefault(path, path.open())
-            for line in file:
+            while line := file.readline():
+                if not line.endswith("\n"):
+                    # It is being written: the next look begins with it.
+                    file.seek(file.tell() - len(line.encode()))
+                    break
                 entry = json.loads(line)
                 if entry["stream"].startswith("KRW-"):
                     self.lines += entry["lines"]

@@ -128,10 +128,13 @@ fn fault(evidence: &Evidence, outcomes: &BTreeMap<GapId, &Value>, missing: &Miss
         let time = u64::try_from(trade.time).unwrap() * 1_000;
         *is_first && !(found.gap().from..found.gap().to).contains(&time)
     };
-    // A gap may end with the last moment that a start found of its epoch, and what came behind that counts as of it, too.
-    let is_behind = evidence.history.time.is_behind(*at);
+    // What happened as an epoch ended, at the last moment that the start found of it, may be told by the gap that goes on in
+    // the next epoch.
+    let goes_on = |found: &GapEvent| found.names(&stream) && found.gap().epoch == at.epoch + 1;
+    let is_told_behind =
+        evidence.history.time.is_behind(*at) && gaps.iter().any(|found| goes_on(found) && is_partial(found.event));
     let is_excused =
-        is_behind || own.any(|found| is_partial(found.event) || is_beyond(found)) || gaps.iter().any(is_taken);
+        is_told_behind || own.any(|found| is_partial(found.event) || is_beyond(found)) || gaps.iter().any(is_taken);
     (!is_excused).then(|| format!("{trade:?}, {at:?}, in {ids:?}"))
 }
 

@@ -2,14 +2,44 @@
 
 use super::plan::{Plan, REACH};
 use super::recorder::Recorder;
-use super::story::{self, GapEvent};
+use super::story::{self, Gap, GapEvent};
 use crate::clock::{Position, Stamp};
 use crate::config::Config;
 use crate::tape::reader::{Selection, Tape};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::codes::Meaning;
 use crate::upbit::subscription::Subscription;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// What events tell of the healer's own lines.
+#[derive(Default)]
+pub(super) struct Past {
+    /// Where the processes began, this one last.
+    pub(super) starts: Vec<Position>,
+    /// What a sync may have lost, by the gap that tells of it.
+    doubts: BTreeMap<Position, Range<Position>>,
+}
+
+impl Past {
+    /// Where lines that were written behind `position` may be in memory alone until they are sealed.
+    pub(super) fn doubts_behind(&self, position: Position) -> impl Iterator<Item = Range<Position>> {
+        self.doubts.values().filter(move |doubt| doubt.end > position).cloned()
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_gaps<const N: usize>(gaps: [Gap; N]) -> Self {
+        let mut past = Self::default();
+        gaps.iter().for_each(|gap| past.note_gap(gap));
+        past
+    }
+
+    fn note_gap(&mut self, gap: &Gap) {
+        if gap.is_cached {
+            self.doubts.insert(gap.id, gap.span());
+        }
+    }
+}
 
 /// Reads the recorder's events incrementally.
 pub(super) struct EventReader {
@@ -17,8 +47,7 @@ pub(super) struct EventReader {
     samples: Samples,
     /// Gaps that are done.
     done: BTreeSet<Position>,
-    /// Where the processes began, this one last.
-    starts: Vec<Position>,
+    past: Past,
     /// Events up to here have been read.
     read_to: Position,
 }
@@ -30,7 +59,7 @@ impl EventReader {
             tape,
             samples: Samples::of(&config.public.subscribe),
             done: BTreeSet::new(),
-            starts: Vec::new(),
+            past: Past::default(),
             read_to: Position::default(),
         }
     }
@@ -40,18 +69,27 @@ impl EventReader {
         self.samples = Samples::of(entries);
     }
 
-    /// Where the processes began, this one last.
-    pub(super) fn starts(&self) -> &[Position] {
-        &self.starts
+    /// What was read of the healer's own lines.
+    pub(super) fn past(&self) -> &Past {
+        &self.past
     }
 
-    /// Reads the gaps healed by earlier processes, and where processes began.
+    /// Reads the gaps healed by earlier processes, where processes began, and what their syncs may have lost.
     pub(super) fn read_past(&mut self, recorder: &Recorder) {
         for (position, event) in self.events(recorder) {
             match event {
                 GapEvent::Healed(gap) => _ = self.done.insert(gap),
-                GapEvent::Started => self.starts.push(position),
-                GapEvent::Gap(_) => {}
+                GapEvent::Started => self.past.starts.push(position),
+                GapEvent::Gap(gap) => self.past.note_gap(&gap),
+            }
+        }
+    }
+
+    /// Reads what syncs may have lost, of the gaps that [`Self::read_gaps`] has not read.
+    pub(super) fn read_doubts(&mut self, recorder: &Recorder) {
+        for (_, event) in self.events(recorder) {
+            if let GapEvent::Gap(gap) = event {
+                self.past.note_gap(&gap);
             }
         }
     }
@@ -60,11 +98,12 @@ impl EventReader {
     pub(super) fn read_gaps(&mut self, plan: &mut Plan, recorder: &Recorder) -> bool {
         for (position, event) in self.events(recorder) {
             self.read_to = position;
-            if let GapEvent::Gap(mut gap) = event
-                && !self.done.contains(&gap.id)
-            {
-                gap.streams.retain(|stream| !self.samples.contains(stream));
-                plan.add(&gap, recorder.position());
+            if let GapEvent::Gap(mut gap) = event {
+                self.past.note_gap(&gap);
+                if !self.done.contains(&gap.id) {
+                    gap.streams.retain(|stream| !self.samples.contains(stream));
+                    plan.add(&gap, recorder.position());
+                }
             }
             if !plan.has_room() {
                 return false;
@@ -78,6 +117,12 @@ impl EventReader {
         self.done.insert(gap);
         // Older events are not read again.
         self.done.retain(|gap| gap.stamp >= now.before(REACH * 2));
+        self.past.doubts.retain(|gap, _| gap.stamp >= now.before(REACH * 2));
+    }
+
+    /// The next gaps to be read are those from `gap` on.
+    pub(super) fn read_again(&mut self, gap: Position) {
+        self.read_to = self.read_to.min(Position { stamp: gap.stamp.previous(), ..gap });
     }
 
     /// The unread events, with their positions.

@@ -12,10 +12,10 @@ use super::interrupted::Interrupted;
 use super::link::{HealerOutput, HealerPorts};
 use super::plan::{End, Next, Plan, Task, Written};
 use super::recorder::Recorder;
-use super::scan::{TapeView, scan_tape};
+use super::scan::{TapeView, refuse_unsealed, scan_tape};
 use super::search::Search;
 use crate::backoff::Backoff;
-use crate::clock::{Clock, Stamp};
+use crate::clock::{Clock, Position, Stamp};
 use crate::config::Config;
 use crate::files::Files;
 use crate::history::page_walk::Step;
@@ -24,8 +24,9 @@ use crate::recording::progress::Progress;
 use crate::rest::FetchError;
 use crate::rest::answer::Item;
 use crate::rest::client::RestError;
-use crate::tape::healed::MissedObject;
+use crate::tape::healed::{HealReport, MissedObject};
 use crate::tape::reader::{Tape, TapeError};
+use crate::tape::stream_key::StreamKey;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,16 +101,41 @@ impl<F: Fetch> Healer<F> {
                 self.recorder.has_unread = !self.events.read_gaps(&mut self.plan, &self.recorder);
             }
             match self.plan.next(self.recorder.position()) {
-                Next::Report(gap, report) => {
-                    self.events.note_done(gap, self.recorder.now());
-                    self.recorder.until_durable().await?;
-                    self.recorder.hand_on(HealerOutput::Healed { gap, report }).await?;
-                }
+                Next::Report(gap, report) => self.report(gap, report).await?,
                 Next::Scan(task) => self.scan(task).await?,
                 Next::Ask(task) => self.ask(task).await?,
                 Next::Wait(until) => self.recorder.wait(until).await?,
             }
         }
+    }
+
+    /// Hands on the outcome of a gap, once its lines survive a power cut. A sync that had found no room proves nothing of
+    /// them, and until they are sealed the gap is as one of which nothing is known yet.
+    async fn report(&mut self, gap: Position, report: HealReport) -> Result<(), Interrupted> {
+        self.recorder.until_durable().await?;
+        self.recorder.handle_input();
+        if self.recorder.has_unread {
+            self.events.read_doubts(&self.recorder);
+        }
+        if self.is_doubted(gap, &report) {
+            tracing::debug!(gap = gap.stamp.as_micros(), "what was healed is not certain, and is looked at again");
+            self.events.read_again(gap);
+            self.recorder.has_unread = true;
+            return Ok(());
+        }
+        self.events.note_done(gap, self.recorder.now());
+        self.recorder.hand_on(HealerOutput::Healed { gap, report }).await
+    }
+
+    /// Whether lines of a gap may be in memory alone.
+    fn is_doubted(&self, gap: Position, report: &HealReport) -> bool {
+        let written = report.complete.iter().chain(&report.partial).filter(|(_, count)| **count > 0);
+        let mut streams = written.filter_map(|(stream, _)| StreamKey::from_stem(stream)?.healed());
+        let now = self.recorder.position();
+        streams.any(|stream| {
+            let doubts = self.events.past().doubts_behind(gap);
+            refuse_unsealed(&self.tape, &stream, doubts, now).is_err()
+        })
     }
 
     /// Stamps of before and behind a change of the clock say nothing of the time between them: what has to settle gets that
@@ -133,7 +159,7 @@ impl<F: Fetch> Healer<F> {
     }
 
     fn scan_tape(&self, task: &Task) -> Result<TapeView, TapeError> {
-        scan_tape(&self.tape, self.events.starts(), task, self.recorder.position())
+        scan_tape(&self.tape, self.events.past(), task, self.recorder.position())
     }
 
     fn handle_fault(&mut self, task: Task, error: &TapeError) {

@@ -188,7 +188,7 @@ impl Plan {
         if is_done || self.gaps.contains_key(&gap.id) || now.stamp.since(gap.to) > REACH {
             return;
         }
-        let [from, to] = [gap.from, gap.to].map(|stamp| Position { stamp, ..gap.id });
+        let Range { start: from, end: to } = gap.span();
         let task_gap = TaskGap { id: gap.id, from, to, is_unsure: gap.is_unsure, is_cached: gap.is_cached };
         let streams: BTreeSet<&StreamKey> = gap.streams.iter().collect();
         let series = |stream: &StreamKey| Series::of_type(stream.kind()).filter(|_| stream.code().is_some());

@@ -1,5 +1,6 @@
 //! Scans of the tape. They block, so healing has a thread of its own.
 
+use super::events::Past;
 use super::evidence::{BEHIND, Evidence};
 use super::plan::{REACH, Task, Written};
 use super::record::{Fetched, Record};
@@ -10,6 +11,7 @@ use crate::tape::line::Line;
 use crate::tape::reader::{Selection, Tape, TapeError};
 use crate::tape::stream_key::StreamKey;
 use crate::upbit::series::Series;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How far back the last records before a gap are searched in its own epoch. Most streams have them within minutes, and
@@ -26,24 +28,18 @@ pub(super) struct TapeView {
     pub(super) counts: Written,
 }
 
-/// Scans the tape for a task at `now`; `starts` is where processes began, in order.
+/// Scans the tape for a task at `now`; `past` is what events tell of the healer's own lines.
 ///
 /// # Errors
 /// The tape cannot be read.
-pub(super) fn scan_tape(tape: &Tape, starts: &[Position], task: &Task, now: Position) -> Result<TapeView, TapeError> {
+pub(super) fn scan_tape(tape: &Tape, past: &Past, task: &Task, now: Position) -> Result<TapeView, TapeError> {
     // Where lines were deleted that an earlier attempt had fetched, nothing tells which, and they would be fetched once more.
     if let Some(healed) = task.stream.healed() {
         refuse_pruned(tape, &healed, Selection::from(reach(task.from(), now)..=Stamp::MAX))?;
+        refuse_unsealed(tape, &healed, past.doubts_behind(task.to()), now)?;
     }
-    for gap in task.cached() {
-        // The line at its end is the first one behind it.
-        let last = Position { stamp: gap.end.stamp.previous(), ..gap.end };
-        let within = Selection::from(gap.start..).until(last).not_before(reach(gap.start, now));
-        if tape.is_unsealed(&task.stream, within)? {
-            return Err(TapeError::Unsealed { stream: task.stream.clone() });
-        }
-    }
-    let resume = resume_point(tape, starts, task, now)?;
+    refuse_unsealed(tape, &task.stream, task.cached(), now)?;
+    let resume = resume_point(tape, &past.starts, task, now)?;
     for length in LOOK_BACK {
         let view = view(tape, task, Extent::since(task.from().before(length), now), resume)?;
         if view.evidence.reaches_back() {
@@ -65,6 +61,27 @@ fn refuse_pruned(tape: &Tape, stream: &StreamKey, selected: Selection) -> Result
         true => Err(TapeError::Pruned { stream: stream.clone() }),
         false => Ok(()),
     }
+}
+
+/// Lines of a sync that may have failed can be read until the machine stops, and prove nothing before they are sealed.
+///
+/// # Errors
+/// Some of `spans` are in a segment that is not, or that cannot be known.
+pub(super) fn refuse_unsealed(
+    tape: &Tape,
+    stream: &StreamKey,
+    mut spans: impl Iterator<Item = Range<Position>>,
+    now: Position,
+) -> Result<(), TapeError> {
+    spans.try_for_each(|span| {
+        // The line at its end is the first one behind it.
+        let last = Position { stamp: span.end.stamp.previous(), ..span.end };
+        let within = Selection::from(span.start..).until(last).not_before(reach(span.start, now));
+        match tape.is_unsealed(stream, within)? {
+            true => Err(TapeError::Unsealed { stream: stream.clone() }),
+            false => Ok(()),
+        }
+    })
 }
 
 /// No line behind it tells anything of the gap: the last that is compared with what the exchange has.
@@ -161,7 +178,6 @@ mod tests {
     use crate::tape::segment_name::SegmentName;
     use crate::upbit::feed::Feed;
     use std::fs;
-    use std::ops::Range;
     use std::path::Path;
 
     /// 2026-11-22T12:00:00Z, in seconds.
@@ -196,7 +212,7 @@ mod tests {
         plan.add(&gap, now);
         let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
         let tape = Tape::new(Disk::readable(directory).unwrap(), directory);
-        scan_tape(&tape, &[], &task, now).unwrap().evidence
+        scan_tape(&tape, &Past::default(), &task, now).unwrap().evidence
     }
 
     /// A gap of a minute.
@@ -232,7 +248,7 @@ mod tests {
             let name = sealed.file_name().unwrap().to_str().unwrap();
             let line = format!("{{\"name\":\"{name}\",\"pruned\":1,\"reason\":\"keep_for\"}}\n");
             fs::write(directory.path().join(sealed.with_file_name("manifest.jsonl")), line).unwrap();
-            matches!(scan_tape(&tape, &[], &task, now), Err(TapeError::Pruned { .. }))
+            matches!(scan_tape(&tape, &Past::default(), &task, now), Err(TapeError::Pruned { .. }))
         };
         let name =
             |Position { epoch, stamp: first }| SegmentName { feed: Feed::Public, stream: stream(), epoch, first };
@@ -260,7 +276,7 @@ mod tests {
             plan.add(gap, now);
             let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
             let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
-            matches!(scan_tape(&tape, &[], &task, now), Err(TapeError::Unsealed { .. }))
+            matches!(scan_tape(&tape, &Past::default(), &task, now), Err(TapeError::Unsealed { .. }))
         };
         assert!(!is_unsealed(&gap));
         gap.is_cached = true;
@@ -288,6 +304,27 @@ mod tests {
         assert!(!is_unsealed(&gap), "the line that ends a gap is behind it");
         fs::write(&active, line(NOON + 30)).unwrap();
         assert!(is_unsealed(&gap), "the active one begins within it");
+    }
+
+    #[test]
+    fn what_was_healed_in_a_doubted_sync_is_no_evidence_until_sealed() {
+        let directory = tempfile::tempdir().unwrap();
+        write(directory.path(), at(0, NOON - 30), 1..9);
+        let healed = directory.path().join("KRW-BTC_trade.healed.jsonl");
+        fs::write(healed, format!("{{\"ts_recv\":{},\"gap\":1}}\n", (NOON + 90) * 1_000_000)).unwrap();
+        let (mut plan, now) = (Plan::default(), at(0, NOON + 600));
+        plan.add(&gap_at_noon(), now);
+        let Next::Scan(task) = plan.next(now) else { panic!("it is scanned first") };
+        let tape = Tape::new(Disk::readable(directory.path()).unwrap(), directory.path());
+        let is_unsealed = |doubt: Range<u64>| {
+            let (from, to) = (at(0, doubt.start).stamp, at(0, doubt.end).stamp);
+            let gap = Gap { id: at(0, doubt.end), from, to, is_cached: true, ..gap_at_noon() };
+            let past = Past::of_gaps([gap]);
+            matches!(scan_tape(&tape, &past, &task, now), Err(TapeError::Unsealed { .. }))
+        };
+        assert!(is_unsealed(NOON + 80..NOON + 100));
+        assert!(!is_unsealed(NOON + 70..NOON + 90), "the file begins behind it");
+        assert!(!is_unsealed(NOON - 100..NOON + 50), "what is healed of a gap is behind the gap");
     }
 
     #[test]

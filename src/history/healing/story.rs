@@ -6,6 +6,7 @@ use crate::tape::gap::{GapKind, GapRecord};
 use crate::tape::line::Line;
 use crate::tape::record::Record;
 use crate::tape::stream_key::StreamKey;
+use std::ops::Range;
 
 /// A gap on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,14 @@ pub struct Gap {
     pub is_cached: bool,
     /// The streams affected.
     pub streams: Vec<StreamKey>,
+}
+
+impl Gap {
+    /// From where to where.
+    pub fn span(&self) -> Range<Position> {
+        let [start, end] = [self.from, self.to].map(|stamp| Position { stamp, ..self.id });
+        start..end
+    }
 }
 
 /// An event relevant to healing.

@@ -48,6 +48,18 @@ fn a_sync_without_room_that_later_succeeds_is_in_a_gap() {
     }
 }
 
+/// What was healed can be read while only memory holds it, and a power cut takes it before the sealer has found room.
+#[test]
+fn what_was_healed_in_a_sync_without_room_is_proved_first() {
+    for (sync, seal) in (376..388).step_by(2).flat_map(|sync| [50, 80, 90, 100].map(|behind| (sync, sync + behind))) {
+        let missing = Life { end: End::Crash(Crash::Kill), pause: ms(7_000), ..Life::quiet(12) };
+        let faults = [sync, sync, seal, seal, seal].map(|call| (call, Fault::NoRoom)).into();
+        let end = End::Crash(Crash::PowerCut);
+        let healing = Life { length: ms(20_000), faults, end, ..Life::healing() };
+        keeps_every_promise(1, vec![missing, healing, Life::healing()]);
+    }
+}
+
 #[test]
 fn a_start_ahead_of_the_clock_may_die_before_it_has_told() {
     for (call, crash) in (1..80).flat_map(|call| CRASHES.map(|crash| (call, crash))) {

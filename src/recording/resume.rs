@@ -134,7 +134,11 @@ impl Evidence<'_> {
             }
             let certain = match state.ended {
                 Ended::Stopped { heard, .. } if is_clean => heard[feed].unwrap_or(last),
-                _ => self.certain(state, feed, last),
+                // It had been deaf for longer than is in doubt.
+                Ended::Stopped { heard, .. } => {
+                    heard[feed].into_iter().fold(self.certain(state, feed, last), Stamp::min)
+                }
+                Ended::Running | Ended::SyncFailed => self.certain(state, feed, last),
             };
             let from = open.as_ref().map_or(certain, |open| open.from.min(certain));
             let cause = open.as_ref().map_or(why.to_owned(), |open| format!("{why}; before that: {}", open.cause));

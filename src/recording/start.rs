@@ -137,7 +137,7 @@ pub fn start(files: Arc<dyn Files>, terms: &Terms<'_>) -> Result<Started, StartE
 }
 
 /// Looks at a directory.
-type Look = fn(&dyn Files, &Scope, Stamp) -> Result<Survey, IoError>;
+type Look = fn(&dyn Files, &Scope) -> Result<Survey, IoError>;
 
 /// A directory as a start finds it.
 struct Found {
@@ -193,10 +193,10 @@ fn survey(
         let tomorrow = now.after(Duration::from_secs(86_400));
         let since = mark.map_or(tomorrow, |mark| mark.durable.min(tomorrow));
         let scope = Scope::Some { named: state.dates.clone(), since: date(since) };
-        let survey = look(files, &scope, now)?;
+        let survey = look(files, &scope)?;
         if is_usable(state, file.generation(), mark, &survey.tails) {
             return Ok((survey, true));
         }
     }
-    Ok((look(files, &Scope::All, now)?, false))
+    Ok((look(files, &Scope::All)?, false))
 }

@@ -66,7 +66,7 @@ impl Store {
         let storage = &config.storage;
         let rotation = Rotation { interval: storage.rotate_interval, bytes: storage.rotate_bytes };
         // Mending only moves files: lines are counted before anything is sealed.
-        let survey = Survey::take(&*files, &Scope::All, clock.stamp())?;
+        let survey = Survey::take(&*files, &Scope::All)?;
         let found = survey.tails.last(EPOCH);
         let requests = PerFeed::from_fn(|_| &[][..]);
         let mending = Mending { epoch: EPOCH, now: clock.stamp(), continued: None, requests };

@@ -23,6 +23,11 @@ pub enum Inspected {
     Foreign,
     /// It begins as a segment does, but its end is longer than any line.
     Damaged,
+    /// Its first line was torn within its stamp: the recorder wrote it, and nothing in it is a line.
+    Headless {
+        /// All of it.
+        torn: Vec<u8>,
+    },
     /// A segment.
     Segment {
         /// The stamp of its first line.
@@ -47,8 +52,7 @@ pub fn inspect(files: &dyn Files, path: &Path, longest: usize) -> io::Result<Ins
     let is_cut_short = head.starts_with(line::PREFIX.as_bytes()) || line::PREFIX.as_bytes().starts_with(&head);
     let first = match line::stamp(&head) {
         Some(first) => first,
-        // The first line was torn within its stamp: written by the recorder, but without a time to name it by.
-        None if is_cut_short && !head.contains(&b'\n') => Stamp::default(),
+        None if is_cut_short && !head.contains(&b'\n') => return Ok(Inspected::Headless { torn: head }),
         None => return Ok(Inspected::Foreign),
     };
     let mut breaks = Breaks { file: &mut *file, chunk: Vec::new(), start: 0 };
@@ -155,7 +159,7 @@ mod tests {
         );
         assert_eq!(inspected(b"{\"ts_recv\":1,\"a\":"), segment(1, 1, 17, b"{\"ts_recv\":1,\"a\":"));
         assert_eq!(inspected(b"{\"ts_recv\":1,\"a\":0}\ntorn\n"), segment(1, 1, 25, b""));
-        assert_eq!(inspected(b"{\"ts_"), segment(0, 0, 5, b"{\"ts_"));
+        assert_eq!(inspected(b"{\"ts_"), Inspected::Headless { torn: b"{\"ts_".to_vec() });
         assert_eq!(inspected(b""), Inspected::Empty);
     }
 

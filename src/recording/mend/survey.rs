@@ -25,6 +25,9 @@ const NOT_OURS: &str = "its first line is none that the recorder writes";
 /// The reason for moving away a file that is ours up to its damaged end.
 const DAMAGED: &str = "what it ends in is longer than any line of its stream";
 
+/// The reason for moving away a file that a crash has left the beginning of a line of. It has no time to be named by.
+const HEADLESS: &str = "its only line was torn within its stamp";
+
 /// The newest dates, by name, that are always looked into.
 const NEWEST: usize = 2;
 
@@ -59,21 +62,21 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks at a directory; `now` names a file that has no stamp of its own.
+    /// Looks at a directory.
     ///
     /// # Errors
     /// A file operation failed for another reason than the file itself.
-    pub fn take(files: &dyn Files, scope: &Scope, now: Stamp) -> Result<Self, IoError> {
+    pub fn take(files: &dyn Files, scope: &Scope) -> Result<Self, IoError> {
         let survey = Self { quarantined: clear_the_way(files)?, copies: TornCopies::list(files)?, ..Self::default() };
-        Walk { files, now, clears: true, survey }.visit(scope)
+        Walk { files, clears: true, survey }.visit(scope)
     }
 
     /// Looks without clearing anything.
     ///
     /// # Errors
     /// As [`Self::take`].
-    pub fn preview(files: &dyn Files, scope: &Scope, now: Stamp) -> Result<Self, IoError> {
-        Walk { files, now, clears: false, survey: Self::default() }.visit(scope)
+    pub fn preview(files: &dyn Files, scope: &Scope) -> Result<Self, IoError> {
+        Walk { files, clears: false, survey: Self::default() }.visit(scope)
     }
 }
 
@@ -87,7 +90,6 @@ pub(super) struct Plain {
 
 struct Walk<'a> {
     files: &'a dyn Files,
-    now: Stamp,
     /// Whether names are cleared of what cannot be the recorder's.
     clears: bool,
     survey: Survey,
@@ -185,6 +187,8 @@ impl Walk<'_> {
             Inspected::Empty => return self.remove(&path),
             Inspected::Foreign => return self.move_away(name.feed, &path, NOT_OURS),
             Inspected::Damaged => return self.move_away(name.feed, &path, DAMAGED),
+            Inspected::Headless { torn } if is_sealed => Plain { name, last: first, bytes: torn.len() as u64, torn },
+            Inspected::Headless { .. } => return self.move_away(name.feed, &path, HEADLESS),
             Inspected::Segment { last, bytes, torn, .. } => Plain { name, last, bytes, torn },
         };
         for stamp in [first, plain.last] {
@@ -222,9 +226,11 @@ impl Walk<'_> {
             Inspected::Foreign if paths::is_needed(feed, &stream) => self.move_away(feed, path, NOT_OURS)?,
             Inspected::Foreign => self.survey.foreign.push(path.to_owned()),
             Inspected::Damaged => self.move_away(feed, path, DAMAGED)?,
+            Inspected::Headless { .. } => {
+                self.survey.tails.note_headless(feed, &stream);
+                self.move_away(feed, path, HEADLESS)?;
+            }
             Inspected::Segment { first, last, bytes, torn } => {
-                // A first line torn within its stamp has no time of its own.
-                let first = if first == Stamp::default() { self.now } else { first };
                 self.survey.tails.note_active(self.files, feed, &stream, [first, last]);
                 self.survey.active.push(Plain {
                     name: SegmentName { feed, stream, epoch: 0, first },

@@ -25,9 +25,9 @@ pub struct Tails {
 }
 
 impl Tails {
-    /// Whether there are none: nothing was recorded yet.
+    /// Whether there are none: nothing was recorded yet, or no line of it was whole.
     pub fn is_empty(&self) -> bool {
-        self.archived.is_empty() && self.active.is_empty() && !self.has_unreadable
+        self.archived.is_empty() && self.active.values().all(|last| *last == Stamp::default()) && !self.has_unreadable
     }
 
     /// Whether there are some of a feed.
@@ -66,7 +66,7 @@ impl Tails {
         for ((of, stream), stamp) in archived.chain(self.active.iter().map(|(stream, last)| (stream, *last))) {
             if *of == feed && stream.is_recorded() {
                 let last = last.entry(stream.to_string()).or_default();
-                *last = stamp.max(*last);
+                *last = stamp.max(*last).max(began);
             }
         }
         last
@@ -80,6 +80,11 @@ impl Tails {
         if feed == Feed::Public && *stream == StreamKey::recorder() {
             self.begun = record::first_epoch(files, &paths::active(feed, stream)).unwrap_or_default();
         }
+    }
+
+    /// Notes an active file without a line.
+    pub(super) fn note_headless(&mut self, feed: Feed, stream: &StreamKey) {
+        self.active.insert((feed, stream.clone()), Stamp::default());
     }
 
     /// Notes a position of a stream in the archive.

@@ -195,3 +195,21 @@ fn a_whole_segment_goes_on_while_its_period_runs() {
     let mended = scene.resume(TODAY + DAY);
     assert_eq!((mended.resumable.len(), mended.backlog.len()), (0, 2));
 }
+
+#[test]
+fn a_line_torn_within_its_stamp_takes_no_name() {
+    let scene = Scene::new();
+    let (archived, torn) = (segment("A-B_trade", TODAY + 5), "{\"ts_recv\":17");
+    scene.write("recorder.jsonl", torn);
+    scene.write(archived.plain(), torn);
+    let sealed = segment("C-D_trade", TODAY + 5);
+    scene.write(sealed.plain(), torn);
+    scene.write(sealed.sealed(), "");
+    let mended = scene.resume(TODAY + 50);
+    let moved: Vec<_> = mended.quarantined.iter().map(|moved| moved.file.clone()).collect();
+    assert_eq!(moved, [archived.plain(), PathBuf::from("recorder.jsonl")]);
+    assert_eq!(scene.read("quarantine/recorder.jsonl"), torn);
+    // The first line of this start may bear the name that a file without a time would have got, and its copies with it.
+    assert_eq!(mended.torn.iter().filter(|torn| torn.file != sealed.plain()).count(), 0);
+    assert_eq!(mended.backlog.iter().map(|ended| &ended.name).collect::<Vec<_>>(), [&sealed]);
+}

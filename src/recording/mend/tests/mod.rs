@@ -82,5 +82,5 @@ fn line(micros: u64) -> String {
 
 fn start(files: &dyn Files, now: Stamp, continued: Option<Rotation>) -> Result<Mended, IoError> {
     let requests = PerFeed::from_fn(|_| &[][..]);
-    mend(Survey::take(files, &Scope::All, now)?, files, &Mending { epoch: 0, now, continued, requests })
+    mend(Survey::take(files, &Scope::All)?, files, &Mending { epoch: 0, now, continued, requests })
 }

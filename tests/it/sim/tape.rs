@@ -216,8 +216,12 @@ impl Tape {
 
     fn read_checkpoint(&mut self, files: &BTreeMap<PathBuf, Vec<u8>>) {
         let slots = files.get(Path::new(".state")).into_iter().flat_map(|content| content.chunks(SLOT));
-        self.state = slots.filter_map(State::of_slot).max_by_key(|(generation, _)| *generation).map(|(_, state)| state);
-        if let Some(mark) = files.get(Path::new(".durable")).and_then(|content| DurableMark::parse(content)) {
+        let newest = slots.filter_map(State::of_slot).max_by_key(|(generation, _)| *generation);
+        let mark = files.get(Path::new(".durable")).and_then(|content| DurableMark::parse(content));
+        // A start believes no state that is older than what the mark was written under.
+        let is_usable = |generation| mark.is_none_or(|mark| mark.generation <= generation);
+        self.state = newest.filter(|(generation, _)| is_usable(*generation)).map(|(_, state)| state);
+        if let Some(mark) = mark {
             self.last.insert(mark.epoch, mark.durable.as_micros());
         }
         let named = files.keys().filter_map(|path| parse_name(path)?.epoch).chain(self.last.keys().copied()).max();

@@ -127,8 +127,8 @@ impl Store {
     /// # Errors
     /// It cannot be listed.
     pub async fn directories(&self, directory: &Path) -> Result<BTreeSet<String>, StoreError> {
-        let list = async || self.patience.await_step(self.inner.list_with_delimiter(Some(directory))).await;
-        let listed = self.patience.again(list).await?.map_err(|error| self.told(&error))?;
+        let list = async || self.step(self.inner.list_with_delimiter(Some(directory))).await;
+        let listed = self.patience.again(list).await?;
         let names = listed.common_prefixes.iter().filter_map(|path| path.filename());
         Ok(names.map(str::to_owned).collect())
     }

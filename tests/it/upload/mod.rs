@@ -146,6 +146,21 @@ fn manifests_are_held_against_what_is_there() {
 }
 
 #[test]
+fn dates_that_cannot_be_listed_at_once_are_asked_for_again() {
+    let scene = Scene::new();
+    let store = Store::start(Mood::Good);
+    assert_eq!(scene.upload_to(&store).code, Some(0));
+    let before = store.requests().len();
+    store.set(Mood::Refusing(503, "SlowDown"));
+    let mut verify = scene.s3("verify", store.port);
+    let verifying = std::thread::spawn(move || verify.args(["--remote", "--json"]).output().unwrap());
+    eventually("the dates are asked for", || store.requests().len() > before);
+    store.set(Mood::Good);
+    let verified = verifying.join().unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[test]
 fn one_program_uploads_at_a_time() {
     let scene = Scene::new();
     let locked = std::fs::File::create(scene.data(".upload")).unwrap();

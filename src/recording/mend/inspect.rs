@@ -21,7 +21,7 @@ pub enum Inspected {
     Empty,
     /// The recorder cannot have written it.
     Foreign,
-    /// It begins as a segment does, but its end is longer than any line.
+    /// It begins as a segment does, but its end is longer than any line, or its first stamp does not end.
     Damaged,
     /// Its first line was torn within its stamp: the recorder wrote it, and nothing in it is a line.
     Headless {
@@ -52,7 +52,10 @@ pub fn inspect(files: &dyn Files, path: &Path, longest: usize) -> io::Result<Ins
     let is_cut_short = head.starts_with(line::PREFIX.as_bytes()) || line::PREFIX.as_bytes().starts_with(&head);
     let first = match line::stamp(&head) {
         Some(first) => first,
-        None if is_cut_short && !head.contains(&b'\n') => return Ok(Inspected::Headless { torn: head }),
+        None if is_cut_short && !head.contains(&b'\n') => {
+            // Behind a stamp that a power cut took, the rest of a page may read as zeros.
+            return Ok(if bytes < LINE_HEAD { Inspected::Headless { torn: head } } else { Inspected::Damaged });
+        }
         None => return Ok(Inspected::Foreign),
     };
     let mut breaks = Breaks { file: &mut *file, chunk: Vec::new(), start: 0 };
@@ -177,6 +180,8 @@ mod tests {
         for damaged in [format!("{first}{long}"), format!("{first}{long}\n"), format!("{first}{long}\n{{\"ts_")] {
             assert!(inspected(damaged.as_bytes()) == Inspected::Damaged, "{} bytes", damaged.len());
         }
+        let zeros = format!("{{\"ts_recv\":17{}", "\0".repeat(4_000));
+        assert!(inspected(zeros.as_bytes()) == Inspected::Damaged);
         let without_stamps = format!("{first}{}", "torn\n".repeat(LONGEST));
         assert!(inspected(without_stamps.as_bytes()) == Inspected::Damaged);
         let longest = format!("{{\"ts_recv\":2,{}", &long[..LONGEST - 13]);

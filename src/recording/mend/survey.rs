@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 const NOT_OURS: &str = "its first line is none that the recorder writes";
 
 /// The reason for moving away a file that is ours up to its damaged end.
-const DAMAGED: &str = "what it ends in is longer than any line of its stream";
+const DAMAGED: &str = "it is damaged: what it begins or ends with is longer than any stamp or line of its stream";
 
 /// The reason for moving away a file that a crash has left the beginning of a line of. It has no time to be named by.
 const HEADLESS: &str = "its only line was torn within its stamp";

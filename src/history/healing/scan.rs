@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_healed_in_a_doubted_sync_is_no_evidence_until_sealed() {
+    fn what_was_healed_in_a_doubted_sync_proves_nothing_yet() {
         let directory = tempfile::tempdir().unwrap();
         write(directory.path(), at(0, NOON - 30), 1..9);
         let healed = directory.path().join("KRW-BTC_trade.healed.jsonl");
